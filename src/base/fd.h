@@ -1,0 +1,21 @@
+/* File descriptors with one owner each. */
+#pragma once
+
+/* Closes fd when it is >= 0, keeps errno. Returns -1, so that `fd = hf_fd_close(fd)` empties it. */
+int hf_fd_close(int fd);
+
+/* For HF_CLEANUP_FD. */
+void hf_fd_closep(int *fd);
+#define HF_CLEANUP_FD __attribute__((cleanup(hf_fd_closep)))
+
+/* Hands the descriptor on: returns it and leaves -1 behind. */
+static inline int hf_fd_steal(int *fd)
+{
+    int taken = *fd;
+    *fd = -1;
+    return taken;
+}
+
+/* Moves fd to a number >= minimum, CLOEXEC set; the old number is closed. Consumes fd also on failure.
+ * Returns the new descriptor or negative errno (fcntl(2) F_DUPFD_CLOEXEC). */
+int hf_fd_raise(int fd, int minimum);

@@ -1,0 +1,28 @@
+/* Text to numbers. Whole strings only: no leading blanks or sign, nothing left over. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Decimal. Returns 0, -EINVAL, or -ERANGE above maximum. */
+int hf_parse_uint(const char *text, uint64_t maximum, uint64_t *ret);
+
+/* Octal file mode, up to 07777. Returns 0, -EINVAL or -ERANGE. */
+int hf_parse_mode(const char *text, unsigned *ret);
+
+#define HF_USEC_PER_MSEC UINT64_C(1000)
+#define HF_USEC_PER_SEC  UINT64_C(1000000)
+#define HF_USEC_INFINITY UINT64_MAX
+/* The longest time that an option takes: 10 years, so that sums never overflow. */
+#define HF_USEC_MAX (UINT64_C(3650) * 86400 * HF_USEC_PER_SEC)
+
+/* A time span as in systemd.time(7): "30", "30s", "1min 30s", "500ms", "2h"; a bare number is seconds,
+ * fractions as "1.5s" are taken. Microseconds. Returns 0, -EINVAL, or -ERANGE above HF_USEC_MAX. */
+int hf_parse_duration(const char *text, uint64_t *ret_usec);
+
+/* A size with K, M, G or T (1024-based): bytes. Returns 0, -EINVAL or -ERANGE. */
+int hf_parse_bytes(const char *text, uint64_t *ret);
+
+/* yes/no, true/false, on/off, 1/0. Returns 0 or -EINVAL. */
+int hf_parse_bool(const char *text, bool *ret);

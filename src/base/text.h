@@ -1,0 +1,28 @@
+/* A growing text. A failed allocation is remembered and reported once, by hf_text_take. */
+#pragma once
+
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+typedef struct HfText {
+    char *data; /* NUL-terminated when not NULL */
+    size_t length;
+    size_t capacity;
+    bool failed;
+} HfText;
+
+void hf_text_clear(HfText *text);
+#define HF_CLEANUP_TEXT __attribute__((cleanup(hf_text_clear)))
+
+void hf_text_add(HfText *text, const char *string);
+void hf_text_add_bytes(HfText *text, const char *bytes, size_t length);
+void hf_text_addf(HfText *text, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void hf_text_addv(HfText *text, const char *format, va_list arguments)
+    __attribute__((format(printf, 2, 0)));
+
+/* Hands the string over (never NULL: an empty text gives ""). Returns 0 or -ENOMEM; text is empty after. */
+int hf_text_take(HfText *text, char **ret);
+
+/* The text so far, "" when empty or failed; owned by text. */
+const char *hf_text_peek(const HfText *text);

@@ -1,0 +1,2 @@
+#include "core/machine.h"
+

@@ -1,0 +1,25 @@
+/* One sd_notify(3) datagram to a message. Pure: credentials are the caller's business. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define HF_NOTIFY_MAX        4096 /* bytes of a datagram that are looked at; longer ones are refused */
+#define HF_NOTIFY_STATUS_MAX 256
+
+typedef struct HfNotify {
+    bool ready;
+    bool reloading;
+    bool stopping;
+    bool has_main_pid;
+    int64_t main_pid;          /* > 0 */
+    bool has_extend_timeout;
+    uint64_t extend_timeout;   /* usec */
+    bool has_status;
+    char status[HF_NOTIFY_STATUS_MAX]; /* printable UTF-8, cut; control characters become '?' */
+} HfNotify;
+
+/* data need not be NUL-terminated. Unknown keys, repeated keys (the last wins) and malformed values of known
+ * ones (ignored) are no errors. Returns 0, or -EBADMSG for embedded NULs, -EMSGSIZE above HF_NOTIFY_MAX. */
+int hf_notify_parse(const char *data, size_t length, HfNotify *ret);

@@ -1,0 +1,49 @@
+/* The one option table: command line, --help, and every other place that names an option. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/text.h"
+#include "core/settings.h"
+
+typedef enum HfVerb {
+    HF_VERB_RUN,
+    HF_VERB_EXEC,
+    HF_VERB_CHECK,
+    HF_VERB_RELOAD,
+    HF_VERB_RESTART,
+    HF_VERB_STOP,
+    HF_VERB_MAX_,
+} HfVerb;
+HF_STRTAB_DECLARE(hf_verb, HfVerb);
+
+/* What the verbs that talk to a running instance were told. Owned strings. */
+typedef struct HfCall {
+    char *name;   /* --name, NULL: the only running instance */
+    bool no_wait; /* --no-wait */
+} HfCall;
+
+void hf_call_clear(HfCall *call);
+
+typedef struct HfCommandLine {
+    HfVerb verb;
+    bool help;    /* --help was given: settings need not be complete */
+    bool version; /* --version */
+    HfSettings settings; /* run, exec, check */
+    HfCall call;         /* the others */
+} HfCommandLine;
+
+void hf_command_line_clear(HfCommandLine *line);
+#define HF_CLEANUP_COMMAND_LINE __attribute__((cleanup(hf_command_line_clear)))
+
+/* argv[1] is the verb; `holdfast --help` and `holdfast --version` need none. Options end at `--` or at the
+ * first word that is no option. `--opt=VALUE` and `--opt VALUE` are the same. An unknown option names the
+ * nearest known one. Returns 0, -ENOMEM, or -EINVAL with one line in error that says what to do. */
+int hf_options_parse(int argc, char *const *argv, HfCommandLine *ret, HfText *error);
+
+/* --listen=ADDR[,backlog=N,mode=0660,owner=U,group=G,name=N]. Returns as hf_options_parse. */
+int hf_options_parse_listen(const char *text, HfListenerSpec *ret, HfText *error);
+
+/* The --help text: of one verb, or, with verb NULL, the overview. 80 columns. */
+void hf_options_help(const HfVerb *verb, HfText *text);

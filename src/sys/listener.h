@@ -1,0 +1,62 @@
+/* Listening sockets: made, checked, adjusted, and their unix paths taken away again. socket(7), tcp(7), unix(7). */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+/* Where hf_listener_bind failed. */
+typedef enum HfListenerStage {
+    HF_LISTENER_SOCKET,
+    HF_LISTENER_PATH,  /* what stands at the path is no socket (-ENOTSOCK), or could not be removed */
+    HF_LISTENER_BIND,
+    HF_LISTENER_MODE,
+    HF_LISTENER_OWNER,
+    HF_LISTENER_ACL,
+    HF_LISTENER_LISTEN,
+} HfListenerStage;
+
+/* The inode of a path that holdfast bound: what may be unlinked at the end. */
+typedef struct HfListenerInode {
+    dev_t device;
+    ino_t inode; /* 0: none */
+} HfListenerInode;
+
+/* What to bind: a socket address (of address_length bytes) and, for a unix path, its access rights. */
+typedef struct HfListenerRequest {
+    const struct sockaddr_storage *address;
+    unsigned address_length;
+    int backlog;      /* as listen(2) takes it */
+    bool has_mode;
+    mode_t mode;
+    uid_t uid;        /* (uid_t) -1: leave */
+    gid_t gid;        /* (gid_t) -1: leave */
+    const uid_t *acl_users; /* each gets read and write (libacl); with any ACL entry uid and gid are ignored */
+    size_t n_acl_users;
+    const gid_t *acl_groups;
+    size_t n_acl_groups;
+} HfListenerRequest;
+
+/* Binds and listens: stream, CLOEXEC, SO_REUSEADDR for IP, IPV6_V6ONLY as the address needs ([::] is dual-stack, any other
+ * IPv6 address v6 only), never O_NONBLOCK. A unix path is replaced only if it is a socket to which connect(2) is refused;
+ * its rights are in place before it listens. Returns 0 and the descriptor (owned by the caller) and inode, or negative
+ * errno and *ret_stage: -EADDRINUSE also for a path somebody listens at, -ENOTSOCK for a path that is something else. On
+ * failure nothing new is left on disk. */
+int hf_listener_bind(const HfListenerRequest *request, int *ret_fd, HfListenerInode *ret_inode,
+                     HfListenerStage *ret_stage);
+
+/* Is fd a listening stream socket (SO_TYPE, SO_ACCEPTCONN)? 0, or -ENOTSOCK, -EPROTOTYPE, -EINVAL (does not listen). */
+int hf_listener_verify(int fd);
+
+/* getsockname(2). */
+int hf_listener_name(int fd, struct sockaddr_storage *ret, unsigned *ret_length);
+
+/* Changes the backlog of a socket that listens. */
+int hf_listener_set_backlog(int fd, int backlog);
+
+/* net.core.somaxconn, 4096 when it can not be read. */
+int hf_listener_somaxconn(void);
+
+/* Unlinks path if it still is that inode. 0, -ENOENT, or -ESTALE when something else stands there. */
+int hf_listener_unlink(const char *path, const HfListenerInode *inode);

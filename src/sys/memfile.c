@@ -1,0 +1,1 @@
+#include "sys/memfile.h"

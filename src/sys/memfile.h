@@ -1,0 +1,7 @@
+/* A sealed file in memory that a child inherits, where nothing is writable. memfd_create(2). */
+#pragma once
+
+#include <stddef.h>
+
+/* Read-only for everybody once made (F_SEAL_WRITE and the like), CLOEXEC. Returns the descriptor (owned) or negative errno. */
+int hf_memfile_make(const char *name, const char *data, size_t length);

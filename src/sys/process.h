@@ -1,0 +1,76 @@
+/* Child processes: spawned, signalled through pidfds, and found again. clone(2), pidfd_open(2), execve(2). */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+typedef struct HfProcess {
+    pid_t pid; /* 0: none */
+    int pidfd; /* owned, CLOEXEC; -1: none */
+} HfProcess;
+
+#define HF_PROCESS_NONE ((HfProcess){.pid = 0, .pidfd = -1})
+
+void hf_process_clear(HfProcess *process);
+
+/* Where the child failed before the program ran. */
+typedef enum HfSpawnStage {
+    HF_SPAWN_FORK,
+    HF_SPAWN_SESSION,
+    HF_SPAWN_DIRECTORY,
+    HF_SPAWN_DESCRIPTORS,
+    HF_SPAWN_EXEC,
+} HfSpawnStage;
+
+/* Everything that a child inherits; nothing else is open in it. Borrowed; all strings are prepared before fork. */
+typedef struct HfSpawn {
+    const char *program;  /* path */
+    char *const *argv;
+    char *const *envp;    /* whole environment */
+    bool listen_pid;      /* add LISTEN_PID=<own pid> to envp */
+    const char *directory; /* NULL: as it is */
+    int stdin_fd;         /* -1: /dev/null */
+    int stdout_fd;        /* -1: inherited */
+    int stderr_fd;        /* -1: inherited */
+    const int *fds;       /* become 3, 4, ...; blocking state untouched */
+    size_t n_fds;
+    bool session;         /* setsid(2): a session and group of its own, named after its pid */
+} HfSpawn;
+
+/* Returns 0 once the program runs (its exec closed the pipe), or negative errno and the stage; the child is
+ * reaped then. The child starts with an empty signal mask and default dispositions. Until fork every signal is blocked. */
+int hf_process_spawn(const HfSpawn *spawn, HfProcess *ret, HfSpawnStage *ret_stage);
+
+/* The same set-up in this process itself, for `holdfast exec`: does not return on success. */
+int hf_process_become(const HfSpawn *spawn, HfSpawnStage *ret_stage);
+
+/* The path of program as execvp(3) would find it in path (a PATH value); one with a slash is taken relative to
+ * directory (NULL: the working directory). Owned result. -ENOENT, -EACCES (found, but not executable), -EISDIR. */
+int hf_process_find(const char *program, const char *path, const char *directory, char **ret);
+
+/* pidfd_send_signal(2). -ESRCH when it is gone. */
+int hf_process_signal(int pidfd, int signal);
+
+/* The program that a process runs: the inode of /proc/PID/exe, or, where that may not be read, its comm. */
+typedef struct HfProgram {
+    dev_t device;
+    ino_t inode; /* 0: unknown, comm counts */
+    char comm[16];
+} HfProgram;
+
+int hf_process_program(pid_t pid, HfProgram *ret);
+
+/* usec since boot at which the process began (field 22 of /proc/PID/stat), to tell a reused pid. */
+int hf_process_started(pid_t pid, uint64_t *ret_usec);
+
+/* Opens the living (no zombies) processes of a session (sid) that run program (NULL: any), each held by pidfd and checked
+ * again after it was opened. Owned array. Returns 0 or negative errno. */
+int hf_process_members(pid_t session, const HfProgram *program, HfProcess **ret, size_t *ret_n);
+
+/* Frees what hf_process_members gave. */
+void hf_process_array_free(HfProcess *processes, size_t n);
+
+/* Processes (outside the calling one) that hold a socket with one of these inodes open, each held by pidfd. As above. */
+int hf_process_socket_holders(const ino_t *inodes, size_t n_inodes, HfProcess **ret, size_t *ret_n);
