@@ -1,1 +1,41 @@
 #include "base/fd.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <unistd.h>
+
+int hf_fd_close(int fd)
+{
+    if (fd >= 0) {
+        int saved = errno;
+        /* Linux frees the number also on EINTR: closing again could hit somebody else's. */
+        int r = close(fd);
+        assert(r >= 0 || errno != EBADF);
+        errno = saved;
+    }
+    return -1;
+}
+
+void hf_fd_closep(int *fd)
+{
+    *fd = hf_fd_close(*fd);
+}
+
+int hf_fd_raise(int fd, int minimum)
+{
+    if (fd >= minimum) {
+        int flags = fcntl(fd, F_GETFD);
+        if (flags >= 0 && fcntl(fd, F_SETFD, flags | FD_CLOEXEC) >= 0)
+            return fd;
+        int error = errno;
+        if (error != EBADF)
+            hf_fd_close(fd);
+        return -error;
+    }
+    int raised = fcntl(fd, F_DUPFD_CLOEXEC, minimum);
+    int error = errno;
+    if (raised >= 0 || error != EBADF)
+        hf_fd_close(fd);
+    return raised >= 0 ? raised : -error;
+}

@@ -1,7 +1,8 @@
 /* File descriptors with one owner each. */
 #pragma once
 
-/* Closes fd when it is >= 0, keeps errno. Returns -1, so that `fd = hf_fd_close(fd)` empties it. */
+/* Closes fd when it is >= 0 (it must be open then), keeps errno. Returns -1, so that `fd =
+ * hf_fd_close(fd)` empties it. */
 int hf_fd_close(int fd);
 
 /* For HF_CLEANUP_FD. */
@@ -16,6 +17,7 @@ static inline int hf_fd_steal(int *fd)
     return taken;
 }
 
-/* Moves fd to a number >= minimum, CLOEXEC set; the old number is closed. Consumes fd also on failure.
- * Returns the new descriptor or negative errno (fcntl(2) F_DUPFD_CLOEXEC). */
+/* Moves fd to a number >= minimum, CLOEXEC set; the old number is closed. One that is there already
+ * stays. Consumes fd also on failure. Returns the descriptor or negative errno (fcntl(2)
+ * F_DUPFD_CLOEXEC: -EINVAL, -EMFILE when no such number is free). */
 int hf_fd_raise(int fd, int minimum);

@@ -1,1 +1,259 @@
+#define SD_JOURNAL_SUPPRESS_LOCATION
+
 #include "base/log.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/uio.h>
+#include <systemd/sd-journal.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/text.h"
+
+/* Bytes; the longest line of all, JSON with every byte escaped, stays below HF_LOG_LINE_MAX. */
+#define NAME_BYTES     64
+#define LISTENER_BYTES 300
+#define ID_BYTES       64
+#define ERROR_BYTES    100
+#define MESSAGE_BYTES  (HF_LOG_LINE_MAX - 1280)
+
+static struct {
+    char name[NAME_BYTES + 1];
+    int level;
+    HfLogFormat format;
+    bool journal;
+} state = {.level = LOG_INFO};
+
+/* What a line is made of, bounded and printable. */
+typedef struct Entry {
+    int level;
+    unsigned long long generation;
+    int error; /* positive errno, 0: none */
+    char listener[LISTENER_BYTES + 1];
+    char message_id[ID_BYTES + 1];
+    char message[MESSAGE_BYTES + 1];
+} Entry;
+
+typedef struct Line {
+    size_t length;
+    char data[HF_LOG_LINE_MAX + 1]; /* room for a NUL that is not written */
+} Line;
+
+__attribute__((format(printf, 2, 3))) static void add(Line *line, const char *format, ...)
+{
+    size_t room = sizeof(line->data) - line->length;
+    va_list arguments;
+    va_start(arguments, format);
+    int r = vsnprintf(line->data + line->length, room, format, arguments);
+    va_end(arguments);
+    if (r > 0)
+        line->length += (size_t)r < room ? (size_t)r : room - 1;
+}
+
+static bool is_continuation(char byte)
+{
+    return ((unsigned char)byte & 0xc0) == 0x80;
+}
+
+/* A JSON string (RFC 8259) of at most maximum bytes between its quotes, out of printable UTF-8. */
+static void add_json(Line *line, const char *key, const char *text, size_t maximum)
+{
+    add(line, "\"%s\":\"", key);
+    while (*text) {
+        bool escaped = *text == '"' || *text == '\\';
+        size_t n = 1;
+        while (is_continuation(text[n]))
+            n++;
+        if (n + escaped > maximum)
+            break;
+        maximum -= n + escaped;
+        add(line, "%s%.*s", escaped ? "\\" : "", (int)n, text);
+        text += n;
+    }
+    add(line, "\"");
+}
+
+static const char *level_name(int level)
+{
+    static const char *const names[] = {"emerg",   "alert",  "crit", "error",
+                                        "warning", "notice", "info", "debug"};
+    return level >= 0 && level <= LOG_DEBUG ? names[level] : "debug";
+}
+
+static void build_json(Line *line, const Entry *entry)
+{
+    struct timespec now = {0};
+    struct tm utc = {0};
+    clock_gettime(CLOCK_REALTIME, &now);
+    gmtime_r(&now.tv_sec, &utc);
+    add(line, "{\"time\":\"%04d-%02d-%02dT%02d:%02d:%02d.%06ldZ\",\"level\":\"%s\",",
+        utc.tm_year + 1900, utc.tm_mon + 1, utc.tm_mday, utc.tm_hour, utc.tm_min, utc.tm_sec,
+        now.tv_nsec / 1000, level_name(entry->level));
+    if (*state.name) {
+        add_json(line, "name", state.name, SIZE_MAX);
+        add(line, ",");
+    }
+    add_json(line, "message", entry->message, MESSAGE_BYTES);
+    if (entry->generation > 0)
+        add(line, ",\"generation\":%llu", entry->generation);
+    if (*entry->listener) {
+        add(line, ",");
+        add_json(line, "listener", entry->listener, SIZE_MAX);
+    }
+    if (entry->error > 0) {
+        const char *name = strerrorname_np(entry->error);
+        if (name)
+            add(line, ",\"error\":\"%s\"", name);
+        else
+            add(line, ",\"error\":\"E%d\"", entry->error);
+    }
+    if (*entry->message_id) {
+        add(line, ",");
+        add_json(line, "message_id", entry->message_id, SIZE_MAX);
+    }
+    add(line, "}");
+}
+
+static void build_text(Line *line, const Entry *entry)
+{
+    if (*state.name)
+        add(line, "holdfast[%s]: %s", state.name, entry->message);
+    else
+        add(line, "holdfast: %s", entry->message);
+}
+
+static void write_line(const Entry *entry)
+{
+    Line line = {0};
+    if (state.format == HF_LOG_JSON)
+        build_json(&line, entry);
+    else
+        build_text(&line, entry);
+    if (line.length == HF_LOG_LINE_MAX)
+        line.length--;
+    line.data[line.length++] = '\n';
+    while (write(STDERR_FILENO, line.data, line.length) < 0 && errno == EINTR)
+        ;
+}
+
+/* "KEY=value" entries for the journal. */
+typedef struct Fields {
+    Line text;
+    size_t n;
+    struct iovec list[8];
+} Fields;
+
+#define ADD_FIELD(fields, ...)                                                                     \
+    do {                                                                                           \
+        size_t start_ = (fields)->text.length;                                                     \
+        add(&(fields)->text, __VA_ARGS__);                                                         \
+        (fields)->list[(fields)->n++] = (struct iovec){                                            \
+            .iov_base = (fields)->text.data + start_,                                              \
+            .iov_len = (fields)->text.length - start_,                                             \
+        };                                                                                         \
+    } while (0)
+
+static bool send_to_journal(const Entry *entry)
+{
+    Fields fields = {0};
+    ADD_FIELD(&fields, "SYSLOG_IDENTIFIER=holdfast");
+    ADD_FIELD(&fields, "PRIORITY=%d", entry->level);
+    ADD_FIELD(&fields, "MESSAGE=%s", entry->message);
+    if (*state.name)
+        ADD_FIELD(&fields, "HOLDFAST_NAME=%s", state.name);
+    if (entry->generation > 0)
+        ADD_FIELD(&fields, "HOLDFAST_GENERATION=%llu", entry->generation);
+    if (*entry->listener)
+        ADD_FIELD(&fields, "HOLDFAST_LISTENER=%s", entry->listener);
+    if (entry->error > 0)
+        ADD_FIELD(&fields, "ERRNO=%d", entry->error);
+    if (*entry->message_id)
+        ADD_FIELD(&fields, "MESSAGE_ID=%s", entry->message_id);
+    return sd_journal_sendv(fields.list, (int)fields.n) >= 0;
+}
+
+static void set_printable(char *ret, size_t size, const char *text)
+{
+    hf_text_printable(text ? text : "", text ? strlen(text) : 0, ret, size);
+}
+
+__attribute__((format(printf, 2, 0))) static void set_message(Entry *entry, const char *format,
+                                                              va_list arguments)
+{
+    char error[ERROR_BYTES] = "";
+    if (entry->error > 0) {
+        const char *description = strerrordesc_np(entry->error);
+        if (description)
+            snprintf(error, sizeof(error), ": %s", description);
+        else
+            snprintf(error, sizeof(error), ": error %d", entry->error);
+    }
+    char raw[HF_LOG_LINE_MAX];
+    if (vsnprintf(raw, sizeof(raw), format, arguments) < 0)
+        snprintf(raw, sizeof(raw), "%s", format);
+    size_t length =
+        hf_text_printable(raw, strlen(raw), entry->message, sizeof(entry->message) - strlen(error));
+    memcpy(entry->message + length, error, strlen(error) + 1);
+}
+
+/* JOURNAL_STREAM=DEVICE:INODE is inherited by everyone: it counts only while stderr is that stream.
+ */
+static bool stderr_is_journal(void)
+{
+    const char *stream = getenv("JOURNAL_STREAM");
+    struct stat status;
+    if (!stream || fstat(STDERR_FILENO, &status) < 0)
+        return false;
+    char expected[64];
+    snprintf(expected, sizeof(expected), "%ju:%ju", (uintmax_t)status.st_dev,
+             (uintmax_t)status.st_ino);
+    return strcmp(stream, expected) == 0;
+}
+
+void hf_log_setup(const char *name, int level, HfLogFormat format)
+{
+    set_printable(state.name, sizeof(state.name), name);
+    state.level = level;
+    state.format = format;
+    state.journal = stderr_is_journal();
+}
+
+void hf_log(int level, const HfLogFields *fields, const char *format, ...)
+{
+    if (level > state.level)
+        return;
+    int saved = errno;
+    Entry entry = {.level = level};
+    if (fields) {
+        entry.generation = fields->generation;
+        entry.error = fields->error < 0 ? -fields->error : fields->error;
+        set_printable(entry.listener, sizeof(entry.listener), fields->listener);
+        set_printable(entry.message_id, sizeof(entry.message_id), fields->message_id);
+    }
+    va_list arguments;
+    va_start(arguments, format);
+    set_message(&entry, format, arguments);
+    va_end(arguments);
+
+    if (!state.journal || !send_to_journal(&entry))
+        write_line(&entry);
+    errno = saved;
+}
+
+void hf_log_lines(int level, const HfLogFields *fields, const char *text)
+{
+    while (*text) {
+        size_t length = strcspn(text, "\n");
+        if (length > 0)
+            hf_log(level, fields, "%.*s", (int)length, text);
+        text += length;
+        text += *text == '\n';
+    }
+}

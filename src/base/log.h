@@ -3,23 +3,31 @@
 
 #include <syslog.h>
 
+#define HF_LOG_LINE_MAX 4096 /* bytes, with the newline; longer messages are cut */
+
 /* Fields that go along to the journal; empty ones (0, NULL) are left out. */
 typedef struct HfLogFields {
     unsigned long long generation; /* HOLDFAST_GENERATION= */
     const char *listener;          /* HOLDFAST_LISTENER= */
     const char *message_id;        /* MESSAGE_ID= */
-    int error;                     /* ERRNO=, positive or negative errno; also ends the line as text */
+    int error;                     /* ERRNO=, either sign; also ends the line as text */
 } HfLogFields;
 
 typedef enum HfLogFormat {
-    HF_LOG_TEXT,
-    HF_LOG_JSON,
+    HF_LOG_TEXT, /* "holdfast[NAME]: MESSAGE" */
+    HF_LOG_JSON, /* one object a line: time (RFC 3339, UTC), level, name, message, generation,
+                    listener, error (the errno's name), message_id; absent ones are left out */
 } HfLogFormat;
 
-/* name: HOLDFAST_NAME= of each line, copied; level: the least urgent level that is written. The journal
- * is used when stderr is the journal's stream (JOURNAL_STREAM, systemd.exec(5)), else stderr. */
+/* name: HOLDFAST_NAME= of each line, copied (NULL: none); level: the least urgent level that is
+ * written. The journal is used, with fields instead of format, when stderr is the journal's stream
+ * (JOURNAL_STREAM, systemd.exec(5)), else stderr. Without a call: no name, LOG_INFO, text. */
 void hf_log_setup(const char *name, int level, HfLogFormat format);
 
-/* level: LOG_ERR, LOG_WARNING, LOG_NOTICE, LOG_INFO or LOG_DEBUG. fields may be NULL. Keeps errno. */
+/* level: LOG_ERR, LOG_WARNING, LOG_NOTICE, LOG_INFO or LOG_DEBUG. fields may be NULL. One write(2)
+ * of at most HF_LOG_LINE_MAX bytes; what is not printable UTF-8 becomes '?'. Keeps errno. */
 void hf_log(int level, const HfLogFields *fields, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
+
+/* The same for each line of text: a service's own words may be several. */
+void hf_log_lines(int level, const HfLogFields *fields, const char *text);

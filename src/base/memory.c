@@ -1,1 +1,116 @@
 #include "base/memory.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+void *hf_allocate(size_t n, size_t size)
+{
+    return n > 0 && size > 0 ? calloc(n, size) : calloc(1, 1);
+}
+
+int hf_array_reserve(void *array, size_t *capacity, size_t needed, size_t size)
+{
+    assert(size > 0);
+    if (needed <= *capacity)
+        return 0;
+    size_t grown = *capacity < 4 ? 4 : *capacity;
+    while (grown < needed) {
+        if (grown > SIZE_MAX / 2)
+            return -ENOMEM;
+        grown *= 2;
+    }
+
+    /* The caller's variable is a T *, not a void *: copied as bytes to respect its type. */
+    void *old;
+    memcpy(&old, array, sizeof(old));
+    char *new = reallocarray(old, grown, size);
+    if (!new)
+        return -ENOMEM;
+    memset(new + *capacity *size, 0, (grown - *capacity) * size);
+    memcpy(array, &new, sizeof(new));
+    *capacity = grown;
+    return 0;
+}
+
+void hf_freep(void *p)
+{
+    void *pointer;
+    memcpy(&pointer, p, sizeof(pointer));
+    free(pointer);
+}
+
+int hf_string_set(char **field, const char *text)
+{
+    char *copy = NULL;
+    if (text) {
+        copy = strdup(text);
+        if (!copy)
+            return -ENOMEM;
+    }
+    free(*field);
+    *field = copy;
+    return 0;
+}
+
+size_t hf_strv_length(char *const *strv)
+{
+    size_t n = 0;
+    while (strv && strv[n])
+        n++;
+    return n;
+}
+
+char **hf_strv_free(char **strv)
+{
+    for (size_t i = 0; strv && strv[i]; i++)
+        free(strv[i]);
+    free(strv);
+    return NULL;
+}
+
+void hf_strv_freep(char ***strv)
+{
+    *strv = hf_strv_free(*strv);
+}
+
+int hf_strv_consume(char ***strv, char *text)
+{
+    if (!text)
+        return -ENOMEM;
+    size_t n = hf_strv_length(*strv);
+    char **grown = reallocarray(*strv, n + 2, sizeof(*grown));
+    if (!grown) {
+        free(text);
+        return -ENOMEM;
+    }
+    grown[n] = text;
+    grown[n + 1] = NULL;
+    *strv = grown;
+    return 0;
+}
+
+int hf_strv_append(char ***strv, const char *text)
+{
+    return hf_strv_consume(strv, strdup(text));
+}
+
+int hf_strv_copy(char *const *strv, char ***ret)
+{
+    HF_CLEANUP_STRV char **copy = NULL;
+    if (strv) {
+        size_t n = hf_strv_length(strv);
+        copy = hf_allocate(n + 1, sizeof(*copy));
+        if (!copy)
+            return -ENOMEM;
+        for (size_t i = 0; i < n; i++) {
+            copy[i] = strdup(strv[i]);
+            if (!copy[i])
+                return -ENOMEM;
+        }
+    }
+    *ret = HF_STEAL(copy);
+    return 0;
+}

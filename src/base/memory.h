@@ -1,7 +1,18 @@
-/* Cleanup of heap memory, and checked strings. */
+/* Heap memory: checked allocation, cleanup, owned strings and vectors of them. */
 #pragma once
 
 #include <stddef.h>
+
+/* n elements of size bytes each, zeroed. NULL when out of memory or when n * size overflows; never
+ * NULL otherwise, also for n 0. Freed as usual (hf_freep, HF_CLEANUP_FREE). */
+void *hf_allocate(size_t n, size_t size) __attribute__((warn_unused_result));
+
+/* Makes room for needed elements of size bytes in a heap array that grows to 4, 8, 16, ... array is
+ * the address of the pointer variable (any T **), *capacity counts elements; start with NULL and 0.
+ * New room is zeroed. Returns 0 or -ENOMEM (also when the size overflows); nothing has changed
+ * then. */
+int hf_array_reserve(void *array, size_t *capacity, size_t needed, size_t size)
+    __attribute__((warn_unused_result));
 
 /* For HF_CLEANUP_FREE: frees what the pointer variable at p points to. */
 void hf_freep(void *p);
@@ -9,13 +20,14 @@ void hf_freep(void *p);
 
 /* Hands the pointer on: evaluates to it and leaves NULL behind. */
 #define HF_STEAL(pointer)                                                                          \
-    ({                                                                                             \
+    __extension__({                                                                                \
         __typeof__(pointer) taken_ = (pointer);                                                    \
         (pointer) = NULL;                                                                          \
         taken_;                                                                                    \
     })
 
-/* Replaces *field by a copy of text (NULL empties it). Returns 0 or -ENOMEM; *field unchanged then. */
+/* Replaces *field by a copy of text (NULL empties it; text may be *field itself). Returns 0, or
+ * -ENOMEM with *field unchanged. */
 int hf_string_set(char **field, const char *text);
 
 /* A NULL-terminated vector of owned strings. */
@@ -24,7 +36,8 @@ size_t hf_strv_length(char *const *strv);
 char **hf_strv_free(char **strv);
 void hf_strv_freep(char ***strv);
 #define HF_CLEANUP_STRV __attribute__((cleanup(hf_strv_freep)))
-/* Appends; takes ownership of text, also on failure. text NULL counts as out of memory. 0 or -ENOMEM. */
+/* Appends; takes ownership of text, also on failure. text NULL counts as out of memory. 0 or
+ * -ENOMEM. */
 int hf_strv_consume(char ***strv, char *text);
 /* Appends a copy. 0 or -ENOMEM. */
 int hf_strv_append(char ***strv, const char *text);

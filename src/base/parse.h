@@ -17,12 +17,13 @@ int hf_parse_mode(const char *text, unsigned *ret);
 /* The longest time that an option takes: 10 years, so that sums never overflow. */
 #define HF_USEC_MAX (UINT64_C(3650) * 86400 * HF_USEC_PER_SEC)
 
-/* A time span as in systemd.time(7): "30", "30s", "1min 30s", "500ms", "2h"; a bare number is seconds,
- * fractions as "1.5s" are taken. Microseconds. Returns 0, -EINVAL, or -ERANGE above HF_USEC_MAX. */
+/* A time span with the units of systemd.time(7): "30", "30s", "1min 30s", "500ms", "2h"; a number
+ * without a unit is seconds and comes last, fractions as "1.5s" are taken, "infinity" is not.
+ * Microseconds. Returns 0, -EINVAL, or -ERANGE above HF_USEC_MAX. */
 int hf_parse_duration(const char *text, uint64_t *ret_usec);
 
-/* A size with K, M, G or T (1024-based): bytes. Returns 0, -EINVAL or -ERANGE. */
+/* A size with K, M, G or T of either case (1024-based): bytes. Returns 0, -EINVAL or -ERANGE. */
 int hf_parse_bytes(const char *text, uint64_t *ret);
 
-/* yes/no, true/false, on/off, 1/0. Returns 0 or -EINVAL. */
+/* yes/no, true/false, on/off, 1/0, in any case. Returns 0 or -EINVAL. */
 int hf_parse_bool(const char *text, bool *ret);

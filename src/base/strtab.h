@@ -7,7 +7,8 @@
 const char *hf_strtab_name(const char *const *table, size_t length, int value);
 /* The value of name, or -EINVAL. */
 int hf_strtab_value(const char *const *table, size_t length, const char *name);
-/* For each table: const char *PREFIX_name(Type) and int PREFIX_value(const char *), -EINVAL when unknown. */
+/* For each table: const char *PREFIX_name(Type) and int PREFIX_value(const char *), -EINVAL when
+ * unknown. */
 #define HF_STRTAB_DECLARE(prefix, Type)                                                            \
     const char *prefix##_name(Type value);                                                         \
     int prefix##_value(const char *name)

@@ -1,4 +1,5 @@
-/* A growing text. A failed allocation is remembered and reported once, by hf_text_take. */
+/* A growing text, and printable text out of hostile bytes. A failed allocation is remembered and
+ * reported once, by hf_text_take. */
 #pragma once
 
 #include <stdarg.h>
@@ -21,8 +22,14 @@ void hf_text_addf(HfText *text, const char *format, ...) __attribute__((format(p
 void hf_text_addv(HfText *text, const char *format, va_list arguments)
     __attribute__((format(printf, 2, 0)));
 
-/* Hands the string over (never NULL: an empty text gives ""). Returns 0 or -ENOMEM; text is empty after. */
+/* Hands the string over (never NULL: an empty text gives ""). Returns 0, or -ENOMEM when any
+ * addition has failed; text is empty and usable again after both. */
 int hf_text_take(HfText *text, char **ret);
 
 /* The text so far, "" when empty or failed; owned by text. */
 const char *hf_text_peek(const HfText *text);
+
+/* Writes bytes as printable UTF-8: control characters (C0, DEL, C1) and bytes that are no UTF-8
+ * (RFC 3629) become '?'. Cut at a character so that it fits size with its NUL; size > 0. Returns
+ * the length written. */
+size_t hf_text_printable(const char *bytes, size_t length, char *ret, size_t size);

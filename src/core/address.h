@@ -2,15 +2,15 @@
 #pragma once
 
 #include <netinet/in.h>
-#include <stddef.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <sys/un.h>
 
 #include "base/text.h"
 
 typedef enum HfAddressKind {
     HF_ADDRESS_NONE,
-    HF_ADDRESS_PORT,     /* 9000: every interface, [::] with IPv4 mapped, or 0.0.0.0 where there is no IPv6 */
+    HF_ADDRESS_PORT,     /* 9000: every interface; [::] with IPv4 mapped, 0.0.0.0 without IPv6 */
     HF_ADDRESS_INET,     /* 127.0.0.1:9000 */
     HF_ADDRESS_INET6,    /* [::1]:9000, scope as [fe80::1%2]:9000 (numeric) */
     HF_ADDRESS_HOST,     /* localhost:9000, still to be resolved */
@@ -23,29 +23,35 @@ typedef enum HfAddressKind {
 
 typedef struct HfAddress {
     HfAddressKind kind;
-    uint16_t port;   /* host byte order; PORT, INET, INET6, HOST */
-    uint32_t scope;  /* INET6 */
-    uint8_t ip[16];  /* network byte order; INET uses the first 4 */
-    char name[HF_ADDRESS_HOST_MAX + 1]; /* HOST, UNIX, ABSTRACT (without @): NUL-terminated, unix fits sun_path */
+    uint16_t port;  /* host byte order; PORT, INET, INET6, HOST */
+    uint32_t scope; /* INET6 */
+    uint8_t ip[16]; /* network byte order; INET uses the first 4 */
+    /* HOST, UNIX, ABSTRACT (without @): NUL-terminated; the unix ones fit sun_path. */
+    char name[HF_ADDRESS_HOST_MAX + 1];
 } HfAddress;
 
-/* Parses one address. Relative paths, embedded control characters, a port of 0 and paths longer than
- * sun_path are refused. Returns 0 or -EINVAL (-ENAMETOOLONG for a path or host that is too long). */
+/* Parses one address. Relative paths and paths that end in a slash, control characters, a port of
+ * 0, bare IPv6 without brackets, dotted numbers that are no IPv4 address and what is no host name
+ * of RFC 1123 are refused; host names become lower case. Returns 0 or -EINVAL (-ENAMETOOLONG for a
+ * path, an abstract name or a host that is too long). */
 int hf_address_parse(const char *text, HfAddress *ret);
 
 /* Canonical text, as hf_address_parse reads it: 9000, 127.0.0.1:9000, [::1]:9000, host:9000,
- * /run/x.sock, @name. ret holds HF_ADDRESS_TEXT_MAX bytes. */
+ * /run/x.sock, @name; "" for NONE. ret holds HF_ADDRESS_TEXT_MAX bytes. */
 void hf_address_format(const HfAddress *address, char *ret);
 
 /* PORT gives [::]:port; HOST and NONE return -EINVAL. Otherwise 0. */
 int hf_address_to_sockaddr(const HfAddress *address, struct sockaddr_storage *ret,
                            socklen_t *ret_length);
 
-/* From getsockname(2) and the like. Returns 0, or -EAFNOSUPPORT, -EINVAL for an unnamed unix socket. */
+/* From getsockname(2) and the like, length as the kernel gave it. Returns 0, -EAFNOSUPPORT, or
+ * -EINVAL for a length that does not fit the family, an unnamed unix socket, a relative path, and
+ * an abstract name with a NUL in it. */
 int hf_address_from_sockaddr(const struct sockaddr_storage *sockaddr, socklen_t length,
                              HfAddress *ret);
 
-/* The same place? A PORT equals [::] and 0.0.0.0 with that port; HOST equals only the same HOST. */
+/* The same place? A PORT equals [::] and 0.0.0.0 with that port; HOST equals only the same HOST.
+ * NONE equals nothing. */
 bool hf_address_equal(const HfAddress *a, const HfAddress *b);
 
 static inline bool hf_address_is_path(const HfAddress *address)

@@ -13,13 +13,15 @@ typedef struct HfNotify {
     bool reloading;
     bool stopping;
     bool has_main_pid;
-    int64_t main_pid;          /* > 0 */
+    int64_t main_pid; /* > 0 */
     bool has_extend_timeout;
-    uint64_t extend_timeout;   /* usec */
+    uint64_t extend_timeout; /* usec */
     bool has_status;
     char status[HF_NOTIFY_STATUS_MAX]; /* printable UTF-8, cut; control characters become '?' */
 } HfNotify;
 
-/* data need not be NUL-terminated. Unknown keys, repeated keys (the last wins) and malformed values of known
- * ones (ignored) are no errors. Returns 0, or -EBADMSG for embedded NULs, -EMSGSIZE above HF_NOTIFY_MAX. */
+/* data need not be NUL-terminated; one NUL at its end is taken as systemd takes it. Unknown keys,
+ * repeated keys (the last good one wins) and malformed values of known ones (ignored) are no
+ * errors; a timeout above HF_USEC_MAX becomes that. Returns 0, -EBADMSG for embedded NULs, or
+ * -EMSGSIZE above HF_NOTIFY_MAX. */
 int hf_notify_parse(const char *data, size_t length, HfNotify *ret);

@@ -1,1 +1,249 @@
 #include "core/options.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <string.h>
+
+#include "base/memory.h"
+#include "core/options_table.h"
+
+static const char *const verb_names[] = {
+    [HF_VERB_RUN] = "run",       [HF_VERB_EXEC] = "exec",       [HF_VERB_CHECK] = "check",
+    [HF_VERB_RELOAD] = "reload", [HF_VERB_RESTART] = "restart", [HF_VERB_STOP] = "stop",
+};
+HF_STRTAB_DEFINE(hf_verb, HfVerb, verb_names, HF_VERB_MAX_)
+
+void hf_call_clear(HfCall *call)
+{
+    hf_string_set(&call->name, NULL);
+    *call = (HfCall){0};
+}
+
+void hf_command_line_clear(HfCommandLine *line)
+{
+    hf_settings_clear(&line->settings);
+    hf_call_clear(&line->call);
+}
+
+/* What is left of the words. */
+typedef struct Words {
+    char *const *next;
+    size_t n;
+} Words;
+
+static char *take_word(Words *words)
+{
+    assert(words->n > 0);
+    words->n--;
+    return *words->next++;
+}
+
+static bool has_command(HfVerb verb)
+{
+    return verb == HF_VERB_RUN || verb == HF_VERB_EXEC || verb == HF_VERB_CHECK;
+}
+
+/* " See holdfast run --help", or without the verb. */
+static int refer_to_help(HfText *error, HfVerb verb, const char *see)
+{
+    hf_text_addf(error, "%s holdfast %s%s--help", see,
+                 verb == HF_VERB_MAX_ ? "" : hf_verb_name(verb), verb == HF_VERB_MAX_ ? "" : " ");
+    return -EINVAL;
+}
+
+/* word: as given, dashes and all, of which length bytes come before a value. */
+static int refuse_unknown(const char *word, size_t length, HfVerb verb, HfText *error)
+{
+    const char *known[64];
+    size_t n = 0;
+    size_t dashes = strspn(word, "-");
+
+    assert(hf_option_count <= sizeof(known) / sizeof(*known));
+    for (size_t i = 0; i < hf_option_count; i++)
+        if (verb == HF_VERB_MAX_ || hf_option_is_of(&hf_option_table[i], verb))
+            known[n++] = hf_option_table[i].name;
+    if (dashes > length)
+        dashes = length;
+    const char *nearest = hf_option_nearest(word + dashes, length - dashes, known, n);
+    hf_text_addf(error, "unknown option %s",
+                 hf_option_echo(word, length, false, (char[HF_OPTION_ECHO_SIZE]){0}));
+    if (!nearest)
+        return refer_to_help(error, verb, "; see");
+    hf_text_addf(error, "; did you mean --%s?", nearest);
+    return refer_to_help(error, verb, " See");
+}
+
+static int refuse_elsewhere(const char *name, size_t length, HfVerb verb, HfText *error)
+{
+    const char *verbs[HF_VERB_MAX_];
+    size_t n = 0;
+
+    for (HfVerb other = 0; other < HF_VERB_MAX_; other++)
+        if (hf_option_find(name, length, other))
+            verbs[n++] = hf_verb_name(other);
+    hf_text_addf(error, "--%.*s belongs to ", (int)length, name);
+    hf_option_join(error, verbs, n, " and ");
+    hf_text_addf(error, ", not to %s;", hf_verb_name(verb));
+    return refer_to_help(error, verb, " see");
+}
+
+/* The row that word names, with its value when there is one behind `=`. */
+static int find_option(const char *word, HfVerb verb, const HfOption **ret, const char **ret_value,
+                       HfText *error)
+{
+    size_t length = strcspn(word, "=");
+    bool is_long = word[1] == '-';
+    const HfOption *found = is_long ? hf_option_find(word + 2, length - 2, verb) : NULL;
+
+    for (size_t i = 0; !is_long && i < hf_option_count; i++) {
+        const HfOption *option = &hf_option_table[i];
+        bool taken = verb == HF_VERB_MAX_ || hf_option_is_of(option, verb);
+        if (taken && option->letter != '\0' && word[1] == option->letter && word[2] == '\0')
+            found = option;
+    }
+    if (!found && is_long && hf_option_find(word + 2, length - 2, HF_VERB_MAX_))
+        return refuse_elsewhere(word + 2, length - 2, verb, error);
+    if (!found)
+        return refuse_unknown(word, length, verb, error);
+    *ret = found;
+    *ret_value = word[length] == '=' ? word + length + 1 : NULL;
+    return 0;
+}
+
+static int apply_option(const HfOption *option, const char *value, Words *words,
+                        HfCommandLine *line, HfText *error)
+{
+    if (option->type->no_value && value)
+        return hf_option_refuse(error, "--%s takes no value; write just --%s", option->name,
+                                option->name);
+    if (!option->type->no_value && !value) {
+        if (words->n == 0 || strncmp(words->next[0], "--", 2) == 0) {
+            hf_text_addf(error, "--%s needs a value; write --%s", option->name, option->name);
+            hf_option_add_argument(option, error);
+            return refer_to_help(error, line->verb, ", and see");
+        }
+        value = take_word(words);
+    }
+    return option->type->parse(option, value, (char *)line + option->offset, error);
+}
+
+/* Up to --help, --version, `--`, or the first word that is no option. */
+static int parse_options(Words *words, HfCommandLine *line, HfText *error)
+{
+    while (words->n > 0 && words->next[0][0] == '-' && words->next[0][1] != '\0') {
+        const char *word = take_word(words);
+        const HfOption *option;
+        const char *value;
+
+        if (strcmp(word, "--") == 0)
+            return 0;
+        int r = find_option(word, line->verb, &option, &value, error);
+        if (r == 0)
+            r = apply_option(option, value, words, line, error);
+        if (r < 0 || line->help || line->version)
+            return r;
+    }
+    return 0;
+}
+
+static int parse_command(Words *words, HfCommandLine *line, HfText *error)
+{
+    const char *verb = hf_verb_name(line->verb);
+
+    if (words->n == 0 || words->next[0][0] == '\0') {
+        hf_text_addf(error, "%s; write holdfast %s [OPTION...] [--] COMMAND [ARG...], and",
+                     words->n == 0 ? "no COMMAND" : "COMMAND is empty", verb);
+        return refer_to_help(error, line->verb, " see");
+    }
+    HF_CLEANUP_STRV char **command = hf_allocate(words->n + 1, sizeof(*command));
+    if (!command)
+        return -ENOMEM;
+    for (size_t i = 0; words->n > 0; i++) {
+        int r = hf_string_set(&command[i], take_word(words));
+        if (r < 0)
+            return r;
+    }
+    line->settings.command = HF_STEAL(command);
+    return hf_options_validate(line->verb, &line->settings, error);
+}
+
+static int refuse_word(const char *word, HfVerb verb, HfText *error)
+{
+    bool is_name = hf_option_is_name(word, true) && word[0] != '.';
+
+    return hf_option_refuse(error, "%s takes no %s; name an instance as --name=%s",
+                            hf_verb_name(verb), HF_QUOTE(word), is_name ? word : "NAME");
+}
+
+static int refuse_verb(const char *word, HfText *error)
+{
+    const char *nearest = hf_option_nearest(word, strlen(word), verb_names, HF_VERB_MAX_);
+
+    hf_text_addf(error, "unknown verb %s", HF_QUOTE(word));
+    if (nearest) {
+        hf_text_addf(error, "; did you mean %s?", nearest);
+        return refer_to_help(error, HF_VERB_MAX_, " See");
+    }
+    hf_text_add(error, "; a command is started by holdfast run -- COMMAND,");
+    return refer_to_help(error, HF_VERB_MAX_, " see");
+}
+
+/* Only --help and --version may stand before a verb. */
+static int parse_verbless(Words *words, HfCommandLine *line, HfText *error)
+{
+    const char *word = words->n > 0 ? words->next[0] : NULL;
+    const HfOption *option;
+    const char *value;
+
+    if (!word || strcmp(word, "--") == 0) {
+        hf_text_add(error, "no verb; write holdfast VERB [OPTION...] with ");
+        hf_option_join(error, verb_names, HF_VERB_MAX_, " or ");
+        return refer_to_help(error, HF_VERB_MAX_, ", and see");
+    }
+    int r = find_option(word, HF_VERB_MAX_, &option, &value, error);
+    if (r < 0)
+        return r;
+    for (HfVerb verb = 0; verb < HF_VERB_MAX_; verb++)
+        if (!hf_option_is_of(option, verb)) {
+            hf_text_addf(error, "--%s goes behind the verb, as in holdfast VERB --%s;",
+                         option->name, option->name);
+            return refer_to_help(error, HF_VERB_MAX_, " see");
+        }
+    take_word(words);
+    return apply_option(option, value, words, line, error);
+}
+
+static int parse_words(Words *words, HfCommandLine *line, HfText *error)
+{
+    if (words->n == 0 || (words->next[0][0] == '-' && words->next[0][1] != '\0'))
+        return parse_verbless(words, line, error);
+
+    const char *word = take_word(words);
+    int verb = hf_verb_value(word);
+    if (verb < 0)
+        return refuse_verb(word, error);
+    line->verb = (HfVerb)verb;
+    int r = parse_options(words, line, error);
+    if (r < 0 || line->help || line->version)
+        return r;
+    if (has_command(line->verb))
+        return parse_command(words, line, error);
+    return words->n > 0 ? refuse_word(words->next[0], line->verb, error) : 0;
+}
+
+int hf_options_parse(int argc, char *const *argv, HfCommandLine *ret, HfText *error)
+{
+    Words words = {0};
+    HfCommandLine line = {.verb = HF_VERB_MAX_};
+
+    if (argc > 1)
+        words = (Words){.next = argv + 1, .n = (size_t)argc - 1};
+    hf_settings_init(&line.settings);
+    int r = parse_words(&words, &line, error);
+    if (r < 0) {
+        hf_command_line_clear(&line);
+        return r;
+    }
+    *ret = line;
+    return 0;
+}

@@ -27,9 +27,9 @@ typedef struct HfCall {
 void hf_call_clear(HfCall *call);
 
 typedef struct HfCommandLine {
-    HfVerb verb;
-    bool help;    /* --help was given: settings need not be complete */
-    bool version; /* --version */
+    HfVerb verb;         /* HF_VERB_MAX_: none was given, then help or version is set */
+    bool help;           /* --help was given: settings need not be complete */
+    bool version;        /* --version, likewise */
     HfSettings settings; /* run, exec, check */
     HfCall call;         /* the others */
 } HfCommandLine;
@@ -37,9 +37,12 @@ typedef struct HfCommandLine {
 void hf_command_line_clear(HfCommandLine *line);
 #define HF_CLEANUP_COMMAND_LINE __attribute__((cleanup(hf_command_line_clear)))
 
-/* argv[1] is the verb; `holdfast --help` and `holdfast --version` need none. Options end at `--` or at the
- * first word that is no option. `--opt=VALUE` and `--opt VALUE` are the same. An unknown option names the
- * nearest known one. Returns 0, -ENOMEM, or -EINVAL with one line in error that says what to do. */
+/* argv[1] is the verb; `holdfast --help` and `holdfast --version` need none. Options end at `--` or
+ * at the first word that is no option. `--opt=VALUE` and `--opt VALUE` are the same, but a VALUE
+ * that starts with `--` needs the first form. Of an option that is given again the last value
+ * counts, --listen adds up. Nothing behind --help or --version is looked at. An unknown option
+ * names the nearest known one. Returns 0, -ENOMEM, or -EINVAL with one line appended to error,
+ * printable and without a newline, that says what to do. */
 int hf_options_parse(int argc, char *const *argv, HfCommandLine *ret, HfText *error);
 
 /* --listen=ADDR[,backlog=N,mode=0660,owner=U,group=G,name=N]. Returns as hf_options_parse. */

@@ -1,4 +1,5 @@
-/* What the user asked for. Filled by core/options from the command line and the configuration file. */
+/* What the user asked for. Filled by core/options from the command line and the configuration file.
+ */
 #pragma once
 
 #include <stdbool.h>
@@ -34,17 +35,21 @@ HF_STRTAB_DECLARE(hf_handoff, HfHandoff); /* auto, listen-fds, php-fpm, stdin */
 /* One socket to be bound. Owned strings. */
 typedef struct HfListenerSpec {
     HfAddress address;
-    char *name;     /* LISTEN_FDNAMES entry, [A-Za-z0-9._-]{1,64}; NULL: made from the address */
-    int backlog;    /* > 0, or HF_BACKLOG_MAXIMUM */
-    uint32_t mode;  /* of a unix path; HF_MODE_UNSET: as the umask leaves it */
-    char *owner;    /* user name or number, NULL unset; sets the user's own group too when group is NULL */
-    char *group;    /* NULL unset */
-    char *acl_users;  /* comma-separated names, NULL unset; with either ACL set owner and group are ignored */
-    char *acl_groups;
+    char *name;       /* LISTEN_FDNAMES entry, [A-Za-z0-9._-]{1,64}; NULL: made from the address */
+    int backlog;      /* > 0, or HF_BACKLOG_MAXIMUM */
+    uint32_t mode;    /* of a unix path; HF_MODE_UNSET: as the umask leaves it */
+    char *owner;      /* user name or number, NULL unset; sets the user's group too without group */
+    char *group;      /* NULL unset */
+    char *acl_users;  /* comma-separated names, NULL unset; */
+    char *acl_groups; /* with either ACL set owner and group are ignored */
 } HfListenerSpec;
 
+/* Nothing set: no address, the largest backlog, no mode. */
 void hf_listener_spec_init(HfListenerSpec *spec);
+/* Frees what it owns; as after hf_listener_spec_init then. */
 void hf_listener_spec_clear(HfListenerSpec *spec);
+/* Deep copy. Returns 0 or -ENOMEM. */
+int hf_listener_spec_copy(const HfListenerSpec *spec, HfListenerSpec *ret);
 
 #define HF_LISTENERS_MAX 4096 /* listeners of one instance */
 
@@ -54,13 +59,15 @@ typedef struct HfSettings {
     HfHandoff handoff;
     HfListenerSpec *listeners;
     size_t n_listeners;
-    char *directory;           /* working directory of the service; NULL: holdfast's own at its start */
-    uint64_t ready_timeout;    /* usec, default 60 s */
-    uint64_t drain_timeout;    /* usec, default 30 s */
-    char **command;            /* COMMAND [ARG...], NULL-terminated vector, at least one string */
+    char *directory;        /* of the service; NULL: holdfast's own at its start */
+    uint64_t ready_timeout; /* usec, default 60 s */
+    uint64_t drain_timeout; /* usec, default 30 s */
+    char **command;         /* COMMAND [ARG...], NULL-terminated vector, at least one string */
 } HfSettings;
 
+/* The defaults. */
 void hf_settings_init(HfSettings *settings);
+/* Frees what it owns, takes a zeroed one too; as after hf_settings_init then. */
 void hf_settings_clear(HfSettings *settings);
 #define HF_CLEANUP_SETTINGS __attribute__((cleanup(hf_settings_clear)))
 

@@ -3,7 +3,7 @@
 
 #include <sys/types.h>
 
-/* name or decimal number. ret_gid (may be NULL) is the user's own group, (gid_t) -1 for a number without an entry.
- * Returns 0, -ENOENT, or negative errno. */
+/* name or decimal number. ret_gid (may be NULL) is the user's own group, (gid_t) -1 for a number
+ * without an entry. Returns 0, -ENOENT, or negative errno. */
 int hf_account_user(const char *name, uid_t *ret_uid, gid_t *ret_gid);
 int hf_account_group(const char *name, gid_t *ret_gid);

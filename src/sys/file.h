@@ -5,20 +5,28 @@
 #include <stddef.h>
 #include <sys/types.h>
 
-/* Writes path by way of a temporary file beside it and rename(2). */
+/* Writes path by way of a temporary file beside it and rename(2): whoever opens path sees all or
+ * nothing, and a link at path is replaced, not followed. mode is exact, whatever the umask. Not
+ * synced to disk: what is written this way lives in /run and is made anew after a power cut. */
 int hf_file_write(const char *path, const char *data, size_t length, mode_t mode);
 
-/* Reads at most maximum bytes. Owned, NUL-terminated. -EFBIG when there is more, -EISDIR, -ENOENT... */
+/* Reads a regular file of at most maximum bytes. Owned, NUL-terminated; ret_length may be NULL.
+ * -EFBIG when there is more, -EISDIR, -EINVAL for anything else that is no regular file (a FIFO
+ * could block for ever), -ENOENT... */
 int hf_file_read(const char *path, size_t maximum, char **ret, size_t *ret_length);
 
-/* mkdir -p of path with mode for what is made; 0 when it stands already as a directory. A directory that is neither ours nor
- * root's, or writable by others without being sticky, is refused with -EPERM. */
+/* mkdir -p of path with mode (exact, whatever the umask) for what is made; 0 when it stands already
+ * as a directory. A directory at path that is neither ours nor root's, or writable by others
+ * without being sticky, is refused with -EPERM, a link or anything else there with -ENOTDIR. */
 int hf_file_make_directory(const char *path, mode_t mode);
 
-/* Opens (creates) path and takes an exclusive flock(2). Returns the descriptor (owned; closing unlocks), or -EWOULDBLOCK
- * when another process holds it; *ret_holder then is the pid that stands in the file, 0 when unknown. The own pid is written
- * to the file only once the lock is held. */
+/* Opens (creates) path and takes an exclusive flock(2). Returns the descriptor (owned; closing
+ * unlocks), or -EWOULDBLOCK when another process holds it; *ret_holder then is the pid that stands
+ * in the file, 0 when unknown. The own pid is written to the file only once the lock is held.
+ * -EINVAL when path is no regular file, -ELOOP when it is a link, -EBUSY when it is being replaced
+ * again and again. */
 int hf_file_lock(const char *path, pid_t *ret_holder);
 
-/* Removes the files of a directory (no recursion) and the directory. */
+/* Removes the files of a directory (no recursion) and the directory. 0 when there is none. -EISDIR
+ * when it holds a directory: that one stays, and so does path. */
 int hf_file_remove_directory(const char *path);

@@ -1,16 +1,18 @@
-/* Listening sockets: made, checked, adjusted, and their unix paths taken away again. socket(7), tcp(7), unix(7). */
+/* Listening sockets: made, checked, adjusted, and their unix paths taken away again. socket(7),
+ * tcp(7), unix(7). */
 #pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/socket.h>
 #include <sys/types.h>
 
 /* Where hf_listener_bind failed. */
 typedef enum HfListenerStage {
     HF_LISTENER_SOCKET,
-    HF_LISTENER_PATH,  /* what stands at the path is no socket (-ENOTSOCK), or could not be removed */
-    HF_LISTENER_BIND,
+    HF_LISTENER_PATH, /* what stands there is no socket (-ENOTSOCK), or could not be removed */
+    HF_LISTENER_BIND, /* also for a path that somebody listens at */
     HF_LISTENER_MODE,
     HF_LISTENER_OWNER,
     HF_LISTENER_ACL,
@@ -23,30 +25,38 @@ typedef struct HfListenerInode {
     ino_t inode; /* 0: none */
 } HfListenerInode;
 
-/* What to bind: a socket address (of address_length bytes) and, for a unix path, its access rights. */
+/* What to bind: an address and, for a unix path, its access rights (ignored for others). */
 typedef struct HfListenerRequest {
     const struct sockaddr_storage *address;
     unsigned address_length;
-    int backlog;      /* as listen(2) takes it */
+    int backlog; /* as listen(2) takes it */
     bool has_mode;
     mode_t mode;
-    uid_t uid;        /* (uid_t) -1: leave */
-    gid_t gid;        /* (gid_t) -1: leave */
-    const uid_t *acl_users; /* each gets read and write (libacl); with any ACL entry uid and gid are ignored */
+    uid_t uid;              /* (uid_t) -1: leave */
+    gid_t gid;              /* (gid_t) -1: leave */
+    const uid_t *acl_users; /* each gets read and write (libacl); with any ACL entry uid and gid are
+                               ignored */
     size_t n_acl_users;
     const gid_t *acl_groups;
     size_t n_acl_groups;
 } HfListenerRequest;
 
-/* Binds and listens: stream, CLOEXEC, SO_REUSEADDR for IP, IPV6_V6ONLY as the address needs ([::] is dual-stack, any other
- * IPv6 address v6 only), never O_NONBLOCK. A unix path is replaced only if it is a socket to which connect(2) is refused;
- * its rights are in place before it listens. Returns 0 and the descriptor (owned by the caller) and inode, or negative
- * errno and *ret_stage: -EADDRINUSE also for a path somebody listens at, -ENOTSOCK for a path that is something else. On
- * failure nothing new is left on disk. */
+/* Binds and listens: stream, CLOEXEC, SO_REUSEADDR for IP, IPV6_V6ONLY as the address needs ([::]
+ * is dual-stack, any other IPv6 address v6 only), never O_NONBLOCK. A unix path is replaced only if
+ * it is a socket to which connect(2) is refused and that nobody is about to listen at; its rights
+ * are in place before it listens, whatever the umask. Returns 0 and the descriptor (owned by the
+ * caller) and inode, or negative errno and *ret_stage: -EADDRINUSE also for a path somebody listens
+ * at, -ENOTSOCK for a path that is something else (a symbolic link too). On failure nothing new is
+ * left on disk; a dead socket may have been removed. */
 int hf_listener_bind(const HfListenerRequest *request, int *ret_fd, HfListenerInode *ret_inode,
                      HfListenerStage *ret_stage);
 
-/* Is fd a listening stream socket (SO_TYPE, SO_ACCEPTCONN)? 0, or -ENOTSOCK, -EPROTOTYPE, -EINVAL (does not listen). */
+/* What would keep hf_listener_bind from a unix path, as far as can be told without changing
+ * anything; 0 for other addresses. Returns as hf_listener_bind. */
+int hf_listener_probe(const HfListenerRequest *request, HfListenerStage *ret_stage);
+
+/* Is fd a listening stream socket (SO_TYPE, SO_ACCEPTCONN)? 0, or -EBADF, -ENOTSOCK, -EPROTOTYPE,
+ * -EINVAL (does not listen). */
 int hf_listener_verify(int fd);
 
 /* getsockname(2). */
@@ -58,5 +68,7 @@ int hf_listener_set_backlog(int fd, int backlog);
 /* net.core.somaxconn, 4096 when it can not be read. */
 int hf_listener_somaxconn(void);
 
-/* Unlinks path if it still is that inode. 0, -ENOENT, or -ESTALE when something else stands there. */
+/* Unlinks path if it still is that inode, for which a descriptor of the listener is to be open
+ * still: only that keeps its number from being given to another file. 0, -ENOENT, or -ESTALE when
+ * something else stands there. */
 int hf_listener_unlink(const char *path, const HfListenerInode *inode);

@@ -4,12 +4,14 @@
 #include <stddef.h>
 #include <sys/types.h>
 
-/* Binds a datagram socket at path (mode 0666: php-fpm's workers may be other users; credentials decide) or, with a leading
- * '@', at an abstract name. An old socket at the path is replaced. CLOEXEC, non-blocking. Returns the descriptor (owned)
- * or negative errno. */
+/* Binds a datagram socket at path (mode 0666: php-fpm's workers may be other users; credentials
+ * decide) or, with a leading '@', at an abstract name. An old socket at the path is replaced,
+ * anything else there is -ENOTSOCK. CLOEXEC, non-blocking. Returns the descriptor (owned) or
+ * negative errno: -EINVAL for no name, -ENAMETOOLONG. */
 int hf_notifysocket_open(const char *path);
 
-/* One datagram. Returns its length (0 is possible), -EAGAIN when there is none, -EMSGSIZE for one that did not fit (it
- * is dropped), -EPROTO for one without credentials (dropped), or another negative errno. Descriptors that came along are
- * closed. */
+/* One datagram. Returns its length (0 is possible), -EAGAIN when there is none, -EMSGSIZE for one
+ * that did not fit (it is dropped), -EPROTO for one without credentials, or from a process that has
+ * no pid here (another pid namespace) (dropped), or another negative errno. Descriptors that came
+ * along are closed. */
 ssize_t hf_notifysocket_receive(int fd, void *buffer, size_t size, pid_t *ret_pid, uid_t *ret_uid);

@@ -8,11 +8,13 @@
 
 typedef struct HfOwner {
     pid_t pid;
-    char program[64];  /* base name of its executable, or comm: printable */
-    uint64_t age;      /* usec since it began */
+    char program[64]; /* base name of its executable, or comm: printable */
+    uint64_t age;     /* usec since it began */
 } HfOwner;
 
-/* The process that listens at an address that bind(2) calls busy: same address, or the wildcard of the same port, or a unix
- * path or abstract name. The oldest of several (a master, not its workers). Returns 0, -ENOENT when none is to be seen
- * (another namespace, no permission), or negative errno. */
+/* The process that listens at an address that bind(2) calls busy: same address, or the wildcard of
+ * the same port, or a unix path or abstract name. Where nobody listens, one that uses it otherwise
+ * (bound only, or a connection from that port). The oldest of several (a master, not its workers);
+ * it may be the calling process. Returns 0, -ENOENT when none is to be seen (another namespace, no
+ * permission), or negative errno. */
 int hf_owner_find(const struct sockaddr_storage *address, unsigned length, HfOwner *ret);

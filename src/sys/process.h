@@ -1,4 +1,5 @@
-/* Child processes: spawned, signalled through pidfds, and found again. clone(2), pidfd_open(2), execve(2). */
+/* Child processes: spawned, signalled through pidfds, told apart. clone(2), pidfd_open(2),
+ * execve(2). */
 #pragma once
 
 #include <stdbool.h>
@@ -24,53 +25,57 @@ typedef enum HfSpawnStage {
     HF_SPAWN_EXEC,
 } HfSpawnStage;
 
-/* Everything that a child inherits; nothing else is open in it. Borrowed; all strings are prepared before fork. */
+/* Everything that a child inherits; nothing else is open in it. Borrowed; all strings are prepared
+ * before fork. Sources of descriptors may be any numbers, the same one more than once, and among
+ * the numbers that the child is to have. */
 typedef struct HfSpawn {
-    const char *program;  /* path */
+    const char *program; /* path, looked up after the change of directory */
     char *const *argv;
-    char *const *envp;    /* whole environment */
-    bool listen_pid;      /* add LISTEN_PID=<own pid> to envp */
+    char *const *envp;     /* whole environment */
+    bool listen_pid;       /* add LISTEN_PID=<own pid> to envp, in place of any that is there */
     const char *directory; /* NULL: as it is */
-    int stdin_fd;         /* -1: /dev/null */
-    int stdout_fd;        /* -1: inherited */
-    int stderr_fd;        /* -1: inherited */
-    const int *fds;       /* become 3, 4, ...; blocking state untouched */
+    int stdin_fd;          /* -1: /dev/null */
+    int stdout_fd;         /* -1: inherited, or /dev/null when it is closed */
+    int stderr_fd;         /* -1: as stdout_fd */
+    const int *fds;        /* become 3, 4, ...; blocking state untouched */
     size_t n_fds;
-    bool session;         /* setsid(2): a session and group of its own, named after its pid */
+    bool session; /* setsid(2): a session and group of its own, named after its pid */
 } HfSpawn;
 
-/* Returns 0 once the program runs (its exec closed the pipe), or negative errno and the stage; the child is
- * reaped then. The child starts with an empty signal mask and default dispositions. Until fork every signal is blocked. */
+/* Returns 0 once the program runs (its exec closed the pipe), or negative errno and the stage; the
+ * child is reaped then. The child starts with an empty signal mask and default dispositions. Until
+ * fork every signal is blocked. A child that is killed before its exec also gives 0: its end is
+ * seen as any other's. */
 int hf_process_spawn(const HfSpawn *spawn, HfProcess *ret, HfSpawnStage *ret_stage);
 
-/* The same set-up in this process itself, for `holdfast exec`: does not return on success. */
+/* The same set-up in this process itself, for `holdfast exec`: does not return on success. On
+ * failure descriptors, directory and dispositions may have changed; stderr is the one that was
+ * asked for. */
 int hf_process_become(const HfSpawn *spawn, HfSpawnStage *ret_stage);
 
-/* The path of program as execvp(3) would find it in path (a PATH value); one with a slash is taken relative to
- * directory (NULL: the working directory). Owned result. -ENOENT, -EACCES (found, but not executable), -EISDIR. */
+/* The path of program as execvp(3) would find it in path (a PATH value; NULL: the usual one), and
+ * after that in the sbin directories; one with a slash, and the relative elements of path, are
+ * taken relative to directory (NULL: the working directory). Owned and absolute result. -ENOENT,
+ * -EACCES (found, but not executable), -EISDIR. */
 int hf_process_find(const char *program, const char *path, const char *directory, char **ret);
 
 /* pidfd_send_signal(2). -ESRCH when it is gone. */
 int hf_process_signal(int pidfd, int signal);
 
-/* The program that a process runs: the inode of /proc/PID/exe, or, where that may not be read, its comm. */
+/* The program that a process runs: the inode of /proc/PID/exe, or, where that may not be read, its
+ * comm. */
 typedef struct HfProgram {
     dev_t device;
     ino_t inode; /* 0: unknown, comm counts */
     char comm[16];
 } HfProgram;
 
+/* Returns 0, or -ESRCH when pid is gone. */
 int hf_process_program(pid_t pid, HfProgram *ret);
 
-/* usec since boot at which the process began (field 22 of /proc/PID/stat), to tell a reused pid. */
+/* usec since boot at which the process began (field 22 of /proc/PID/stat), to tell a reused pid.
+ * -ESRCH when pid is gone. */
 int hf_process_started(pid_t pid, uint64_t *ret_usec);
 
-/* Opens the living (no zombies) processes of a session (sid) that run program (NULL: any), each held by pidfd and checked
- * again after it was opened. Owned array. Returns 0 or negative errno. */
-int hf_process_members(pid_t session, const HfProgram *program, HfProcess **ret, size_t *ret_n);
-
-/* Frees what hf_process_members gave. */
-void hf_process_array_free(HfProcess *processes, size_t n);
-
-/* Processes (outside the calling one) that hold a socket with one of these inodes open, each held by pidfd. As above. */
-int hf_process_socket_holders(const ino_t *inodes, size_t n_inodes, HfProcess **ret, size_t *ret_n);
+/* The parent's pid (field 4). Returns 0, or -ESRCH when pid is gone. */
+int hf_process_parent(pid_t pid, pid_t *ret);

@@ -4,9 +4,10 @@
 #include <stdint.h>
 
 typedef struct HfQueue {
-    uint32_t depth;
-    uint32_t limit;
+    uint32_t depth; /* connections that wait */
+    uint32_t limit; /* the backlog as listen(2) took it */
 } HfQueue;
 
-/* fd: a listening TCP or unix socket. Returns 0 or negative errno. */
+/* fd: a listening TCP or unix socket. Returns 0, -EINVAL (does not listen), -EAFNOSUPPORT, -ENOENT
+ * (a unix socket of another network namespace), or another negative errno. */
 int hf_queue_read(int fd, HfQueue *ret);

@@ -1,0 +1,49 @@
+#include "core/names.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/memory.h"
+
+int hf_name_clean(const char *text, bool lower, char **ret)
+{
+    char name[HF_NAME_MAX + 1];
+    size_t n = 0;
+
+    for (const char *c = text; *c && n < HF_NAME_MAX; c++) {
+        bool capital = *c >= 'A' && *c <= 'Z';
+        bool plain = (*c >= 'a' && *c <= 'z') || (*c >= '0' && *c <= '9') || *c == '_' ||
+                     *c == '-' || (*c == '.' && n > 0);
+        if (capital)
+            name[n++] = lower ? (char)(*c - 'A' + 'a') : *c;
+        else
+            name[n++] = plain ? *c : '-';
+    }
+    if (n == 0)
+        name[n++] = '-';
+    name[n] = '\0';
+    *ret = NULL;
+    return hf_string_set(ret, name);
+}
+
+int hf_name_of_address(const HfAddress *address, char **ret)
+{
+    char text[HF_ADDRESS_TEXT_MAX];
+    const char *start = text;
+
+    hf_address_format(address, text);
+    while (*start == '/' || *start == '[' || *start == '@')
+        start++;
+    return hf_name_clean(start, false, ret);
+}
+
+int hf_name_of_instance(const HfSettings *settings, char **ret)
+{
+    const char *slash = strrchr(settings->command[0], '/');
+
+    if (settings->name) {
+        *ret = NULL;
+        return hf_string_set(ret, settings->name);
+    }
+    return hf_name_clean(slash ? slash + 1 : settings->command[0], true, ret);
+}

@@ -1,0 +1,123 @@
+#include "core/options_table.h"
+
+#include <string.h>
+
+#include "base/parse.h"
+
+#define SERVING (1U << HF_VERB_RUN | 1U << HF_VERB_EXEC | 1U << HF_VERB_CHECK)
+#define CALLING (1U << HF_VERB_RELOAD | 1U << HF_VERB_RESTART | 1U << HF_VERB_STOP)
+
+#define FIELD(member) offsetof(HfCommandLine, member)
+
+const HfOption hf_option_table[] = {
+    {.name = "name",
+     .argument = "NAME",
+     .help = "Name of this instance, by which reload, restart and stop find it "
+             "(default: COMMAND's base name)",
+     .group = HF_OPTION_GROUP_SERVICE,
+     .verbs = SERVING,
+     .in_file = true,
+     .type = &hf_option_type_name,
+     .offset = FIELD(settings.name)},
+    {.name = "adapter",
+     .help = "What COMMAND is; auto goes by its name",
+     .group = HF_OPTION_GROUP_SERVICE,
+     .verbs = SERVING,
+     .in_file = true,
+     .type = &hf_option_type_adapter,
+     .offset = FIELD(settings.adapter)},
+    {.name = "directory",
+     .argument = "DIR",
+     .help = "Working directory of COMMAND, looked up anew at each start "
+             "(default: where holdfast was started)",
+     .group = HF_OPTION_GROUP_SERVICE,
+     .verbs = SERVING,
+     .in_file = true,
+     .type = &hf_option_type_directory,
+     .offset = FIELD(settings.directory)},
+
+    {.name = "listen",
+     .argument = "ADDR[,KEY=VALUE...]",
+     .help = "Hold a socket there; give it once for each socket. php-fpm needs none, its sockets "
+             "are those of its pools (default: none)",
+     .group = HF_OPTION_GROUP_SOCKETS,
+     .verbs = SERVING,
+     .in_file = true,
+     .type = &hf_option_type_listen,
+     .offset = FIELD(settings)},
+    {.name = "handoff",
+     .help = "How COMMAND learns of its sockets: as from systemd, as from an older php-fpm, or one "
+             "as standard input; auto goes by the adapter",
+     .group = HF_OPTION_GROUP_SOCKETS,
+     .verbs = SERVING,
+     .in_file = true,
+     .type = &hf_option_type_handoff,
+     .offset = FIELD(settings.handoff)},
+
+    {.name = "ready-timeout",
+     .argument = "TIME",
+     .help = "How long a start may take until it is ready; later it has failed",
+     .group = HF_OPTION_GROUP_REPLACEMENT,
+     .verbs = SERVING,
+     .in_file = true,
+     .type = &hf_option_type_time,
+     .offset = FIELD(settings.ready_timeout),
+     .minimum = HF_USEC_PER_MSEC},
+    {.name = "drain-timeout",
+     .argument = "TIME",
+     .help = "How long requests may go on at a reload, restart or stop; 0 ends them at once",
+     .group = HF_OPTION_GROUP_REPLACEMENT,
+     .verbs = SERVING,
+     .in_file = true,
+     .type = &hf_option_type_time,
+     .offset = FIELD(settings.drain_timeout)},
+
+    {.name = "name",
+     .argument = "NAME",
+     .help = "The instance that is meant (default: the only one that runs)",
+     .group = HF_OPTION_GROUP_GENERAL,
+     .verbs = CALLING,
+     .type = &hf_option_type_name,
+     .offset = FIELD(call.name)},
+    {.name = "no-wait",
+     .help = "Return at once instead of when it is done (default: wait)",
+     .group = HF_OPTION_GROUP_GENERAL,
+     .verbs = CALLING,
+     .type = &hf_option_type_flag,
+     .offset = FIELD(call.no_wait)},
+    {.name = "help",
+     .letter = 'h',
+     .help = "Print this help",
+     .group = HF_OPTION_GROUP_GENERAL,
+     .verbs = SERVING | CALLING,
+     .type = &hf_option_type_flag,
+     .offset = FIELD(help)},
+    {.name = "version",
+     .help = "Print the version",
+     .group = HF_OPTION_GROUP_GENERAL,
+     .verbs = SERVING | CALLING,
+     .type = &hf_option_type_flag,
+     .offset = FIELD(version)},
+};
+const size_t hf_option_count = sizeof(hf_option_table) / sizeof(*hf_option_table);
+
+void hf_option_add_argument(const HfOption *option, HfText *text)
+{
+    const char *word;
+
+    if (option->argument)
+        hf_text_addf(text, "=%s", option->argument);
+    for (size_t i = 0; option->type->choice && (word = option->type->choice(i)); i++)
+        hf_text_addf(text, "%s%s", i == 0 ? "=" : "|", word);
+}
+
+const HfOption *hf_option_find(const char *name, size_t length, HfVerb verb)
+{
+    for (size_t i = 0; i < hf_option_count; i++) {
+        const HfOption *option = &hf_option_table[i];
+        bool taken = verb == HF_VERB_MAX_ || hf_option_is_of(option, verb);
+        if (taken && strlen(option->name) == length && memcmp(option->name, name, length) == 0)
+            return option;
+    }
+    return NULL;
+}

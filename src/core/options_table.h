@@ -1,0 +1,86 @@
+/* The rows of the option table and what its readers share. Private to core/options*. */
+#pragma once
+
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/text.h"
+#include "core/options.h"
+
+typedef struct HfOption HfOption;
+
+/* How a kind of value is read and shown. field is the member of HfCommandLine at the row's offset.
+ */
+typedef struct HfOptionType {
+    /* value is NULL for options without one. Returns as hf_options_parse. */
+    int (*parse)(const HfOption *option, const char *value, void *field, HfText *error);
+    /* For the default in --help; NULL when the help text of the row tells it. */
+    void (*show)(const HfOption *option, const void *field, HfText *text);
+    /* The words that such a value may be, counted from 0, NULL behind the last. NULL: any text. */
+    const char *(*choice)(size_t i);
+    bool no_value;
+} HfOptionType;
+
+typedef enum HfOptionGroup {
+    HF_OPTION_GROUP_SERVICE,
+    HF_OPTION_GROUP_SOCKETS,
+    HF_OPTION_GROUP_REPLACEMENT,
+    HF_OPTION_GROUP_GENERAL,
+    HF_OPTION_GROUP_MAX_,
+} HfOptionGroup;
+
+struct HfOption {
+    const char *name;     /* without dashes; two rows may share one when no verb takes both */
+    char letter;          /* of a short form, '\0' for none */
+    const char *argument; /* NULL: the type's choices, or none */
+    const char *help;
+    HfOptionGroup group;
+    unsigned verbs; /* 1 << HfVerb, of those that take it */
+    bool in_file;   /* may stand in a configuration file */
+    const HfOptionType *type;
+    size_t offset;    /* of the field in HfCommandLine */
+    uint64_t minimum; /* usec, of a TIME */
+};
+
+extern const HfOptionType hf_option_type_flag, hf_option_type_name, hf_option_type_directory,
+    hf_option_type_listen, hf_option_type_time, hf_option_type_adapter, hf_option_type_handoff;
+
+extern const HfOption hf_option_table[];
+extern const size_t hf_option_count;
+
+static inline bool hf_option_is_of(const HfOption *option, HfVerb verb)
+{
+    return option->verbs & (1U << verb);
+}
+
+/* The row with that name of length bytes that verb takes; HF_VERB_MAX_: that any verb takes. NULL:
+ * none. */
+const HfOption *hf_option_find(const char *name, size_t length, HfVerb verb);
+
+/* "=ARGUMENT" or "=word|word", nothing for an option without a value. */
+void hf_option_add_argument(const HfOption *option, HfText *text);
+
+/* Do the settings agree with each other, for a verb that has a COMMAND? Returns as
+ * hf_options_parse. */
+int hf_options_validate(HfVerb verb, const HfSettings *settings, HfText *error);
+
+/* Appends to error and returns -EINVAL. */
+int hf_option_refuse(HfText *error, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+#define HF_OPTION_ECHO_MAX  80 /* bytes of a foreign text that an error repeats */
+#define HF_OPTION_ECHO_SIZE (HF_OPTION_ECHO_MAX + sizeof("\"\"..."))
+/* text as an error may repeat it: printable, cut, between quotes when quoted. Writes to ret, of
+ * HF_OPTION_ECHO_SIZE bytes, and returns it. */
+const char *hf_option_echo(const char *text, size_t length, bool quoted, char *ret);
+#define HF_QUOTE(text) hf_option_echo(text, strlen(text), true, (char[HF_OPTION_ECHO_SIZE]){0})
+
+/* "a, b and c" with " and " as last. */
+void hf_option_join(HfText *text, const char *const *words, size_t n, const char *last);
+
+/* The word that a person may have meant by the length bytes at word, NULL when none is close. */
+const char *hf_option_nearest(const char *word, size_t length, const char *const *known, size_t n);
+
+/* [A-Za-z0-9._-]{1,HF_NAME_MAX}, without A-Z when lower. */
+bool hf_option_is_name(const char *text, bool lower);

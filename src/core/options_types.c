@@ -1,0 +1,173 @@
+#include <assert.h>
+#include <errno.h>
+#include <limits.h>
+#include <string.h>
+
+#include "base/memory.h"
+#include "base/parse.h"
+#include "core/options_table.h"
+
+static int parse_flag(const HfOption *option, const char *value, void *field, HfText *error)
+{
+    (void)option, (void)value, (void)error;
+    *(bool *)field = true;
+    return 0;
+}
+
+static int parse_name(const HfOption *option, const char *value, void *field, HfText *error)
+{
+    if (!hf_option_is_name(value, true) || value[0] == '.')
+        return hf_option_refuse(error,
+                                "--%s: %s is no instance name; write 1 to %d of a-z, 0-9, '_', '-' "
+                                "and '.', the first no '.'",
+                                option->name, HF_QUOTE(value), HF_NAME_MAX);
+    return hf_string_set(field, value);
+}
+
+static bool has_control(const char *text)
+{
+    for (; *text; text++)
+        if ((unsigned char)*text < 0x20 || *text == 0x7f)
+            return true;
+    return false;
+}
+
+static int parse_directory(const HfOption *option, const char *value, void *field, HfText *error)
+{
+    if (value[0] != '/' || has_control(value))
+        return hf_option_refuse(error,
+                                "--%s: %s is no absolute path; write it from the root, as /srv/www",
+                                option->name, HF_QUOTE(value));
+    if (strlen(value) >= PATH_MAX)
+        return hf_option_refuse(error, "--%s: %s is too long; a path has at most %d bytes",
+                                option->name, HF_QUOTE(value), PATH_MAX - 1);
+    return hf_string_set(field, value);
+}
+
+static const struct {
+    const char *name;
+    uint64_t usec;
+} time_units[] = {
+    {"h", 3600 * HF_USEC_PER_SEC},
+    {"min", 60 * HF_USEC_PER_SEC},
+    {"s", HF_USEC_PER_SEC},
+    {"ms", HF_USEC_PER_MSEC},
+    {"us", 1},
+};
+
+static void add_time(HfText *text, uint64_t usec)
+{
+    size_t i = 0;
+
+    if (usec == 0) {
+        hf_text_add(text, "0");
+        return;
+    }
+    while (usec % time_units[i].usec != 0)
+        i++;
+    hf_text_addf(text, "%llu%s", (unsigned long long)(usec / time_units[i].usec),
+                 time_units[i].name);
+}
+
+static int parse_time(const HfOption *option, const char *value, void *field, HfText *error)
+{
+    uint64_t usec;
+    int r = hf_parse_duration(value, &usec);
+
+    if (r == -ERANGE)
+        return hf_option_refuse(error, "--%s: %s is too long; write at most %llud", option->name,
+                                HF_QUOTE(value),
+                                (unsigned long long)(HF_USEC_MAX / HF_USEC_PER_SEC / 86400));
+    if (r < 0)
+        return hf_option_refuse(error, "--%s: %s is no time; write 30s, 1min or 500ms",
+                                option->name, HF_QUOTE(value));
+    if (usec < option->minimum) {
+        hf_text_addf(error, "--%s: %s is too short; write at least ", option->name,
+                     HF_QUOTE(value));
+        add_time(error, option->minimum);
+        return -EINVAL;
+    }
+    *(uint64_t *)field = usec;
+    return 0;
+}
+
+static void show_time(const HfOption *option, const void *field, HfText *text)
+{
+    (void)option;
+    add_time(text, *(const uint64_t *)field);
+}
+
+#define CHOICES_MAX 8
+
+static int parse_choice(const HfOption *option, const char *value, void *field, HfText *error)
+{
+    const char *words[CHOICES_MAX];
+    size_t n = 0;
+
+    for (const char *word; (word = option->type->choice(n)); n++) {
+        assert(n < CHOICES_MAX);
+        if (strcmp(word, value) == 0) {
+            int number = (int)n;
+            memcpy(field, &number, sizeof(number));
+            return 0;
+        }
+        words[n] = word;
+    }
+    hf_text_addf(error, "--%s: %s is no %s; write ", option->name, HF_QUOTE(value), option->name);
+    hf_option_join(error, words, n, " or ");
+    return -EINVAL;
+}
+
+static void show_choice(const HfOption *option, const void *field, HfText *text)
+{
+    int number;
+
+    memcpy(&number, field, sizeof(number));
+    hf_text_add(text, option->type->choice((size_t)number));
+}
+
+_Static_assert(sizeof(HfAdapter) == sizeof(int) && sizeof(HfHandoff) == sizeof(int),
+               "parse_choice writes an int");
+
+static const char *choose_adapter(size_t i)
+{
+    return hf_adapter_name((HfAdapter)i);
+}
+
+static const char *choose_handoff(size_t i)
+{
+    return hf_handoff_name((HfHandoff)i);
+}
+
+static int parse_listen(const HfOption *option, const char *value, void *field, HfText *error)
+{
+    HfSettings *settings = field;
+    size_t n = settings->n_listeners;
+    /* What hf_array_reserve has made of n so far. */
+    size_t capacity = n > 0 ? 4 : 0;
+
+    if (n >= HF_LISTENERS_MAX)
+        return hf_option_refuse(
+            error, "--%s: more than %d sockets; give some of them to a second instance",
+            option->name, HF_LISTENERS_MAX);
+    while (capacity < n)
+        capacity *= 2;
+    int r = hf_array_reserve(&settings->listeners, &capacity, n + 1, sizeof(*settings->listeners));
+    if (r < 0)
+        return r;
+    r = hf_options_parse_listen(value, &settings->listeners[n], error);
+    if (r < 0)
+        return r;
+    settings->n_listeners++;
+    return 0;
+}
+
+const HfOptionType hf_option_type_flag = {.parse = parse_flag, .no_value = true};
+const HfOptionType hf_option_type_name = {.parse = parse_name};
+const HfOptionType hf_option_type_directory = {.parse = parse_directory};
+const HfOptionType hf_option_type_listen = {.parse = parse_listen};
+const HfOptionType hf_option_type_time = {.parse = parse_time, .show = show_time};
+const HfOptionType hf_option_type_adapter = {
+    .parse = parse_choice, .show = show_choice, .choice = choose_adapter};
+const HfOptionType hf_option_type_handoff = {
+    .parse = parse_choice, .show = show_choice, .choice = choose_handoff};

@@ -1,0 +1,80 @@
+#include <string.h>
+
+#include "core/options_table.h"
+
+static int refuse_twins(const HfListenerSpec *a, const HfListenerSpec *b, HfText *error)
+{
+    char texts[2][HF_ADDRESS_TEXT_MAX];
+    bool same = hf_address_equal(&a->address, &b->address);
+
+    hf_address_format(&a->address, texts[0]);
+    hf_address_format(&b->address, texts[1]);
+    if (same && strcmp(texts[0], texts[1]) == 0)
+        return hf_option_refuse(error, "--listen: %s is given twice; drop one", HF_QUOTE(texts[0]));
+    if (same)
+        return hf_option_refuse(error, "--listen: %s and %s are the same place; drop one",
+                                HF_QUOTE(texts[0]), HF_QUOTE(texts[1]));
+    return hf_option_refuse(error, "--listen: %s and %s are both named %s; rename one",
+                            HF_QUOTE(texts[0]), HF_QUOTE(texts[1]), a->name);
+}
+
+static int validate_listeners(const HfSettings *settings, HfText *error)
+{
+    const HfListenerSpec *list = settings->listeners;
+
+    for (size_t i = 1; i < settings->n_listeners; i++)
+        for (size_t j = 0; j < i; j++) {
+            bool same_name =
+                list[i].name && list[j].name && strcmp(list[i].name, list[j].name) == 0;
+            if (same_name || hf_address_equal(&list[i].address, &list[j].address))
+                return refuse_twins(&list[j], &list[i], error);
+        }
+    return 0;
+}
+
+static int validate_phpfpm(const HfSettings *settings, HfText *error)
+{
+    HfHandoff handoff = hf_settings_handoff(settings);
+
+    if (handoff != HF_HANDOFF_PHP_FPM)
+        return hf_option_refuse(error,
+                                "--handoff=%s does not work with php-fpm, which can not read it; "
+                                "drop it, or say --adapter=generic if COMMAND is no php-fpm",
+                                hf_handoff_name(handoff));
+    if (settings->n_listeners > 0)
+        return hf_option_refuse(error,
+                                "--listen does not go with php-fpm, whose sockets are those of its "
+                                "pools; set listen in the pool, or say --adapter=generic if "
+                                "COMMAND is no php-fpm");
+    return 0;
+}
+
+/* Sockets that exec gets from systemd need no --listen. */
+static int validate_stdin(HfVerb verb, const HfSettings *settings, HfText *error)
+{
+    const char *who = settings->handoff == HF_HANDOFF_STDIN ? "--handoff=stdin" : "php-cgi";
+
+    if (settings->n_listeners > 1)
+        return hf_option_refuse(error,
+                                "%s takes one socket, not %zu; drop --listen until one is left",
+                                who, settings->n_listeners);
+    if (settings->n_listeners == 0 && verb != HF_VERB_EXEC)
+        return hf_option_refuse(error,
+                                "%s needs a socket; add --listen=ADDR, as "
+                                "--listen=127.0.0.1:9000",
+                                who);
+    return 0;
+}
+
+int hf_options_validate(HfVerb verb, const HfSettings *settings, HfText *error)
+{
+    int r = validate_listeners(settings, error);
+
+    if (r < 0)
+        return r;
+    if (hf_settings_adapter(settings) == HF_ADAPTER_PHP_FPM)
+        return validate_phpfpm(settings, error);
+    if (hf_settings_handoff(settings) == HF_HANDOFF_STDIN)
+        return validate_stdin(verb, settings, error);
+    return 0;
+}

@@ -1,0 +1,60 @@
+#include <string.h>
+
+#include "core/phpfpm.h"
+#include "core/phpfpm_lines.h"
+
+#define COMPLAINT_MAX 1024 /* bytes of a line that people are shown */
+
+static bool is_blank(const HfPhpfpmLine *line)
+{
+    for (size_t i = 0; i < line->length; i++)
+        if (!strchr(" \t\r", line->text[i]) || line->text[i] == '\0')
+            return false;
+    return true;
+}
+
+static bool complains(const HfPhpfpmLine *line)
+{
+    return line->level == HF_PHPFPM_PLAIN || line->level >= HF_PHPFPM_WARNING;
+}
+
+/* Returns how many lines it has added. */
+static size_t add_lines(const char *output, size_t length, size_t max_lines, bool all, HfText *text)
+{
+    char printable[COMPLAINT_MAX];
+    HfPhpfpmLine line;
+    size_t n = 0;
+
+    while (n < max_lines && hf_phpfpm_line_next(&output, &length, &line)) {
+        if (is_blank(&line) || (!all && !complains(&line)))
+            continue;
+        hf_text_printable(line.text, line.length, printable, sizeof(printable));
+        hf_text_addf(text, "%s%s", n > 0 ? "\n" : "", printable);
+        n++;
+    }
+    return n;
+}
+
+void hf_phpfpm_complaint(const char *output, size_t length, size_t max_lines, HfText *text)
+{
+    if (add_lines(output, length, max_lines, false, text) == 0)
+        add_lines(output, length, max_lines, true, text);
+}
+
+static bool contains(const HfPhpfpmLine *line, const char *words)
+{
+    return memmem(line->text, line->length, words, strlen(words)) != NULL;
+}
+
+bool hf_phpfpm_include_missed(const char *output, size_t length)
+{
+    HfPhpfpmLine line;
+
+    while (hf_phpfpm_line_next(&output, &length, &line))
+        if (line.level == HF_PHPFPM_WARNING &&
+            contains(&line, "Nothing matches the include pattern '") &&
+            contains(&line, "' from " HF_PHPFPM_OVERLAY_DIRECTORY) &&
+            contains(&line, " at line 1."))
+            return true;
+    return false;
+}

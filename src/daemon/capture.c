@@ -1,0 +1,200 @@
+#include "daemon/capture.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/text.h"
+#include "daemon/loop.h"
+
+struct HfCapture {
+    HfReaper *reaper;
+    HfProcess process;
+    int fd;
+    sd_event_source *readable;
+    sd_event_source *timer;
+    HfText output;
+    size_t maximum;
+    bool truncated;
+    bool timed_out;
+    HfCaptureCallback callback;
+    void *userdata;
+};
+
+static void capture_free(HfCapture *capture)
+{
+    sd_event_source_disable_unref(capture->readable);
+    sd_event_source_disable_unref(capture->timer);
+    hf_fd_close(capture->fd);
+    hf_process_clear(&capture->process);
+    hf_text_clear(&capture->output);
+    free(capture);
+}
+
+/* Reads what is there. Returns false at the end of the output. */
+static bool read_available(HfCapture *capture)
+{
+    char buffer[16384];
+
+    for (;;) {
+        ssize_t n = read(capture->fd, buffer, sizeof(buffer));
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            return n < 0 && errno == EAGAIN;
+        size_t room = capture->maximum - capture->output.length;
+        if ((size_t)n > room)
+            capture->truncated = true;
+        hf_text_add_bytes(&capture->output, buffer, (size_t)n < room ? (size_t)n : room);
+    }
+}
+
+static int on_readable(sd_event_source *source, int fd, uint32_t revents, void *userdata)
+{
+    HfCapture *capture = userdata;
+
+    (void)fd;
+    (void)revents;
+    if (!read_available(capture))
+        sd_event_source_set_enabled(source, SD_EVENT_OFF);
+    return 0;
+}
+
+static int on_timeout(sd_event_source *source, uint64_t usec, void *userdata)
+{
+    HfCapture *capture = userdata;
+
+    (void)source;
+    (void)usec;
+    capture->timed_out = true;
+    hf_process_signal(capture->process.pidfd, SIGKILL);
+    return 0;
+}
+
+/* What the child left in the pipe is all that counts: a grandchild may hold it open for ever. */
+static void on_exit_of_child(const siginfo_t *info, void *userdata)
+{
+    HfCapture *capture = userdata;
+
+    read_available(capture);
+    HfText output = capture->output;
+    capture->output = (HfText){0};
+    HfCaptured captured = {
+        .status = *info,
+        .timed_out = capture->timed_out,
+        .truncated = capture->truncated || output.failed,
+        .output = hf_text_peek(&output),
+        .length = output.length,
+    };
+    HfCaptureCallback callback = capture->callback;
+    void *callback_data = capture->userdata;
+    capture_free(capture);
+    callback(&captured, callback_data);
+    hf_text_clear(&output);
+}
+
+int hf_capture_start(sd_event *loop, HfReaper *reaper, const HfSpawn *spawn, size_t maximum,
+                     uint64_t timeout, HfCaptureCallback callback, void *userdata, HfCapture **ret,
+                     HfSpawnStage *ret_stage)
+{
+    HF_CLEANUP_FD int reading = -1;
+    HF_CLEANUP_FD int writing = -1;
+    HfSpawnStage stage = HF_SPAWN_FORK;
+    int pipe_fds[2];
+    int r;
+
+    HfCapture *capture = calloc(1, sizeof(*capture));
+    if (!capture) {
+        r = -ENOMEM;
+        goto failed;
+    }
+    capture->fd = -1;
+    capture->process = HF_PROCESS_NONE;
+    if (pipe2(pipe_fds, O_CLOEXEC) < 0) {
+        r = -errno;
+        goto failed;
+    }
+    reading = pipe_fds[0];
+    writing = pipe_fds[1];
+    /* only our end: the child's writes are to block */
+    if (fcntl(reading, F_SETFL, O_RDONLY | O_NONBLOCK) < 0) {
+        r = -errno;
+        goto failed;
+    }
+
+    HfSpawn piped = *spawn;
+    piped.stdout_fd = writing;
+    piped.stderr_fd = writing;
+    capture->reaper = reaper;
+    capture->fd = hf_fd_steal(&reading);
+    capture->maximum = maximum;
+    capture->callback = callback;
+    capture->userdata = userdata;
+    r = sd_event_add_io(loop, &capture->readable, capture->fd, EPOLLIN, on_readable, capture);
+    if (r < 0)
+        goto failed;
+    r = sd_event_add_time_relative(loop, &capture->timer, CLOCK_MONOTONIC, timeout, 0, on_timeout,
+                                   capture);
+    if (r < 0)
+        goto failed;
+    r = hf_process_spawn(&piped, &capture->process, &stage);
+    if (r < 0)
+        goto failed;
+    r = hf_reaper_watch(reaper, capture->process.pid, on_exit_of_child, capture);
+    if (r < 0) {
+        hf_process_signal(capture->process.pidfd, SIGKILL);
+        goto failed;
+    }
+    *ret = capture;
+    return 0;
+
+failed:
+    if (capture)
+        capture_free(capture);
+    *ret_stage = stage;
+    return r;
+}
+
+HfCapture *hf_capture_abort(HfCapture *capture)
+{
+    if (!capture)
+        return NULL;
+    hf_process_signal(capture->process.pidfd, SIGKILL);
+    hf_reaper_forget(capture->reaper, capture->process.pid);
+    capture_free(capture);
+    return NULL;
+}
+
+typedef struct Now {
+    sd_event *event;
+    int result;
+    HfText *output;
+} Now;
+
+static void on_now(const HfCaptured *captured, void *userdata)
+{
+    Now *now = userdata;
+    bool done = captured->status.si_code == CLD_EXITED && captured->status.si_status == 0;
+
+    now->result = done ? 0 : -EREMOTEIO;
+    hf_text_add_bytes(now->output, captured->output, captured->length);
+    sd_event_exit(now->event, 0);
+}
+
+int hf_capture_now(const HfSpawn *spawn, size_t maximum, uint64_t timeout, HfText *output)
+{
+    HF_CLEANUP_LOOP HfLoop loop = {0};
+    HfCapture *capture;
+    HfSpawnStage stage;
+
+    int r = hf_loop_open(&loop);
+    Now now = {.event = loop.event, .output = output};
+    if (r >= 0)
+        r = hf_capture_start(loop.event, loop.reaper, spawn, maximum, timeout, on_now, &now,
+                             &capture, &stage);
+    if (r >= 0)
+        r = sd_event_loop(loop.event);
+    return r < 0 ? r : now.result;
+}

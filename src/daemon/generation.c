@@ -1,0 +1,292 @@
+#include "daemon/generation.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/inotify.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/memory.h"
+#include "base/parse.h"
+#include "daemon/environment.h"
+#include "daemon/members.h"
+#include "sys/file.h"
+
+#define ALIVE_TIME     HF_USEC_PER_SEC /* HF_READINESS_ALIVE */
+#define PID_FILE_BYTES 32
+
+static void leave_ready_watch(HfGeneration *generation)
+{
+    generation->pid_file_watch = sd_event_source_disable_unref(generation->pid_file_watch);
+    generation->alive_timer = sd_event_source_disable_unref(generation->alive_timer);
+}
+
+static void ready(HfGeneration *generation)
+{
+    leave_ready_watch(generation);
+    if (!generation->main_exited)
+        generation->callbacks.ready(generation, generation->callbacks.userdata);
+}
+
+void hf_generation_notify_ready(HfGeneration *generation)
+{
+    if (generation->plan->readiness != HF_READINESS_PIDFILE)
+        ready(generation);
+}
+
+/* The pid file of another process says nothing about this one. */
+static int on_pid_file(sd_event_source *source, const struct inotify_event *event, void *userdata)
+{
+    HfGeneration *generation = userdata;
+    HF_CLEANUP_FREE char *text = NULL;
+    size_t length;
+    uint64_t pid;
+
+    (void)source;
+    (void)event;
+    if (hf_file_read(generation->pid_file, PID_FILE_BYTES, &text, &length) < 0)
+        return 0;
+    text[strcspn(text, "\n")] = '\0';
+    if (hf_parse_uint(text, INT32_MAX, &pid) == 0 && (pid_t)pid == generation->main.pid)
+        ready(generation);
+    return 0;
+}
+
+static int on_alive(sd_event_source *source, uint64_t usec, void *userdata)
+{
+    (void)source;
+    (void)usec;
+    ready(userdata);
+    return 0;
+}
+
+static int watch_ready(HfGeneration *generation, const HfRuntime *runtime)
+{
+    switch (generation->plan->readiness) {
+    case HF_READINESS_PIDFILE:
+        return sd_event_add_inotify(generation->loop, &generation->pid_file_watch,
+                                    runtime->directory, IN_CLOSE_WRITE | IN_MOVED_TO, on_pid_file,
+                                    generation);
+    case HF_READINESS_ALIVE:
+        return sd_event_add_time_relative(generation->loop, &generation->alive_timer,
+                                          CLOCK_MONOTONIC, ALIVE_TIME, 0, on_alive, generation);
+    case HF_READINESS_NOTIFY:
+        return 0;
+    }
+    return -EINVAL;
+}
+
+static void on_main_exit(const siginfo_t *info, void *userdata)
+{
+    HfGeneration *generation = userdata;
+
+    generation->status = *info;
+    generation->main_exited = true;
+    leave_ready_watch(generation);
+    generation->callbacks.main_exited(generation, generation->callbacks.userdata);
+    hf_members_await(generation);
+}
+
+/* php-fpm reads these when it starts, on USR2 and after emergency restarts: they live as long as it
+ * does. */
+static int write_files(HfGeneration *generation, const HfRuntime *runtime)
+{
+    HF_CLEANUP_TEXT HfText text = {0};
+
+    int r = hf_runtime_file(runtime, generation->number, "pid", &generation->pid_file);
+    if (r >= 0)
+        r = hf_runtime_file(runtime, generation->number, "conf", &generation->overlay);
+    if (r >= 0)
+        r = hf_plan_overlay(generation->plan, generation->pid_file, &text);
+    if (r >= 0)
+        r = hf_file_write(generation->overlay, hf_text_peek(&text), text.length, 0644);
+    return r;
+}
+
+static int make_arguments(const HfGeneration *generation, char ***ret)
+{
+    HF_CLEANUP_STRV char **arguments = NULL;
+    const char *const overlay[] = {"-F", "-y", generation->overlay};
+
+    int r = hf_strv_copy(generation->plan->arguments, &arguments);
+    for (size_t i = 0; r >= 0 && generation->overlay && i < 3; i++)
+        r = hf_strv_append(&arguments, overlay[i]);
+    if (r >= 0)
+        *ret = HF_STEAL(arguments);
+    return r;
+}
+
+static int make_environment(const HfGeneration *generation, const HfRuntime *runtime, char ***ret)
+{
+    HF_CLEANUP_TEXT HfText notify = {0};
+
+    hf_text_addf(&notify, "NOTIFY_SOCKET=%s", runtime->notify);
+    char *const own[] = {(char *)(uintptr_t)hf_text_peek(&notify), NULL};
+    return hf_environment_make(generation->plan->placement.environment, own, ret);
+}
+
+static void explain_spawn(const HfPlan *plan, int r, HfSpawnStage stage, HfText *error)
+{
+    static const char *const stages[] = {
+        [HF_SPAWN_FORK] = "no process can be made",
+        [HF_SPAWN_SESSION] = "no session can be made",
+        [HF_SPAWN_DIRECTORY] = "its working directory can not be entered",
+        [HF_SPAWN_DESCRIPTORS] = "its sockets can not be handed over",
+        [HF_SPAWN_EXEC] = "it can not be executed",
+    };
+    hf_text_addf(error, "%s: %s: %s", plan->program, stages[stage], strerror(-r));
+}
+
+static int run_main(HfGeneration *generation, const HfRuntime *runtime, HfText *error)
+{
+    const HfPlan *plan = generation->plan;
+    HF_CLEANUP_STRV char **arguments = NULL;
+    HF_CLEANUP_STRV char **environment = NULL;
+    HF_CLEANUP_FREE int *fds = calloc(plan->placement.n_sources + 1, sizeof(*fds));
+    HfSpawnStage stage;
+
+    if (!fds)
+        return -ENOMEM;
+    for (size_t i = 0; i < plan->placement.n_sources; i++)
+        fds[i] = plan->listeners[plan->placement.sources[i]]->fd;
+    int r = make_arguments(generation, &arguments);
+    if (r >= 0)
+        r = make_environment(generation, runtime, &environment);
+    if (r < 0)
+        return r;
+    const HfSpawn spawn = {
+        .program = plan->program,
+        .argv = arguments,
+        .envp = environment,
+        .listen_pid = plan->placement.listen_pid,
+        .directory = plan->directory,
+        .stdin_fd = plan->placement.on_stdin ? plan->listeners[0]->fd : -1,
+        .stdout_fd = -1,
+        .stderr_fd = -1,
+        .fds = fds,
+        .n_fds = plan->placement.n_sources,
+        .session = true,
+    };
+    r = hf_process_spawn(&spawn, &generation->main, &stage);
+    if (r < 0) {
+        explain_spawn(plan, r, stage, error);
+        return r;
+    }
+    hf_process_program(generation->main.pid, &generation->program);
+    return hf_reaper_watch(generation->reaper, generation->main.pid, on_main_exit, generation);
+}
+
+int hf_generation_spawn(sd_event *loop, HfReaper *reaper, const HfRuntime *runtime, HfPlan *plan,
+                        unsigned slot, uint64_t number, HfCause cause,
+                        const HfGenerationCallbacks *callbacks, HfGeneration **ret, HfText *error)
+{
+    HfGeneration *generation = calloc(1, sizeof(*generation));
+    if (!generation)
+        return -ENOMEM;
+    *generation = (HfGeneration){
+        .number = number,
+        .slot = slot,
+        .cause = cause,
+        .plan = hf_plan_ref(plan),
+        .loop = loop,
+        .reaper = reaper,
+        .callbacks = *callbacks,
+        .main = HF_PROCESS_NONE,
+    };
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    generation->spawned = (uint64_t)now.tv_sec * HF_USEC_PER_SEC + (uint64_t)now.tv_nsec / 1000;
+
+    int r = plan->adapter == HF_ADAPTER_PHP_FPM ? write_files(generation, runtime) : 0;
+    if (r < 0)
+        hf_text_addf(error, "%s can not be written: %s",
+                     generation->overlay ? generation->overlay : "its overlay", strerror(-r));
+    if (r >= 0)
+        r = watch_ready(generation, runtime);
+    if (r >= 0)
+        r = run_main(generation, runtime, error);
+    if (r < 0) {
+        if (error->length == 0)
+            hf_text_addf(error, "%s can not be started: %s", plan->program, strerror(-r));
+        if (generation->main.pid > 0)
+            hf_process_signal(generation->main.pidfd, SIGKILL);
+        hf_generation_free(generation);
+        return r;
+    }
+    *ret = generation;
+    return 0;
+}
+
+HfGeneration *hf_generation_free(HfGeneration *generation)
+{
+    if (!generation)
+        return NULL;
+    leave_ready_watch(generation);
+    hf_members_forget(generation);
+    if (generation->main.pid > 0)
+        hf_reaper_forget(generation->reaper, generation->main.pid);
+    hf_process_clear(&generation->main);
+    if (generation->overlay)
+        unlink(generation->overlay);
+    if (generation->pid_file)
+        unlink(generation->pid_file);
+    free(generation->overlay);
+    free(generation->pid_file);
+    hf_plan_unref(generation->plan);
+    free(generation);
+    return NULL;
+}
+
+static int signal_of(const HfGeneration *generation, HfRung rung)
+{
+    switch (rung) {
+    case HF_RUNG_STOP:
+        return generation->plan->stop_signal;
+    case HF_RUNG_TERM:
+        return SIGTERM;
+    case HF_RUNG_KILL:
+        return SIGKILL;
+    case HF_RUNG_NONE:
+    case HF_RUNG_MAX_:
+        break;
+    }
+    return 0;
+}
+
+void hf_generation_signal(HfGeneration *generation, HfRung rung)
+{
+    int signal = signal_of(generation, rung);
+
+    if (!generation->main_exited)
+        hf_process_signal(generation->main.pidfd, signal);
+    if (generation->main_exited || rung == HF_RUNG_KILL)
+        hf_members_signal(generation, signal);
+}
+
+void hf_generation_reopen(HfGeneration *generation)
+{
+    if (generation->plan->reopen_signal != 0 && !generation->main_exited)
+        hf_process_signal(generation->main.pidfd, generation->plan->reopen_signal);
+}
+
+void hf_generation_finalize(HfGeneration *generation)
+{
+    generation->final = true;
+    if (generation->main_exited)
+        hf_members_await(generation);
+}
+
+void hf_generation_explain_status(const HfGeneration *generation, HfText *text)
+{
+    int status = generation->status.si_status;
+
+    if (generation->status.si_code == CLD_EXITED) {
+        hf_text_addf(text, "exited with status %d", status);
+        return;
+    }
+    const char *name = sigabbrev_np(status);
+    hf_text_addf(text, "was killed by signal %d (SIG%s)%s", status, name ? name : "?",
+                 generation->status.si_code == CLD_DUMPED ? ", core dumped" : "");
+}

@@ -1,0 +1,69 @@
+/* One running incarnation of the service: its processes and files. */
+#pragma once
+
+#include <signal.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <systemd/sd-event.h>
+
+#include "core/machine.h"
+#include "daemon/plan.h"
+#include "daemon/reaper.h"
+#include "daemon/runtime.h"
+#include "sys/process.h"
+
+typedef struct HfGeneration HfGeneration;
+
+/* What a generation tells; posted as machine events. */
+typedef struct HfGenerationCallbacks {
+    void (*ready)(HfGeneration *generation, void *userdata);
+    void (*main_exited)(HfGeneration *generation, void *userdata);
+    void (*gone)(HfGeneration *generation, void *userdata); /* once, after main_exited */
+    void *userdata;
+} HfGenerationCallbacks;
+
+struct HfGeneration {
+    uint64_t number;
+    unsigned slot;
+    HfCause cause;
+    HfPlan *plan; /* reference */
+    sd_event *loop;
+    HfReaper *reaper;
+    HfGenerationCallbacks callbacks;
+    HfProcess main;
+    HfProgram program;
+    siginfo_t status; /* of the main process, once it has exited */
+    bool main_exited;
+    bool final; /* nothing may outlive it: also who holds one of its listeners is its member */
+    uint64_t spawned; /* usec, CLOCK_MONOTONIC */
+    char *overlay;    /* path */
+    char *pid_file;   /* path of its own */
+    sd_event_source *pid_file_watch;
+    sd_event_source *alive_timer;
+    struct HfMemberWatch
+        *members; /* living processes it is waited for, once the main one has exited */
+    size_t n_members;
+    sd_event_source *survey_timer; /* the next try to find them */
+    bool gone;                     /* was told */
+};
+
+/* Spawns. notify: path for NOTIFY_SOCKET. Returns 0, or negative errno with one line in error. */
+int hf_generation_spawn(sd_event *loop, HfReaper *reaper, const HfRuntime *runtime, HfPlan *plan,
+                        unsigned slot, uint64_t number, HfCause cause,
+                        const HfGenerationCallbacks *callbacks, HfGeneration **ret, HfText *error);
+/* Its files are removed, its processes no longer watched. NULL is fine. Returns NULL. */
+HfGeneration *hf_generation_free(HfGeneration *generation);
+
+/* READY=1 of its main process came. */
+void hf_generation_notify_ready(HfGeneration *generation);
+
+/* STOP and TERM go to the main process, or to every member once that has exited; KILL goes to all.
+ */
+void hf_generation_signal(HfGeneration *generation, HfRung rung);
+void hf_generation_reopen(HfGeneration *generation);
+
+/* From now on everything that holds a listener counts as its member. */
+void hf_generation_finalize(HfGeneration *generation);
+
+/* "exited with status 3", "was killed by signal 9 (KILL), dumped core". */
+void hf_generation_explain_status(const HfGeneration *generation, HfText *text);

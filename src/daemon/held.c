@@ -1,0 +1,379 @@
+#include "daemon/held.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+
+#include "base/fd.h"
+#include "base/memory.h"
+#include "core/human.h"
+#include "core/names.h"
+#include "sys/account.h"
+#include "sys/owner.h"
+#include "sys/resolve.h"
+
+#define PARKED_MINIMUM   128 /* above what a child's layout usually takes */
+#define RESOLVED_MAXIMUM 16
+
+typedef struct Accounts {
+    uid_t *users;
+    size_t n_users;
+    gid_t *groups;
+    size_t n_groups;
+} Accounts;
+
+static void accounts_clear(Accounts *accounts)
+{
+    free(accounts->users);
+    free(accounts->groups);
+}
+
+static int explain_account(const char *kind, const char *name, int r, HfText *error)
+{
+    if (r == -ENOENT)
+        hf_text_addf(error, "there is no %s \"%s\" on this system", kind, name);
+    else
+        hf_text_addf(error, "the %s \"%s\" can not be looked up: %s", kind, name, strerror(-r));
+    return r;
+}
+
+/* Comma-separated names to numbers. */
+static int parse_accounts(const char *list, bool groups, Accounts *accounts, HfText *error)
+{
+    HF_CLEANUP_FREE char *copy = list ? strdup(list) : NULL;
+    if (!list)
+        return 0;
+    if (!copy)
+        return -ENOMEM;
+
+    size_t maximum = 1;
+    for (const char *c = copy; *c; c++)
+        maximum += *c == ',';
+    uid_t *users = groups ? NULL : calloc(maximum, sizeof(*users));
+    gid_t *gids = groups ? calloc(maximum, sizeof(*gids)) : NULL;
+    accounts->users = users ? users : accounts->users;
+    accounts->groups = gids ? gids : accounts->groups;
+    if (!users && !gids)
+        return -ENOMEM;
+
+    char *rest = NULL;
+    for (char *name = strtok_r(copy, ", ", &rest); name; name = strtok_r(NULL, ", ", &rest)) {
+        int r = groups ? hf_account_group(name, &gids[accounts->n_groups++])
+                       : hf_account_user(name, &users[accounts->n_users++], NULL);
+        if (r < 0)
+            return explain_account(groups ? "group" : "user", name, r, error);
+    }
+    return 0;
+}
+
+static void explain_bind(const HfListenerSpec *spec, const char *label, int r,
+                         HfListenerStage stage, const HfListenerRequest *request, HfText *error)
+{
+    HfOwner owner;
+
+    if (r == -EADDRINUSE && hf_owner_find(request->address, request->address_length, &owner) == 0) {
+        hf_text_addf(error, "%s is in use by %s (pid %d, since ", label, owner.program,
+                     (int)owner.pid);
+        hf_text_add_age(error, owner.age);
+        hf_text_add(error, "); stop it, or choose another address");
+    } else if (r == -EADDRINUSE) {
+        hf_text_addf(error, "%s is in use by a process that can not be seen from here", label);
+    } else if (r == -ENOTSOCK) {
+        hf_text_addf(error, "%s is a file, not a socket; move it away, or choose another path",
+                     label);
+    } else if (stage == HF_LISTENER_BIND && r == -ENOENT && hf_address_is_path(&spec->address)) {
+        hf_text_addf(error, "%s can not be bound: its directory does not exist; create it", label);
+    } else if (stage == HF_LISTENER_BIND && r == -EACCES && !hf_address_is_path(&spec->address)) {
+        hf_text_addf(error, "%s can not be bound: ports below 1024 need CAP_NET_BIND_SERVICE",
+                     label);
+    } else {
+        static const char *const stages[] = {
+            [HF_LISTENER_SOCKET] = "no socket can be made for it",
+            [HF_LISTENER_PATH] = "what stands there can not be replaced",
+            [HF_LISTENER_BIND] = "it can not be bound",
+            [HF_LISTENER_MODE] = "its mode can not be set",
+            [HF_LISTENER_OWNER] = "its owner can not be set",
+            [HF_LISTENER_ACL] = "its access control list can not be set",
+            [HF_LISTENER_LISTEN] = "it can not listen",
+        };
+        hf_text_addf(error, "%s: %s: %s", label, stages[stage], strerror(-r));
+    }
+}
+
+/* The addresses to be tried in turn: php-fpm, too, takes the first of a host's that can be bound.
+ */
+static int list_addresses(const HfAddress *address, const char *label, struct sockaddr_storage *ret,
+                          unsigned *ret_lengths, HfText *error)
+{
+    socklen_t length;
+
+    if (address->kind == HF_ADDRESS_HOST) {
+        int n = hf_resolve(address->name, address->port, ret, ret_lengths, RESOLVED_MAXIMUM);
+        if (n < 0)
+            hf_text_addf(error, "%s: the host name has no address: %s", label, strerror(-n));
+        return n;
+    }
+    int r = hf_address_to_sockaddr(address, &ret[0], &length);
+    assert(r == 0);
+    ret_lengths[0] = length;
+    if (address->kind != HF_ADDRESS_PORT)
+        return 1;
+    /* a machine without IPv6 */
+    HfAddress any = {.kind = HF_ADDRESS_INET, .port = address->port};
+    r = hf_address_to_sockaddr(&any, &ret[1], &length);
+    assert(r == 0);
+    ret_lengths[1] = length;
+    return 2;
+}
+
+static bool try_next(const HfAddress *address, int r)
+{
+    if (address->kind == HF_ADDRESS_PORT)
+        return r == -EAFNOSUPPORT || r == -EADDRNOTAVAIL;
+    return address->kind == HF_ADDRESS_HOST;
+}
+
+static int held_new(int fd, const HfListenerSpec *spec, HfHeld **ret)
+{
+    HfHeld *held = calloc(1, sizeof(*held));
+    if (!held)
+        return -ENOMEM;
+    held->references = 1;
+    held->fd = -1;
+    hf_address_format(&spec->address, held->label);
+    int r = hf_listener_spec_copy(spec, &held->spec);
+    if (r >= 0 && !held->spec.name)
+        r = hf_name_of_address(&spec->address, &held->spec.name);
+    if (r < 0) {
+        hf_held_unref(held);
+        return r;
+    }
+
+    struct sockaddr_storage bound;
+    unsigned length;
+    r = hf_listener_name(fd, &bound, &length);
+    if (r >= 0)
+        r = hf_address_from_sockaddr(&bound, length, &held->bound);
+    if (r < 0) {
+        hf_held_unref(held);
+        return r;
+    }
+    held->fd = fd;
+    *ret = held;
+    return 0;
+}
+
+/* Out of the way of the numbers that a child's layout uses, if there is room. */
+static int park(int fd)
+{
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur <= 2 * PARKED_MINIMUM)
+        return fd;
+    return hf_fd_raise(fd, PARKED_MINIMUM);
+}
+
+/* A spec with every name looked up. */
+typedef struct Target {
+    char label[HF_ADDRESS_TEXT_MAX];
+    HfListenerRequest request;
+    Accounts accounts;
+    struct sockaddr_storage addresses[RESOLVED_MAXIMUM];
+    unsigned lengths[RESOLVED_MAXIMUM];
+    int n;
+} Target;
+
+static void target_clear(Target *target)
+{
+    accounts_clear(&target->accounts);
+}
+
+static void aim(Target *target, int i)
+{
+    target->request.address = &target->addresses[i];
+    target->request.address_length = target->lengths[i];
+}
+
+static int target_find(const HfListenerSpec *spec, Target *target, HfText *error)
+{
+    HfListenerRequest *request = &target->request;
+
+    *request = (HfListenerRequest){
+        .backlog = spec->backlog == HF_BACKLOG_MAXIMUM ? hf_listener_somaxconn() : spec->backlog,
+        .has_mode = spec->mode != HF_MODE_UNSET,
+        .mode = spec->mode,
+        .uid = (uid_t)-1,
+        .gid = (gid_t)-1,
+    };
+    hf_address_format(&spec->address, target->label);
+    int r = spec->owner ? hf_account_user(spec->owner, &request->uid, &request->gid) : 0;
+    if (r < 0)
+        return explain_account("user", spec->owner, r, error);
+    r = spec->group ? hf_account_group(spec->group, &request->gid) : 0;
+    if (r < 0)
+        return explain_account("group", spec->group, r, error);
+    r = parse_accounts(spec->acl_users, false, &target->accounts, error);
+    if (r >= 0)
+        r = parse_accounts(spec->acl_groups, true, &target->accounts, error);
+    if (r < 0)
+        return r;
+    request->acl_users = target->accounts.users;
+    request->n_acl_users = target->accounts.n_users;
+    request->acl_groups = target->accounts.groups;
+    request->n_acl_groups = target->accounts.n_groups;
+    target->n =
+        list_addresses(&spec->address, target->label, target->addresses, target->lengths, error);
+    if (target->n < 0)
+        return target->n;
+    aim(target, 0);
+    return 0;
+}
+
+/* Makes fd a held listener; consumes it also on failure. */
+static int hold(int fd, const HfListenerSpec *spec, const HfListenerInode *inode, HfHeld **ret)
+{
+    HF_CLEANUP_FD int parked = park(fd);
+
+    int r = parked < 0 ? parked : held_new(parked, spec, ret);
+    if (r < 0) {
+        if (inode->inode != 0)
+            hf_listener_unlink(spec->address.name, inode);
+        return r;
+    }
+    hf_fd_steal(&parked);
+    (*ret)->inode = *inode;
+    return 0;
+}
+
+int hf_held_bind(const HfListenerSpec *spec, bool raised, HfHeld **ret, HfText *error)
+{
+    __attribute__((cleanup(target_clear))) Target target = {0};
+    HfListenerStage stage = HF_LISTENER_SOCKET;
+    HfListenerInode inode = {0};
+    int fd;
+
+    int r = target_find(spec, &target, error);
+    if (r < 0)
+        return r;
+    if (raised)
+        target.request.backlog = hf_listener_somaxconn();
+    for (int i = 0; i < target.n; i++) {
+        aim(&target, i);
+        r = hf_listener_bind(&target.request, &fd, &inode, &stage);
+        if (r >= 0 || !try_next(&spec->address, r))
+            break;
+    }
+    if (r < 0) {
+        explain_bind(spec, target.label, r, stage, &target.request, error);
+        return r;
+    }
+    r = hold(fd, spec, &inode, ret);
+    if (r < 0)
+        hf_text_addf(error, "%s can not be held: %s", target.label, strerror(-r));
+    return r;
+}
+
+int hf_held_probe(const HfListenerSpec *spec, HfText *error)
+{
+    __attribute__((cleanup(target_clear))) Target target = {0};
+    HfListenerStage stage;
+    HfOwner owner;
+
+    int r = target_find(spec, &target, error);
+    if (r < 0)
+        return r;
+    r = hf_listener_probe(&target.request, &stage);
+    if (r >= 0 && hf_owner_find(target.request.address, target.request.address_length, &owner) == 0)
+        r = -EADDRINUSE;
+    if (r < 0)
+        explain_bind(spec, target.label, r, stage, &target.request, error);
+    return r;
+}
+
+int hf_held_receive(int fd, const char *name, HfHeld **ret)
+{
+    HfListenerSpec spec;
+    struct sockaddr_storage bound;
+    unsigned length;
+
+    hf_listener_spec_init(&spec);
+    spec.backlog = 0; /* the .socket unit's */
+    int r = hf_listener_verify(fd);
+    if (r >= 0)
+        r = hf_listener_name(fd, &bound, &length);
+    if (r >= 0)
+        r = hf_address_from_sockaddr(&bound, length, &spec.address);
+    if (r < 0)
+        return r;
+    HF_CLEANUP_FREE char *copy = NULL;
+    r = name && *name ? hf_string_set(&copy, name) : 0;
+    if (r < 0)
+        return r;
+    spec.name = copy;
+    r = hold(fd, &spec, &(HfListenerInode){0}, ret);
+    if (r < 0)
+        return r;
+    (*ret)->received = true;
+    return 0;
+}
+
+HfHeld *hf_held_ref(HfHeld *held)
+{
+    held->references++;
+    return held;
+}
+
+HfHeld *hf_held_unref(HfHeld *held)
+{
+    if (!held || --held->references > 0)
+        return NULL;
+    if (!held->received && held->inode.inode != 0)
+        hf_listener_unlink(held->spec.address.name, &held->inode);
+    hf_fd_close(held->fd);
+    hf_listener_spec_clear(&held->spec);
+    free(held);
+    return NULL;
+}
+
+HfHeld *hf_held_find(HfHeld *const *list, size_t n, const HfListenerSpec *spec)
+{
+    for (size_t i = 0; i < n; i++)
+        if (hf_address_equal(&list[i]->spec.address, &spec->address) ||
+            hf_address_equal(&list[i]->bound, &spec->address))
+            return list[i];
+    for (size_t i = 0; i < n; i++)
+        if (list[i]->received && spec->name && strcmp(list[i]->spec.name, spec->name) == 0)
+            return list[i];
+    return NULL;
+}
+
+void hf_held_raise_backlog(HfHeld *held, bool raised)
+{
+    if (held->received)
+        return;
+    bool maximum = raised || held->spec.backlog == HF_BACKLOG_MAXIMUM;
+    hf_listener_set_backlog(held->fd, maximum ? hf_listener_somaxconn() : held->spec.backlog);
+}
+
+int hf_held_respecify(HfHeld *held, const HfListenerSpec *spec, bool raised)
+{
+    int r = spec->name ? hf_string_set(&held->spec.name, spec->name) : 0;
+    if (r < 0)
+        return r;
+    if (!held->received && held->spec.backlog != spec->backlog) {
+        held->spec.backlog = spec->backlog;
+        hf_held_raise_backlog(held, raised);
+    }
+    return 0;
+}
+
+void hf_held_array_clear(HfHeld ***list, size_t *n)
+{
+    for (size_t i = 0; i < *n; i++)
+        hf_held_unref((*list)[i]);
+    free(*list);
+    *list = NULL;
+    *n = 0;
+}

@@ -1,0 +1,48 @@
+/* Listeners that are held: shared by the plans that use them, closed with the last. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/text.h"
+#include "core/settings.h"
+#include "sys/listener.h"
+
+typedef struct HfHeld {
+    unsigned references;
+    int fd;              /* owned; blocking state never touched */
+    HfListenerSpec spec; /* as asked for; name always set */
+    HfAddress bound;     /* where it listens, numeric */
+    HfListenerInode inode;
+    bool received;                   /* from systemd: its path is not ours to unlink */
+    char label[HF_ADDRESS_TEXT_MAX]; /* spec's address, for people */
+} HfHeld;
+
+/* Resolves, binds and listens, with the backlog raised to somaxconn when raised. Returns 0 and one
+ * reference, or negative errno with one line in error that says what to do. */
+int hf_held_bind(const HfListenerSpec *spec, bool raised, HfHeld **ret, HfText *error);
+
+/* Would hf_held_bind succeed, as far as can be told without binding? Returns 0, or negative errno
+ * with one line in error. */
+int hf_held_probe(const HfListenerSpec *spec, HfText *error);
+
+/* Takes a listening socket that systemd passed. Consumes fd once it is known to listen. Returns 0
+ * or negative errno. */
+int hf_held_receive(int fd, const char *name, HfHeld **ret);
+
+HfHeld *hf_held_ref(HfHeld *held);
+/* The last one unlinks the path that was bound here and closes. Returns NULL. */
+HfHeld *hf_held_unref(HfHeld *held);
+
+/* The listener among n that spec asks for: same address, or received under spec's name. NULL: none.
+ * Borrowed. */
+HfHeld *hf_held_find(HfHeld *const *list, size_t n, const HfListenerSpec *spec);
+
+/* To somaxconn, or back to what spec says. */
+void hf_held_raise_backlog(HfHeld *held, bool raised);
+
+/* The same socket from now on serves spec: takes over name and backlog. Returns 0 or -ENOMEM. */
+int hf_held_respecify(HfHeld *held, const HfListenerSpec *spec, bool raised);
+
+/* An array of references. */
+void hf_held_array_clear(HfHeld ***list, size_t *n);

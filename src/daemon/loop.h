@@ -1,0 +1,17 @@
+/* A loop for one task: SIGCHLD blocked, a reaper on it. */
+#pragma once
+
+#include <systemd/sd-event.h>
+
+#include "daemon/reaper.h"
+
+typedef struct HfLoop {
+    sd_event *event;
+    HfReaper *reaper;
+} HfLoop;
+
+/* Returns 0 or negative errno. */
+int hf_loop_open(HfLoop *ret);
+/* Unblocks SIGCHLD again. */
+void hf_loop_close(HfLoop *loop);
+#define HF_CLEANUP_LOOP __attribute__((cleanup(hf_loop_close)))

@@ -1,0 +1,263 @@
+#include "daemon/perform.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include "base/log.h"
+#include "base/memory.h"
+#include "core/backoff.h"
+#include "daemon/control.h"
+#include "daemon/pidfile.h"
+#include "daemon/received.h"
+#include "daemon/report.h"
+#include "daemon/tell.h"
+
+static void post(HfSupervisor *supervisor, HfEventType type, unsigned slot)
+{
+    hf_supervisor_post(supervisor, &(HfEvent){.type = type, .slot = slot});
+}
+
+/* ---- plans ---- */
+
+/* Everything that is held already may serve the next plan. */
+static int bind_plan(HfSupervisor *supervisor, HfPlan *plan, HfText *error)
+{
+    size_t n_current = supervisor->current ? supervisor->current->n_listeners : 0;
+    size_t n = 0;
+    HF_CLEANUP_FREE HfHeld **held =
+        calloc(n_current + supervisor->n_received + 1, sizeof(HfHeld *));
+
+    if (!held)
+        return -ENOMEM;
+    for (size_t i = 0; i < n_current; i++)
+        held[n++] = supervisor->current->listeners[i];
+    for (size_t i = 0; i < supervisor->n_received; i++)
+        held[n++] = supervisor->received[i];
+    int r = hf_plan_bind(plan, held, n, supervisor->raised, error);
+    if (r < 0)
+        return r;
+    return hf_received_check(supervisor->received, supervisor->n_received, plan, error);
+}
+
+static void on_prepared(int r, HfPlan *plan, const char *why, void *userdata)
+{
+    HfSupervisor *supervisor = userdata;
+    HF_CLEANUP_TEXT HfText error = {0};
+
+    supervisor->prepare = NULL;
+    if (r < 0) {
+        hf_text_add(&error, why);
+    } else {
+        r = bind_plan(supervisor, plan, &error);
+        if (r < 0 && error.length == 0)
+            hf_text_addf(&error, "the sockets can not be bound: %s", strerror(-r));
+    }
+    if (r < 0) {
+        hf_plan_unref(plan);
+        hf_supervisor_set_failure(supervisor, hf_text_peek(&error));
+        post(supervisor, HF_EVENT_PREPARE_FAILED, 0);
+        return;
+    }
+    supervisor->prepared = plan;
+    post(supervisor, HF_EVENT_PREPARED, 0);
+}
+
+static void perform_prepare(HfSupervisor *supervisor, const HfAction *action)
+{
+    const HfPrepareQuestion question = {
+        .loop = supervisor->loop,
+        .reaper = supervisor->reaper,
+        .settings = supervisor->settings,
+        .aliases = supervisor->runtime.aliases,
+    };
+
+    (void)action;
+    hf_supervisor_set_failure(supervisor, NULL);
+    int r = hf_prepare_start(&question, on_prepared, supervisor, &supervisor->prepare);
+    if (r < 0) {
+        hf_supervisor_set_failure(supervisor, strerror(-r));
+        post(supervisor, HF_EVENT_PREPARE_FAILED, 0);
+    }
+}
+
+static void perform_abort_prepare(HfSupervisor *supervisor, const HfAction *action)
+{
+    (void)action;
+    supervisor->prepare = hf_prepare_abort(supervisor->prepare);
+    supervisor->prepared = hf_plan_unref(supervisor->prepared);
+}
+
+static void perform_commit(HfSupervisor *supervisor, const HfAction *action)
+{
+    (void)action;
+    hf_plan_unref(supervisor->current);
+    supervisor->current = HF_STEAL(supervisor->prepared);
+}
+
+static void perform_discard(HfSupervisor *supervisor, const HfAction *action)
+{
+    (void)action;
+    supervisor->prepared = hf_plan_unref(supervisor->prepared);
+}
+
+static void perform_backlog(HfSupervisor *supervisor, const HfAction *action)
+{
+    supervisor->raised = action->raised;
+    for (size_t i = 0; supervisor->current && i < supervisor->current->n_listeners; i++)
+        hf_held_raise_backlog(supervisor->current->listeners[i], action->raised);
+}
+
+/* ---- generations ---- */
+
+static void on_ready(HfGeneration *generation, void *userdata)
+{
+    post(userdata, HF_EVENT_READY, generation->slot);
+}
+
+static void on_main_exited(HfGeneration *generation, void *userdata)
+{
+    post(userdata, HF_EVENT_MAIN_EXITED, generation->slot);
+}
+
+static void on_gone(HfGeneration *generation, void *userdata)
+{
+    post(userdata, HF_EVENT_GONE, generation->slot);
+}
+
+static void perform_spawn(HfSupervisor *supervisor, const HfAction *action)
+{
+    const HfGenerationCallbacks callbacks = {on_ready, on_main_exited, on_gone, supervisor};
+    HfPlan *plan = action->prepared ? supervisor->prepared : supervisor->current;
+    HF_CLEANUP_TEXT HfText error = {0};
+
+    int r = hf_generation_spawn(supervisor->loop, supervisor->reaper, &supervisor->runtime, plan,
+                                action->slot, action->number, action->cause, &callbacks,
+                                &supervisor->generations[action->slot], &error);
+    if (r < 0) {
+        hf_supervisor_set_failure(supervisor, hf_text_peek(&error));
+        post(supervisor, HF_EVENT_SPAWN_FAILED, action->slot);
+    }
+}
+
+static void perform_signal(HfSupervisor *supervisor, const HfAction *action)
+{
+    HfGeneration *generation = supervisor->generations[action->slot];
+
+    if (generation)
+        hf_generation_signal(generation, action->rung);
+}
+
+static void perform_reopen(HfSupervisor *supervisor, const HfAction *action)
+{
+    HfGeneration *generation = supervisor->generations[action->slot];
+
+    if (generation)
+        hf_generation_reopen(generation);
+}
+
+static void perform_forget(HfSupervisor *supervisor, const HfAction *action)
+{
+    HfGeneration **generation = &supervisor->generations[action->slot];
+
+    *generation = hf_generation_free(*generation);
+}
+
+/* ---- timers ---- */
+
+typedef struct TimerData {
+    HfSupervisor *supervisor;
+    HfEvent event;
+} TimerData;
+
+static int on_timer(sd_event_source *source, uint64_t usec, void *userdata)
+{
+    const TimerData *data = userdata;
+
+    (void)source;
+    (void)usec;
+    hf_supervisor_post(data->supervisor, &data->event);
+    return 0;
+}
+
+static sd_event_source **timer_of(HfSupervisor *supervisor, const HfAction *action)
+{
+    return &supervisor->timers[action->timer][action->slot];
+}
+
+static void perform_disarm(HfSupervisor *supervisor, const HfAction *action)
+{
+    sd_event_source **timer = timer_of(supervisor, action);
+
+    *timer = sd_event_source_disable_unref(*timer);
+}
+
+static void perform_arm(HfSupervisor *supervisor, const HfAction *action)
+{
+    sd_event_source **timer = timer_of(supervisor, action);
+    uint64_t usec = action->usec;
+    uint64_t random;
+
+    perform_disarm(supervisor, action);
+    if (action->spread && getrandom(&random, sizeof(random), GRND_NONBLOCK) == sizeof(random))
+        usec = hf_backoff_jitter(usec, random);
+    TimerData *data = malloc(sizeof(*data));
+    int r = data ? sd_event_add_time_relative(supervisor->loop, timer, CLOCK_MONOTONIC, usec, 0,
+                                              on_timer, data)
+                 : -ENOMEM;
+    if (r < 0) {
+        const HfLogFields fields = {.error = r};
+        hf_log(LOG_ERR, &fields, "the timer %s can not be armed, it counts as elapsed",
+               hf_timer_name(action->timer));
+        free(data);
+        hf_supervisor_post(
+            supervisor,
+            &(HfEvent){.type = HF_EVENT_TIMER, .timer = action->timer, .slot = action->slot});
+        return;
+    }
+    *data = (TimerData){supervisor,
+                        {.type = HF_EVENT_TIMER, .timer = action->timer, .slot = action->slot}};
+    sd_event_source_set_destroy_callback(*timer, free);
+}
+
+/* ---- the outside ---- */
+
+static void perform_answer(HfSupervisor *supervisor, const HfAction *action)
+{
+    hf_control_answer(supervisor->control, action->id, action->outcome,
+                      supervisor->failure ? supervisor->failure : "");
+}
+
+static void perform_report(HfSupervisor *supervisor, const HfAction *action)
+{
+    hf_report(supervisor, action);
+    if (action->report == HF_REPORT_READY)
+        hf_pidfile_write(supervisor, action->slot);
+    if (action->report == HF_REPORT_STOPPING)
+        for (unsigned i = 0; i < HF_MACHINE_SLOTS; i++)
+            if (supervisor->generations[i])
+                hf_generation_finalize(supervisor->generations[i]);
+    hf_tell(supervisor, action);
+}
+
+static void perform_exit(HfSupervisor *supervisor, const HfAction *action)
+{
+    sd_event_exit(supervisor->loop, action->status);
+}
+
+static void (*const executors[])(HfSupervisor *supervisor, const HfAction *action) = {
+    [HF_ACTION_PREPARE] = perform_prepare, [HF_ACTION_ABORT_PREPARE] = perform_abort_prepare,
+    [HF_ACTION_COMMIT] = perform_commit,   [HF_ACTION_DISCARD] = perform_discard,
+    [HF_ACTION_SPAWN] = perform_spawn,     [HF_ACTION_SIGNAL] = perform_signal,
+    [HF_ACTION_REOPEN] = perform_reopen,   [HF_ACTION_ARM] = perform_arm,
+    [HF_ACTION_DISARM] = perform_disarm,   [HF_ACTION_FORGET] = perform_forget,
+    [HF_ACTION_BACKLOG] = perform_backlog, [HF_ACTION_ANSWER] = perform_answer,
+    [HF_ACTION_REPORT] = perform_report,   [HF_ACTION_EXIT] = perform_exit,
+};
+_Static_assert(sizeof(executors) / sizeof(*executors) == HF_ACTION_MAX_, "an executor an action");
+
+void hf_perform(HfSupervisor *supervisor, const HfAction *action)
+{
+    executors[action->type](supervisor, action);
+}

@@ -1,0 +1,100 @@
+#include "daemon/phpfpm.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/un.h>
+
+#include "base/memory.h"
+#include "core/names.h"
+
+/* A path that exists nowhere, so that a leaving php-fpm unlinks nothing: ALIASES/POOL, or a number
+ * where the pool's name will not do. */
+static int make_alias(const char *aliases, const char *pool, size_t index, bool status, char **ret)
+{
+    HF_CLEANUP_FREE char *clean = NULL;
+    HF_CLEANUP_TEXT HfText text = {0};
+
+    int r = hf_name_clean(pool, false, &clean);
+    if (r < 0)
+        return r;
+    const char *suffix = status ? "-status" : "";
+    bool plain = strcmp(clean, pool) == 0;
+    size_t length = strlen(aliases) + 1 + strlen(clean) + strlen(suffix);
+    if (plain && length < sizeof(((struct sockaddr_un *)0)->sun_path))
+        hf_text_addf(&text, "%s/%s%s", aliases, clean, suffix);
+    else
+        hf_text_addf(&text, "%s/.%zu%s", aliases, index, suffix);
+    return hf_text_take(&text, ret);
+}
+
+static int want(const HfPhpfpmConfig *config, size_t index, bool status, const char *prefix,
+                const char *aliases, HfPlan *plan, HfText *error)
+{
+    const HfPhpfpmPool *pool = &config->pools[index];
+    const char *listen = status ? pool->status_listen : pool->listen;
+    const char *key = status ? "pm.status_listen" : "listen";
+    HfListenerSpec spec;
+    HfPlanned *planned;
+
+    hf_listener_spec_init(&spec);
+    int r = hf_phpfpm_address(listen, prefix, &spec.address);
+    if (r < 0) {
+        hf_text_addf(error, "[%s] %s = %s: not an address that can be held%s", pool->name, key,
+                     listen, r == -ENAMETOOLONG ? ", it is too long" : "");
+        return r;
+    }
+    for (size_t i = 0; i < plan->n_wanted; i++)
+        if (hf_address_equal(&plan->wanted[i].spec.address, &spec.address)) {
+            hf_text_addf(error, "[%s] %s = %s: another pool listens there already", pool->name, key,
+                         listen);
+            return -EADDRINUSE;
+        }
+
+    HF_CLEANUP_FREE char *name = NULL;
+    HF_CLEANUP_TEXT HfText full = {0};
+    hf_text_addf(&full, "%s%s", pool->name, status ? "-status" : "");
+    r = hf_name_clean(hf_text_peek(&full), false, &name);
+    if (r < 0)
+        return r;
+    bool path = hf_address_is_path(&spec.address);
+    spec.name = name;
+    spec.backlog = pool->backlog;
+    spec.mode = path ? pool->mode : HF_MODE_UNSET;
+    spec.owner = path ? pool->owner : NULL;
+    spec.group = path ? pool->group : NULL;
+    spec.acl_users = path ? pool->acl_users : NULL;
+    spec.acl_groups = path ? pool->acl_groups : NULL;
+    r = hf_plan_want(plan, &spec, &planned);
+    if (r < 0)
+        return r;
+    planned->pool = index;
+    planned->status = status;
+    return path ? make_alias(aliases, pool->name, index, status, &planned->alias) : 0;
+}
+
+int hf_phpfpm_plan(const HfPhpfpmConfig *config, const HfPhpfpmArguments *arguments,
+                   const char *aliases, HfPlan *plan, HfText *error)
+{
+    plan->workers = calloc(config->n_pools, sizeof(*plan->workers));
+    if (!plan->workers)
+        return -ENOMEM;
+    for (size_t i = 0; i < config->n_pools; i++) {
+        const HfPhpfpmPool *pool = &config->pools[i];
+        int r = hf_strv_append(&plan->pools, pool->name);
+        if (r >= 0)
+            r = hf_strv_append(&plan->memory_limits, pool->memory_limit ? pool->memory_limit : "");
+        if (r >= 0)
+            r = want(config, i, false, arguments->prefix, aliases, plan, error);
+        if (r >= 0 && pool->status_listen)
+            r = want(config, i, true, arguments->prefix, aliases, plan, error);
+        if (r < 0)
+            return r;
+        plan->workers[i] = pool->max_children;
+        plan->peak_workers += pool->max_children;
+    }
+    plan->systemd_interval = config->has_systemd_interval;
+    plan->readiness = config->has_systemd_interval ? HF_READINESS_NOTIFY : HF_READINESS_PIDFILE;
+    const char *pid_file = arguments->pid_file ? arguments->pid_file : config->pid_file;
+    return hf_string_set(&plan->pid_file, pid_file);
+}

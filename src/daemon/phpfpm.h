@@ -1,0 +1,11 @@
+/* What php-fpm's configuration means for the plan. */
+#pragma once
+
+#include "base/text.h"
+#include "core/phpfpm.h"
+#include "daemon/plan.h"
+
+/* Adds the listeners of every pool, pid file, readiness and peaks to plan. aliases: see
+ * HfDiscoveryQuestion. Returns 0 or negative errno with one line in error. */
+int hf_phpfpm_plan(const HfPhpfpmConfig *config, const HfPhpfpmArguments *arguments,
+                   const char *aliases, HfPlan *plan, HfText *error);

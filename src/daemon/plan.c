@@ -1,0 +1,189 @@
+#include "daemon/plan.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/memory.h"
+
+#define KEYS_PER_LISTENER 2 /* a port has two, see hf_phpfpm_key */
+
+int hf_plan_new(HfPlan **ret)
+{
+    HfPlan *plan = calloc(1, sizeof(*plan));
+    if (!plan)
+        return -ENOMEM;
+    plan->references = 1;
+    *ret = plan;
+    return 0;
+}
+
+HfPlan *hf_plan_ref(HfPlan *plan)
+{
+    plan->references++;
+    return plan;
+}
+
+HfPlan *hf_plan_unref(HfPlan *plan)
+{
+    if (!plan || --plan->references > 0)
+        return NULL;
+    free(plan->program);
+    hf_strv_free(plan->arguments);
+    free(plan->directory);
+    for (size_t i = 0; i < plan->n_wanted; i++) {
+        hf_listener_spec_clear(&plan->wanted[i].spec);
+        free(plan->wanted[i].alias);
+    }
+    free(plan->wanted);
+    hf_held_array_clear(&plan->listeners, &plan->n_listeners);
+    hf_placement_clear(&plan->placement);
+    free(plan->include);
+    free(plan->pid_file);
+    hf_strv_free(plan->pools);
+    hf_strv_free(plan->memory_limits);
+    free(plan->workers);
+    free(plan);
+    return NULL;
+}
+
+int hf_plan_want(HfPlan *plan, const HfListenerSpec *spec, HfPlanned **ret)
+{
+    if (plan->n_wanted >= HF_LISTENERS_MAX)
+        return -E2BIG;
+    HfPlanned *grown = reallocarray(plan->wanted, plan->n_wanted + 1, sizeof(*grown));
+    if (!grown)
+        return -ENOMEM;
+    plan->wanted = grown;
+    HfPlanned *planned = &grown[plan->n_wanted];
+    memset(planned, 0, sizeof(*planned));
+    int r = hf_listener_spec_copy(spec, &planned->spec);
+    if (r < 0)
+        return r;
+    plan->n_wanted++;
+    if (ret)
+        *ret = planned;
+    return 0;
+}
+
+/* The address of wanted listener i as far as it is known. */
+static const HfAddress *address_of(const HfPlan *plan, size_t i)
+{
+    const HfAddress *wanted = &plan->wanted[i].spec.address;
+    bool bound = i < plan->n_listeners && wanted->kind == HF_ADDRESS_HOST;
+
+    return bound ? &plan->listeners[i]->bound : wanted;
+}
+
+typedef struct Keys {
+    char texts[KEYS_PER_LISTENER][HF_ADDRESS_TEXT_MAX];
+    const char *pointers[KEYS_PER_LISTENER];
+} Keys;
+
+static void make_keys(const HfPlan *plan, size_t i, Keys *keys, HfHandoffListener *ret)
+{
+    size_t n = 0;
+
+    if (plan->wanted[i].alias)
+        keys->pointers[n++] = plan->wanted[i].alias;
+    while (n < KEYS_PER_LISTENER && !plan->wanted[i].alias) {
+        int r = hf_phpfpm_key(address_of(plan, i), (unsigned)n, keys->texts[n]);
+        if (r == -ENOENT)
+            break;
+        keys->pointers[n] = keys->texts[n];
+        n++;
+        if (r < 0) { /* a host name that is not resolved yet */
+            hf_address_format(address_of(plan, i), keys->texts[n - 1]);
+            break;
+        }
+    }
+    ret->keys = keys->pointers;
+    ret->n_keys = n;
+}
+
+int hf_plan_place(HfPlan *plan, HfText *error)
+{
+    HF_CLEANUP_FREE HfHandoffListener *listeners = calloc(plan->n_wanted + 1, sizeof(*listeners));
+    HF_CLEANUP_FREE Keys *keys = calloc(plan->n_wanted + 1, sizeof(*keys));
+
+    if (!listeners || !keys)
+        return -ENOMEM;
+    for (size_t i = 0; i < plan->n_wanted; i++) {
+        bool bound = i < plan->n_listeners;
+        listeners[i].name = bound ? plan->listeners[i]->spec.name : plan->wanted[i].spec.name;
+        if (plan->handoff == HF_HANDOFF_PHP_FPM)
+            make_keys(plan, i, &keys[i], &listeners[i]);
+    }
+    HfPlacement placement;
+    int r = hf_handoff_place(plan->handoff, listeners, plan->n_wanted, &placement);
+    if (r == -E2BIG)
+        hf_text_add(error, "--handoff=stdin takes exactly one listener; add --listen=ADDRESS");
+    else if (r < 0)
+        hf_text_addf(error, "the sockets can not be handed over: %s", strerror(-r));
+    if (r < 0)
+        return r;
+    hf_placement_clear(&plan->placement);
+    plan->placement = placement;
+    return 0;
+}
+
+int hf_plan_bind(HfPlan *plan, HfHeld *const *held, size_t n_held, bool raised, HfText *error)
+{
+    plan->listeners = calloc(plan->n_wanted + 1, sizeof(*plan->listeners));
+    if (!plan->listeners)
+        return -ENOMEM;
+    for (size_t i = 0; i < plan->n_wanted; i++) {
+        const HfListenerSpec *spec = &plan->wanted[i].spec;
+        HfHeld *found = hf_held_find(held, n_held, spec);
+        HfHeld *bound;
+        int r = found ? hf_held_respecify(found, spec, raised)
+                      : hf_held_bind(spec, raised, &bound, error);
+        if (r < 0)
+            return r;
+        plan->listeners[plan->n_listeners++] = found ? hf_held_ref(found) : bound;
+    }
+    return hf_plan_place(plan, error);
+}
+
+/* Unix paths go by their alias; a host name by the address that was bound, whatever the resolver
+ * says next time. */
+static void override_of(const HfPlan *plan, size_t i, char *buffer, const char **ret)
+{
+    if (plan->wanted[i].alias) {
+        *ret = plan->wanted[i].alias;
+    } else if (plan->wanted[i].spec.address.kind == HF_ADDRESS_HOST && i < plan->n_listeners) {
+        hf_address_format(&plan->listeners[i]->bound, buffer);
+        *ret = buffer;
+    }
+}
+
+int hf_plan_overlay(const HfPlan *plan, const char *pid_file, HfText *text)
+{
+    size_t n_pools = hf_strv_length(plan->pools);
+    HF_CLEANUP_FREE HfPhpfpmOverride *overrides = calloc(n_pools + 1, sizeof(*overrides));
+    HF_CLEANUP_FREE char *buffers = calloc(plan->n_wanted + 1, HF_ADDRESS_TEXT_MAX);
+
+    if (!overrides || !buffers)
+        return -ENOMEM;
+    for (size_t i = 0; i < n_pools; i++)
+        overrides[i].pool = plan->pools[i];
+    for (size_t i = 0; i < plan->n_wanted; i++) {
+        HfPhpfpmOverride *override = &overrides[plan->wanted[i].pool];
+        override_of(plan, i, &buffers[i * HF_ADDRESS_TEXT_MAX],
+                    plan->wanted[i].status ? &override->status_listen : &override->listen);
+    }
+    size_t n = 0;
+    for (size_t i = 0; i < n_pools; i++)
+        if (overrides[i].listen || overrides[i].status_listen)
+            overrides[n++] = overrides[i];
+
+    const HfPhpfpmOverlay overlay = {
+        .include = plan->include,
+        .pid_file = pid_file,
+        .drain_timeout = plan->drain_timeout,
+        .systemd_interval = plan->systemd_interval,
+        .overrides = overrides,
+        .n_overrides = n,
+    };
+    return hf_phpfpm_overlay(&overlay, text);
+}

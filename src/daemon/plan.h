@@ -1,0 +1,72 @@
+/* Everything that a generation is made of; shared by the generations that were made of it. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "core/handoff.h"
+#include "core/phpfpm.h"
+#include "core/settings.h"
+#include "daemon/held.h"
+
+/* How a generation is seen to be ready. */
+typedef enum HfReadiness {
+    HF_READINESS_NOTIFY,  /* READY=1 */
+    HF_READINESS_PIDFILE, /* its own pid file appears */
+    HF_READINESS_ALIVE,   /* READY=1, or still there a second after its start */
+} HfReadiness;
+
+/* One socket that the plan wants. */
+typedef struct HfPlanned {
+    HfListenerSpec spec;
+    size_t pool; /* php-fpm: index into pools */
+    bool status; /* php-fpm: pm.status_listen, not listen */
+    char *alias; /* php-fpm: what the overlay calls it, NULL: its own address. Owned. */
+} HfPlanned;
+
+typedef struct HfPlan {
+    unsigned references;
+    HfAdapter adapter; /* resolved */
+    HfHandoff handoff; /* resolved */
+    char *program;     /* path of the executable */
+    char **arguments;  /* argv; php-fpm: without -F and -y OVERLAY, which each generation adds */
+    char *directory;   /* NULL: as it is */
+    HfReadiness readiness;
+    int stop_signal;
+    int reopen_signal; /* 0: none is known */
+    uint64_t drain_timeout;
+    HfPlanned *wanted; /* n_wanted of them */
+    size_t n_wanted;
+    HfHeld **listeners; /* references, one for each wanted, once bound */
+    size_t n_listeners;
+    HfPlacement placement;
+
+    /* php-fpm */
+    char *include;  /* of the overlay */
+    char *pid_file; /* that the user's configuration names; holdfast owns it. NULL: none */
+    bool systemd_interval;
+    char **pools;          /* names, NULL-terminated */
+    uint64_t peak_workers; /* sum of pm.max_children */
+    char **memory_limits;  /* of each pool, "" where the pool sets none */
+    uint64_t *workers;     /* pm.max_children of each pool */
+} HfPlan;
+
+int hf_plan_new(HfPlan **ret);
+HfPlan *hf_plan_ref(HfPlan *plan);
+HfPlan *hf_plan_unref(HfPlan *plan);
+
+/* Appends a copy of spec; ret may be NULL. Returns 0, -E2BIG or -ENOMEM. */
+int hf_plan_want(HfPlan *plan, const HfListenerSpec *spec, HfPlanned **ret);
+
+/* Fills listeners: each wanted one from those among held, else newly bound; then the placement.
+ * Returns 0, or negative errno with one line in error; what was newly bound is closed with the
+ * plan. */
+int hf_plan_bind(HfPlan *plan, HfHeld *const *held, size_t n_held, bool raised, HfText *error);
+
+/* Makes the placement, from the bound addresses, or, before hf_plan_bind, from the wanted ones.
+ * Returns 0 or negative errno with one line in error. */
+int hf_plan_place(HfPlan *plan, HfText *error);
+
+/* The overlay of one generation. pid_file: its own. Returns 0 or negative errno. */
+int hf_plan_overlay(const HfPlan *plan, const char *pid_file, HfText *text);

@@ -1,0 +1,223 @@
+#include "daemon/prepare.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/memory.h"
+#include "daemon/discovery.h"
+#include "daemon/loop.h"
+#include "sys/process.h"
+
+struct HfPrepare {
+    HfPrepareQuestion question;
+    HfPlan *plan;
+    HfPhpfpmArguments arguments;
+    HfDiscovery *discovery;
+    sd_event_source *deferred;
+    HfPrepareCallback callback;
+    void *userdata;
+};
+
+HfPrepare *hf_prepare_abort(HfPrepare *prepare)
+{
+    if (!prepare)
+        return NULL;
+    sd_event_source_disable_unref(prepare->deferred);
+    hf_discovery_abort(prepare->discovery);
+    hf_phpfpm_arguments_clear(&prepare->arguments);
+    hf_plan_unref(prepare->plan);
+    free(prepare);
+    return NULL;
+}
+
+static void finish(HfPrepare *prepare, int r, const char *error)
+{
+    HfPrepareCallback callback = prepare->callback;
+    void *userdata = prepare->userdata;
+    HfPlan *plan = r >= 0 ? HF_STEAL(prepare->plan) : NULL;
+
+    hf_prepare_abort(prepare);
+    callback(r, plan, error, userdata);
+}
+
+static void on_discovered(int r, const char *error, void *userdata)
+{
+    HfPrepare *prepare = userdata;
+
+    prepare->discovery = NULL;
+    finish(prepare, r, error);
+}
+
+static int find_program(const HfSettings *settings, char **ret, HfText *error)
+{
+    const char *command = settings->command[0];
+
+    int r = hf_process_find(command, getenv("PATH"), settings->directory, ret);
+    if (r == -ENOENT && strchr(command, '/'))
+        hf_text_addf(error, "there is no program %s; check the path", command);
+    else if (r == -ENOENT)
+        hf_text_addf(error, "the program %s was not found in PATH; install it, or give its path",
+                     command);
+    else if (r == -EACCES)
+        hf_text_addf(error, "%s is not executable; check its mode and its directories'", command);
+    else if (r < 0)
+        hf_text_addf(error, "%s can not be run: %s", command, strerror(-r));
+    return r;
+}
+
+/* php-fpm would call a missing file an include that matches nothing. */
+static int check_configuration(const HfPhpfpmArguments *arguments, const char *directory,
+                               HfText *error)
+{
+    HF_CLEANUP_TEXT HfText path = {0};
+
+    if (!arguments->configuration)
+        return 0;
+    if (arguments->configuration[0] != '/' && directory)
+        hf_text_addf(&path, "%s/", directory);
+    hf_text_add(&path, arguments->configuration);
+    if (access(hf_text_peek(&path), R_OK) == 0)
+        return 0;
+    int r = -errno;
+    hf_text_addf(error, "php-fpm's configuration %s can not be read: %s", hf_text_peek(&path),
+                 strerror(-r));
+    return r;
+}
+
+static int plan_phpfpm(HfPrepare *prepare, HfText *error)
+{
+    const HfSettings *settings = prepare->question.settings;
+
+    int r = hf_phpfpm_arguments_parse(settings->command, &prepare->arguments, error);
+    if (r >= 0)
+        r = check_configuration(&prepare->arguments, settings->directory, error);
+    if (r >= 0)
+        r = hf_strv_copy(prepare->arguments.arguments, &prepare->plan->arguments);
+    if (r < 0)
+        return r;
+    if (prepare->arguments.daemonize)
+        hf_log(LOG_NOTICE, NULL,
+               "php-fpm's option -D is left out: holdfast keeps it in the foreground");
+    const HfDiscoveryQuestion question = {
+        .loop = prepare->question.loop,
+        .reaper = prepare->question.reaper,
+        .program = prepare->plan->program,
+        .directory = settings->directory,
+        .aliases = prepare->question.aliases,
+        .arguments = &prepare->arguments,
+        .timeout = settings->ready_timeout,
+    };
+    return hf_discovery_start(&question, prepare->plan, on_discovered, prepare,
+                              &prepare->discovery);
+}
+
+static int plan_others(HfPrepare *prepare)
+{
+    const HfSettings *settings = prepare->question.settings;
+    HfPlan *plan = prepare->plan;
+
+    plan->readiness = HF_READINESS_ALIVE;
+    int r = hf_strv_copy(settings->command, &plan->arguments);
+    for (size_t i = 0; r >= 0 && i < settings->n_listeners; i++)
+        r = hf_plan_want(plan, &settings->listeners[i], NULL);
+    return r;
+}
+
+static int plan_start(HfPrepare *prepare, HfText *error)
+{
+    const HfSettings *settings = prepare->question.settings;
+
+    int r = hf_plan_new(&prepare->plan);
+    if (r < 0)
+        return r;
+    HfPlan *plan = prepare->plan;
+    plan->adapter = hf_settings_adapter(settings);
+    plan->handoff = hf_settings_handoff(settings);
+    plan->drain_timeout = settings->drain_timeout;
+    plan->stop_signal = plan->adapter == HF_ADAPTER_PHP_FPM ? SIGQUIT : SIGTERM;
+    plan->reopen_signal = plan->adapter == HF_ADAPTER_PHP_CGI ? 0 : SIGUSR1;
+    r = find_program(settings, &plan->program, error);
+    if (r < 0)
+        return r;
+    r = hf_string_set(&plan->directory, settings->directory);
+    if (r < 0)
+        return r;
+    return plan->adapter == HF_ADAPTER_PHP_FPM ? plan_phpfpm(prepare, error) : plan_others(prepare);
+}
+
+static int on_deferred(sd_event_source *source, void *userdata)
+{
+    HfPrepare *prepare = userdata;
+    HF_CLEANUP_TEXT HfText error = {0};
+
+    sd_event_source_set_enabled(source, SD_EVENT_OFF);
+    int r = plan_start(prepare, &error);
+    if (r < 0 && error.length == 0)
+        hf_text_addf(&error, "the start can not be prepared: %s", strerror(-r));
+    if (r < 0 || !prepare->discovery)
+        finish(prepare, r, hf_text_peek(&error));
+    return 0;
+}
+
+int hf_prepare_start(const HfPrepareQuestion *question, HfPrepareCallback callback, void *userdata,
+                     HfPrepare **ret)
+{
+    HfPrepare *prepare = calloc(1, sizeof(*prepare));
+    if (!prepare)
+        return -ENOMEM;
+    prepare->question = *question;
+    prepare->callback = callback;
+    prepare->userdata = userdata;
+    int r = sd_event_add_defer(question->loop, &prepare->deferred, on_deferred, prepare);
+    if (r < 0) {
+        hf_prepare_abort(prepare);
+        return r;
+    }
+    *ret = prepare;
+    return 0;
+}
+
+typedef struct Now {
+    sd_event *event;
+    int result;
+    HfPlan *plan;
+    HfText *error;
+} Now;
+
+static void on_now(int r, HfPlan *plan, const char *error, void *userdata)
+{
+    Now *now = userdata;
+
+    now->result = r;
+    now->plan = plan;
+    if (r < 0)
+        hf_text_add(now->error, error);
+    sd_event_exit(now->event, 0);
+}
+
+int hf_prepare_now(const HfSettings *settings, const char *aliases, HfPlan **ret, HfText *error)
+{
+    HF_CLEANUP_LOOP HfLoop loop = {0};
+    HfPrepare *prepare;
+
+    int r = hf_loop_open(&loop);
+    Now now = {.event = loop.event, .error = error};
+    if (r >= 0) {
+        const HfPrepareQuestion question = {loop.event, loop.reaper, settings, aliases};
+        r = hf_prepare_start(&question, on_now, &now, &prepare);
+    }
+    if (r >= 0)
+        r = sd_event_loop(loop.event);
+    if (r >= 0)
+        r = now.result;
+    if (r < 0 && error->length == 0)
+        hf_text_addf(error, "the start can not be prepared: %s", strerror(-r));
+    if (r < 0)
+        return r;
+    *ret = now.plan;
+    return 0;
+}

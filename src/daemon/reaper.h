@@ -1,0 +1,23 @@
+/* The one place that reaps: waitid(P_ALL) on SIGCHLD, orphans that were given to us included.
+ * waitid(2). */
+#pragma once
+
+#include <signal.h>
+#include <sys/types.h>
+#include <systemd/sd-event.h>
+
+typedef struct HfReaper HfReaper;
+
+/* info: si_pid, si_code (CLD_EXITED, CLD_KILLED, CLD_DUMPED) and si_status. The watch has ended
+ * already. */
+typedef void (*HfReaperCallback)(const siginfo_t *info, void *userdata);
+
+/* Makes the process a subreaper (prctl(2)) and takes SIGCHLD, which must be blocked. Returns 0 or
+ * negative errno. */
+int hf_reaper_new(sd_event *loop, HfReaper **ret);
+HfReaper *hf_reaper_free(HfReaper *reaper);
+
+/* Calls back once when pid, a child of ours, has been reaped. Returns 0 or -ENOMEM. */
+int hf_reaper_watch(HfReaper *reaper, pid_t pid, HfReaperCallback callback, void *userdata);
+/* No call back any more; the process is still reaped. */
+void hf_reaper_forget(HfReaper *reaper, pid_t pid);

@@ -1,0 +1,14 @@
+/* Sockets that systemd passed (LISTEN_FDS, sd_listen_fds(3)). */
+#pragma once
+
+#include "base/text.h"
+#include "daemon/held.h"
+#include "daemon/plan.h"
+
+/* Takes them all, and the variables out of the environment. None is fine. Returns 0, or negative
+ * errno with one line in error. */
+int hf_received_take(HfHeld ***ret, size_t *ret_n, HfText *error);
+
+/* Every received one must be used by plan. Returns 0, or -EADDRNOTAVAIL with one line in error that
+ * names the first that is not. */
+int hf_received_check(HfHeld *const *received, size_t n, const HfPlan *plan, HfText *error);

@@ -1,0 +1,104 @@
+#include "daemon/report.h"
+
+#include "base/log.h"
+#include "core/human.h"
+
+typedef unsigned long long Number;
+
+static void add_ready(const HfSupervisor *supervisor, const HfAction *action, HfText *text)
+{
+    const HfGeneration *generation = supervisor->generations[action->slot];
+    size_t n = generation->plan->n_listeners;
+
+    if (action->cause == HF_CAUSE_RELOAD || action->cause == HF_CAUSE_RESTART)
+        hf_text_addf(text, "%s: generation %llu is active", hf_cause_name(action->cause),
+                     (Number)action->number);
+    else
+        hf_text_addf(text, "generation %llu is ready", (Number)action->number);
+    hf_text_addf(text, ": %s, pid %d, %zu listener%s", generation->plan->program,
+                 (int)generation->main.pid, n, n == 1 ? "" : "s");
+}
+
+static void add_start_failed(const HfSupervisor *supervisor, const HfAction *action, HfText *text)
+{
+    const HfGeneration *generation = supervisor->generations[action->slot];
+
+    hf_text_addf(text, "generation %llu failed to start: ", (Number)action->number);
+    if (!generation) {
+        hf_text_add(text, supervisor->failure ? supervisor->failure : "out of memory");
+    } else if (action->timed_out) {
+        hf_text_add(text, "not ready after ");
+        hf_text_add_time(text, supervisor->machine.limits.ready_timeout);
+    } else {
+        hf_text_addf(text, "%s ", generation->plan->program);
+        hf_generation_explain_status(generation, text);
+        hf_text_add(text, " before it was ready");
+    }
+}
+
+static const char *what_goes_on(const HfSupervisor *supervisor)
+{
+    int active = hf_machine_find(&supervisor->machine, HF_GENERATION_ACTIVE);
+
+    return active >= 0 ? "; the old generation goes on serving" : "; connections wait in the queue";
+}
+
+void hf_report(HfSupervisor *supervisor, const HfAction *action)
+{
+    const HfGeneration *generation = supervisor->generations[action->slot];
+    HF_CLEANUP_TEXT HfText text = {0};
+    Number number = (Number)action->number;
+    int level = LOG_INFO;
+
+    switch (action->report) {
+    case HF_REPORT_READY:
+        add_ready(supervisor, action, &text);
+        break;
+    case HF_REPORT_CRASHED:
+        level = LOG_ERR;
+        hf_text_addf(&text, "generation %llu crashed: %s ", number, generation->plan->program);
+        hf_generation_explain_status(generation, &text);
+        hf_text_add(&text, "; the next one is started");
+        break;
+    case HF_REPORT_START_FAILED:
+        level = LOG_ERR;
+        add_start_failed(supervisor, action, &text);
+        hf_supervisor_set_failure(supervisor, hf_text_peek(&text));
+        hf_text_add(&text, what_goes_on(supervisor));
+        break;
+    case HF_REPORT_PREPARE_FAILED:
+        level = LOG_ERR;
+        if (supervisor->current)
+            hf_text_addf(&text, "%s failed: ", hf_cause_name(action->cause));
+        hf_text_add(&text, supervisor->failure ? supervisor->failure : "out of memory");
+        if (supervisor->current)
+            hf_text_add(&text, what_goes_on(supervisor));
+        break;
+    case HF_REPORT_RETRY:
+        level = LOG_WARNING;
+        hf_text_add(&text, "no generation serves; the next start is tried within ");
+        hf_text_add_time(&text, action->usec);
+        break;
+    case HF_REPORT_DRAINING:
+        hf_text_addf(&text, "generation %llu is draining", number);
+        break;
+    case HF_REPORT_HURRIED:
+        level = LOG_WARNING;
+        hf_text_addf(&text, "generation %llu is still there, it is sent %s", number,
+                     action->rung == HF_RUNG_KILL ? "SIGKILL" : "SIGTERM");
+        break;
+    case HF_REPORT_GONE:
+        hf_text_addf(&text, "generation %llu is gone", number);
+        break;
+    case HF_REPORT_WAITING:
+        level = LOG_WARNING;
+        hf_text_addf(&text, "the replacement waits: too many generations are draining still");
+        break;
+    case HF_REPORT_STOPPING:
+        hf_text_add(&text, "stopping: every generation finishes what it has");
+        break;
+    case HF_REPORT_MAX_:
+        return;
+    }
+    hf_log_lines(level, &(HfLogFields){.generation = number}, hf_text_peek(&text));
+}

@@ -1,0 +1,105 @@
+#include "daemon/runtime.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/memory.h"
+#include "sys/file.h"
+
+int hf_runtime_base(char **ret)
+{
+    const char *own = getenv("XDG_RUNTIME_DIR");
+    HF_CLEANUP_TEXT HfText path = {0};
+
+    if (geteuid() != 0 && own && own[0] == '/')
+        hf_text_addf(&path, "%s/holdfast", own);
+    else
+        hf_text_add(&path, "/run/holdfast");
+    return hf_text_take(&path, ret);
+}
+
+static int join(const char *directory, const char *name, char **ret)
+{
+    HF_CLEANUP_TEXT HfText path = {0};
+
+    hf_text_addf(&path, "%s/%s", directory, name);
+    return hf_text_take(&path, ret);
+}
+
+int hf_runtime_name(const char *name, HfRuntime *ret)
+{
+    HF_CLEANUP_FREE char *base = NULL;
+    HfRuntime runtime = {.lock = -1};
+
+    int r = hf_runtime_base(&base);
+    if (r >= 0)
+        r = join(base, name, &runtime.directory);
+    if (r >= 0)
+        r = join(runtime.directory, "none", &runtime.aliases);
+    if (r >= 0)
+        r = join(runtime.directory, "notify", &runtime.notify);
+    if (r >= 0)
+        r = join(runtime.directory, "control", &runtime.control);
+    if (r < 0) {
+        hf_runtime_release(&runtime);
+        return r;
+    }
+    *ret = runtime;
+    return 0;
+}
+
+int hf_runtime_claim(HfRuntime *runtime, const char *name, HfText *error)
+{
+    HF_CLEANUP_FREE char *path = NULL;
+    pid_t holder = 0;
+
+    int r = hf_file_make_directory(runtime->directory, 0755);
+    if (r < 0) {
+        hf_text_addf(error, "the runtime directory %s can not be made: %s%s", runtime->directory,
+                     strerror(-r), geteuid() == 0 ? "" : "; run as root, or set XDG_RUNTIME_DIR");
+        return r;
+    }
+    r = join(runtime->directory, "lock", &path);
+    if (r < 0)
+        return r;
+    r = hf_file_lock(path, &holder);
+    if (r == -EWOULDBLOCK && holder > 0)
+        hf_text_addf(error,
+                     "an instance named %s is running already (pid %d); choose another --name",
+                     name, (int)holder);
+    else if (r == -EWOULDBLOCK)
+        hf_text_addf(error, "an instance named %s is running already; choose another --name", name);
+    else if (r < 0)
+        hf_text_addf(error, "%s can not be locked: %s", path, strerror(-r));
+    if (r < 0)
+        return r;
+    runtime->lock = r;
+    return 0;
+}
+
+void hf_runtime_release(HfRuntime *runtime)
+{
+    if (runtime->lock >= 0) {
+        HF_CLEANUP_FREE char *base = NULL;
+        hf_file_remove_directory(runtime->directory);
+        if (hf_runtime_base(&base) == 0)
+            rmdir(base); /* the last instance takes it along */
+    }
+    runtime->lock = hf_fd_close(runtime->lock);
+    free(runtime->directory);
+    free(runtime->aliases);
+    free(runtime->notify);
+    free(runtime->control);
+    *runtime = (HfRuntime){.lock = -1};
+}
+
+int hf_runtime_file(const HfRuntime *runtime, uint64_t number, const char *suffix, char **ret)
+{
+    HF_CLEANUP_TEXT HfText path = {0};
+
+    hf_text_addf(&path, "%s/gen-%llu.%s", runtime->directory, (unsigned long long)number, suffix);
+    return hf_text_take(&path, ret);
+}

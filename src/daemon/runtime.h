@@ -1,0 +1,28 @@
+/* The instance's place on disk: /run/holdfast/NAME (or $RUNTIME_DIRECTORY,
+ * $XDG_RUNTIME_DIR/holdfast/NAME), locked. */
+#pragma once
+
+#include <stdint.h>
+
+#include "base/text.h"
+
+typedef struct HfRuntime {
+    char *directory; /* made if it was not there */
+    char *aliases;   /* DIRECTORY/none: what unix listeners are called in overlays; never made */
+    char *notify;    /* path of the notify socket */
+    char *control;   /* path of the control socket */
+    int lock;        /* held for as long as the instance runs */
+} HfRuntime;
+
+/* The directory above the instances'. Owned. Returns 0 or -ENOMEM. */
+int hf_runtime_base(char **ret);
+
+/* The paths, without touching the disk. Returns 0 or -ENOMEM. */
+int hf_runtime_name(const char *name, HfRuntime *ret);
+/* Makes the directory and locks it. Returns 0, or negative errno with one line in error. */
+int hf_runtime_claim(HfRuntime *runtime, const char *name, HfText *error);
+/* Removes the directory if it was claimed, and frees. */
+void hf_runtime_release(HfRuntime *runtime);
+
+/* DIRECTORY/gen-NUMBER.SUFFIX. Owned. Returns 0 or -ENOMEM. */
+int hf_runtime_file(const HfRuntime *runtime, uint64_t number, const char *suffix, char **ret);

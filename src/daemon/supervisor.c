@@ -1,0 +1,150 @@
+#include "daemon/supervisor.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/memory.h"
+#include "base/parse.h"
+#include "core/names.h"
+#include "daemon/control.h"
+#include "daemon/perform.h"
+#include "daemon/pidfile.h"
+#include "daemon/received.h"
+#include "daemon/watch.h"
+
+#define TERM_TIMEOUT  (5 * HF_USEC_PER_SEC)
+#define KILL_INTERVAL (1 * HF_USEC_PER_SEC)
+#define BACKOFF_MAX   (30 * HF_USEC_PER_SEC)
+#define STABLE_TIME   (10 * HF_USEC_PER_SEC)
+#define MAX_DRAINING  4
+
+void hf_supervisor_post(HfSupervisor *supervisor, const HfEvent *event)
+{
+    assert(supervisor->n_events < HF_SUPERVISOR_EVENTS);
+    size_t last = (supervisor->first_event + supervisor->n_events) % HF_SUPERVISOR_EVENTS;
+    supervisor->events[last] = *event;
+    supervisor->n_events++;
+    sd_event_source_set_enabled(supervisor->step, SD_EVENT_ON);
+}
+
+static int on_step(sd_event_source *source, void *userdata)
+{
+    HfSupervisor *supervisor = userdata;
+    HfActions actions;
+
+    while (supervisor->n_events > 0) {
+        HfEvent event = supervisor->events[supervisor->first_event];
+        supervisor->first_event = (supervisor->first_event + 1) % HF_SUPERVISOR_EVENTS;
+        supervisor->n_events--;
+        hf_machine_step(&supervisor->machine, &event, &actions);
+        for (size_t i = 0; i < actions.n; i++)
+            hf_perform(supervisor, &actions.list[i]);
+    }
+    sd_event_source_set_enabled(source, SD_EVENT_OFF);
+    return 0;
+}
+
+HfGeneration *hf_supervisor_find(const HfSupervisor *supervisor, pid_t pid)
+{
+    for (unsigned i = 0; i < HF_MACHINE_SLOTS; i++) {
+        HfGeneration *generation = supervisor->generations[i];
+        if (generation && !generation->main_exited && generation->main.pid == pid)
+            return generation;
+    }
+    return NULL;
+}
+
+void hf_supervisor_set_failure(HfSupervisor *supervisor, const char *text)
+{
+    if (hf_string_set(&supervisor->failure, text) < 0)
+        hf_string_set(&supervisor->failure, NULL);
+}
+
+static int set_up(HfSupervisor *supervisor, HfText *error)
+{
+    int r = hf_runtime_name(supervisor->name, &supervisor->runtime);
+    if (r >= 0)
+        r = hf_received_take(&supervisor->received, &supervisor->n_received, error);
+    if (r >= 0)
+        r = hf_runtime_claim(&supervisor->runtime, supervisor->name, error);
+    if (r < 0)
+        return r;
+    r = sd_event_new(&supervisor->loop);
+    if (r >= 0)
+        r = sd_event_add_defer(supervisor->loop, &supervisor->step, on_step, supervisor);
+    if (r >= 0) /* before any other source: what waits is decided before more is taken */
+        r = sd_event_source_set_priority(supervisor->step, SD_EVENT_PRIORITY_IMPORTANT);
+    if (r >= 0)
+        r = sd_event_source_set_enabled(supervisor->step, SD_EVENT_OFF);
+    if (r >= 0)
+        r = hf_watch_new(supervisor, &supervisor->watch);
+    if (r >= 0)
+        r = hf_reaper_new(supervisor->loop, &supervisor->reaper);
+    if (r >= 0)
+        r = hf_control_new(supervisor, &supervisor->control);
+    if (r < 0)
+        hf_text_addf(error, "the instance can not be set up: %s", strerror(-r));
+    return r;
+}
+
+static void tear_down(HfSupervisor *supervisor)
+{
+    hf_pidfile_remove(supervisor);
+    hf_control_free(supervisor->control);
+    for (unsigned i = 0; i < HF_MACHINE_SLOTS; i++)
+        hf_generation_free(supervisor->generations[i]);
+    for (unsigned timer = 0; timer < HF_TIMER_MAX_; timer++)
+        for (unsigned i = 0; i < HF_MACHINE_SLOTS; i++)
+            sd_event_source_disable_unref(supervisor->timers[timer][i]);
+    hf_prepare_abort(supervisor->prepare);
+    hf_plan_unref(supervisor->prepared);
+    hf_plan_unref(supervisor->current);
+    hf_held_array_clear(&supervisor->received, &supervisor->n_received);
+    hf_watch_free(supervisor->watch);
+    hf_reaper_free(supervisor->reaper);
+    sd_event_source_disable_unref(supervisor->step);
+    sd_event_unref(supervisor->loop);
+    hf_runtime_release(&supervisor->runtime);
+    free(supervisor->failure);
+    free(supervisor);
+}
+
+int hf_supervisor_run(const HfSettings *settings)
+{
+    HF_CLEANUP_FREE char *name = NULL;
+    HF_CLEANUP_TEXT HfText error = {0};
+    HfSupervisor *supervisor = calloc(1, sizeof(*supervisor));
+    const HfMachineLimits limits = {
+        .ready_timeout = settings->ready_timeout,
+        .drain_timeout = settings->drain_timeout,
+        .term_timeout = TERM_TIMEOUT,
+        .kill_interval = KILL_INTERVAL,
+        .backoff_max = BACKOFF_MAX,
+        .stable_time = STABLE_TIME,
+        .max_draining = MAX_DRAINING,
+    };
+
+    if (!supervisor || hf_name_of_instance(settings, &name) < 0) {
+        free(supervisor);
+        hf_log(LOG_ERR, NULL, "out of memory");
+        return EXIT_FAILURE;
+    }
+    supervisor->settings = settings;
+    supervisor->name = name;
+    supervisor->runtime.lock = -1;
+    hf_machine_init(&supervisor->machine, &limits);
+    int status = EXIT_FAILURE;
+    int r = set_up(supervisor, &error);
+    if (r < 0) {
+        hf_log(LOG_ERR, NULL, "%s", error.length > 0 ? hf_text_peek(&error) : strerror(-r));
+    } else {
+        hf_supervisor_post(supervisor, &(HfEvent){.type = HF_EVENT_START});
+        r = sd_event_loop(supervisor->loop);
+        status = r < 0 ? EXIT_FAILURE : r;
+    }
+    tear_down(supervisor);
+    return status;
+}

@@ -1,0 +1,60 @@
+/* Owns the loop; the only caller of hf_machine_step. Events are queued, never handled from within
+ * an action. */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <systemd/sd-event.h>
+
+#include "core/machine.h"
+#include "core/settings.h"
+#include "daemon/generation.h"
+#include "daemon/held.h"
+#include "daemon/plan.h"
+#include "daemon/prepare.h"
+#include "daemon/reaper.h"
+#include "daemon/runtime.h"
+
+#define HF_SUPERVISOR_EVENTS 1024 /* that can wait between two steps */
+
+typedef struct HfControl HfControl;
+typedef struct HfWatch HfWatch;
+
+typedef struct HfSupervisor {
+    const HfSettings *settings; /* borrowed */
+    const char *name;           /* of the instance, borrowed */
+    sd_event *loop;
+    HfReaper *reaper;
+    HfRuntime runtime;
+    HfMachine machine;
+    HfEvent events[HF_SUPERVISOR_EVENTS]; /* a ring */
+    size_t first_event;
+    size_t n_events;
+    sd_event_source *step; /* pending while events wait */
+    HfGeneration *generations[HF_MACHINE_SLOTS];
+    sd_event_source *timers[HF_TIMER_MAX_][HF_MACHINE_SLOTS];
+    HfPlan *current; /* committed */
+    HfPlan *prepared;
+    HfPrepare *prepare; /* running */
+    HfHeld **received;  /* from systemd */
+    size_t n_received;
+    bool raised;    /* backlog */
+    bool announced; /* READY=1 was sent to our own supervisor */
+    char *pid_file; /* the user's, that we wrote; NULL: none */
+    char *failure;  /* why the last replacement failed, for those who asked for it */
+    HfWatch *watch;
+    HfControl *control;
+    uint64_t last_id; /* of requests */
+} HfSupervisor;
+
+/* Runs until the end. Returns the exit status. */
+int hf_supervisor_run(const HfSettings *settings);
+
+/* Queues one event; a full queue can not happen, as every source is bounded, and asserts. */
+void hf_supervisor_post(HfSupervisor *supervisor, const HfEvent *event);
+
+/* The generation whose main process is pid, or NULL. */
+HfGeneration *hf_supervisor_find(const HfSupervisor *supervisor, pid_t pid);
+
+/* Replaces the text that explains the last failure. NULL forgets it. */
+void hf_supervisor_set_failure(HfSupervisor *supervisor, const char *text);

@@ -1,0 +1,8 @@
+/* Signals and notify datagrams to events, nothing else. */
+#pragma once
+
+#include "daemon/supervisor.h"
+
+/* Blocks the signals that are taken. Returns 0 or negative errno. */
+int hf_watch_new(HfSupervisor *supervisor, HfWatch **ret);
+HfWatch *hf_watch_free(HfWatch *watch);

@@ -1,0 +1,39 @@
+/* main: the verb table, nothing else. */
+#include <errno.h>
+#include <stdio.h>
+#include <syslog.h>
+
+#include "base/log.h"
+#include "base/text.h"
+#include "cli/verbs.h"
+
+static int (*const verbs[])(const HfCommandLine *line) = {
+    [HF_VERB_RUN] = hf_cli_run,     [HF_VERB_EXEC] = hf_cli_exec,    [HF_VERB_CHECK] = hf_cli_check,
+    [HF_VERB_RELOAD] = hf_cli_call, [HF_VERB_RESTART] = hf_cli_call, [HF_VERB_STOP] = hf_cli_call,
+};
+_Static_assert(sizeof(verbs) / sizeof(*verbs) == HF_VERB_MAX_, "a function a verb");
+
+static int print(const char *text)
+{
+    return fputs(text, stdout) < 0 || fflush(stdout) != 0 ? HF_EXIT_FAILED : HF_EXIT_DONE;
+}
+
+int main(int argc, char *argv[])
+{
+    HF_CLEANUP_COMMAND_LINE HfCommandLine line = {0};
+    HF_CLEANUP_TEXT HfText text = {0};
+
+    hf_log_setup(NULL, LOG_INFO, HF_LOG_TEXT);
+    int r = hf_options_parse(argc, argv, &line, &text);
+    if (r < 0) {
+        hf_log(LOG_ERR, NULL, "%s", r == -EINVAL ? hf_text_peek(&text) : "out of memory");
+        return r == -EINVAL ? HF_EXIT_USAGE : HF_EXIT_FAILED;
+    }
+    if (line.version)
+        return print("holdfast " HF_VERSION "\n");
+    if (line.help) {
+        hf_options_help(line.verb == HF_VERB_MAX_ ? NULL : &line.verb, &text);
+        return print(hf_text_peek(&text));
+    }
+    return verbs[line.verb](&line);
+}

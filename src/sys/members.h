@@ -1,0 +1,19 @@
+/* Processes found by what they are: of a session, or with a socket open. proc(5), getsid(2). */
+#pragma once
+
+#include <stddef.h>
+#include <sys/types.h>
+
+#include "sys/process.h"
+
+/* Opens the living (no zombies) processes of a session (sid) that run program (NULL: any), each
+ * held by pidfd and known to have been alive after all this was looked at. One descriptor a
+ * process: -EMFILE is possible. Owned array. Returns 0 or negative errno. */
+int hf_process_members(pid_t session, const HfProgram *program, HfProcess **ret, size_t *ret_n);
+
+/* Frees what hf_process_members gave. */
+void hf_process_array_free(HfProcess *processes, size_t n);
+
+/* Processes (outside the calling one) that hold a socket with one of these inodes open, each held
+ * by pidfd. As above. Those whose descriptors may not be read are passed over. */
+int hf_process_socket_holders(const ino_t *inodes, size_t n_inodes, HfProcess **ret, size_t *ret_n);

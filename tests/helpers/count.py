@@ -1,0 +1,43 @@
+#!/usr/bin/python3
+"""Adds up test suites from their JUnit files and prints the closing line.
+
+    count.py STATUS:FILE...      STATUS: the exit status of the suite that wrote FILE
+
+A suite that failed without a failed test, or left no file, counts as one failure.
+"""
+import sys
+import xml.etree.ElementTree as tree
+
+
+def count(path):
+    passed = failed = skipped = 0
+    for case in tree.parse(path).getroot().iter("testcase"):
+        kinds = {child.tag for child in case}
+        if kinds & {"failure", "error"}:
+            failed += 1
+        elif "skipped" in kinds:
+            skipped += 1
+        else:
+            passed += 1
+    return passed, failed, skipped
+
+
+def main():
+    total = [0, 0, 0]
+    for word in sys.argv[1:]:
+        status, _, path = word.partition(":")
+        try:
+            result = list(count(path))
+        except (OSError, tree.ParseError) as problem:
+            print(f"{path}: no result: {problem}", file=sys.stderr)
+            result = [0, 1, 0]
+        if status != "0" and not result[1]:
+            print(f"{path}: its suite ended with status {status}", file=sys.stderr)
+            result[1] = 1
+        total = [sum(pair) for pair in zip(total, result)]
+    print("{} passed, {} failed, {} skipped".format(*total))
+    return 1 if total[1] or not total[0] else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

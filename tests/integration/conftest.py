@@ -1,0 +1,58 @@
+import os
+import pathlib
+import shutil
+import sys
+
+import pytest
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent))
+
+from harness import process  # noqa: E402
+from harness.paths import HOLDFAST  # noqa: E402
+from harness.site import Site  # noqa: E402
+
+PROGRAMS = ["nginx", "php-fpm8.2", "php-cgi8.2", "wrk", "getfacl", "ss", "nm", "systemd-socket-activate", "setpriv"]
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "plain: needs no holdfast: proves the detectors and the facts")
+
+
+def pytest_sessionstart(session):
+    if os.geteuid():
+        pytest.exit("the integration tests need root", 2)
+    missing = [name for name in PROGRAMS if not shutil.which(name, path=process.PATH)]
+    if missing:
+        pytest.exit(f"missing programs: {', '.join(missing)}; tests/run installs them", 2)
+    process.become_subreaper()
+
+
+@pytest.fixture(autouse=True)
+def built(request):
+    if not request.node.get_closest_marker("plain") and not os.access(HOLDFAST, os.X_OK):
+        pytest.fail(f"{HOLDFAST} is not built", pytrace=False)
+
+
+@pytest.fixture
+def make_site():
+    """Sites that are closed with the test, the newest first."""
+    sites = []
+
+    def make(*arguments, **options):
+        site = Site(*arguments, **options)
+        sites.append(site)
+        return site
+
+    yield make
+    problems = []
+    for site in reversed(sites):
+        try:
+            site.close()
+        except AssertionError as problem:
+            problems.append(str(problem))
+    assert not problems, "\n".join(problems)
+
+
+@pytest.fixture
+def site(make_site):
+    return make_site()

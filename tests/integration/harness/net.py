@@ -1,0 +1,66 @@
+"""Free ports, and what the kernel says about listening sockets."""
+import os
+import pathlib
+import random
+import socket
+import subprocess
+
+from harness.process import environment
+
+_given = set()
+
+
+def free_port():
+    """A TCP port that no outgoing connection takes: outside the ephemeral range, free on every address."""
+    while True:
+        port = random.randrange(20000, 30000)
+        if port in _given:
+            continue
+        try:
+            with socket.socket(socket.AF_INET6 if has_ipv6() else socket.AF_INET) as probe:
+                probe.bind(("", port))
+        except OSError:
+            continue
+        _given.add(port)
+        return port
+
+
+def has_ipv6():
+    try:
+        with socket.socket(socket.AF_INET6) as probe:
+            probe.bind(("::1", 0))
+    except OSError:
+        return False
+    return True
+
+
+def listening(port):
+    """Is any socket of this machine listening on the TCP port?"""
+    for name in ("/proc/net/tcp", "/proc/net/tcp6"):
+        if not os.path.exists(name):
+            continue
+        for line in pathlib.Path(name).read_text().splitlines()[1:]:
+            fields = line.split()
+            if fields[3] == "0A" and int(fields[1].rpartition(":")[2], 16) == port:
+                return True
+    return False
+
+
+def unix_paths():
+    """Paths of all bound unix sockets."""
+    lines = pathlib.Path("/proc/net/unix").read_text().splitlines()[1:]
+    return [fields[7] for fields in (line.split(None, 7) for line in lines) if len(fields) > 7]
+
+
+def backlog(address):
+    """Backlog of the listening socket at HOST:PORT or a unix path, as ss sees it."""
+    family = "-x" if address.startswith("/") else "-t"
+    shown = subprocess.run(["ss", "-lnH", family], env=environment(), check=True, capture_output=True, text=True)
+    for line in shown.stdout.splitlines():
+        fields = line.split()
+        if family == "-x":
+            if fields[4] == address:
+                return int(fields[3])
+        elif fields[3] == address:
+            return int(fields[2])
+    raise AssertionError(f"nobody listens at {address}:\n{shown.stdout}")

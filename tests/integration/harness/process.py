@@ -1,0 +1,133 @@
+"""Processes: what is ours, what is left over, what they hold."""
+import ctypes
+import os
+import pathlib
+import signal
+import subprocess
+
+from harness.wait import DEADLINE, Ended
+
+PR_SET_CHILD_SUBREAPER = 36
+PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+_ours = {}
+
+
+def become_subreaper():
+    """Whatever outlives its parents becomes our child, and so can be seen."""
+    if ctypes.CDLL(None, use_errno=True).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0):
+        raise OSError(ctypes.get_errno(), "PR_SET_CHILD_SUBREAPER")
+
+
+def environment(**more):
+    """A clean environment: no LISTEN_*, NOTIFY_SOCKET or RUNTIME_DIRECTORY of an outer supervisor."""
+    kept = {name: value for name, value in os.environ.items() if name.endswith("SAN_OPTIONS")}
+    return {"PATH": PATH, "LANG": "C.UTF-8", "HOME": "/root", **kept, **more}
+
+
+class Process:
+    """A child of ours with a pidfd."""
+
+    def __init__(self, command, **options):
+        self.popen = subprocess.Popen([str(word) for word in command], **options)
+        self.pid = self.popen.pid
+        self.ended = Ended(self.pid)
+        _ours[self.pid] = self
+
+    def running(self):
+        return self.popen.returncode is None and self.ended.alive()
+
+    def send(self, number):
+        signal.pidfd_send_signal(self.ended.fd, number)
+
+    def wait(self, deadline=DEADLINE):
+        if self.popen.returncode is None:
+            self.ended.wait(deadline)
+            self.popen.wait()
+            self.ended.close()
+            del _ours[self.pid]
+        return self.popen.returncode
+
+    def stop(self, number=signal.SIGTERM, deadline=DEADLINE):
+        if self.popen.returncode is None:
+            if self.ended.alive():
+                self.send(number)
+            self.wait(deadline)
+        return self.popen.returncode
+
+
+def stat(pid):
+    """(state, ppid, session) of a process, or None."""
+    try:
+        text = pathlib.Path(f"/proc/{pid}/stat").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    fields = text.rpartition(")")[2].split()
+    return fields[0], int(fields[1]), int(fields[3])
+
+
+def pids():
+    return [int(name) for name in os.listdir("/proc") if name.isdigit()]
+
+
+def children(pid):
+    """Live children of a process; zombies are none."""
+    found = []
+    for other in pids():
+        facts = stat(other)
+        if facts and facts[1] == pid and facts[0] != "Z":
+            found.append(other)
+    return found
+
+
+def descendants(pid):
+    found = []
+    for child in children(pid):
+        found += [child, *descendants(child)]
+    return found
+
+
+def command_line(pid):
+    try:
+        return pathlib.Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode("latin-1").strip()
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
+
+
+def strays():
+    """Live children of ours that we did not start: they outlived what started them."""
+    return [pid for pid in children(os.getpid()) if pid not in _ours]
+
+
+def reap_strays():
+    """Takes what ended after it became ours off the process table."""
+    for pid in pids():
+        facts = stat(pid)
+        if facts and facts[:2] == ("Z", os.getpid()) and pid not in _ours:
+            os.waitpid(pid, 0)
+
+
+def end_strays():
+    """For a test that has failed or that leaves something on purpose."""
+    found = strays()
+    for pid in found:
+        for member in [pid, *descendants(pid)]:
+            try:
+                with Ended(member) as process:
+                    signal.pidfd_send_signal(process.fd, signal.SIGKILL)
+                    process.wait()
+            except ProcessLookupError:
+                pass
+    reap_strays()
+    return found
+
+
+def descriptors(pid):
+    """{fd: what it is} of a process."""
+    found = {}
+    for name in os.listdir(f"/proc/{pid}/fd"):
+        try:
+            found[int(name)] = os.readlink(f"/proc/{pid}/fd/{name}")
+        except FileNotFoundError:
+            pass
+    return found

@@ -1,0 +1,162 @@
+"""A web site in a temporary directory: configuration, pages, nginx, and whatever serves them."""
+import http.client
+import pathlib
+import shutil
+import tempfile
+import threading
+import uuid
+
+from harness import net, scripts
+from harness.holdfast import Holdfast
+from harness.nginx import Nginx
+from harness.phpfpm import PlainPhpFpm, Pool, configuration
+from harness.tools import Load, UnixProbe
+from harness.wait import DEADLINE, Appearance, NotifySocket
+
+
+class Answer(threading.Thread):
+    """A request under way in the background."""
+
+    def __init__(self, site, path):
+        super().__init__(daemon=True)
+        self.site, self.path = site, path
+        self.result = None
+        self.worker = None
+        self.start()
+
+    def run(self):
+        try:
+            self.result = self.site.get(self.path)
+        except (OSError, http.client.HTTPException) as problem:
+            self.result = (0, str(problem))
+
+    def done(self):
+        return self.result is not None
+
+    def get(self):
+        """(status, body)"""
+        self.join(DEADLINE)
+        assert self.result is not None, f"{self.path}: no answer"
+        return self.result
+
+
+class Site:
+    def __init__(self, listen="tcp", pools=None, children=16, pool_options=None, **options):
+        """listen: tcp, unix or the value itself; pools: instead of the one; options: of [global]."""
+        self.directory = pathlib.Path(tempfile.mkdtemp(prefix="holdfast-test-", dir="/tmp"))
+        self.directory.chmod(0o755)
+        self.name = f"test-{uuid.uuid4().hex[:12]}"
+        self.root = self.directory / "www"
+        self.root.mkdir(mode=0o755)
+        scripts.write(self.root)
+        self.marks = self.directory / "marks"
+        self.marks.mkdir()
+        self.marks.chmod(0o777)
+        self.error_log = self.directory / "fpm.log"
+        self.configuration_path = self.directory / "php-fpm.conf"
+        self.notify = NotifySocket(self.directory / "notify")
+        if listen == "tcp":
+            listen = f"127.0.0.1:{net.free_port()}"
+        elif listen == "unix":
+            listen = str(self.directory / "fpm.sock")
+        self.pools = pools or [Pool(listen, children=children, options=pool_options or {})]
+        self.options = options
+        self.address = self.pools[0].listen
+        self._nginx = None
+        self._closing = []
+        self.configure()
+
+    def configure(self, **options):
+        """Writes the configuration again, with other [global] options."""
+        self.options.update(options)
+        lines = {"error_log": self.error_log, **self.options}
+        self.configuration_path.write_text(configuration(self.pools, **lines))
+
+    def break_configuration(self):
+        """As a bad deploy does. configure() repairs it."""
+        with open(self.configuration_path, "a") as stream:
+            stream.write("no_such_setting = 1\n")
+
+    @property
+    def nginx(self):
+        if self._nginx is None:
+            self._nginx = Nginx(self.directory, self.root, self.address)
+        return self._nginx
+
+    @property
+    def url(self):
+        return self.nginx.url
+
+    def get(self, path="/hello.php"):
+        """(status, body) through nginx."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.nginx.port, timeout=DEADLINE)
+        try:
+            connection.request("GET", path)
+            answer = connection.getresponse()
+            return answer.status, answer.read().decode("latin-1")
+        finally:
+            connection.close()
+
+    def get_later(self, path):
+        """The same in the background."""
+        return Answer(self, path)
+
+    def start_slow(self, ms):
+        """A slow request that a worker has begun with; its pid is in worker."""
+        mark = self.marks / uuid.uuid4().hex
+        with Appearance(mark) as appearance:
+            answer = self.get_later(f"/busy.php?ms={ms}&mark={mark.name}")
+            appearance.wait()
+        answer.worker = int(mark.read_text())
+        return answer
+
+    def main_pid(self):
+        """Pid of the php-fpm master that answers."""
+        status, body = self.get()
+        assert status == 200, f"{status} {body}"
+        return int(body.split()[1])
+
+    def load(self, **options):
+        tool = Load(self.url, **options)
+        self._closing.append(tool.abandon)
+        return tool
+
+    def unix_probe(self):
+        tool = UnixProbe(self.address)
+        self._closing.append(tool.abandon)
+        return tool
+
+    def plain(self):
+        server = PlainPhpFpm(self)
+        self._closing.append(server.close)
+        return server
+
+    def holdfast(self, *options, command=None, **more):
+        """A `holdfast run` that is ready."""
+        instance = Holdfast(self, options, command, **more)
+        self._closing.append(instance.close)
+        instance.start()
+        return instance
+
+    def ports(self):
+        """TCP ports of the pools."""
+        return [int(pool.listen.rpartition(":")[2]) for pool in self.pools if not pool.listen.startswith("/")]
+
+    def snapshot(self):
+        """Every file of the site: what it is and when it changed."""
+        facts = {}
+        for path in sorted(self.directory.rglob("*")):
+            status = path.lstat()
+            facts[str(path)] = (status.st_ino, status.st_mode, status.st_uid, status.st_size,
+                                None if path.is_dir() else status.st_mtime_ns)
+        return facts
+
+    def close(self):
+        try:
+            for close in reversed(self._closing):
+                close()
+        finally:
+            if self._nginx:
+                self._nginx.close()
+            self.notify.close()
+            shutil.rmtree(self.directory)

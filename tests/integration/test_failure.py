@@ -1,0 +1,105 @@
+"""What goes wrong: a bad deploy, a killed master, a leaked process."""
+import signal
+
+from harness import process, words
+from harness.process import descriptors
+from harness.wait import Ended
+
+
+def test_broken_configuration_at_reload(site):
+    """The old generation goes on serving, and php-fpm's own words are shown."""
+    holdfast = site.holdfast()
+    old = site.main_pid()
+    load = site.load()
+    site.break_configuration()
+    start = holdfast.mark()
+    holdfast.send(signal.SIGHUP)
+    holdfast.wait(r"no_such_setting", start)
+    result = holdfast.call("reload")
+    assert result.returncode == words.EXIT_FAILURE
+    assert "no_such_setting" in result.stderr
+    assert site.main_pid() == old
+    load.assert_nothing_lost()
+    assert {entry["body"].split()[1] for entry in load.result["ledger"]} == {str(old)}
+    site.configure()
+    assert holdfast.call("reload").returncode == 0
+    assert site.main_pid() != old
+    holdfast.stop()
+
+
+def test_broken_configuration_at_restart(site):
+    holdfast = site.holdfast()
+    old = site.main_pid()
+    site.break_configuration()
+    result = holdfast.call("restart")
+    assert result.returncode == words.EXIT_FAILURE
+    assert "no_such_setting" in result.stderr
+    assert site.main_pid() == old
+
+
+def test_killed_master_under_load(site):
+    """Its workers finish what they have and go; the next generation takes over at once."""
+    holdfast = site.holdfast()
+    load = site.load()
+    master = site.main_pid()
+    orphans = [Ended(pid) for pid in process.children(master)]
+    assert len(orphans) == site.pools[0].children
+    with Ended(master) as held:
+        signal.pidfd_send_signal(held.fd, signal.SIGKILL)
+    holdfast.wait(words.crashed(1))
+    holdfast.wait(words.ready(2))
+    for orphan in orphans:
+        orphan.wait()
+        orphan.close()
+    holdfast.wait(words.gone(1))
+    assert site.main_pid() != master
+    load.assert_nothing_lost()
+    holdfast.stop()
+
+
+def test_killed_master_again_and_again(site):
+    holdfast = site.holdfast()
+    load = site.load()
+    for number in range(1, 4):
+        with Ended(site.main_pid()) as held:
+            signal.pidfd_send_signal(held.fd, signal.SIGKILL)
+        holdfast.wait(words.crashed(number))
+        holdfast.wait(words.ready(number + 1))
+        holdfast.wait(words.gone(number))
+    load.assert_nothing_lost()
+    holdfast.stop()
+
+
+def test_a_service_that_can_not_come_back_is_tried_until_it_can(site):
+    """The socket is held meanwhile: a request that comes in the gap is answered after the repair."""
+    holdfast = site.holdfast()
+    master = site.main_pid()
+    site.break_configuration()
+    workers = [Ended(pid) for pid in process.children(master)]
+    with Ended(master) as held:
+        signal.pidfd_send_signal(held.fd, signal.SIGKILL)
+    holdfast.wait(words.start_failed(2))
+    for worker in workers:
+        worker.wait()
+        worker.close()
+    waiting = site.get_later("/hello.php")
+    site.configure()
+    status, body = waiting.get()
+    assert status == 200 and int(body.split()[1]) != master
+    holdfast.stop()
+
+
+def test_leaked_process_survives_a_restart_and_ends_with_the_stop(site):
+    """It holds the listening socket, which keeps a plain php-fpm from starting again."""
+    holdfast = site.holdfast()
+    old = site.main_pid()
+    leaked = int(site.get("/leak.php")[1].split()[1])
+    assert any(target.startswith("socket:") for target in descriptors(leaked).values())
+    with Ended(leaked) as sleeper:
+        holdfast.restart()
+        assert site.main_pid() != old
+        assert sleeper.alive()
+        holdfast.reload(3)
+        assert sleeper.alive()
+        holdfast.stop()
+        assert not sleeper.alive()

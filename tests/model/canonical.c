@@ -1,0 +1,266 @@
+#include "canonical.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/backoff.h"
+
+unsigned canonical_failures(const HfMachineLimits *limits)
+{
+    unsigned n = 1;
+
+    while (hf_backoff_delay(n, limits->backoff_max) < limits->backoff_max)
+        n++;
+    return n;
+}
+
+/* ---- tidy ---- */
+
+/* The initialisers have no names, so that a field that was added does not compile. */
+static HfMachineGeneration copy_generation(const HfMachineGeneration *g)
+{
+    return (HfMachineGeneration){g->state,    g->rung,   g->main_exited,
+                                 g->deadline, g->reopen, g->number};
+}
+
+static void sort_slots(HfMachine *machine, World *world)
+{
+    HfMachineGeneration generations[HF_MACHINE_SLOTS];
+    WorldSlot slots[HF_MACHINE_SLOTS];
+    unsigned n = 0;
+    uint64_t last = 0;
+
+    memset(generations, 0, sizeof(generations));
+    memset(slots, 0, sizeof(slots));
+    for (;;) {
+        int next = -1;
+        for (unsigned i = 0; i < HF_MACHINE_SLOTS; i++) {
+            const HfMachineGeneration *g = &machine->generations[i];
+            if (g->state != HF_GENERATION_EMPTY && g->number > last &&
+                (next < 0 || g->number < machine->generations[next].number))
+                next = (int)i;
+        }
+        if (next < 0)
+            break;
+        last = machine->generations[next].number;
+        generations[n] = copy_generation(&machine->generations[next]);
+        slots[n] = world->slots[next];
+        generations[n].number = slots[n].number = n + 1;
+        n++;
+    }
+    memcpy(machine->generations, generations, sizeof(generations));
+    memcpy(world->slots, slots, sizeof(slots));
+    machine->last_number = world->last_number = n;
+}
+
+static int compare_requests(const void *left, const void *right)
+{
+    const HfMachineRequest *a = left;
+    const HfMachineRequest *b = right;
+
+    if (a->kind != b->kind)
+        return a->kind < b->kind ? 1 : -1; /* free ones have none and come last */
+    return (int)a->next - (int)b->next;
+}
+
+static void sort_requests(HfMachine *machine, World *world)
+{
+    HfMachineRequest sorted[HF_MACHINE_REQUESTS];
+    unsigned n = 0;
+
+    memset(sorted, 0, sizeof(sorted));
+    for (unsigned i = 0; i < HF_MACHINE_REQUESTS; i++) {
+        const HfMachineRequest *r = &machine->requests[i];
+        if (r->id != 0)
+            sorted[n++] = (HfMachineRequest){r->id, r->kind, r->next};
+    }
+    qsort(sorted, n, sizeof(*sorted), compare_requests);
+    memcpy(machine->requests, sorted, sizeof(sorted));
+    memset(world->requests, 0, sizeof(world->requests));
+    assert(n <= WORLD_REQUESTS);
+    for (unsigned i = 0; i < n; i++) {
+        machine->requests[i].id = i + 1;
+        world->requests[i] = (WorldRequest){
+            .id = i + 1, .kind = sorted[i].kind, .running = !sorted[i].next};
+    }
+}
+
+static bool replacing(HfPhase phase)
+{
+    switch (phase) {
+    case HF_PHASE_PREPARING:
+    case HF_PHASE_WAITING:
+    case HF_PHASE_CLEARING:
+    case HF_PHASE_STARTING:
+        return true;
+    case HF_PHASE_NEW:
+    case HF_PHASE_IDLE:
+    case HF_PHASE_BACKOFF:
+    case HF_PHASE_STOPPING:
+    case HF_PHASE_ENDED:
+    case HF_PHASE_MAX_:
+        break;
+    }
+    return false;
+}
+
+void canonical_tidy(HfMachine *machine, World *world, unsigned failures)
+{
+    sort_slots(machine, world);
+    sort_requests(machine, world);
+    if (machine->failures > failures)
+        machine->failures = failures;
+    if (!replacing(machine->phase))
+        machine->cause = 0;
+}
+
+/* ---- pack ---- */
+
+typedef struct Codec {
+    Key key;
+    unsigned at;
+    bool reading;
+} Codec;
+
+static unsigned code(Codec *codec, unsigned value, unsigned width)
+{
+    if (codec->at % 64 + width > 64)
+        codec->at += 64 - codec->at % 64;
+    assert(codec->at + width <= KEY_WORDS * 64 && value < 1U << width);
+    uint64_t *word = &codec->key.words[codec->at / 64];
+    unsigned shift = codec->at % 64;
+    codec->at += width;
+    if (codec->reading)
+        return (unsigned)(*word >> shift) & ((1U << width) - 1);
+    *word |= (uint64_t)value << shift;
+    return value;
+}
+
+#define CODE(codec, field, width)                                                                  \
+    ((field) = (__typeof__(field))code(codec, (unsigned)(field), width))
+
+/* One list of fields for both directions. */
+static void code_state(Codec *codec, HfMachine *m, World *w)
+{
+    CODE(codec, m->phase, 4);
+    CODE(codec, m->cause, 2);
+    CODE(codec, m->pending, 2);
+    CODE(codec, m->hurry, 2);
+    CODE(codec, m->planned, 1);
+    CODE(codec, m->prepared, 1);
+    CODE(codec, m->respawn, 1);
+    CODE(codec, m->stable, 1);
+    CODE(codec, m->raised, 1);
+    CODE(codec, m->failures, 4);
+    for (unsigned i = 0; i < WORLD_REQUESTS; i++) {
+        CODE(codec, m->requests[i].kind, 2);
+        CODE(codec, m->requests[i].next, 1);
+    }
+    for (unsigned i = 0; i < HF_MACHINE_SLOTS; i++) {
+        HfMachineGeneration *g = &m->generations[i];
+        CODE(codec, g->state, 2);
+        CODE(codec, g->rung, 2);
+        CODE(codec, g->main_exited, 1);
+        CODE(codec, g->deadline, 1);
+        CODE(codec, g->reopen, 1);
+        CODE(codec, w->slots[i].process, 2);
+        CODE(codec, w->slots[i].ready, 1);
+    }
+}
+
+Key canonical_pack(const HfMachine *machine, const World *world)
+{
+    Codec codec = {.reading = false};
+    HfMachine m = *machine;
+    World w = *world;
+
+    code_state(&codec, &m, &w);
+    return codec.key;
+}
+
+static void derive_world(World *world, const HfMachine *machine)
+{
+    for (unsigned i = 0; i < HF_MACHINE_SLOTS; i++) {
+        const HfMachineGeneration *g = &machine->generations[i];
+        WorldSlot *slot = &world->slots[i];
+        slot->occupied = g->state != HF_GENERATION_EMPTY;
+        slot->armed = g->deadline;
+        slot->asked = g->rung;
+        slot->number = g->number;
+    }
+    for (unsigned i = 0; i < WORLD_REQUESTS; i++) {
+        const HfMachineRequest *r = &machine->requests[i];
+        world->requests[i] =
+            (WorldRequest){.id = r->id, .kind = r->kind, .running = r->id != 0 && !r->next};
+    }
+    world->armed[HF_TIMER_RESPAWN] = machine->respawn;
+    world->armed[HF_TIMER_STABLE] = machine->stable;
+    world->started = machine->phase != HF_PHASE_NEW;
+    world->preparing = machine->phase == HF_PHASE_PREPARING;
+    world->prepared = machine->prepared;
+    world->planned = machine->planned;
+    world->raised = machine->raised;
+    world->ended = machine->phase == HF_PHASE_ENDED;
+    /* a first start that fails ends without a stop, but there is nothing left to tell the two apart */
+    world->stopping = machine->phase == HF_PHASE_STOPPING || world->ended;
+    world->last_number = machine->last_number;
+}
+
+void canonical_unpack(Key key, const HfMachineLimits *limits, HfMachine *ret_machine,
+                      World *ret_world)
+{
+    Codec codec = {.key = key, .reading = true};
+
+    memset(ret_machine, 0, sizeof(*ret_machine));
+    memset(ret_world, 0, sizeof(*ret_world));
+    ret_machine->limits = *limits;
+    code_state(&codec, ret_machine, ret_world);
+    for (unsigned i = 0; i < WORLD_REQUESTS; i++)
+        if (ret_machine->requests[i].kind != HF_REQUEST_NONE)
+            ret_machine->requests[i].id = i + 1;
+    for (unsigned i = 0; i < HF_MACHINE_SLOTS; i++) {
+        if (ret_machine->generations[i].state == HF_GENERATION_EMPTY)
+            continue;
+        ret_machine->generations[i].number = ++ret_machine->last_number;
+    }
+    derive_world(ret_world, ret_machine);
+}
+
+static bool same_machine(const HfMachine *a, const HfMachine *b)
+{
+    /* again without names: a field that was added does not compile */
+    const HfMachine head[] = {
+        {a->limits, a->phase, a->cause, a->pending, a->hurry, a->planned, a->prepared, a->respawn,
+         a->stable, a->raised, a->failures, a->last_number, {{0}}, {{0}}},
+    };
+
+    return head->phase == b->phase && head->cause == b->cause && head->pending == b->pending &&
+           head->hurry == b->hurry && head->planned == b->planned &&
+           head->prepared == b->prepared && head->respawn == b->respawn &&
+           head->stable == b->stable && head->raised == b->raised &&
+           head->failures == b->failures && head->last_number == b->last_number &&
+           memcmp(a->generations, b->generations, sizeof(a->generations)) == 0 &&
+           memcmp(a->requests, b->requests, sizeof(a->requests)) == 0;
+}
+
+bool canonical_complete(Key key, const HfMachine *machine, const World *world)
+{
+    HfMachine m;
+    World w;
+
+    canonical_unpack(key, &machine->limits, &m, &w);
+    bool world_same = w.started == world->started && w.preparing == world->preparing &&
+                      w.prepared == world->prepared && w.planned == world->planned &&
+                      w.raised == world->raised && w.ended == world->ended &&
+                      (w.stopping == world->stopping || w.ended) &&
+                      memcmp(w.armed, world->armed, sizeof(w.armed)) == 0;
+    for (unsigned i = 0; i < HF_MACHINE_SLOTS; i++) {
+        const WorldSlot *a = &w.slots[i];
+        const WorldSlot *b = &world->slots[i];
+        world_same = world_same && a->process == b->process && a->ready == b->ready &&
+                     a->occupied == b->occupied && a->armed == b->armed && a->asked == b->asked &&
+                     a->number == b->number;
+    }
+    return world_same && same_machine(machine, &m);
+}

@@ -1,0 +1,321 @@
+#include "invariants.h"
+
+#include <assert.h>
+
+_Static_assert(HF_GENERATION_STATE_MAX_ == 4, "compare the new state with the world");
+_Static_assert(HF_OUTCOME_MAX_ == 4, "say when the new outcome is right");
+
+static const WorldSlot *find(const World *world, bool (*is)(const WorldSlot *))
+{
+    for (unsigned i = 0; i < HF_MACHINE_SLOTS; i++)
+        if (is(&world->slots[i]))
+            return &world->slots[i];
+    return NULL;
+}
+
+static unsigned count(const World *world, bool (*is)(const WorldSlot *))
+{
+    unsigned n = 0;
+
+    for (unsigned i = 0; i < HF_MACHINE_SLOTS; i++)
+        n += is(&world->slots[i]);
+    return n;
+}
+
+static bool wanted(const World *world)
+{
+    return world->started && !world->stopping && !world->ended;
+}
+
+static const HfAction *next_action(const HfActions *actions, const HfAction *from,
+                                   HfActionType type)
+{
+    for (const HfAction *a = from ? from + 1 : actions->list; a < actions->list + actions->n; a++)
+        if (a->type == type)
+            return a;
+    return NULL;
+}
+
+static bool is_deadline(const HfEvent *event)
+{
+    return event->type == HF_EVENT_TIMER && event->timer == HF_TIMER_DEADLINE;
+}
+
+/* A replacement came to nothing in this step. */
+static bool is_failure(const Edge *edge)
+{
+    HfEventType type = edge->event->type;
+
+    if (edge->world_after->stopping)
+        return false;
+    if (type == HF_EVENT_PREPARE_FAILED)
+        return true;
+    return (type == HF_EVENT_SPAWN_FAILED || type == HF_EVENT_MAIN_EXITED ||
+            type == HF_EVENT_GONE || is_deadline(edge->event)) &&
+           world_slot_starting(&edge->world_before->slots[edge->event->slot]);
+}
+
+static Rule check_count(const Edge *edge)
+{
+    if (hf_machine_count(edge->after, HF_GENERATION_STARTING) > 1 ||
+        count(edge->world_after, world_slot_starting) > 1)
+        return RULE_ONE_STARTING;
+    if (hf_machine_count(edge->after, HF_GENERATION_ACTIVE) > 1 ||
+        count(edge->world_after, world_slot_active) > 1)
+        return RULE_ONE_ACTIVE;
+    return RULE_NONE;
+}
+
+static Rule check_wanted(const Edge *edge)
+{
+    const World *world = edge->world_after;
+    bool on_its_way =
+        find(world, world_slot_starting) || find(world, world_slot_active) || world->preparing ||
+        world->armed[HF_TIMER_RESPAWN] ||
+        ((edge->after->phase == HF_PHASE_WAITING || edge->after->phase == HF_PHASE_CLEARING) &&
+         find(world, world_slot_draining));
+
+    return !wanted(world) || on_its_way ? RULE_NONE : RULE_WANTED;
+}
+
+/* Who may ask an active generation to leave. */
+static Rule check_overlap(const Edge *edge)
+{
+    const HfEvent *event = edge->event;
+    bool stop_first =
+        event->type == HF_EVENT_PREPARED && edge->before->cause == HF_CAUSE_RESTART;
+
+    for (const HfAction *a = next_action(edge->actions, NULL, HF_ACTION_SIGNAL); a;
+         a = next_action(edge->actions, a, HF_ACTION_SIGNAL)) {
+        bool left = event->type == HF_EVENT_MAIN_EXITED && event->slot == a->slot;
+        if (!world_slot_active(&edge->world_before->slots[a->slot]))
+            continue;
+        if (is_failure(edge))
+            return RULE_FAILED_SUCCESSOR;
+        if (event->type != HF_EVENT_READY && !left && !stop_first && !edge->world_after->stopping)
+            return RULE_OVERLAP;
+    }
+    for (unsigned i = 0; i < HF_MACHINE_SLOTS; i++)
+        if (is_failure(edge) && world_slot_active(&edge->world_before->slots[i]) &&
+            edge->after->generations[i].state != HF_GENERATION_ACTIVE)
+            return RULE_FAILED_SUCCESSOR;
+    return RULE_NONE;
+}
+
+static Rule check_ladder(const Edge *edge)
+{
+    const World *world = edge->world_after;
+
+    if (is_deadline(edge->event) &&
+        world_slot_draining(&edge->world_before->slots[edge->event->slot])) {
+        HfRung asked = edge->world_before->slots[edge->event->slot].asked;
+        HfRung due = asked < HF_RUNG_KILL ? asked + 1 : HF_RUNG_KILL;
+        const HfAction *a = next_action(edge->actions, NULL, HF_ACTION_SIGNAL);
+        if (!a || a->slot != edge->event->slot || a->rung != due)
+            return RULE_LADDER;
+    }
+    for (unsigned i = 0; i < HF_MACHINE_SLOTS; i++)
+        if ((world_slot_draining(&world->slots[i]) || world_slot_starting(&world->slots[i])) &&
+            !world->slots[i].armed)
+            return RULE_DEADLINE;
+    return RULE_NONE;
+}
+
+static Rule check_hurry(const Edge *edge)
+{
+    for (unsigned i = 0; i < HF_MACHINE_SLOTS; i++) {
+        const WorldSlot *before = &edge->world_before->slots[i];
+        const WorldSlot *after = &edge->world_after->slots[i];
+        bool due = is_deadline(edge->event) && edge->event->slot == i;
+        if (world_slot_draining(before) && after->asked > before->asked && !due &&
+            !edge->world_after->stopping && world_occupied(edge->world_after) < HF_MACHINE_SLOTS)
+            return RULE_HURRY;
+    }
+    return RULE_NONE;
+}
+
+static Rule check_room(const Edge *edge)
+{
+    const World *world = edge->world_after;
+
+    if (!next_action(edge->actions, NULL, HF_ACTION_SPAWN) || !find(world, world_slot_active))
+        return RULE_NONE;
+    return count(world, world_slot_draining) < edge->after->limits.max_draining &&
+                   world_occupied(world) < HF_MACHINE_SLOTS
+               ? RULE_NONE
+               : RULE_ROOM;
+}
+
+/* ---- answers ---- */
+
+static const WorldRequest *find_request(const World *world, uint64_t id)
+{
+    for (unsigned i = 0; i < WORLD_REQUESTS; i++)
+        if (world->requests[i].id == id)
+            return &world->requests[i];
+    return NULL;
+}
+
+static bool outcome_right(const Edge *edge, const HfAction *answer)
+{
+    const WorldRequest *known = find_request(edge->world_before, answer->id);
+    HfRequestKind kind = known ? known->kind : edge->event->request;
+    bool running = known && known->running;
+
+    switch (answer->outcome) {
+    case HF_OUTCOME_DONE:
+        if (kind == HF_REQUEST_STOP)
+            return edge->world_after->ended;
+        return running && edge->event->type == HF_EVENT_READY;
+    case HF_OUTCOME_FAILED:
+        return kind != HF_REQUEST_STOP && is_failure(edge) &&
+               (running || edge->world_after->ended);
+    case HF_OUTCOME_STOPPING:
+        return kind != HF_REQUEST_STOP && edge->world_after->stopping;
+    case HF_OUTCOME_BUSY: /* never so many callers here */
+    case HF_OUTCOME_MAX_:
+        break;
+    }
+    return false;
+}
+
+static Rule check_answers(const Edge *edge)
+{
+    const World *world = edge->world_after;
+    bool over = edge->event->type == HF_EVENT_READY || is_failure(edge);
+
+    for (const HfAction *a = next_action(edge->actions, NULL, HF_ACTION_ANSWER); a;
+         a = next_action(edge->actions, a, HF_ACTION_ANSWER))
+        if (!outcome_right(edge, a))
+            return RULE_OUTCOME;
+    for (unsigned i = 0; i < WORLD_REQUESTS; i++) {
+        const WorldRequest *request = &edge->world_before->requests[i];
+        if (request->id != 0 && request->running && over && find_request(world, request->id))
+            return RULE_OUTCOME;
+        if (world->requests[i].id != 0 && world->ended)
+            return RULE_ONE_ANSWER;
+    }
+    return RULE_NONE;
+}
+
+/* ---- the machine's books ---- */
+
+static Rule check_slots(const HfMachine *machine, const World *world)
+{
+    for (unsigned i = 0; i < HF_MACHINE_SLOTS; i++) {
+        const HfMachineGeneration *generation = &machine->generations[i];
+        const WorldSlot *slot = &world->slots[i];
+        if (slot->occupied != (generation->state != HF_GENERATION_EMPTY))
+            return RULE_SLOT;
+        if (slot->armed != generation->deadline)
+            return RULE_TIMER;
+        if (slot->number != generation->number)
+            return RULE_NUMBER;
+        if (slot->asked != generation->rung ||
+            world_slot_starting(slot) != (generation->state == HF_GENERATION_STARTING) ||
+            world_slot_active(slot) != (generation->state == HF_GENERATION_ACTIVE) ||
+            world_slot_draining(slot) != (generation->state == HF_GENERATION_DRAINING))
+            return RULE_PHASE;
+    }
+    return RULE_NONE;
+}
+
+static Rule check_requests(const HfMachine *machine, const World *world)
+{
+    unsigned in_machine = 0;
+    unsigned in_world = 0;
+
+    for (unsigned i = 0; i < WORLD_REQUESTS; i++)
+        in_world += world->requests[i].id != 0;
+    for (unsigned i = 0; i < HF_MACHINE_REQUESTS; i++) {
+        const HfMachineRequest *request = &machine->requests[i];
+        if (request->id == 0)
+            continue;
+        const WorldRequest *known = find_request(world, request->id);
+        if (!known || known->kind != request->kind)
+            return RULE_ONE_ANSWER;
+        if (known->running == request->next)
+            return RULE_OUTCOME;
+        in_machine++;
+    }
+    return in_machine == in_world ? RULE_NONE : RULE_ONE_ANSWER;
+}
+
+static bool phase_right(HfPhase phase, const World *world)
+{
+    bool starting = find(world, world_slot_starting) != NULL;
+    bool active = find(world, world_slot_active) != NULL;
+    bool draining = find(world, world_slot_draining) != NULL;
+
+    switch (phase) {
+    case HF_PHASE_NEW:
+        return !world->started;
+    case HF_PHASE_IDLE:
+        return wanted(world) && active && !starting && !world->preparing && !world->prepared;
+    case HF_PHASE_PREPARING:
+        return wanted(world) && world->preparing && !starting;
+    case HF_PHASE_WAITING:
+        return wanted(world) && draining && !starting && !world->preparing;
+    case HF_PHASE_CLEARING:
+        return wanted(world) && draining && !starting && !active && world->prepared;
+    case HF_PHASE_STARTING:
+        return wanted(world) && starting && !world->preparing;
+    case HF_PHASE_BACKOFF:
+        return wanted(world) && world->armed[HF_TIMER_RESPAWN] && !starting && !active;
+    case HF_PHASE_STOPPING:
+        return world->stopping && !world->ended && draining && !starting && !active;
+    case HF_PHASE_ENDED:
+        return world->ended;
+    case HF_PHASE_MAX_:
+        break;
+    }
+    return false;
+}
+
+static Rule check_books(const HfMachine *machine, const World *world)
+{
+    Rule rule = check_slots(machine, world);
+
+    if (rule == RULE_NONE)
+        rule = check_requests(machine, world);
+    if (rule != RULE_NONE)
+        return rule;
+    if (machine->prepared != world->prepared || machine->planned != world->planned)
+        return RULE_PLAN;
+    if (machine->respawn != world->armed[HF_TIMER_RESPAWN] ||
+        machine->stable != world->armed[HF_TIMER_STABLE] ||
+        (world->armed[HF_TIMER_RESPAWN] && machine->phase != HF_PHASE_BACKOFF))
+        return RULE_TIMER;
+    if (world->armed[HF_TIMER_STABLE] && !find(world, world_slot_active))
+        return RULE_STABLE;
+    if (world->raised != machine->raised ||
+        world->raised != (wanted(world) && !find(world, world_slot_active)))
+        return RULE_BACKLOG;
+    return phase_right(machine->phase, world) ? RULE_NONE : RULE_PHASE;
+}
+
+size_t invariants_actions(const HfActions *actions)
+{
+    size_t n = HF_MACHINE_REQUESTS;
+
+    for (size_t i = 0; i < actions->n; i++)
+        n += actions->list[i].type != HF_ACTION_ANSWER;
+    return n;
+}
+
+Rule invariants_check(const Edge *edge)
+{
+    Rule (*const checks[])(const Edge *) = {
+        check_count,  check_wanted, check_overlap, check_ladder,
+        check_hurry, check_room,   check_answers,
+    };
+
+    if (invariants_actions(edge->actions) > HF_MACHINE_ACTIONS_MAX)
+        return RULE_BOUNDED;
+    for (size_t i = 0; i < sizeof(checks) / sizeof(*checks); i++) {
+        Rule rule = checks[i](edge);
+        if (rule != RULE_NONE)
+            return rule;
+    }
+    return check_books(edge->after, edge->world_after);
+}

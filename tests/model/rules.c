@@ -1,0 +1,38 @@
+#include "rules.h"
+
+static const char *const texts[] = {
+    [RULE_NONE] = "nothing is broken",
+    [RULE_ONE_STARTING] = "1: at most one generation is starting",
+    [RULE_ONE_ACTIVE] = "1: at most one generation is active",
+    [RULE_WANTED] = "2: while the service is wanted, a generation is there or on its way",
+    [RULE_OVERLAP] = "3: the active generation is not asked to leave before its successor is ready",
+    [RULE_FAILED_SUCCESSOR] = "4: a failed successor leaves the active generation untouched",
+    [RULE_DEADLINE] = "5: every starting or draining generation has an armed deadline",
+    [RULE_LADDER] = "5: every deadline leads one rung up, to KILL",
+    [RULE_REPEAT] = "5: nothing but KILL repeats, unless the main process has just left",
+    [RULE_SLOT] = "6: no slot is reused before its generation is gone",
+    [RULE_BOUNDED] = "6: actions per step are bounded",
+    [RULE_STOP_ENDS] = "7: stop reaches the end with processes that obey KILL",
+    [RULE_ONE_ANSWER] = "8: every request gets exactly one answer",
+    [RULE_OUTCOME] = "8: the answer is the outcome of the replacement that was asked for",
+    [RULE_SERVES] = "2, 8: with fair processes every state leads to an active generation, idle, "
+                    "everybody answered",
+    [RULE_EARLY_SIGNAL] = "a starting generation gets TERM and KILL only",
+    [RULE_LATE_SIGNAL] = "who is gone is not signalled, and whose main process left reopens nothing",
+    [RULE_PLAN] = "one PREPARE at a time; a plan is committed or discarded once; none, no SPAWN",
+    [RULE_TIMER] = "ARM and DISARM pair up, and nothing forgotten stays armed",
+    [RULE_STABLE] = "STABLE is armed for an active generation only",
+    [RULE_EXIT] = "EXIT is the last action, with every slot empty",
+    [RULE_BACKLOG] = "the backlog is raised exactly while a wanted service has no active generation",
+    [RULE_ROOM] = "beside an active generation draining ones are bounded and a slot stays free",
+    [RULE_HURRY] = "nobody is hurried but by a deadline, a stop, or for want of a slot",
+    [RULE_PHASE] = "the books and the phase of the machine are what the world shows",
+    [RULE_NUMBER] = "generations are numbered in order, and actions name the right one",
+    [RULE_STRAY] = "late and stray events change nothing",
+};
+_Static_assert(sizeof(texts) / sizeof(*texts) == RULE_MAX_, "a text for each rule");
+
+const char *rule_text(Rule rule)
+{
+    return texts[rule];
+}

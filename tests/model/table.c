@@ -1,0 +1,52 @@
+#include "table.h"
+
+static const char *const heads[] = {
+    [COLUMN_START] = "start",
+    [COLUMN_PREPARED] = "prepared",
+    [COLUMN_PREPARE_FAILED] = "prepare-failed",
+    [COLUMN_SPAWN_FAILED] = "spawn-failed",
+    [COLUMN_READY] = "ready",
+    [COLUMN_MAIN_EXITED] = "main-exited",
+    [COLUMN_GONE] = "gone",
+    [COLUMN_DEADLINE] = "deadline",
+    [COLUMN_RESPAWN] = "respawn",
+    [COLUMN_STABLE] = "stable",
+    [COLUMN_RELOAD] = "reload",
+    [COLUMN_RESTART] = "restart",
+    [COLUMN_STOP] = "stop",
+    [COLUMN_STOP_SIGNAL] = "stop-signal",
+    [COLUMN_REOPEN] = "reopen",
+};
+_Static_assert(sizeof(heads) / sizeof(*heads) == COLUMN_MAX_, "a head for each column");
+
+static void print_cell(uint32_t next, HfPhase phase, FILE *out)
+{
+    const char *separator = " ";
+
+    fputs(" |", out);
+    for (HfPhase to = 0; to < HF_PHASE_MAX_; to++) {
+        if (!(next & 1U << to))
+            continue;
+        fprintf(out, "%s%s", separator, to == phase ? "=" : hf_phase_name(to));
+        separator = ", ";
+    }
+}
+
+void table_print(uint32_t next_phases[HF_PHASE_MAX_][COLUMN_MAX_], FILE *out)
+{
+    fputs("| phase", out);
+    for (Column column = 0; column < COLUMN_MAX_; column++)
+        fprintf(out, " | %s", heads[column]);
+    fputs(" |\n|---", out);
+    for (Column column = 0; column < COLUMN_MAX_; column++)
+        fputs("|---", out);
+    fputs("|\n", out);
+    for (HfPhase phase = 0; phase < HF_PHASE_MAX_; phase++) {
+        if (phase == HF_PHASE_ENDED)
+            continue;
+        fprintf(out, "| %s", hf_phase_name(phase));
+        for (Column column = 0; column < COLUMN_MAX_; column++)
+            print_cell(next_phases[phase][column], phase, out);
+        fputs(" |\n", out);
+    }
+}

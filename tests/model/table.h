@@ -1,0 +1,8 @@
+/* The table of phases and events for ARCHITECTURE.md. */
+#pragma once
+
+#include "search.h"
+
+/* Markdown: in each cell the phases that follow, "=" where the phase stays, empty where the event can
+ * not come. */
+void table_print(uint32_t next_phases[HF_PHASE_MAX_][COLUMN_MAX_], FILE *out);

@@ -1,0 +1,221 @@
+#include "text.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+__attribute__((format(printf, 2, 3))) static void line(char *ret, const char *format, ...)
+{
+    va_list arguments;
+
+    va_start(arguments, format);
+    vsnprintf(ret, TEXT_LINE_MAX, format, arguments);
+    va_end(arguments);
+}
+
+void text_time(uint64_t usec, char ret[TEXT_LINE_MAX])
+{
+    if (usec % 1000000 == 0)
+        line(ret, "%" PRIu64 "s", usec / 1000000);
+    else if (usec % 1000 == 0)
+        line(ret, "%" PRIu64 "ms", usec / 1000);
+    else
+        line(ret, "%" PRIu64 "us", usec);
+}
+
+int text_parse_time(const char *text, uint64_t *ret)
+{
+    static const struct {
+        const char *unit;
+        uint64_t usec;
+    } units[] = {{"us", 1}, {"ms", 1000}, {"s", 1000000}, {"min", 60000000}};
+    char *end;
+
+    uint64_t value = strtoull(text, &end, 10);
+    if (end == text || value > 1000000000)
+        return -EINVAL;
+    for (size_t i = 0; i < sizeof(units) / sizeof(*units); i++) {
+        if (strcmp(end, units[i].unit) == 0) {
+            *ret = value * units[i].usec;
+            return 0;
+        }
+    }
+    return -EINVAL;
+}
+
+/* ---- events ---- */
+
+static void request_text(const HfEvent *event, char ret[TEXT_LINE_MAX])
+{
+    const char *name = hf_request_kind_name(event->request);
+
+    if (event->id == 0)
+        line(ret, "%s", name);
+    else
+        line(ret, "%s #%" PRIu64, name, event->id);
+}
+
+void text_event(const HfEvent *event, const HfMachine *machine, char ret[TEXT_LINE_MAX])
+{
+    uint64_t number = machine->generations[event->slot].number;
+
+    switch (event->type) {
+    case HF_EVENT_SPAWN_FAILED:
+    case HF_EVENT_READY:
+    case HF_EVENT_MAIN_EXITED:
+    case HF_EVENT_GONE:
+        line(ret, "%s %" PRIu64, hf_event_name(event->type), number);
+        break;
+    case HF_EVENT_TIMER:
+        if (event->timer == HF_TIMER_DEADLINE)
+            line(ret, "%s %" PRIu64, hf_timer_name(event->timer), number);
+        else
+            line(ret, "%s", hf_timer_name(event->timer));
+        break;
+    case HF_EVENT_REQUEST:
+        request_text(event, ret);
+        break;
+    case HF_EVENT_START:
+    case HF_EVENT_PREPARED:
+    case HF_EVENT_PREPARE_FAILED:
+    case HF_EVENT_STOP_SIGNAL:
+    case HF_EVENT_REOPEN:
+        line(ret, "%s", hf_event_name(event->type));
+        break;
+    case HF_EVENT_MAX_:
+        assert(false);
+    }
+}
+
+/* ---- actions ---- */
+
+static void timer_text(const HfAction *action, char ret[TEXT_LINE_MAX])
+{
+    const char *verb = hf_action_name(action->type);
+    const char *timer = hf_timer_name(action->timer);
+    char number[24] = "";
+    char usec[TEXT_LINE_MAX] = "";
+
+    if (action->timer == HF_TIMER_DEADLINE)
+        snprintf(number, sizeof(number), " %" PRIu64, action->number);
+    if (action->type == HF_ACTION_ARM)
+        text_time(action->usec, usec);
+    line(ret, "%s %s%s%s%.40s%s", verb, timer, number, *usec ? " " : "", usec,
+         action->spread ? " spread" : "");
+}
+
+static void report_text(const HfAction *action, char ret[TEXT_LINE_MAX])
+{
+    const char *what = hf_report_name(action->report);
+    const char *cause = hf_cause_name(action->cause);
+    char usec[TEXT_LINE_MAX];
+
+    switch (action->report) {
+    case HF_REPORT_READY:
+        line(ret, "report %s %" PRIu64 " %s", what, action->number, cause);
+        break;
+    case HF_REPORT_START_FAILED:
+        line(ret, "report %s %" PRIu64 " %s%s", what, action->number, cause,
+             action->timed_out ? " timed-out" : "");
+        break;
+    case HF_REPORT_PREPARE_FAILED:
+        line(ret, "report %s %s", what, cause);
+        break;
+    case HF_REPORT_RETRY:
+        text_time(action->usec, usec);
+        line(ret, "report %s %.40s", what, usec);
+        break;
+    case HF_REPORT_HURRIED:
+        line(ret, "report %s %" PRIu64 " %s", what, action->number, hf_rung_name(action->rung));
+        break;
+    case HF_REPORT_CRASHED:
+    case HF_REPORT_DRAINING:
+    case HF_REPORT_GONE:
+    case HF_REPORT_WAITING:
+        line(ret, "report %s %" PRIu64, what, action->number);
+        break;
+    case HF_REPORT_STOPPING:
+        line(ret, "report %s", what);
+        break;
+    case HF_REPORT_MAX_:
+        assert(false);
+    }
+}
+
+static size_t answer_text(const HfAction *action, size_t n, char ret[TEXT_LINE_MAX])
+{
+    const char *outcome = hf_outcome_name(action->outcome);
+    size_t same = 1;
+
+    while (same < n && action[same].type == HF_ACTION_ANSWER &&
+           action[same].outcome == action->outcome && action[same].id == action->id + same)
+        same++;
+    if (same == 1)
+        line(ret, "answer #%" PRIu64 " %s", action->id, outcome);
+    else
+        line(ret, "answer #%" PRIu64 "..%" PRIu64 " %s", action->id, action->id + same - 1,
+             outcome);
+    return same;
+}
+
+size_t text_action(const HfAction *action, size_t n, char ret[TEXT_LINE_MAX])
+{
+    const char *name = hf_action_name(action->type);
+
+    switch (action->type) {
+    case HF_ACTION_PREPARE:
+    case HF_ACTION_ABORT_PREPARE:
+    case HF_ACTION_COMMIT:
+    case HF_ACTION_DISCARD:
+        line(ret, "%s", name);
+        break;
+    case HF_ACTION_SPAWN:
+        line(ret, "%s %" PRIu64 " %s%s", name, action->number, hf_cause_name(action->cause),
+             action->prepared ? " prepared" : "");
+        break;
+    case HF_ACTION_SIGNAL:
+        line(ret, "%s %" PRIu64 " %s", name, action->number, hf_rung_name(action->rung));
+        break;
+    case HF_ACTION_REOPEN:
+    case HF_ACTION_FORGET:
+        line(ret, "%s %" PRIu64, name, action->number);
+        break;
+    case HF_ACTION_ARM:
+    case HF_ACTION_DISARM:
+        timer_text(action, ret);
+        break;
+    case HF_ACTION_BACKLOG:
+        line(ret, "%s %s", name, action->raised ? "raised" : "normal");
+        break;
+    case HF_ACTION_ANSWER:
+        return answer_text(action, n, ret);
+    case HF_ACTION_REPORT:
+        report_text(action, ret);
+        break;
+    case HF_ACTION_EXIT:
+        line(ret, "%s %d", name, action->status);
+        break;
+    case HF_ACTION_MAX_:
+        assert(false);
+    }
+    return 1;
+}
+
+void text_state(const HfMachine *machine, char ret[TEXT_LINE_MAX * 2])
+{
+    size_t size = TEXT_LINE_MAX * 2;
+    int length = snprintf(ret, size, "%s", hf_phase_name(machine->phase));
+
+    for (unsigned i = 0; i < HF_MACHINE_SLOTS && length > 0 && (size_t)length < size; i++) {
+        const HfMachineGeneration *g = &machine->generations[i];
+        if (g->state == HF_GENERATION_EMPTY)
+            continue;
+        length += snprintf(ret + length, size - (size_t)length, ", %" PRIu64 " %s", g->number,
+                           hf_generation_state_name(g->state));
+        if (g->rung != HF_RUNG_NONE && (size_t)length < size)
+            length += snprintf(ret + length, size - (size_t)length, " (%s)", hf_rung_name(g->rung));
+    }
+}

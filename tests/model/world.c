@@ -1,0 +1,412 @@
+#include "world.h"
+
+#include <assert.h>
+
+_Static_assert(HF_EVENT_MAX_ == 11, "teach the world the new event");
+_Static_assert(HF_ACTION_MAX_ == 14, "teach the world the new action");
+_Static_assert(HF_TIMER_MAX_ == 3, "teach the world the new timer");
+_Static_assert(HF_RUNG_MAX_ == 4, "teach the world the new rung");
+_Static_assert(HF_REQUEST_MAX_ == 4, "teach the world the new request");
+
+bool world_slot_starting(const WorldSlot *slot)
+{
+    return slot->occupied && !slot->ready && slot->asked == HF_RUNG_NONE;
+}
+
+bool world_slot_active(const WorldSlot *slot)
+{
+    return slot->occupied && slot->ready && slot->asked == HF_RUNG_NONE;
+}
+
+bool world_slot_draining(const WorldSlot *slot)
+{
+    return slot->occupied && slot->asked != HF_RUNG_NONE;
+}
+
+unsigned world_occupied(const World *world)
+{
+    unsigned n = 0;
+
+    for (unsigned i = 0; i < HF_MACHINE_SLOTS; i++)
+        n += world->slots[i].occupied;
+    return n;
+}
+
+/* ---- what may happen ---- */
+
+typedef struct List {
+    HfEvent *events;
+    size_t n;
+} List;
+
+static void push(List *list, HfEvent event)
+{
+    assert(list->n < WORLD_EVENTS_MAX);
+    list->events[list->n++] = event;
+}
+
+static void push_of_slot(List *list, HfEventType type, unsigned slot)
+{
+    push(list, (HfEvent){.type = type, .slot = slot});
+}
+
+/* In a stubborn world deadlines pass, and processes leave, in the order of age. */
+static bool is_turn(const World *world, unsigned slot)
+{
+    bool killed = world->slots[slot].asked == HF_RUNG_KILL;
+
+    for (unsigned i = 0; i < HF_MACHINE_SLOTS; i++) {
+        const WorldSlot *other = &world->slots[i];
+        if (world_slot_draining(other) && other->number < world->slots[slot].number &&
+            (other->asked == HF_RUNG_KILL) == killed)
+            return false;
+    }
+    return true;
+}
+
+static void push_stubborn(List *list, const World *world, unsigned i)
+{
+    const WorldSlot *slot = &world->slots[i];
+
+    if (world_slot_draining(slot)) {
+        if (slot->asked == HF_RUNG_KILL && is_turn(world, i))
+            push_of_slot(list, HF_EVENT_GONE, i);
+        if (slot->asked < HF_RUNG_KILL && is_turn(world, i))
+            push(list, (HfEvent){.type = HF_EVENT_TIMER, .timer = HF_TIMER_DEADLINE, .slot = i});
+    } else if (world_slot_active(slot)) {
+        push_of_slot(list, HF_EVENT_MAIN_EXITED, i);
+    } else if (world_slot_starting(slot)) {
+        push_of_slot(list, HF_EVENT_READY, i);
+        push_of_slot(list, HF_EVENT_GONE, i);
+    }
+}
+
+static void push_slot(List *list, const World *world, unsigned i)
+{
+    const WorldSlot *slot = &world->slots[i];
+    bool undecided = slot->process == WORLD_PROCESS_UNKNOWN;
+    bool running = slot->process == WORLD_PROCESS_RUNNING || undecided;
+
+    if (undecided)
+        push_of_slot(list, HF_EVENT_SPAWN_FAILED, i);
+    if (running && world_slot_starting(slot))
+        push_of_slot(list, HF_EVENT_READY, i);
+    if (running)
+        push_of_slot(list, HF_EVENT_MAIN_EXITED, i);
+    if (slot->process != WORLD_PROCESS_NONE)
+        push_of_slot(list, HF_EVENT_GONE, i);
+    if (slot->armed)
+        push(list, (HfEvent){.type = HF_EVENT_TIMER, .timer = HF_TIMER_DEADLINE, .slot = i});
+}
+
+static void push_requests(List *list, const World *world, const Bounds *bounds)
+{
+    unsigned waiting = 0;
+    uint64_t id = 1;
+
+    for (unsigned i = 0; i < WORLD_REQUESTS; i++) {
+        waiting += world->requests[i].id != 0;
+        if (world->requests[i].id >= id)
+            id = world->requests[i].id + 1;
+    }
+    for (HfRequestKind kind = HF_REQUEST_NONE + 1; kind < HF_REQUEST_MAX_; kind++) {
+        push(list, (HfEvent){.type = HF_EVENT_REQUEST, .request = kind});
+        if (waiting < bounds->requests)
+            push(list, (HfEvent){.type = HF_EVENT_REQUEST, .request = kind, .id = id});
+    }
+}
+
+size_t world_events(const World *world, const Bounds *bounds, HfEvent ret[WORLD_EVENTS_MAX])
+{
+    List list = {.events = ret};
+
+    if (world->ended)
+        return 0;
+    if (!world->started) {
+        push(&list, (HfEvent){.type = HF_EVENT_START});
+        return list.n;
+    }
+    if (world->preparing) {
+        push(&list, (HfEvent){.type = HF_EVENT_PREPARED});
+        push(&list, (HfEvent){.type = HF_EVENT_PREPARE_FAILED});
+    }
+    for (HfTimer timer = 0; timer < HF_TIMER_MAX_; timer++)
+        if (world->armed[timer])
+            push(&list, (HfEvent){.type = HF_EVENT_TIMER, .timer = timer});
+    for (unsigned i = 0; i < HF_MACHINE_SLOTS; i++)
+        (bounds->stubborn ? push_stubborn : push_slot)(&list, world, i);
+    push_requests(&list, world, bounds);
+    push(&list, (HfEvent){.type = HF_EVENT_STOP_SIGNAL});
+    push(&list, (HfEvent){.type = HF_EVENT_REOPEN});
+    return list.n;
+}
+
+size_t world_stray_events(const World *world, HfEvent ret[WORLD_EVENTS_MAX])
+{
+    List list = {.events = ret};
+    bool empty_done = false;
+
+    if (!world->started || world->ended)
+        return 0;
+    if (!world->preparing) {
+        push(&list, (HfEvent){.type = HF_EVENT_PREPARED});
+        push(&list, (HfEvent){.type = HF_EVENT_PREPARE_FAILED});
+    }
+    for (HfTimer timer = HF_TIMER_DEADLINE + 1; timer < HF_TIMER_MAX_; timer++)
+        if (!world->armed[timer])
+            push(&list, (HfEvent){.type = HF_EVENT_TIMER, .timer = timer});
+    for (unsigned i = 0; i < HF_MACHINE_SLOTS; i++) {
+        const WorldSlot *slot = &world->slots[i];
+        if (!slot->occupied && empty_done)
+            continue;
+        if (!slot->armed)
+            push(&list, (HfEvent){.type = HF_EVENT_TIMER, .timer = HF_TIMER_DEADLINE, .slot = i});
+        if (!world_slot_starting(slot))
+            push_of_slot(&list, HF_EVENT_READY, i);
+        if (!slot->occupied || slot->process == WORLD_PROCESS_EXITED)
+            push_of_slot(&list, HF_EVENT_MAIN_EXITED, i);
+        if (!slot->occupied) {
+            push_of_slot(&list, HF_EVENT_SPAWN_FAILED, i);
+            push_of_slot(&list, HF_EVENT_GONE, i);
+            empty_done = true;
+        }
+    }
+    return list.n;
+}
+
+/* ---- what an event means outside ---- */
+
+static void request_made(World *world, const HfEvent *event)
+{
+    if (event->request == HF_REQUEST_STOP)
+        world->stopping = true;
+    if (event->id == 0)
+        return;
+    for (unsigned i = 0; i < WORLD_REQUESTS; i++) {
+        if (world->requests[i].id != 0)
+            continue;
+        world->requests[i] = (WorldRequest){.id = event->id, .kind = event->request};
+        return;
+    }
+    assert(false);
+}
+
+void world_event(World *world, const HfEvent *event)
+{
+    WorldSlot *slot = &world->slots[event->slot];
+
+    switch (event->type) {
+    case HF_EVENT_START:
+        world->started = true;
+        break;
+    case HF_EVENT_PREPARED:
+        world->preparing = false;
+        world->prepared = true;
+        break;
+    case HF_EVENT_PREPARE_FAILED:
+        world->preparing = false;
+        break;
+    case HF_EVENT_SPAWN_FAILED:
+    case HF_EVENT_GONE:
+        slot->process = WORLD_PROCESS_NONE;
+        break;
+    case HF_EVENT_READY:
+        slot->process = WORLD_PROCESS_RUNNING;
+        slot->ready = true;
+        break;
+    case HF_EVENT_MAIN_EXITED:
+        slot->process = WORLD_PROCESS_EXITED;
+        break;
+    case HF_EVENT_TIMER:
+        if (event->timer == HF_TIMER_DEADLINE)
+            slot->armed = false;
+        else
+            world->armed[event->timer] = false;
+        break;
+    case HF_EVENT_REQUEST:
+        request_made(world, event);
+        break;
+    case HF_EVENT_STOP_SIGNAL:
+        world->stopping = true;
+        break;
+    case HF_EVENT_REOPEN:
+        break;
+    case HF_EVENT_MAX_:
+        assert(false);
+    }
+}
+
+/* ---- what an action does ---- */
+
+static Rule spawn(World *world, const HfAction *action)
+{
+    WorldSlot *slot = &world->slots[action->slot];
+
+    if (slot->occupied)
+        return RULE_SLOT;
+    if (action->prepared ? !world->prepared : !world->planned)
+        return RULE_PLAN;
+    if (action->number != world->last_number + 1)
+        return RULE_NUMBER;
+    world->last_number = action->number;
+    *slot = (WorldSlot){
+        .process = WORLD_PROCESS_UNKNOWN, .occupied = true, .number = action->number};
+    return RULE_NONE;
+}
+
+static Rule signal_slot(WorldSlot *slot, const HfEvent *event, HfRung rung)
+{
+    if (!slot->occupied || slot->process == WORLD_PROCESS_NONE)
+        return RULE_LATE_SIGNAL;
+    if (rung == HF_RUNG_STOP && !slot->ready)
+        return RULE_EARLY_SIGNAL;
+    if (rung < slot->asked)
+        return RULE_LADDER;
+    if (rung == slot->asked && rung != HF_RUNG_KILL && event->type != HF_EVENT_MAIN_EXITED)
+        return RULE_REPEAT;
+    slot->asked = rung;
+    return RULE_NONE;
+}
+
+static Rule reopen(const WorldSlot *slot)
+{
+    if (!slot->occupied || slot->process == WORLD_PROCESS_NONE ||
+        slot->process == WORLD_PROCESS_EXITED)
+        return RULE_LATE_SIGNAL;
+    return world_slot_starting(slot) ? RULE_EARLY_SIGNAL : RULE_NONE;
+}
+
+static Rule arm(World *world, const HfAction *action)
+{
+    WorldSlot *slot = &world->slots[action->slot];
+
+    if (action->usec == 0)
+        return RULE_TIMER;
+    if (action->timer == HF_TIMER_DEADLINE) {
+        if (!slot->occupied)
+            return RULE_TIMER;
+        slot->armed = true; /* a deadline that is armed already is set anew */
+        return RULE_NONE;
+    }
+    if (world->armed[action->timer])
+        return RULE_TIMER;
+    world->armed[action->timer] = true;
+    return RULE_NONE;
+}
+
+static Rule disarm(World *world, const HfAction *action)
+{
+    bool *armed = action->timer == HF_TIMER_DEADLINE ? &world->slots[action->slot].armed
+                                                     : &world->armed[action->timer];
+
+    if (!*armed)
+        return RULE_TIMER;
+    *armed = false;
+    return RULE_NONE;
+}
+
+static Rule forget(WorldSlot *slot)
+{
+    if (!slot->occupied || slot->process != WORLD_PROCESS_NONE)
+        return RULE_SLOT;
+    if (slot->armed)
+        return RULE_TIMER;
+    *slot = (WorldSlot){0};
+    return RULE_NONE;
+}
+
+static Rule answer(World *world, const HfAction *action)
+{
+    for (unsigned i = 0; i < WORLD_REQUESTS; i++) {
+        if (action->id == 0 || world->requests[i].id != action->id)
+            continue;
+        world->requests[i] = (WorldRequest){0};
+        return RULE_NONE;
+    }
+    return RULE_ONE_ANSWER;
+}
+
+static Rule prepare(World *world)
+{
+    if (world->preparing || world->prepared)
+        return RULE_PLAN;
+    world->preparing = true;
+    for (unsigned i = 0; i < WORLD_REQUESTS; i++)
+        world->requests[i].running = world->requests[i].id != 0;
+    return RULE_NONE;
+}
+
+static Rule abort_prepare(World *world)
+{
+    if (!world->preparing)
+        return RULE_PLAN;
+    world->preparing = false;
+    for (unsigned i = 0; i < WORLD_REQUESTS; i++)
+        world->requests[i].running = false;
+    return RULE_NONE;
+}
+
+static Rule drop_prepared(World *world, bool commit)
+{
+    if (!world->prepared)
+        return RULE_PLAN;
+    world->prepared = false;
+    if (commit)
+        world->planned = true;
+    return RULE_NONE;
+}
+
+static Rule leave(World *world)
+{
+    world->ended = true;
+    return world_occupied(world) == 0 ? RULE_NONE : RULE_EXIT;
+}
+
+Rule world_action(World *world, const HfEvent *event, const HfAction *action)
+{
+    WorldSlot *slot = &world->slots[action->slot];
+
+    if (world->ended)
+        return RULE_EXIT;
+    if (slot->occupied && action->number != 0 && action->number != slot->number &&
+        action->type != HF_ACTION_SPAWN)
+        return RULE_NUMBER;
+
+    switch (action->type) {
+    case HF_ACTION_PREPARE:
+        return prepare(world);
+    case HF_ACTION_ABORT_PREPARE:
+        return abort_prepare(world);
+    case HF_ACTION_COMMIT:
+        return drop_prepared(world, true);
+    case HF_ACTION_DISCARD:
+        return drop_prepared(world, false);
+    case HF_ACTION_SPAWN:
+        return spawn(world, action);
+    case HF_ACTION_SIGNAL:
+        return signal_slot(slot, event, action->rung);
+    case HF_ACTION_REOPEN:
+        return reopen(slot);
+    case HF_ACTION_ARM:
+        return arm(world, action);
+    case HF_ACTION_DISARM:
+        return disarm(world, action);
+    case HF_ACTION_FORGET:
+        return forget(slot);
+    case HF_ACTION_BACKLOG:
+        if (world->raised == action->raised)
+            return RULE_BACKLOG;
+        world->raised = action->raised;
+        return RULE_NONE;
+    case HF_ACTION_ANSWER:
+        return answer(world, action);
+    case HF_ACTION_REPORT:
+        return RULE_NONE;
+    case HF_ACTION_EXIT:
+        return leave(world);
+    case HF_ACTION_MAX_:
+        break;
+    }
+    assert(false);
+    return RULE_NONE;
+}

@@ -1,0 +1,75 @@
+/* The abstract environment of the machine: what exists outside it, which events it may produce now,
+ * and what the actions do to it. It keeps its own books, so that the machine's can be checked. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "core/machine.h"
+#include "rules.h"
+
+#define WORLD_REQUESTS   3
+#define WORLD_EVENTS_MAX 96
+
+typedef enum WorldProcess {
+    WORLD_PROCESS_NONE,
+    WORLD_PROCESS_UNKNOWN, /* SPAWN was done; whether it worked shows in the next event of the slot */
+    WORLD_PROCESS_RUNNING,
+    WORLD_PROCESS_EXITED, /* the main process; others may remain */
+    WORLD_PROCESS_MAX_,
+} WorldProcess;
+
+typedef struct WorldSlot {
+    WorldProcess process;
+    bool occupied; /* from SPAWN to FORGET */
+    bool ready;    /* READY was delivered while it was starting */
+    bool armed;    /* DEADLINE */
+    HfRung asked;  /* the hardest signal so far */
+    uint64_t number;
+} WorldSlot;
+
+typedef struct WorldRequest {
+    uint64_t id; /* 0: free */
+    HfRequestKind kind;
+    bool running; /* the replacement that runs is theirs */
+} WorldRequest;
+
+typedef struct World {
+    WorldSlot slots[HF_MACHINE_SLOTS];
+    WorldRequest requests[WORLD_REQUESTS]; /* without an answer */
+    bool armed[HF_TIMER_MAX_];             /* those that belong to no slot */
+    bool started;
+    bool preparing;
+    bool prepared;
+    bool planned;
+    bool raised;
+    bool stopping;
+    bool ended;
+    uint64_t last_number;
+} World;
+
+/* How far one exploration goes. */
+typedef struct Bounds {
+    const char *name;
+    HfMachineLimits limits;
+    unsigned occupied; /* slots in use at the same time */
+    unsigned requests; /* callers that wait at the same time, up to WORLD_REQUESTS */
+    bool stubborn;     /* starts leave nothing behind when they fail; who is asked to leave waits
+                          for KILL; deadlines pass and processes leave in the order of age */
+} Bounds;
+
+/* The events that may come now; returns how many. */
+size_t world_events(const World *world, const Bounds *bounds, HfEvent ret[WORLD_EVENTS_MAX]);
+/* Events that come too late or for nothing: the machine must not care. */
+size_t world_stray_events(const World *world, HfEvent ret[WORLD_EVENTS_MAX]);
+
+/* The environment's side of an event, before the machine hears of it. */
+void world_event(World *world, const HfEvent *event);
+/* Performs one action that answers event. Returns the rule that it breaks, or RULE_NONE. */
+Rule world_action(World *world, const HfEvent *event, const HfAction *action);
+
+bool world_slot_active(const WorldSlot *slot);
+bool world_slot_starting(const WorldSlot *slot);
+bool world_slot_draining(const WorldSlot *slot);
+unsigned world_occupied(const World *world);
