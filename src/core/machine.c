@@ -320,7 +320,6 @@ static void stop(HfMachine *machine, HfActions *actions)
         else if (machine->generations[i].state == HF_GENERATION_STARTING)
             climb(machine, i, HF_RUNG_TERM, actions); /* other signals could kill it half-started */
     }
-    end_if_gone(machine, actions);
 }
 
 /* ---- events ---- */
@@ -541,13 +540,16 @@ static void on_request(HfMachine *machine, const HfEvent *event, HfActions *acti
             answer(&(HfMachineRequest){.id = event->id}, HF_OUTCOME_STOPPING, actions);
         return;
     }
-    if (!enqueue(machine, event, actions) && event->request != HF_REQUEST_STOP)
-        return;
-    if (event->request == HF_REQUEST_STOP) {
+    if (event->request == HF_REQUEST_STOP) { /* its place is free once the others are answered */
         if (!stopping)
             stop(machine, actions);
+        enqueue(machine, event, actions);
+        if (!stopping)
+            end_if_gone(machine, actions);
         return;
     }
+    if (!enqueue(machine, event, actions))
+        return;
     if (event->request > machine->pending)
         machine->pending = event->request;
     if (machine->phase == HF_PHASE_IDLE || machine->phase == HF_PHASE_BACKOFF)
@@ -560,6 +562,7 @@ static void on_stop_signal(HfMachine *machine, HfActions *actions)
         return;
     if (machine->phase != HF_PHASE_STOPPING) {
         stop(machine, actions);
+        end_if_gone(machine, actions);
         return;
     }
     if (machine->hurry < HF_RUNG_KILL)

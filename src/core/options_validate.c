@@ -1,6 +1,7 @@
 #include <string.h>
 
 #include "core/options_table.h"
+#include "core/phpfpm.h"
 
 static int refuse_twins(const HfListenerSpec *a, const HfListenerSpec *b, HfText *error)
 {
@@ -46,7 +47,10 @@ static int validate_phpfpm(const HfSettings *settings, HfText *error)
                                 "--listen does not go with php-fpm, whose sockets are those of its "
                                 "pools; set listen in the pool, or say --adapter=generic if "
                                 "COMMAND is no php-fpm");
-    return 0;
+    HfPhpfpmArguments arguments = {0};
+    int r = hf_phpfpm_arguments_parse(settings->command, &arguments, error);
+    hf_phpfpm_arguments_clear(&arguments);
+    return r;
 }
 
 /* Sockets that exec gets from systemd need no --listen. */

@@ -5,12 +5,13 @@
 
 #define COMPLAINT_MAX 1024 /* bytes of a line that people are shown */
 
-static bool is_blank(const HfPhpfpmLine *line)
+/* The entries of a dump are indented. */
+static void skip_blanks(HfPhpfpmLine *line)
 {
-    for (size_t i = 0; i < line->length; i++)
-        if (!strchr(" \t\r", line->text[i]) || line->text[i] == '\0')
-            return false;
-    return true;
+    while (line->length > 0 && (*line->text == ' ' || *line->text == '\t')) {
+        line->text++;
+        line->length--;
+    }
 }
 
 static bool complains(const HfPhpfpmLine *line)
@@ -26,7 +27,8 @@ static size_t add_lines(const char *output, size_t length, size_t max_lines, boo
     size_t n = 0;
 
     while (n < max_lines && hf_phpfpm_line_next(&output, &length, &line)) {
-        if (is_blank(&line) || (!all && !complains(&line)))
+        skip_blanks(&line);
+        if (line.length == 0 || (!all && !complains(&line)))
             continue;
         hf_text_printable(line.text, line.length, printable, sizeof(printable));
         hf_text_addf(text, "%s%s", n > 0 ? "\n" : "", printable);

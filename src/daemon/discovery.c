@@ -106,7 +106,7 @@ static void on_verdict(const HfCaptured *captured, void *userdata)
 
 static int ask_verdict(HfDiscovery *discovery)
 {
-    static const char *const options[] = {"-F", "-t", "-y", OVERLAY_PATH, NULL};
+    static const char *const options[] = {"-F", "-O", "-t", "-y", OVERLAY_PATH, NULL};
     HF_CLEANUP_TEXT HfText overlay = {0};
 
     int r = hf_plan_overlay(discovery->plan, "/proc/self/fd/3.pid", &overlay);
@@ -143,6 +143,8 @@ static void on_pools(const HfCaptured *captured, void *userdata)
     r = hf_phpfpm_plan(&config, discovery->question.arguments, discovery->question.aliases,
                        discovery->plan, &error);
     hf_phpfpm_config_clear(&config);
+    if (r >= 0 && discovery->question.bind)
+        r = discovery->question.bind(discovery->plan, &error, discovery->question.binder);
     if (r >= 0)
         r = ask_verdict(discovery);
     if (r < 0) {
@@ -158,7 +160,7 @@ static int ask_pools(HfDiscovery *discovery)
     HF_CLEANUP_TEXT HfText overlay = {0};
     char *include;
 
-    int r = hf_phpfpm_include(discovery->question.arguments, discovery->question.directory,
+    int r = hf_phpfpm_include(discovery->question.arguments, discovery->question.base,
                               discovery->attempt, &include);
     if (r < 0)
         return r;

@@ -1,4 +1,4 @@
-/* Asks php-fpm for its pools (-tt) and its verdict (-t). Binds nothing, writes nothing. */
+/* Asks php-fpm for its pools (-tt) and, once they are bound, its verdict (-t). */
 #pragma once
 
 #include <stdint.h>
@@ -15,10 +15,13 @@ typedef struct HfDiscoveryQuestion {
     HfReaper *reaper;
     const char *program;   /* path of php-fpm */
     const char *directory; /* NULL: as it is */
-    const char
-        *aliases; /* directory below which unix listeners get their aliases; need not exist */
+    const char *base;      /* absolute: what a relative -y is relative to */
+    const char *aliases;   /* below it unix listeners get their aliases; need not exist */
     const HfPhpfpmArguments *arguments; /* borrowed until the call back */
-    uint64_t timeout;                   /* usec, of each run of php-fpm */
+    HfPlanBinder bind; /* called between the two questions, so that what can not be bound leaves no
+                          trace of -t; or NULL */
+    void *binder;      /* its userdata */
+    uint64_t timeout;  /* usec, of each run of php-fpm */
 } HfDiscoveryQuestion;
 
 /* result 0: plan (borrowed) has wanted, include, pid_file and the rest of what php-fpm told. Else

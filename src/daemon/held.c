@@ -278,14 +278,15 @@ int hf_held_bind(const HfListenerSpec *spec, bool raised, HfHeld **ret, HfText *
 int hf_held_probe(const HfListenerSpec *spec, HfText *error)
 {
     __attribute__((cleanup(target_clear))) Target target = {0};
-    HfListenerStage stage;
+    HfListenerStage stage = HF_LISTENER_BIND;
     HfOwner owner;
 
     int r = target_find(spec, &target, error);
     if (r < 0)
         return r;
     r = hf_listener_probe(&target.request, &stage);
-    if (r >= 0 && hf_owner_find(target.request.address, target.request.address_length, &owner) == 0)
+    if (r >= 0 && !hf_address_is_path(&spec->address) &&
+        hf_owner_find(target.request.address, target.request.address_length, &owner) == 0)
         r = -EADDRINUSE;
     if (r < 0)
         explain_bind(spec, target.label, r, stage, &target.request, error);

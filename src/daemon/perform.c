@@ -22,8 +22,9 @@ static void post(HfSupervisor *supervisor, HfEventType type, unsigned slot)
 /* ---- plans ---- */
 
 /* Everything that is held already may serve the next plan. */
-static int bind_plan(HfSupervisor *supervisor, HfPlan *plan, HfText *error)
+static int bind_plan(HfPlan *plan, HfText *error, void *userdata)
 {
+    HfSupervisor *supervisor = userdata;
     size_t n_current = supervisor->current ? supervisor->current->n_listeners : 0;
     size_t n = 0;
     HF_CLEANUP_FREE HfHeld **held =
@@ -44,19 +45,10 @@ static int bind_plan(HfSupervisor *supervisor, HfPlan *plan, HfText *error)
 static void on_prepared(int r, HfPlan *plan, const char *why, void *userdata)
 {
     HfSupervisor *supervisor = userdata;
-    HF_CLEANUP_TEXT HfText error = {0};
 
     supervisor->prepare = NULL;
     if (r < 0) {
-        hf_text_add(&error, why);
-    } else {
-        r = bind_plan(supervisor, plan, &error);
-        if (r < 0 && error.length == 0)
-            hf_text_addf(&error, "the sockets can not be bound: %s", strerror(-r));
-    }
-    if (r < 0) {
-        hf_plan_unref(plan);
-        hf_supervisor_set_failure(supervisor, hf_text_peek(&error));
+        hf_supervisor_set_failure(supervisor, why);
         post(supervisor, HF_EVENT_PREPARE_FAILED, 0);
         return;
     }
@@ -71,6 +63,8 @@ static void perform_prepare(HfSupervisor *supervisor, const HfAction *action)
         .reaper = supervisor->reaper,
         .settings = supervisor->settings,
         .aliases = supervisor->runtime.aliases,
+        .bind = bind_plan,
+        .binder = supervisor,
     };
 
     (void)action;

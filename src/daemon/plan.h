@@ -56,6 +56,10 @@ int hf_plan_new(HfPlan **ret);
 HfPlan *hf_plan_ref(HfPlan *plan);
 HfPlan *hf_plan_unref(HfPlan *plan);
 
+/* Makes the listeners of a plan whose wanted ones are known, or only looks whether they could be
+ * made. Returns 0, or negative errno with one line in error. */
+typedef int (*HfPlanBinder)(HfPlan *plan, HfText *error, void *userdata);
+
 /* Appends a copy of spec; ret may be NULL. Returns 0, -E2BIG or -ENOMEM. */
 int hf_plan_want(HfPlan *plan, const HfListenerSpec *spec, HfPlanned **ret);
 

@@ -16,6 +16,7 @@ struct HfPrepare {
     HfPrepareQuestion question;
     HfPlan *plan;
     HfPhpfpmArguments arguments;
+    char *base; /* what relative paths are relative to */
     HfDiscovery *discovery;
     sd_event_source *deferred;
     HfPrepareCallback callback;
@@ -29,6 +30,7 @@ HfPrepare *hf_prepare_abort(HfPrepare *prepare)
     sd_event_source_disable_unref(prepare->deferred);
     hf_discovery_abort(prepare->discovery);
     hf_phpfpm_arguments_clear(&prepare->arguments);
+    free(prepare->base);
     hf_plan_unref(prepare->plan);
     free(prepare);
     return NULL;
@@ -95,6 +97,9 @@ static int plan_phpfpm(HfPrepare *prepare, HfText *error)
     int r = hf_phpfpm_arguments_parse(settings->command, &prepare->arguments, error);
     if (r >= 0)
         r = check_configuration(&prepare->arguments, settings->directory, error);
+    prepare->base = settings->directory ? strdup(settings->directory) : get_current_dir_name();
+    if (r >= 0 && !prepare->base)
+        r = -errno;
     if (r >= 0)
         r = hf_strv_copy(prepare->arguments.arguments, &prepare->plan->arguments);
     if (r < 0)
@@ -107,15 +112,18 @@ static int plan_phpfpm(HfPrepare *prepare, HfText *error)
         .reaper = prepare->question.reaper,
         .program = prepare->plan->program,
         .directory = settings->directory,
+        .base = prepare->base,
         .aliases = prepare->question.aliases,
         .arguments = &prepare->arguments,
+        .bind = prepare->question.bind,
+        .binder = prepare->question.binder,
         .timeout = settings->ready_timeout,
     };
     return hf_discovery_start(&question, prepare->plan, on_discovered, prepare,
                               &prepare->discovery);
 }
 
-static int plan_others(HfPrepare *prepare)
+static int plan_others(HfPrepare *prepare, HfText *error)
 {
     const HfSettings *settings = prepare->question.settings;
     HfPlan *plan = prepare->plan;
@@ -124,6 +132,8 @@ static int plan_others(HfPrepare *prepare)
     int r = hf_strv_copy(settings->command, &plan->arguments);
     for (size_t i = 0; r >= 0 && i < settings->n_listeners; i++)
         r = hf_plan_want(plan, &settings->listeners[i], NULL);
+    if (r >= 0 && prepare->question.bind)
+        r = prepare->question.bind(plan, error, prepare->question.binder);
     return r;
 }
 
@@ -146,7 +156,8 @@ static int plan_start(HfPrepare *prepare, HfText *error)
     r = hf_string_set(&plan->directory, settings->directory);
     if (r < 0)
         return r;
-    return plan->adapter == HF_ADAPTER_PHP_FPM ? plan_phpfpm(prepare, error) : plan_others(prepare);
+    return plan->adapter == HF_ADAPTER_PHP_FPM ? plan_phpfpm(prepare, error)
+                                               : plan_others(prepare, error);
 }
 
 static int on_deferred(sd_event_source *source, void *userdata)
@@ -207,7 +218,12 @@ int hf_prepare_now(const HfSettings *settings, const char *aliases, HfPlan **ret
     int r = hf_loop_open(&loop);
     Now now = {.event = loop.event, .error = error};
     if (r >= 0) {
-        const HfPrepareQuestion question = {loop.event, loop.reaper, settings, aliases};
+        const HfPrepareQuestion question = {
+            .loop = loop.event,
+            .reaper = loop.reaper,
+            .settings = settings,
+            .aliases = aliases,
+        };
         r = hf_prepare_start(&question, on_now, &now, &prepare);
     }
     if (r >= 0)

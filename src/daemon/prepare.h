@@ -1,4 +1,4 @@
-/* Settings to a plan: finds the program, asks php-fpm. Binds nothing. */
+/* Settings to a plan: finds the program, asks php-fpm, has the listeners bound. */
 #pragma once
 
 #include <systemd/sd-event.h>
@@ -15,9 +15,11 @@ typedef struct HfPrepareQuestion {
     HfReaper *reaper;
     const HfSettings *settings; /* borrowed until the call back */
     const char *aliases;        /* see HfDiscoveryQuestion; borrowed likewise */
+    HfPlanBinder bind;          /* NULL: leave the plan unbound */
+    void *binder;               /* its userdata */
 } HfPrepareQuestion;
 
-/* result 0: plan, not bound, is the callee's. Else negative errno and why in error. The prepare has
+/* result 0: plan is the callee's. Else negative errno and why in error. The prepare has
  * been freed. Comes from the loop, never from within hf_prepare_start. */
 typedef void (*HfPrepareCallback)(int result, HfPlan *plan, const char *error, void *userdata);
 

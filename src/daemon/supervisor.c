@@ -132,6 +132,7 @@ int hf_supervisor_run(const HfSettings *settings)
         hf_log(LOG_ERR, NULL, "out of memory");
         return EXIT_FAILURE;
     }
+    hf_log_setup(name, LOG_INFO, HF_LOG_TEXT);
     supervisor->settings = settings;
     supervisor->name = name;
     supervisor->runtime.lock = -1;

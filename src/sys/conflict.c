@@ -12,7 +12,6 @@
 #include "sys/sockdiag.h"
 
 #define LISTENING (UINT32_C(1) << TCP_LISTEN)
-#define OTHERWISE (UINT32_MAX & ~LISTENING)
 
 /* What an IP address takes of the port space. A dual-stack wildcard is of both families. */
 typedef struct Place {
@@ -28,8 +27,7 @@ typedef struct Search {
     const struct sockaddr_storage *address;
     unsigned length;
     Place place;
-    bool has_file; /* the unix path as it is now */
-    struct stat file;
+    struct stat file; /* the unix path as it is now */
     bool by_name;
     ino_t *inodes;
     size_t n;
@@ -120,11 +118,11 @@ static bool visit_unix(const HfSockdiag *socket, void *userdata)
     return search->n < search->maximum;
 }
 
-static int find_inet(Search *search, uint32_t states)
+static int find_inet(Search *search)
 {
     uint16_t port = ntohs(search->place.port);
-    int r4 = hf_sockdiag_tcp(AF_INET, port, states, visit_inet, search);
-    int r6 = hf_sockdiag_tcp(AF_INET6, port, states, visit_inet, search);
+    int r4 = hf_sockdiag_tcp(AF_INET, port, LISTENING, visit_inet, search);
+    int r6 = hf_sockdiag_tcp(AF_INET6, port, LISTENING, visit_inet, search);
 
     if (search->n > 0)
         return 0;
@@ -132,43 +130,41 @@ static int find_inet(Search *search, uint32_t states)
 }
 
 /* By the file first: a name lies when its path was unlinked and bound again, or was relative. */
-static int find_unix(Search *search, uint32_t states)
+static int find_path(Search *search, const char *path)
 {
-    search->by_name = false;
-    int r = search->has_file ? hf_sockdiag_unix(states, visit_unix, search) : 0;
+    if (stat(path, &search->file) < 0)
+        return 0;
+    int r = hf_sockdiag_unix(LISTENING, visit_unix, search);
     if (r < 0 || search->n > 0)
         return r;
     search->by_name = true;
-    return hf_sockdiag_unix(states, visit_unix, search);
+    return hf_sockdiag_unix(LISTENING, visit_unix, search);
 }
 
-static void look_at_path(Search *search)
+static int find_unix(Search *search)
 {
     const struct sockaddr_un *name = (const struct sockaddr_un *)search->address;
     char path[sizeof(name->sun_path) + 1] = "";
 
     memcpy(path, name->sun_path, search->length - offsetof(struct sockaddr_un, sun_path));
-    search->has_file = path[0] != '\0' && stat(path, &search->file) >= 0;
+    if (path[0] != '\0')
+        return find_path(search, path);
+    search->by_name = true;
+    return hf_sockdiag_unix(LISTENING, visit_unix, search);
 }
 
 int hf_conflict_find(const struct sockaddr_storage *address, unsigned length, ino_t *ret,
                      size_t maximum)
 {
     Search search = {.address = address, .length = length, .inodes = ret, .maximum = maximum};
-    int (*find)(Search *, uint32_t);
+    int r = -EAFNOSUPPORT;
 
     if (address->ss_family == AF_INET || address->ss_family == AF_INET6) {
         search.place = place_of(address, false);
-        find = find_inet;
+        r = find_inet(&search);
     } else if (address->ss_family == AF_UNIX && length > offsetof(struct sockaddr_un, sun_path) &&
                length <= sizeof(struct sockaddr_un)) {
-        look_at_path(&search);
-        find = find_unix;
-    } else {
-        return -EAFNOSUPPORT;
+        r = find_unix(&search);
     }
-    int r = find(&search, LISTENING);
-    if (r >= 0 && search.n == 0)
-        r = find(&search, OTHERWISE);
     return r < 0 ? r : (int)search.n;
 }

@@ -125,8 +125,9 @@ int hf_listener_probe(const HfListenerRequest *request, HfListenerStage *ret_sta
         return r;
     }
     char *slash = strrchr(path, '/');
-    slash[slash == path] = '\0';
-    if (faccessat(AT_FDCWD, path, W_OK | X_OK, AT_EACCESS) == 0)
+    if (slash)
+        slash[slash == path] = '\0';
+    if (faccessat(AT_FDCWD, slash ? path : ".", W_OK | X_OK, AT_EACCESS) == 0)
         return 0;
     r = -errno;
     *ret_stage = HF_LISTENER_BIND;

@@ -13,8 +13,8 @@ typedef struct HfOwner {
 } HfOwner;
 
 /* The process that listens at an address that bind(2) calls busy: same address, or the wildcard of
- * the same port, or a unix path or abstract name. Where nobody listens, one that uses it otherwise
- * (bound only, or a connection from that port). The oldest of several (a master, not its workers);
- * it may be the calling process. Returns 0, -ENOENT when none is to be seen (another namespace, no
+ * the same port, or a unix path or abstract name. Connections that a listener left behind do not
+ * count: they keep nobody from binding. The oldest of several (a master, not its workers); it may
+ * be the calling process. Returns 0, -ENOENT when none is to be seen (another namespace, no
  * permission), or negative errno. */
 int hf_owner_find(const struct sockaddr_storage *address, unsigned length, HfOwner *ret);

@@ -81,8 +81,8 @@ static void sort_requests(HfMachine *machine, World *world)
     assert(n <= WORLD_REQUESTS);
     for (unsigned i = 0; i < n; i++) {
         machine->requests[i].id = i + 1;
-        world->requests[i] = (WorldRequest){
-            .id = i + 1, .kind = sorted[i].kind, .running = !sorted[i].next};
+        world->requests[i] =
+            (WorldRequest){.id = i + 1, .kind = sorted[i].kind, .running = !sorted[i].next};
     }
 }
 
@@ -202,7 +202,8 @@ static void derive_world(World *world, const HfMachine *machine)
     world->planned = machine->planned;
     world->raised = machine->raised;
     world->ended = machine->phase == HF_PHASE_ENDED;
-    /* a first start that fails ends without a stop, but there is nothing left to tell the two apart */
+    /* a first start that fails ends without a stop, but there is nothing left to tell the two apart
+     */
     world->stopping = machine->phase == HF_PHASE_STOPPING || world->ended;
     world->last_number = machine->last_number;
 }
@@ -231,8 +232,20 @@ static bool same_machine(const HfMachine *a, const HfMachine *b)
 {
     /* again without names: a field that was added does not compile */
     const HfMachine head[] = {
-        {a->limits, a->phase, a->cause, a->pending, a->hurry, a->planned, a->prepared, a->respawn,
-         a->stable, a->raised, a->failures, a->last_number, {{0}}, {{0}}},
+        {a->limits,
+         a->phase,
+         a->cause,
+         a->pending,
+         a->hurry,
+         a->planned,
+         a->prepared,
+         a->respawn,
+         a->stable,
+         a->raised,
+         a->failures,
+         a->last_number,
+         {{0}},
+         {{0}}},
     };
 
     return head->phase == b->phase && head->cause == b->cause && head->pending == b->pending &&

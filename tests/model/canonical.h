@@ -13,8 +13,9 @@ typedef struct Key {
  * difference. */
 unsigned canonical_failures(const HfMachineLimits *limits);
 
-/* Sorts the slots by age and numbers them from 1, sorts and renames the requests, caps the failures,
- * and drops what nobody reads: the cause while nothing is being replaced, free requests. */
+/* Sorts the slots by age and numbers them from 1, sorts and renames the requests, caps the
+ * failures, and drops what nobody reads: the cause while nothing is being replaced, free requests.
+ */
 void canonical_tidy(HfMachine *machine, World *world, unsigned failures);
 
 /* Of a tidy state. Everything in the world that the machine keeps books of comes from there. */

@@ -73,8 +73,7 @@ bool fair_reached(Fair fair, const HfMachine *machine)
         return false;
     if (machine->phase == HF_PHASE_STOPPING)
         return true;
-    if (machine->phase != HF_PHASE_IDLE ||
-        hf_machine_find(machine, HF_GENERATION_ACTIVE) < 0)
+    if (machine->phase != HF_PHASE_IDLE || hf_machine_find(machine, HF_GENERATION_ACTIVE) < 0)
         return false;
     for (unsigned i = 0; i < HF_MACHINE_REQUESTS; i++)
         if (machine->requests[i].id != 0)

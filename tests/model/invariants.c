@@ -82,8 +82,7 @@ static Rule check_wanted(const Edge *edge)
 static Rule check_overlap(const Edge *edge)
 {
     const HfEvent *event = edge->event;
-    bool stop_first =
-        event->type == HF_EVENT_PREPARED && edge->before->cause == HF_CAUSE_RESTART;
+    bool stop_first = event->type == HF_EVENT_PREPARED && edge->before->cause == HF_CAUSE_RESTART;
 
     for (const HfAction *a = next_action(edge->actions, NULL, HF_ACTION_SIGNAL); a;
          a = next_action(edge->actions, a, HF_ACTION_SIGNAL)) {
@@ -168,8 +167,7 @@ static bool outcome_right(const Edge *edge, const HfAction *answer)
             return edge->world_after->ended;
         return running && edge->event->type == HF_EVENT_READY;
     case HF_OUTCOME_FAILED:
-        return kind != HF_REQUEST_STOP && is_failure(edge) &&
-               (running || edge->world_after->ended);
+        return kind != HF_REQUEST_STOP && is_failure(edge) && (running || edge->world_after->ended);
     case HF_OUTCOME_STOPPING:
         return kind != HF_REQUEST_STOP && edge->world_after->stopping;
     case HF_OUTCOME_BUSY: /* never so many callers here */
@@ -251,7 +249,7 @@ static bool phase_right(HfPhase phase, const World *world)
     case HF_PHASE_NEW:
         return !world->started;
     case HF_PHASE_IDLE:
-        return wanted(world) && active && !starting && !world->preparing && !world->prepared;
+        return wanted(world) && active && !starting && !world->preparing;
     case HF_PHASE_PREPARING:
         return wanted(world) && world->preparing && !starting;
     case HF_PHASE_WAITING:
@@ -263,7 +261,7 @@ static bool phase_right(HfPhase phase, const World *world)
     case HF_PHASE_BACKOFF:
         return wanted(world) && world->armed[HF_TIMER_RESPAWN] && !starting && !active;
     case HF_PHASE_STOPPING:
-        return world->stopping && !world->ended && draining && !starting && !active;
+        return world->stopping && !world->ended && !starting && !active;
     case HF_PHASE_ENDED:
         return world->ended;
     case HF_PHASE_MAX_:
@@ -306,8 +304,8 @@ size_t invariants_actions(const HfActions *actions)
 Rule invariants_check(const Edge *edge)
 {
     Rule (*const checks[])(const Edge *) = {
-        check_count,  check_wanted, check_overlap, check_ladder,
-        check_hurry, check_room,   check_answers,
+        check_count, check_overlap, check_wanted,  check_ladder,
+        check_hurry, check_room,    check_answers,
     };
 
     if (invariants_actions(edge->actions) > HF_MACHINE_ACTIONS_MAX)

@@ -73,7 +73,7 @@ Rule replay_step(Replay *replay, const HfEvent *event, HfActions *ret)
 
 static void tell(Replay *replay, uint16_t code, FILE *out)
 {
-    char text[TEXT_LINE_MAX * 2];
+    char text[TEXT_STATE_MAX];
     HfEvent event = replay_event(replay, code);
     HfActions actions;
 
@@ -101,8 +101,8 @@ static void tell_fair(const Search *search, Replay *replay, FILE *out)
             tell(replay, search->states[at].fair_via[search->broken_fair], out);
         at = to;
     }
-    fprintf(out, at == SEARCH_NOWHERE ? "# and nothing more ever happens\n"
-                                      : "# and so on for ever\n");
+    fprintf(out,
+            at == SEARCH_NOWHERE ? "# and nothing more ever happens\n" : "# and so on for ever\n");
     free(seen);
 }
 

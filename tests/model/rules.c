@@ -15,15 +15,16 @@ static const char *const texts[] = {
     [RULE_STOP_ENDS] = "7: stop reaches the end with processes that obey KILL",
     [RULE_ONE_ANSWER] = "8: every request gets exactly one answer",
     [RULE_OUTCOME] = "8: the answer is the outcome of the replacement that was asked for",
-    [RULE_SERVES] = "2, 8: with fair processes every state leads to an active generation, idle, "
-                    "everybody answered",
+    [RULE_SERVES] = "2, 8: fair processes lead to an active generation, idle, everybody answered",
     [RULE_EARLY_SIGNAL] = "a starting generation gets TERM and KILL only",
-    [RULE_LATE_SIGNAL] = "who is gone is not signalled, and whose main process left reopens nothing",
+    [RULE_LATE_SIGNAL] =
+        "who is gone is not signalled, and whose main process left reopens nothing",
     [RULE_PLAN] = "one PREPARE at a time; a plan is committed or discarded once; none, no SPAWN",
     [RULE_TIMER] = "ARM and DISARM pair up, and nothing forgotten stays armed",
     [RULE_STABLE] = "STABLE is armed for an active generation only",
     [RULE_EXIT] = "EXIT is the last action, with every slot empty",
-    [RULE_BACKLOG] = "the backlog is raised exactly while a wanted service has no active generation",
+    [RULE_BACKLOG] =
+        "the backlog is raised exactly while a wanted service has no active generation",
     [RULE_ROOM] = "beside an active generation draining ones are bounded and a slot stays free",
     [RULE_HURRY] = "nobody is hurried but by a deadline, a stop, or for want of a slot",
     [RULE_PHASE] = "the books and the phase of the machine are what the world shows",

@@ -89,8 +89,7 @@ static uint32_t *lookup(const Search *search, const Key *key)
 {
     for (size_t i = hash(key);; i++) {
         uint32_t *place = &search->table[i & (search->table_size - 1)];
-        if (*place == SEARCH_NOWHERE ||
-            memcmp(&search->states[*place].key, key, sizeof(*key)) == 0)
+        if (*place == SEARCH_NOWHERE || memcmp(&search->states[*place].key, key, sizeof(*key)) == 0)
             return place;
     }
 }
@@ -113,8 +112,7 @@ static uint32_t insert(Search *search, const Key *key, uint32_t parent, uint16_t
         return *place;
     if (search->n == search->capacity) {
         search->capacity = search->capacity ? search->capacity * 2 : 1024;
-        search->states =
-            must(realloc(search->states, search->capacity * sizeof(*search->states)));
+        search->states = must(realloc(search->states, search->capacity * sizeof(*search->states)));
     }
     uint32_t index = (uint32_t)search->n++;
     search->states[index] = (SearchState){.key = *key, .parent = parent, .via = via};
@@ -213,8 +211,7 @@ static bool ignore(Search *search, Node *node, const HfEvent *event)
     HfActions actions;
 
     search->step(&machine, event, &actions);
-    bool unchanged =
-        actions.n == 0 && memcmp(&machine, &node->machine, sizeof(machine)) == 0;
+    bool unchanged = actions.n == 0 && memcmp(&machine, &node->machine, sizeof(machine)) == 0;
     return !violated(search, unchanged ? RULE_NONE : RULE_STRAY, node->index, event);
 }
 
@@ -312,8 +309,8 @@ void search_run(Search *ret, const Bounds *bounds, StepFunction step)
 {
     double start = now();
 
-    *ret = (Search){
-        .bounds = bounds, .step = step, .failures = canonical_failures(&bounds->limits)};
+    *ret =
+        (Search){.bounds = bounds, .step = step, .failures = canonical_failures(&bounds->limits)};
     grow_table(ret);
     explore(ret);
     ret->seconds = now() - start;

@@ -34,9 +34,9 @@ typedef enum Column {
 typedef struct SearchState {
     Key key;
     uint32_t parent;
-    uint16_t via;                  /* the event that led here */
-    uint16_t fair_via[FAIR_MAX_];  /* the event that a fair world chooses */
-    uint32_t fair_to[FAIR_MAX_];   /* and where it leads */
+    uint16_t via;                 /* the event that led here */
+    uint16_t fair_via[FAIR_MAX_]; /* the event that a fair world chooses */
+    uint32_t fair_to[FAIR_MAX_];  /* and where it leads */
 } SearchState;
 
 typedef struct Search {
@@ -55,9 +55,9 @@ typedef struct Search {
     uint32_t next_phases[HF_PHASE_MAX_][COLUMN_MAX_];
 
     Rule broken;
-    uint32_t broken_at;    /* the state in which */
-    uint16_t broken_via;   /* the event breaks it */
-    Fair broken_fair;      /* or this fair world goes on for ever: FAIR_MAX_ when it was an edge */
+    uint32_t broken_at;  /* the state in which */
+    uint16_t broken_via; /* the event breaks it */
+    Fair broken_fair;    /* or this fair world goes on for ever: FAIR_MAX_ when it was an edge */
 } Search;
 
 /* Explores until all is known or a rule is broken. Aborts when out of memory. */

@@ -21,14 +21,14 @@ _Static_assert(sizeof(heads) / sizeof(*heads) == COLUMN_MAX_, "a head for each c
 
 static void print_cell(uint32_t next, HfPhase phase, FILE *out)
 {
-    const char *separator = " ";
+    bool comma = next & 1U << phase; /* something stands before it */
 
-    fputs(" |", out);
+    fputs(comma ? " | =" : " |", out);
     for (HfPhase to = 0; to < HF_PHASE_MAX_; to++) {
-        if (!(next & 1U << to))
+        if (to == phase || !(next & 1U << to))
             continue;
-        fprintf(out, "%s%s", separator, to == phase ? "=" : hf_phase_name(to));
-        separator = ", ";
+        fprintf(out, "%s %s", comma ? "," : "", hf_phase_name(to));
+        comma = true;
     }
 }
 

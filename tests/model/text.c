@@ -204,18 +204,29 @@ size_t text_action(const HfAction *action, size_t n, char ret[TEXT_LINE_MAX])
     return 1;
 }
 
-void text_state(const HfMachine *machine, char ret[TEXT_LINE_MAX * 2])
+/* The oldest generation that is younger than the given number, or NULL. */
+static const HfMachineGeneration *next_generation(const HfMachine *machine, uint64_t number)
 {
-    size_t size = TEXT_LINE_MAX * 2;
-    int length = snprintf(ret, size, "%s", hf_phase_name(machine->phase));
+    const HfMachineGeneration *next = NULL;
 
-    for (unsigned i = 0; i < HF_MACHINE_SLOTS && length > 0 && (size_t)length < size; i++) {
+    for (unsigned i = 0; i < HF_MACHINE_SLOTS; i++) {
         const HfMachineGeneration *g = &machine->generations[i];
-        if (g->state == HF_GENERATION_EMPTY)
-            continue;
-        length += snprintf(ret + length, size - (size_t)length, ", %" PRIu64 " %s", g->number,
-                           hf_generation_state_name(g->state));
-        if (g->rung != HF_RUNG_NONE && (size_t)length < size)
-            length += snprintf(ret + length, size - (size_t)length, " (%s)", hf_rung_name(g->rung));
+        if (g->state != HF_GENERATION_EMPTY && g->number > number &&
+            (!next || g->number < next->number))
+            next = g;
+    }
+    return next;
+}
+
+void text_state(const HfMachine *machine, char ret[TEXT_STATE_MAX])
+{
+    int length = snprintf(ret, TEXT_STATE_MAX, "%s", hf_phase_name(machine->phase));
+
+    for (const HfMachineGeneration *g = next_generation(machine, 0); g && length < TEXT_STATE_MAX;
+         g = next_generation(machine, g->number)) {
+        bool asked = g->rung != HF_RUNG_NONE;
+        length += snprintf(ret + length, (size_t)(TEXT_STATE_MAX - length),
+                           ", %" PRIu64 " %s%s%s%s", g->number, hf_generation_state_name(g->state),
+                           asked ? " (" : "", asked ? hf_rung_name(g->rung) : "", asked ? ")" : "");
     }
 }

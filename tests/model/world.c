@@ -4,9 +4,7 @@
 
 _Static_assert(HF_EVENT_MAX_ == 11, "teach the world the new event");
 _Static_assert(HF_ACTION_MAX_ == 14, "teach the world the new action");
-_Static_assert(HF_TIMER_MAX_ == 3, "teach the world the new timer");
 _Static_assert(HF_RUNG_MAX_ == 4, "teach the world the new rung");
-_Static_assert(HF_REQUEST_MAX_ == 4, "teach the world the new request");
 
 bool world_slot_starting(const WorldSlot *slot)
 {
@@ -30,148 +28,6 @@ unsigned world_occupied(const World *world)
     for (unsigned i = 0; i < HF_MACHINE_SLOTS; i++)
         n += world->slots[i].occupied;
     return n;
-}
-
-/* ---- what may happen ---- */
-
-typedef struct List {
-    HfEvent *events;
-    size_t n;
-} List;
-
-static void push(List *list, HfEvent event)
-{
-    assert(list->n < WORLD_EVENTS_MAX);
-    list->events[list->n++] = event;
-}
-
-static void push_of_slot(List *list, HfEventType type, unsigned slot)
-{
-    push(list, (HfEvent){.type = type, .slot = slot});
-}
-
-/* In a stubborn world deadlines pass, and processes leave, in the order of age. */
-static bool is_turn(const World *world, unsigned slot)
-{
-    bool killed = world->slots[slot].asked == HF_RUNG_KILL;
-
-    for (unsigned i = 0; i < HF_MACHINE_SLOTS; i++) {
-        const WorldSlot *other = &world->slots[i];
-        if (world_slot_draining(other) && other->number < world->slots[slot].number &&
-            (other->asked == HF_RUNG_KILL) == killed)
-            return false;
-    }
-    return true;
-}
-
-static void push_stubborn(List *list, const World *world, unsigned i)
-{
-    const WorldSlot *slot = &world->slots[i];
-
-    if (world_slot_draining(slot)) {
-        if (slot->asked == HF_RUNG_KILL && is_turn(world, i))
-            push_of_slot(list, HF_EVENT_GONE, i);
-        if (slot->asked < HF_RUNG_KILL && is_turn(world, i))
-            push(list, (HfEvent){.type = HF_EVENT_TIMER, .timer = HF_TIMER_DEADLINE, .slot = i});
-    } else if (world_slot_active(slot)) {
-        push_of_slot(list, HF_EVENT_MAIN_EXITED, i);
-    } else if (world_slot_starting(slot)) {
-        push_of_slot(list, HF_EVENT_READY, i);
-        push_of_slot(list, HF_EVENT_GONE, i);
-    }
-}
-
-static void push_slot(List *list, const World *world, unsigned i)
-{
-    const WorldSlot *slot = &world->slots[i];
-    bool undecided = slot->process == WORLD_PROCESS_UNKNOWN;
-    bool running = slot->process == WORLD_PROCESS_RUNNING || undecided;
-
-    if (undecided)
-        push_of_slot(list, HF_EVENT_SPAWN_FAILED, i);
-    if (running && world_slot_starting(slot))
-        push_of_slot(list, HF_EVENT_READY, i);
-    if (running)
-        push_of_slot(list, HF_EVENT_MAIN_EXITED, i);
-    if (slot->process != WORLD_PROCESS_NONE)
-        push_of_slot(list, HF_EVENT_GONE, i);
-    if (slot->armed)
-        push(list, (HfEvent){.type = HF_EVENT_TIMER, .timer = HF_TIMER_DEADLINE, .slot = i});
-}
-
-static void push_requests(List *list, const World *world, const Bounds *bounds)
-{
-    unsigned waiting = 0;
-    uint64_t id = 1;
-
-    for (unsigned i = 0; i < WORLD_REQUESTS; i++) {
-        waiting += world->requests[i].id != 0;
-        if (world->requests[i].id >= id)
-            id = world->requests[i].id + 1;
-    }
-    for (HfRequestKind kind = HF_REQUEST_NONE + 1; kind < HF_REQUEST_MAX_; kind++) {
-        push(list, (HfEvent){.type = HF_EVENT_REQUEST, .request = kind});
-        if (waiting < bounds->requests)
-            push(list, (HfEvent){.type = HF_EVENT_REQUEST, .request = kind, .id = id});
-    }
-}
-
-size_t world_events(const World *world, const Bounds *bounds, HfEvent ret[WORLD_EVENTS_MAX])
-{
-    List list = {.events = ret};
-
-    if (world->ended)
-        return 0;
-    if (!world->started) {
-        push(&list, (HfEvent){.type = HF_EVENT_START});
-        return list.n;
-    }
-    if (world->preparing) {
-        push(&list, (HfEvent){.type = HF_EVENT_PREPARED});
-        push(&list, (HfEvent){.type = HF_EVENT_PREPARE_FAILED});
-    }
-    for (HfTimer timer = 0; timer < HF_TIMER_MAX_; timer++)
-        if (world->armed[timer])
-            push(&list, (HfEvent){.type = HF_EVENT_TIMER, .timer = timer});
-    for (unsigned i = 0; i < HF_MACHINE_SLOTS; i++)
-        (bounds->stubborn ? push_stubborn : push_slot)(&list, world, i);
-    push_requests(&list, world, bounds);
-    push(&list, (HfEvent){.type = HF_EVENT_STOP_SIGNAL});
-    push(&list, (HfEvent){.type = HF_EVENT_REOPEN});
-    return list.n;
-}
-
-size_t world_stray_events(const World *world, HfEvent ret[WORLD_EVENTS_MAX])
-{
-    List list = {.events = ret};
-    bool empty_done = false;
-
-    if (!world->started || world->ended)
-        return 0;
-    if (!world->preparing) {
-        push(&list, (HfEvent){.type = HF_EVENT_PREPARED});
-        push(&list, (HfEvent){.type = HF_EVENT_PREPARE_FAILED});
-    }
-    for (HfTimer timer = HF_TIMER_DEADLINE + 1; timer < HF_TIMER_MAX_; timer++)
-        if (!world->armed[timer])
-            push(&list, (HfEvent){.type = HF_EVENT_TIMER, .timer = timer});
-    for (unsigned i = 0; i < HF_MACHINE_SLOTS; i++) {
-        const WorldSlot *slot = &world->slots[i];
-        if (!slot->occupied && empty_done)
-            continue;
-        if (!slot->armed)
-            push(&list, (HfEvent){.type = HF_EVENT_TIMER, .timer = HF_TIMER_DEADLINE, .slot = i});
-        if (!world_slot_starting(slot))
-            push_of_slot(&list, HF_EVENT_READY, i);
-        if (!slot->occupied || slot->process == WORLD_PROCESS_EXITED)
-            push_of_slot(&list, HF_EVENT_MAIN_EXITED, i);
-        if (!slot->occupied) {
-            push_of_slot(&list, HF_EVENT_SPAWN_FAILED, i);
-            push_of_slot(&list, HF_EVENT_GONE, i);
-            empty_done = true;
-        }
-    }
-    return list.n;
 }
 
 /* ---- what an event means outside ---- */
@@ -249,8 +105,8 @@ static Rule spawn(World *world, const HfAction *action)
     if (action->number != world->last_number + 1)
         return RULE_NUMBER;
     world->last_number = action->number;
-    *slot = (WorldSlot){
-        .process = WORLD_PROCESS_UNKNOWN, .occupied = true, .number = action->number};
+    *slot =
+        (WorldSlot){.process = WORLD_PROCESS_UNKNOWN, .occupied = true, .number = action->number};
     return RULE_NONE;
 }
 

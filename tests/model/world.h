@@ -14,7 +14,8 @@
 
 typedef enum WorldProcess {
     WORLD_PROCESS_NONE,
-    WORLD_PROCESS_UNKNOWN, /* SPAWN was done; whether it worked shows in the next event of the slot */
+    WORLD_PROCESS_UNKNOWN, /* SPAWN was done; whether it worked shows in the next event of the slot
+                            */
     WORLD_PROCESS_RUNNING,
     WORLD_PROCESS_EXITED, /* the main process; others may remain */
     WORLD_PROCESS_MAX_,

@@ -186,6 +186,7 @@ static void duration_is_bounded(void **state)
         {"18446744073709551615us 1us", -ERANGE, 0},
         {"18446744073709551615us 1ms 1s 1d", -ERANGE, 0},
         {"18446744073710s", -ERANGE, 0},
+        {"18446744073709551615us 0.9s", -ERANGE, 0},
         {"18446744073709551617us", -ERANGE, 0},
         {"584555y", -ERANGE, 0},
         {"99999999999999999999999999 lightyears", -EINVAL, 0},

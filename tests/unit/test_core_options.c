@@ -222,6 +222,8 @@ static const struct {
     {"holdfast|run|--listen=9000|php-fpm8.2",
      "--listen does not go with php-fpm, whose sockets are those of its pools; set listen in the "
      "pool, or say --adapter=generic if COMMAND is no php-fpm"},
+    {"holdfast|run|php-fpm8.2|-F|-t",
+     "php-fpm only prints something and leaves with -t; leave it out"},
 };
 
 static void bad_lines_say_what_to_do(void **state)
@@ -381,7 +383,7 @@ static void defaults_stay_without_options(void **state)
     (void)state;
     HfSettings defaults;
     hf_settings_init(&defaults);
-    HF_CLEANUP_COMMAND_LINE HfCommandLine line = parse_good("holdfast|run|php-fpm8.2|-F|--help");
+    HF_CLEANUP_COMMAND_LINE HfCommandLine line = parse_good("holdfast|run|./server|-F|--help");
 
     assert_null(line.settings.name);
     assert_null(line.settings.directory);
@@ -399,6 +401,7 @@ static void defaults_stay_without_options(void **state)
 
 static const char *const accepted[] = {
     "holdfast|run|--|php-fpm8.2",
+    "holdfast|run|php-fpm8.2|-F",
     "holdfast|run|-",
     "holdfast|run|--|--",
     "holdfast|exec|php-fpm8.2|--nodaemonize",

@@ -1,6 +1,7 @@
 #include <acl/libacl.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -460,6 +461,53 @@ static void test_owner_without_privilege(void **state)
     close(fd);
 }
 
+static void expect_probe(const Address *address, int error, HfListenerStage expected)
+{
+    const HfListenerRequest request = request_for(address);
+    HfListenerStage stage = (HfListenerStage)-1;
+
+    assert_int_equal(hf_listener_probe(&request, &stage), error);
+    assert_int_equal(stage, error < 0 ? expected : (HfListenerStage)-1);
+}
+
+static void test_probe(void **state)
+{
+    char directory[PATH_MAX];
+    char missing[108];
+    Place place;
+
+    place_at(&place, state);
+    snprintf(missing, sizeof(missing), "%s/missing/s", (const char *)*state);
+    const Address nowhere = address_unix(missing);
+    const Address relative = address_unix("s");
+    const Address ip = address_ip("127.0.0.1", 0);
+    expect_probe(&nowhere, -ENOENT, HF_LISTENER_BIND);
+    expect_probe(&ip, 0, HF_LISTENER_BIND);
+    expect_probe(&place.address, 0, HF_LISTENER_BIND);
+    expect_gone(place.path);
+    assert_non_null(getcwd(directory, sizeof(directory)));
+    assert_return_code(chdir(*state), errno);
+    expect_probe(&relative, 0, HF_LISTENER_BIND);
+    assert_return_code(chdir(directory), errno);
+
+    int listener = make_listener(&place.address, 1);
+    struct stat before = look(place.path);
+    expect_probe(&place.address, -EADDRINUSE, HF_LISTENER_BIND);
+    close(listener);
+    expect_probe(&place.address, 0, HF_LISTENER_BIND);
+    assert_int_equal(look(place.path).st_ino, before.st_ino);
+    assert_return_code(unlink(place.path), errno);
+
+    assert_return_code(mkfifo(place.path, 0600), errno);
+    expect_probe(&place.address, -ENOTSOCK, HF_LISTENER_PATH);
+    assert_return_code(unlink(place.path), errno);
+
+    become_stranger(*state);
+    assert_return_code(chmod(*state, 0500), errno);
+    expect_probe(&place.address, -EACCES, HF_LISTENER_BIND);
+    become_oneself();
+}
+
 static bool has_acls(const char *directory)
 {
     acl_t acl = acl_get_file(directory, ACL_TYPE_ACCESS);
@@ -564,6 +612,7 @@ int main(void)
         IN_DIRECTORY(test_mode_whatever_the_umask),
         IN_DIRECTORY(test_owner),
         IN_DIRECTORY(test_owner_without_privilege),
+        IN_DIRECTORY(test_probe),
         IN_DIRECTORY(test_acl),
         IN_DIRECTORY(test_acl_beside_the_directory_s_default),
     };

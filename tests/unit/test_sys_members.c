@@ -20,7 +20,8 @@ static void expect_line(int fd)
     assert_int_equal(byte, '\n');
 }
 
-static Session start_session(void)
+/* role: wait, or hide, that is, wait and let nobody see the program. */
+static Session start_session(const char *role)
 {
     char self[4096];
     ssize_t length = readlink(SELF, self, sizeof(self) - 1);
@@ -28,8 +29,8 @@ static Session start_session(void)
     self[length] = '\0';
 
     HfSpawn spawn =
-        spawning("/bin/sh",
-                 STRINGS("sh", "-c", "\"$0\" wait <&3 & \"$0\" wait <&3 & exec 3<&-; wait", self));
+        spawning("/bin/sh", STRINGS("sh", "-c", "\"$0\" $1 <&3 & \"$0\" $1 <&3 & exec 3<&-; wait",
+                                    self, role));
     Session session = {.leader = HF_PROCESS_NONE};
     HfSpawnStage stage;
     int input[2];
@@ -85,8 +86,8 @@ static HfProgram program_of(pid_t pid)
 
 static void test_members_by_session_and_program(void **state)
 {
-    Session first = start_session();
-    Session second = start_session();
+    Session first = start_session("wait");
+    Session second = start_session("wait");
     const HfProgram self = program_of(getpid());
     const HfProgram shell = program_of(first.leader.pid);
 
@@ -114,7 +115,7 @@ static void test_members_by_session_and_program(void **state)
 
 static void test_orphans_are_found_and_zombies_are_not(void **state)
 {
-    Session session = start_session();
+    Session session = start_session("wait");
     const HfProgram self = program_of(getpid());
     pid_t sid = session.leader.pid;
     HfProcess *orphans = NULL;
@@ -214,7 +215,7 @@ static int see_by_comm(const void *data)
 
 static void test_comm_counts_where_the_program_may_not_be_read(void **state)
 {
-    Session session = start_session();
+    Session session = start_session("hide");
     Expected expected = {.session = session.leader.pid, .program = program_of(getpid()), .n = 2};
 
     (void)state;
@@ -225,17 +226,18 @@ static void test_comm_counts_where_the_program_may_not_be_read(void **state)
 
 static void test_members_without_descriptors(void **state)
 {
-    Session session = start_session();
+    Session session = start_session("wait");
     HfProcess untouched;
     HfProcess *members = &untouched;
     size_t n = 4242;
     size_t open_before = count_fds();
 
     (void)state;
-    /* For the directory; for a pidfd too; for one member too few. */
-    for (int more = 0; more <= 3; more++) {
-        struct rlimit old = limit_fds(more);
-        int r = hf_process_members(session.leader.pid, NULL, &members, &n);
+    /* Too few for the directory, a pidfd, the look at a program, all members. */
+    for (int i = 0; i < 8; i++) {
+        const HfProgram self = program_of(getpid());
+        struct rlimit old = limit_fds(i / 2);
+        int r = hf_process_members(session.leader.pid, i % 2 ? &self : NULL, &members, &n);
         assert_int_equal(setrlimit(RLIMIT_NOFILE, &old), 0);
         assert_int_equal(r, -EMFILE);
         assert_ptr_equal(members, &untouched);
@@ -356,6 +358,8 @@ static int act(const char *role)
             pthread_exit(NULL);
         return 1;
     }
+    if (strcmp(role, "hide") == 0)
+        prctl(PR_SET_DUMPABLE, 0);
     if (write(STDOUT_FILENO, "\n", 1) != 1)
         return 1;
     return read(STDIN_FILENO, &byte, 1) == 0 ? 0 : 1;

@@ -58,7 +58,7 @@ static void test_nobody_can_change_it(void **state)
         assert_int_equal(errno, EPERM);
         assert_int_equal(ftruncate(both[i], 10), -1);
         assert_int_equal(errno, EPERM);
-        assert_int_equal(fcntl(both[i], F_ADD_SEALS, F_SEAL_EXEC), -1);
+        assert_int_equal(fcntl(both[i], F_ADD_SEALS, F_SEAL_FUTURE_WRITE), -1);
         assert_int_equal(errno, EPERM);
         assert_ptr_equal(mmap(NULL, 4, PROT_READ | PROT_WRITE, MAP_SHARED, both[i], 0), MAP_FAILED);
     }

@@ -179,19 +179,35 @@ static void test_oldest_holder(void **state)
     }
 }
 
-static void test_used_without_listening(void **state)
+/* A server that drains: its listener is closed, its connections are not. */
+static void expect_connections_to_count_for_nothing(const Address *listens)
+{
+    HfOwner owner = {0};
+
+    int listener = make_listener(listens, 1);
+    const Address address = address_of(listener);
+    int client = try_connect(&address);
+    assert_return_code(client, -client);
+    int accepted = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+    assert_return_code(accepted, errno);
+    expect_me(&address);
+    close(listener);
+    if (find(&address, &owner) == 0)
+        assert_int_not_equal(owner.pid, getpid());
+    close(accepted);
+    close(client);
+}
+
+static void test_connections_do_not_listen(void **state)
 {
     const Address any = address_ip("127.0.0.1", 0);
+    char path[108];
 
-    (void)state;
-    int listener = make_listener(&any, 1);
-    const Address server = address_of(listener);
-    int client = try_connect(&server);
-    assert_return_code(client, errno);
-    const Address address = address_of(client);
-    expect_me(&address);
-    close(client);
-    close(listener);
+    snprintf(path, sizeof(path), "%s/s", (const char *)*state);
+    const Address local = address_unix(path);
+    expect_connections_to_count_for_nothing(&any);
+    expect_connections_to_count_for_nothing(&local);
+    assert_return_code(unlink(path), errno);
 }
 
 static void test_unix_path(void **state)
@@ -237,7 +253,7 @@ static void test_path_bound_again(void **state)
     const Address address = address_unix(path);
     int fd = make_listener(&address, 1);
     assert_return_code(unlink(path), errno);
-    expect_me(&address);
+    expect_nobody(&address);
 
     const Child child = start_child(&address);
     assert_int_equal(find(&address, &owner), 0);
@@ -335,7 +351,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_which_ip_addresses_conflict),
         cmocka_unit_test(test_oldest_holder),
-        cmocka_unit_test(test_used_without_listening),
+        cmocka_unit_test_setup_teardown(test_connections_do_not_listen, make_directory,
+                                        remove_directory),
         cmocka_unit_test_setup_teardown(test_unix_path, make_directory, remove_directory),
         cmocka_unit_test_setup_teardown(test_relative_path, make_directory, remove_directory),
         cmocka_unit_test_setup_teardown(test_path_bound_again, make_directory, remove_directory),

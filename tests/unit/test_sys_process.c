@@ -205,6 +205,9 @@ static void test_program(void **state)
     assert_int_equal(program.device, cat.st_dev);
     assert_int_equal(program.inode, cat.st_ino);
     assert_string_equal(program.comm, "cat");
+    pid_t parent = 0;
+    assert_int_equal(hf_process_parent(pid, &parent), 0);
+    assert_int_equal(parent, getpid());
     close(input);
     expect_exit(&process, 0);
 
@@ -212,6 +215,9 @@ static void test_program(void **state)
     uint64_t started = 4242;
     assert_int_equal(hf_process_program(pid, &program), -ESRCH);
     assert_memory_equal(&program, &before, sizeof(program));
+    parent = 4242;
+    assert_int_equal(hf_process_parent(pid, &parent), -ESRCH);
+    assert_int_equal(parent, 4242);
     assert_int_equal(hf_process_started(pid, &started), -ESRCH);
     assert_int_equal(started, 4242);
 }

@@ -345,6 +345,29 @@ static void test_failures_name_their_stage(void **state)
     }
 }
 
+/* Wherever the error pipe lands, some of these targets are in its way. */
+static void test_failure_is_told_in_spite_of_many_descriptors(void **state)
+{
+    enum {
+        MANY = 64,
+    };
+    HF_CLEANUP_FD int passed = make_memfd();
+    HfSpawn spawn = spawning("/nonexistent", STRINGS("program"));
+    HfProcess process = HF_PROCESS_NONE;
+    HfSpawnStage stage;
+    int fds[MANY];
+
+    (void)state;
+    for (int i = 0; i < MANY; i++)
+        fds[i] = passed;
+    spawn.fds = fds;
+    spawn.n_fds = MANY;
+    assert_int_equal(hf_process_spawn(&spawn, &process, &stage), -ENOENT);
+    assert_int_equal(stage, HF_SPAWN_EXEC);
+    assert_int_equal(lseek(passed, 0, SEEK_END), 0);
+    expect_no_children();
+}
+
 static void test_no_descriptors_left(void **state)
 {
     const HfSpawn spawn = spawning("/bin/true", STRINGS("true"));
@@ -480,6 +503,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_standard_descriptors_among_the_sources),
         cmocka_unit_test(test_closed_standard_descriptors_become_null),
         cmocka_unit_test(test_failures_name_their_stage),
+        cmocka_unit_test(test_failure_is_told_in_spite_of_many_descriptors),
         cmocka_unit_test(test_no_descriptors_left),
         cmocka_unit_test(test_pidfd),
         cmocka_unit_test(test_become),

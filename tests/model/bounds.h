@@ -1,0 +1,14 @@
+/* The explorations: together they cover every transition; each is narrow in another direction. */
+#pragma once
+
+#include "world.h"
+
+typedef enum BoundsKind {
+    BOUNDS_CALLERS,   /* many requests, few generations */
+    BOUNDS_PROCESSES, /* everything that processes can do */
+    BOUNDS_FULL,      /* every slot in use */
+    BOUNDS_MAX_,
+} BoundsKind;
+
+/* narrow: for builds with sanitizers, and for machines that are broken on purpose. */
+const Bounds *bounds_get(BoundsKind kind, bool narrow);
