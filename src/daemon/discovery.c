@@ -140,8 +140,8 @@ static void on_pools(const HfCaptured *captured, void *userdata)
         finish(discovery, r, hf_text_peek(&error));
         return;
     }
-    r = hf_phpfpm_plan(&config, discovery->question.arguments, discovery->question.aliases,
-                       discovery->plan, &error);
+    r = hf_phpfpm_plan(&config, discovery->question.arguments, discovery->question.base,
+                       discovery->question.aliases, discovery->plan, &error);
     hf_phpfpm_config_clear(&config);
     if (r >= 0 && discovery->question.bind)
         r = discovery->question.bind(discovery->plan, &error, discovery->question.binder);

@@ -28,8 +28,16 @@ static int make_alias(const char *aliases, const char *pool, size_t index, bool 
     return hf_text_take(&text, ret);
 }
 
-static int want(const HfPhpfpmConfig *config, size_t index, bool status, const char *prefix,
-                const char *aliases, HfPlan *plan, HfText *error)
+/* What relative paths are below: php-fpm has expanded listen already, as far as -p is not relative
+ * itself. */
+typedef struct Places {
+    const char *base;
+    char *prefix; /* absolute, of pm.status_listen */
+    const char *aliases;
+} Places;
+
+static int want(const HfPhpfpmConfig *config, size_t index, bool status, const Places *places,
+                HfPlan *plan, HfText *error)
 {
     const HfPhpfpmPool *pool = &config->pools[index];
     const char *listen = status ? pool->status_listen : pool->listen;
@@ -38,7 +46,7 @@ static int want(const HfPhpfpmConfig *config, size_t index, bool status, const c
     HfPlanned *planned;
 
     hf_listener_spec_init(&spec);
-    int r = hf_phpfpm_address(listen, prefix, &spec.address);
+    int r = hf_phpfpm_address(listen, status ? places->prefix : places->base, &spec.address);
     if (r < 0) {
         hf_text_addf(error, "[%s] %s = %s: not an address that can be held%s", pool->name, key,
                      listen, r == -ENAMETOOLONG ? ", it is too long" : "");
@@ -70,31 +78,55 @@ static int want(const HfPhpfpmConfig *config, size_t index, bool status, const c
         return r;
     planned->pool = index;
     planned->status = status;
-    return path ? make_alias(aliases, pool->name, index, status, &planned->alias) : 0;
+    return path ? make_alias(places->aliases, pool->name, index, status, &planned->alias) : 0;
 }
 
-int hf_phpfpm_plan(const HfPhpfpmConfig *config, const HfPhpfpmArguments *arguments,
-                   const char *aliases, HfPlan *plan, HfText *error)
+static int join(const char *base, const char *path, char **ret)
 {
-    plan->workers = calloc(config->n_pools, sizeof(*plan->workers));
-    if (!plan->workers)
-        return -ENOMEM;
+    HF_CLEANUP_TEXT HfText text = {0};
+
+    if (path[0] != '/')
+        hf_text_addf(&text, "%s/", base);
+    hf_text_add(&text, path);
+    return hf_text_take(&text, ret);
+}
+
+static int want_pools(const HfPhpfpmConfig *config, const Places *places, HfPlan *plan,
+                      HfText *error)
+{
     for (size_t i = 0; i < config->n_pools; i++) {
         const HfPhpfpmPool *pool = &config->pools[i];
         int r = hf_strv_append(&plan->pools, pool->name);
         if (r >= 0)
             r = hf_strv_append(&plan->memory_limits, pool->memory_limit ? pool->memory_limit : "");
         if (r >= 0)
-            r = want(config, i, false, arguments->prefix, aliases, plan, error);
+            r = want(config, i, false, places, plan, error);
         if (r >= 0 && pool->status_listen)
-            r = want(config, i, true, arguments->prefix, aliases, plan, error);
+            r = want(config, i, true, places, plan, error);
         if (r < 0)
             return r;
         plan->workers[i] = pool->max_children;
         plan->peak_workers += pool->max_children;
     }
+    return 0;
+}
+
+int hf_phpfpm_plan(const HfPhpfpmConfig *config, const HfPhpfpmArguments *arguments,
+                   const char *base, const char *aliases, HfPlan *plan, HfText *error)
+{
+    const char *pid_file = arguments->pid_file ? arguments->pid_file : config->pid_file;
+    const char *prefix = arguments->prefix ? arguments->prefix : config->prefix;
+    HF_CLEANUP_FREE char *absolute = NULL;
+
+    plan->workers = calloc(config->n_pools, sizeof(*plan->workers));
+    if (!plan->workers)
+        return -ENOMEM;
+    int r = prefix ? join(base, prefix, &absolute) : 0;
+    if (r >= 0)
+        r = want_pools(config, &(Places){base, absolute, aliases}, plan, error);
+    if (r < 0)
+        return r;
     plan->systemd_interval = config->has_systemd_interval;
     plan->readiness = config->has_systemd_interval ? HF_READINESS_NOTIFY : HF_READINESS_PIDFILE;
-    const char *pid_file = arguments->pid_file ? arguments->pid_file : config->pid_file;
-    return hf_string_set(&plan->pid_file, pid_file);
+    return pid_file ? join(base, pid_file, &plan->pid_file) : 0;
 }

@@ -65,7 +65,9 @@ void hf_supervisor_set_failure(HfSupervisor *supervisor, const char *text)
 
 static int set_up(HfSupervisor *supervisor, HfText *error)
 {
-    int r = hf_runtime_name(supervisor->name, &supervisor->runtime);
+    int r = hf_process_raise_files(); /* a listener, a member and a caller each take one */
+    if (r >= 0)
+        r = hf_runtime_name(supervisor->name, &supervisor->runtime);
     if (r >= 0)
         r = hf_received_take(&supervisor->received, &supervisor->n_received, error);
     if (r >= 0)

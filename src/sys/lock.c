@@ -6,14 +6,12 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/fd.h"
 #include "base/parse.h"
-
-/* Its header, <sys/file.h>, has the same name as ours. */
-int flock(int fd, int operation);
 
 static int check_regular(int fd)
 {

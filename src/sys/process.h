@@ -42,6 +42,10 @@ typedef struct HfSpawn {
     bool session; /* setsid(2): a session and group of its own, named after its pid */
 } HfSpawn;
 
+/* Raises the soft limit of open files (RLIMIT_NOFILE) to the hard one for this process alone:
+ * children are given the old one. Returns 0 or negative errno. */
+int hf_process_raise_files(void);
+
 /* Returns 0 once the program runs (its exec closed the pipe), or negative errno and the stage; the
  * child is reaped then. The child starts with an empty signal mask and default dispositions. Until
  * fork every signal is blocked. A child that is killed before its exec also gives 0: its end is

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/pidfd.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -27,6 +28,37 @@ typedef struct Failure {
     HfSpawnStage stage;
     int error;
 } Failure;
+
+/* What children get back; RLIM_INFINITY as long as nothing was raised. */
+static rlim_t own_files = RLIM_INFINITY;
+
+int hf_process_raise_files(void)
+{
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+        return -errno;
+    if (limit.rlim_cur == limit.rlim_max)
+        return 0;
+    rlim_t own = limit.rlim_cur;
+    limit.rlim_cur = limit.rlim_max;
+    if (setrlimit(RLIMIT_NOFILE, &limit) < 0)
+        return -errno;
+    own_files = own;
+    return 0;
+}
+
+static int lower_files(void)
+{
+    struct rlimit limit;
+
+    if (own_files == RLIM_INFINITY)
+        return 0;
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+        return -errno;
+    limit.rlim_cur = own_files;
+    return setrlimit(RLIMIT_NOFILE, &limit) < 0 ? -errno : 0;
+}
 
 static void prepared_clear(Prepared *prepared)
 {
@@ -159,6 +191,8 @@ static int enter(const HfSpawn *spawn, Prepared *prepared, int *error_fd, HfSpaw
 
     *stage = HF_SPAWN_DESCRIPTORS;
     int r = lay_out_descriptors(prepared->sources, FIRST_PASSED + (int)spawn->n_fds, error_fd);
+    if (r >= 0)
+        r = lower_files();
     if (r < 0)
         return r;
 

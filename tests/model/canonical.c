@@ -10,7 +10,7 @@ unsigned canonical_failures(const HfMachineLimits *limits)
 {
     unsigned n = 1;
 
-    while (hf_backoff_delay(n, limits->backoff_max) < limits->backoff_max)
+    while (hf_backoff_delay(n + 1, limits->backoff_max) < limits->backoff_max)
         n++;
     return n;
 }

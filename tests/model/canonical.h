@@ -9,8 +9,8 @@ typedef struct Key {
     uint64_t words[KEY_WORDS];
 } Key;
 
-/* Failures in a row above which hf_backoff_delay gives its maximum for ever: more make no
- * difference. */
+/* Failures in a row above which one more has the delay that it had before, since hf_backoff_delay
+ * has reached its maximum: more make no difference. */
 unsigned canonical_failures(const HfMachineLimits *limits);
 
 /* Sorts the slots by age and numbers them from 1, sorts and renames the requests, caps the

@@ -195,12 +195,11 @@ static bool follow(Search *search, Node *node, const HfEvent *event)
     search->next_phases[node->machine.phase][search_column(event)] |= 1U << machine.phase;
     canonical_tidy(&machine, &world, search->failures);
     Key key = canonical_pack(&machine, &world);
-    size_t known = search->n;
-    uint32_t to = insert(search, &key, node->index, search_encode(event));
-    if (search->n > known && !canonical_complete(key, &machine, &world)) {
+    if (!canonical_complete(key, &machine, &world)) {
         fprintf(stderr, "canonical.c forgets a field of the machine or the world\n");
         abort();
     }
+    uint32_t to = insert(search, &key, node->index, search_encode(event));
     choose_fair(search, node, event, to);
     return true;
 }

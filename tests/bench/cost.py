@@ -1,0 +1,154 @@
+"""What holdfast itself costs: memory, threads, wake-ups, time at the start."""
+import contextlib
+import pathlib
+import shutil
+import signal
+import statistics
+import subprocess
+import time
+import uuid
+
+from harness import net
+from harness.holdfast import call
+from harness.paths import HOLDFAST, PHP_FPM, RUNTIME
+from harness.process import Process, environment
+from harness.site import Site
+
+BINARIES = HOLDFAST.parents[1] / "tests" / "bench"
+STAMP = BINARIES / "stamp"
+EMPTY = BINARIES / "empty"
+RELOADS = 20
+EXEC_RUNS = 30
+READY_RUNS = 10
+
+
+def fields(pid, name):
+    """{name: number} of a file of /proc/PID that has a name and a number in each line."""
+    lines = pathlib.Path(f"/proc/{pid}/{name}").read_text().splitlines()
+    words = [line.replace(":", " ").split() for line in lines]
+    return {line[0]: int(line[1]) for line in words if len(line) > 1 and line[1].isdigit()}
+
+
+def memory(pid):
+    found = fields(pid, "smaps_rollup")
+    return {"pss_kb": found["Pss"], "private_dirty_kb": found["Private_Dirty"],
+            "threads": fields(pid, "status")["Threads"]}
+
+
+def switches(pid):
+    found = fields(pid, "status")
+    return found["voluntary_ctxt_switches"] + found["nonvoluntary_ctxt_switches"]
+
+
+@contextlib.contextmanager
+def empty_server():
+    """The process that holdfast's memory is compared with; answers the same calls by its name."""
+    name = f"bench-{uuid.uuid4().hex[:12]}"
+    directory = RUNTIME / name
+    directory.mkdir(parents=True, mode=0o755)
+    process = None
+    try:
+        process = Process([EMPTY, directory / "control"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                          env=environment())
+        if process.popen.stdout.readline() != b"ready\n":
+            raise AssertionError(f"{EMPTY} does not start")
+        yield name, process.pid
+    finally:
+        if process:
+            process.stop(signal.SIGTERM)
+            process.popen.stdout.close()
+        shutil.rmtree(directory)
+        with contextlib.suppress(OSError):
+            RUNTIME.rmdir()
+
+
+def reload(name):
+    result = call("reload", f"--name={name}")
+    if result.returncode:
+        raise AssertionError(f"reload of {name}: {result.stderr}")
+
+
+def resident(children, idle):
+    """Memory after the start and after some reloads, and wake-ups in an idle time between."""
+    site = Site(children=children)
+    try:
+        holdfast = site.holdfast()
+        with empty_server() as (name, pid):
+            started = {"holdfast": memory(holdfast.pid), "empty": memory(pid)}
+            before = switches(holdfast.pid)
+            time.sleep(idle)
+            woken = switches(holdfast.pid) - before
+            descriptors = len(list(pathlib.Path(f"/proc/{holdfast.pid}/fd").iterdir()))
+            for _ in range(RELOADS):
+                reload(site.name)
+                reload(name)
+            number = f"generation {RELOADS} is gone"
+            holdfast.wait(number)
+            reloaded = {"holdfast": memory(holdfast.pid), "empty": memory(pid)}
+            descriptors = len(list(pathlib.Path(f"/proc/{holdfast.pid}/fd").iterdir())) - descriptors
+        holdfast.stop()
+        return {"started": started, "reloaded": reloaded, "reloads": RELOADS, "descriptors_grown": descriptors,
+                "idle_seconds": idle, "wake_ups": woken}
+    finally:
+        site.close()
+
+
+def stamped(command):
+    """Seconds from the exec of command to the exec of the stamp program that it starts."""
+    process = Process([STAMP, *command], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                      stderr=subprocess.DEVNULL, env=environment())
+    try:
+        line = process.popen.stdout.readline()
+        if not line:
+            raise AssertionError(f"{command} does not start")
+        return int(line) / 1e9
+    finally:
+        process.stop(signal.SIGTERM)
+        process.popen.stdout.close()
+
+
+def exec_to_exec():
+    """Medians: the program by itself, and behind holdfast, where nothing has to be discovered."""
+    direct, held = [], []
+    held_command = [HOLDFAST, "run", f"--name=bench-{uuid.uuid4().hex[:12]}", "--adapter=generic",
+                    f"--listen=127.0.0.1:{net.free_port()}", "--", STAMP]
+    for _ in range(EXEC_RUNS):
+        direct.append(stamped([STAMP]))
+        held.append(stamped(held_command))
+    return {"runs": EXEC_RUNS, "direct": statistics.median(direct), "held": statistics.median(held)}
+
+
+def timed(action):
+    start = time.monotonic()
+    action()
+    return time.monotonic() - start
+
+
+def ready(children):
+    """Medians of the time to READY=1, with and without holdfast, and of what discovery runs."""
+    alone, held, tests = [], [], []
+    site = Site(children=children)
+    try:
+        for _ in range(READY_RUNS):
+            server = site.plain()
+            alone.append(timed(server.start))
+            server.stop(signal.SIGQUIT)
+            start = time.monotonic()
+            holdfast = site.holdfast()
+            held.append(time.monotonic() - start)
+            holdfast.stop()
+            tests.append(sum(timed(lambda option=option: subprocess.run(
+                [PHP_FPM, "-F", "-O", option, "-y", site.configuration_path], env=environment(), check=True,
+                stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
+                for option in ("-tt", "-t")))
+    finally:
+        site.close()
+    return {"runs": READY_RUNS, "alone": statistics.median(alone), "held": statistics.median(held),
+            "tests": statistics.median(tests)}
+
+
+def run(options, tell):
+    tell(f"memory, and {options.idle:g} s of idle time")
+    result = {"resident": resident(options.children, options.idle)}
+    tell("time at the start")
+    return {**result, "exec": exec_to_exec(), "ready": ready(options.children)}

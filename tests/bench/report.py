@@ -1,0 +1,127 @@
+"""Figures to Markdown, to JSON, and into the README."""
+import json
+import os
+import pathlib
+import re
+import subprocess
+
+from contenders import FLOOR
+from harness.paths import PHP_FPM, ROOT
+from harness.process import environment
+
+README = ROOT / "README.md"
+BEGIN, END = "<!-- bench:begin -->", "<!-- bench:end -->"
+COLUMNS = [("p50", "p50"), ("p99", "p99"), ("p99.9", "p999"), ("slowest", "slowest"), ("longest gap", "gap")]
+
+
+def version(command, pattern):
+    shown = subprocess.run(command, env=environment(), check=True, capture_output=True, text=True)
+    found = re.search(pattern, shown.stdout + shown.stderr)
+    return found.group(1) if found else "?"
+
+
+def machine():
+    return (f"{os.cpu_count()} cores, php-fpm {version([PHP_FPM, '-v'], r'PHP ([0-9]+[.][0-9]+)')}, "
+            f"nginx {version(['nginx', '-v'], r'nginx/([0-9]+[.][0-9]+)')}")
+
+
+def ms(seconds):
+    return f"{seconds * 1000:.1f} ms"
+
+
+def signed(number, unit):
+    return f"{number:+d} {unit}"
+
+
+def table(head, rows):
+    lines = [head, ["---"] + ["---:"] * (len(head) - 1), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def failed(figures):
+    if not figures["failed"]:
+        return "0"
+    kinds = ", ".join(f"{count} × {kind}" for kind, count in sorted(figures["failures"].items()))
+    return f"{figures['failed']} ({kinds})"
+
+
+def latency_row(name, figures, floor):
+    def cell(key):
+        if not floor or floor is figures:
+            return ms(figures[key])
+        return f"{ms(figures[key])} · {figures[key] / floor[key]:.1f}×"
+
+    return [name, str(figures["requests"]), failed(figures), *(cell(key) for _, key in COLUMNS),
+            ms(figures["took"]) if figures["took"] else ""]
+
+
+def latency(results, options):
+    floor = results.get(FLOOR, {}).get("median")
+    rows = [latency_row(name, result["median"], floor) for name, result in results.items()]
+    late = max(result["median"]["late"] for result in results.values())
+    return "\n\n".join([
+        f"nginx before php-fpm on {'a unix socket' if options.unix else 'a TCP port'}, {options.children} workers; "
+        f"{options.rate:g} requests a second at fixed times, {options.long_share:.0%} of them {options.long_ms} ms "
+        f"long; one replacement every {options.interval:g} s.",
+        table(["", "requests", "failed", *(title for title, _ in COLUMNS), "one replacement"], rows),
+        f"Times are of the short requests, counted from when each was due, medians of {options.rounds} interleaved "
+        f"rounds; × is against no restarts in the same run; longest gap: no short request was answered for so long. "
+        f"The load generator was at most {ms(late)} late."])
+
+
+def cost(figures):
+    resident, start, ready = figures["resident"], figures["exec"], figures["ready"]
+    rows = []
+    for moment, title in (("started", "after the start"), ("reloaded", f"after {resident['reloads']} reloads")):
+        held, empty = resident[moment]["holdfast"], resident[moment]["empty"]
+        for key, what in (("private_dirty_kb", "private dirty memory"), ("pss_kb", "PSS")):
+            rows.append([f"{what} {title}", f"{held[key]} kB", f"{empty[key]} kB",
+                         signed(held[key] - empty[key], "kB")])
+    held, empty = resident["reloaded"]["holdfast"], resident["reloaded"]["empty"]
+    rows += [
+        ["threads", str(held["threads"]), str(empty["threads"]), ""],
+        [f"wake-ups in {resident['idle_seconds']:g} idle seconds", str(resident["wake_ups"]), "", ""],
+        ["from exec to exec of the service, nothing to discover", ms(start["held"]), ms(start["direct"]),
+         f"+{ms(start['held'] - start['direct'])}"],
+        ["from exec to READY=1 of php-fpm", ms(ready["held"]), ms(ready["alone"]),
+         f"+{ms(ready['held'] - ready['alone'])}"],
+    ]
+    return "\n\n".join([
+        table(["cost", "holdfast", "compared with", "difference"], rows),
+        "Memory is compared with that of an empty sd-event and sd-bus server, times with the service started directly; "
+        f"medians of {start['runs']} and {ready['runs']} starts. Before php-fpm is started it is asked for its pools "
+        f"and its verdict: `php-fpm -tt` and `-t` by themselves take {ms(ready['tests'])}."])
+
+
+def markdown(result, options, command):
+    parts = [f"`sudo {command}` ({result['machine']}):", latency(result["contenders"], options)]
+    if "cost" in result:
+        parts.append(cost(result["cost"]))
+    return "\n\n".join(parts) + "\n"
+
+
+def write_json(path, result):
+    replace(pathlib.Path(path), json.dumps(result, indent=2) + "\n")
+
+
+def replace(path, text):
+    new = path.with_name(f".{path.name}.new")
+    new.write_text(text)
+    if path.exists():
+        new.chmod(path.stat().st_mode & 0o7777)
+    new.replace(path)
+
+
+def split_readme():
+    """(before, after) the section that is ours, with its marks; ValueError when it has none."""
+    text = README.read_text() if README.exists() else ""
+    before, begin, rest = text.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not begin or not end:
+        raise ValueError(f"{README} has no section between {BEGIN} and {END}")
+    return before + begin, end + after
+
+
+def write_readme(section):
+    before, after = split_readme()
+    replace(README, f"{before}\n{section}{after}")

@@ -1,0 +1,69 @@
+"""Interleaved rounds: in each round every contender has its turn under the same load."""
+import collections
+import statistics
+import time
+
+import ledger
+from harness.site import Site
+
+WARM_UP = 0.5  # seconds; the first requests meet cold workers, whoever serves
+TIMES = ["p50", "p99", "p999", "slowest", "gap"]
+
+
+def sleep_until(moment):
+    time.sleep(max(0, moment - time.monotonic()))
+
+
+def turn(kind, options):
+    """Figures of one contender in one round."""
+    site = Site("unix" if options.unix else "tcp", children=options.children)
+    try:
+        contender = kind(site)
+        contender.start()
+        load = site.load(rate=options.rate, slow_share=options.long_share,
+                         slow_path=f"/busy.php?ms={options.long_ms}")
+        time.sleep(WARM_UP)
+        begin = time.monotonic()
+        end = begin + options.interval * options.replacements
+        took = []
+        for number in range(options.replacements if kind.replaces else 0):
+            sleep_until(begin + options.interval * (number + 0.5))
+            start = time.monotonic()
+            contender.replace()
+            took.append(time.monotonic() - start)
+        sleep_until(end)
+        result = load.stop()
+        contender.stop()
+        return {**ledger.figures(result["ledger"], begin, end), "took": took, "late": result["late_ms"] / 1000}
+    finally:
+        site.close()
+
+
+def median(turns):
+    """One row of the table: times are medians over the rounds, counts are sums."""
+    failures = collections.Counter()
+    for figures in turns:
+        failures.update(figures["failures"])
+    took = [one for figures in turns for one in figures["took"]]
+    return {
+        **{key: sum(figures[key] for figures in turns) for key in ("requests", "failed", "failed_long")},
+        "failures": dict(failures),
+        "replacements": len(took),
+        "took": statistics.median(took) if took else None,
+        **{key: statistics.median(figures[key] for figures in turns) for key in TIMES},
+        "late": max(figures["late"] for figures in turns),
+    }
+
+
+def run(kinds, options, tell):
+    """{name: {"rounds": [figures], "median": figures}}; each round begins with another contender."""
+    turns = {kind.name: [] for kind in kinds}
+    for number in range(options.rounds):
+        first = number % len(kinds)
+        for kind in kinds[first:] + kinds[:first]:
+            figures = turn(kind, options)
+            turns[kind.name].append(figures)
+            tell(f"round {number + 1} of {options.rounds}: {kind.name}: {figures['failed']} of "
+                 f"{figures['requests']} failed, p99.9 {figures['p999'] * 1000:.1f} ms, "
+                 f"slowest {figures['slowest'] * 1000:.1f} ms")
+    return {name: {"rounds": rounds, "median": median(rounds)} for name, rounds in turns.items()}
