@@ -28,6 +28,12 @@ static int call(sd_bus *bus, const char *method, bool wait, sd_bus_error *ret_er
     return r < 0 ? r : sd_bus_flush(bus);
 }
 
+/* The end came while the request was on its way. */
+static bool stopped_already(int r, const sd_bus_error *failure)
+{
+    return r == -ECONNRESET || sd_bus_error_has_name(failure, HF_CONTROL_STOPPING);
+}
+
 int hf_cli_call(const HfCommandLine *line)
 {
     __attribute__((cleanup(sd_bus_close_unrefp))) sd_bus *bus = NULL;
@@ -40,7 +46,7 @@ int hf_cli_call(const HfCommandLine *line)
         return status;
     }
     int r = call(bus, methods[line->verb], !line->call.no_wait, &failure);
-    if (r >= 0)
+    if (r >= 0 || (line->verb == HF_VERB_STOP && stopped_already(r, &failure)))
         return HF_EXIT_DONE;
     if (sd_bus_error_is_set(&failure))
         hf_text_addf(&error, "%s failed: %s", hf_verb_name(line->verb), failure.message);

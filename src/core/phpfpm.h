@@ -103,7 +103,7 @@ typedef struct HfPhpfpmOverride {
 
 typedef struct HfPhpfpmOverlay {
     const char *include;
-    const char *pid_file;
+    const char *pid_file; /* NULL: as the user's configuration says */
     /* usec; process_control_timeout, whole seconds, rounded up, at least 1, at most 24 days */
     uint64_t drain_timeout;
     bool systemd_interval; /* write systemd_interval = 0 */

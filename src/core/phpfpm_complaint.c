@@ -5,6 +5,8 @@
 
 #define COMPLAINT_MAX 1024 /* bytes of a line that people are shown */
 
+#define FROM_OVERLAY " from " HF_PHPFPM_OVERLAY_DIRECTORY
+
 /* The entries of a dump are indented. */
 static void skip_blanks(HfPhpfpmLine *line)
 {
@@ -19,6 +21,18 @@ static bool complains(const HfPhpfpmLine *line)
     return line->level == HF_PHPFPM_PLAIN || line->level >= HF_PHPFPM_WARNING;
 }
 
+/* The overlay is ours: a user can do nothing with where it lies. */
+static void drop_overlay(HfPhpfpmLine *line)
+{
+    static const char loading[] = "failed to load configuration file '" HF_PHPFPM_OVERLAY_DIRECTORY;
+
+    if (memmem(line->text, line->length, loading, sizeof(loading) - 1))
+        line->length = 0;
+    const char *from = memmem(line->text, line->length, FROM_OVERLAY, sizeof(FROM_OVERLAY) - 1);
+    if (from)
+        line->length = (size_t)(from - line->text);
+}
+
 /* Returns how many lines it has added. */
 static size_t add_lines(const char *output, size_t length, size_t max_lines, bool all, HfText *text)
 {
@@ -28,6 +42,7 @@ static size_t add_lines(const char *output, size_t length, size_t max_lines, boo
 
     while (n < max_lines && hf_phpfpm_line_next(&output, &length, &line)) {
         skip_blanks(&line);
+        drop_overlay(&line);
         if (line.length == 0 || (!all && !complains(&line)))
             continue;
         hf_text_printable(line.text, line.length, printable, sizeof(printable));

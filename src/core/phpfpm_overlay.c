@@ -146,7 +146,7 @@ int hf_phpfpm_overlay(const HfPhpfpmOverlay *overlay, HfText *text)
         return r;
     hf_text_addf(&result, "[global]\ndaemonize = no\nprocess_control_timeout = %llus\n",
                  (unsigned long long)timeout_seconds(overlay->drain_timeout));
-    r = add_path(&result, "pid = ", overlay->pid_file);
+    r = overlay->pid_file ? add_path(&result, "pid = ", overlay->pid_file) : 0;
     if (r < 0)
         return r;
     if (overlay->systemd_interval)

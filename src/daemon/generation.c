@@ -267,8 +267,11 @@ void hf_generation_signal(HfGeneration *generation, HfRung rung)
 
 void hf_generation_reopen(HfGeneration *generation)
 {
-    if (generation->plan->reopen_signal != 0 && !generation->main_exited)
-        hf_process_signal(generation->main.pidfd, generation->plan->reopen_signal);
+    int signal = generation->plan->reopen_signal;
+
+    /* a program that does not handle it would die of it */
+    if (signal != 0 && !generation->main_exited && hf_process_catches(generation->main.pid, signal))
+        hf_process_signal(generation->main.pidfd, signal);
 }
 
 void hf_generation_finalize(HfGeneration *generation)

@@ -285,9 +285,10 @@ int hf_held_probe(const HfListenerSpec *spec, HfText *error)
     if (r < 0)
         return r;
     r = hf_listener_probe(&target.request, &stage);
-    if (r >= 0 && !hf_address_is_path(&spec->address) &&
-        hf_owner_find(target.request.address, target.request.address_length, &owner) == 0)
-        r = -EADDRINUSE;
+    if (r >= 0 && !hf_address_is_path(&spec->address)) {
+        int found = hf_owner_find(target.request.address, target.request.address_length, &owner);
+        r = found == 0 || found == -EACCES ? -EADDRINUSE : 0;
+    }
     if (r < 0)
         explain_bind(spec, target.label, r, stage, &target.request, error);
     return r;

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "core/names.h"
 
 #define KEYS_PER_LISTENER 2 /* a port has two, see hf_phpfpm_key */
 
@@ -58,8 +59,12 @@ int hf_plan_want(HfPlan *plan, const HfListenerSpec *spec, HfPlanned **ret)
     HfPlanned *planned = &grown[plan->n_wanted];
     memset(planned, 0, sizeof(*planned));
     int r = hf_listener_spec_copy(spec, &planned->spec);
-    if (r < 0)
+    if (r >= 0 && !planned->spec.name)
+        r = hf_name_of_address(&spec->address, &planned->spec.name);
+    if (r < 0) {
+        hf_listener_spec_clear(&planned->spec);
         return r;
+    }
     plan->n_wanted++;
     if (ret)
         *ret = planned;

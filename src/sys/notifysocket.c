@@ -43,6 +43,22 @@ static int remove_old_socket(const char *path)
     return unlink(path) < 0 && errno != ENOENT ? -errno : 0;
 }
 
+int hf_notifysocket_send(const char *path, const char *text)
+{
+    struct sockaddr_un address;
+    socklen_t length;
+
+    int r = make_address(path, &address, &length);
+    if (r < 0)
+        return r;
+    HF_CLEANUP_FD int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return -errno;
+    ssize_t n = sendto(fd, text, strlen(text), MSG_DONTWAIT | MSG_NOSIGNAL,
+                       (const struct sockaddr *)&address, length);
+    return n < 0 ? -errno : 0;
+}
+
 int hf_notifysocket_open(const char *path)
 {
     const int on = 1;

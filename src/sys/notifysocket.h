@@ -15,3 +15,7 @@ int hf_notifysocket_open(const char *path);
  * no pid here (another pid namespace) (dropped), or another negative errno. Descriptors that came
  * along are closed. */
 ssize_t hf_notifysocket_receive(int fd, void *buffer, size_t size, pid_t *ret_pid, uid_t *ret_uid);
+
+/* Sends one datagram to path (or '@' and an abstract name) and never waits, as sd_notify(3) does
+ * when nobody reads. Returns 0, -EAGAIN when the queue there is full, or another negative errno. */
+int hf_notifysocket_send(const char *path, const char *text);

@@ -141,7 +141,7 @@ int hf_owner_find(const struct sockaddr_storage *address, unsigned length, HfOwn
         return n < 0 ? n : -ENOENT;
     int r = find_oldest(inodes, (size_t)n, &oldest);
     if (r < 0)
-        return r;
+        return r == -ENOENT ? -EACCES : r;
     owner.pid = oldest.pid;
     r = read_program(oldest.pid, owner.program, sizeof(owner.program));
     if (r < 0)

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/pidfd.h>
 #include <sys/stat.h>
@@ -211,4 +212,18 @@ int hf_process_started(pid_t pid, uint64_t *ret_usec)
     assert(per_second > 0);
     *ret_usec = ticks * (HF_USEC_PER_SEC / (uint64_t)per_second);
     return 0;
+}
+
+bool hf_process_catches(pid_t pid, int signal)
+{
+    static const char key[] = "\nSigCgt:\t";
+    char status[4096];
+
+    if (read_proc(pid, "status", status, sizeof(status)) < 0)
+        return false;
+    const char *found = strstr(status, key);
+    if (!found)
+        return false;
+    unsigned long long mask = strtoull(found + sizeof(key) - 1, NULL, 16);
+    return (mask >> (signal - 1) & 1) != 0;
 }

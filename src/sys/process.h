@@ -81,5 +81,9 @@ int hf_process_program(pid_t pid, HfProgram *ret);
  * -ESRCH when pid is gone. */
 int hf_process_started(pid_t pid, uint64_t *ret_usec);
 
+/* Does pid have a handler of its own for signal (SigCgt of /proc/PID/status)? false when it can not
+ * be told. */
+bool hf_process_catches(pid_t pid, int signal);
+
 /* The parent's pid (field 4). Returns 0, or -ESRCH when pid is gone. */
 int hf_process_parent(pid_t pid, pid_t *ret);

@@ -35,13 +35,11 @@ static void php_fpm_is_heard_in_its_own_words(void **state)
         "bad-number.txt",
         "[/etc/php/bad1.conf:5] unable to parse value for entry 'pm.max_children': is not a valid "
         "number (greater or equal than zero)\n"
-        "Unable to include /etc/php/bad1.conf from /proc/self/fd/3 at line 5\n"
-        "failed to load configuration file '/proc/self/fd/3'\n"
+        "Unable to include /etc/php/bad1.conf\n"
         "FPM initialization failed");
     assert_fixture_complaint("bad-syntax.txt",
                              "PHP:  syntax error, unexpected '=' in Unknown on line 1\n"
-                             "Unable to include /etc/php/bad2.conf from /proc/self/fd/3 at line 3\n"
-                             "failed to load configuration file '/proc/self/fd/3'\n"
+                             "Unable to include /etc/php/bad2.conf\n"
                              "FPM initialization failed");
 }
 
