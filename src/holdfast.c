@@ -1,11 +1,14 @@
 /* main: the verb table, nothing else. */
 #include <errno.h>
 #include <stdio.h>
+#include <string.h>
 #include <syslog.h>
 
+#include "base/fd.h"
 #include "base/log.h"
 #include "base/text.h"
 #include "cli/verbs.h"
+#include "daemon/answerer.h"
 
 static int (*const verbs[])(const HfCommandLine *line) = {
     [HF_VERB_RUN] = hf_cli_run,     [HF_VERB_EXEC] = hf_cli_exec,    [HF_VERB_CHECK] = hf_cli_check,
@@ -23,7 +26,11 @@ int main(int argc, char *argv[])
     HF_CLEANUP_COMMAND_LINE HfCommandLine line = {0};
     HF_CLEANUP_TEXT HfText text = {0};
 
+    if (hf_fd_fill_standard() < 0)
+        return HF_EXIT_FAILED;
     hf_log_setup(NULL, LOG_INFO, HF_LOG_TEXT);
+    if (argc > 1 && strcmp(argv[1], HF_ANSWERER_OPTION) == 0)
+        return hf_answerer_main(argc, argv);
     int r = hf_options_parse(argc, argv, &line, &text);
     if (r < 0) {
         hf_log(LOG_ERR, NULL, "%s", r == -EINVAL ? hf_text_peek(&text) : "out of memory");

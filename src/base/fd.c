@@ -22,6 +22,15 @@ void hf_fd_closep(int *fd)
     *fd = hf_fd_close(*fd);
 }
 
+int hf_fd_fill_standard(void)
+{
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+        /* the lowest number that is free is this one */
+        if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", O_RDWR | O_CLOEXEC) < 0)
+            return -errno;
+    return 0;
+}
+
 int hf_fd_raise(int fd, int minimum)
 {
     if (fd >= minimum) {

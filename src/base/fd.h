@@ -17,6 +17,10 @@ static inline int hf_fd_steal(int *fd)
     return taken;
 }
 
+/* Opens /dev/null in place of each of 0, 1 and 2 that is closed: another file would get its number,
+ * and with it what is written to stderr. Returns 0 or negative errno. */
+int hf_fd_fill_standard(void);
+
 /* Moves fd to a number >= minimum, CLOEXEC set; the old number is closed. One that is there already
  * stays. Consumes fd also on failure. Returns the descriptor or negative errno (fcntl(2)
  * F_DUPFD_CLOEXEC: -EINVAL, -EMFILE when no such number is free). */

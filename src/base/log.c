@@ -3,6 +3,8 @@
 #include "base/log.h"
 
 #include <errno.h>
+#include <limits.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -24,11 +26,16 @@
 #define ERROR_BYTES    100
 #define MESSAGE_BYTES  (HF_LOG_LINE_MAX - 1280)
 
+#define PATIENCE 100 /* ms */
+
+_Static_assert(HF_LOG_LINE_MAX <= PIPE_BUF, "a line is written whole, pipe(7)");
+
 static struct {
     char name[NAME_BYTES + 1];
     int level;
     HfLogFormat format;
     bool journal;
+    bool stalled; /* nobody read stderr when last looked at */
 } state = {.level = LOG_INFO};
 
 /* What a line is made of, bounded and printable. */
@@ -129,6 +136,16 @@ static void build_text(Line *line, const Entry *entry)
         add(line, "holdfast: %s", entry->message);
 }
 
+/* A pipe that has room takes a whole line (HF_LOG_LINE_MAX is PIPE_BUF). Who does not read is
+ * waited for once, not with every line. */
+static bool can_write(void)
+{
+    struct pollfd reader = {.fd = STDERR_FILENO, .events = POLLOUT};
+
+    state.stalled = poll(&reader, 1, state.stalled ? 0 : PATIENCE) == 0;
+    return !state.stalled;
+}
+
 static void write_line(const Entry *entry)
 {
     Line line = {0};
@@ -139,7 +156,7 @@ static void write_line(const Entry *entry)
     if (line.length == HF_LOG_LINE_MAX)
         line.length--;
     line.data[line.length++] = '\n';
-    while (write(STDERR_FILENO, line.data, line.length) < 0 && errno == EINTR)
+    while (can_write() && write(STDERR_FILENO, line.data, line.length) < 0 && errno == EINTR)
         ;
 }
 

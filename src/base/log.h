@@ -25,7 +25,8 @@ typedef enum HfLogFormat {
 void hf_log_setup(const char *name, int level, HfLogFormat format);
 
 /* level: LOG_ERR, LOG_WARNING, LOG_NOTICE, LOG_INFO or LOG_DEBUG. fields may be NULL. One write(2)
- * of at most HF_LOG_LINE_MAX bytes; what is not printable UTF-8 becomes '?'. Keeps errno. */
+ * of at most HF_LOG_LINE_MAX bytes; what is not printable UTF-8 becomes '?'. A line for which
+ * stderr has no room, as nobody reads it, is lost after 100 ms. Keeps errno. */
 void hf_log(int level, const HfLogFields *fields, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 

@@ -87,7 +87,7 @@ int hf_client_connect(const char *name, sd_bus **ret, HfText *error)
     if (r < 0)
         return explain("found", r, error);
     size_t n = hf_strv_length(names);
-    if (n == 0) {
+    if (!names || n == 0) {
         hf_text_add(error, "no instance is running");
         return HF_EXIT_NOT_RUNNING;
     }

@@ -1,34 +1,9 @@
-#include "core/machine.h"
+#include "core/machine_parts.h"
 
 #include <assert.h>
 #include <string.h>
 
 #include "core/backoff.h"
-
-static HfAction *add(HfActions *actions, HfActionType type)
-{
-    assert(actions->n < HF_MACHINE_ACTIONS_MAX);
-    HfAction *action = &actions->list[actions->n++];
-    *action = (HfAction){.type = type};
-    return action;
-}
-
-static HfAction *add_for(HfActions *actions, HfActionType type, const HfMachine *machine,
-                         unsigned slot)
-{
-    HfAction *action = add(actions, type);
-    action->slot = slot;
-    action->number = machine->generations[slot].number;
-    return action;
-}
-
-static HfAction *report(HfActions *actions, HfReport what, const HfMachine *machine, unsigned slot)
-{
-    HfAction *action = add_for(actions, HF_ACTION_REPORT, machine, slot);
-    action->report = what;
-    action->cause = machine->cause;
-    return action;
-}
 
 int hf_machine_find(const HfMachine *machine, HfGenerationState state)
 {
@@ -52,133 +27,13 @@ unsigned hf_machine_count(const HfMachine *machine, HfGenerationState state)
     return n;
 }
 
-/* ---- timers ---- */
-
-static void arm_deadline(HfMachine *machine, unsigned slot, uint64_t usec, HfActions *actions)
-{
-    HfAction *action = add_for(actions, HF_ACTION_ARM, machine, slot);
-    action->timer = HF_TIMER_DEADLINE;
-    action->usec = usec;
-    machine->generations[slot].deadline = true;
-}
-
-static void disarm_deadline(HfMachine *machine, unsigned slot, HfActions *actions)
-{
-    if (!machine->generations[slot].deadline)
-        return;
-    add_for(actions, HF_ACTION_DISARM, machine, slot)->timer = HF_TIMER_DEADLINE;
-    machine->generations[slot].deadline = false;
-}
-
-static void arm(bool *armed, HfTimer timer, uint64_t usec, bool spread, HfActions *actions)
-{
-    HfAction *action = add(actions, HF_ACTION_ARM);
-    action->timer = timer;
-    action->usec = usec;
-    action->spread = spread;
-    *armed = true;
-}
-
-static void disarm(bool *armed, HfTimer timer, HfActions *actions)
-{
-    if (!*armed)
-        return;
-    add(actions, HF_ACTION_DISARM)->timer = timer;
-    *armed = false;
-}
-
-/* STABLE is about the active generation: it ends with it. */
-static void leave_active(HfMachine *machine, unsigned slot, HfActions *actions)
-{
-    if (machine->generations[slot].state == HF_GENERATION_ACTIVE)
-        disarm(&machine->stable, HF_TIMER_STABLE, actions);
-}
-
-/* ---- the drain ladder ---- */
-
-static void climb(HfMachine *machine, unsigned slot, HfRung rung, HfActions *actions)
-{
-    const uint64_t patience[] = {
-        [HF_RUNG_STOP] = machine->limits.drain_timeout,
-        [HF_RUNG_TERM] = machine->limits.term_timeout,
-        [HF_RUNG_KILL] = machine->limits.kill_interval,
-    };
-
-    leave_active(machine, slot, actions);
-    machine->generations[slot].state = HF_GENERATION_DRAINING;
-    machine->generations[slot].rung = rung;
-    machine->generations[slot].reopen = false;
-    add_for(actions, HF_ACTION_SIGNAL, machine, slot)->rung = rung;
-    arm_deadline(machine, slot, patience[rung], actions);
-}
-
-static void drain(HfMachine *machine, unsigned slot, HfActions *actions)
-{
-    report(actions, HF_REPORT_DRAINING, machine, slot);
-    climb(machine, slot, HF_RUNG_STOP, actions);
-}
-
-static void hurry(HfMachine *machine, unsigned slot, HfRung rung, HfActions *actions)
-{
-    if (machine->generations[slot].rung >= rung)
-        return;
-    report(actions, HF_REPORT_HURRIED, machine, slot)->rung = rung;
-    climb(machine, slot, rung, actions);
-}
-
-/* ---- requests ---- */
-
-static void answer(HfMachineRequest *request, HfOutcome outcome, HfActions *actions)
-{
-    HfAction *action = add(actions, HF_ACTION_ANSWER);
-    action->id = request->id;
-    action->outcome = outcome;
-    *request = (HfMachineRequest){0};
-}
-
-static void answer_running(HfMachine *machine, HfOutcome outcome, HfActions *actions)
-{
-    for (size_t i = 0; i < HF_MACHINE_REQUESTS; i++)
-        if (machine->requests[i].id != 0 && !machine->requests[i].next)
-            answer(&machine->requests[i], outcome, actions);
-}
-
-static void answer_all_but_stop(HfMachine *machine, HfOutcome outcome, HfActions *actions)
-{
-    for (size_t i = 0; i < HF_MACHINE_REQUESTS; i++)
-        if (machine->requests[i].id != 0 && machine->requests[i].kind != HF_REQUEST_STOP)
-            answer(&machine->requests[i], outcome, actions);
-}
-
-static void move_requests(HfMachine *machine, bool next)
-{
-    for (size_t i = 0; i < HF_MACHINE_REQUESTS; i++)
-        machine->requests[i].next = next;
-}
-
-/* Remembers who waits; false when the table is full, and then the caller has its answer. */
-static bool enqueue(HfMachine *machine, const HfEvent *event, HfActions *actions)
-{
-    if (event->id == 0)
-        return true;
-    for (size_t i = 0; i < HF_MACHINE_REQUESTS; i++) {
-        if (machine->requests[i].id != 0)
-            continue;
-        machine->requests[i] =
-            (HfMachineRequest){.id = event->id, .kind = event->request, .next = true};
-        return true;
-    }
-    answer(&(HfMachineRequest){.id = event->id}, HF_OUTCOME_BUSY, actions);
-    return false;
-}
-
 /* ---- one replacement ---- */
 
 static void prepare(HfMachine *machine, HfCause cause, HfActions *actions)
 {
     machine->cause = cause;
     machine->phase = HF_PHASE_PREPARING;
-    add(actions, HF_ACTION_PREPARE);
+    hf_machine_add(actions, HF_ACTION_PREPARE);
 }
 
 static void begin_pending(HfMachine *machine, HfActions *actions)
@@ -187,8 +42,8 @@ static void begin_pending(HfMachine *machine, HfActions *actions)
         return;
     HfCause cause = machine->pending == HF_REQUEST_RESTART ? HF_CAUSE_RESTART : HF_CAUSE_RELOAD;
     machine->pending = HF_REQUEST_NONE;
-    move_requests(machine, false);
-    disarm(&machine->respawn, HF_TIMER_RESPAWN, actions);
+    hf_machine_move_requests(machine, false);
+    hf_machine_disarm(&machine->respawn, HF_TIMER_RESPAWN, actions);
     prepare(machine, cause, actions);
 }
 
@@ -198,7 +53,7 @@ static void commit(HfMachine *machine, HfActions *actions)
         return;
     machine->prepared = false;
     machine->planned = true;
-    add(actions, HF_ACTION_COMMIT);
+    hf_machine_add(actions, HF_ACTION_COMMIT);
 }
 
 static void discard(HfMachine *machine, HfActions *actions)
@@ -206,7 +61,7 @@ static void discard(HfMachine *machine, HfActions *actions)
     if (!machine->prepared)
         return;
     machine->prepared = false;
-    add(actions, HF_ACTION_DISCARD);
+    hf_machine_add(actions, HF_ACTION_DISCARD);
 }
 
 static void spawn(HfMachine *machine, unsigned slot, HfActions *actions)
@@ -216,10 +71,11 @@ static void spawn(HfMachine *machine, unsigned slot, HfActions *actions)
         .number = ++machine->last_number,
     };
     machine->phase = HF_PHASE_STARTING;
-    HfAction *action = add_for(actions, HF_ACTION_SPAWN, machine, slot);
+    hf_machine_yield(machine, actions);
+    HfAction *action = hf_machine_add_for(actions, HF_ACTION_SPAWN, machine, slot);
     action->cause = machine->cause;
     action->prepared = machine->prepared;
-    arm_deadline(machine, slot, machine->limits.ready_timeout, actions);
+    hf_machine_arm_deadline(machine, slot, machine->limits.ready_timeout, actions);
 }
 
 /* Spawns, or waits for a slot: beside an active generation one slot stays free for its crash. */
@@ -237,9 +93,9 @@ static void launch(HfMachine *machine, HfActions *actions)
     }
     unsigned oldest = (unsigned)hf_machine_find(machine, HF_GENERATION_DRAINING);
     if (!beside)
-        hurry(machine, oldest, HF_RUNG_KILL, actions);
+        hf_machine_hurry(machine, oldest, HF_RUNG_KILL, actions);
     else if (machine->phase != HF_PHASE_WAITING)
-        report(actions, HF_REPORT_WAITING, machine, oldest);
+        hf_machine_report(actions, HF_REPORT_WAITING, machine, oldest);
     machine->phase = HF_PHASE_WAITING;
 }
 
@@ -256,43 +112,49 @@ static void respawn(HfMachine *machine, HfActions *actions)
         return;
     }
     machine->phase = HF_PHASE_BACKOFF;
-    arm(&machine->respawn, HF_TIMER_RESPAWN, delay, true, actions);
-    HfAction *action = add(actions, HF_ACTION_REPORT);
+    hf_machine_arm(&machine->respawn, HF_TIMER_RESPAWN, delay, true, actions);
+    HfAction *action = hf_machine_add(actions, HF_ACTION_REPORT);
     action->report = HF_REPORT_RETRY;
     action->usec = delay;
-}
-
-/* Without a generation that accepts, the queue is all that callers have. */
-static void settle_backlog(HfMachine *machine, HfActions *actions)
-{
-    bool gap = machine->phase != HF_PHASE_STOPPING && machine->phase != HF_PHASE_ENDED &&
-               hf_machine_find(machine, HF_GENERATION_ACTIVE) < 0;
-
-    if (gap == machine->raised)
-        return;
-    machine->raised = gap;
-    add(actions, HF_ACTION_BACKLOG)->raised = gap;
 }
 
 static void end(HfMachine *machine, int status, HfActions *actions)
 {
     for (size_t i = 0; i < HF_MACHINE_REQUESTS; i++)
         if (machine->requests[i].id != 0)
-            answer(&machine->requests[i], HF_OUTCOME_DONE, actions);
+            hf_machine_answer(&machine->requests[i], HF_OUTCOME_DONE, actions);
     machine->phase = HF_PHASE_ENDED;
-    settle_backlog(machine, actions);
-    add(actions, HF_ACTION_EXIT)->status = status;
+    hf_machine_settle_gap(machine, actions);
+    hf_machine_add(actions, HF_ACTION_EXIT)->status = status;
+}
+
+static void arm_recycle(HfMachine *machine, HfActions *actions)
+{
+    if (machine->limits.recycle_every > 0 && !machine->recycle)
+        hf_machine_arm(&machine->recycle, HF_TIMER_RECYCLE, machine->limits.recycle_every, true,
+                       actions);
+}
+
+static void arm_probe(HfMachine *machine, HfActions *actions)
+{
+    if (machine->limits.probe_every > 0)
+        hf_machine_arm(&machine->probe, HF_TIMER_PROBE, machine->limits.probe_every, false,
+                       actions);
 }
 
 /* The replacement that ran came to nothing. */
 static void fail(HfMachine *machine, HfActions *actions)
 {
     discard(machine, actions);
-    answer_running(machine, HF_OUTCOME_FAILED, actions);
-    if (hf_machine_find(machine, HF_GENERATION_ACTIVE) >= 0)
+    hf_machine_answer_running(machine, HF_OUTCOME_FAILED, actions);
+    if (hf_machine_find(machine, HF_GENERATION_ACTIVE) >= 0) {
         machine->phase = HF_PHASE_IDLE;
-    else if (machine->pending == HF_REQUEST_NONE)
-        respawn(machine, actions);
+        arm_recycle(machine, actions);
+    } else {
+        machine->overdue = machine->outage;
+        if (machine->pending == HF_REQUEST_NONE)
+            respawn(machine, actions);
+    }
     begin_pending(machine, actions);
 }
 
@@ -304,21 +166,24 @@ static void end_if_gone(HfMachine *machine, HfActions *actions)
 
 static void stop(HfMachine *machine, HfActions *actions)
 {
-    HfAction *action = add(actions, HF_ACTION_REPORT);
+    HfAction *action = hf_machine_add(actions, HF_ACTION_REPORT);
     action->report = HF_REPORT_STOPPING;
     if (machine->phase == HF_PHASE_PREPARING)
-        add(actions, HF_ACTION_ABORT_PREPARE);
+        hf_machine_add(actions, HF_ACTION_ABORT_PREPARE);
     discard(machine, actions);
-    disarm(&machine->respawn, HF_TIMER_RESPAWN, actions);
+    hf_machine_disarm(&machine->respawn, HF_TIMER_RESPAWN, actions);
     machine->pending = HF_REQUEST_NONE;
-    answer_all_but_stop(machine, HF_OUTCOME_STOPPING, actions);
+    hf_machine_answer_all_but_stop(machine, HF_OUTCOME_STOPPING, actions);
     machine->phase = HF_PHASE_STOPPING;
     machine->hurry = HF_RUNG_STOP;
     for (unsigned i = 0; i < HF_MACHINE_SLOTS; i++) {
-        if (machine->generations[i].state == HF_GENERATION_ACTIVE)
-            drain(machine, i, actions);
-        else if (machine->generations[i].state == HF_GENERATION_STARTING)
-            climb(machine, i, HF_RUNG_TERM, actions); /* other signals could kill it half-started */
+        HfGenerationState state = machine->generations[i].state;
+        if (state == HF_GENERATION_ACTIVE)
+            hf_machine_drain(machine, i, false, actions);
+        else if (state == HF_GENERATION_STARTING) /* other signals could kill it half-started */
+            hf_machine_climb(machine, i, HF_RUNG_TERM, actions);
+        else if (state == HF_GENERATION_DRAINING)
+            hf_machine_hurry(machine, i, HF_RUNG_STOP, actions);
     }
 }
 
@@ -337,30 +202,30 @@ static void on_prepared(HfMachine *machine, HfActions *actions)
     machine->phase = HF_PHASE_CLEARING;
     int active = hf_machine_find(machine, HF_GENERATION_ACTIVE);
     if (active >= 0)
-        drain(machine, (unsigned)active, actions);
+        hf_machine_drain(machine, (unsigned)active, false, actions);
 }
 
 static void on_prepare_failed(HfMachine *machine, HfActions *actions)
 {
     if (machine->phase != HF_PHASE_PREPARING)
         return;
-    HfAction *action = add(actions, HF_ACTION_REPORT);
+    HfAction *action = hf_machine_add(actions, HF_ACTION_REPORT);
     action->report = HF_REPORT_PREPARE_FAILED;
     action->cause = machine->cause;
     if (machine->planned) {
         fail(machine, actions);
         return;
     }
-    answer_all_but_stop(machine, HF_OUTCOME_FAILED, actions);
+    hf_machine_answer_all_but_stop(machine, HF_OUTCOME_FAILED, actions);
     end(machine, 1, actions);
 }
 
 /* The slot is free again; who waited for that goes on. */
 static void release(HfMachine *machine, unsigned slot, HfActions *actions)
 {
-    leave_active(machine, slot, actions);
-    disarm_deadline(machine, slot, actions);
-    add_for(actions, HF_ACTION_FORGET, machine, slot);
+    hf_machine_leave_active(machine, slot, actions);
+    hf_machine_disarm_deadline(machine, slot, actions);
+    hf_machine_add_for(actions, HF_ACTION_FORGET, machine, slot);
     machine->generations[slot] = (HfMachineGeneration){0};
 }
 
@@ -378,7 +243,7 @@ static void on_spawn_failed(HfMachine *machine, unsigned slot, HfActions *action
 {
     bool was_starting = machine->generations[slot].state == HF_GENERATION_STARTING;
 
-    report(actions, HF_REPORT_START_FAILED, machine, slot);
+    hf_machine_report(actions, HF_REPORT_START_FAILED, machine, slot);
     release(machine, slot, actions);
     if (was_starting)
         fail(machine, actions);
@@ -394,18 +259,22 @@ static void on_ready(HfMachine *machine, unsigned slot, HfActions *actions)
 
     int old = hf_machine_find(machine, HF_GENERATION_ACTIVE);
     generation->state = HF_GENERATION_ACTIVE;
-    disarm_deadline(machine, slot, actions);
-    report(actions, HF_REPORT_READY, machine, slot);
+    hf_machine_disarm_deadline(machine, slot, actions);
+    hf_machine_report(actions, HF_REPORT_READY, machine, slot);
     commit(machine, actions);
     if (generation->reopen) {
         generation->reopen = false;
-        add_for(actions, HF_ACTION_REOPEN, machine, slot);
+        hf_machine_add_for(actions, HF_ACTION_REOPEN, machine, slot);
     }
     if (old >= 0)
-        drain(machine, (unsigned)old, actions);
+        hf_machine_drain(machine, (unsigned)old,
+                         machine->limits.gentle && machine->cause != HF_CAUSE_HEALTH, actions);
+    arm_probe(machine, actions);
+    arm_recycle(machine, actions);
     if (machine->failures > 0)
-        arm(&machine->stable, HF_TIMER_STABLE, machine->limits.stable_time, false, actions);
-    answer_running(machine, HF_OUTCOME_DONE, actions);
+        hf_machine_arm(&machine->stable, HF_TIMER_STABLE, machine->limits.stable_time, false,
+                       actions);
+    hf_machine_answer_running(machine, HF_OUTCOME_DONE, actions);
     machine->phase = HF_PHASE_IDLE;
     begin_pending(machine, actions);
 }
@@ -425,11 +294,11 @@ static void replace_crashed(HfMachine *machine, HfActions *actions)
             machine->failures++; /* what is being prepared is the next start */
             break;
         }
-        add(actions, HF_ACTION_ABORT_PREPARE);
-        move_requests(machine, true);
+        hf_machine_add(actions, HF_ACTION_ABORT_PREPARE);
+        hf_machine_move_requests(machine, true);
         if (machine->cause == HF_CAUSE_RESTART)
             machine->pending = HF_REQUEST_RESTART;
-        else if (machine->pending == HF_REQUEST_NONE)
+        else if (machine->pending == HF_REQUEST_NONE && machine->cause == HF_CAUSE_RELOAD)
             machine->pending = HF_REQUEST_RELOAD;
         respawn(machine, actions);
         break;
@@ -453,18 +322,20 @@ static void on_main_exited(HfMachine *machine, unsigned slot, HfActions *actions
     generation->main_exited = true;
     switch (generation->state) {
     case HF_GENERATION_STARTING:
-        report(actions, HF_REPORT_START_FAILED, machine, slot);
-        climb(machine, slot, HF_RUNG_TERM, actions);
+        hf_machine_report(actions, HF_REPORT_START_FAILED, machine, slot);
+        hf_machine_climb(machine, slot, HF_RUNG_TERM, actions);
         fail(machine, actions);
         break;
     case HF_GENERATION_ACTIVE: /* what it left behind is asked to leave */
-        report(actions, HF_REPORT_CRASHED, machine, slot);
-        climb(machine, slot, HF_RUNG_STOP, actions);
+        hf_machine_report(actions, HF_REPORT_CRASHED, machine, slot);
+        hf_machine_climb(machine, slot, HF_RUNG_STOP, actions);
         replace_crashed(machine, actions);
         break;
-    case HF_GENERATION_DRAINING: /* those it left behind may never have heard that they are to leave
-                                  */
-        add_for(actions, HF_ACTION_SIGNAL, machine, slot)->rung = generation->rung;
+    case HF_GENERATION_DRAINING: /* what it left behind may never have heard that it is to leave */
+        if (generation->rung < HF_RUNG_STOP)
+            hf_machine_climb(machine, slot, HF_RUNG_STOP, actions);
+        else
+            hf_machine_add_for(actions, HF_ACTION_SIGNAL, machine, slot)->rung = generation->rung;
         break;
     case HF_GENERATION_EMPTY:
     case HF_GENERATION_STATE_MAX_:
@@ -478,10 +349,10 @@ static void on_gone(HfMachine *machine, unsigned slot, HfActions *actions)
     HfGenerationState was = machine->generations[slot].state;
 
     if (was == HF_GENERATION_STARTING)
-        report(actions, HF_REPORT_START_FAILED, machine, slot);
+        hf_machine_report(actions, HF_REPORT_START_FAILED, machine, slot);
     else if (was == HF_GENERATION_ACTIVE)
-        report(actions, HF_REPORT_CRASHED, machine, slot);
-    report(actions, HF_REPORT_GONE, machine, slot);
+        hf_machine_report(actions, HF_REPORT_CRASHED, machine, slot);
+    hf_machine_report(actions, HF_REPORT_GONE, machine, slot);
     release(machine, slot, actions);
     if (was == HF_GENERATION_STARTING)
         fail(machine, actions);
@@ -498,14 +369,44 @@ static void on_deadline(HfMachine *machine, unsigned slot, HfActions *actions)
 
     generation->deadline = false;
     if (generation->state == HF_GENERATION_STARTING) {
-        report(actions, HF_REPORT_START_FAILED, machine, slot)->timed_out = true;
-        climb(machine, slot, HF_RUNG_TERM, actions);
+        hf_machine_report(actions, HF_REPORT_START_FAILED, machine, slot)->timed_out = true;
+        hf_machine_climb(machine, slot, HF_RUNG_TERM, actions);
         fail(machine, actions);
-    } else if (generation->rung < HF_RUNG_KILL) {
-        hurry(machine, slot, generation->rung + 1, actions);
     } else {
-        climb(machine, slot, HF_RUNG_KILL, actions);
+        hf_machine_climb_on(machine, slot, actions);
     }
+}
+
+/* Beside the active generation, without anybody having asked. */
+static bool may_replace(const HfMachine *machine, unsigned slot)
+{
+    return machine->phase == HF_PHASE_IDLE &&
+           machine->generations[slot].state == HF_GENERATION_ACTIVE;
+}
+
+static void on_probed(HfMachine *machine, const HfEvent *event, HfActions *actions)
+{
+    bool asked = machine->limits.probe_every > 0 && !machine->probe;
+
+    if (!asked || machine->generations[event->slot].state != HF_GENERATION_ACTIVE)
+        return;
+    if (event->verdict == HF_VERDICT_SATURATED)
+        hf_machine_report(actions, HF_REPORT_SATURATED, machine, event->slot);
+    if (event->verdict != HF_VERDICT_FAILED) {
+        machine->misses = 0;
+        arm_probe(machine, actions);
+        return;
+    }
+    if (machine->misses < machine->limits.probe_failures)
+        machine->misses++;
+    hf_machine_report(actions, HF_REPORT_UNHEALTHY, machine, event->slot)->status =
+        (int)machine->misses;
+    arm_probe(machine, actions);
+    if (machine->misses < machine->limits.probe_failures || !may_replace(machine, event->slot))
+        return;
+    machine->misses = 0;
+    machine->cause = HF_CAUSE_HEALTH;
+    launch(machine, actions);
 }
 
 static void on_timer(HfMachine *machine, const HfEvent *event, HfActions *actions)
@@ -526,6 +427,26 @@ static void on_timer(HfMachine *machine, const HfEvent *event, HfActions *action
         machine->stable = false;
         machine->failures = 0;
         break;
+    case HF_TIMER_BUSY:
+        if (!machine->busy)
+            return;
+        machine->busy = false;
+        hf_machine_overdue(machine, actions);
+        break;
+    case HF_TIMER_PROBE:
+        if (!machine->probe)
+            return;
+        machine->probe = false;
+        hf_machine_add_for(actions, HF_ACTION_PROBE, machine,
+                           (unsigned)hf_machine_find(machine, HF_GENERATION_ACTIVE));
+        break;
+    case HF_TIMER_RECYCLE: /* what runs already replaces it anyway */
+        if (!machine->recycle)
+            return;
+        machine->recycle = false;
+        if (machine->phase == HF_PHASE_IDLE)
+            prepare(machine, HF_CAUSE_RECYCLE, actions);
+        break;
     case HF_TIMER_MAX_:
         assert(false);
     }
@@ -537,18 +458,18 @@ static void on_request(HfMachine *machine, const HfEvent *event, HfActions *acti
 
     if (stopping && event->request != HF_REQUEST_STOP) {
         if (event->id != 0)
-            answer(&(HfMachineRequest){.id = event->id}, HF_OUTCOME_STOPPING, actions);
+            hf_machine_answer(&(HfMachineRequest){.id = event->id}, HF_OUTCOME_STOPPING, actions);
         return;
     }
     if (event->request == HF_REQUEST_STOP) { /* its place is free once the others are answered */
         if (!stopping)
             stop(machine, actions);
-        enqueue(machine, event, actions);
+        hf_machine_enqueue(machine, event, actions);
         if (!stopping)
             end_if_gone(machine, actions);
         return;
     }
-    if (!enqueue(machine, event, actions))
+    if (!hf_machine_enqueue(machine, event, actions))
         return;
     if (event->request > machine->pending)
         machine->pending = event->request;
@@ -569,7 +490,7 @@ static void on_stop_signal(HfMachine *machine, HfActions *actions)
         machine->hurry++;
     for (unsigned i = 0; i < HF_MACHINE_SLOTS; i++)
         if (machine->generations[i].state != HF_GENERATION_EMPTY)
-            hurry(machine, i, machine->hurry, actions);
+            hf_machine_hurry(machine, i, machine->hurry, actions);
 }
 
 static void on_reopen(HfMachine *machine, HfActions *actions)
@@ -579,7 +500,7 @@ static void on_reopen(HfMachine *machine, HfActions *actions)
         if (generation->state == HF_GENERATION_STARTING)
             generation->reopen = true;
         else if (generation->state != HF_GENERATION_EMPTY && !generation->main_exited)
-            add_for(actions, HF_ACTION_REOPEN, machine, i);
+            hf_machine_add_for(actions, HF_ACTION_REOPEN, machine, i);
     }
 }
 
@@ -593,7 +514,9 @@ void hf_machine_init(HfMachine *machine, const HfMachineLimits *limits)
 void hf_machine_step(HfMachine *machine, const HfEvent *event, HfActions *ret)
 {
     bool of_slot = event->type == HF_EVENT_SPAWN_FAILED || event->type == HF_EVENT_READY ||
-                   event->type == HF_EVENT_MAIN_EXITED || event->type == HF_EVENT_GONE;
+                   event->type == HF_EVENT_MAIN_EXITED || event->type == HF_EVENT_GONE ||
+                   event->type == HF_EVENT_RETIRED || event->type == HF_EVENT_EXTEND ||
+                   event->type == HF_EVENT_PROBED || event->type == HF_EVENT_OVERSIZE;
 
     ret->n = 0;
     assert(event->slot < HF_MACHINE_SLOTS);
@@ -635,8 +558,26 @@ void hf_machine_step(HfMachine *machine, const HfEvent *event, HfActions *ret)
     case HF_EVENT_REOPEN:
         on_reopen(machine, ret);
         break;
+    case HF_EVENT_RETIRED:
+        if (machine->generations[event->slot].rung == HF_RUNG_RETIRE)
+            hf_machine_climb(machine, event->slot, HF_RUNG_STOP, ret);
+        break;
+    case HF_EVENT_EXTEND:
+        hf_machine_extend(machine, event->slot, event->usec, ret);
+        break;
+    case HF_EVENT_ANSWERER_GONE: /* tried again after the usual time */
+        machine->overdue &= !machine->answering;
+        machine->answering = false;
+        break;
+    case HF_EVENT_PROBED:
+        on_probed(machine, event, ret);
+        break;
+    case HF_EVENT_OVERSIZE:
+        if (may_replace(machine, event->slot))
+            prepare(machine, HF_CAUSE_RECYCLE, ret);
+        break;
     case HF_EVENT_MAX_:
         assert(false);
     }
-    settle_backlog(machine, ret);
+    hf_machine_settle_gap(machine, ret);
 }

@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/parse.h"
 #include "base/strtab.h"
 
 #define HF_MACHINE_SLOTS 8
@@ -13,6 +14,8 @@
     (HF_MACHINE_SLOTS - 3)         /* leaves room for active, starting and a crash */
 #define HF_MACHINE_REQUESTS    32  /* callers that wait at the same time */
 #define HF_MACHINE_ACTIONS_MAX 128 /* of one step */
+#define HF_MACHINE_EXTENSIONS                                                                      \
+    16 /* of one generation's deadlines, each at most as long as the timeout */
 
 typedef enum HfGenerationState {
     HF_GENERATION_EMPTY,
@@ -26,12 +29,15 @@ HF_STRTAB_DECLARE(hf_generation_state, HfGenerationState); /* empty, starting, a
 /* The drain ladder. A generation is only ever asked harder. */
 typedef enum HfRung {
     HF_RUNG_NONE,
-    HF_RUNG_STOP, /* the service's own stop signal */
+    HF_RUNG_SETTLE, /* gentle: goes on serving beside its successor, which warms up */
+    HF_RUNG_RETIRE, /* gentle: the main process is stopped (SIGSTOP), its workers are asked one by
+                       one */
+    HF_RUNG_STOP,   /* the service's own stop signal */
     HF_RUNG_TERM,
     HF_RUNG_KILL,
     HF_RUNG_MAX_,
 } HfRung;
-HF_STRTAB_DECLARE(hf_rung, HfRung); /* none, stop, term, kill */
+HF_STRTAB_DECLARE(hf_rung, HfRung); /* none, settle, retire, stop, term, kill */
 
 /* What the one replacement that may run is waiting for. */
 typedef enum HfPhase {
@@ -54,9 +60,11 @@ typedef enum HfCause {
     HF_CAUSE_CRASH,
     HF_CAUSE_RELOAD,
     HF_CAUSE_RESTART,
+    HF_CAUSE_HEALTH,  /* the active generation answers nothing any more */
+    HF_CAUSE_RECYCLE, /* it is old, or large */
     HF_CAUSE_MAX_,
 } HfCause;
-HF_STRTAB_DECLARE(hf_cause, HfCause); /* start, crash, reload, restart */
+HF_STRTAB_DECLARE(hf_cause, HfCause); /* start, crash, reload, restart, health, recycle */
 
 typedef enum HfRequestKind {
     HF_REQUEST_NONE,
@@ -79,10 +87,22 @@ HF_STRTAB_DECLARE(hf_outcome, HfOutcome); /* done, failed, stopping, busy */
 typedef enum HfTimer {
     HF_TIMER_DEADLINE, /* one a generation: ready timeout, then the rungs of the ladder */
     HF_TIMER_RESPAWN,
-    HF_TIMER_STABLE, /* the active generation has lived long enough to forget earlier failures */
+    HF_TIMER_STABLE,  /* the active generation has lived long enough to forget earlier failures */
+    HF_TIMER_BUSY,    /* no generation has been ready for so long: an outage */
+    HF_TIMER_PROBE,   /* the active generation is to be probed */
+    HF_TIMER_RECYCLE, /* it is to be replaced because of its age */
     HF_TIMER_MAX_,
 } HfTimer;
-HF_STRTAB_DECLARE(hf_timer, HfTimer); /* deadline, respawn, stable */
+HF_STRTAB_DECLARE(hf_timer, HfTimer); /* deadline, respawn, stable, busy, probe, recycle */
+
+/* What a probe of the active generation found. */
+typedef enum HfVerdict {
+    HF_VERDICT_HEALTHY,
+    HF_VERDICT_SATURATED, /* every worker is busy: that is no death */
+    HF_VERDICT_FAILED,    /* no answer, or a wrong one */
+    HF_VERDICT_MAX_,
+} HfVerdict;
+HF_STRTAB_DECLARE(hf_verdict, HfVerdict); /* healthy, saturated, failed */
 
 typedef enum HfEventType {
     HF_EVENT_START,          /* once, before any other */
@@ -96,6 +116,11 @@ typedef enum HfEventType {
     HF_EVENT_REQUEST,        /* request kind, id; id 0: nobody waits for the answer */
     HF_EVENT_STOP_SIGNAL,    /* the first stops, the second hurries, the third kills */
     HF_EVENT_REOPEN,         /* every live generation is to reopen its logs */
+    HF_EVENT_RETIRED,        /* slot: SIGNAL retire has reached every worker */
+    HF_EVENT_EXTEND,         /* slot, usec: it asks for more time (EXTEND_TIMEOUT_USEC) */
+    HF_EVENT_ANSWERER_GONE,  /* the answerer has ended unasked */
+    HF_EVENT_PROBED,         /* slot, verdict: what PROBE found */
+    HF_EVENT_OVERSIZE,       /* slot: uses more memory than it may */
     HF_EVENT_MAX_,
 } HfEventType;
 HF_STRTAB_DECLARE(hf_event, HfEventType);
@@ -105,7 +130,9 @@ typedef struct HfEvent {
     unsigned slot;
     HfTimer timer;
     HfRequestKind request;
+    HfVerdict verdict;
     uint64_t id;
+    uint64_t usec;
 } HfEvent;
 
 typedef enum HfActionType {
@@ -117,14 +144,17 @@ typedef enum HfActionType {
                        */
     HF_ACTION_SIGNAL, /* slot, rung: STOP and TERM to the main process, or to all when it has left;
                          KILL to all */
-    HF_ACTION_REOPEN, /* slot */
-    HF_ACTION_ARM,    /* timer, slot, usec; spread: anywhere in the last half of it */
-    HF_ACTION_DISARM, /* timer, slot */
-    HF_ACTION_FORGET, /* slot: what belonged to the generation is let go */
-    HF_ACTION_BACKLOG, /* raised: to somaxconn, or back to what the settings say */
-    HF_ACTION_ANSWER,  /* id, outcome */
-    HF_ACTION_REPORT,  /* report, slot, number, cause, usec: for the log and whoever listens */
-    HF_ACTION_EXIT,    /* status; the last action ever */
+    HF_ACTION_CONTINUE, /* slot: its main process was stopped (SIGSTOP); continue it (SIGCONT) */
+    HF_ACTION_REOPEN,   /* slot */
+    HF_ACTION_ARM,      /* timer, slot, usec; spread: anywhere in the last half of it */
+    HF_ACTION_DISARM,   /* timer, slot */
+    HF_ACTION_FORGET,   /* slot: what belonged to the generation is let go */
+    HF_ACTION_BACKLOG,  /* raised: to somaxconn, or back to what the settings say */
+    HF_ACTION_ANSWERER, /* raised: the answerer takes the listeners' connections, or ends */
+    HF_ACTION_PROBE,    /* slot; ends in PROBED unless the generation leaves before */
+    HF_ACTION_ANSWER,   /* id, outcome */
+    HF_ACTION_REPORT,   /* report, slot, number, cause, usec: for the log and whoever listens */
+    HF_ACTION_EXIT,     /* status; the last action ever */
     HF_ACTION_MAX_,
 } HfActionType;
 HF_STRTAB_DECLARE(hf_action, HfActionType);
@@ -140,6 +170,10 @@ typedef enum HfReport {
     HF_REPORT_GONE,     /* slot */
     HF_REPORT_WAITING,  /* the replacement waits until a draining generation is gone */
     HF_REPORT_STOPPING,
+    HF_REPORT_OUTAGE,    /* no generation has been ready for usec */
+    HF_REPORT_RECOVERED, /* the outage is over: slot is active */
+    HF_REPORT_SATURATED, /* slot: probed, every worker is busy */
+    HF_REPORT_UNHEALTHY, /* slot failed a probe; status: how many in a row */
     HF_REPORT_MAX_,
 } HfReport;
 HF_STRTAB_DECLARE(hf_report, HfReport);
@@ -174,16 +208,25 @@ typedef struct HfMachineLimits {
     uint64_t term_timeout;  /* from TERM to KILL */
     uint64_t kill_interval; /* from one KILL to the next */
     uint64_t backoff_max;
-    uint64_t stable_time;  /* failures before it count */
-    unsigned max_draining; /* 1 to HF_MACHINE_DRAINING_MAX: a reload waits above it */
+    uint64_t stable_time; /* failures before it count */
+    bool gentle;          /* a reload's old generation settles and retires before it is stopped */
+    uint64_t settle_time;
+    uint64_t retire_time;    /* at most, for all workers of a generation */
+    uint64_t busy_after;     /* HF_USEC_INFINITY: never */
+    uint64_t probe_every;    /* 0: never */
+    unsigned probe_failures; /* in a row, until it is replaced; >= 1 */
+    uint64_t recycle_every;  /* 0: never; anywhere in the last half of it */
+    unsigned max_draining;   /* 1 to HF_MACHINE_DRAINING_MAX: a reload waits above it */
 } HfMachineLimits;
 
 typedef struct HfMachineGeneration {
     HfGenerationState state;
     HfRung rung;
     bool main_exited;
-    bool deadline; /* DEADLINE is armed */
-    bool reopen;   /* to be passed on once it is ready */
+    bool deadline;       /* DEADLINE is armed */
+    bool reopen;         /* to be passed on once it is ready */
+    bool stopped;        /* SIGSTOP was sent to its main process */
+    unsigned extensions; /* of the deadline that were granted */
     uint64_t number;
 } HfMachineGeneration;
 
@@ -204,6 +247,13 @@ typedef struct HfMachine {
     bool respawn;          /* RESPAWN is armed */
     bool stable;           /* STABLE is armed */
     bool raised;           /* the backlog is */
+    bool busy;             /* BUSY is armed */
+    bool overdue;          /* BUSY has elapsed: callers are to be answered */
+    bool outage;           /* was reported */
+    bool answering;        /* the answerer runs */
+    bool probe;            /* PROBE is armed */
+    bool recycle;          /* RECYCLE is armed */
+    unsigned misses;       /* failed probes of the active generation in a row */
     unsigned failures;     /* in a row */
     uint64_t last_number;
     HfMachineGeneration generations[HF_MACHINE_SLOTS];

@@ -5,20 +5,27 @@
 
 #include "base/memory.h"
 
+/* The character that stands for one of any text. */
+static char clean(char character, bool lower, bool first)
+{
+    static const char capitals[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ";
+    static const char others[] = "abcdefghijklmnopqrstuvwxyz0123456789_-.";
+    const char *capital = strchr(capitals, character);
+
+    if (capital && lower)
+        return others[capital - capitals];
+    if (capital || (strchr(others, character) && !(character == '.' && first)))
+        return character;
+    return '-';
+}
+
 int hf_name_clean(const char *text, bool lower, char **ret)
 {
     char name[HF_NAME_MAX + 1];
     size_t n = 0;
 
-    for (const char *c = text; *c && n < HF_NAME_MAX; c++) {
-        bool capital = *c >= 'A' && *c <= 'Z';
-        bool plain = (*c >= 'a' && *c <= 'z') || (*c >= '0' && *c <= '9') || *c == '_' ||
-                     *c == '-' || (*c == '.' && n > 0);
-        if (capital)
-            name[n++] = lower ? (char)(*c - 'A' + 'a') : *c;
-        else
-            name[n++] = plain ? *c : '-';
-    }
+    for (; text[n] && n < HF_NAME_MAX; n++)
+        name[n] = clean(text[n], lower, n == 0);
     if (n == 0)
         name[n++] = '-';
     name[n] = '\0';

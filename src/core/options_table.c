@@ -3,9 +3,12 @@
 #include <string.h>
 
 #include "base/parse.h"
+#include "core/machine.h"
 
 #define SERVING (1U << HF_VERB_RUN | 1U << HF_VERB_EXEC | 1U << HF_VERB_CHECK)
 #define CALLING (1U << HF_VERB_RELOAD | 1U << HF_VERB_RESTART | 1U << HF_VERB_STOP)
+
+#define SUPERVISING (1U << HF_VERB_RUN | 1U << HF_VERB_CHECK)
 
 #define FIELD(member) offsetof(HfCommandLine, member)
 
@@ -63,6 +66,82 @@ const HfOption hf_option_table[] = {
      .type = &hf_option_type_time,
      .offset = FIELD(settings.ready_timeout),
      .minimum = HF_USEC_PER_MSEC},
+    {.name = "ready",
+     .argument = "auto|notify|pidfile|delay:TIME",
+     .help =
+         "How a start is seen to be ready: by READY=1, by php-fpm's pid file, or by being there "
+         "after TIME; auto takes what php-fpm's build can, and delay:1s for others",
+     .group = HF_OPTION_GROUP_REPLACEMENT,
+     .verbs = SUPERVISING,
+     .in_file = true,
+     .type = &hf_option_type_ready,
+     .offset = FIELD(settings)},
+    {.name = "preflight",
+     .argument = "COMMAND",
+     .help =
+         "Shell command that must succeed before each start and reload; if it does not, nothing "
+         "is replaced (default: none)",
+     .group = HF_OPTION_GROUP_REPLACEMENT,
+     .verbs = SUPERVISING,
+     .in_file = true,
+     .type = &hf_option_type_text,
+     .offset = FIELD(settings.preflight)},
+    {.name = "handover",
+     .help = "How php-fpm's old workers leave at a reload: one after another once the new ones are "
+             "warm, or all at once",
+     .group = HF_OPTION_GROUP_REPLACEMENT,
+     .verbs = SUPERVISING,
+     .in_file = true,
+     .type = &hf_option_type_handover,
+     .offset = FIELD(settings.handover)},
+    {.name = "stop-signal",
+     .help = "What asks a generation to finish and leave; auto is QUIT for php-fpm, else TERM",
+     .group = HF_OPTION_GROUP_REPLACEMENT,
+     .verbs = SUPERVISING,
+     .in_file = true,
+     .type = &hf_option_type_stop_signal,
+     .offset = FIELD(settings.stop_signal)},
+    {.name = "max-draining",
+     .argument = "N",
+     .help = "How many old generations may finish their requests at the same time; a reload beyond "
+             "that waits",
+     .group = HF_OPTION_GROUP_REPLACEMENT,
+     .verbs = SUPERVISING,
+     .in_file = true,
+     .type = &hf_option_type_number,
+     .offset = FIELD(settings.max_draining),
+     .minimum = 1,
+     .maximum = HF_MACHINE_DRAINING_MAX},
+    {.name = "backoff-max",
+     .argument = "TIME",
+     .help = "The longest delay between two starts that fail",
+     .group = HF_OPTION_GROUP_REPLACEMENT,
+     .verbs = SUPERVISING,
+     .in_file = true,
+     .type = &hf_option_type_time,
+     .offset = FIELD(settings.backoff_max),
+     .minimum = 100 * HF_USEC_PER_MSEC},
+    {.name = "busy-after",
+     .argument = "TIME|never",
+     .help = "When no generation has been ready for so long, callers get a quick answer instead of "
+             "waiting: 503 over FastCGI, others are closed",
+     .group = HF_OPTION_GROUP_REPLACEMENT,
+     .verbs = SUPERVISING,
+     .in_file = true,
+     .type = &hf_option_type_period,
+     .offset = FIELD(settings.busy_after),
+     .minimum = 100 * HF_USEC_PER_MSEC},
+    {.name = "recycle-every",
+     .argument = "TIME|never",
+     .help =
+         "Reload by itself, anywhere in the last half of TIME, so that a fleet does not move in "
+         "step",
+     .group = HF_OPTION_GROUP_REPLACEMENT,
+     .verbs = SUPERVISING,
+     .in_file = true,
+     .type = &hf_option_type_period,
+     .offset = FIELD(settings.recycle_every),
+     .minimum = HF_USEC_PER_SEC},
     {.name = "drain-timeout",
      .argument = "TIME",
      .help = "How long requests may go on at a reload, restart or stop; 0 ends them at once",

@@ -41,11 +41,14 @@ struct HfOption {
     bool in_file;   /* may stand in a configuration file */
     const HfOptionType *type;
     size_t offset;    /* of the field in HfCommandLine */
-    uint64_t minimum; /* usec, of a TIME */
+    uint64_t minimum; /* usec, of a TIME; of a number */
+    uint64_t maximum; /* of a number */
 };
 
 extern const HfOptionType hf_option_type_flag, hf_option_type_name, hf_option_type_directory,
-    hf_option_type_listen, hf_option_type_time, hf_option_type_adapter, hf_option_type_handoff;
+    hf_option_type_listen, hf_option_type_time, hf_option_type_adapter, hf_option_type_handoff,
+    hf_option_type_handover, hf_option_type_stop_signal, hf_option_type_number,
+    hf_option_type_period, hf_option_type_ready, hf_option_type_text;
 
 extern const HfOption hf_option_table[];
 extern const size_t hf_option_count;

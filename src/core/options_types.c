@@ -32,6 +32,14 @@ static bool has_control(const char *text)
     return false;
 }
 
+static int parse_text(const HfOption *option, const char *value, void *field, HfText *error)
+{
+    if (value[0] == '\0')
+        return hf_option_refuse(error, "--%s: the text is empty; leave the option out",
+                                option->name);
+    return hf_string_set(field, value);
+}
+
 static int parse_directory(const HfOption *option, const char *value, void *field, HfText *error)
 {
     if (value[0] != '/' || has_control(value))
@@ -97,6 +105,68 @@ static void show_time(const HfOption *option, const void *field, HfText *text)
     add_time(text, *(const uint64_t *)field);
 }
 
+static int parse_period(const HfOption *option, const char *value, void *field, HfText *error)
+{
+    if (strcmp(value, "never") != 0)
+        return parse_time(option, value, field, error);
+    *(uint64_t *)field = HF_USEC_INFINITY;
+    return 0;
+}
+
+static void show_period(const HfOption *option, const void *field, HfText *text)
+{
+    if (*(const uint64_t *)field == HF_USEC_INFINITY)
+        hf_text_add(text, "never");
+    else
+        show_time(option, field, text);
+}
+
+static int parse_number(const HfOption *option, const char *value, void *field, HfText *error)
+{
+    uint64_t number;
+
+    if (hf_parse_uint(value, option->maximum, &number) < 0 || number < option->minimum)
+        return hf_option_refuse(error, "--%s: %s is no number from %llu to %llu", option->name,
+                                HF_QUOTE(value), (unsigned long long)option->minimum,
+                                (unsigned long long)option->maximum);
+    *(uint64_t *)field = number;
+    return 0;
+}
+
+static void show_number(const HfOption *option, const void *field, HfText *text)
+{
+    (void)option;
+    hf_text_addf(text, "%llu", (unsigned long long)*(const uint64_t *)field);
+}
+
+static int parse_ready(const HfOption *option, const char *value, void *field, HfText *error)
+{
+    static const char delay[] = "delay:";
+    HfSettings *settings = field;
+
+    if (strncmp(value, delay, sizeof(delay) - 1) == 0) {
+        int r = parse_time(option, value + sizeof(delay) - 1, &settings->ready_delay, error);
+        if (r >= 0)
+            settings->readiness = HF_READINESS_DELAY;
+        return r;
+    }
+    int number = hf_readiness_value(value);
+    if (number < 0 || number == HF_READINESS_DELAY)
+        return hf_option_refuse(error,
+                                "--%s: %s is unknown; write auto, notify, pidfile or delay:2s",
+                                option->name, HF_QUOTE(value));
+    settings->readiness = (HfReadiness)number;
+    return 0;
+}
+
+static void show_ready(const HfOption *option, const void *field, HfText *text)
+{
+    const HfSettings *settings = field;
+
+    (void)option;
+    hf_text_add(text, hf_readiness_name(settings->readiness));
+}
+
 #define CHOICES_MAX 8
 
 static int parse_choice(const HfOption *option, const char *value, void *field, HfText *error)
@@ -139,6 +209,16 @@ static const char *choose_handoff(size_t i)
     return hf_handoff_name((HfHandoff)i);
 }
 
+static const char *choose_handover(size_t i)
+{
+    return hf_handover_name((HfHandover)i);
+}
+
+static const char *choose_stop_signal(size_t i)
+{
+    return hf_stop_signal_name((HfStopSignal)i);
+}
+
 static int parse_listen(const HfOption *option, const char *value, void *field, HfText *error)
 {
     HfSettings *settings = field;
@@ -164,9 +244,17 @@ static int parse_listen(const HfOption *option, const char *value, void *field, 
 
 const HfOptionType hf_option_type_flag = {.parse = parse_flag, .no_value = true};
 const HfOptionType hf_option_type_name = {.parse = parse_name};
+const HfOptionType hf_option_type_text = {.parse = parse_text};
 const HfOptionType hf_option_type_directory = {.parse = parse_directory};
 const HfOptionType hf_option_type_listen = {.parse = parse_listen};
 const HfOptionType hf_option_type_time = {.parse = parse_time, .show = show_time};
+const HfOptionType hf_option_type_period = {.parse = parse_period, .show = show_period};
+const HfOptionType hf_option_type_number = {.parse = parse_number, .show = show_number};
+const HfOptionType hf_option_type_ready = {.parse = parse_ready, .show = show_ready};
+const HfOptionType hf_option_type_handover = {
+    .parse = parse_choice, .show = show_choice, .choice = choose_handover};
+const HfOptionType hf_option_type_stop_signal = {
+    .parse = parse_choice, .show = show_choice, .choice = choose_stop_signal};
 const HfOptionType hf_option_type_adapter = {
     .parse = parse_choice, .show = show_choice, .choice = choose_adapter};
 const HfOptionType hf_option_type_handoff = {

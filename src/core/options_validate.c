@@ -76,6 +76,11 @@ int hf_options_validate(HfVerb verb, const HfSettings *settings, HfText *error)
 
     if (r < 0)
         return r;
+    if (settings->readiness == HF_READINESS_PIDFILE &&
+        hf_settings_adapter(settings) != HF_ADAPTER_PHP_FPM)
+        return hf_option_refuse(error,
+                                "--ready=pidfile is for php-fpm only; write --ready=notify or "
+                                "--ready=delay:2s");
     if (hf_settings_adapter(settings) == HF_ADAPTER_PHP_FPM)
         return validate_phpfpm(settings, error);
     if (hf_settings_handoff(settings) == HF_HANDOFF_STDIN)

@@ -40,7 +40,7 @@ int hf_phpfpm_key(const HfAddress *address, unsigned index, char *ret)
             return -EINVAL;
         if (index > 0)
             return -ENOENT;
-        strcpy(ret, address->name);
+        memcpy(ret, address->name, strlen(address->name) + 1);
         return 0;
     case HF_ADDRESS_NONE:
     case HF_ADDRESS_HOST:

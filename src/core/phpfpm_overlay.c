@@ -113,15 +113,28 @@ static int add_path(HfText *text, const char *before, const char *path)
     return add_literal(text, before, path, "");
 }
 
+/* A path, or what a host name was resolved to. */
+static int add_address(HfText *text, const char *before, const char *value)
+{
+    HfAddress address;
+
+    if (*value == '/')
+        return add_path(text, before, value);
+    if (hf_address_parse(value, &address) < 0 ||
+        (address.kind != HF_ADDRESS_INET && address.kind != HF_ADDRESS_INET6))
+        return -EINVAL;
+    return add_literal(text, before, value, "");
+}
+
 static int add_override(HfText *text, const HfPhpfpmOverride *override)
 {
     if (!override->listen && !override->status_listen)
         return 0;
     int r = add_literal(text, "[", override->pool, "]");
     if (r >= 0 && override->listen)
-        r = add_path(text, "listen = ", override->listen);
+        r = add_address(text, "listen = ", override->listen);
     if (r >= 0 && override->status_listen)
-        r = add_path(text, "pm.status_listen = ", override->status_listen);
+        r = add_address(text, "pm.status_listen = ", override->status_listen);
     return r;
 }
 

@@ -22,6 +22,27 @@ static const char *const handoffs[] = {
 };
 HF_STRTAB_DEFINE(hf_handoff, HfHandoff, handoffs, HF_HANDOFF_MAX_)
 
+static const char *const handovers[] = {
+    [HF_HANDOVER_GENTLE] = "gentle",
+    [HF_HANDOVER_AT_ONCE] = "at-once",
+};
+HF_STRTAB_DEFINE(hf_handover, HfHandover, handovers, HF_HANDOVER_MAX_)
+
+static const char *const stop_signals[] = {
+    [HF_STOP_SIGNAL_AUTO] = "auto", [HF_STOP_SIGNAL_TERM] = "TERM", [HF_STOP_SIGNAL_QUIT] = "QUIT",
+    [HF_STOP_SIGNAL_INT] = "INT",   [HF_STOP_SIGNAL_HUP] = "HUP",   [HF_STOP_SIGNAL_USR1] = "USR1",
+    [HF_STOP_SIGNAL_USR2] = "USR2",
+};
+HF_STRTAB_DEFINE(hf_stop_signal, HfStopSignal, stop_signals, HF_STOP_SIGNAL_MAX_)
+
+static const char *const readinesses[] = {
+    [HF_READINESS_AUTO] = "auto",
+    [HF_READINESS_NOTIFY] = "notify",
+    [HF_READINESS_PIDFILE] = "pidfile",
+    [HF_READINESS_DELAY] = "delay",
+};
+HF_STRTAB_DEFINE(hf_readiness, HfReadiness, readinesses, HF_READINESS_MAX_)
+
 void hf_listener_spec_init(HfListenerSpec *spec)
 {
     *spec = (HfListenerSpec){.backlog = HF_BACKLOG_MAXIMUM, .mode = HF_MODE_UNSET};
@@ -57,6 +78,11 @@ void hf_settings_init(HfSettings *settings)
     *settings = (HfSettings){
         .ready_timeout = 60 * HF_USEC_PER_SEC,
         .drain_timeout = 30 * HF_USEC_PER_SEC,
+        .ready_delay = HF_USEC_PER_SEC,
+        .max_draining = 4,
+        .backoff_max = 30 * HF_USEC_PER_SEC,
+        .recycle_every = HF_USEC_INFINITY,
+        .busy_after = 10 * HF_USEC_PER_SEC,
     };
 }
 
@@ -67,6 +93,7 @@ void hf_settings_clear(HfSettings *settings)
     hf_freep(&settings->listeners);
     hf_freep(&settings->name);
     hf_freep(&settings->directory);
+    hf_freep(&settings->preflight);
     hf_strv_free(settings->command);
     hf_settings_init(settings);
 }

@@ -27,6 +27,36 @@ typedef enum HfHandoff {
 } HfHandoff;
 HF_STRTAB_DECLARE(hf_handoff, HfHandoff); /* auto, listen-fds, php-fpm, stdin */
 
+/* How a reload's old generation is let go. */
+typedef enum HfHandover {
+    HF_HANDOVER_GENTLE,  /* settles, then its workers are retired one after another (php-fpm) */
+    HF_HANDOVER_AT_ONCE, /* is sent its stop signal */
+    HF_HANDOVER_MAX_,
+} HfHandover;
+HF_STRTAB_DECLARE(hf_handover, HfHandover); /* gentle, at-once */
+
+typedef enum HfStopSignal {
+    HF_STOP_SIGNAL_AUTO, /* by the adapter: QUIT for php-fpm, else TERM */
+    HF_STOP_SIGNAL_TERM,
+    HF_STOP_SIGNAL_QUIT,
+    HF_STOP_SIGNAL_INT,
+    HF_STOP_SIGNAL_HUP,
+    HF_STOP_SIGNAL_USR1,
+    HF_STOP_SIGNAL_USR2,
+    HF_STOP_SIGNAL_MAX_,
+} HfStopSignal;
+HF_STRTAB_DECLARE(hf_stop_signal, HfStopSignal); /* auto, TERM, QUIT, ... */
+
+/* How a generation is seen to be ready. */
+typedef enum HfReadiness {
+    HF_READINESS_AUTO,    /* php-fpm: NOTIFY or PIDFILE, as its build can; others: ALIVE */
+    HF_READINESS_NOTIFY,  /* READY=1 (sd_notify(3)) */
+    HF_READINESS_PIDFILE, /* php-fpm's pid file of that generation appears */
+    HF_READINESS_DELAY,   /* READY=1, or still there ready_delay after its start */
+    HF_READINESS_MAX_,
+} HfReadiness;
+HF_STRTAB_DECLARE(hf_readiness, HfReadiness); /* auto, notify, pidfile, delay */
+
 #define HF_NAME_MAX 64 /* bytes of an instance's or listener's name */
 
 #define HF_BACKLOG_MAXIMUM (-1) /* net.core.somaxconn */
@@ -62,6 +92,15 @@ typedef struct HfSettings {
     char *directory;        /* of the service; NULL: holdfast's own at its start */
     uint64_t ready_timeout; /* usec, default 60 s */
     uint64_t drain_timeout; /* usec, default 30 s */
+    char *preflight;        /* shell command that must succeed before a start; NULL: none */
+    HfReadiness readiness;
+    uint64_t ready_delay; /* usec, default 1 s */
+    HfHandover handover;
+    HfStopSignal stop_signal;
+    uint64_t max_draining;  /* generations, default 4 */
+    uint64_t backoff_max;   /* usec, default 30 s */
+    uint64_t recycle_every; /* usec; HF_USEC_INFINITY, the default: never */
+    uint64_t busy_after;    /* usec, default 10 s; HF_USEC_INFINITY: never */
     char **command;         /* COMMAND [ARG...], NULL-terminated vector, at least one string */
 } HfSettings;
 

@@ -1,13 +1,17 @@
 #include "daemon/capture.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 #include "base/fd.h"
 #include "base/text.h"
 #include "daemon/loop.h"
+
+#define PIPE_MAX (1024 * 1024) /* bytes, pipe(7) pipe-max-size */
 
 struct HfCapture {
     HfReaper *reaper;
@@ -33,12 +37,13 @@ static void capture_free(HfCapture *capture)
     free(capture);
 }
 
-/* Reads what is there. Returns false at the end of the output. */
+/* Reads what is there, or as much as a pipe can hold of what comes without end. Returns false at
+ * the end of the output. */
 static bool read_available(HfCapture *capture)
 {
     char buffer[16384];
 
-    for (;;) {
+    for (size_t i = 0; i < PIPE_MAX / sizeof(buffer); i++) {
         ssize_t n = read(capture->fd, buffer, sizeof(buffer));
         if (n < 0 && errno == EINTR)
             continue;
@@ -49,6 +54,14 @@ static bool read_available(HfCapture *capture)
             capture->truncated = true;
         hf_text_add_bytes(&capture->output, buffer, (size_t)n < room ? (size_t)n : room);
     }
+    return true;
+}
+
+/* With all that it has started, a script's php-fpm for one. It has not been reaped: its group is
+ * nobody else's. */
+static void kill_child(const HfCapture *capture)
+{
+    kill(-capture->process.pid, SIGKILL);
 }
 
 static int on_readable(sd_event_source *source, int fd, uint32_t revents, void *userdata)
@@ -69,7 +82,7 @@ static int on_timeout(sd_event_source *source, uint64_t usec, void *userdata)
     (void)source;
     (void)usec;
     capture->timed_out = true;
-    hf_process_signal(capture->process.pidfd, SIGKILL);
+    kill_child(capture);
     return 0;
 }
 
@@ -105,6 +118,7 @@ int hf_capture_start(sd_event *loop, HfReaper *reaper, const HfSpawn *spawn, siz
     int pipe_fds[2];
     int r;
 
+    assert(spawn->session);
     HfCapture *capture = calloc(1, sizeof(*capture));
     if (!capture) {
         r = -ENOMEM;
@@ -144,7 +158,7 @@ int hf_capture_start(sd_event *loop, HfReaper *reaper, const HfSpawn *spawn, siz
         goto failed;
     r = hf_reaper_watch(reaper, capture->process.pid, on_exit_of_child, capture);
     if (r < 0) {
-        hf_process_signal(capture->process.pidfd, SIGKILL);
+        kill_child(capture);
         goto failed;
     }
     *ret = capture;
@@ -161,7 +175,7 @@ HfCapture *hf_capture_abort(HfCapture *capture)
 {
     if (!capture)
         return NULL;
-    hf_process_signal(capture->process.pidfd, SIGKILL);
+    kill_child(capture);
     hf_reaper_forget(capture->reaper, capture->process.pid);
     capture_free(capture);
     return NULL;

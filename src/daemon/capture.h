@@ -15,7 +15,7 @@ typedef struct HfCapture HfCapture;
 
 typedef struct HfCaptured {
     siginfo_t status;   /* as the reaper gives it */
-    bool timed_out;     /* and was killed */
+    bool timed_out;     /* and was killed, with its group */
     bool truncated;     /* more output than maximum; the rest was dropped */
     const char *output; /* stdout and stderr together, NUL-terminated, valid during the call */
     size_t length;
@@ -24,13 +24,14 @@ typedef struct HfCaptured {
 /* The capture has been freed already when this is called. */
 typedef void (*HfCaptureCallback)(const HfCaptured *captured, void *userdata);
 
-/* spawn: stdout_fd and stderr_fd are set here. timeout: usec. Returns 0 and the capture, which ends
- * with one call back or with hf_capture_abort, or negative errno and the stage. */
+/* spawn: of a session of its own; stdout_fd and stderr_fd are set here. timeout: usec. Returns 0
+ * and the capture, which ends with one call back or with hf_capture_abort, or negative errno and
+ * the stage. */
 int hf_capture_start(sd_event *loop, HfReaper *reaper, const HfSpawn *spawn, size_t maximum,
                      uint64_t timeout, HfCaptureCallback callback, void *userdata, HfCapture **ret,
                      HfSpawnStage *ret_stage);
 
-/* Kills the child; no call back. NULL is fine. Returns NULL. */
+/* Kills the child and its group; no call back. NULL is fine. Returns NULL. */
 HfCapture *hf_capture_abort(HfCapture *capture);
 
 /* The same in a loop of its own. Fills output with what the child printed. Returns 0 when it exited

@@ -11,9 +11,11 @@
 
 #include "base/fd.h"
 #include "base/log.h"
+#include "base/parse.h"
 #include "daemon/controlsocket.h"
 
-#define CLIENTS_MAX 32 /* connected at the same time */
+#define CLIENTS_MAX      32 /* connected at the same time */
+#define ACCEPTS_A_SECOND 256
 
 typedef struct Client {
     struct Client *next;
@@ -158,6 +160,8 @@ static int add_client(HfControl *control, int *fd)
         hf_fd_steal(fd);
         r = sd_bus_set_server(client->bus, 1, id);
     }
+    if (r >= 0) /* which would wait for a caller that says nothing, or does not read */
+        r = sd_bus_set_close_on_exit(client->bus, 0);
     if (r >= 0)
         r = sd_bus_start(client->bus);
     if (r >= 0)
@@ -200,7 +204,7 @@ static int open_socket(const char *path)
         return -errno;
     if (strlen(path) >= sizeof(address.sun_path))
         return -ENAMETOOLONG;
-    strcpy(address.sun_path, path);
+    memcpy(address.sun_path, path, strlen(path) + 1);
     unlink(path); /* the directory is ours, and locked */
     mode_t mask = umask(0077);
     int r = bind(fd, (const struct sockaddr *)&address, sizeof(address)) < 0 ? -errno : 0;
@@ -222,6 +226,8 @@ int hf_control_new(HfSupervisor *supervisor, HfControl **ret)
     if (r >= 0)
         r = sd_event_add_io(supervisor->loop, &control->acceptable, control->fd, EPOLLIN,
                             on_acceptable, control);
+    if (r >= 0) /* a caller that can not be accepted (EMFILE) goes on waiting to be */
+        r = sd_event_source_set_ratelimit(control->acceptable, HF_USEC_PER_SEC, ACCEPTS_A_SECOND);
     if (r < 0) {
         hf_control_free(control);
         return r;
@@ -234,8 +240,8 @@ HfControl *hf_control_free(HfControl *control)
 {
     if (!control)
         return NULL;
-    for (Client *client = control->clients; client; client = client->next)
-        sd_bus_flush(client->bus);
+    /* no sd_bus_flush: answers are with their callers, or it would wait for one that does not read
+     */
     while (control->clients)
         drop_client(control->clients);
     sd_event_source_disable_unref(control->acceptable);

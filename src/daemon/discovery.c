@@ -134,7 +134,9 @@ static void on_pools(const HfCaptured *captured, void *userdata)
                     : "php-fpm rejects its configuration");
         return;
     }
-    int r = hf_phpfpm_config_parse(captured->output, captured->length, &config);
+    int r = captured->truncated
+                ? -EFBIG
+                : hf_phpfpm_config_parse(captured->output, captured->length, &config);
     if (r < 0) {
         hf_text_addf(&error, "what php-fpm -tt prints is not understood: %s", strerror(-r));
         finish(discovery, r, hf_text_peek(&error));

@@ -36,7 +36,7 @@ static int make_environment(const HfPlan *plan, char ***ret)
         if (r < 0)
             return r;
     }
-    return hf_environment_make(plan->placement.environment, own, ret);
+    return hf_environment_make(plan->placement.environment, (const char *const *)own, ret);
 }
 
 /* The overlay goes along as one more descriptor: there is nobody to remove a file. */

@@ -11,10 +11,11 @@
 #include "base/memory.h"
 #include "base/parse.h"
 #include "daemon/environment.h"
+#include "daemon/loop.h"
 #include "daemon/members.h"
+#include "daemon/retire.h"
 #include "sys/file.h"
 
-#define ALIVE_TIME     HF_USEC_PER_SEC /* HF_READINESS_ALIVE */
 #define PID_FILE_BYTES 32
 
 static void leave_ready_watch(HfGeneration *generation)
@@ -23,9 +24,17 @@ static void leave_ready_watch(HfGeneration *generation)
     generation->alive_timer = sd_event_source_disable_unref(generation->alive_timer);
 }
 
+/* What was executed first may be a script that has executed the service since. */
+static void learn_program(HfGeneration *generation)
+{
+    if (!generation->main_exited)
+        hf_process_program(generation->main.pid, &generation->program);
+}
+
 static void ready(HfGeneration *generation)
 {
     leave_ready_watch(generation);
+    learn_program(generation);
     if (!generation->main_exited)
         generation->callbacks.ready(generation, generation->callbacks.userdata);
 }
@@ -69,11 +78,16 @@ static int watch_ready(HfGeneration *generation, const HfRuntime *runtime)
         return sd_event_add_inotify(generation->loop, &generation->pid_file_watch,
                                     runtime->directory, IN_CLOSE_WRITE | IN_MOVED_TO, on_pid_file,
                                     generation);
-    case HF_READINESS_ALIVE:
+    case HF_READINESS_DELAY:
         return sd_event_add_time_relative(generation->loop, &generation->alive_timer,
-                                          CLOCK_MONOTONIC, ALIVE_TIME, 0, on_alive, generation);
+                                          CLOCK_MONOTONIC, generation->plan->ready_delay,
+                                          HF_LOOP_ACCURACY(generation->plan->ready_delay), on_alive,
+                                          generation);
     case HF_READINESS_NOTIFY:
         return 0;
+    case HF_READINESS_AUTO:
+    case HF_READINESS_MAX_:
+        break;
     }
     return -EINVAL;
 }
@@ -123,7 +137,7 @@ static int make_environment(const HfGeneration *generation, const HfRuntime *run
     HF_CLEANUP_TEXT HfText notify = {0};
 
     hf_text_addf(&notify, "NOTIFY_SOCKET=%s", runtime->notify);
-    char *const own[] = {(char *)(uintptr_t)hf_text_peek(&notify), NULL};
+    const char *const own[] = {hf_text_peek(&notify), NULL};
     return hf_environment_make(generation->plan->placement.environment, own, ret);
 }
 
@@ -174,7 +188,7 @@ static int run_main(HfGeneration *generation, const HfRuntime *runtime, HfText *
         explain_spawn(plan, r, stage, error);
         return r;
     }
-    hf_process_program(generation->main.pid, &generation->program);
+    learn_program(generation);
     return hf_reaper_watch(generation->reaper, generation->main.pid, on_main_exit, generation);
 }
 
@@ -225,6 +239,7 @@ HfGeneration *hf_generation_free(HfGeneration *generation)
         return NULL;
     leave_ready_watch(generation);
     hf_members_forget(generation);
+    hf_retire_end(generation);
     if (generation->main.pid > 0)
         hf_reaper_forget(generation->reaper, generation->main.pid);
     hf_process_clear(&generation->main);
@@ -249,15 +264,31 @@ static int signal_of(const HfGeneration *generation, HfRung rung)
     case HF_RUNG_KILL:
         return SIGKILL;
     case HF_RUNG_NONE:
+    case HF_RUNG_SETTLE:
+    case HF_RUNG_RETIRE:
     case HF_RUNG_MAX_:
         break;
     }
     return 0;
 }
 
-void hf_generation_signal(HfGeneration *generation, HfRung rung)
+void hf_generation_continue(HfGeneration *generation)
+{
+    if (!generation->main_exited)
+        hf_process_signal(generation->main.pidfd, SIGCONT);
+}
+
+void hf_generation_signal(HfGeneration *generation, HfRung rung, uint64_t retire_time)
 {
     int signal = signal_of(generation, rung);
+
+    learn_program(generation);
+    hf_retire_end(generation);
+    if (rung == HF_RUNG_RETIRE) {
+        hf_process_signal(generation->main.pidfd, SIGSTOP);
+        hf_retire_begin(generation, retire_time);
+        return;
+    }
 
     if (!generation->main_exited)
         hf_process_signal(generation->main.pidfd, signal);

@@ -18,7 +18,8 @@ typedef struct HfGeneration HfGeneration;
 typedef struct HfGenerationCallbacks {
     void (*ready)(HfGeneration *generation, void *userdata);
     void (*main_exited)(HfGeneration *generation, void *userdata);
-    void (*gone)(HfGeneration *generation, void *userdata); /* once, after main_exited */
+    void (*gone)(HfGeneration *generation, void *userdata);    /* once, after main_exited */
+    void (*retired)(HfGeneration *generation, void *userdata); /* every worker was asked */
     void *userdata;
 } HfGenerationCallbacks;
 
@@ -43,6 +44,11 @@ struct HfGeneration {
     struct HfMemberWatch
         *members; /* living processes it is waited for, once the main one has exited */
     size_t n_members;
+    HfProcess *retiring; /* workers that are still to be asked, from next_retiring on */
+    size_t n_retiring;
+    size_t next_retiring;
+    uint64_t retire_pace; /* usec */
+    sd_event_source *retire_timer;
     sd_event_source *survey_timer; /* the next try to find them */
     bool gone;                     /* was told */
 };
@@ -58,8 +64,11 @@ HfGeneration *hf_generation_free(HfGeneration *generation);
 void hf_generation_notify_ready(HfGeneration *generation);
 
 /* STOP and TERM go to the main process, or to every member once that has exited; KILL goes to all.
- */
-void hf_generation_signal(HfGeneration *generation, HfRung rung);
+ * RETIRE stops the main process (SIGSTOP) and sends the stop signal to its workers one by one,
+ * within retire_time (usec); ends in a call of retired. */
+void hf_generation_signal(HfGeneration *generation, HfRung rung, uint64_t retire_time);
+/* SIGCONT to a main process that was stopped. */
+void hf_generation_continue(HfGeneration *generation);
 void hf_generation_reopen(HfGeneration *generation);
 
 /* From now on everything that holds a listener counts as its member. */

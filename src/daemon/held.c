@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include "base/fd.h"
 #include "base/memory.h"
@@ -252,7 +253,7 @@ int hf_held_bind(const HfListenerSpec *spec, bool raised, HfHeld **ret, HfText *
     __attribute__((cleanup(target_clear))) Target target = {0};
     HfListenerStage stage = HF_LISTENER_SOCKET;
     HfListenerInode inode = {0};
-    int fd;
+    int fd = -1;
 
     int r = target_find(spec, &target, error);
     if (r < 0)
@@ -359,16 +360,61 @@ void hf_held_raise_backlog(HfHeld *held, bool raised)
     hf_listener_set_backlog(held->fd, maximum ? hf_listener_somaxconn() : held->spec.backlog);
 }
 
-int hf_held_respecify(HfHeld *held, const HfListenerSpec *spec, bool raised)
+static bool differ(const char *a, const char *b)
 {
-    int r = spec->name ? hf_string_set(&held->spec.name, spec->name) : 0;
+    return strcmp(a ? a : "", b ? b : "") != 0;
+}
+
+static bool acls_differ(const HfListenerSpec *a, const HfListenerSpec *b)
+{
+    return differ(a->acl_users, b->acl_users) || differ(a->acl_groups, b->acl_groups);
+}
+
+static bool rights_differ(const HfListenerSpec *a, const HfListenerSpec *b)
+{
+    return a->mode != b->mode || differ(a->owner, b->owner) || differ(a->group, b->group) ||
+           acls_differ(a, b);
+}
+
+static int secure(const HfHeld *held, const HfListenerSpec *spec, HfText *error)
+{
+    __attribute__((cleanup(target_clear))) Target target = {0};
+    HfListenerStage stage;
+
+    int r = target_find(spec, &target, error);
     if (r < 0)
         return r;
-    if (!held->received && held->spec.backlog != spec->backlog) {
-        held->spec.backlog = spec->backlog;
+    target.request.replace_acl = acls_differ(&held->spec, spec);
+    r = hf_listener_secure(&target.request, &held->inode, &stage);
+    if (r < 0)
+        explain_bind(spec, target.label, r, stage, &target.request, error);
+    return r;
+}
+
+int hf_held_respecify(HfHeld *held, const HfListenerSpec *spec, bool raised, HfText *error)
+{
+    HfListenerSpec copy;
+
+    if (held->received)
+        return spec->name ? hf_string_set(&held->spec.name, spec->name) : 0;
+    int r = hf_listener_spec_copy(spec, &copy);
+    if (r < 0)
+        return r;
+    copy.address = held->spec.address;
+    if (held->inode.inode != 0 && rights_differ(&held->spec, spec))
+        r = secure(held, spec, error);
+    bool backlog = held->spec.backlog != spec->backlog;
+    hf_listener_spec_clear(&held->spec);
+    held->spec = copy;
+    if (backlog)
         hf_held_raise_backlog(held, raised);
-    }
-    return 0;
+    return r;
+}
+
+bool hf_held_is_lost(const HfHeld *held)
+{
+    return !held->received && held->inode.inode != 0 && access(held->spec.address.name, F_OK) < 0 &&
+           errno == ENOENT;
 }
 
 void hf_held_array_clear(HfHeld ***list, size_t *n)

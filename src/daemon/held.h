@@ -41,8 +41,13 @@ HfHeld *hf_held_find(HfHeld *const *list, size_t n, const HfListenerSpec *spec);
 /* To somaxconn, or back to what spec says. */
 void hf_held_raise_backlog(HfHeld *held, bool raised);
 
-/* The same socket from now on serves spec: takes over name and backlog. Returns 0 or -ENOMEM. */
-int hf_held_respecify(HfHeld *held, const HfListenerSpec *spec, bool raised);
+/* The same socket from now on serves spec: takes over its name, its backlog and, for a path bound
+ * here, its rights; what they leave unset stays. Returns 0, or negative errno with one line in
+ * error. */
+int hf_held_respecify(HfHeld *held, const HfListenerSpec *spec, bool raised, HfText *error);
+
+/* Has the path that was bound here been removed? Nobody can connect then. */
+bool hf_held_is_lost(const HfHeld *held);
 
 /* An array of references. */
 void hf_held_array_clear(HfHeld ***list, size_t *n);

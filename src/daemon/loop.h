@@ -5,6 +5,10 @@
 
 #include "daemon/reaper.h"
 
+/* Of a timer: a twentieth, where sd-event's own default of 250 ms would double the short ones.
+ * sd_event_add_time(3). */
+#define HF_LOOP_ACCURACY(usec) ((usec) / 20 + 1)
+
 typedef struct HfLoop {
     sd_event *event;
     HfReaper *reaper;

@@ -1,6 +1,7 @@
 #include "daemon/members.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -91,12 +92,9 @@ static bool descends_from_us(pid_t pid)
     return false;
 }
 
-static int watch_holders(HfGeneration *generation)
+static int find_holders(const HfPlan *plan, HfProcess **ret, size_t *ret_n)
 {
-    const HfPlan *plan = generation->plan;
     HF_CLEANUP_FREE ino_t *inodes = calloc(plan->n_listeners + 1, sizeof(*inodes));
-    HfProcess *holders;
-    size_t n;
 
     if (!inodes)
         return -ENOMEM;
@@ -106,7 +104,15 @@ static int watch_holders(HfGeneration *generation)
             return -errno;
         inodes[i] = status.st_ino;
     }
-    int r = hf_process_socket_holders(inodes, plan->n_listeners, &holders, &n);
+    return hf_process_socket_holders(inodes, plan->n_listeners, ret, ret_n);
+}
+
+static int watch_holders(HfGeneration *generation)
+{
+    HfProcess *holders;
+    size_t n;
+
+    int r = find_holders(generation->plan, &holders, &n);
     if (r < 0)
         return r;
     for (size_t i = 0; i < n && r >= 0; i++)
@@ -172,4 +178,31 @@ void hf_members_signal(HfGeneration *generation, int signal)
     for (size_t i = 0; i < n; i++)
         hf_process_signal(processes[i].pidfd, signal);
     hf_process_array_free(processes, n);
+}
+
+static bool is_answerer(pid_t pid)
+{
+    HfProgram own;
+    HfProgram program;
+
+    return hf_process_program(getpid(), &own) == 0 && hf_process_program(pid, &program) == 0 &&
+           own.inode != 0 && program.inode == own.inode && program.device == own.device;
+}
+
+void hf_members_end_escaped(const HfPlan *plan)
+{
+    HfProcess *holders;
+    size_t n;
+
+    if (find_holders(plan, &holders, &n) < 0)
+        return;
+    for (size_t i = 0; i < n; i++) {
+        if (!descends_from_us(holders[i].pid) || is_answerer(holders[i].pid))
+            continue;
+        hf_log(LOG_WARNING, NULL,
+               "pid %d left its generation and still holds a listener, it is sent SIGKILL",
+               (int)holders[i].pid);
+        hf_process_signal(holders[i].pidfd, SIGKILL);
+    }
+    hf_process_array_free(holders, n);
 }

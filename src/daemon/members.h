@@ -9,3 +9,7 @@ void hf_members_await(HfGeneration *generation);
 /* To every living member. */
 void hf_members_signal(HfGeneration *generation, int signal);
 void hf_members_forget(HfGeneration *generation);
+
+/* At the very end: kills what still holds a listener of plan, made itself a daemon and so belongs
+ * to no generation. The answerer ends by itself. */
+void hf_members_end_escaped(const HfPlan *plan);

@@ -9,10 +9,11 @@
 #include "base/memory.h"
 #include "core/backoff.h"
 #include "daemon/control.h"
+#include "daemon/loop.h"
+#include "daemon/outage.h"
 #include "daemon/pidfile.h"
 #include "daemon/received.h"
 #include "daemon/report.h"
-#include "daemon/tell.h"
 
 static void post(HfSupervisor *supervisor, HfEventType type, unsigned slot)
 {
@@ -21,19 +22,26 @@ static void post(HfSupervisor *supervisor, HfEventType type, unsigned slot)
 
 /* ---- plans ---- */
 
-/* Everything that is held already may serve the next plan. */
+/* Everything that is held already may serve the next plan, also what only a draining generation has
+ * still. */
 static int bind_plan(HfPlan *plan, HfText *error, void *userdata)
 {
     HfSupervisor *supervisor = userdata;
-    size_t n_current = supervisor->current ? supervisor->current->n_listeners : 0;
+    const HfPlan *plans[1 + HF_MACHINE_SLOTS] = {supervisor->current};
+    size_t maximum = supervisor->n_received;
     size_t n = 0;
-    HF_CLEANUP_FREE HfHeld **held =
-        calloc(n_current + supervisor->n_received + 1, sizeof(HfHeld *));
 
+    for (size_t i = 0; i < HF_MACHINE_SLOTS; i++)
+        if (supervisor->generations[i])
+            plans[1 + i] = supervisor->generations[i]->plan;
+    for (size_t i = 0; i < 1 + HF_MACHINE_SLOTS; i++)
+        maximum += plans[i] ? plans[i]->n_listeners : 0;
+    HF_CLEANUP_FREE HfHeld **held = calloc(maximum + 1, sizeof(HfHeld *));
     if (!held)
         return -ENOMEM;
-    for (size_t i = 0; i < n_current; i++)
-        held[n++] = supervisor->current->listeners[i];
+    for (size_t i = 0; i < 1 + HF_MACHINE_SLOTS; i++)
+        for (size_t j = 0; plans[i] && j < plans[i]->n_listeners; j++)
+            held[n++] = plans[i]->listeners[j];
     for (size_t i = 0; i < supervisor->n_received; i++)
         held[n++] = supervisor->received[i];
     int r = hf_plan_bind(plan, held, n, supervisor->raised, error);
@@ -88,6 +96,8 @@ static void perform_commit(HfSupervisor *supervisor, const HfAction *action)
     (void)action;
     hf_plan_unref(supervisor->current);
     supervisor->current = HF_STEAL(supervisor->prepared);
+    if (supervisor->current)
+        hf_plan_apply(supervisor->current, supervisor->raised);
 }
 
 static void perform_discard(HfSupervisor *supervisor, const HfAction *action)
@@ -120,9 +130,20 @@ static void on_gone(HfGeneration *generation, void *userdata)
     post(userdata, HF_EVENT_GONE, generation->slot);
 }
 
+static void on_retired(HfGeneration *generation, void *userdata)
+{
+    post(userdata, HF_EVENT_RETIRED, generation->slot);
+}
+
 static void perform_spawn(HfSupervisor *supervisor, const HfAction *action)
 {
-    const HfGenerationCallbacks callbacks = {on_ready, on_main_exited, on_gone, supervisor};
+    const HfGenerationCallbacks callbacks = {
+        .ready = on_ready,
+        .main_exited = on_main_exited,
+        .gone = on_gone,
+        .retired = on_retired,
+        .userdata = supervisor,
+    };
     HfPlan *plan = action->prepared ? supervisor->prepared : supervisor->current;
     HF_CLEANUP_TEXT HfText error = {0};
 
@@ -140,7 +161,15 @@ static void perform_signal(HfSupervisor *supervisor, const HfAction *action)
     HfGeneration *generation = supervisor->generations[action->slot];
 
     if (generation)
-        hf_generation_signal(generation, action->rung);
+        hf_generation_signal(generation, action->rung, supervisor->machine.limits.retire_time);
+}
+
+static void perform_continue(HfSupervisor *supervisor, const HfAction *action)
+{
+    HfGeneration *generation = supervisor->generations[action->slot];
+
+    if (generation)
+        hf_generation_continue(generation);
 }
 
 static void perform_reopen(HfSupervisor *supervisor, const HfAction *action)
@@ -156,6 +185,20 @@ static void perform_forget(HfSupervisor *supervisor, const HfAction *action)
     HfGeneration **generation = &supervisor->generations[action->slot];
 
     *generation = hf_generation_free(*generation);
+}
+
+static void perform_answerer(HfSupervisor *supervisor, const HfAction *action)
+{
+    if (action->raised)
+        hf_outage_begin(supervisor);
+    else
+        hf_outage_end(supervisor);
+}
+
+static void perform_probe(HfSupervisor *supervisor, const HfAction *action)
+{
+    (void)supervisor;
+    (void)action;
 }
 
 /* ---- timers ---- */
@@ -197,8 +240,8 @@ static void perform_arm(HfSupervisor *supervisor, const HfAction *action)
     if (action->spread && getrandom(&random, sizeof(random), GRND_NONBLOCK) == sizeof(random))
         usec = hf_backoff_jitter(usec, random);
     TimerData *data = malloc(sizeof(*data));
-    int r = data ? sd_event_add_time_relative(supervisor->loop, timer, CLOCK_MONOTONIC, usec, 0,
-                                              on_timer, data)
+    int r = data ? sd_event_add_time_relative(supervisor->loop, timer, CLOCK_MONOTONIC, usec,
+                                              HF_LOOP_ACCURACY(usec), on_timer, data)
                  : -ENOMEM;
     if (r < 0) {
         const HfLogFields fields = {.error = r};
@@ -232,7 +275,6 @@ static void perform_report(HfSupervisor *supervisor, const HfAction *action)
         for (unsigned i = 0; i < HF_MACHINE_SLOTS; i++)
             if (supervisor->generations[i])
                 hf_generation_finalize(supervisor->generations[i]);
-    hf_tell(supervisor, action);
 }
 
 static void perform_exit(HfSupervisor *supervisor, const HfAction *action)
@@ -241,13 +283,15 @@ static void perform_exit(HfSupervisor *supervisor, const HfAction *action)
 }
 
 static void (*const executors[])(HfSupervisor *supervisor, const HfAction *action) = {
-    [HF_ACTION_PREPARE] = perform_prepare, [HF_ACTION_ABORT_PREPARE] = perform_abort_prepare,
-    [HF_ACTION_COMMIT] = perform_commit,   [HF_ACTION_DISCARD] = perform_discard,
-    [HF_ACTION_SPAWN] = perform_spawn,     [HF_ACTION_SIGNAL] = perform_signal,
-    [HF_ACTION_REOPEN] = perform_reopen,   [HF_ACTION_ARM] = perform_arm,
-    [HF_ACTION_DISARM] = perform_disarm,   [HF_ACTION_FORGET] = perform_forget,
-    [HF_ACTION_BACKLOG] = perform_backlog, [HF_ACTION_ANSWER] = perform_answer,
-    [HF_ACTION_REPORT] = perform_report,   [HF_ACTION_EXIT] = perform_exit,
+    [HF_ACTION_PREPARE] = perform_prepare,   [HF_ACTION_ABORT_PREPARE] = perform_abort_prepare,
+    [HF_ACTION_COMMIT] = perform_commit,     [HF_ACTION_DISCARD] = perform_discard,
+    [HF_ACTION_SPAWN] = perform_spawn,       [HF_ACTION_SIGNAL] = perform_signal,
+    [HF_ACTION_CONTINUE] = perform_continue, [HF_ACTION_ANSWERER] = perform_answerer,
+    [HF_ACTION_PROBE] = perform_probe,       [HF_ACTION_REOPEN] = perform_reopen,
+    [HF_ACTION_ARM] = perform_arm,           [HF_ACTION_DISARM] = perform_disarm,
+    [HF_ACTION_FORGET] = perform_forget,     [HF_ACTION_BACKLOG] = perform_backlog,
+    [HF_ACTION_ANSWER] = perform_answer,     [HF_ACTION_REPORT] = perform_report,
+    [HF_ACTION_EXIT] = perform_exit,
 };
 _Static_assert(sizeof(executors) / sizeof(*executors) == HF_ACTION_MAX_, "an executor an action");
 

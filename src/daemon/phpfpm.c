@@ -127,6 +127,7 @@ int hf_phpfpm_plan(const HfPhpfpmConfig *config, const HfPhpfpmArguments *argume
     if (r < 0)
         return r;
     plan->systemd_interval = config->has_systemd_interval;
-    plan->readiness = config->has_systemd_interval ? HF_READINESS_NOTIFY : HF_READINESS_PIDFILE;
+    if (plan->readiness == HF_READINESS_AUTO)
+        plan->readiness = config->has_systemd_interval ? HF_READINESS_NOTIFY : HF_READINESS_PIDFILE;
     return pid_file ? join(base, pid_file, &plan->pid_file) : 0;
 }

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/log.h"
 #include "base/memory.h"
 #include "core/names.h"
 
@@ -114,8 +115,7 @@ int hf_plan_place(HfPlan *plan, HfText *error)
     if (!listeners || !keys)
         return -ENOMEM;
     for (size_t i = 0; i < plan->n_wanted; i++) {
-        bool bound = i < plan->n_listeners;
-        listeners[i].name = bound ? plan->listeners[i]->spec.name : plan->wanted[i].spec.name;
+        listeners[i].name = plan->wanted[i].spec.name;
         if (plan->handoff == HF_HANDOFF_PHP_FPM)
             make_keys(plan, i, &keys[i], &listeners[i]);
     }
@@ -132,22 +132,50 @@ int hf_plan_place(HfPlan *plan, HfText *error)
     return 0;
 }
 
+/* One reference to a listener that is held, or newly bound. */
+static int obtain(const HfListenerSpec *spec, HfHeld *const *held, size_t n_held, bool raised,
+                  HfHeld **ret, HfText *error)
+{
+    HfHeld *found = hf_held_find(held, n_held, spec);
+
+    if (!found)
+        return hf_held_bind(spec, raised, ret, error);
+    if (hf_held_is_lost(found)) {
+        HF_CLEANUP_TEXT HfText ignored = {0};
+        if (hf_held_bind(spec, raised, ret, &ignored) == 0)
+            return 0;
+    }
+    *ret = hf_held_ref(found);
+    return 0;
+}
+
 int hf_plan_bind(HfPlan *plan, HfHeld *const *held, size_t n_held, bool raised, HfText *error)
 {
-    plan->listeners = calloc(plan->n_wanted + 1, sizeof(*plan->listeners));
+    plan->listeners = calloc(plan->n_wanted + 1, sizeof(HfHeld *));
     if (!plan->listeners)
         return -ENOMEM;
     for (size_t i = 0; i < plan->n_wanted; i++) {
-        const HfListenerSpec *spec = &plan->wanted[i].spec;
-        HfHeld *found = hf_held_find(held, n_held, spec);
-        HfHeld *bound;
-        int r = found ? hf_held_respecify(found, spec, raised)
-                      : hf_held_bind(spec, raised, &bound, error);
+        int r = obtain(&plan->wanted[i].spec, held, n_held, raised,
+                       &plan->listeners[plan->n_listeners], error);
         if (r < 0)
             return r;
-        plan->listeners[plan->n_listeners++] = found ? hf_held_ref(found) : bound;
+        plan->n_listeners++;
     }
     return hf_plan_place(plan, error);
+}
+
+void hf_plan_apply(HfPlan *plan, bool raised)
+{
+    for (size_t i = 0; i < plan->n_listeners; i++) {
+        HF_CLEANUP_TEXT HfText error = {0};
+        HfHeld *held = plan->listeners[i];
+        int r = hf_held_respecify(held, &plan->wanted[i].spec, raised, &error);
+        if (r < 0) {
+            const HfLogFields fields = {.listener = held->label};
+            hf_log(LOG_WARNING, &fields, "%s stays as it was: %s", held->label,
+                   error.length > 0 ? hf_text_peek(&error) : strerror(-r));
+        }
+    }
 }
 
 /* Unix paths go by their alias; a host name by the address that was bound, whatever the resolver

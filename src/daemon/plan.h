@@ -10,13 +10,6 @@
 #include "core/settings.h"
 #include "daemon/held.h"
 
-/* How a generation is seen to be ready. */
-typedef enum HfReadiness {
-    HF_READINESS_NOTIFY,  /* READY=1 */
-    HF_READINESS_PIDFILE, /* its own pid file appears */
-    HF_READINESS_ALIVE,   /* READY=1, or still there a second after its start */
-} HfReadiness;
-
 /* One socket that the plan wants. */
 typedef struct HfPlanned {
     HfListenerSpec spec;
@@ -32,7 +25,8 @@ typedef struct HfPlan {
     char *program;     /* path of the executable */
     char **arguments;  /* argv; php-fpm: without -F and -y OVERLAY, which each generation adds */
     char *directory;   /* NULL: as it is */
-    HfReadiness readiness;
+    HfReadiness readiness; /* resolved */
+    uint64_t ready_delay;
     int stop_signal;
     int reopen_signal; /* 0: none is known */
     uint64_t drain_timeout;
@@ -64,9 +58,13 @@ typedef int (*HfPlanBinder)(HfPlan *plan, HfText *error, void *userdata);
 int hf_plan_want(HfPlan *plan, const HfListenerSpec *spec, HfPlanned **ret);
 
 /* Fills listeners: each wanted one from those among held, else newly bound; then the placement.
- * Returns 0, or negative errno with one line in error; what was newly bound is closed with the
- * plan. */
+ * Those held stay as they are. Returns 0, or negative errno with one line in error; what was newly
+ * bound is closed with the plan. */
 int hf_plan_bind(HfPlan *plan, HfHeld *const *held, size_t n_held, bool raised, HfText *error);
+
+/* The plan counts from now on: gives the listeners that were held before the names, backlogs and
+ * rights that it wants. What can not be changed is logged and stays. */
+void hf_plan_apply(HfPlan *plan, bool raised);
 
 /* Makes the placement, from the bound addresses, or, before hf_plan_bind, from the wanted ones.
  * Returns 0 or negative errno with one line in error. */

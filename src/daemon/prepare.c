@@ -10,6 +10,7 @@
 #include "base/memory.h"
 #include "daemon/discovery.h"
 #include "daemon/loop.h"
+#include "daemon/preflight.h"
 #include "sys/process.h"
 
 struct HfPrepare {
@@ -18,6 +19,7 @@ struct HfPrepare {
     HfPhpfpmArguments arguments;
     char *base; /* what relative paths are relative to */
     HfDiscovery *discovery;
+    HfPreflight *preflight;
     sd_event_source *deferred;
     HfPrepareCallback callback;
     void *userdata;
@@ -29,6 +31,7 @@ HfPrepare *hf_prepare_abort(HfPrepare *prepare)
         return NULL;
     sd_event_source_disable_unref(prepare->deferred);
     hf_discovery_abort(prepare->discovery);
+    hf_preflight_abort(prepare->preflight);
     hf_phpfpm_arguments_clear(&prepare->arguments);
     free(prepare->base);
     hf_plan_unref(prepare->plan);
@@ -46,12 +49,42 @@ static void finish(HfPrepare *prepare, int r, const char *error)
     callback(r, plan, error, userdata);
 }
 
+static void on_preflight(int r, const char *error, void *userdata)
+{
+    HfPrepare *prepare = userdata;
+
+    prepare->preflight = NULL;
+    finish(prepare, r, error);
+}
+
+/* The plan stands; what is left is the user's own opinion. */
+static void go_on(HfPrepare *prepare)
+{
+    const HfSettings *settings = prepare->question.settings;
+    HF_CLEANUP_TEXT HfText error = {0};
+
+    if (!settings->preflight) {
+        finish(prepare, 0, "");
+        return;
+    }
+    int r = hf_preflight_start(prepare->question.loop, prepare->question.reaper,
+                               settings->preflight, prepare->plan, settings->ready_timeout,
+                               on_preflight, prepare, &prepare->preflight);
+    if (r >= 0)
+        return;
+    hf_text_addf(&error, "the preflight can not be run: %s", strerror(-r));
+    finish(prepare, r, hf_text_peek(&error));
+}
+
 static void on_discovered(int r, const char *error, void *userdata)
 {
     HfPrepare *prepare = userdata;
 
     prepare->discovery = NULL;
-    finish(prepare, r, error);
+    if (r < 0)
+        finish(prepare, r, error);
+    else
+        go_on(prepare);
 }
 
 static int find_program(const HfSettings *settings, char **ret, HfText *error)
@@ -98,8 +131,10 @@ static int plan_phpfpm(HfPrepare *prepare, HfText *error)
     if (r >= 0)
         r = check_configuration(&prepare->arguments, settings->directory, error);
     prepare->base = settings->directory ? strdup(settings->directory) : get_current_dir_name();
+    if (!prepare->base) /* deleted, perhaps: only what is relative to it can not be found */
+        prepare->base = strdup("/proc/self/cwd");
     if (r >= 0 && !prepare->base)
-        r = -errno;
+        r = -ENOMEM;
     if (r >= 0)
         r = hf_strv_copy(prepare->arguments.arguments, &prepare->plan->arguments);
     if (r < 0)
@@ -128,13 +163,28 @@ static int plan_others(HfPrepare *prepare, HfText *error)
     const HfSettings *settings = prepare->question.settings;
     HfPlan *plan = prepare->plan;
 
-    plan->readiness = HF_READINESS_ALIVE;
+    if (plan->readiness == HF_READINESS_AUTO)
+        plan->readiness = HF_READINESS_DELAY;
     int r = hf_strv_copy(settings->command, &plan->arguments);
     for (size_t i = 0; r >= 0 && i < settings->n_listeners; i++)
         r = hf_plan_want(plan, &settings->listeners[i], NULL);
     if (r >= 0 && prepare->question.bind)
         r = prepare->question.bind(plan, error, prepare->question.binder);
     return r;
+}
+
+static int stop_signal_of(const HfSettings *settings)
+{
+    static const int numbers[] = {
+        [HF_STOP_SIGNAL_TERM] = SIGTERM, [HF_STOP_SIGNAL_QUIT] = SIGQUIT,
+        [HF_STOP_SIGNAL_INT] = SIGINT,   [HF_STOP_SIGNAL_HUP] = SIGHUP,
+        [HF_STOP_SIGNAL_USR1] = SIGUSR1, [HF_STOP_SIGNAL_USR2] = SIGUSR2,
+    };
+    _Static_assert(sizeof(numbers) / sizeof(*numbers) == HF_STOP_SIGNAL_MAX_, "each signal");
+
+    if (settings->stop_signal != HF_STOP_SIGNAL_AUTO)
+        return numbers[settings->stop_signal];
+    return hf_settings_adapter(settings) == HF_ADAPTER_PHP_FPM ? SIGQUIT : SIGTERM;
 }
 
 static int plan_start(HfPrepare *prepare, HfText *error)
@@ -148,7 +198,9 @@ static int plan_start(HfPrepare *prepare, HfText *error)
     plan->adapter = hf_settings_adapter(settings);
     plan->handoff = hf_settings_handoff(settings);
     plan->drain_timeout = settings->drain_timeout;
-    plan->stop_signal = plan->adapter == HF_ADAPTER_PHP_FPM ? SIGQUIT : SIGTERM;
+    plan->readiness = settings->readiness;
+    plan->ready_delay = settings->ready_delay;
+    plan->stop_signal = stop_signal_of(settings);
     plan->reopen_signal = plan->adapter == HF_ADAPTER_PHP_CGI ? 0 : SIGUSR1;
     r = find_program(settings, &plan->program, error);
     if (r < 0)
@@ -169,8 +221,10 @@ static int on_deferred(sd_event_source *source, void *userdata)
     int r = plan_start(prepare, &error);
     if (r < 0 && error.length == 0)
         hf_text_addf(&error, "the start can not be prepared: %s", strerror(-r));
-    if (r < 0 || !prepare->discovery)
+    if (r < 0)
         finish(prepare, r, hf_text_peek(&error));
+    else if (!prepare->discovery)
+        go_on(prepare);
     return 0;
 }
 

@@ -15,6 +15,7 @@ typedef struct Watch {
 struct HfReaper {
     Watch *watches;
     sd_event_source *source;
+    int was_subreaper;
 };
 
 static Watch *take(HfReaper *reaper, pid_t pid)
@@ -55,9 +56,12 @@ int hf_reaper_new(sd_event *loop, HfReaper **ret)
     if (!reaper)
         return -ENOMEM;
 
-    if (prctl(PR_SET_CHILD_SUBREAPER, 1) < 0) {
+    /* ignored, as some parents leave it, the kernel would reap in our stead and tell nothing */
+    if (signal(SIGCHLD, SIG_DFL) == SIG_ERR ||
+        prctl(PR_GET_CHILD_SUBREAPER, &reaper->was_subreaper) < 0 ||
+        prctl(PR_SET_CHILD_SUBREAPER, 1) < 0) {
         int r = -errno;
-        hf_reaper_free(reaper);
+        free(reaper);
         return r;
     }
     int r = sd_event_add_signal(loop, &reaper->source, SIGCHLD, on_sigchld, reaper);
@@ -76,6 +80,7 @@ HfReaper *hf_reaper_free(HfReaper *reaper)
     while (reaper->watches)
         free(take(reaper, reaper->watches->pid));
     sd_event_source_disable_unref(reaper->source);
+    prctl(PR_SET_CHILD_SUBREAPER, (unsigned long)reaper->was_subreaper); /* it outlives execve(2) */
     free(reaper);
     return NULL;
 }

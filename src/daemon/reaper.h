@@ -15,6 +15,7 @@ typedef void (*HfReaperCallback)(const siginfo_t *info, void *userdata);
 /* Makes the process a subreaper (prctl(2)) and takes SIGCHLD, which must be blocked. Returns 0 or
  * negative errno. */
 int hf_reaper_new(sd_event *loop, HfReaper **ret);
+/* No subreaper any more, unless it was one before. NULL is fine. Returns NULL. */
 HfReaper *hf_reaper_free(HfReaper *reaper);
 
 /* Calls back once when pid, a child of ours, has been reaped. Returns 0 or -ENOMEM. */

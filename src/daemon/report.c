@@ -1,5 +1,7 @@
 #include "daemon/report.h"
 
+#include <string.h>
+
 #include "base/log.h"
 #include "core/human.h"
 
@@ -10,7 +12,7 @@ static void add_ready(const HfSupervisor *supervisor, const HfAction *action, Hf
     const HfGeneration *generation = supervisor->generations[action->slot];
     size_t n = generation->plan->n_listeners;
 
-    if (action->cause == HF_CAUSE_RELOAD || action->cause == HF_CAUSE_RESTART)
+    if (action->cause != HF_CAUSE_START && action->cause != HF_CAUSE_CRASH)
         hf_text_addf(text, "%s: generation %llu is active", hf_cause_name(action->cause),
                      (Number)action->number);
     else
@@ -33,14 +35,19 @@ static void add_start_failed(const HfSupervisor *supervisor, const HfAction *act
         hf_text_addf(text, "%s ", generation->plan->program);
         hf_generation_explain_status(generation, text);
         hf_text_add(text, " before it was ready");
+        if (generation->status.si_code == CLD_EXITED && generation->status.si_status == 0)
+            hf_text_add(text, " (a service must stay in the foreground)");
     }
 }
 
-static const char *what_goes_on(const HfSupervisor *supervisor)
+/* On a line of its own below a service's own words. */
+static void add_what_goes_on(const HfSupervisor *supervisor, HfText *text)
 {
     int active = hf_machine_find(&supervisor->machine, HF_GENERATION_ACTIVE);
 
-    return active >= 0 ? "; the old generation goes on serving" : "; connections wait in the queue";
+    hf_text_add(text, strchr(hf_text_peek(text), '\n') ? "\n" : "; ");
+    hf_text_add(text, active >= 0 ? "the old generation goes on serving"
+                                  : "connections wait in the queue");
 }
 
 void hf_report(HfSupervisor *supervisor, const HfAction *action)
@@ -64,7 +71,7 @@ void hf_report(HfSupervisor *supervisor, const HfAction *action)
         level = LOG_ERR;
         add_start_failed(supervisor, action, &text);
         hf_supervisor_set_failure(supervisor, hf_text_peek(&text));
-        hf_text_add(&text, what_goes_on(supervisor));
+        add_what_goes_on(supervisor, &text);
         break;
     case HF_REPORT_PREPARE_FAILED:
         level = LOG_ERR;
@@ -72,7 +79,7 @@ void hf_report(HfSupervisor *supervisor, const HfAction *action)
             hf_text_addf(&text, "%s failed: ", hf_cause_name(action->cause));
         hf_text_add(&text, supervisor->failure ? supervisor->failure : "out of memory");
         if (supervisor->current)
-            hf_text_add(&text, what_goes_on(supervisor));
+            add_what_goes_on(supervisor, &text);
         break;
     case HF_REPORT_RETRY:
         level = LOG_WARNING;
@@ -96,6 +103,25 @@ void hf_report(HfSupervisor *supervisor, const HfAction *action)
         break;
     case HF_REPORT_STOPPING:
         hf_text_add(&text, "stopping: every generation finishes what it has");
+        break;
+    case HF_REPORT_OUTAGE:
+        level = LOG_CRIT;
+        hf_text_add(&text, "outage: no generation has been ready for ");
+        hf_text_add_time(&text, action->usec);
+        hf_text_add(&text, "; callers are answered that the service is unavailable");
+        break;
+    case HF_REPORT_RECOVERED:
+        level = LOG_NOTICE;
+        hf_text_addf(&text, "recovered: generation %llu serves", number);
+        break;
+    case HF_REPORT_SATURATED:
+        level = LOG_WARNING;
+        hf_text_addf(&text, "generation %llu is saturated: every worker is busy", number);
+        break;
+    case HF_REPORT_UNHEALTHY:
+        level = LOG_WARNING;
+        hf_text_addf(&text, "generation %llu failed its probe (%d in a row)", number,
+                     action->status);
         break;
     case HF_REPORT_MAX_:
         return;

@@ -8,6 +8,7 @@
 #include "base/fd.h"
 #include "base/memory.h"
 #include "sys/file.h"
+#include "sys/lock.h"
 
 int hf_runtime_base(char **ret)
 {

@@ -10,16 +10,19 @@
 #include "base/parse.h"
 #include "core/names.h"
 #include "daemon/control.h"
+#include "daemon/members.h"
+#include "daemon/outage.h"
 #include "daemon/perform.h"
 #include "daemon/pidfile.h"
 #include "daemon/received.h"
+#include "daemon/tell.h"
 #include "daemon/watch.h"
 
 #define TERM_TIMEOUT  (5 * HF_USEC_PER_SEC)
 #define KILL_INTERVAL (1 * HF_USEC_PER_SEC)
-#define BACKOFF_MAX   (30 * HF_USEC_PER_SEC)
 #define STABLE_TIME   (10 * HF_USEC_PER_SEC)
-#define MAX_DRAINING  4
+#define SETTLE_TIME   (100 * HF_USEC_PER_MSEC)
+#define RETIRE_TIME   (500 * HF_USEC_PER_MSEC)
 
 void hf_supervisor_post(HfSupervisor *supervisor, const HfEvent *event)
 {
@@ -43,6 +46,7 @@ static int on_step(sd_event_source *source, void *userdata)
         for (size_t i = 0; i < actions.n; i++)
             hf_perform(supervisor, &actions.list[i]);
     }
+    hf_tell_state(supervisor);
     sd_event_source_set_enabled(source, SD_EVENT_OFF);
     return 0;
 }
@@ -87,6 +91,8 @@ static int set_up(HfSupervisor *supervisor, HfText *error)
         r = hf_reaper_new(supervisor->loop, &supervisor->reaper);
     if (r >= 0)
         r = hf_control_new(supervisor, &supervisor->control);
+    if (r >= 0)
+        r = hf_tell_watchdog(supervisor);
     if (r < 0)
         hf_text_addf(error, "the instance can not be set up: %s", strerror(-r));
     return r;
@@ -95,6 +101,7 @@ static int set_up(HfSupervisor *supervisor, HfText *error)
 static void tear_down(HfSupervisor *supervisor)
 {
     hf_pidfile_remove(supervisor);
+    hf_outage_end(supervisor);
     hf_control_free(supervisor->control);
     for (unsigned i = 0; i < HF_MACHINE_SLOTS; i++)
         hf_generation_free(supervisor->generations[i]);
@@ -102,6 +109,8 @@ static void tear_down(HfSupervisor *supervisor)
         for (unsigned i = 0; i < HF_MACHINE_SLOTS; i++)
             sd_event_source_disable_unref(supervisor->timers[timer][i]);
     hf_prepare_abort(supervisor->prepare);
+    if (supervisor->current && supervisor->machine.phase == HF_PHASE_ENDED)
+        hf_members_end_escaped(supervisor->current);
     hf_plan_unref(supervisor->prepared);
     hf_plan_unref(supervisor->current);
     hf_held_array_clear(&supervisor->received, &supervisor->n_received);
@@ -111,6 +120,7 @@ static void tear_down(HfSupervisor *supervisor)
     sd_event_unref(supervisor->loop);
     hf_runtime_release(&supervisor->runtime);
     free(supervisor->failure);
+    free(supervisor->told);
     free(supervisor);
 }
 
@@ -124,9 +134,16 @@ int hf_supervisor_run(const HfSettings *settings)
         .drain_timeout = settings->drain_timeout,
         .term_timeout = TERM_TIMEOUT,
         .kill_interval = KILL_INTERVAL,
-        .backoff_max = BACKOFF_MAX,
+        .backoff_max = settings->backoff_max,
         .stable_time = STABLE_TIME,
-        .max_draining = MAX_DRAINING,
+        .gentle = settings->handover == HF_HANDOVER_GENTLE &&
+                  hf_settings_adapter(settings) == HF_ADAPTER_PHP_FPM,
+        .settle_time = SETTLE_TIME,
+        .retire_time = RETIRE_TIME,
+        .busy_after = settings->busy_after,
+        .probe_failures = 1,
+        .recycle_every = settings->recycle_every == HF_USEC_INFINITY ? 0 : settings->recycle_every,
+        .max_draining = (unsigned)settings->max_draining,
     };
 
     if (!supervisor || hf_name_of_instance(settings, &name) < 0) {
@@ -138,6 +155,7 @@ int hf_supervisor_run(const HfSettings *settings)
     supervisor->settings = settings;
     supervisor->name = name;
     supervisor->runtime.lock = -1;
+    supervisor->answerer = HF_PROCESS_NONE;
     hf_machine_init(&supervisor->machine, &limits);
     int status = EXIT_FAILURE;
     int r = set_up(supervisor, &error);

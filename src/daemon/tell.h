@@ -1,6 +1,12 @@
-/* What holdfast tells the supervisor above it. sd_notify(3). */
+/* What holdfast tells the supervisor above it: READY, RELOADING, STOPPING, STATUS, WATCHDOG.
+ * sd_notify(3). */
 #pragma once
 
 #include "daemon/supervisor.h"
 
-void hf_tell(HfSupervisor *supervisor, const HfAction *action);
+/* Keeps the watchdog content where systemd wants one (WATCHDOG_USEC). Returns 0 or negative errno.
+ */
+int hf_tell_watchdog(HfSupervisor *supervisor);
+
+/* After each step: tells what has changed since it was told last. */
+void hf_tell_state(HfSupervisor *supervisor);

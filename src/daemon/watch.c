@@ -62,6 +62,10 @@ static int on_notify(sd_event_source *source, int fd, uint32_t revents, void *us
             continue;
         if (message.ready)
             hf_generation_notify_ready(generation);
+        if (message.has_extend_timeout)
+            hf_supervisor_post(watch->supervisor, &(HfEvent){.type = HF_EVENT_EXTEND,
+                                                             .slot = generation->slot,
+                                                             .usec = message.extend_timeout});
     }
     return 0;
 }

@@ -1,4 +1,4 @@
-/* Small files: written whole or not at all, read bounded, locked. */
+/* Small files: written whole or not at all, read bounded. */
 #pragma once
 
 #include <stdbool.h>
@@ -19,13 +19,6 @@ int hf_file_read(const char *path, size_t maximum, char **ret, size_t *ret_lengt
  * as a directory. A directory at path that is neither ours nor root's, or writable by others
  * without being sticky, is refused with -EPERM, a link or anything else there with -ENOTDIR. */
 int hf_file_make_directory(const char *path, mode_t mode);
-
-/* Opens (creates) path and takes an exclusive flock(2). Returns the descriptor (owned; closing
- * unlocks), or -EWOULDBLOCK when another process holds it; *ret_holder then is the pid that stands
- * in the file, 0 when unknown. The own pid is written to the file only once the lock is held.
- * -EINVAL when path is no regular file, -ELOOP when it is a link, -EBUSY when it is being replaced
- * again and again. */
-int hf_file_lock(const char *path, pid_t *ret_holder);
 
 /* Removes the files of a directory (no recursion) and the directory. 0 when there is none. -EISDIR
  * when it holds a directory: that one stays, and so does path. */

@@ -93,6 +93,15 @@ int hf_listener_bind(const HfListenerRequest *request, int *ret_fd, HfListenerIn
     return 0;
 }
 
+int hf_listener_secure(const HfListenerRequest *request, const HfListenerInode *inode,
+                       HfListenerStage *ret_stage)
+{
+    char path[HF_LISTENER_PATH_MAX];
+
+    hf_listener_path_of(request, path);
+    return hf_listener_path_secure(path, inode, request, ret_stage);
+}
+
 static int get_option(int fd, int option, int *ret)
 {
     socklen_t length = sizeof(*ret);

@@ -39,6 +39,7 @@ typedef struct HfListenerRequest {
     size_t n_acl_users;
     const gid_t *acl_groups;
     size_t n_acl_groups;
+    bool replace_acl; /* what the path's access control list grants so far is taken away */
 } HfListenerRequest;
 
 /* Binds and listens: stream, CLOEXEC, SO_REUSEADDR for IP, IPV6_V6ONLY as the address needs ([::]
@@ -50,6 +51,12 @@ typedef struct HfListenerRequest {
  * left on disk; a dead socket may have been removed. */
 int hf_listener_bind(const HfListenerRequest *request, int *ret_fd, HfListenerInode *ret_inode,
                      HfListenerStage *ret_stage);
+
+/* Gives a unix path that hf_listener_bind made the rights of another request; what that leaves
+ * unset stays as it is. Returns 0, or negative errno (-EADDRINUSE when something else stands there)
+ * and *ret_stage. */
+int hf_listener_secure(const HfListenerRequest *request, const HfListenerInode *inode,
+                       HfListenerStage *ret_stage);
 
 /* What would keep hf_listener_bind from a unix path, as far as can be told without changing
  * anything; 0 for other addresses. Returns as hf_listener_bind. */

@@ -3,6 +3,7 @@
 #include <acl/libacl.h>
 #include <errno.h>
 #include <sys/acl.h>
+#include <sys/stat.h>
 
 static void free_acl(acl_t *acl)
 {
@@ -59,6 +60,18 @@ static int grant(acl_t *acl, acl_tag_t tag, id_t id)
         acl_add_perm(permissions, ACL_WRITE) < 0)
         return -errno;
     return 0;
+}
+
+int hf_listener_acl_drop(const char *file)
+{
+    struct stat found;
+
+    if (acl_extended_file(file) <= 0)
+        return 0;
+    if (stat(file, &found) < 0)
+        return -errno;
+    __attribute__((cleanup(free_acl))) acl_t acl = acl_from_mode(found.st_mode);
+    return !acl || acl_set_file(file, ACL_TYPE_ACCESS, acl) < 0 ? -errno : 0;
 }
 
 int hf_listener_acl_set(const char *file, const HfListenerRequest *request)

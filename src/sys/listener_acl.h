@@ -7,3 +7,6 @@
  * listen.acl_users and listen.acl_groups do; the mask becomes the union of the group class. Returns
  * 0, -EOPNOTSUPP (the file system has no ACLs), or negative errno. */
 int hf_listener_acl_set(const char *file, const HfListenerRequest *request);
+
+/* Leaves file with its mode alone; 0 where there are no ACLs. */
+int hf_listener_acl_drop(const char *file);

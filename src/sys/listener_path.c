@@ -150,6 +150,10 @@ static int secure_file(int fd, const HfListenerRequest *request, HfListenerStage
     char file[64];
     snprintf(file, sizeof(file), "/proc/self/fd/%d", fd);
 
+    *stage = HF_LISTENER_ACL;
+    int r = request->replace_acl ? hf_listener_acl_drop(file) : 0;
+    if (r < 0)
+        return r;
     *stage = HF_LISTENER_MODE;
     if (request->has_mode && chmod(file, request->mode & 07777) < 0)
         return -errno;

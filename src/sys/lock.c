@@ -1,4 +1,4 @@
-#include "sys/file.h"
+#include "sys/lock.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,5 +1,6 @@
 """What holdfast itself costs: memory, threads, wake-ups, time at the start."""
 import contextlib
+import os
 import pathlib
 import shutil
 import signal
@@ -8,16 +9,18 @@ import subprocess
 import time
 import uuid
 
-from harness import net
+import notifications
+from harness import net, words
 from harness.holdfast import call
 from harness.paths import HOLDFAST, PHP_FPM, RUNTIME
-from harness.process import Process, environment
+from harness.process import Process, descriptors, environment
 from harness.site import Site
 
 BINARIES = HOLDFAST.parents[1] / "tests" / "bench"
 STAMP = BINARIES / "stamp"
 EMPTY = BINARIES / "empty"
 RELOADS = 20
+SETTLE = 0.5  # seconds
 EXEC_RUNS = 30
 READY_RUNS = 10
 
@@ -35,9 +38,22 @@ def memory(pid):
             "threads": fields(pid, "status")["Threads"]}
 
 
+def write_back(*programs):
+    """Pages of a program that was just built count as dirty memory until they are on the disk."""
+    for program in programs:
+        with open(program, "rb") as stream:
+            os.fsync(stream.fileno())
+
+
 def switches(pid):
     found = fields(pid, "status")
     return found["voluntary_ctxt_switches"] + found["nonvoluntary_ctxt_switches"]
+
+
+def settled_descriptors(pid):
+    """How many are open once the last client's connection is closed."""
+    time.sleep(SETTLE)
+    return len(descriptors(pid))
 
 
 @contextlib.contextmanager
@@ -70,6 +86,7 @@ def reload(name):
 
 def resident(children, idle):
     """Memory after the start and after some reloads, and wake-ups in an idle time between."""
+    write_back(HOLDFAST, EMPTY)
     site = Site(children=children)
     try:
         holdfast = site.holdfast()
@@ -78,16 +95,16 @@ def resident(children, idle):
             before = switches(holdfast.pid)
             time.sleep(idle)
             woken = switches(holdfast.pid) - before
-            descriptors = len(list(pathlib.Path(f"/proc/{holdfast.pid}/fd").iterdir()))
+            before = settled_descriptors(holdfast.pid)
             for _ in range(RELOADS):
+                notifications.discard(site)
                 reload(site.name)
                 reload(name)
-            number = f"generation {RELOADS} is gone"
-            holdfast.wait(number)
+            holdfast.wait(words.gone(RELOADS))
+            grown = settled_descriptors(holdfast.pid) - before
             reloaded = {"holdfast": memory(holdfast.pid), "empty": memory(pid)}
-            descriptors = len(list(pathlib.Path(f"/proc/{holdfast.pid}/fd").iterdir())) - descriptors
         holdfast.stop()
-        return {"started": started, "reloaded": reloaded, "reloads": RELOADS, "descriptors_grown": descriptors,
+        return {"started": started, "reloaded": reloaded, "reloads": RELOADS, "descriptors_grown": grown,
                 "idle_seconds": idle, "wake_ups": woken}
     finally:
         site.close()

@@ -1,7 +1,6 @@
 /* The least that an sd-event loop with an sd-bus server is: what holdfast's memory is measured
  * against. It answers the calls that holdfast's control answers, and does nothing. */
 #include <errno.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -88,19 +87,13 @@ static int open_socket(const char *path)
 
 int main(int argc, char *argv[])
 {
-    sigset_t set;
     sd_event *event = NULL;
 
     if (argc != 2) {
         fprintf(stderr, "usage: empty SOCKET\n");
         return 2;
     }
-    sigemptyset(&set);
-    sigaddset(&set, SIGTERM);
-    sigprocmask(SIG_BLOCK, &set, NULL);
     int r = sd_event_new(&event);
-    if (r >= 0)
-        r = sd_event_add_signal(event, NULL, SIGTERM, NULL, NULL);
     int fd = r < 0 ? r : open_socket(argv[1]);
     r = fd < 0 ? fd : sd_event_add_io(event, NULL, fd, EPOLLIN, on_acceptable, NULL);
     if (r >= 0) {

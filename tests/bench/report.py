@@ -5,7 +5,7 @@ import pathlib
 import re
 import subprocess
 
-from contenders import FLOOR
+from contenders import ALL, FLOOR
 from harness.paths import PHP_FPM, ROOT
 from harness.process import environment
 
@@ -58,6 +58,7 @@ def latency_row(name, figures, floor):
 def latency(results, options):
     floor = results.get(FLOOR, {}).get("median")
     rows = [latency_row(name, result["median"], floor) for name, result in results.items()]
+    notes = [f"{kind.name}: {kind.note}." for kind in ALL if kind.name in results and kind.note]
     late = max(result["median"]["late"] for result in results.values())
     return "\n\n".join([
         f"nginx before php-fpm on {'a unix socket' if options.unix else 'a TCP port'}, {options.children} workers; "
@@ -65,8 +66,9 @@ def latency(results, options):
         f"long; one replacement every {options.interval:g} s.",
         table(["", "requests", "failed", *(title for title, _ in COLUMNS), "one replacement"], rows),
         f"Times are of the short requests, counted from when each was due, medians of {options.rounds} interleaved "
-        f"rounds; × is against no restarts in the same run; longest gap: no short request was answered for so long. "
-        f"The load generator was at most {ms(late)} late."])
+        f"round{'s' if options.rounds > 1 else ''}; × is against no restarts in the same run; longest gap: for so long no short request was answered. "
+        f"The load generator was at most {ms(late)} late.",
+        *([" ".join(notes)] if notes else [])])
 
 
 def cost(figures):
@@ -79,6 +81,7 @@ def cost(figures):
                          signed(held[key] - empty[key], "kB")])
     held, empty = resident["reloaded"]["holdfast"], resident["reloaded"]["empty"]
     rows += [
+        [f"descriptors more after {resident['reloads']} reloads", str(resident["descriptors_grown"]), "", ""],
         ["threads", str(held["threads"]), str(empty["threads"]), ""],
         [f"wake-ups in {resident['idle_seconds']:g} idle seconds", str(resident["wake_ups"]), "", ""],
         ["from exec to exec of the service, nothing to discover", ms(start["held"]), ms(start["direct"]),

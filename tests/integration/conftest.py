@@ -1,6 +1,7 @@
 import os
 import pathlib
 import shutil
+import signal
 import sys
 
 import pytest
@@ -15,6 +16,7 @@ PROGRAMS = ["nginx", "php-fpm8.2", "php-cgi8.2", "wrk", "getfacl", "ss", "nm", "
 
 
 def pytest_configure(config):
+    config.addinivalue_line("markers", "matrix: 30 rounds in each of eight settings")
     config.addinivalue_line("markers", "plain: needs no holdfast: proves the detectors and the facts")
 
 
@@ -25,6 +27,8 @@ def pytest_sessionstart(session):
     if missing:
         pytest.exit(f"missing programs: {', '.join(missing)}; tests/run installs them", 2)
     process.become_subreaper()
+    # Ended from outside, the tests still clean up.
+    signal.signal(signal.SIGTERM, lambda *_: pytest.exit("terminated", 2))
 
 
 @pytest.fixture(autouse=True)

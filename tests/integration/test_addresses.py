@@ -38,7 +38,7 @@ def test_tcp(make_site, listen, connect):
     site, holdfast = serve(make_site, listen.format(port))
     before = hello(site, connect.format(port))
     assert before.startswith("hello ")
-    holdfast.reload(2)
+    holdfast.replace(2)
     after = hello(site, connect.format(port))
     assert after.startswith("hello ") and after.split()[1] != before.split()[1]
     holdfast.stop()
@@ -46,7 +46,8 @@ def test_tcp(make_site, listen, connect):
 
 def test_tcp_backlog(make_site):
     port = net.free_port()
-    serve(make_site, f"127.0.0.1:{port}", **{"listen.backlog": 77})
+    _, holdfast = serve(make_site, f"127.0.0.1:{port}", **{"listen.backlog": 77})
+    holdfast.settle()
     assert net.backlog(f"127.0.0.1:{port}") == 77
 
 
@@ -62,6 +63,7 @@ def test_unix_mode_owner_group_backlog(make_site):
     holdfast = site.holdfast()
 
     def assert_as_the_pool_says():
+        holdfast.settle()
         status = os.stat(site.address)
         assert stat.S_ISSOCK(status.st_mode)
         assert stat.S_IMODE(status.st_mode) == 0o640
@@ -122,7 +124,7 @@ def test_status_listen(make_site):
     # The only worker is busy; this socket answers nevertheless.
     assert "active processes:     1" in status()
     assert slow.get()[0] == 200
-    holdfast.reload(2)
+    holdfast.replace(2)
     assert "pool:                 www" in status()
     holdfast.restart()
     assert "pool:                 www" in status()
@@ -138,5 +140,5 @@ def test_status_listen_on_a_path(make_site):
     holdfast = site.holdfast()
     for number in (2, 3):
         assert "pool:                 www" in fastcgi.request(str(path), "/status")[1]
-        holdfast.reload(number)
+        holdfast.replace(number)
     holdfast.stop()

@@ -12,19 +12,21 @@ from harness.phpfpm import Pool
 from harness.process import command_line
 
 
-def runtime():
-    return sorted(os.listdir(RUNTIME)) if RUNTIME.exists() else []
+def runtime(site):
+    """Runtime directories, without those of other tests that run at the same time."""
+    names = os.listdir(RUNTIME) if RUNTIME.exists() else []
+    return sorted(name for name in names if name == site.name or not name.startswith("test-"))
 
 
 @pytest.fixture
 def refuse(site):
     """Runs a command that must fail with an exit code and one line that matches every pattern."""
 
-    def check(status, patterns, *arguments, lines=1):
-        before = site.snapshot(), runtime()
+    def check(status, patterns, *arguments, lines=1, log=True):
+        before = site.snapshot(log), runtime(site)
         result = call(*arguments)
         assert result.returncode == status, result.stderr
-        assert (site.snapshot(), runtime()) == before
+        assert (site.snapshot(log), runtime(site)) == before
         assert not result.stdout
         for pattern in patterns:
             assert re.search(pattern, result.stderr), result.stderr
@@ -110,7 +112,7 @@ def test_busy_port_names_its_holder(refuse):
     plain.start()
     address = re.escape(site.address)
     refuse(words.EXIT_FAILURE, [rf"{address} is in use by php-fpm8\.2 \(pid {plain.process.pid}, since .+\)"],
-           "run", f"--name={site.name}", "--", PHP_FPM, "-y", site.configuration_path)
+           "run", f"--name={site.name}", "--", PHP_FPM, "-y", site.configuration_path, log=False)
     assert site.get()[0] == 200
 
 
@@ -141,11 +143,11 @@ def test_busy_address_of_a_second_pool_frees_the_first(make_site):
 
 def test_two_instances_of_one_name(site):
     holdfast = site.holdfast()
-    before = site.snapshot()
+    before = site.snapshot(log=False)
     result = call("run", f"--name={site.name}", f"--listen=127.0.0.1:{net.free_port()}", "--", "sleep", "60")
     assert result.returncode == words.EXIT_FAILURE
     assert site.name in result.stderr
-    assert site.snapshot() == before
+    assert site.snapshot(log=False) == before
     assert command_line(holdfast.pid) and site.get()[0] == 200
     holdfast.reload(2)
 

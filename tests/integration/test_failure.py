@@ -23,6 +23,7 @@ def test_broken_configuration_at_reload(site):
     assert {entry["body"].split()[1] for entry in load.result["ledger"]} == {str(old)}
     site.configure()
     assert holdfast.call("reload").returncode == 0
+    holdfast.wait(words.gone(1))
     assert site.main_pid() != old
     holdfast.stop()
 
@@ -91,7 +92,7 @@ def test_a_service_that_can_not_come_back_is_tried_until_it_can(site):
 
 def test_leaked_process_survives_a_restart_and_ends_with_the_stop(site):
     """It holds the listening socket, which keeps a plain php-fpm from starting again."""
-    holdfast = site.holdfast()
+    holdfast = site.holdfast("--drain-timeout=3s")
     old = site.main_pid()
     leaked = int(site.get("/leak.php")[1].split()[1])
     assert any(target.startswith("socket:") for target in descriptors(leaked).values())

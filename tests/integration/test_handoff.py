@@ -38,6 +38,7 @@ def test_listen_fds(generic):
     assert ask(generic.tcp)["name"] == "web"
     assert ask(generic.unix)["name"] == "local"
     assert ask(generic.unix)["pid"] in children(generic.instance.pid)
+    generic.instance.settle()
     assert net.backlog(generic.tcp) == 99
     assert os.stat(generic.unix).st_mode & 0o777 == 0o600
     generic.instance.stop()
@@ -46,8 +47,7 @@ def test_listen_fds(generic):
 
 def test_listen_fds_is_replaced(generic):
     first = ask(generic.tcp)["pid"]
-    generic.instance.reload(2)
-    generic.instance.wait(words.gone(1))
+    generic.instance.replace(2)
     second = ask(generic.tcp)["pid"]
     generic.instance.restart()
     third = ask(generic.unix)["pid"]
@@ -89,8 +89,7 @@ def test_php_cgi_on_stdin(make_site, listen):
 def test_php_cgi_is_known_by_name(site):
     holdfast = site.holdfast(f"--listen={site.address}", command=[PHP_CGI], env={"PHP_FCGI_CHILDREN": "4"})
     first = site.main_pid()
-    holdfast.reload(2)
-    holdfast.wait(words.gone(1))
+    holdfast.replace(2)
     assert site.main_pid() != first
     holdfast.stop()
 
@@ -107,9 +106,11 @@ def test_php_fpm_sees_the_systemd_convention_too(make_site):
     holdfast.stop()
 
 
-def activated(address, *command):
-    """A command started as systemd starts one for a .socket unit; the environment's NOTIFY_SOCKET is ours."""
-    return [PYTHON, HELPERS / "with_listen_fds.py", address, "--", *command]
+def activate(address, *command, **options):
+    """Starts a command as systemd does for a .socket unit: the socket listens before the command runs."""
+    with net.listen(address) as listener:
+        return Process([PYTHON, HELPERS / "with_listen_fds.py", f"php={listener.fileno()}", "--", *command],
+                       pass_fds=[listener.fileno()], **options)
 
 
 @pytest.mark.parametrize("program", [PHP_FPM, PHP_FPM_PLAIN], ids=["notify", "plain"])
@@ -117,17 +118,16 @@ def activated(address, *command):
 def test_exec(make_site, listen, program):
     """The sockets go to php-fpm; holdfast is not there any more."""
     site = make_site(listen)
-    process = Process(activated(site.address, HOLDFAST, "exec", "--", program, "-y", site.configuration_path),
-                      env=environment(NOTIFY_SOCKET=str(site.notify.path)))
+    process = activate(site.address, HOLDFAST, "exec", "--", program, "-y", site.configuration_path,
+                       env=environment(NOTIFY_SOCKET=str(site.notify.path)))
     try:
-        # No wait is needed: the socket listens, the request queues until php-fpm takes it.
         if program == PHP_FPM:
             site.notify.wait("READY=1", process.ended)
-        slow = site.start_slow(ms=500) if program == PHP_FPM else None
+        # The requests queue until php-fpm takes them.
+        slow = site.start_slow(ms=500)
         assert site.main_pid() == process.pid
         process.stop(signal.SIGQUIT)
-        if slow:
-            assert slow.get()[0] == 200
+        assert slow.get()[0] == 200
         # systemd's path is systemd's.
         assert listen == "tcp" or os.path.exists(site.address)
     finally:
@@ -158,8 +158,8 @@ def test_exec_with_a_pool_nobody_passed(make_site):
     """php-fpm would bind it itself, unheld: said, not done in silence."""
     passed, other = (f"127.0.0.1:{net.free_port()}" for _ in range(2))
     site = make_site(pools=[Pool(passed, name="a", children=1), Pool(other, name="b", children=1)])
-    process = Process(activated(passed, HOLDFAST, "exec", "--", PHP_FPM, "-y", site.configuration_path),
-                      env=environment(), stderr=subprocess.PIPE)
+    process = activate(passed, HOLDFAST, "exec", "--", PHP_FPM, "-y", site.configuration_path,
+                       env=environment(), stderr=subprocess.PIPE)
     lines = Lines(process.popen.stderr)
     try:
         lines.wait(re.escape(other))

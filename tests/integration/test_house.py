@@ -36,7 +36,8 @@ NEVER = {
     "a wait is for an event, not for time": re.compile(r"\b(sleep|usleep|nanosleep)\s*\("),
 }
 # A child before its pidfd exists, unreaped by the very function: its number can be nobody else's.
-EXCEPTIONS = {("sys/spawn.c", "kill(")}
+# A child, or its group, that has not been reaped yet: the number is nobody else's.
+EXCEPTIONS = {("sys/spawn.c", "kill("), ("daemon/capture.c", "kill(")}
 LOGS = re.compile(r"\b(hf_log\w*|sd_journal_\w+|syslog|vsyslog|perror|printf|vprintf|puts|fprintf|vfprintf|dprintf)\s*\(")
 
 

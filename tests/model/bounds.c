@@ -1,33 +1,79 @@
 #include "bounds.h"
 
-#define LIMITS(backoff, draining)                                                                  \
+#define SECOND 1000000
+
+#define LIMITS(backoff, draining, ...)                                                             \
     {                                                                                              \
-        .ready_timeout = 60000000, .drain_timeout = 30000000, .term_timeout = 5000000,             \
-        .kill_interval = 1000000, .backoff_max = (backoff), .stable_time = 10000000,               \
-        .max_draining = (draining)                                                                 \
+        .ready_timeout = 60 * SECOND, .drain_timeout = 30 * SECOND, .term_timeout = 5 * SECOND,    \
+        .kill_interval = SECOND, .backoff_max = (backoff), .stable_time = 10 * SECOND,             \
+        .settle_time = 100000, .retire_time = 500000, .max_draining = (draining), __VA_ARGS__      \
     }
+#define PATIENT .busy_after = HF_USEC_INFINITY
+#define BLIND   .probe_failures = 1
+#define GENTLE  .gentle = true
+#define OUTAGE  .busy_after = 10 * SECOND
+#define HEALTH(failures)                                                                           \
+    .probe_every = 5 * SECOND, .probe_failures = (failures), .recycle_every = 1200ULL * SECOND
 
 static const Bounds wide[] = {
     [BOUNDS_CALLERS] = {.name = "callers",
-                        .limits = LIMITS(100000, 1),
+                        .limits = LIMITS(100000, 1, PATIENT, BLIND),
                         .occupied = 3,
                         .requests = 2},
-    [BOUNDS_PROCESSES] = {.name = "processes", .limits = LIMITS(200000, 2), .occupied = 4},
+    [BOUNDS_PROCESSES] = {.name = "processes",
+                          .limits = LIMITS(200000, 2, PATIENT, BLIND),
+                          .occupied = 4},
     [BOUNDS_FULL] = {.name = "full slots",
-                     .limits = LIMITS(200000, HF_MACHINE_DRAINING_MAX),
+                     .limits = LIMITS(200000, HF_MACHINE_DRAINING_MAX, PATIENT, BLIND),
                      .occupied = HF_MACHINE_SLOTS,
                      .stubborn = true},
+    [BOUNDS_GENTLE] = {.name = "gentle",
+                       .limits = LIMITS(100000, 2, PATIENT, BLIND, GENTLE),
+                       .occupied = 4},
+    [BOUNDS_EXTEND] = {.name = "extensions",
+                       .limits = LIMITS(100000, 1, PATIENT, BLIND),
+                       .occupied = 2,
+                       .extend = true},
+    [BOUNDS_OUTAGE] = {.name = "outage",
+                       .limits = LIMITS(200000, 1, OUTAGE, BLIND),
+                       .occupied = 3,
+                       .requests = 1},
+    [BOUNDS_HEALTH] = {.name = "health",
+                       .limits = LIMITS(100000, 1, PATIENT, HEALTH(3)),
+                       .occupied = 3,
+                       .requests = 1},
+    [BOUNDS_ALL] = {.name = "all together",
+                    .limits = LIMITS(100000, 2, GENTLE, OUTAGE, HEALTH(2)),
+                    .occupied = 3},
 };
 static const Bounds narrow_ones[] = {
     [BOUNDS_CALLERS] = {.name = "callers, narrow",
-                        .limits = LIMITS(100000, 1),
+                        .limits = LIMITS(100000, 1, PATIENT, BLIND),
                         .occupied = 3,
                         .requests = 1},
-    [BOUNDS_PROCESSES] = {.name = "processes, narrow", .limits = LIMITS(100000, 2), .occupied = 3},
+    [BOUNDS_PROCESSES] = {.name = "processes, narrow",
+                          .limits = LIMITS(100000, 2, PATIENT, BLIND),
+                          .occupied = 3},
     [BOUNDS_FULL] = {.name = "full slots, narrow",
-                     .limits = LIMITS(100000, 2),
+                     .limits = LIMITS(100000, 2, PATIENT, BLIND),
                      .occupied = HF_MACHINE_SLOTS - 2,
                      .stubborn = true},
+    [BOUNDS_GENTLE] = {.name = "gentle, narrow",
+                       .limits = LIMITS(100000, 2, PATIENT, BLIND, GENTLE),
+                       .occupied = 3},
+    [BOUNDS_EXTEND] = {.name = "extensions, narrow",
+                       .limits = LIMITS(100000, 1, PATIENT, BLIND),
+                       .occupied = 1,
+                       .extend = true},
+    [BOUNDS_OUTAGE] = {.name = "outage, narrow",
+                       .limits = LIMITS(100000, 1, OUTAGE, BLIND),
+                       .occupied = 2},
+    [BOUNDS_HEALTH] = {.name = "health, narrow",
+                       .limits = LIMITS(100000, 1, PATIENT, HEALTH(2)),
+                       .occupied = 3},
+    [BOUNDS_ALL] = {.name = "all together, narrow",
+                    .limits = LIMITS(100000, 1, GENTLE, OUTAGE, HEALTH(1)),
+                    .occupied = 2},
 };
 _Static_assert(sizeof(wide) / sizeof(*wide) == BOUNDS_MAX_, "each kind");
 _Static_assert(sizeof(narrow_ones) / sizeof(*narrow_ones) == BOUNDS_MAX_, "each kind");

@@ -7,6 +7,11 @@ typedef enum BoundsKind {
     BOUNDS_CALLERS,   /* many requests, few generations */
     BOUNDS_PROCESSES, /* everything that processes can do */
     BOUNDS_FULL,      /* every slot in use */
+    BOUNDS_GENTLE,    /* settle and retire */
+    BOUNDS_EXTEND,    /* starts and drains that ask for more time */
+    BOUNDS_OUTAGE,    /* the answerer */
+    BOUNDS_HEALTH,    /* probes and recycling */
+    BOUNDS_ALL,       /* all of it together, with few generations */
     BOUNDS_MAX_,
 } BoundsKind;
 

@@ -20,8 +20,8 @@ unsigned canonical_failures(const HfMachineLimits *limits)
 /* The initialisers have no names, so that a field that was added does not compile. */
 static HfMachineGeneration copy_generation(const HfMachineGeneration *g)
 {
-    return (HfMachineGeneration){g->state,    g->rung,   g->main_exited,
-                                 g->deadline, g->reopen, g->number};
+    return (HfMachineGeneration){g->state,  g->rung,    g->main_exited, g->deadline,
+                                 g->reopen, g->stopped, g->extensions,  g->number};
 }
 
 static void sort_slots(HfMachine *machine, World *world)
@@ -111,6 +111,11 @@ void canonical_tidy(HfMachine *machine, World *world, unsigned failures)
     sort_requests(machine, world);
     if (machine->failures > failures)
         machine->failures = failures;
+    if (world->misses > machine->limits.probe_failures)
+        world->misses = machine->limits.probe_failures;
+    for (unsigned i = 0; i < HF_MACHINE_SLOTS; i++)
+        if (machine->generations[i].rung > HF_RUNG_STOP)
+            machine->generations[i].extensions = world->slots[i].extended = 0;
     if (!replacing(machine->phase))
         machine->cause = 0;
 }
@@ -144,14 +149,21 @@ static unsigned code(Codec *codec, unsigned value, unsigned width)
 static void code_state(Codec *codec, HfMachine *m, World *w)
 {
     CODE(codec, m->phase, 4);
-    CODE(codec, m->cause, 2);
+    CODE(codec, m->cause, 3);
     CODE(codec, m->pending, 2);
-    CODE(codec, m->hurry, 2);
+    CODE(codec, m->hurry, 3);
     CODE(codec, m->planned, 1);
     CODE(codec, m->prepared, 1);
     CODE(codec, m->respawn, 1);
     CODE(codec, m->stable, 1);
     CODE(codec, m->raised, 1);
+    CODE(codec, m->busy, 1);
+    CODE(codec, m->overdue, 1);
+    CODE(codec, m->outage, 1);
+    CODE(codec, m->answering, 1);
+    CODE(codec, m->probe, 1);
+    CODE(codec, m->recycle, 1);
+    CODE(codec, m->misses, 2);
     CODE(codec, m->failures, 4);
     for (unsigned i = 0; i < WORLD_REQUESTS; i++) {
         CODE(codec, m->requests[i].kind, 2);
@@ -160,10 +172,12 @@ static void code_state(Codec *codec, HfMachine *m, World *w)
     for (unsigned i = 0; i < HF_MACHINE_SLOTS; i++) {
         HfMachineGeneration *g = &m->generations[i];
         CODE(codec, g->state, 2);
-        CODE(codec, g->rung, 2);
+        CODE(codec, g->rung, 3);
         CODE(codec, g->main_exited, 1);
         CODE(codec, g->deadline, 1);
         CODE(codec, g->reopen, 1);
+        CODE(codec, g->stopped, 1);
+        CODE(codec, g->extensions, 5);
         CODE(codec, w->slots[i].process, 2);
         CODE(codec, w->slots[i].ready, 1);
     }
@@ -186,7 +200,9 @@ static void derive_world(World *world, const HfMachine *machine)
         WorldSlot *slot = &world->slots[i];
         slot->occupied = g->state != HF_GENERATION_EMPTY;
         slot->armed = g->deadline;
+        slot->stopped = g->stopped;
         slot->asked = g->rung;
+        slot->extended = g->extensions;
         slot->number = g->number;
     }
     for (unsigned i = 0; i < WORLD_REQUESTS; i++) {
@@ -196,11 +212,19 @@ static void derive_world(World *world, const HfMachine *machine)
     }
     world->armed[HF_TIMER_RESPAWN] = machine->respawn;
     world->armed[HF_TIMER_STABLE] = machine->stable;
+    world->armed[HF_TIMER_BUSY] = machine->busy;
+    world->armed[HF_TIMER_PROBE] = machine->probe;
+    world->armed[HF_TIMER_RECYCLE] = machine->recycle;
     world->started = machine->phase != HF_PHASE_NEW;
     world->preparing = machine->phase == HF_PHASE_PREPARING;
     world->prepared = machine->prepared;
     world->planned = machine->planned;
     world->raised = machine->raised;
+    world->outage = machine->outage;
+    world->answering = machine->answering;
+    world->probing = machine->limits.probe_every > 0 && !machine->probe &&
+                     hf_machine_find(machine, HF_GENERATION_ACTIVE) >= 0;
+    world->misses = machine->misses;
     world->ended = machine->phase == HF_PHASE_ENDED;
     /* a first start that fails ends without a stop, but there is nothing left to tell the two apart
      */
@@ -232,26 +256,18 @@ static bool same_machine(const HfMachine *a, const HfMachine *b)
 {
     /* again without names: a field that was added does not compile */
     const HfMachine head[] = {
-        {a->limits,
-         a->phase,
-         a->cause,
-         a->pending,
-         a->hurry,
-         a->planned,
-         a->prepared,
-         a->respawn,
-         a->stable,
-         a->raised,
-         a->failures,
-         a->last_number,
-         {{0}},
-         {{0}}},
+        {a->limits,  a->phase,   a->cause,  a->pending,  a->hurry,       a->planned, a->prepared,
+         a->respawn, a->stable,  a->raised, a->busy,     a->overdue,     a->outage,  a->answering,
+         a->probe,   a->recycle, a->misses, a->failures, a->last_number, {{0}},      {{0}}},
     };
 
     return head->phase == b->phase && head->cause == b->cause && head->pending == b->pending &&
            head->hurry == b->hurry && head->planned == b->planned &&
            head->prepared == b->prepared && head->respawn == b->respawn &&
-           head->stable == b->stable && head->raised == b->raised &&
+           head->stable == b->stable && head->raised == b->raised && head->busy == b->busy &&
+           head->overdue == b->overdue && head->outage == b->outage &&
+           head->answering == b->answering && head->probe == b->probe &&
+           head->recycle == b->recycle && head->misses == b->misses &&
            head->failures == b->failures && head->last_number == b->last_number &&
            memcmp(a->generations, b->generations, sizeof(a->generations)) == 0 &&
            memcmp(a->requests, b->requests, sizeof(a->requests)) == 0;
@@ -265,7 +281,9 @@ bool canonical_complete(Key key, const HfMachine *machine, const World *world)
     canonical_unpack(key, &machine->limits, &m, &w);
     bool world_same = w.started == world->started && w.preparing == world->preparing &&
                       w.prepared == world->prepared && w.planned == world->planned &&
-                      w.raised == world->raised && w.ended == world->ended &&
+                      w.raised == world->raised && w.outage == world->outage &&
+                      w.answering == world->answering && w.probing == world->probing &&
+                      w.misses == world->misses && w.ended == world->ended &&
                       (w.stopping == world->stopping || w.ended) &&
                       memcmp(w.armed, world->armed, sizeof(w.armed)) == 0;
     for (unsigned i = 0; i < HF_MACHINE_SLOTS; i++) {
@@ -273,6 +291,7 @@ bool canonical_complete(Key key, const HfMachine *machine, const World *world)
         const WorldSlot *b = &world->slots[i];
         world_same = world_same && a->process == b->process && a->ready == b->ready &&
                      a->occupied == b->occupied && a->armed == b->armed && a->asked == b->asked &&
+                     a->stopped == b->stopped && a->extended == b->extended &&
                      a->number == b->number;
     }
     return world_same && same_machine(machine, &m);

@@ -14,7 +14,8 @@ typedef struct Key {
 unsigned canonical_failures(const HfMachineLimits *limits);
 
 /* Sorts the slots by age and numbers them from 1, sorts and renames the requests, caps the
- * failures, and drops what nobody reads: the cause while nothing is being replaced, free requests.
+ * failures, and drops what nobody reads: the cause while nothing is being replaced, free requests,
+ * extensions of who is past them.
  */
 void canonical_tidy(HfMachine *machine, World *world, unsigned failures);
 

@@ -27,7 +27,9 @@ static int rank_leaving(Fair fair, const World *world, const HfEvent *event)
     if (!world_slot_draining(slot))
         return 0;
     if (event->type == HF_EVENT_GONE)
-        return fair == FAIR_PROMPT || slot->asked == HF_RUNG_KILL ? first : 0;
+        return (fair == FAIR_PROMPT && slot->asked >= HF_RUNG_STOP) || slot->asked == HF_RUNG_KILL
+                   ? first
+                   : 0;
     return slot->asked < HF_RUNG_KILL ? 2 : 0;
 }
 
@@ -50,6 +52,8 @@ int fair_rank(Fair fair, const World *world, const HfEvent *event)
         if (event->timer == HF_TIMER_DEADLINE)
             return rank_leaving(fair, world, event);
         return event->timer == HF_TIMER_RESPAWN && fair != FAIR_STOP ? 4 : 0;
+    case HF_EVENT_RETIRED:
+        return fair == FAIR_PROMPT ? 7 : 0;
     case HF_EVENT_GONE:
         return rank_leaving(fair, world, event);
     case HF_EVENT_PREPARE_FAILED:
@@ -57,6 +61,10 @@ int fair_rank(Fair fair, const World *world, const HfEvent *event)
     case HF_EVENT_MAIN_EXITED:
     case HF_EVENT_REQUEST:
     case HF_EVENT_REOPEN:
+    case HF_EVENT_EXTEND:
+    case HF_EVENT_ANSWERER_GONE:
+    case HF_EVENT_PROBED:
+    case HF_EVENT_OVERSIZE:
         return 0;
     case HF_EVENT_MAX_:
         break;

@@ -1,16 +1,7 @@
 /* The rules on one edge of the graph. */
 #pragma once
 
-#include "world.h"
-
-typedef struct Edge {
-    const HfMachine *before;
-    const World *world_before;
-    const HfEvent *event;
-    const HfActions *actions;
-    const HfMachine *after;
-    const World *world_after;
-} Edge;
+#include "edge.h"
 
 /* The first rule that the edge or the state after it breaks, or RULE_NONE. */
 Rule invariants_check(const Edge *edge);

@@ -3,6 +3,8 @@
 #include <assert.h>
 #include <string.h>
 
+#include "mutators_life.h"
+
 /* ---- tools ---- */
 
 static HfAction *find(HfActions *actions, HfActionType type)
@@ -372,5 +374,17 @@ const Mutant mutants[] = {
     {RULE_PHASE, BOUNDS_CALLERS, "does not see that the start is over", never_idle},
     {RULE_NUMBER, BOUNDS_CALLERS, "starts the numbers at 0", miscount},
     {RULE_STRAY, BOUNDS_CALLERS, "believes a timer that was disarmed", believe_strays},
+    {RULE_GENTLE, BOUNDS_GENTLE, "stops the old one at once", mutate_roughly},
+    {RULE_RETIRED, BOUNDS_GENTLE, "does not hear that all were asked", mutate_deaf_to_retired},
+    {RULE_STOPPED, BOUNDS_GENTLE, "leaves a main process stopped", mutate_leave_stopped},
+    {RULE_EXTEND, BOUNDS_EXTEND, "extends for ever", mutate_extend_for_ever},
+    {RULE_BUSY, BOUNDS_OUTAGE, "never loses patience", mutate_patient},
+    {RULE_OUTAGE, BOUNDS_OUTAGE, "keeps an outage to itself", mutate_silent_outage},
+    {RULE_OVERDUE, BOUNDS_OUTAGE, "forgets that callers wait", mutate_forgetful},
+    {RULE_ANSWERER, BOUNDS_OUTAGE, "never answers", mutate_mute},
+    {RULE_PROBE, BOUNDS_HEALTH, "never probes", mutate_never_probe},
+    {RULE_VERDICT, BOUNDS_HEALTH, "hides that all are busy", mutate_hide_saturation},
+    {RULE_REPLACE, BOUNDS_HEALTH, "lets memory grow", mutate_tolerate_size},
+    {RULE_RECYCLE, BOUNDS_HEALTH, "never recycles", mutate_never_recycle},
 };
 const size_t mutants_n = sizeof(mutants) / sizeof(*mutants);

@@ -42,6 +42,8 @@ static bool has_slot(const HfEvent *event)
 {
     return event->type == HF_EVENT_SPAWN_FAILED || event->type == HF_EVENT_READY ||
            event->type == HF_EVENT_MAIN_EXITED || event->type == HF_EVENT_GONE ||
+           event->type == HF_EVENT_RETIRED || event->type == HF_EVENT_EXTEND ||
+           event->type == HF_EVENT_PROBED || event->type == HF_EVENT_OVERSIZE ||
            (event->type == HF_EVENT_TIMER && event->timer == HF_TIMER_DEADLINE);
 }
 
@@ -139,6 +141,7 @@ static bool same_actions(const HfActions *a, const HfActions *b)
         same = a->list[i].type == b->list[i].type && a->list[i].rung == b->list[i].rung &&
                a->list[i].timer == b->list[i].timer && a->list[i].report == b->list[i].report &&
                a->list[i].usec == b->list[i].usec && a->list[i].prepared == b->list[i].prepared &&
+               a->list[i].raised == b->list[i].raised && a->list[i].status == b->list[i].status &&
                (a->list[i].type == HF_ACTION_REPORT || a->list[i].cause == b->list[i].cause);
     return same;
 }

@@ -30,6 +30,19 @@ static const char *const texts[] = {
     [RULE_PHASE] = "the books and the phase of the machine are what the world shows",
     [RULE_NUMBER] = "generations are numbered in order, and actions name the right one",
     [RULE_STRAY] = "late and stray events change nothing",
+    [RULE_GENTLE] =
+        "3: who settles and retires has a ready successor, no illness, and no stop in its way",
+    [RULE_STOPPED] = "9: who is stopped retires, has a deadline, and is continued afterwards",
+    [RULE_RETIRED] = "when every worker has been told, or the main process left, STOP follows",
+    [RULE_EXTEND] = "only starting and draining are extended, each time and in number bounded",
+    [RULE_BUSY] = "BUSY is armed exactly in a gap that is not overdue yet",
+    [RULE_OUTAGE] = "an outage is reported once, and its end once",
+    [RULE_OVERDUE] = "a gap is overdue after BUSY, and again when a start in an outage fails",
+    [RULE_ANSWERER] = "the answerer runs exactly in an overdue gap with a plan, not beside SPAWN",
+    [RULE_PROBE] = "exactly one probe is armed or under way, of the active generation only",
+    [RULE_VERDICT] = "failed probes in a row are counted and reported, saturated ones reported",
+    [RULE_REPLACE] = "an active generation is replaced only when asked for, gone, ill or old",
+    [RULE_RECYCLE] = "RECYCLE is armed while nothing is replaced, and never without an active one",
 };
 _Static_assert(sizeof(texts) / sizeof(*texts) == RULE_MAX_, "a text for each rule");
 

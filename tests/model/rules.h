@@ -30,6 +30,18 @@ typedef enum Rule {
     RULE_PHASE,
     RULE_NUMBER,
     RULE_STRAY,
+    RULE_GENTLE,
+    RULE_STOPPED,
+    RULE_RETIRED,
+    RULE_EXTEND,
+    RULE_BUSY,
+    RULE_OUTAGE,
+    RULE_OVERDUE,
+    RULE_ANSWERER,
+    RULE_PROBE,
+    RULE_VERDICT,
+    RULE_REPLACE,
+    RULE_RECYCLE,
     RULE_MAX_,
 } Rule;
 

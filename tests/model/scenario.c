@@ -1,6 +1,8 @@
 /* Plays scenarios to the machine and compares its actions with the expected ones (TAP).
  *
- *     set drain 5s              limits: ready drain term kill backoff stable max-draining
+ *     set drain 5s              limits: ready drain term kill backoff stable max-draining,
+ *                               handover (gentle, at-once) settle retire, busy-after,
+ *                               probe-every probe-failures, recycle-every
  *     given active              the first start is over, generation 1 serves
  *     > reload #1               an event; generations by number, callers by #ID or #FIRST..LAST, or
  *     > reload x1000            many times without a caller
@@ -37,6 +39,10 @@ static const HfMachineLimits defaults = {
     .kill_interval = 1000000,
     .backoff_max = 30000000,
     .stable_time = 10000000,
+    .settle_time = 100000,
+    .retire_time = 500000,
+    .busy_after = HF_USEC_INFINITY,
+    .probe_failures = 3,
     .max_draining = 4,
 };
 
@@ -48,23 +54,37 @@ static void complain(Player *player, unsigned number, const char *what, const ch
 
 /* ---- set ---- */
 
+static bool set_number(const char *value, unsigned most, unsigned *ret)
+{
+    unsigned long n = strtoul(value, NULL, 10);
+
+    if (n < 1 || n > most)
+        return false;
+    *ret = (unsigned)n;
+    return true;
+}
+
 static bool set_limit(HfMachineLimits *limits, const char *key, const char *value)
 {
     const struct {
         const char *key;
         uint64_t *limit;
     } keys[] = {
-        {"ready", &limits->ready_timeout}, {"drain", &limits->drain_timeout},
-        {"term", &limits->term_timeout},   {"kill", &limits->kill_interval},
-        {"backoff", &limits->backoff_max}, {"stable", &limits->stable_time},
+        {"ready", &limits->ready_timeout},         {"drain", &limits->drain_timeout},
+        {"term", &limits->term_timeout},           {"kill", &limits->kill_interval},
+        {"backoff", &limits->backoff_max},         {"stable", &limits->stable_time},
+        {"settle", &limits->settle_time},          {"retire", &limits->retire_time},
+        {"busy-after", &limits->busy_after},       {"probe-every", &limits->probe_every},
+        {"recycle-every", &limits->recycle_every},
     };
 
-    if (strcmp(key, "max-draining") == 0) {
-        unsigned long n = strtoul(value, NULL, 10);
-        if (n < 1 || n > HF_MACHINE_DRAINING_MAX)
-            return false;
-        limits->max_draining = (unsigned)n;
-        return true;
+    if (strcmp(key, "max-draining") == 0)
+        return set_number(value, HF_MACHINE_DRAINING_MAX, &limits->max_draining);
+    if (strcmp(key, "probe-failures") == 0)
+        return set_number(value, 100, &limits->probe_failures);
+    if (strcmp(key, "handover") == 0) {
+        limits->gentle = strcmp(value, "gentle") == 0;
+        return limits->gentle || strcmp(value, "at-once") == 0;
     }
     for (size_t i = 0; i < sizeof(keys) / sizeof(*keys); i++)
         if (strcmp(key, keys[i].key) == 0)
@@ -119,14 +139,26 @@ static bool parse_times(const char *text, Times *ret)
     return ret->first_id > 0 && !*end && ret->n > 0 && ret->n <= 100000;
 }
 
+static bool parse_verdict(const char *text, HfVerdict *ret)
+{
+    int verdict = hf_verdict_value(text);
+
+    if (verdict < 0)
+        return false;
+    *ret = (HfVerdict)verdict;
+    return true;
+}
+
 static bool parse_event(const HfMachine *machine, const char *word, const char *argument,
-                        HfEvent *ret, Times *ret_times)
+                        const char *more, HfEvent *ret, Times *ret_times)
 {
     int type = hf_event_value(word);
     int timer = hf_timer_value(word);
     int request = hf_request_kind_value(word);
 
     *ret_times = (Times){.n = 1};
+    if (*more && type < 0)
+        return false;
     if (request > HF_REQUEST_NONE) {
         *ret = (HfEvent){.type = HF_EVENT_REQUEST, .request = (HfRequestKind)request};
         return parse_times(argument, ret_times);
@@ -138,17 +170,26 @@ static bool parse_event(const HfMachine *machine, const char *word, const char *
     if (type < 0)
         return false;
     *ret = (HfEvent){.type = (HfEventType)type};
+    if (*more && ret->type != HF_EVENT_EXTEND && ret->type != HF_EVENT_PROBED)
+        return false;
     switch (ret->type) {
     case HF_EVENT_SPAWN_FAILED:
     case HF_EVENT_READY:
     case HF_EVENT_MAIN_EXITED:
     case HF_EVENT_GONE:
+    case HF_EVENT_RETIRED:
+    case HF_EVENT_OVERSIZE:
         return parse_slot(machine, argument, &ret->slot);
     case HF_EVENT_START:
     case HF_EVENT_PREPARED:
     case HF_EVENT_PREPARE_FAILED:
     case HF_EVENT_REOPEN:
+    case HF_EVENT_ANSWERER_GONE:
         return !*argument;
+    case HF_EVENT_EXTEND:
+        return parse_slot(machine, argument, &ret->slot) && text_parse_time(more, &ret->usec) == 0;
+    case HF_EVENT_PROBED:
+        return parse_slot(machine, argument, &ret->slot) && parse_verdict(more, &ret->verdict);
     case HF_EVENT_STOP_SIGNAL:
         return parse_times(argument, ret_times) && ret_times->first_id == 0;
     case HF_EVENT_TIMER:
@@ -163,12 +204,13 @@ static void take_event(Player *player, const char *text)
 {
     char word[TEXT_LINE_MAX] = "";
     char argument[TEXT_LINE_MAX] = "";
+    char more[TEXT_LINE_MAX] = "";
     char rest;
     HfEvent event;
     Times times;
 
-    int n = sscanf(text, " %159s %159s %c", word, argument, &rest);
-    if (n > 2 || !parse_event(&player->machine, word, argument, &event, &times)) {
+    int n = sscanf(text, " %159s %159s %159s %c", word, argument, more, &rest);
+    if (n > 3 || !parse_event(&player->machine, word, argument, more, &event, &times)) {
         complain(player, player->event_line, "not an event", text);
         return;
     }

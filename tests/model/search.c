@@ -9,27 +9,33 @@
 
 uint16_t search_encode(const HfEvent *event)
 {
-    _Static_assert(HF_EVENT_MAX_ <= 16 && HF_MACHINE_SLOTS <= 8 && HF_TIMER_MAX_ <= 4 &&
-                       HF_REQUEST_MAX_ <= 4,
+    _Static_assert(HF_EVENT_MAX_ <= 16 && HF_MACHINE_SLOTS <= 8 && HF_TIMER_MAX_ <= 8 &&
+                       HF_REQUEST_MAX_ <= 4 && HF_VERDICT_MAX_ <= 4,
                    "wider fields are needed");
-    return (uint16_t)(event->type | event->slot << 4 | event->timer << 7 | event->request << 9 |
-                      (event->id != 0) << 11);
+    return (uint16_t)(event->type | event->slot << 4 | event->timer << 7 | event->request << 10 |
+                      (event->id != 0 || event->usec != 0) << 12 | event->verdict << 13);
 }
 
 HfEvent search_decode(uint16_t code)
 {
+    bool extends = (code & 15) == HF_EVENT_EXTEND;
+    bool set = code >> 12 & 1;
+
     return (HfEvent){
         .type = (HfEventType)(code & 15),
         .slot = code >> 4 & 7U,
-        .timer = (HfTimer)(code >> 7 & 3),
-        .request = (HfRequestKind)(code >> 9 & 3),
-        .id = code >> 11 & 1U,
+        .timer = (HfTimer)(code >> 7 & 7),
+        .request = (HfRequestKind)(code >> 10 & 3),
+        .verdict = (HfVerdict)(code >> 13 & 3),
+        .id = !extends && set,
+        .usec = extends && set ? HF_USEC_INFINITY : 0,
     };
 }
 
 Column search_column(const HfEvent *event)
 {
-    const Column of_timer[] = {COLUMN_DEADLINE, COLUMN_RESPAWN, COLUMN_STABLE};
+    const Column of_timer[] = {COLUMN_DEADLINE, COLUMN_RESPAWN, COLUMN_STABLE,
+                               COLUMN_BUSY,     COLUMN_PROBE,   COLUMN_RECYCLE};
     const Column of_request[] = {COLUMN_MAX_, COLUMN_RELOAD, COLUMN_RESTART, COLUMN_STOP};
     _Static_assert(sizeof(of_timer) / sizeof(*of_timer) == HF_TIMER_MAX_, "a column each");
     _Static_assert(sizeof(of_request) / sizeof(*of_request) == HF_REQUEST_MAX_, "a column each");
@@ -57,6 +63,16 @@ Column search_column(const HfEvent *event)
         return COLUMN_STOP_SIGNAL;
     case HF_EVENT_REOPEN:
         return COLUMN_REOPEN;
+    case HF_EVENT_RETIRED:
+        return COLUMN_RETIRED;
+    case HF_EVENT_EXTEND:
+        return COLUMN_EXTEND;
+    case HF_EVENT_ANSWERER_GONE:
+        return COLUMN_ANSWERER_GONE;
+    case HF_EVENT_PROBED:
+        return COLUMN_PROBED;
+    case HF_EVENT_OVERSIZE:
+        return COLUMN_OVERSIZE;
     case HF_EVENT_MAX_:
         break;
     }

@@ -18,7 +18,9 @@ __attribute__((format(printf, 2, 3))) static void line(char *ret, const char *fo
 
 void text_time(uint64_t usec, char ret[TEXT_LINE_MAX])
 {
-    if (usec % 1000000 == 0)
+    if (usec == HF_USEC_INFINITY)
+        line(ret, "for-ever");
+    else if (usec % 1000000 == 0)
         line(ret, "%" PRIu64 "s", usec / 1000000);
     else if (usec % 1000 == 0)
         line(ret, "%" PRIu64 "ms", usec / 1000);
@@ -61,12 +63,15 @@ static void request_text(const HfEvent *event, char ret[TEXT_LINE_MAX])
 void text_event(const HfEvent *event, const HfMachine *machine, char ret[TEXT_LINE_MAX])
 {
     uint64_t number = machine->generations[event->slot].number;
+    char usec[TEXT_LINE_MAX];
 
     switch (event->type) {
     case HF_EVENT_SPAWN_FAILED:
     case HF_EVENT_READY:
     case HF_EVENT_MAIN_EXITED:
     case HF_EVENT_GONE:
+    case HF_EVENT_RETIRED:
+    case HF_EVENT_OVERSIZE:
         line(ret, "%s %" PRIu64, hf_event_name(event->type), number);
         break;
     case HF_EVENT_TIMER:
@@ -78,11 +83,20 @@ void text_event(const HfEvent *event, const HfMachine *machine, char ret[TEXT_LI
     case HF_EVENT_REQUEST:
         request_text(event, ret);
         break;
+    case HF_EVENT_EXTEND:
+        text_time(event->usec, usec);
+        line(ret, "%s %" PRIu64 " %.40s", hf_event_name(event->type), number, usec);
+        break;
+    case HF_EVENT_PROBED:
+        line(ret, "%s %" PRIu64 " %s", hf_event_name(event->type), number,
+             hf_verdict_name(event->verdict));
+        break;
     case HF_EVENT_START:
     case HF_EVENT_PREPARED:
     case HF_EVENT_PREPARE_FAILED:
     case HF_EVENT_STOP_SIGNAL:
     case HF_EVENT_REOPEN:
+    case HF_EVENT_ANSWERER_GONE:
         line(ret, "%s", hf_event_name(event->type));
         break;
     case HF_EVENT_MAX_:
@@ -125,6 +139,7 @@ static void report_text(const HfAction *action, char ret[TEXT_LINE_MAX])
         line(ret, "report %s %s", what, cause);
         break;
     case HF_REPORT_RETRY:
+    case HF_REPORT_OUTAGE:
         text_time(action->usec, usec);
         line(ret, "report %s %.40s", what, usec);
         break;
@@ -135,7 +150,12 @@ static void report_text(const HfAction *action, char ret[TEXT_LINE_MAX])
     case HF_REPORT_DRAINING:
     case HF_REPORT_GONE:
     case HF_REPORT_WAITING:
+    case HF_REPORT_RECOVERED:
+    case HF_REPORT_SATURATED:
         line(ret, "report %s %" PRIu64, what, action->number);
+        break;
+    case HF_REPORT_UNHEALTHY:
+        line(ret, "report %s %" PRIu64 " %d", what, action->number, action->status);
         break;
     case HF_REPORT_STOPPING:
         line(ret, "report %s", what);
@@ -181,6 +201,8 @@ size_t text_action(const HfAction *action, size_t n, char ret[TEXT_LINE_MAX])
         break;
     case HF_ACTION_REOPEN:
     case HF_ACTION_FORGET:
+    case HF_ACTION_CONTINUE:
+    case HF_ACTION_PROBE:
         line(ret, "%s %" PRIu64, name, action->number);
         break;
     case HF_ACTION_ARM:
@@ -189,6 +211,9 @@ size_t text_action(const HfAction *action, size_t n, char ret[TEXT_LINE_MAX])
         break;
     case HF_ACTION_BACKLOG:
         line(ret, "%s %s", name, action->raised ? "raised" : "normal");
+        break;
+    case HF_ACTION_ANSWERER:
+        line(ret, "%s %s", name, action->raised ? "starts" : "ends");
         break;
     case HF_ACTION_ANSWER:
         return answer_text(action, n, ret);
@@ -220,7 +245,8 @@ static const HfMachineGeneration *next_generation(const HfMachine *machine, uint
 
 void text_state(const HfMachine *machine, char ret[TEXT_STATE_MAX])
 {
-    int length = snprintf(ret, TEXT_STATE_MAX, "%s", hf_phase_name(machine->phase));
+    int length = snprintf(ret, TEXT_STATE_MAX, "%s%s", hf_phase_name(machine->phase),
+                          machine->answering ? ", answering" : "");
 
     for (const HfMachineGeneration *g = next_generation(machine, 0); g && length < TEXT_STATE_MAX;
          g = next_generation(machine, g->number)) {

@@ -16,7 +16,7 @@ size_t text_action(const HfAction *action, size_t n, char ret[TEXT_LINE_MAX]);
 /* The phase and every generation in use, the oldest first. */
 void text_state(const HfMachine *machine, char ret[TEXT_STATE_MAX]);
 
-/* 250us, 100ms, 60s. */
+/* 250us, 100ms, 60s, for-ever. */
 void text_time(uint64_t usec, char ret[TEXT_LINE_MAX]);
 /* Returns 0 or -EINVAL. */
 int text_parse_time(const char *text, uint64_t *ret);

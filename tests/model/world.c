@@ -2,9 +2,9 @@
 
 #include <assert.h>
 
-_Static_assert(HF_EVENT_MAX_ == 11, "teach the world the new event");
-_Static_assert(HF_ACTION_MAX_ == 14, "teach the world the new action");
-_Static_assert(HF_RUNG_MAX_ == 4, "teach the world the new rung");
+_Static_assert(HF_EVENT_MAX_ == 16, "teach the world the new event");
+_Static_assert(HF_ACTION_MAX_ == 17, "teach the world the new action");
+_Static_assert(HF_RUNG_MAX_ == 6, "teach the world the new rung");
 
 bool world_slot_starting(const WorldSlot *slot)
 {
@@ -21,6 +21,14 @@ bool world_slot_draining(const WorldSlot *slot)
     return slot->occupied && slot->asked != HF_RUNG_NONE;
 }
 
+bool world_gap(const World *world)
+{
+    for (unsigned i = 0; i < HF_MACHINE_SLOTS; i++)
+        if (world_slot_active(&world->slots[i]))
+            return false;
+    return world->started && !world->stopping && !world->ended;
+}
+
 unsigned world_occupied(const World *world)
 {
     unsigned n = 0;
@@ -32,10 +40,16 @@ unsigned world_occupied(const World *world)
 
 /* ---- what an event means outside ---- */
 
+static void stop_asked(World *world)
+{
+    world->stopping = true;
+    world->outage = false; /* there is nothing to recover any more */
+}
+
 static void request_made(World *world, const HfEvent *event)
 {
     if (event->request == HF_REQUEST_STOP)
-        world->stopping = true;
+        stop_asked(world);
     if (event->id == 0)
         return;
     for (unsigned i = 0; i < WORLD_REQUESTS; i++) {
@@ -83,9 +97,19 @@ void world_event(World *world, const HfEvent *event)
         request_made(world, event);
         break;
     case HF_EVENT_STOP_SIGNAL:
-        world->stopping = true;
+        stop_asked(world);
+        break;
+    case HF_EVENT_ANSWERER_GONE:
+        world->answering = false;
+        break;
+    case HF_EVENT_PROBED:
+        world->probing = false;
+        world->misses = event->verdict == HF_VERDICT_FAILED ? world->misses + 1 : 0;
         break;
     case HF_EVENT_REOPEN:
+    case HF_EVENT_RETIRED:
+    case HF_EVENT_EXTEND:
+    case HF_EVENT_OVERSIZE:
         break;
     case HF_EVENT_MAX_:
         assert(false);
@@ -100,6 +124,8 @@ static Rule spawn(World *world, const HfAction *action)
 
     if (slot->occupied)
         return RULE_SLOT;
+    if (world->answering)
+        return RULE_ANSWERER;
     if (action->prepared ? !world->prepared : !world->planned)
         return RULE_PLAN;
     if (action->number != world->last_number + 1)
@@ -120,7 +146,22 @@ static Rule signal_slot(WorldSlot *slot, const HfEvent *event, HfRung rung)
         return RULE_LADDER;
     if (rung == slot->asked && rung != HF_RUNG_KILL && event->type != HF_EVENT_MAIN_EXITED)
         return RULE_REPEAT;
+    if (rung == HF_RUNG_RETIRE) {
+        if (slot->process != WORLD_PROCESS_RUNNING)
+            return RULE_LATE_SIGNAL;
+        if (slot->asked != HF_RUNG_SETTLE)
+            return RULE_GENTLE;
+        slot->stopped = true;
+    }
     slot->asked = rung;
+    return RULE_NONE;
+}
+
+static Rule go_on(WorldSlot *slot)
+{
+    if (!slot->stopped || slot->asked <= HF_RUNG_RETIRE)
+        return RULE_STOPPED;
+    slot->stopped = false;
     return RULE_NONE;
 }
 
@@ -132,7 +173,7 @@ static Rule reopen(const WorldSlot *slot)
     return world_slot_starting(slot) ? RULE_EARLY_SIGNAL : RULE_NONE;
 }
 
-static Rule arm(World *world, const HfAction *action)
+static Rule arm(World *world, const HfEvent *event, const HfAction *action)
 {
     WorldSlot *slot = &world->slots[action->slot];
 
@@ -141,11 +182,19 @@ static Rule arm(World *world, const HfAction *action)
     if (action->timer == HF_TIMER_DEADLINE) {
         if (!slot->occupied)
             return RULE_TIMER;
+        if (event->type == HF_EVENT_EXTEND) {
+            if (!world_slot_starting(slot) && slot->asked != HF_RUNG_STOP)
+                return RULE_EXTEND;
+            if (++slot->extended > HF_MACHINE_EXTENSIONS)
+                return RULE_EXTEND;
+        }
         slot->armed = true; /* a deadline that is armed already is set anew */
         return RULE_NONE;
     }
     if (world->armed[action->timer])
         return RULE_TIMER;
+    if (action->timer == HF_TIMER_PROBE && world->probing)
+        return RULE_PROBE;
     world->armed[action->timer] = true;
     return RULE_NONE;
 }
@@ -215,10 +264,41 @@ static Rule drop_prepared(World *world, bool commit)
 static Rule leave(World *world)
 {
     world->ended = true;
+    world->outage = false;
     return world_occupied(world) == 0 ? RULE_NONE : RULE_EXIT;
 }
 
-Rule world_action(World *world, const HfEvent *event, const HfAction *action)
+static Rule answerer(World *world, bool runs)
+{
+    if (world->answering == runs || (runs && !world->planned))
+        return RULE_ANSWERER;
+    world->answering = runs;
+    return RULE_NONE;
+}
+
+static Rule probe(World *world, const WorldSlot *slot)
+{
+    if (world->probing || world->armed[HF_TIMER_PROBE] || !world_slot_active(slot))
+        return RULE_PROBE;
+    world->probing = true;
+    return RULE_NONE;
+}
+
+static Rule report(World *world, const HfAction *action)
+{
+    WorldSlot *slot = &world->slots[action->slot];
+
+    if (action->report == HF_REPORT_DRAINING && world_slot_active(slot))
+        slot->asked = HF_RUNG_SETTLE; /* no more than told: a signal, if any, follows */
+    if (action->report != HF_REPORT_OUTAGE && action->report != HF_REPORT_RECOVERED)
+        return RULE_NONE;
+    if (world->outage == (action->report == HF_REPORT_OUTAGE))
+        return RULE_OUTAGE;
+    world->outage = !world->outage;
+    return RULE_NONE;
+}
+
+static Rule perform(World *world, const HfEvent *event, const HfAction *action)
 {
     WorldSlot *slot = &world->slots[action->slot];
 
@@ -244,7 +324,7 @@ Rule world_action(World *world, const HfEvent *event, const HfAction *action)
     case HF_ACTION_REOPEN:
         return reopen(slot);
     case HF_ACTION_ARM:
-        return arm(world, action);
+        return arm(world, event, action);
     case HF_ACTION_DISARM:
         return disarm(world, action);
     case HF_ACTION_FORGET:
@@ -257,7 +337,13 @@ Rule world_action(World *world, const HfEvent *event, const HfAction *action)
     case HF_ACTION_ANSWER:
         return answer(world, action);
     case HF_ACTION_REPORT:
-        return RULE_NONE;
+        return report(world, action);
+    case HF_ACTION_CONTINUE:
+        return go_on(slot);
+    case HF_ACTION_ANSWERER:
+        return answerer(world, action->raised);
+    case HF_ACTION_PROBE:
+        return probe(world, slot);
     case HF_ACTION_EXIT:
         return leave(world);
     case HF_ACTION_MAX_:
@@ -265,4 +351,22 @@ Rule world_action(World *world, const HfEvent *event, const HfAction *action)
     }
     assert(false);
     return RULE_NONE;
+}
+
+/* Nobody waits for the probe of a generation that is not active any more. */
+Rule world_action(World *world, const HfEvent *event, const HfAction *action)
+{
+    const WorldSlot *slot = &world->slots[action->slot];
+    bool was_active = world_slot_active(slot);
+    bool replaces = action->type == HF_ACTION_SPAWN ||
+                    (action->type == HF_ACTION_REPORT && action->report == HF_REPORT_WAITING);
+
+    Rule rule = perform(world, event, action);
+    if (was_active && !world_slot_active(slot)) {
+        world->probing = false;
+        world->misses = 0;
+    }
+    if (event->type == HF_EVENT_PROBED && replaces)
+        world->misses = 0;
+    return rule;
 }

@@ -10,7 +10,7 @@
 #include "rules.h"
 
 #define WORLD_REQUESTS   3
-#define WORLD_EVENTS_MAX 96
+#define WORLD_EVENTS_MAX 128
 
 typedef enum WorldProcess {
     WORLD_PROCESS_NONE,
@@ -23,10 +23,12 @@ typedef enum WorldProcess {
 
 typedef struct WorldSlot {
     WorldProcess process;
-    bool occupied; /* from SPAWN to FORGET */
-    bool ready;    /* READY was delivered while it was starting */
-    bool armed;    /* DEADLINE */
-    HfRung asked;  /* the hardest signal so far */
+    bool occupied;     /* from SPAWN to FORGET */
+    bool ready;        /* READY was delivered while it was starting */
+    bool armed;        /* DEADLINE */
+    bool stopped;      /* its main process, by SIGSTOP */
+    HfRung asked;      /* the hardest signal so far */
+    unsigned extended; /* deadlines */
     uint64_t number;
 } WorldSlot;
 
@@ -45,6 +47,10 @@ typedef struct World {
     bool prepared;
     bool planned;
     bool raised;
+    bool outage;     /* was reported */
+    bool answering;  /* the answerer runs */
+    bool probing;    /* PROBE of the active generation is under way */
+    unsigned misses; /* failed probes of it in a row */
     bool stopping;
     bool ended;
     uint64_t last_number;
@@ -56,6 +62,7 @@ typedef struct Bounds {
     HfMachineLimits limits;
     unsigned occupied; /* slots in use at the same time */
     unsigned requests; /* callers that wait at the same time, up to WORLD_REQUESTS */
+    bool extend;       /* generations ask for more time */
     bool stubborn;     /* starts leave nothing behind when they fail; who is asked to leave waits
                           for KILL; deadlines pass and processes leave in the order of age */
 } Bounds;
@@ -73,4 +80,6 @@ Rule world_action(World *world, const HfEvent *event, const HfAction *action);
 bool world_slot_active(const WorldSlot *slot);
 bool world_slot_starting(const WorldSlot *slot);
 bool world_slot_draining(const WorldSlot *slot);
+/* Started, wanted, and without an active generation. */
+bool world_gap(const World *world);
 unsigned world_occupied(const World *world);

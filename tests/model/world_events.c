@@ -2,8 +2,8 @@
 
 #include "world.h"
 
-_Static_assert(HF_EVENT_MAX_ == 11, "say when the new event may come");
-_Static_assert(HF_TIMER_MAX_ == 3, "say when the new timer may pass");
+_Static_assert(HF_EVENT_MAX_ == 16, "say when the new event may come");
+_Static_assert(HF_TIMER_MAX_ == 6, "say when the new timer may pass");
 _Static_assert(HF_REQUEST_MAX_ == 4, "say when the new request may come");
 
 typedef struct List {
@@ -51,6 +51,39 @@ static void push_stubborn(List *list, const World *world, unsigned i)
         push_of_slot(list, HF_EVENT_READY, i);
         push_of_slot(list, HF_EVENT_GONE, i);
     }
+}
+
+static void push_probed(List *list, unsigned slot)
+{
+    for (HfVerdict verdict = 0; verdict < HF_VERDICT_MAX_; verdict++)
+        push(list, (HfEvent){.type = HF_EVENT_PROBED, .slot = slot, .verdict = verdict});
+}
+
+static bool extensible(const WorldSlot *slot)
+{
+    return slot->extended < HF_MACHINE_EXTENSIONS &&
+           (world_slot_starting(slot) || (slot->occupied && slot->asked == HF_RUNG_STOP));
+}
+
+static void push_extend(List *list, unsigned slot, uint64_t usec)
+{
+    push(list, (HfEvent){.type = HF_EVENT_EXTEND, .slot = slot, .usec = usec});
+}
+
+/* What a generation does beyond starting and leaving. */
+static void push_life(List *list, const World *world, const Bounds *bounds, unsigned i)
+{
+    const WorldSlot *slot = &world->slots[i];
+    bool active = world_slot_active(slot);
+
+    if (slot->occupied && slot->asked == HF_RUNG_RETIRE)
+        push_of_slot(list, HF_EVENT_RETIRED, i);
+    if (bounds->extend && extensible(slot))
+        push_extend(list, i, HF_USEC_INFINITY);
+    if (active && world->probing)
+        push_probed(list, i);
+    if (active && bounds->limits.recycle_every > 0)
+        push_of_slot(list, HF_EVENT_OVERSIZE, i);
 }
 
 static void push_slot(List *list, const World *world, unsigned i)
@@ -107,10 +140,28 @@ size_t world_events(const World *world, const Bounds *bounds, HfEvent ret[WORLD_
             push(&list, (HfEvent){.type = HF_EVENT_TIMER, .timer = timer});
     for (unsigned i = 0; i < HF_MACHINE_SLOTS; i++)
         (bounds->stubborn ? push_stubborn : push_slot)(&list, world, i);
+    for (unsigned i = 0; i < HF_MACHINE_SLOTS; i++)
+        push_life(&list, world, bounds, i);
+    if (world->answering)
+        push(&list, (HfEvent){.type = HF_EVENT_ANSWERER_GONE});
     push_requests(&list, world, bounds);
     push(&list, (HfEvent){.type = HF_EVENT_STOP_SIGNAL});
     push(&list, (HfEvent){.type = HF_EVENT_REOPEN});
     return list.n;
+}
+
+static void push_late_life(List *list, const World *world, unsigned i)
+{
+    const WorldSlot *slot = &world->slots[i];
+    bool active = world_slot_active(slot);
+
+    if (!slot->occupied || slot->asked != HF_RUNG_RETIRE)
+        push_of_slot(list, HF_EVENT_RETIRED, i);
+    push_extend(list, i, extensible(slot) ? 0 : HF_USEC_INFINITY);
+    if (!active || !world->probing)
+        push_probed(list, i);
+    if (!active)
+        push_of_slot(list, HF_EVENT_OVERSIZE, i);
 }
 
 size_t world_stray_events(const World *world, HfEvent ret[WORLD_EVENTS_MAX])
@@ -124,6 +175,8 @@ size_t world_stray_events(const World *world, HfEvent ret[WORLD_EVENTS_MAX])
         push(&list, (HfEvent){.type = HF_EVENT_PREPARED});
         push(&list, (HfEvent){.type = HF_EVENT_PREPARE_FAILED});
     }
+    if (!world->answering)
+        push(&list, (HfEvent){.type = HF_EVENT_ANSWERER_GONE});
     for (HfTimer timer = HF_TIMER_DEADLINE + 1; timer < HF_TIMER_MAX_; timer++)
         if (!world->armed[timer])
             push(&list, (HfEvent){.type = HF_EVENT_TIMER, .timer = timer});
@@ -131,6 +184,7 @@ size_t world_stray_events(const World *world, HfEvent ret[WORLD_EVENTS_MAX])
         const WorldSlot *slot = &world->slots[i];
         if (!slot->occupied && empty_done)
             continue;
+        push_late_life(&list, world, i);
         if (!slot->armed)
             push(&list, (HfEvent){.type = HF_EVENT_TIMER, .timer = HF_TIMER_DEADLINE, .slot = i});
         if (!world_slot_starting(slot))

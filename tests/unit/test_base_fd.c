@@ -7,7 +7,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/fd.h"
@@ -101,6 +104,33 @@ static void raise_of_none_is_an_error(void **state)
     assert_int_equal(hf_fd_raise(closed, 100), -EBADF);
 }
 
+static bool is_null(int fd)
+{
+    struct stat null;
+    struct stat found;
+    return stat("/dev/null", &null) == 0 && fstat(fd, &found) == 0 &&
+           found.st_rdev == null.st_rdev && S_ISCHR(found.st_mode);
+}
+
+static void closed_standard_descriptors_are_filled(void **state)
+{
+    (void)state;
+    int status;
+    pid_t child = fork();
+    if (child == 0) {
+        int other = open("/dev/zero", O_RDWR);
+        dup2(other, STDOUT_FILENO);
+        close(other);
+        close(STDIN_FILENO);
+        close(STDERR_FILENO);
+        bool done = hf_fd_fill_standard() == 0;
+        int next = open("/dev/zero", O_RDONLY);
+        _exit(done && is_null(0) && !is_null(1) && is_null(2) && next > 2 ? 0 : 1);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -112,6 +142,7 @@ int main(void)
         cmocka_unit_test(raise_leaves_one_that_is_there),
         cmocka_unit_test(raise_above_the_limit_fails_and_consumes),
         cmocka_unit_test(raise_of_none_is_an_error),
+        cmocka_unit_test(closed_standard_descriptors_are_filled),
     };
     return cmocka_run_group_tests_name("base/fd", tests, NULL, NULL);
 }

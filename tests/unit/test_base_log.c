@@ -299,6 +299,31 @@ static void failing_journal_leaves_stderr(void **state)
     assert_string_equal(written(), "holdfast: hello\n");
 }
 
+static void a_reader_that_stalls_costs_lines_not_time(void **state)
+{
+    (void)state;
+    static char filling[65536];
+    int ends[2];
+    assert_int_equal(pipe2(ends, O_CLOEXEC | O_NONBLOCK), 0);
+    assert_true(fcntl(ends[1], F_SETPIPE_SZ, 1) > 0);
+    while (write(ends[1], filling, sizeof(filling)) > 0)
+        ;
+    assert_int_equal(fcntl(ends[1], F_SETFL, 0), 0);
+    dup2(ends[1], STDERR_FILENO);
+    hf_log_setup(NULL, LOG_INFO, HF_LOG_TEXT);
+    hf_log(LOG_INFO, NULL, "lost"); /* or the test hangs */
+    hf_log(LOG_INFO, NULL, "lost");
+    while (read(ends[0], filling, sizeof(filling)) > 0)
+        ;
+    hf_log(LOG_INFO, NULL, "seen");
+    ssize_t n = read(ends[0], filling, sizeof(filling));
+    dup2(capture, STDERR_FILENO);
+    close(ends[0]);
+    close(ends[1]);
+    assert_int_equal(n, strlen("holdfast: seen\n"));
+    assert_memory_equal(filling, "holdfast: seen\n", (size_t)n);
+}
+
 #define TEST(function) cmocka_unit_test_setup_teardown(function, redirect, restore)
 
 int main(void)
@@ -319,6 +344,7 @@ int main(void)
         TEST(journal_gets_only_what_is_there),
         TEST(another_journal_stream_is_not_ours),
         TEST(failing_journal_leaves_stderr),
+        TEST(a_reader_that_stalls_costs_lines_not_time),
     };
     return cmocka_run_group_tests_name("base/log", tests, NULL, NULL);
 }

@@ -181,6 +181,28 @@ static const struct {
      "--drain-timeout: \"-1\" is no time; write 30s, 1min or 500ms"},
     {"holdfast|run|--drain-timeout=11y|x",
      "--drain-timeout: \"11y\" is too long; write at most 3650d"},
+    {"holdfast|run|--ready=sometimes|x",
+     "--ready: \"sometimes\" is unknown; write auto, notify, pidfile or delay:2s"},
+    {"holdfast|run|--ready=delay|x",
+     "--ready: \"delay\" is unknown; write auto, notify, pidfile or delay:2s"},
+    {"holdfast|run|--ready=delay:|x", "--ready: \"\" is no time; write 30s, 1min or 500ms"},
+    {"holdfast|run|--ready=pidfile|x",
+     "--ready=pidfile is for php-fpm only; write --ready=notify or --ready=delay:2s"},
+    {"holdfast|run|--preflight=|x", "--preflight: the text is empty; leave the option out"},
+    {"holdfast|run|--handover=rough|x",
+     "--handover: \"rough\" is no handover; write gentle or at-once"},
+    {"holdfast|run|--stop-signal=SIGTERM|x", "--stop-signal: \"SIGTERM\" is no stop-signal; write "
+                                             "auto, TERM, QUIT, INT, HUP, USR1 or USR2"},
+    {"holdfast|run|--max-draining=0|x", "--max-draining: \"0\" is no number from 1 to 5"},
+    {"holdfast|run|--max-draining=6|x", "--max-draining: \"6\" is no number from 1 to 5"},
+    {"holdfast|run|--max-draining=two|x", "--max-draining: \"two\" is no number from 1 to 5"},
+    {"holdfast|run|--backoff-max=1ms|x",
+     "--backoff-max: \"1ms\" is too short; write at least 100ms"},
+    {"holdfast|run|--recycle-every=soon|x",
+     "--recycle-every: \"soon\" is no time; write 30s, 1min or 500ms"},
+    {"holdfast|run|--recycle-every=0|x", "--recycle-every: \"0\" is too short; write at least 1s"},
+    {"holdfast|exec|--handover=gentle|x",
+     "--handover belongs to run and check, not to exec; see holdfast exec --help"},
     {"holdfast|run|--ready-timeout=99999999999999999999999|x",
      "--ready-timeout: \"99999999999999999999999\" is too long; write at most 3650d"},
     {"holdfast|run|--ready-timeout=0|x", "--ready-timeout: \"0\" is too short; write at least 1ms"},
@@ -340,6 +362,40 @@ static void long_echoes_keep_characters_whole(void **state)
 }
 
 /* ---- what is taken ---- */
+
+static void run_takes_how_a_generation_is_replaced(void **state)
+{
+    (void)state;
+    HF_CLEANUP_COMMAND_LINE HfCommandLine line = parse_good(
+        "holdfast|run|--ready=delay:300ms|--handover=at-once|--stop-signal=INT|--max-draining=5|"
+        "--backoff-max=1min|--recycle-every=20min|--busy-after=never|"
+        "--preflight=make test && true|./server");
+    const HfSettings *settings = &line.settings;
+
+    assert_int_equal(settings->readiness, HF_READINESS_DELAY);
+    assert_int_equal(settings->ready_delay, 300 * HF_USEC_PER_MSEC);
+    assert_int_equal(settings->handover, HF_HANDOVER_AT_ONCE);
+    assert_int_equal(settings->stop_signal, HF_STOP_SIGNAL_INT);
+    assert_int_equal(settings->max_draining, 5);
+    assert_int_equal(settings->backoff_max, 60 * HF_USEC_PER_SEC);
+    assert_int_equal(settings->recycle_every, 1200 * HF_USEC_PER_SEC);
+    assert_true(settings->busy_after == HF_USEC_INFINITY);
+    assert_string_equal(settings->preflight, "make test && true");
+}
+
+static void never_and_the_defaults_are_the_same(void **state)
+{
+    (void)state;
+    HF_CLEANUP_COMMAND_LINE HfCommandLine line =
+        parse_good("holdfast|run|--recycle-every=1h|--recycle-every=never|--ready=auto|./server");
+    HF_CLEANUP_SETTINGS HfSettings defaults;
+
+    hf_settings_init(&defaults);
+    assert_int_equal(line.settings.recycle_every, defaults.recycle_every);
+    assert_int_equal(line.settings.readiness, defaults.readiness);
+    assert_int_equal(line.settings.handover, HF_HANDOVER_GENTLE);
+    assert_int_equal(line.settings.stop_signal, HF_STOP_SIGNAL_AUTO);
+}
 
 static void run_takes_all_its_options(void **state)
 {
@@ -640,9 +696,11 @@ static void find_entry(const char *help, const char *option, HfText *ret)
 static void help_lists_what_the_verb_takes(void **state)
 {
     (void)state;
-    static const char *const options[] = {"name",      "listen",        "adapter",       "handoff",
-                                          "directory", "ready-timeout", "drain-timeout", "no-wait",
-                                          "help",      "version"};
+    static const char *const options[] = {
+        "name",          "listen",        "adapter",     "handoff",      "directory",
+        "ready-timeout", "drain-timeout", "no-wait",     "help",         "version",
+        "ready",         "handover",      "stop-signal", "max-draining", "backoff-max",
+        "recycle-every", "busy-after",    "preflight"};
     for (HfVerb verb = 0; verb < HF_VERB_MAX_; verb++) {
         HF_CLEANUP_TEXT HfText help = {0};
         hf_options_help(&verb, &help);
@@ -658,6 +716,8 @@ static void help_lists_what_the_verb_takes(void **state)
             assert_int_equal(parse(hf_text_peek(&line), &parsed, &error), -EINVAL);
             bool elsewhere = strstr(hf_text_peek(&error), " belongs to ");
             const char *found = strstr(hf_text_peek(&help), hf_text_peek(&listed));
+            while (found && found[listed.length] == '-') /* the start of a longer name */
+                found = strstr(found + 1, hf_text_peek(&listed));
             if (elsewhere == (found != NULL))
                 fail_msg("%s --help and --%s", hf_verb_name(verb), options[i]);
         }
@@ -673,6 +733,11 @@ static void help_tells_the_defaults(void **state)
     } cases[] = {
         {"--ready-timeout=TIME", "(default: 1min)"},
         {"--drain-timeout=TIME", "(default: 30s)"},
+        {"--ready=auto|notify|pidfile|delay:TIME", "(default: auto)"},
+        {"--handover=gentle|at-once", "(default: gentle)"},
+        {"--max-draining=N", "(default: 4)"},
+        {"--recycle-every=TIME|never", "(default: never)"},
+        {"--busy-after=TIME|never", "(default: 10s)"},
         {"--adapter=auto|php-fpm|php-cgi|generic", "(default: auto)"},
         {"--handoff=auto|listen-fds|php-fpm|stdin", "(default: auto)"},
         {"--listen=ADDR[,KEY=VALUE...]", "(default: none)"},
@@ -719,6 +784,8 @@ int main(void)
         cmocka_unit_test(long_values_are_refused_and_cut),
         cmocka_unit_test(long_echoes_keep_characters_whole),
         cmocka_unit_test(run_takes_all_its_options),
+        cmocka_unit_test(run_takes_how_a_generation_is_replaced),
+        cmocka_unit_test(never_and_the_defaults_are_the_same),
         cmocka_unit_test(defaults_stay_without_options),
         cmocka_unit_test(good_lines_are_taken),
         cmocka_unit_test(last_setting_of_a_listener_counts),

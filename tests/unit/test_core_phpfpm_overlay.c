@@ -103,6 +103,7 @@ static void the_overlay_overrides_after_the_include(void **state)
         {.pool = "Api Pool", .listen = "/x/a b", .status_listen = "/x/s"},
         {.pool = "it's", .status_listen = "/x/s2"},
         {.pool = "a;\"$]", .listen = "/x/c;$d\\"},
+        {.pool = "host", .listen = "[::1]:9000", .status_listen = "127.0.0.1:9001"},
     };
     const HfPhpfpmOverlay overlay = {
         .include = "PHP_SYSCONFDIR \"/php-fpm.conf\"",
@@ -123,6 +124,9 @@ static void the_overlay_overrides_after_the_include(void **state)
                                              "pm.status_listen = /x/s2\n"
                                              "['a;\"$]']\n"
                                              "listen = '/x/c;$d\\'\n"
+                                             "[host]\n"
+                                             "listen = '[::1]:9000'\n"
+                                             "pm.status_listen = '127.0.0.1:9001'\n"
                                              "[global]\n"
                                              "daemonize = no\n"
                                              "process_control_timeout = 30s\n"
@@ -171,6 +175,7 @@ static void what_an_ini_file_can_not_carry_is_refused(void **state)
         {"/p", {.pool = "'$", .listen = "/a"}},
         {"/p", {.pool = "'\\", .listen = "/a"}},
         {"/p", {.pool = "w", .listen = "9000"}},
+        {"/p", {.pool = "w", .listen = "localhost:9000"}},
         {"/p", {.pool = "w", .listen = ""}},
         {"/p", {.pool = "w", .listen = "/a\n"}},
         {"/p", {.pool = "w", .listen = "/$pool"}},

@@ -1,6 +1,7 @@
 #include "child_helpers.h"
 
 #include "sys/file.h"
+#include "sys/lock.h"
 
 static char directory[] = "/tmp/holdfast-test-XXXXXX";
 

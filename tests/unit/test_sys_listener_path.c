@@ -590,6 +590,42 @@ static void test_acl_beside_the_directory_s_default(void **state)
     close(fd);
 }
 
+static void test_secure(void **state)
+{
+    const uid_t users[] = {STRANGER};
+    HfListenerStage stage = HF_LISTENER_SOCKET;
+    HfListenerInode inode;
+    Place place;
+    int fd = -1;
+
+    place_at(&place, state);
+    place.request.has_mode = true;
+    place.request.mode = 0600;
+    bool acls = has_acls(*state);
+    place.request.acl_users = users;
+    place.request.n_acl_users = acls ? 1 : 0;
+    assert_int_equal(bind_request(&place.request, &fd, &inode), 0);
+
+    place.request.mode = 0664;
+    place.request.n_acl_users = 0;
+    place.request.replace_acl = true;
+    assert_int_equal(hf_listener_secure(&place.request, &inode, &stage), 0);
+    assert_int_equal(look(place.path).st_mode & 07777, 0664);
+    if (acls)
+        expect_acl(place.path, "u::rw-,g::rw-,o::r--");
+
+    /* another's path is not touched */
+    assert_int_equal(unlink(place.path), 0);
+    int file = open(place.path, O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    assert_true(file >= 0);
+    assert_int_equal(hf_listener_secure(&place.request, &inode, &stage), -EADDRINUSE);
+    assert_int_equal(stage, HF_LISTENER_BIND);
+    assert_int_equal(look(place.path).st_mode & 07777, 0600);
+    assert_int_equal(unlink(place.path), 0);
+    close(file);
+    close(fd);
+}
+
 int main(void)
 {
 #define IN_DIRECTORY(test) cmocka_unit_test_setup_teardown(test, make_directory, remove_directory)
@@ -615,6 +651,7 @@ int main(void)
         IN_DIRECTORY(test_probe),
         IN_DIRECTORY(test_acl),
         IN_DIRECTORY(test_acl_beside_the_directory_s_default),
+        IN_DIRECTORY(test_secure),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,11 +1,12 @@
 """One way to replace php-fpm."""
-import select
 
 
 class Contender:
-    """name: its row in the table; replaces: whether replace() is called at all."""
+    """name: its row in the table; note: what a reader must know about the row; replaces: whether replace()
+    is called at all."""
 
     name = ""
+    note = ""
     replaces = True
 
     def __init__(self, site):
@@ -22,9 +23,3 @@ class Contender:
     def stop(self):
         """Ends it with its ordinary stop. The site ends what is left after a failure."""
         raise NotImplementedError
-
-    def forget_notifications(self):
-        """php-fpm repeats READY=1 every 10 s: an old one must not be taken for the next one's."""
-        messages = self.site.notify.socket
-        while select.select([messages], [], [], 0)[0]:
-            messages.recv(65536)

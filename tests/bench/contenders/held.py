@@ -1,4 +1,5 @@
 """php-fpm behind holdfast, replaced by its commands."""
+import notifications
 from contenders.contender import Contender
 
 
@@ -9,7 +10,7 @@ class Held(Contender):
         self.holdfast = self.site.holdfast()
 
     def replace(self):
-        self.forget_notifications()
+        notifications.discard(self.site)
         result = self.holdfast.call(self.verb)
         if result.returncode:
             raise AssertionError(f"holdfast {self.verb}: {result.stderr}\n{self.holdfast.lines.text()}")
@@ -25,4 +26,5 @@ class Reload(Held):
 
 class Restart(Held):
     name = "holdfast restart"
+    note = "lets requests under way finish before the next php-fpm is started; the others wait meanwhile"
     verb = "restart"

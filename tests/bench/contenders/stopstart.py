@@ -2,19 +2,21 @@
 import signal
 import time
 
+import notifications
 from contenders.contender import Contender
 from harness.wait import DEADLINE
 
 
 class StopStart(Contender):
     name = "stop, start"
+    note = "QUIT, and php-fpm started again and again until the port is free"
 
     def start(self):
         self.server = self.site.plain()
         self.server.start()
 
     def replace(self):
-        self.forget_notifications()
+        notifications.discard(self.site)
         old = self.server.process
         old.send(signal.SIGQUIT)
         end = time.monotonic() + DEADLINE

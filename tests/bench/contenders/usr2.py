@@ -1,18 +1,20 @@
 """php-fpm's own reload, with its defaults: process_control_timeout is unset."""
 import signal
 
+import notifications
 from contenders.contender import Contender
 
 
 class Usr2(Contender):
     name = "php-fpm USR2"
+    note = "its default, process_control_timeout unset"
 
     def start(self):
         self.server = self.site.plain()
         self.server.start()
 
     def replace(self):
-        self.forget_notifications()
+        notifications.discard(self.site)
         self.server.process.send(signal.SIGUSR2)
         self.site.notify.wait("READY=1", self.server.process.ended)
 

@@ -1,7 +1,9 @@
 """`holdfast run` as a supervisor sees it."""
+import contextlib
 import os
 import shutil
 import signal
+import socket
 import subprocess
 
 from harness import net, process, words
@@ -61,6 +63,27 @@ class Holdfast:
         """Reloads by a signal and waits until generation number is active."""
         self.send(how)
         self.wait(words.reloaded(number))
+
+    def replace(self, number, how=signal.SIGHUP):
+        """Reloads and waits until the generation before is gone, too: only the new one answers."""
+        self.reload(number, how)
+        self.wait(words.gone(number - 1))
+
+    @contextlib.contextmanager
+    def settled(self):
+        """Everything that was logged or announced until now has been carried out, too: holdfast does one thing at
+        a time, and what it does here is to answer the D-Bus handshake. The connection stays until the end."""
+        with socket.socket(socket.AF_UNIX) as control:
+            control.settimeout(DEADLINE)
+            control.connect(str(self.runtime / "control"))
+            control.sendall(b"\0AUTH EXTERNAL 30\r\n")
+            answer = control.recv(4096)
+            assert answer.startswith(b"OK "), answer
+            yield
+
+    def settle(self):
+        with self.settled():
+            pass
 
     def restart(self):
         result = self.call("restart")

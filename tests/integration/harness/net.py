@@ -25,6 +25,21 @@ def free_port():
         return port
 
 
+def listen(address):
+    """A listening socket at HOST:PORT or a path, as a .socket unit makes it."""
+    if address.startswith("/"):
+        listener = socket.socket(socket.AF_UNIX)
+        listener.bind(address)
+        os.chmod(address, 0o666)
+    else:
+        host, _, port = address.rpartition(":")
+        listener = socket.socket()
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, int(port)))
+    listener.listen(1024)
+    return listener
+
+
 def has_ipv6():
     try:
         with socket.socket(socket.AF_INET6) as probe:

@@ -142,10 +142,12 @@ class Site:
         """TCP ports of the pools."""
         return [int(pool.listen.rpartition(":")[2]) for pool in self.pools if not pool.listen.startswith("/")]
 
-    def snapshot(self):
-        """Every file of the site: what it is and when it changed."""
+    def snapshot(self, log=True):
+        """Every file of the site, php-fpm's log only with log: what it is and when it changed."""
         facts = {}
         for path in sorted(self.directory.rglob("*")):
+            if path == self.error_log and not log:
+                continue
             status = path.lstat()
             facts[str(path)] = (status.st_ino, status.st_mode, status.st_uid, status.st_size,
                                 None if path.is_dir() else status.st_mtime_ns)

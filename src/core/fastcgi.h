@@ -1,0 +1,126 @@
+/* FastCGI without I/O: bytes in, bytes to send and a verdict out. FastCGI Specification 1.0, the
+ * sections named below; RFC 3875 for the answer inside. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/text.h"
+
+#define HF_FASTCGI_HEADER 8   /* bytes of a record's header, 3.3 */
+#define HF_FASTCGI_BODY   256 /* bytes of a record's content that are kept for inspection */
+
+typedef enum HfFastcgiVerdict {
+    HF_FASTCGI_MORE,      /* feed what comes next */
+    HF_FASTCGI_DONE,      /* reader: the answer is complete; responder: see there */
+    HF_FASTCGI_MALFORMED, /* close the connection */
+} HfFastcgiVerdict;
+
+/* protocolStatus of END_REQUEST, 5.5 */
+typedef enum HfFastcgiProtocolStatus {
+    HF_FASTCGI_REQUEST_COMPLETE,
+    HF_FASTCGI_CANT_MPX_CONN,
+    HF_FASTCGI_OVERLOADED,
+    HF_FASTCGI_UNKNOWN_ROLE,
+} HfFastcgiProtocolStatus;
+
+/* Where in the stream of records the bytes are; private to core/fastcgi*. */
+typedef struct HfFastcgiRecords {
+    unsigned char header[HF_FASTCGI_HEADER];
+    size_t n_header; /* bytes of it that have come */
+    size_t content;  /* bytes of the content that have come */
+    size_t padding;  /* bytes still to be skipped */
+    unsigned char body[HF_FASTCGI_BODY];
+    size_t n_body;
+} HfFastcgiRecords;
+
+/* ---- client: one request, one connection ---- */
+
+#define HF_FASTCGI_PARAMS_MAX 65535              /* bytes, all of them in one record */
+#define HF_FASTCGI_OUTPUT_MAX (64 * 1024)        /* bytes of STDOUT kept */
+#define HF_FASTCGI_ERRORS_MAX (4 * 1024)         /* bytes of STDERR kept */
+#define HF_FASTCGI_ANSWER_MAX (16 * 1024 * 1024) /* bytes, more of them are malformed */
+
+typedef struct HfFastcgiRequest {
+    const char *uri;             /* path, and query after a ?: "/ping", "/status?json" */
+    const char *script_filename; /* NULL: the path of uri, which is what php-fpm's own pages need */
+    const char *document_root;   /* NULL: not sent */
+} HfFastcgiRequest;
+
+/* Appends everything that is to be sent: a GET to a responder that closes the connection (6.2).
+ * Returns 0, -EINVAL (uri does not begin with a slash, has a fragment, blanks or control
+ * characters), -E2BIG above HF_FASTCGI_PARAMS_MAX, or -ENOMEM; request is untouched for the first
+ * two. */
+int hf_fastcgi_request(const HfFastcgiRequest *request, HfText *ret);
+
+typedef struct HfFastcgiReader {
+    HfFastcgiRecords records;
+    HfFastcgiVerdict verdict;
+    size_t bytes;  /* that have come */
+    HfText output; /* STDOUT */
+    HfText errors; /* STDERR */
+    bool output_cut;
+    bool errors_cut;
+    uint32_t app_status;
+    uint8_t protocol_status;
+} HfFastcgiReader;
+
+typedef struct HfFastcgiAnswer {
+    HfFastcgiProtocolStatus protocol_status;
+    uint32_t app_status; /* the exit status of a CGI program, 5.5 */
+    unsigned status;     /* of the Status field, 200 without one (RFC 3875 6.3.3); 0 unless the
+                            request is complete */
+    const char *body;    /* borrowed from the reader, hostile; NUL-terminated after length */
+    size_t body_length;
+    bool body_cut;      /* at HF_FASTCGI_OUTPUT_MAX */
+    const char *errors; /* borrowed and hostile, too */
+    size_t errors_length;
+} HfFastcgiAnswer;
+
+void hf_fastcgi_reader_init(HfFastcgiReader *reader);
+void hf_fastcgi_reader_clear(HfFastcgiReader *reader);
+#define HF_CLEANUP_FASTCGI_READER __attribute__((cleanup(hf_fastcgi_reader_clear)))
+
+/* The same verdict for ever, whatever follows, once it is not MORE. */
+HfFastcgiVerdict hf_fastcgi_reader_feed(HfFastcgiReader *reader, const void *data, size_t length);
+/* The connection has ended: DONE or MALFORMED. */
+HfFastcgiVerdict hf_fastcgi_reader_close(HfFastcgiReader *reader);
+
+/* Once the verdict is DONE. Returns 0, -EBADMSG when the request is complete without a CGI header
+ * that a web server would take, -EPROTO for an unknown protocol status, or -ENOMEM. */
+int hf_fastcgi_reader_answer(const HfFastcgiReader *reader, HfFastcgiAnswer *ret);
+
+/* ---- responder: the same answer to whatever a web server asks ---- */
+
+#define HF_FASTCGI_REPLIES_MAX 16   /* to management and multiplexed records of a connection */
+#define HF_FASTCGI_BUSY_MAX    1024 /* bytes of the answer */
+
+/* Appends the CGI answer of an outage: 503 with Retry-After (RFC 9110 10.2.3, seconds) and a short
+ * page; at most HF_FASTCGI_BUSY_MAX bytes. */
+void hf_fastcgi_busy_answer(unsigned retry_after, HfText *ret);
+
+/* Every byte that it ever wants sent fits. */
+#define HF_FASTCGI_RESPONDER_OUT (HF_FASTCGI_BUSY_MAX + 64 + HF_FASTCGI_REPLIES_MAX * 80)
+
+typedef struct HfFastcgiResponder {
+    HfFastcgiRecords records;
+    HfFastcgiVerdict verdict;
+    const char *answer; /* borrowed */
+    size_t answer_length;
+    uint16_t request; /* id of the request that is being read, 0: none */
+    unsigned replies;
+    unsigned char out[HF_FASTCGI_RESPONDER_OUT];
+    size_t n_out; /* grows only: the caller remembers how much of it has been sent */
+} HfFastcgiResponder;
+
+/* answer: what hf_fastcgi_busy_answer made, outlives the responder. */
+void hf_fastcgi_responder_init(HfFastcgiResponder *responder, const char *answer, size_t length);
+
+/* Takes bytes of the web server. MORE: send what is new in out, and feed again. DONE: send what is
+ * new in out, shut the connection down for writing, then read and drop to its end, bounded in
+ * bytes and time: closing it with unread input would reset it and take the answer along. That is as
+ * soon as the parameters are complete: a body is never waited for. Nothing is put out after that.
+ * MALFORMED: close. */
+HfFastcgiVerdict hf_fastcgi_responder_feed(HfFastcgiResponder *responder, const void *data,
+                                           size_t length);

@@ -1,0 +1,75 @@
+#include "daemon/outage.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+
+#include "base/log.h"
+#include "base/memory.h"
+#include "daemon/answerer.h"
+
+#define RETRY_AFTER_SECONDS 10
+
+static void gone(HfSupervisor *supervisor)
+{
+    hf_process_clear(&supervisor->answerer);
+    hf_supervisor_post(supervisor, &(HfEvent){.type = HF_EVENT_ANSWERER_GONE});
+}
+
+static void on_exit_of_answerer(const siginfo_t *info, void *userdata)
+{
+    (void)info;
+    hf_log(LOG_ERR, NULL, "the answerer ended unasked; connections wait in the queue");
+    gone(userdata);
+}
+
+static int start(HfSupervisor *supervisor)
+{
+    const HfPlan *plan = supervisor->current;
+    HF_CLEANUP_FREE int *fds = calloc(plan->n_listeners + 1, sizeof(*fds));
+    HF_CLEANUP_FREE bool *fastcgi = calloc(plan->n_listeners + 1, sizeof(*fastcgi));
+
+    if (!fds || !fastcgi)
+        return -ENOMEM;
+    for (size_t i = 0; i < plan->n_listeners; i++) {
+        fds[i] = plan->listeners[i]->fd;
+        fastcgi[i] = plan->adapter != HF_ADAPTER_GENERIC || plan->handoff == HF_HANDOFF_STDIN;
+    }
+    const HfAnswererRequest request = {
+        .fds = fds,
+        .fastcgi = fastcgi,
+        .n = plan->n_listeners < HF_ANSWERER_LISTENERS_MAX ? plan->n_listeners
+                                                           : HF_ANSWERER_LISTENERS_MAX,
+        .retry_after_seconds = RETRY_AFTER_SECONDS,
+        .limits = HF_ANSWERER_LIMITS,
+    };
+    int r = hf_answerer_start(&request, &supervisor->answerer);
+    if (r < 0)
+        return r;
+    r = hf_reaper_watch(supervisor->reaper, supervisor->answerer.pid, on_exit_of_answerer,
+                        supervisor);
+    if (r < 0)
+        hf_process_signal(supervisor->answerer.pidfd, SIGKILL);
+    return r;
+}
+
+void hf_outage_begin(HfSupervisor *supervisor)
+{
+    if (supervisor->current->n_listeners == 0)
+        return;
+    int r = start(supervisor);
+    if (r < 0) {
+        const HfLogFields fields = {.error = r};
+        hf_log(LOG_ERR, &fields, "the answerer can not be started; connections wait in the queue");
+        gone(supervisor);
+    }
+}
+
+void hf_outage_end(HfSupervisor *supervisor)
+{
+    if (supervisor->answerer.pid <= 0)
+        return;
+    hf_process_signal(supervisor->answerer.pidfd, SIGTERM);
+    hf_reaper_forget(supervisor->reaper, supervisor->answerer.pid);
+    hf_process_clear(&supervisor->answerer);
+}

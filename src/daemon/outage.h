@@ -1,0 +1,10 @@
+/* The answerer as the supervisor keeps it: one at most, ended before it can be missed. */
+#pragma once
+
+#include "daemon/supervisor.h"
+
+/* Starts it over the current plan's listeners. A failure posts ANSWERER_GONE, as its unasked end
+ * does. */
+void hf_outage_begin(HfSupervisor *supervisor);
+/* Tells it to stop; it takes no further connection. Harmless when it does not run. */
+void hf_outage_end(HfSupervisor *supervisor);

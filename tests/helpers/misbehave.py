@@ -1,0 +1,152 @@
+#!/usr/bin/python3
+"""A server of the listen-fds convention (sd_listen_fds(3)) that misbehaves as its argument says. @FILE in
+place of the arguments reads them from a file, one a line, at each start: so the next start may differ.
+Answers each connection with one line of JSON and closes it. Tells on stderr what it does.
+"""
+import argparse
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+FIRST_FD = 3
+
+
+def say(text):
+    os.write(2, f"misbehave {os.getpid()}: {text}\n".encode())
+
+
+def tell(text):
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
+        sender.sendto(text.encode(), os.environ["NOTIFY_SOCKET"])
+
+
+def await_trigger(options):
+    """A byte that comes through a FIFO."""
+    with open(options.trigger, "rb", buffering=0) as stream:
+        say("waits")
+        stream.read(1)
+
+
+def on_stop(action):
+    for number in (signal.SIGTERM, signal.SIGQUIT):
+        signal.signal(number, lambda *_: action())
+
+
+def leave():
+    say("leaves as asked")
+    os._exit(0)
+
+
+def answer_all():
+    listener = socket.socket(fileno=FIRST_FD)
+    while True:
+        connection, _ = listener.accept()
+        with connection:
+            connection.sendall(json.dumps({"pid": os.getpid()}).encode() + b"\n")
+
+
+def serve(_options=None):
+    on_stop(leave)
+    tell("READY=1")
+    answer_all()
+
+
+def never_ready(_options):
+    say("never becomes ready")
+    on_stop(leave)
+    while True:
+        signal.pause()
+
+
+def late(options):
+    await_trigger(options)
+    serve()
+
+
+def slow(options):
+    """Takes its time to start; --extend: asks for it."""
+    end = time.monotonic() + options.seconds
+    while time.monotonic() < end:
+        if options.extend:
+            tell(f"EXTEND_TIMEOUT_USEC={options.extend}")
+        time.sleep(0.2)
+    serve()
+
+
+def stubborn(_options):
+    on_stop(lambda: say("does not leave"))
+    tell("READY=1")
+    answer_all()
+
+
+def leave_worker(options):
+    """The main process leaves once it is triggered, its worker goes on."""
+    if os.fork() == 0:
+        on_stop(leave)
+        answer_all()
+    tell("READY=1")
+    await_trigger(options)
+
+
+def leave_background(_options):
+    """Twice forked, of a session of its own, another program; and it holds the listener."""
+    if os.fork() == 0:
+        sleeper = subprocess.Popen(["sleep", "300"], pass_fds=[FIRST_FD], start_new_session=True)
+        say(f"background {sleeper.pid}")
+        os._exit(0)
+    os.wait()
+    serve()
+
+
+def exit_at_once(_options):
+    sys.exit(0)
+
+
+def die_draining(_options):
+    on_stop(lambda: os.kill(os.getpid(), signal.SIGKILL))
+    tell("READY=1")
+    answer_all()
+
+
+def stranger(options):
+    """A child, not the main process, claims to be ready."""
+    child = os.fork()
+    if child == 0:
+        tell("READY=1")
+        os._exit(0)
+    os.waitpid(child, 0)
+    late(options)
+
+
+BEHAVIOURS = {
+    "serve": serve,
+    "never-ready": never_ready,
+    "late": late,
+    "slow": slow,
+    "stubborn": stubborn,
+    "leave-worker": leave_worker,
+    "leave-background": leave_background,
+    "exit-at-once": exit_at_once,
+    "die-draining": die_draining,
+    "stranger": stranger,
+}
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, fromfile_prefix_chars="@")
+    parser.add_argument("behaviour", choices=BEHAVIOURS)
+    parser.add_argument("--trigger", help="FIFO that is read from")
+    parser.add_argument("--seconds", type=float, default=0)
+    parser.add_argument("--extend", type=int, default=0, help="EXTEND_TIMEOUT_USEC")
+    options = parser.parse_args()
+    if os.environ.get("LISTEN_PID") != str(os.getpid()) or os.environ.get("LISTEN_FDS") != "1":
+        sys.exit("one socket is expected")
+    BEHAVIOURS[options.behaviour](options)
+
+
+if __name__ == "__main__":
+    main()

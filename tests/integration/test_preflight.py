@@ -1,0 +1,50 @@
+"""The user's own test of what is about to be started."""
+import pytest
+
+from harness import words
+from harness.holdfast import call
+from harness.paths import PHP_FPM
+
+
+@pytest.fixture
+def checked(site):
+    """An instance whose preflight passes as long as there is no file `broken` in the site's directory."""
+    site.checked = site.holdfast("--preflight=echo looked; test ! -e broken", f"--directory={site.directory}")
+    return site
+
+
+def test_a_good_one_is_followed_by_the_reload(checked):
+    before = checked.main_pid()
+    checked.checked.replace(2)
+    assert checked.main_pid() != before
+
+
+@pytest.mark.parametrize("verb", ["reload", "restart"])
+def test_a_failed_one_replaces_nothing(checked, verb):
+    before = checked.main_pid()
+    (checked.directory / "broken").touch()
+    failed = checked.checked.call(verb)
+    assert failed.returncode == 1
+    assert "the preflight exited with status 1" in failed.stderr and "looked" in failed.stderr
+    assert checked.main_pid() == before
+    (checked.directory / "broken").unlink()
+    assert checked.checked.call(verb).returncode == 0
+
+
+def test_at_the_first_start_it_is_the_end(site):
+    failed = call("run", f"--name={site.name}", "--preflight=echo no way >&2; exit 3", "--", PHP_FPM, "-y",
+                  site.configuration_path)
+    assert failed.returncode == words.EXIT_FAILURE
+    assert "the preflight exited with status 3" in failed.stderr and "no way" in failed.stderr
+
+
+def test_it_has_the_ready_timeout(site):
+    failed = call("run", f"--name={site.name}", "--ready-timeout=300ms", "--preflight=exec sleep 60", "--", PHP_FPM, "-y",
+                  site.configuration_path)
+    assert failed.returncode == words.EXIT_FAILURE
+    assert "the preflight did not finish in 300 ms" in failed.stderr
+
+
+def test_it_gets_no_listener(site):
+    instance = site.holdfast("--preflight=ls -l /proc/self/fd | grep socket && exit 1; exit 0")
+    assert instance.call("reload").returncode == 0

@@ -1,0 +1,41 @@
+"""What holdfast tells the supervisor above it."""
+import re
+
+SECOND = "STATUS=generation 2 active"
+
+
+def statuses(site):
+    return [line for message in site.notify.messages for line in message.split("\n") if line.startswith("STATUS=")]
+
+
+def test_a_reload_and_a_stop_are_told(site):
+    instance = site.holdfast()
+    instance.replace(2)
+    ended = instance.process.ended
+    site.notify.wait("RELOADING=1", ended)
+    assert re.search(r"^MONOTONIC_USEC=\d+$", site.notify.messages[-1], re.M)
+    site.notify.wait("READY=1", ended)
+    assert statuses(site)[-1].startswith(SECOND)
+    assert re.search(r", queue 0/\d+$", statuses(site)[-1])
+    instance.stop()
+    while not site.notify.messages[-1].startswith("STOPPING=1"):
+        site.notify.messages.append(site.notify.socket.recv(65536).decode())
+
+
+def test_a_failed_reload_is_ready_again(site):
+    instance = site.holdfast("--preflight=test ! -e broken", f"--directory={site.directory}")
+    (site.directory / "broken").touch()
+    failed = instance.call("reload")
+    assert failed.returncode == 1
+    ended = instance.process.ended
+    site.notify.wait("RELOADING=1", ended)
+    site.notify.wait("READY=1", ended)
+    assert statuses(site)[-1].startswith("STATUS=generation 1 active")
+
+
+def test_nobody_reads(site):
+    """A supervisor above that does not read its queue does not stop the one below."""
+    instance = site.holdfast()
+    for number in range(2, 42):
+        instance.reload(number)
+    instance.stop()

@@ -1,0 +1,49 @@
+#include "edge.h"
+
+const WorldSlot *edge_find(const World *world, bool (*is)(const WorldSlot *))
+{
+    for (unsigned i = 0; i < HF_MACHINE_SLOTS; i++)
+        if (is(&world->slots[i]))
+            return &world->slots[i];
+    return NULL;
+}
+
+unsigned edge_count(const World *world, bool (*is)(const WorldSlot *))
+{
+    unsigned n = 0;
+
+    for (unsigned i = 0; i < HF_MACHINE_SLOTS; i++)
+        n += is(&world->slots[i]);
+    return n;
+}
+
+bool edge_wanted(const World *world)
+{
+    return world->started && !world->stopping && !world->ended;
+}
+
+const HfAction *edge_action(const HfActions *actions, const HfAction *from, HfActionType type)
+{
+    for (const HfAction *a = from ? from + 1 : actions->list; a < actions->list + actions->n; a++)
+        if (a->type == type)
+            return a;
+    return NULL;
+}
+
+bool edge_is_timer(const HfEvent *event, HfTimer timer)
+{
+    return event->type == HF_EVENT_TIMER && event->timer == timer;
+}
+
+bool edge_is_failure(const Edge *edge)
+{
+    HfEventType type = edge->event->type;
+
+    if (edge->world_after->stopping)
+        return false;
+    if (type == HF_EVENT_PREPARE_FAILED)
+        return true;
+    return (type == HF_EVENT_SPAWN_FAILED || type == HF_EVENT_MAIN_EXITED ||
+            type == HF_EVENT_GONE || edge_is_timer(edge->event, HF_TIMER_DEADLINE)) &&
+           world_slot_starting(&edge->world_before->slots[edge->event->slot]);
+}

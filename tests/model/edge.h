@@ -1,0 +1,24 @@
+/* One edge of the graph: a state, an event, and what came of it. */
+#pragma once
+
+#include "world.h"
+
+typedef struct Edge {
+    const HfMachine *before;
+    const World *world_before;
+    const HfEvent *event;
+    const HfActions *actions;
+    const HfMachine *after;
+    const World *world_after;
+} Edge;
+
+/* The first slot of that kind, or NULL. */
+const WorldSlot *edge_find(const World *world, bool (*is)(const WorldSlot *));
+unsigned edge_count(const World *world, bool (*is)(const WorldSlot *));
+/* Started, and nobody asked for a stop. */
+bool edge_wanted(const World *world);
+/* The next action of that type after from (NULL: the first), or NULL. */
+const HfAction *edge_action(const HfActions *actions, const HfAction *from, HfActionType type);
+bool edge_is_timer(const HfEvent *event, HfTimer timer);
+/* A replacement came to nothing in this step. */
+bool edge_is_failure(const Edge *edge);

@@ -1,0 +1,84 @@
+#include "invariants_parts.h"
+
+static bool may_settle(const Edge *edge)
+{
+    return edge->event->type == HF_EVENT_READY && edge->before->limits.gentle &&
+           edge->before->cause != HF_CAUSE_HEALTH && !edge->world_after->stopping;
+}
+
+static Rule check_gentle(const Edge *edge)
+{
+    for (unsigned i = 0; i < HF_MACHINE_SLOTS; i++) {
+        const WorldSlot *before = &edge->world_before->slots[i];
+        const WorldSlot *after = &edge->world_after->slots[i];
+        bool gentle = after->occupied && (after->asked == HF_RUNG_SETTLE || after->stopped);
+        if (!world_slot_active(before)) {
+            if (gentle && edge->world_after->stopping)
+                return RULE_GENTLE;
+        } else if (world_slot_draining(after)) {
+            if (gentle != may_settle(edge))
+                return RULE_GENTLE;
+        }
+    }
+    return RULE_NONE;
+}
+
+static Rule check_retired(const Edge *edge)
+{
+    const HfEvent *event = edge->event;
+
+    if (event->type == HF_EVENT_RETIRED &&
+        edge->world_after->slots[event->slot].asked != HF_RUNG_STOP)
+        return RULE_RETIRED;
+    for (unsigned i = 0; i < HF_MACHINE_SLOTS; i++) {
+        const WorldSlot *slot = &edge->world_after->slots[i];
+        if (world_slot_draining(slot) && slot->asked < HF_RUNG_STOP &&
+            slot->process != WORLD_PROCESS_RUNNING)
+            return RULE_RETIRED;
+    }
+    return RULE_NONE;
+}
+
+static Rule check_stopped(const Edge *edge)
+{
+    for (unsigned i = 0; i < HF_MACHINE_SLOTS; i++) {
+        const WorldSlot *slot = &edge->world_after->slots[i];
+        bool retires = slot->occupied && slot->asked == HF_RUNG_RETIRE;
+        if (slot->stopped != retires || (slot->stopped && !slot->armed) ||
+            slot->stopped != edge->after->generations[i].stopped)
+            return RULE_STOPPED;
+    }
+    return RULE_NONE;
+}
+
+static Rule check_extend(const Edge *edge)
+{
+    const HfMachineLimits *limits = &edge->after->limits;
+    const HfEvent *event = edge->event;
+
+    for (unsigned i = 0; i < HF_MACHINE_SLOTS; i++)
+        if (edge->after->generations[i].extensions != edge->world_after->slots[i].extended)
+            return RULE_EXTEND;
+    if (event->type != HF_EVENT_EXTEND)
+        return RULE_NONE;
+    bool starting = world_slot_starting(&edge->world_before->slots[event->slot]);
+    uint64_t most = starting ? limits->ready_timeout : limits->drain_timeout;
+    const HfAction *arm = edge_action(edge->actions, NULL, HF_ACTION_ARM);
+    return edge->actions->n == 1 && arm && arm->timer == HF_TIMER_DEADLINE &&
+                   arm->slot == event->slot && arm->usec <= most && arm->usec <= event->usec
+               ? RULE_NONE
+               : RULE_EXTEND;
+}
+
+Rule invariants_handover(const Edge *edge)
+{
+    Rule (*const checks[])(const Edge *) = {check_gentle, check_retired, check_stopped,
+                                            check_extend};
+
+    for (size_t i = 0; i < sizeof(checks) / sizeof(*checks); i++) {
+        Rule rule = checks[i](edge);
+        if (rule != RULE_NONE)
+            return rule;
+    }
+    return RULE_NONE;
+}

@@ -1,0 +1,11 @@
+/* The invariants of what was added to the plain life of a generation, one file a group. */
+#pragma once
+
+#include "edge.h"
+
+/* Handover: settle, retire, SIGSTOP, extended deadlines. */
+Rule invariants_handover(const Edge *edge);
+/* Nobody serves: BUSY, outage, answerer. */
+Rule invariants_gap(const Edge *edge);
+/* Probes and age of the active generation. */
+Rule invariants_health(const Edge *edge);

@@ -1,0 +1,109 @@
+#include "mutators_life.h"
+
+#include <string.h>
+
+/* The first action of that kind that fits, or NULL. timer and report: the MAX_ value fits any. */
+static HfAction *pick(HfActions *actions, HfActionType type, HfTimer timer, HfReport report)
+{
+    for (size_t i = 0; i < actions->n; i++) {
+        HfAction *action = &actions->list[i];
+        if (action->type == type && (timer == HF_TIMER_MAX_ || action->timer == timer) &&
+            (report == HF_REPORT_MAX_ || action->report == report))
+            return action;
+    }
+    return NULL;
+}
+
+/* Returns whether there was one. */
+static bool lose(HfActions *actions, HfActionType type, HfTimer timer, HfReport report)
+{
+    HfAction *action = pick(actions, type, timer, report);
+
+    if (!action)
+        return false;
+    size_t i = (size_t)(action - actions->list);
+    memmove(action, action + 1, (actions->n - i - 1) * sizeof(*action));
+    actions->n--;
+    return true;
+}
+
+void mutate_roughly(HfMachine *m, const HfEvent *e, HfActions *ret)
+{
+    m->limits.gentle = false;
+    hf_machine_step(m, e, ret);
+    m->limits.gentle = true;
+}
+
+void mutate_deaf_to_retired(HfMachine *m, const HfEvent *e, HfActions *ret)
+{
+    ret->n = 0;
+    if (e->type != HF_EVENT_RETIRED)
+        hf_machine_step(m, e, ret);
+}
+
+void mutate_leave_stopped(HfMachine *m, const HfEvent *e, HfActions *ret)
+{
+    hf_machine_step(m, e, ret);
+    lose(ret, HF_ACTION_CONTINUE, HF_TIMER_MAX_, HF_REPORT_MAX_);
+}
+
+void mutate_extend_for_ever(HfMachine *m, const HfEvent *e, HfActions *ret)
+{
+    hf_machine_step(m, e, ret);
+    if (e->type == HF_EVENT_EXTEND)
+        m->generations[e->slot].extensions = 0;
+}
+
+void mutate_patient(HfMachine *m, const HfEvent *e, HfActions *ret)
+{
+    hf_machine_step(m, e, ret);
+    if (lose(ret, HF_ACTION_ARM, HF_TIMER_BUSY, HF_REPORT_MAX_))
+        m->busy = false;
+}
+
+void mutate_silent_outage(HfMachine *m, const HfEvent *e, HfActions *ret)
+{
+    hf_machine_step(m, e, ret);
+    lose(ret, HF_ACTION_REPORT, HF_TIMER_MAX_, HF_REPORT_OUTAGE);
+}
+
+void mutate_forgetful(HfMachine *m, const HfEvent *e, HfActions *ret)
+{
+    hf_machine_step(m, e, ret);
+    if (e->type == HF_EVENT_TIMER && e->timer == HF_TIMER_BUSY)
+        m->overdue = false;
+}
+
+void mutate_mute(HfMachine *m, const HfEvent *e, HfActions *ret)
+{
+    hf_machine_step(m, e, ret);
+    if (lose(ret, HF_ACTION_ANSWERER, HF_TIMER_MAX_, HF_REPORT_MAX_))
+        m->answering = !m->answering;
+}
+
+void mutate_never_probe(HfMachine *m, const HfEvent *e, HfActions *ret)
+{
+    hf_machine_step(m, e, ret);
+    if (lose(ret, HF_ACTION_ARM, HF_TIMER_PROBE, HF_REPORT_MAX_))
+        m->probe = false;
+}
+
+void mutate_hide_saturation(HfMachine *m, const HfEvent *e, HfActions *ret)
+{
+    hf_machine_step(m, e, ret);
+    lose(ret, HF_ACTION_REPORT, HF_TIMER_MAX_, HF_REPORT_SATURATED);
+}
+
+void mutate_tolerate_size(HfMachine *m, const HfEvent *e, HfActions *ret)
+{
+    ret->n = 0;
+    if (e->type != HF_EVENT_OVERSIZE)
+        hf_machine_step(m, e, ret);
+}
+
+void mutate_never_recycle(HfMachine *m, const HfEvent *e, HfActions *ret)
+{
+    hf_machine_step(m, e, ret);
+    if (lose(ret, HF_ACTION_ARM, HF_TIMER_RECYCLE, HF_REPORT_MAX_))
+        m->recycle = false;
+}

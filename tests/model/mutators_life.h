@@ -1,0 +1,18 @@
+/* Machines that are broken in handover, outage, health or recycling. Each is named after what it
+ * does wrong. */
+#pragma once
+
+#include "core/machine.h"
+
+void mutate_roughly(HfMachine *m, const HfEvent *e, HfActions *ret);
+void mutate_deaf_to_retired(HfMachine *m, const HfEvent *e, HfActions *ret);
+void mutate_leave_stopped(HfMachine *m, const HfEvent *e, HfActions *ret);
+void mutate_extend_for_ever(HfMachine *m, const HfEvent *e, HfActions *ret);
+void mutate_patient(HfMachine *m, const HfEvent *e, HfActions *ret);
+void mutate_silent_outage(HfMachine *m, const HfEvent *e, HfActions *ret);
+void mutate_forgetful(HfMachine *m, const HfEvent *e, HfActions *ret);
+void mutate_mute(HfMachine *m, const HfEvent *e, HfActions *ret);
+void mutate_never_probe(HfMachine *m, const HfEvent *e, HfActions *ret);
+void mutate_hide_saturation(HfMachine *m, const HfEvent *e, HfActions *ret);
+void mutate_tolerate_size(HfMachine *m, const HfEvent *e, HfActions *ret);
+void mutate_never_recycle(HfMachine *m, const HfEvent *e, HfActions *ret);
