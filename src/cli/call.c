@@ -28,6 +28,18 @@ static int call(sd_bus *bus, const char *method, bool wait, sd_bus_error *ret_er
     return r < 0 ? r : sd_bus_flush(bus);
 }
 
+/* Until the other side has let go of everything and hangs up. */
+static void await_end(sd_bus *bus)
+{
+    int r;
+
+    do {
+        r = sd_bus_process(bus, NULL);
+        if (r == 0)
+            r = sd_bus_wait(bus, UINT64_MAX);
+    } while (r >= 0);
+}
+
 /* The end came while the request was on its way. */
 static bool stopped_already(int r, const sd_bus_error *failure)
 {
@@ -46,7 +58,10 @@ int hf_cli_call(const HfCommandLine *line)
         return status;
     }
     int r = call(bus, methods[line->verb], !line->call.no_wait, &failure);
-    if (r >= 0 || (line->verb == HF_VERB_STOP && stopped_already(r, &failure)))
+    bool stopped = line->verb == HF_VERB_STOP && (r >= 0 || stopped_already(r, &failure));
+    if (stopped && !line->call.no_wait)
+        await_end(bus);
+    if (stopped || r >= 0)
         return HF_EXIT_DONE;
     if (sd_bus_error_is_set(&failure))
         hf_text_addf(&error, "%s failed: %s", hf_verb_name(line->verb), failure.message);

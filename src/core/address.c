@@ -115,6 +115,8 @@ static int parse_host(const char *text, HfAddress *ret)
         int r = check_host(address.name);
         if (r < 0)
             return r;
+        if (strcmp(address.name, "unix") == 0) /* would read as the prefix of a path */
+            return -EINVAL;
     }
     *ret = address;
     return 0;

@@ -461,6 +461,11 @@ static void on_request(HfMachine *machine, const HfEvent *event, HfActions *acti
             hf_machine_answer(&(HfMachineRequest){.id = event->id}, HF_OUTCOME_STOPPING, actions);
         return;
     }
+    if (machine->phase == HF_PHASE_ENDED) {
+        if (event->id != 0)
+            hf_machine_answer(&(HfMachineRequest){.id = event->id}, HF_OUTCOME_DONE, actions);
+        return;
+    }
     if (event->request == HF_REQUEST_STOP) { /* its place is free once the others are answered */
         if (!stopping)
             stop(machine, actions);

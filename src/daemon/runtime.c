@@ -10,6 +10,8 @@
 #include "sys/file.h"
 #include "sys/lock.h"
 
+#define TRIES 16
+
 int hf_runtime_base(char **ret)
 {
     const char *own = getenv("XDG_RUNTIME_DIR");
@@ -52,12 +54,23 @@ int hf_runtime_name(const char *name, HfRuntime *ret)
     return 0;
 }
 
+/* The last instance takes the directory above along; another that starts just then makes it anew.
+ */
+static int make_directory(const char *path)
+{
+    int r = -ENOENT;
+
+    for (int i = 0; r == -ENOENT && i < TRIES; i++)
+        r = hf_file_make_directory(path, 0755);
+    return r;
+}
+
 int hf_runtime_claim(HfRuntime *runtime, const char *name, HfText *error)
 {
     HF_CLEANUP_FREE char *path = NULL;
     pid_t holder = 0;
 
-    int r = hf_file_make_directory(runtime->directory, 0755);
+    int r = make_directory(runtime->directory);
     if (r < 0) {
         hf_text_addf(error, "the runtime directory %s can not be made: %s%s", runtime->directory,
                      strerror(-r), geteuid() == 0 ? "" : "; run as root, or set XDG_RUNTIME_DIR");

@@ -102,7 +102,6 @@ static void tear_down(HfSupervisor *supervisor)
 {
     hf_pidfile_remove(supervisor);
     hf_outage_end(supervisor);
-    hf_control_free(supervisor->control);
     for (unsigned i = 0; i < HF_MACHINE_SLOTS; i++)
         hf_generation_free(supervisor->generations[i]);
     for (unsigned timer = 0; timer < HF_TIMER_MAX_; timer++)
@@ -116,9 +115,10 @@ static void tear_down(HfSupervisor *supervisor)
     hf_held_array_clear(&supervisor->received, &supervisor->n_received);
     hf_watch_free(supervisor->watch);
     hf_reaper_free(supervisor->reaper);
+    hf_runtime_release(&supervisor->runtime);
+    hf_control_free(supervisor->control); /* who asked for the stop sees by it that all is let go */
     sd_event_source_disable_unref(supervisor->step);
     sd_event_unref(supervisor->loop);
-    hf_runtime_release(&supervisor->runtime);
     free(supervisor->failure);
     free(supervisor->told);
     free(supervisor);

@@ -66,7 +66,8 @@ def latency(results, options):
         f"long; one replacement every {options.interval:g} s.",
         table(["", "requests", "failed", *(title for title, _ in COLUMNS), "one replacement"], rows),
         f"Times are of the short requests, counted from when each was due, medians of {options.rounds} interleaved "
-        f"round{'s' if options.rounds > 1 else ''}; × is against no restarts in the same run; longest gap: for so long no short request was answered. "
+        f"round{'s' if options.rounds > 1 else ''}; × is against no restarts in the same run; "
+        "longest gap: for so long no short request was answered. "
         f"The load generator was at most {ms(late)} late.",
         *([" ".join(notes)] if notes else [])])
 

@@ -301,8 +301,8 @@ def test_a_thousand_connections(answerer, listener):
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
-def test_a_lost_race_for_a_connection_blocks_nobody(answerer, listener):
-    """Three at one listener: who comes too late for a connection goes on, and can be told to stop."""
+def test_three_at_one_listener(answerer, listener):
+    """Who comes too late for a connection goes on, and can be told to stop."""
     helpers = [answerer([listener], "f") for _ in range(3)]
     with concurrent.futures.ThreadPoolExecutor(16) as pool:
         found = list(pool.map(lambda _: fastcgi.request(address_of(listener), "/x")[0]["Status"][:3], range(2000)))

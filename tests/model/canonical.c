@@ -145,7 +145,8 @@ static unsigned code(Codec *codec, unsigned value, unsigned width)
 #define CODE(codec, field, width)                                                                  \
     ((field) = (__typeof__(field))code(codec, (unsigned)(field), width))
 
-/* One list of fields for both directions. */
+/* One list of fields for both directions. Of free requests and empty slots, which come last,
+ * nothing is left to tell. */
 static void code_state(Codec *codec, HfMachine *m, World *w)
 {
     CODE(codec, m->phase, 4);
@@ -167,11 +168,15 @@ static void code_state(Codec *codec, HfMachine *m, World *w)
     CODE(codec, m->failures, 4);
     for (unsigned i = 0; i < WORLD_REQUESTS; i++) {
         CODE(codec, m->requests[i].kind, 2);
+        if (m->requests[i].kind == HF_REQUEST_NONE)
+            break;
         CODE(codec, m->requests[i].next, 1);
     }
     for (unsigned i = 0; i < HF_MACHINE_SLOTS; i++) {
         HfMachineGeneration *g = &m->generations[i];
         CODE(codec, g->state, 2);
+        if (g->state == HF_GENERATION_EMPTY)
+            break;
         CODE(codec, g->rung, 3);
         CODE(codec, g->main_exited, 1);
         CODE(codec, g->deadline, 1);

@@ -6,21 +6,6 @@ _Static_assert(HF_EVENT_MAX_ == 16, "teach the world the new event");
 _Static_assert(HF_ACTION_MAX_ == 17, "teach the world the new action");
 _Static_assert(HF_RUNG_MAX_ == 6, "teach the world the new rung");
 
-bool world_slot_starting(const WorldSlot *slot)
-{
-    return slot->occupied && !slot->ready && slot->asked == HF_RUNG_NONE;
-}
-
-bool world_slot_active(const WorldSlot *slot)
-{
-    return slot->occupied && slot->ready && slot->asked == HF_RUNG_NONE;
-}
-
-bool world_slot_draining(const WorldSlot *slot)
-{
-    return slot->occupied && slot->asked != HF_RUNG_NONE;
-}
-
 bool world_gap(const World *world)
 {
     for (unsigned i = 0; i < HF_MACHINE_SLOTS; i++)

@@ -77,9 +77,21 @@ void world_event(World *world, const HfEvent *event);
 /* Performs one action that answers event. Returns the rule that it breaks, or RULE_NONE. */
 Rule world_action(World *world, const HfEvent *event, const HfAction *action);
 
-bool world_slot_active(const WorldSlot *slot);
-bool world_slot_starting(const WorldSlot *slot);
-bool world_slot_draining(const WorldSlot *slot);
+static inline bool world_slot_starting(const WorldSlot *slot)
+{
+    return slot->occupied && !slot->ready && slot->asked == HF_RUNG_NONE;
+}
+
+static inline bool world_slot_active(const WorldSlot *slot)
+{
+    return slot->occupied && slot->ready && slot->asked == HF_RUNG_NONE;
+}
+
+static inline bool world_slot_draining(const WorldSlot *slot)
+{
+    return slot->occupied && slot->asked != HF_RUNG_NONE;
+}
+
 /* Started, wanted, and without an active generation. */
 bool world_gap(const World *world);
 unsigned world_occupied(const World *world);

@@ -164,6 +164,8 @@ static void parse_refuses(void **state)
         "unix:@x",
         "unix:unix:/x",
         "UNIX:/x",
+        "UNIX:80",
+        "unix:80",
         "/",
         "/run/",
         "unix:/run/",

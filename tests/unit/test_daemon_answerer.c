@@ -1,4 +1,5 @@
-/* The answerer is this very program again, as it is holdfast's. */
+/* The answerer is this very program again, as it is holdfast's; in it, somebody else has always
+ * been faster after a connection was taken: what the last look says is readable is not. */
 #include "child_helpers.h"
 
 #include <netinet/in.h>
@@ -9,6 +10,15 @@
 
 static const unsigned char REQUEST[] = {1, 1, 0, 1, 0, 8, 0, 0, 0, 1, 0, 0,
                                         0, 0, 0, 0, 1, 4, 0, 1, 0, 0, 0, 0};
+
+int poll(struct pollfd *fds, nfds_t n, int timeout)
+{
+    const struct timespec until = {timeout / 1000, timeout % 1000 * 1000000L};
+    bool last_look = n == 1 && timeout == 0;
+
+    int r = ppoll(fds, n, timeout < 0 ? NULL : &until, NULL);
+    return last_look ? 1 : r;
+}
 
 static int listening(struct sockaddr_in *ret_address)
 {
@@ -41,6 +51,7 @@ static void ask(const struct sockaddr_in *address, bool send_request, HfText *an
     close(fd);
 }
 
+/* Without the timer it would be stuck at the first listener after the first connection. */
 static void test_it_starts_answers_and_stops(void **state)
 {
     struct sockaddr_in addresses[2];
@@ -60,10 +71,12 @@ static void test_it_starts_answers_and_stops(void **state)
     assert_int_equal(hf_answerer_start(&request, &process), 0);
     assert_true(process.pid > 0 && process.pidfd >= 0);
 
-    HF_CLEANUP_TEXT HfText answer = {0};
-    ask(&addresses[0], true, &answer);
-    assert_non_null(memmem(answer.data, answer.length, "Status: 503 ", 12));
-    assert_non_null(memmem(answer.data, answer.length, "\r\nRetry-After: 42\r\n", 19));
+    for (unsigned i = 0; i < 5; i++) {
+        HF_CLEANUP_TEXT HfText answer = {0};
+        ask(&addresses[0], true, &answer);
+        assert_non_null(memmem(answer.data, answer.length, "Status: 503 ", 12));
+        assert_non_null(memmem(answer.data, answer.length, "\r\nRetry-After: 42\r\n", 19));
+    }
     HF_CLEANUP_TEXT HfText closed = {0};
     ask(&addresses[1], false, &closed);
     assert_int_equal(closed.length, 0);

@@ -1,0 +1,347 @@
+"""Services that misbehave on purpose: whatever they do, the socket is held and somebody is told."""
+import json
+import os
+import signal
+import socket
+import time
+
+import pytest
+
+from harness import fastcgi, net, process, words
+from harness.holdfast import Holdfast
+from harness.paths import HELPERS, PYTHON
+from harness.wait import Ended
+
+
+class Service:
+    """misbehave.py behind one held socket. behave() says what the next start will do."""
+
+    def __init__(self, site):
+        site.pools[:] = []
+        self.site = site
+        self.address = f"127.0.0.1:{net.free_port()}"
+        self.arguments = site.directory / "behaviour"
+        self.fifo = str(site.directory / "trigger")
+        os.mkfifo(self.fifo)
+        # Open for both: neither end ever waits for the other.
+        self.trigger_fd = os.open(self.fifo, os.O_RDWR | os.O_CLOEXEC)
+        self.holdfast = None
+
+    def behave(self, *words_of_behaviour):
+        temporary = self.arguments.with_suffix(".new")
+        temporary.write_text("".join(f"{word}\n" for word in words_of_behaviour))
+        temporary.rename(self.arguments)
+
+    def launch(self, *options, ready="notify"):
+        """Without waiting for anything."""
+        options = [f"--listen={self.address}", f"--ready={ready}", *options]
+        self.holdfast = Holdfast(self.site, options, [PYTHON, HELPERS / "misbehave.py", f"@{self.arguments}"])
+        self.holdfast.launch()
+        return self.holdfast
+
+    def start(self, *options, behaviour=("serve",), **more):
+        self.behave(*behaviour)
+        self.launch(*options, **more)
+        self.site.notify.wait("READY=1", self.holdfast.process.ended)
+        return self.holdfast
+
+    def trigger(self):
+        os.write(self.trigger_fd, b"x")
+
+    def connect(self):
+        return fastcgi.connect(self.address)
+
+    def ask(self):
+        """Pid of the process that answers."""
+        with self.connect() as connection:
+            return answer(connection)
+
+    def close(self):
+        try:
+            if self.holdfast:
+                self.holdfast.close()
+        finally:
+            os.close(self.trigger_fd)
+
+
+def answer(connection):
+    with connection.makefile() as stream:
+        return json.loads(stream.read())["pid"]
+
+
+@pytest.fixture
+def service(site):
+    service = Service(site)
+    yield service
+    service.close()
+
+
+def assert_only_one_lives(holdfast, pid):
+    assert process.children(holdfast.pid) == [pid]
+
+
+# ---- readiness ----
+
+
+def test_never_ready_at_a_reload(service):
+    """The caller hears of it, and the old generation goes on serving."""
+    holdfast = service.start("--ready-timeout=1s")
+    old = service.ask()
+    service.behave("never-ready")
+    result = holdfast.call("reload")
+    assert result.returncode == words.EXIT_FAILURE
+    assert "generation 2 failed to start: not ready after 1 s" in result.stderr
+    assert service.ask() == old
+    holdfast.wait(words.gone(2))
+    assert_only_one_lives(holdfast, old)
+    service.behave("serve")
+    assert holdfast.call("reload").returncode == 0
+    holdfast.wait(words.gone(1))
+    assert service.ask() != old
+    holdfast.stop()
+
+
+def test_never_ready_at_the_first_start(service):
+    """It is tried again, ever later, until holdfast is asked to stop."""
+    service.behave("never-ready")
+    holdfast = service.launch("--ready-timeout=300ms")
+    for number in range(1, 5):
+        line = holdfast.wait(words.start_failed(number))
+        assert "not ready after 300 ms" in line
+    delays = [line.rpartition("within ")[2] for line in holdfast.lines.find("next start is tried within")]
+    # The first one is replaced at once.
+    assert delays[:2] == ["100 ms", "200 ms"]
+    assert "READY=1" not in "\n".join(service.site.notify.messages)
+    holdfast.stop()
+
+
+def test_ready_late(service):
+    """Who comes meanwhile waits in the queue, and is answered."""
+    service.behave("late", f"--trigger={service.fifo}")
+    holdfast = service.launch()
+    holdfast.wait(r"misbehave \d+: waits")
+    waiting = [service.connect() for _ in range(20)]
+    assert not holdfast.lines.find(words.ready(1))
+    service.trigger()
+    pids = {answer(connection) for connection in waiting}
+    for connection in waiting:
+        connection.close()
+    holdfast.wait(words.ready(1))
+    assert pids == {service.ask()}
+    holdfast.stop()
+
+
+def test_ready_late_at_a_reload(service):
+    """The old generation serves until then."""
+    holdfast = service.start()
+    old = service.ask()
+    service.behave("late", f"--trigger={service.fifo}")
+    holdfast.send(signal.SIGHUP)
+    holdfast.wait(r"misbehave \d+: waits")
+    assert {service.ask() for _ in range(20)} == {old}
+    service.trigger()
+    holdfast.wait(words.reloaded(2))
+    holdfast.wait(words.gone(1))
+    assert service.ask() != old
+    holdfast.stop()
+
+
+@pytest.mark.parametrize("extend", [1_000_000, 0], ids=["extended", "not-extended"])
+def test_a_slow_start_may_ask_for_more_time(service, extend):
+    service.behave("slow", "--seconds=2.5", f"--extend={extend}")
+    holdfast = service.launch("--ready-timeout=1s")
+    if extend:
+        holdfast.wait(words.ready(1))
+        assert not holdfast.lines.find(words.start_failed(1))
+        assert service.ask()
+    else:
+        assert "not ready after 1 s" in holdfast.wait(words.start_failed(1))
+    holdfast.stop()
+
+
+def test_a_start_may_not_ask_for_ever(service):
+    """However much it asks for: each extension is as long as the timeout at most, and they are counted."""
+    service.behave("slow", "--seconds=300", "--extend=3600000000")
+    holdfast = service.launch("--ready-timeout=300ms")
+    assert "not ready after" in holdfast.wait(words.start_failed(1))
+    holdfast.stop()
+
+
+def test_ready_of_a_stranger_is_not_believed(service):
+    """Neither that of another process of the machine, nor that of a child of the service."""
+    service.behave("stranger", f"--trigger={service.fifo}")
+    holdfast = service.launch()
+    holdfast.wait(r"misbehave \d+: waits")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
+        sender.sendto(b"READY=1", str(holdfast.runtime / "notify"))
+        sender.sendto(f"READY=1\nMAINPID={os.getpid()}".encode(), str(holdfast.runtime / "notify"))
+    holdfast.settle()
+    assert not holdfast.lines.find(words.ready(1))
+    service.trigger()
+    holdfast.wait(words.ready(1))
+    holdfast.stop()
+
+
+# ---- leaving ----
+
+
+def test_a_service_that_does_not_leave(service):
+    """The ladder: asked, asked again, killed."""
+    holdfast = service.start("--drain-timeout=500ms", behaviour=["stubborn"])
+    old = service.ask()
+    service.behave("serve")
+    with Ended(old) as stubborn:
+        holdfast.reload(2)
+        holdfast.wait(r"generation 1 is still there, it is sent SIGTERM")
+        # It takes connections still, but the new one is there.
+        assert stubborn.alive()
+        holdfast.wait(r"generation 1 is still there, it is sent SIGKILL")
+        stubborn.wait()
+    holdfast.wait(words.gone(1))
+    assert len(holdfast.lines.find(rf"misbehave {old}: does not leave")) == 2
+    new = service.ask()
+    assert new != old
+    assert_only_one_lives(holdfast, new)
+    holdfast.stop()
+
+
+def test_a_main_process_that_leaves_its_worker(service):
+    """A crash; the worker is asked to leave, and the next generation serves."""
+    holdfast = service.start(behaviour=["leave-worker", f"--trigger={service.fifo}"])
+    worker = service.ask()
+    assert worker not in process.children(holdfast.pid)
+    service.behave("serve")
+    with Ended(worker) as orphan:
+        service.trigger()
+        holdfast.wait(words.crashed(1))
+        orphan.wait()
+    holdfast.wait(words.ready(2))
+    holdfast.wait(words.gone(1))
+    assert holdfast.lines.find(rf"misbehave {worker}: leaves as asked")
+    assert_only_one_lives(holdfast, service.ask())
+    holdfast.stop()
+
+
+def test_a_background_process_that_holds_the_listener(service):
+    """Of another program and of a session of its own: it survives a reload, not the stop."""
+    holdfast = service.start(behaviour=["leave-background"])
+    background = int(holdfast.wait(r"background \d+").rpartition(" ")[2])
+    assert any(target.startswith("socket:") for target in process.descriptors(background).values())
+    service.behave("serve")
+    with Ended(background) as sleeper:
+        holdfast.replace(2)
+        assert sleeper.alive()
+        assert service.ask()
+        holdfast.stop()
+        assert not sleeper.alive()
+    assert not net.listening(int(service.address.rpartition(":")[2]))
+
+
+def test_a_service_that_exits_at_once(service):
+    """It is started again and again, ever later; holdfast lives and does what it is told."""
+    service.behave("exit-at-once")
+    holdfast = service.launch()
+    for number in range(1, 6):
+        line = holdfast.wait(words.start_failed(number))
+        assert "exited with status 0 before it was ready (a service must stay in the foreground)" in line
+    delays = [line.rpartition("within ")[2] for line in holdfast.lines.find("next start is tried within")]
+    assert delays[:3] == ["100 ms", "200 ms", "400 ms"]
+    waiting = service.connect()
+    service.behave("serve")
+    with waiting:
+        assert answer(waiting) == service.ask()
+    holdfast.stop()
+
+
+def test_a_service_that_exits_at_once_ends_with_holdfast(service):
+    service.behave("exit-at-once")
+    holdfast = service.launch()
+    holdfast.wait("next start is tried within")
+    holdfast.stop()
+
+
+def test_backoff_has_a_maximum(service):
+    service.behave("exit-at-once")
+    holdfast = service.launch("--backoff-max=150ms")
+    holdfast.wait(words.start_failed(7))
+    delays = [line.rpartition("within ")[2] for line in holdfast.lines.find("next start is tried within")]
+    assert delays[:4] == ["100 ms", "150 ms", "150 ms", "150 ms"]
+    holdfast.stop()
+
+
+def test_a_service_that_dies_while_it_drains(service):
+    """It was to go anyway: that is no crash, nobody is started for it."""
+    holdfast = service.start(behaviour=["die-draining"])
+    service.behave("serve")
+    holdfast.replace(2)
+    new = service.ask()
+    holdfast.settle()
+    assert not holdfast.lines.find("crashed")
+    assert not holdfast.lines.find("generation 3")
+    assert_only_one_lives(holdfast, new)
+    holdfast.stop()
+
+
+def test_a_service_that_dies_when_it_is_stopped(service):
+    service.start(behaviour=["die-draining"]).stop()
+
+
+# ---- outage of a service that is not FastCGI ----
+
+
+def test_in_an_outage_callers_are_closed(service):
+    holdfast = service.start("--busy-after=1s", "--backoff-max=200ms")
+    service.behave("exit-at-once")
+    with Ended(service.ask()) as main:
+        signal.pidfd_send_signal(main.fd, signal.SIGKILL)
+    holdfast.wait(words.crashed(1))
+    early = service.connect()
+    holdfast.wait(r"outage: no generation has been ready for 1 s")
+    # The one that waits already and those that come: nothing but holdfast could end them.
+    with early:
+        assert early.recv(1) == b""
+    for _ in range(20):
+        with service.connect() as connection:
+            assert connection.recv(1) == b""
+    service.behave("serve")
+    holdfast.wait(r"recovered: generation \d+ serves")
+    assert {service.ask() for _ in range(20)} == set(process.children(holdfast.pid))
+    holdfast.stop()
+
+
+def test_an_outage_of_a_start_that_hangs(service):
+    """A next one that only starts is no reason to let callers wait any longer."""
+    holdfast = service.start("--busy-after=500ms", "--ready-timeout=1s", "--backoff-max=200ms")
+    service.behave("never-ready")
+    with Ended(service.ask()) as main:
+        signal.pidfd_send_signal(main.fd, signal.SIGKILL)
+    start = holdfast.mark()
+    holdfast.wait(r"outage: no generation has been ready for 500 ms", start)
+    with service.connect() as connection:
+        assert connection.recv(1) == b""
+    service.behave("serve")
+    holdfast.wait(r"recovered: generation \d+ serves")
+    assert service.ask()
+    holdfast.stop()
+
+
+# ---- recycling ----
+
+
+def test_recycle(make_site):
+    """By itself, anywhere in the last half of the time, with nothing lost."""
+    site = make_site()
+    holdfast = site.holdfast("--recycle-every=2s")
+    load = site.load()
+    first = site.main_pid()
+    moments = []
+    for number in range(2, 5):
+        holdfast.wait(rf"recycle: generation {number} is active")
+        moments.append(time.monotonic())
+        holdfast.wait(words.gone(number - 1))
+    ages = [later - earlier for earlier, later in zip(moments, moments[1:])]
+    # From the one's readiness to the other's: half a second is for the start.
+    assert all(0.8 <= age <= 3.5 for age in ages), ages
+    assert site.main_pid() != first
+    load.assert_nothing_lost()
+    holdfast.stop()

@@ -1,0 +1,172 @@
+"""No generation comes up: nginx is answered 503 soon instead of waiting, and 200 from the repair on."""
+import contextlib
+import http.client
+import signal
+import time
+
+import pytest
+
+from harness import nginx, process, words
+from harness.wait import DEADLINE, Ended
+
+OUTAGE = r"outage: no generation has been ready for 1 s"
+RECOVERED = r"recovered: generation \d+ serves"
+SOON = 2.0  # seconds for an answer that waits for nobody
+
+
+@pytest.fixture(params=["tcp", "unix"])
+def site(make_site, monkeypatch, request):
+    """nginx takes large bodies, too."""
+    monkeypatch.setattr(nginx, "CONFIGURATION", nginx.CONFIGURATION.replace(
+        "access_log off;", "access_log off;\n    client_max_body_size 16m;"))
+    return make_site(request.param)
+
+
+def break_service(site, holdfast):
+    """Its master is killed, its workers are gone, and no other can start."""
+    master = site.main_pid()
+    site.break_configuration()
+    with contextlib.ExitStack() as stack:
+        workers = [stack.enter_context(Ended(pid)) for pid in process.children(master)]
+        with Ended(master) as main:
+            signal.pidfd_send_signal(main.fd, signal.SIGKILL)
+        holdfast.wait(words.crashed(1))
+        for worker in workers:
+            worker.wait()
+
+
+def ask(site, method="GET", body=None):
+    """(status, Retry-After, seconds) through nginx."""
+    begin = time.monotonic()
+    connection = http.client.HTTPConnection("127.0.0.1", site.nginx.port, timeout=DEADLINE)
+    with contextlib.closing(connection):
+        connection.request(method, "/hello.php", body)
+        answer = connection.getresponse()
+        answer.read()
+        return answer.status, answer.getheader("Retry-After"), time.monotonic() - begin
+
+
+def assert_turned_away(site, times):
+    for _ in range(times):
+        status, retry_after, seconds = ask(site)
+        assert status == 503
+        assert int(retry_after) > 0
+        assert seconds < SOON
+
+
+def test_an_outage_under_load(site):
+    holdfast = site.holdfast("--busy-after=1s", "--backoff-max=300ms")
+    load = site.load()
+    begin = time.monotonic()
+    break_service(site, holdfast)
+    holdfast.wait(OUTAGE)
+    outage = time.monotonic()
+    assert_turned_away(site, 50)
+    end = time.monotonic()
+    # What the load was to send before the end, and sent a little late, is still turned away.
+    assert_turned_away(site, 50)
+    site.configure()
+    holdfast.wait(RECOVERED)
+    recovered = time.monotonic()
+    assert {ask(site)[0] for _ in range(50)} == {200}
+    ledger = load.stop()["ledger"]
+
+    kinds = {entry["error"] or entry["status"] for entry in ledger}
+    assert kinds == {200, 503}
+    # Nobody was turned away before the time was over, and nobody once it served again.
+    turned_away = [entry for entry in ledger if entry["status"] == 503]
+    assert min(entry["at"] + entry["latency"] for entry in turned_away) >= begin + 0.9
+    assert max(entry["at"] for entry in turned_away) <= recovered
+    meanwhile = [entry for entry in ledger if outage <= entry["at"] <= end]
+    assert meanwhile and {entry["status"] for entry in meanwhile} == {503}
+    assert max(entry["latency"] for entry in meanwhile) < SOON
+    afterwards = [entry for entry in ledger if entry["at"] > recovered]
+    assert afterwards and {entry["status"] for entry in afterwards} == {200}
+    holdfast.stop()
+
+
+def test_a_large_post_in_an_outage(site):
+    """The answer comes whole although nobody wants the body."""
+    holdfast = site.holdfast("--busy-after=1s", "--backoff-max=300ms")
+    assert ask(site, "POST", b"x" * 5_000_000)[0] == 200
+    break_service(site, holdfast)
+    holdfast.wait(OUTAGE)
+    assert [ask(site, "POST", b"x" * 5_000_000)[0] for _ in range(10)] == [503] * 10
+    site.configure()
+    holdfast.wait(RECOVERED)
+    assert ask(site, "POST", b"x" * 5_000_000)[0] == 200
+    holdfast.stop()
+
+
+def test_a_repair_before_the_outage(site):
+    """Who waited is answered by the next generation."""
+    holdfast = site.holdfast("--busy-after=1min", "--backoff-max=300ms")
+    load = site.load()
+    break_service(site, holdfast)
+    holdfast.wait("next start is tried within 300 ms")
+    start = holdfast.mark()
+    site.configure()
+    holdfast.wait(words.ready(r"\d+"), start)
+    load.assert_nothing_lost()
+    assert not holdfast.lines.find("outage:")
+    holdfast.stop()
+
+
+def test_never_busy(site):
+    """With --busy-after=never callers wait, however long it takes."""
+    holdfast = site.holdfast("--busy-after=never", "--backoff-max=1s")
+    break_service(site, holdfast)
+    waiting = [site.get_later("/hello.php") for _ in range(20)]
+    holdfast.wait("next start is tried within 800 ms")
+    start = holdfast.mark()
+    for _ in range(2):
+        holdfast.wait("next start is tried within 1 s", start)
+        start = holdfast.mark()
+    assert not any(answer.done() for answer in waiting)
+    site.configure()
+    assert {answer.get()[0] for answer in waiting} == {200}
+    assert not holdfast.lines.find("outage:")
+    holdfast.stop()
+
+
+def test_a_reload_ends_an_outage(site):
+    """Who repairs it need not wait for the next try."""
+    holdfast = site.holdfast("--busy-after=1s", "--backoff-max=5min")
+    break_service(site, holdfast)
+    holdfast.wait(OUTAGE)
+    assert ask(site)[0] == 503
+    result = holdfast.call("reload")
+    assert result.returncode == words.EXIT_FAILURE
+    assert "no_such_setting" in result.stderr
+    assert ask(site)[0] == 503
+    site.configure()
+    assert holdfast.call("reload").returncode == 0
+    holdfast.wait(RECOVERED)
+    assert ask(site)[0] == 200
+    holdfast.stop()
+
+
+def test_the_answerer_that_is_killed_does_no_harm(site):
+    """Callers wait again, and the service comes back as always."""
+    holdfast = site.holdfast("--busy-after=1s", "--backoff-max=5min")
+    break_service(site, holdfast)
+    holdfast.wait(OUTAGE)
+    assert ask(site)[0] == 503
+    for pid in process.children(holdfast.pid):
+        if "--answer" in process.command_line(pid):
+            with Ended(pid) as answerer:
+                signal.pidfd_send_signal(answerer.fd, signal.SIGKILL)
+    holdfast.wait("the answerer ended unasked; connections wait in the queue")
+    waiting = site.get_later("/hello.php")
+    site.configure()
+    assert holdfast.call("reload").returncode == 0
+    assert waiting.get()[0] == 200
+    holdfast.stop()
+
+
+def test_a_stop_in_an_outage(site):
+    holdfast = site.holdfast("--busy-after=1s", "--backoff-max=300ms")
+    break_service(site, holdfast)
+    holdfast.wait(OUTAGE)
+    assert ask(site)[0] == 503
+    holdfast.stop()
