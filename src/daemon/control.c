@@ -14,7 +14,8 @@
 #include "base/parse.h"
 #include "daemon/controlsocket.h"
 
-#define CLIENTS_MAX      32 /* connected at the same time */
+#define CLIENTS_MAX                                                                                \
+    (2 * HF_MACHINE_REQUESTS) /* at the same time; who comes then waits in the backlog */
 #define ACCEPTS_A_SECOND 256
 
 typedef struct Client {
@@ -66,6 +67,7 @@ static void drop_client(Client *client)
         if (*link == client) {
             *link = client->next;
             control->n_clients--;
+            sd_event_source_set_enabled(control->acceptable, SD_EVENT_ON);
             break;
         }
     sd_bus_slot_unref(client->object);
@@ -182,12 +184,13 @@ static int on_acceptable(sd_event_source *source, int fd, uint32_t revents, void
 {
     HfControl *control = userdata;
 
-    (void)source;
     (void)revents;
     HF_CLEANUP_FD int accepted = accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-    if (accepted < 0 || control->n_clients >= CLIENTS_MAX || !permitted(accepted))
+    if (accepted < 0 || !permitted(accepted))
         return 0;
     int r = add_client(control, &accepted);
+    if (control->n_clients >= CLIENTS_MAX)
+        sd_event_source_set_enabled(source, SD_EVENT_OFF);
     if (r < 0) {
         const HfLogFields fields = {.error = r};
         hf_log(LOG_WARNING, &fields, "a control connection can not be served, it is closed");

@@ -234,6 +234,8 @@ def test_a_background_process_that_holds_the_listener(service):
         assert service.ask()
         holdfast.stop()
         assert not sleeper.alive()
+    # Asked as a member, not killed as a leftover of the end.
+    assert not holdfast.lines.find("still holds a listener")
     assert not net.listening(int(service.address.rpartition(":")[2]))
 
 
