@@ -175,6 +175,18 @@ def test_exec_does_not_make_the_service_a_subreaper(site):
         process.end_strays()
 
 
+def test_stop_returns_when_all_is_let_go(site):
+    """A start right behind it finds the name and the addresses free."""
+    site.pools[:] = []
+    paths = [site.directory / f"{number}.sock" for number in range(1000)]
+    holdfast = site.holdfast(*(f"--listen={path}" for path in paths), command=[SERVER])
+    result = holdfast.call("stop")
+    assert result.returncode == 0, result.stderr
+    assert not [path.name for path in paths if path.exists()]
+    assert not holdfast.runtime.exists()
+    holdfast.stop()
+
+
 # ---- programs ----
 
 @pytest.mark.parametrize("adapter", ["php-cgi", "php-fpm"])

@@ -386,5 +386,11 @@ const Mutant mutants[] = {
     {RULE_VERDICT, BOUNDS_HEALTH, "hides that all are busy", mutate_hide_saturation},
     {RULE_REPLACE, BOUNDS_HEALTH, "lets memory grow", mutate_tolerate_size},
     {RULE_RECYCLE, BOUNDS_HEALTH, "never recycles", mutate_never_recycle},
+    {RULE_GENTLE, BOUNDS_ALL, "is gentle with who answers nothing", mutate_gentle_with_the_ill},
+    {RULE_GENTLE, BOUNDS_GENTLE, "goes on settling in a stop", mutate_settle_in_a_stop},
+    {RULE_ANSWERER, BOUNDS_OUTAGE, "answers beside the next start", mutate_answer_beside},
+    {RULE_OUTAGE, BOUNDS_OUTAGE, "recovers silently", mutate_recover_silently},
+    {RULE_REPLACE, BOUNDS_HEALTH, "replaces at the first failed probe", mutate_hasty},
+    {RULE_REPLACE, BOUNDS_HEALTH, "replaces who is busy", mutate_replace_the_busy},
 };
 const size_t mutants_n = sizeof(mutants) / sizeof(*mutants);

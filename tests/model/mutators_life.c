@@ -107,3 +107,60 @@ void mutate_never_recycle(HfMachine *m, const HfEvent *e, HfActions *ret)
     if (lose(ret, HF_ACTION_ARM, HF_TIMER_RECYCLE, HF_REPORT_MAX_))
         m->recycle = false;
 }
+
+void mutate_gentle_with_the_ill(HfMachine *m, const HfEvent *e, HfActions *ret)
+{
+    if (e->type == HF_EVENT_READY && m->cause == HF_CAUSE_HEALTH)
+        m->cause = HF_CAUSE_RELOAD;
+    hf_machine_step(m, e, ret);
+}
+
+void mutate_settle_in_a_stop(HfMachine *m, const HfEvent *e, HfActions *ret)
+{
+    HfRung before = m->generations[0].rung;
+
+    hf_machine_step(m, e, ret);
+    HfAction *signal = pick(ret, HF_ACTION_SIGNAL, HF_TIMER_MAX_, HF_REPORT_MAX_);
+    if (e->type != HF_EVENT_STOP_SIGNAL || before != HF_RUNG_SETTLE || !signal || signal->slot != 0)
+        return;
+    lose(ret, HF_ACTION_SIGNAL, HF_TIMER_MAX_, HF_REPORT_MAX_);
+    m->generations[0].rung = before;
+}
+
+void mutate_answer_beside(HfMachine *m, const HfEvent *e, HfActions *ret)
+{
+    bool answering = m->answering;
+
+    hf_machine_step(m, e, ret);
+    if (!answering || !pick(ret, HF_ACTION_SPAWN, HF_TIMER_MAX_, HF_REPORT_MAX_))
+        return;
+    lose(ret, HF_ACTION_ANSWERER, HF_TIMER_MAX_, HF_REPORT_MAX_);
+    m->answering = true;
+}
+
+void mutate_recover_silently(HfMachine *m, const HfEvent *e, HfActions *ret)
+{
+    hf_machine_step(m, e, ret);
+    lose(ret, HF_ACTION_REPORT, HF_TIMER_MAX_, HF_REPORT_RECOVERED);
+}
+
+void mutate_hasty(HfMachine *m, const HfEvent *e, HfActions *ret)
+{
+    unsigned failures = m->limits.probe_failures;
+
+    m->limits.probe_failures = 1;
+    hf_machine_step(m, e, ret);
+    m->limits.probe_failures = failures;
+}
+
+void mutate_replace_the_busy(HfMachine *m, const HfEvent *e, HfActions *ret)
+{
+    HfActions more;
+
+    hf_machine_step(m, e, ret);
+    if (e->type != HF_EVENT_PROBED || e->verdict != HF_VERDICT_SATURATED || ret->n == 0)
+        return;
+    hf_machine_step(m, &(HfEvent){.type = HF_EVENT_OVERSIZE, .slot = e->slot}, &more);
+    memcpy(&ret->list[ret->n], more.list, more.n * sizeof(*more.list));
+    ret->n += more.n;
+}

@@ -36,6 +36,10 @@ int text_parse_time(const char *text, uint64_t *ret)
     } units[] = {{"us", 1}, {"ms", 1000}, {"s", 1000000}, {"min", 60000000}};
     char *end;
 
+    if (strcmp(text, "for-ever") == 0) {
+        *ret = HF_USEC_INFINITY;
+        return 0;
+    }
     uint64_t value = strtoull(text, &end, 10);
     if (end == text || value > 1000000000)
         return -EINVAL;
