@@ -11,63 +11,10 @@
 #include "base/memory.h"
 #include "core/human.h"
 #include "core/names.h"
-#include "sys/account.h"
+#include "daemon/target.h"
 #include "sys/owner.h"
-#include "sys/resolve.h"
 
-#define PARKED_MINIMUM   128 /* above what a child's layout usually takes */
-#define RESOLVED_MAXIMUM 16
-
-typedef struct Accounts {
-    uid_t *users;
-    size_t n_users;
-    gid_t *groups;
-    size_t n_groups;
-} Accounts;
-
-static void accounts_clear(Accounts *accounts)
-{
-    free(accounts->users);
-    free(accounts->groups);
-}
-
-static int explain_account(const char *kind, const char *name, int r, HfText *error)
-{
-    if (r == -ENOENT)
-        hf_text_addf(error, "there is no %s \"%s\" on this system", kind, name);
-    else
-        hf_text_addf(error, "the %s \"%s\" can not be looked up: %s", kind, name, strerror(-r));
-    return r;
-}
-
-/* Comma-separated names to numbers. */
-static int parse_accounts(const char *list, bool groups, Accounts *accounts, HfText *error)
-{
-    HF_CLEANUP_FREE char *copy = list ? strdup(list) : NULL;
-    if (!list)
-        return 0;
-    if (!copy)
-        return -ENOMEM;
-
-    size_t maximum = 1;
-    for (const char *c = copy; *c; c++)
-        maximum += *c == ',';
-    uid_t *users = groups ? NULL : calloc(maximum, sizeof(*users));
-    gid_t *gids = groups ? calloc(maximum, sizeof(*gids)) : NULL;
-    accounts->users = users ? users : accounts->users;
-    accounts->groups = gids ? gids : accounts->groups;
-    if (!users && !gids)
-        return -ENOMEM;
-
-    char *rest = NULL;
-    for (char *name = strtok_r(copy, ", ", &rest); name; name = strtok_r(NULL, ", ", &rest)) {
-        int r = groups ? hf_account_group(name, &gids[accounts->n_groups++])
-                       : hf_account_user(name, &users[accounts->n_users++], NULL);
-        if (r < 0)
-            return explain_account(groups ? "group" : "user", name, r, error);
-    }
-    return 0;
-}
+#define PARKED_MINIMUM 128 /* above what a child's layout usually takes */
 
 static void explain_bind(const HfListenerSpec *spec, const char *label, int r,
                          HfListenerStage stage, const HfListenerRequest *request, HfText *error)
@@ -101,32 +48,6 @@ static void explain_bind(const HfListenerSpec *spec, const char *label, int r,
         };
         hf_text_addf(error, "%s: %s: %s", label, stages[stage], strerror(-r));
     }
-}
-
-/* The addresses to be tried in turn: php-fpm, too, takes the first of a host's that can be bound.
- */
-static int list_addresses(const HfAddress *address, const char *label, struct sockaddr_storage *ret,
-                          unsigned *ret_lengths, HfText *error)
-{
-    socklen_t length;
-
-    if (address->kind == HF_ADDRESS_HOST) {
-        int n = hf_resolve(address->name, address->port, ret, ret_lengths, RESOLVED_MAXIMUM);
-        if (n < 0)
-            hf_text_addf(error, "%s: the host name has no address: %s", label, strerror(-n));
-        return n;
-    }
-    int r = hf_address_to_sockaddr(address, &ret[0], &length);
-    assert(r == 0);
-    ret_lengths[0] = length;
-    if (address->kind != HF_ADDRESS_PORT)
-        return 1;
-    /* a machine without IPv6 */
-    HfAddress any = {.kind = HF_ADDRESS_INET, .port = address->port};
-    r = hf_address_to_sockaddr(&any, &ret[1], &length);
-    assert(r == 0);
-    ret_lengths[1] = length;
-    return 2;
 }
 
 static bool try_next(const HfAddress *address, int r)
@@ -176,62 +97,6 @@ static int park(int fd)
     return hf_fd_raise(fd, PARKED_MINIMUM);
 }
 
-/* A spec with every name looked up. */
-typedef struct Target {
-    char label[HF_ADDRESS_TEXT_MAX];
-    HfListenerRequest request;
-    Accounts accounts;
-    struct sockaddr_storage addresses[RESOLVED_MAXIMUM];
-    unsigned lengths[RESOLVED_MAXIMUM];
-    int n;
-} Target;
-
-static void target_clear(Target *target)
-{
-    accounts_clear(&target->accounts);
-}
-
-static void aim(Target *target, int i)
-{
-    target->request.address = &target->addresses[i];
-    target->request.address_length = target->lengths[i];
-}
-
-static int target_find(const HfListenerSpec *spec, Target *target, HfText *error)
-{
-    HfListenerRequest *request = &target->request;
-
-    *request = (HfListenerRequest){
-        .backlog = spec->backlog == HF_BACKLOG_MAXIMUM ? hf_listener_somaxconn() : spec->backlog,
-        .has_mode = spec->mode != HF_MODE_UNSET,
-        .mode = spec->mode,
-        .uid = (uid_t)-1,
-        .gid = (gid_t)-1,
-    };
-    hf_address_format(&spec->address, target->label);
-    int r = spec->owner ? hf_account_user(spec->owner, &request->uid, &request->gid) : 0;
-    if (r < 0)
-        return explain_account("user", spec->owner, r, error);
-    r = spec->group ? hf_account_group(spec->group, &request->gid) : 0;
-    if (r < 0)
-        return explain_account("group", spec->group, r, error);
-    r = parse_accounts(spec->acl_users, false, &target->accounts, error);
-    if (r >= 0)
-        r = parse_accounts(spec->acl_groups, true, &target->accounts, error);
-    if (r < 0)
-        return r;
-    request->acl_users = target->accounts.users;
-    request->n_acl_users = target->accounts.n_users;
-    request->acl_groups = target->accounts.groups;
-    request->n_acl_groups = target->accounts.n_groups;
-    target->n =
-        list_addresses(&spec->address, target->label, target->addresses, target->lengths, error);
-    if (target->n < 0)
-        return target->n;
-    aim(target, 0);
-    return 0;
-}
-
 /* Makes fd a held listener; consumes it also on failure. */
 static int hold(int fd, const HfListenerSpec *spec, const HfListenerInode *inode, HfHeld **ret)
 {
@@ -250,18 +115,18 @@ static int hold(int fd, const HfListenerSpec *spec, const HfListenerInode *inode
 
 int hf_held_bind(const HfListenerSpec *spec, bool raised, HfHeld **ret, HfText *error)
 {
-    __attribute__((cleanup(target_clear))) Target target = {0};
+    HF_CLEANUP_TARGET HfTarget target = {0};
     HfListenerStage stage = HF_LISTENER_SOCKET;
     HfListenerInode inode = {0};
     int fd = -1;
 
-    int r = target_find(spec, &target, error);
+    int r = hf_target_find(spec, &target, error);
     if (r < 0)
         return r;
     if (raised)
         target.request.backlog = hf_listener_somaxconn();
     for (int i = 0; i < target.n; i++) {
-        aim(&target, i);
+        hf_target_aim(&target, i);
         r = hf_listener_bind(&target.request, &fd, &inode, &stage);
         if (r >= 0 || !try_next(&spec->address, r))
             break;
@@ -278,11 +143,11 @@ int hf_held_bind(const HfListenerSpec *spec, bool raised, HfHeld **ret, HfText *
 
 int hf_held_probe(const HfListenerSpec *spec, HfText *error)
 {
-    __attribute__((cleanup(target_clear))) Target target = {0};
+    HF_CLEANUP_TARGET HfTarget target = {0};
     HfListenerStage stage = HF_LISTENER_BIND;
     HfOwner owner;
 
-    int r = target_find(spec, &target, error);
+    int r = hf_target_find(spec, &target, error);
     if (r < 0)
         return r;
     r = hf_listener_probe(&target.request, &stage);
@@ -378,10 +243,10 @@ static bool rights_differ(const HfListenerSpec *a, const HfListenerSpec *b)
 
 static int secure(const HfHeld *held, const HfListenerSpec *spec, HfText *error)
 {
-    __attribute__((cleanup(target_clear))) Target target = {0};
+    HF_CLEANUP_TARGET HfTarget target = {0};
     HfListenerStage stage;
 
-    int r = target_find(spec, &target, error);
+    int r = hf_target_find(spec, &target, error);
     if (r < 0)
         return r;
     target.request.replace_acl = acls_differ(&held->spec, spec);
