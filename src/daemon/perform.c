@@ -279,6 +279,9 @@ static void perform_report(HfSupervisor *supervisor, const HfAction *action)
 
 static void perform_exit(HfSupervisor *supervisor, const HfAction *action)
 {
+    /* a failure has had its line already */
+    hf_notices_publish(&supervisor->notices, HF_NOTICE_STOPPED,
+                       action->status == 0 ? LOG_INFO : LOG_DEBUG, 0, "", "stopped");
     sd_event_exit(supervisor->loop, action->status);
 }
 

@@ -50,81 +50,121 @@ static void add_what_goes_on(const HfSupervisor *supervisor, HfText *text)
                                   : "connections wait in the queue");
 }
 
-void hf_report(HfSupervisor *supervisor, const HfAction *action)
+/* What each report is for those outside; PREPARE_FAILED and START_FAILED depend on what still
+ * serves. */
+static const struct {
+    HfNoticeName name;
+    int level;
+} kinds[] = {
+    [HF_REPORT_READY] = {HF_NOTICE_READY, LOG_INFO},
+    [HF_REPORT_CRASHED] = {HF_NOTICE_CRASHED, LOG_ERR},
+    [HF_REPORT_START_FAILED] = {HF_NOTICE_START_FAILED, LOG_ERR},
+    [HF_REPORT_PREPARE_FAILED] = {HF_NOTICE_START_FAILED, LOG_ERR},
+    [HF_REPORT_RETRY] = {HF_NOTICE_RETRY, LOG_WARNING},
+    [HF_REPORT_DRAINING] = {HF_NOTICE_DRAINING, LOG_INFO},
+    [HF_REPORT_HURRIED] = {HF_NOTICE_HURRIED, LOG_WARNING},
+    [HF_REPORT_GONE] = {HF_NOTICE_GONE, LOG_INFO},
+    [HF_REPORT_WAITING] = {HF_NOTICE_WAITING, LOG_WARNING},
+    [HF_REPORT_STOPPING] = {HF_NOTICE_STOPPING, LOG_INFO},
+    [HF_REPORT_OUTAGE] = {HF_NOTICE_OUTAGE, LOG_CRIT},
+    [HF_REPORT_RECOVERED] = {HF_NOTICE_RECOVERED, LOG_NOTICE},
+    [HF_REPORT_SATURATED] = {HF_NOTICE_SATURATED, LOG_WARNING},
+    [HF_REPORT_UNHEALTHY] = {HF_NOTICE_UNHEALTHY, LOG_WARNING},
+};
+_Static_assert(sizeof(kinds) / sizeof(*kinds) == HF_REPORT_MAX_, "a notice a report");
+
+static HfNoticeName name_of(const HfSupervisor *supervisor, HfReport report)
+{
+    HfNoticeName name = kinds[report].name;
+
+    if (name == HF_NOTICE_START_FAILED &&
+        hf_machine_find(&supervisor->machine, HF_GENERATION_ACTIVE) >= 0)
+        return HF_NOTICE_RELOAD_FAILED;
+    return name;
+}
+
+/* Of the generation that it is about, or of the replacement that came to none. */
+static const char *cause_of(const HfSupervisor *supervisor, const HfAction *action)
 {
     const HfGeneration *generation = supervisor->generations[action->slot];
-    HF_CLEANUP_TEXT HfText text = {0};
+
+    if (action->report == HF_REPORT_START_FAILED || action->report == HF_REPORT_PREPARE_FAILED)
+        return hf_cause_name(action->cause);
+    return action->number > 0 && generation ? hf_cause_name(generation->cause) : "";
+}
+
+static void add_words(HfSupervisor *supervisor, const HfAction *action, HfText *text)
+{
+    const HfGeneration *generation = supervisor->generations[action->slot];
     Number number = (Number)action->number;
-    int level = LOG_INFO;
 
     switch (action->report) {
     case HF_REPORT_READY:
-        add_ready(supervisor, action, &text);
+        add_ready(supervisor, action, text);
         break;
     case HF_REPORT_CRASHED:
-        level = LOG_ERR;
-        hf_text_addf(&text, "generation %llu crashed: %s ", number, generation->plan->program);
-        hf_generation_explain_status(generation, &text);
-        hf_text_add(&text, "; the next one is started");
+        hf_text_addf(text, "generation %llu crashed: %s ", number, generation->plan->program);
+        hf_generation_explain_status(generation, text);
+        hf_text_add(text, "; the next one is started");
         break;
     case HF_REPORT_START_FAILED:
-        level = LOG_ERR;
-        add_start_failed(supervisor, action, &text);
-        hf_supervisor_set_failure(supervisor, hf_text_peek(&text));
-        add_what_goes_on(supervisor, &text);
+        add_start_failed(supervisor, action, text);
+        hf_supervisor_set_failure(supervisor, hf_text_peek(text));
+        add_what_goes_on(supervisor, text);
         break;
     case HF_REPORT_PREPARE_FAILED:
-        level = LOG_ERR;
         if (supervisor->current)
-            hf_text_addf(&text, "%s failed: ", hf_cause_name(action->cause));
-        hf_text_add(&text, supervisor->failure ? supervisor->failure : "out of memory");
+            hf_text_addf(text, "%s failed: ", hf_cause_name(action->cause));
+        hf_text_add(text, supervisor->failure ? supervisor->failure : "out of memory");
         if (supervisor->current)
-            add_what_goes_on(supervisor, &text);
+            add_what_goes_on(supervisor, text);
         break;
     case HF_REPORT_RETRY:
-        level = LOG_WARNING;
-        hf_text_add(&text, "no generation serves; the next start is tried within ");
-        hf_text_add_time(&text, action->usec);
+        hf_text_add(text, "no generation serves; the next start is tried within ");
+        hf_text_add_time(text, action->usec);
         break;
     case HF_REPORT_DRAINING:
-        hf_text_addf(&text, "generation %llu is draining", number);
+        hf_text_addf(text, "generation %llu is draining", number);
         break;
     case HF_REPORT_HURRIED:
-        level = LOG_WARNING;
-        hf_text_addf(&text, "generation %llu is still there, it is sent %s", number,
+        hf_text_addf(text, "generation %llu is still there, it is sent %s", number,
                      action->rung == HF_RUNG_KILL ? "SIGKILL" : "SIGTERM");
         break;
     case HF_REPORT_GONE:
-        hf_text_addf(&text, "generation %llu is gone", number);
+        hf_text_addf(text, "generation %llu is gone", number);
         break;
     case HF_REPORT_WAITING:
-        level = LOG_WARNING;
-        hf_text_addf(&text, "the replacement waits: too many generations are draining still");
+        hf_text_addf(text, "the replacement waits: too many generations are draining still");
         break;
     case HF_REPORT_STOPPING:
-        hf_text_add(&text, "stopping: every generation finishes what it has");
+        hf_text_add(text, "stopping: every generation finishes what it has");
         break;
     case HF_REPORT_OUTAGE:
-        level = LOG_CRIT;
-        hf_text_add(&text, "outage: no generation has been ready for ");
-        hf_text_add_time(&text, action->usec);
-        hf_text_add(&text, "; callers are answered that the service is unavailable");
+        hf_text_add(text, "outage: no generation has been ready for ");
+        hf_text_add_time(text, action->usec);
+        hf_text_add(text, "; callers are answered that the service is unavailable");
         break;
     case HF_REPORT_RECOVERED:
-        level = LOG_NOTICE;
-        hf_text_addf(&text, "recovered: generation %llu serves", number);
+        hf_text_addf(text, "recovered: generation %llu serves", number);
         break;
     case HF_REPORT_SATURATED:
-        level = LOG_WARNING;
-        hf_text_addf(&text, "generation %llu is saturated: every worker is busy", number);
+        hf_text_addf(text, "generation %llu is saturated: every worker is busy", number);
         break;
     case HF_REPORT_UNHEALTHY:
-        level = LOG_WARNING;
-        hf_text_addf(&text, "generation %llu failed its probe (%d in a row)", number,
+        hf_text_addf(text, "generation %llu failed its probe (%d in a row)", number,
                      action->status);
         break;
     case HF_REPORT_MAX_:
-        return;
+        break;
     }
-    hf_log_lines(level, &(HfLogFields){.generation = number}, hf_text_peek(&text));
+}
+
+void hf_report(HfSupervisor *supervisor, const HfAction *action)
+{
+    HF_CLEANUP_TEXT HfText text = {0};
+
+    add_words(supervisor, action, &text);
+    hf_notices_publish(&supervisor->notices, name_of(supervisor, action->report),
+                       kinds[action->report].level, action->number, cause_of(supervisor, action),
+                       hf_text_peek(&text));
 }

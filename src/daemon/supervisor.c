@@ -40,8 +40,10 @@ static int on_step(sd_event_source *source, void *userdata)
 
     while (supervisor->n_events > 0) {
         HfEvent event = supervisor->events[supervisor->first_event];
-        supervisor->first_event = (supervisor->first_event + 1) % HF_SUPERVISOR_EVENTS;
         supervisor->n_events--;
+        supervisor->first_event = (supervisor->first_event + 1) % HF_SUPERVISOR_EVENTS;
+        if (supervisor->n_events == 0) /* so that the usual few touch no more memory */
+            supervisor->first_event = 0;
         hf_machine_step(&supervisor->machine, &event, &actions);
         for (size_t i = 0; i < actions.n; i++)
             hf_perform(supervisor, &actions.list[i]);
@@ -121,6 +123,7 @@ static void tear_down(HfSupervisor *supervisor)
     sd_event_unref(supervisor->loop);
     free(supervisor->failure);
     free(supervisor->told);
+    hf_notices_clear(&supervisor->notices);
     free(supervisor);
 }
 

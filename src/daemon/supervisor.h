@@ -10,6 +10,7 @@
 #include "core/settings.h"
 #include "daemon/generation.h"
 #include "daemon/held.h"
+#include "daemon/notices.h"
 #include "daemon/plan.h"
 #include "daemon/prepare.h"
 #include "daemon/reaper.h"
@@ -44,6 +45,7 @@ typedef struct HfSupervisor {
     char *told;         /* the state that it was told last; NULL: nothing yet */
     char *pid_file;     /* the user's, that we wrote; NULL: none */
     char *failure;      /* why the last replacement failed, for those who asked for it */
+    HfNotices notices;
     HfWatch *watch;
     HfControl *control;
     uint64_t last_id; /* of requests */
