@@ -1,6 +1,7 @@
 #include "daemon/runtime.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -10,17 +11,31 @@
 #include "sys/file.h"
 #include "sys/lock.h"
 
-#define TRIES 16
+#define HF_RUNTIME_BASE "/run/holdfast"
+#define TRIES           16
+
+/* The directory that systemd made for an instance (RuntimeDirectory=holdfast/NAME) is below the
+ * usual base, also for a user who could not have made it. systemd.exec(5) RUNTIME_DIRECTORY. */
+static bool given_by_systemd(void)
+{
+    static const char beginning[] = HF_RUNTIME_BASE "/";
+    const char *list = getenv("RUNTIME_DIRECTORY");
+
+    for (; list && *list; list += strcspn(list, ":"), list += *list == ':')
+        if (strncmp(list, beginning, sizeof(beginning) - 1) == 0)
+            return true;
+    return false;
+}
 
 int hf_runtime_base(char **ret)
 {
     const char *own = getenv("XDG_RUNTIME_DIR");
     HF_CLEANUP_TEXT HfText path = {0};
 
-    if (geteuid() != 0 && own && own[0] == '/')
+    if (geteuid() != 0 && !given_by_systemd() && own && own[0] == '/')
         hf_text_addf(&path, "%s/holdfast", own);
     else
-        hf_text_add(&path, "/run/holdfast");
+        hf_text_add(&path, HF_RUNTIME_BASE);
     return hf_text_take(&path, ret);
 }
 

@@ -1,5 +1,5 @@
-/* The instance's place on disk: /run/holdfast/NAME (or $RUNTIME_DIRECTORY,
- * $XDG_RUNTIME_DIR/holdfast/NAME), locked. */
+/* The instance's place on disk, locked: /run/holdfast/NAME, for root and below systemd's
+ * RuntimeDirectory=, else $XDG_RUNTIME_DIR/holdfast/NAME. */
 #pragma once
 
 #include <stdint.h>

@@ -1,0 +1,36 @@
+import pathlib
+import sys
+
+import pytest
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "integration"))
+
+from harness import process, systemd  # noqa: E402
+from harness.site import Site  # noqa: E402
+
+
+def pytest_sessionstart(session):
+    if not pathlib.Path("/results").is_dir():
+        pytest.exit("these tests are for a machine of their own: tests/systemd/run", 2)
+    process.become_subreaper()
+
+
+@pytest.fixture
+def units():
+    """Units that are stopped and removed with the test."""
+    made = systemd.Units()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def make_site():
+    sites = []
+
+    def make(*arguments, **options):
+        sites.append(Site(*arguments, **options))
+        return sites[-1]
+
+    yield make
+    for site in reversed(sites):
+        site.close()

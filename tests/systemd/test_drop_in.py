@@ -1,0 +1,65 @@
+"""Debian's own php8.2-fpm.service, with holdfast put in front of it as the README says."""
+import pathlib
+
+import pytest
+
+from harness import process, scripts, systemd
+from harness.nginx import Nginx
+from harness.tools import Load
+
+DROP_IN = pathlib.Path("/usr/local/share/holdfast/php8.2-fpm-holdfast.conf")
+SOCKET = "/run/php/php8.2-fpm.sock"
+UNIT = "php8.2-fpm.service"
+
+
+@pytest.fixture
+def web(tmp_path):
+    """nginx in front of the distribution's pool."""
+    tmp_path.chmod(0o755)
+    for parent in tmp_path.parents:
+        if parent.owner() == "root" and parent != pathlib.Path("/"):
+            parent.chmod(0o755)
+    root = tmp_path / "www"
+    root.mkdir()
+    (tmp_path / "marks").mkdir()
+    scripts.write(root)
+    nginx = Nginx(tmp_path, root, SOCKET)
+    yield nginx
+    nginx.close()
+
+
+@pytest.fixture
+def php(units):
+    units.write(f"{UNIT}.d/holdfast.conf", DROP_IN.read_text())
+    unit = units.get(UNIT)
+    unit.start()
+    return unit
+
+
+def generation(unit):
+    """Pid of the php-fpm master that serves."""
+    masters = [pid for pid in process.children(unit.main_pid()) if "php-fpm: master" in process.command_line(pid)]
+    return max(masters)
+
+
+def test_reload_loses_nothing(php, web):
+    holdfast = php.main_pid()
+    load = Load(web.url, rate=200)
+    for _ in range(5):
+        before = generation(php)
+        php.reload()
+        assert generation(php) != before
+    load.assert_nothing_lost()
+    print(f"drop-in: 5 reloads, {load.result['requests']} requests, 0 failed")
+    assert php.main_pid() == holdfast
+    assert "generation 6" in php.get("StatusText")
+
+
+def test_stop_leaves_nothing(php, web):
+    load = Load(web.url, rate=50)
+    load.stop()
+    php.stop()
+    assert php.get("ActiveState") == "inactive"
+    assert php.get("Result") == "success"
+    assert not pathlib.Path("/run/holdfast/php8.2-fpm").exists()
+    assert not [pid for pid in process.pids() if "php-fpm" in process.command_line(pid)]
