@@ -42,5 +42,6 @@ int main(int argc, char *argv[])
         hf_options_help(line.verb == HF_VERB_MAX_ ? NULL : &line.verb, &text);
         return print(hf_text_peek(&text));
     }
+    hf_log_setup(NULL, hf_log_priority(line.settings.log_level), line.settings.log_format);
     return verbs[line.verb](&line);
 }

@@ -38,6 +38,17 @@ static struct {
     bool stalled; /* nobody read stderr when last looked at */
 } state = {.level = LOG_INFO};
 
+static const char *const formats[] = {[HF_LOG_TEXT] = "text", [HF_LOG_JSON] = "json"};
+HF_STRTAB_DEFINE(hf_log_format, HfLogFormat, formats, HF_LOG_FORMAT_MAX_)
+
+static const char *const levels[] = {
+    [HF_LOG_LEVEL_ERROR] = "error",   [HF_LOG_LEVEL_WARNING] = "warning",
+    [HF_LOG_LEVEL_NOTICE] = "notice", [HF_LOG_LEVEL_INFO] = "info",
+    [HF_LOG_LEVEL_DEBUG] = "debug",
+};
+HF_STRTAB_DEFINE(hf_log_level, HfLogLevel, levels, HF_LOG_LEVEL_MAX_)
+_Static_assert(LOG_ERR + HF_LOG_LEVEL_DEBUG == LOG_DEBUG, "syslog(3)'s levels follow one another");
+
 /* What a line is made of, bounded and printable. */
 typedef struct Entry {
     int level;

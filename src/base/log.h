@@ -3,6 +3,8 @@
 
 #include <syslog.h>
 
+#include "base/strtab.h"
+
 #define HF_LOG_LINE_MAX 4096 /* bytes, with the newline; longer messages are cut */
 
 /* Fields that go along to the journal; empty ones (0, NULL) are left out. */
@@ -17,7 +19,26 @@ typedef enum HfLogFormat {
     HF_LOG_TEXT, /* "holdfast[NAME]: MESSAGE" */
     HF_LOG_JSON, /* one object a line: time (RFC 3339, UTC), level, name, message, generation,
                     listener, error (the errno's name), message_id; absent ones are left out */
+    HF_LOG_FORMAT_MAX_,
 } HfLogFormat;
+HF_STRTAB_DECLARE(hf_log_format, HfLogFormat); /* text, json */
+
+/* The levels that a user may choose. */
+typedef enum HfLogLevel {
+    HF_LOG_LEVEL_ERROR,
+    HF_LOG_LEVEL_WARNING,
+    HF_LOG_LEVEL_NOTICE,
+    HF_LOG_LEVEL_INFO,
+    HF_LOG_LEVEL_DEBUG,
+    HF_LOG_LEVEL_MAX_,
+} HfLogLevel;
+HF_STRTAB_DECLARE(hf_log_level, HfLogLevel); /* error, warning, notice, info, debug */
+
+/* LOG_ERR to LOG_DEBUG. */
+static inline int hf_log_priority(HfLogLevel level)
+{
+    return LOG_ERR + (int)level;
+}
 
 /* name: HOLDFAST_NAME= of each line, copied (NULL: none); level: the least urgent level that is
  * written. The journal is used, with fields instead of format, when stderr is the journal's stream

@@ -65,9 +65,8 @@ static const struct {
 _Static_assert(sizeof(verbs) / sizeof(*verbs) == HF_VERB_MAX_, "a summary for each verb");
 
 static const char *const group_titles[] = {
-    [HF_OPTION_GROUP_SERVICE] = "Service",
-    [HF_OPTION_GROUP_SOCKETS] = "Sockets",
-    [HF_OPTION_GROUP_REPLACEMENT] = "Replacement",
+    [HF_OPTION_GROUP_SERVICE] = "Service",         [HF_OPTION_GROUP_SOCKETS] = "Sockets",
+    [HF_OPTION_GROUP_REPLACEMENT] = "Replacement", [HF_OPTION_GROUP_LOGGING] = "Logging",
     [HF_OPTION_GROUP_GENERAL] = "General",
 };
 _Static_assert(sizeof(group_titles) / sizeof(*group_titles) == HF_OPTION_GROUP_MAX_,

@@ -27,6 +27,7 @@ typedef enum HfOptionGroup {
     HF_OPTION_GROUP_SERVICE,
     HF_OPTION_GROUP_SOCKETS,
     HF_OPTION_GROUP_REPLACEMENT,
+    HF_OPTION_GROUP_LOGGING,
     HF_OPTION_GROUP_GENERAL,
     HF_OPTION_GROUP_MAX_,
 } HfOptionGroup;
@@ -48,7 +49,8 @@ struct HfOption {
 extern const HfOptionType hf_option_type_flag, hf_option_type_name, hf_option_type_directory,
     hf_option_type_listen, hf_option_type_time, hf_option_type_adapter, hf_option_type_handoff,
     hf_option_type_handover, hf_option_type_stop_signal, hf_option_type_number,
-    hf_option_type_period, hf_option_type_ready, hf_option_type_text;
+    hf_option_type_period, hf_option_type_ready, hf_option_type_text, hf_option_type_log_format,
+    hf_option_type_log_level;
 
 extern const HfOption hf_option_table[];
 extern const size_t hf_option_count;

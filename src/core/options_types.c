@@ -219,6 +219,16 @@ static const char *choose_stop_signal(size_t i)
     return hf_stop_signal_name((HfStopSignal)i);
 }
 
+static const char *choose_log_format(size_t i)
+{
+    return hf_log_format_name((HfLogFormat)i);
+}
+
+static const char *choose_log_level(size_t i)
+{
+    return hf_log_level_name((HfLogLevel)i);
+}
+
 static int parse_listen(const HfOption *option, const char *value, void *field, HfText *error)
 {
     HfSettings *settings = field;
@@ -251,6 +261,10 @@ const HfOptionType hf_option_type_time = {.parse = parse_time, .show = show_time
 const HfOptionType hf_option_type_period = {.parse = parse_period, .show = show_period};
 const HfOptionType hf_option_type_number = {.parse = parse_number, .show = show_number};
 const HfOptionType hf_option_type_ready = {.parse = parse_ready, .show = show_ready};
+const HfOptionType hf_option_type_log_format = {
+    .parse = parse_choice, .show = show_choice, .choice = choose_log_format};
+const HfOptionType hf_option_type_log_level = {
+    .parse = parse_choice, .show = show_choice, .choice = choose_log_level};
 const HfOptionType hf_option_type_handover = {
     .parse = parse_choice, .show = show_choice, .choice = choose_handover};
 const HfOptionType hf_option_type_stop_signal = {

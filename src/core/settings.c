@@ -83,6 +83,7 @@ void hf_settings_init(HfSettings *settings)
         .backoff_max = 30 * HF_USEC_PER_SEC,
         .recycle_every = HF_USEC_INFINITY,
         .busy_after = 10 * HF_USEC_PER_SEC,
+        .log_level = HF_LOG_LEVEL_INFO,
     };
 }
 

@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/log.h"
 #include "base/strtab.h"
 #include "core/address.h"
 
@@ -101,7 +102,9 @@ typedef struct HfSettings {
     uint64_t backoff_max;   /* usec, default 30 s */
     uint64_t recycle_every; /* usec; HF_USEC_INFINITY, the default: never */
     uint64_t busy_after;    /* usec, default 10 s; HF_USEC_INFINITY: never */
-    char **command;         /* COMMAND [ARG...], NULL-terminated vector, at least one string */
+    HfLogFormat log_format;
+    HfLogLevel log_level; /* the least urgent that is written, default info */
+    char **command;       /* COMMAND [ARG...], NULL-terminated vector, at least one string */
 } HfSettings;
 
 /* The defaults. */

@@ -16,6 +16,27 @@ static const char *const names[] = {
 };
 HF_STRTAB_DEFINE(hf_notice, HfNoticeName, names, HF_NOTICE_MAX_)
 
+/* MESSAGE_ID= of each, see systemd.journal-fields(7) and holdfast(1). They never change. */
+static const char *const message_ids[] = {
+    [HF_NOTICE_READY] = "a3dede929bc6431fa1ea73b93af92376",
+    [HF_NOTICE_DRAINING] = "46de44fb7be148fbb65032758220d327",
+    [HF_NOTICE_HURRIED] = "67ef927215fe40aeaaeb01d1394c6ad1",
+    [HF_NOTICE_GONE] = "11ca7690b4c64cb4b7caedd18335b52a",
+    [HF_NOTICE_CRASHED] = "ec393e524be9464880d12709c909e761",
+    [HF_NOTICE_START_FAILED] = "0b21f3e404084381970c6bd643f22cea",
+    [HF_NOTICE_RELOAD_FAILED] = "cf1050a026974ac9ab1a0b68256a06fb",
+    [HF_NOTICE_WAITING] = "16913f72726744cc962e7feec3a70484",
+    [HF_NOTICE_RETRY] = "4918b7e806c44dd285f9b8ebe81a7709",
+    [HF_NOTICE_OUTAGE] = "6912fb32b52145d6a79fa5cf56b22c8e",
+    [HF_NOTICE_RECOVERED] = "bc331d41f585447793b2cbfa35068ede",
+    [HF_NOTICE_SATURATED] = "72b5adf38317463892605b4ce49cedd8",
+    [HF_NOTICE_UNHEALTHY] = "0b3d619321684e508b60bd7adec26f6f",
+    [HF_NOTICE_QUEUE_HIGH] = "b557694dfbee42c18083c360b213d0c4",
+    [HF_NOTICE_STOPPING] = "85fd3a98d22f44f18993f2eb24a6dd6e",
+    [HF_NOTICE_STOPPED] = "ace665849809472eb3fbead5e586b929",
+};
+_Static_assert(sizeof(message_ids) / sizeof(*message_ids) == HF_NOTICE_MAX_, "an id a notice");
+
 /* Line by line: a service's own words may be several. Returns the length. */
 static size_t make_printable(const char *text, char *ret, size_t size)
 {
@@ -84,8 +105,9 @@ void hf_notices_publish(HfNotices *notices, HfNoticeName name, int level, uint64
         .cause = cause,
         .text = printable,
     };
+    const HfLogFields fields = {.generation = generation, .message_id = message_ids[name]};
 
-    hf_log_lines(level, &(HfLogFields){.generation = generation}, text);
+    hf_log_lines(level, &fields, text);
     make_printable(text, printable, sizeof(printable));
     keep(notices, &notice);
     for (size_t i = 0; i < notices->n_subscribers; i++)

@@ -33,6 +33,16 @@ void hf_supervisor_post(HfSupervisor *supervisor, const HfEvent *event)
     sd_event_source_set_enabled(supervisor->step, SD_EVENT_ON);
 }
 
+static void trace(const HfEvent *event, const HfActions *actions, HfPhase phase)
+{
+    HF_CLEANUP_TEXT HfText text = {0};
+
+    for (size_t i = 0; i < actions->n; i++)
+        hf_text_addf(&text, " %s", hf_action_name(actions->list[i].type));
+    hf_log(LOG_DEBUG, NULL, "event %s of slot %u:%s; %s now", hf_event_name(event->type),
+           event->slot, actions->n > 0 ? hf_text_peek(&text) : " nothing", hf_phase_name(phase));
+}
+
 static int on_step(sd_event_source *source, void *userdata)
 {
     HfSupervisor *supervisor = userdata;
@@ -45,6 +55,8 @@ static int on_step(sd_event_source *source, void *userdata)
         if (supervisor->n_events == 0) /* so that the usual few touch no more memory */
             supervisor->first_event = 0;
         hf_machine_step(&supervisor->machine, &event, &actions);
+        if (supervisor->settings->log_level == HF_LOG_LEVEL_DEBUG)
+            trace(&event, &actions, supervisor->machine.phase);
         for (size_t i = 0; i < actions.n; i++)
             hf_perform(supervisor, &actions.list[i]);
     }
@@ -154,7 +166,7 @@ int hf_supervisor_run(const HfSettings *settings)
         hf_log(LOG_ERR, NULL, "out of memory");
         return EXIT_FAILURE;
     }
-    hf_log_setup(name, LOG_INFO, HF_LOG_TEXT);
+    hf_log_setup(name, hf_log_priority(settings->log_level), settings->log_format);
     supervisor->settings = settings;
     supervisor->name = name;
     supervisor->runtime.lock = -1;

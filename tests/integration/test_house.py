@@ -38,7 +38,7 @@ NEVER = {
 # A child before its pidfd exists, unreaped by the very function: its number can be nobody else's.
 # A child, or its group, that has not been reaped yet: the number is nobody else's.
 EXCEPTIONS = {("sys/spawn.c", "kill("), ("daemon/capture.c", "kill(")}
-LOGS = re.compile(r"\b(hf_log\w*|sd_journal_\w+|syslog|vsyslog|perror|printf|vprintf|puts|fprintf|vfprintf|dprintf)\s*\(")
+LOGS = re.compile(r"\b(hf_log(?:_lines|_setup)?|sd_journal_\w+|syslog|vsyslog|perror|printf|vprintf|puts|fprintf|vfprintf|dprintf)\s*\(")
 
 
 def code(text):
