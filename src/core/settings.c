@@ -5,6 +5,7 @@
 
 #include "base/memory.h"
 #include "base/parse.h"
+#include "core/capability.h"
 
 static const char *const adapters[] = {
     [HF_ADAPTER_AUTO] = "auto",
@@ -84,6 +85,7 @@ void hf_settings_init(HfSettings *settings)
         .recycle_every = HF_USEC_INFINITY,
         .busy_after = 10 * HF_USEC_PER_SEC,
         .log_level = HF_LOG_LEVEL_INFO,
+        .capabilities = HF_CAPABILITIES_ALL,
     };
 }
 
@@ -95,6 +97,8 @@ void hf_settings_clear(HfSettings *settings)
     hf_freep(&settings->name);
     hf_freep(&settings->directory);
     hf_freep(&settings->preflight);
+    hf_freep(&settings->user);
+    hf_freep(&settings->group);
     hf_strv_free(settings->command);
     hf_settings_init(settings);
 }

@@ -94,6 +94,7 @@ static char *ask_memory_limit(const HfPlan *plan, uint64_t timeout)
         .stdout_fd = -1,
         .stderr_fd = -1,
         .session = true,
+        .credentials = &plan->credentials,
     };
     if (hf_capture_now(&spawn, INFORMATION_MAX, timeout, &output) < 0)
         return NULL;

@@ -46,7 +46,7 @@ static int ask(HfDiscovery *discovery, const char *const *options, const HfText 
     for (; r >= 0 && *options; options++)
         r = hf_strv_append(&argv, *options);
     if (r >= 0)
-        r = hf_environment_make(NULL, NULL, &environment);
+        r = hf_environment_make(discovery->plan->credentials.environment, NULL, &environment);
     if (r < 0)
         return r;
 
@@ -65,6 +65,7 @@ static int ask(HfDiscovery *discovery, const char *const *options, const HfText 
         .fds = &file,
         .n_fds = 1,
         .session = true,
+        .credentials = &discovery->plan->credentials,
     };
     return hf_capture_start(discovery->question.loop, discovery->question.reaper, &spawn,
                             HF_PHPFPM_DUMP_MAX, discovery->question.timeout, callback, discovery,

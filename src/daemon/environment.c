@@ -1,15 +1,25 @@
 #include "daemon/environment.h"
 
+#include <stdbool.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "base/memory.h"
 #include "core/handoff.h"
 
-static int add(char ***environment, const char *const *entries, bool own)
+static bool sets(const char *const *entries, const char *entry)
+{
+    size_t length = strcspn(entry, "=");
+
+    for (; entries && *entries; entries++)
+        if (strcspn(*entries, "=") == length && memcmp(*entries, entry, length) == 0)
+            return true;
+    return false;
+}
+
+static int add(char ***environment, const char *const *entries)
 {
     for (; entries && *entries; entries++) {
-        if (own && hf_handoff_is_foreign(*entries))
-            continue;
         int r = hf_strv_append(environment, *entries);
         if (r < 0)
             return r;
@@ -21,11 +31,16 @@ int hf_environment_make(char *const *first, const char *const *second, char ***r
 {
     HF_CLEANUP_STRV char **environment = NULL;
 
-    int r = add(&environment, (const char *const *)environ, true);
+    const char *const *before = (const char *const *)first;
+    int r = 0;
+
+    for (char *const *entry = environ; entry && *entry && r >= 0; entry++)
+        if (!hf_handoff_is_foreign(*entry) && !sets(before, *entry) && !sets(second, *entry))
+            r = hf_strv_append(&environment, *entry);
     if (r >= 0)
-        r = add(&environment, (const char *const *)first, false);
+        r = add(&environment, before);
     if (r >= 0)
-        r = add(&environment, second, false);
+        r = add(&environment, second);
     if (r < 0)
         return r;
     *ret = HF_STEAL(environment);

@@ -103,6 +103,17 @@ static void on_main_exit(const siginfo_t *info, void *userdata)
     hf_members_await(generation);
 }
 
+/* Another user may not make a file in our directory, but may write to its own. */
+static int give_pid_file(const HfGeneration *generation)
+{
+    const HfCredentials *credentials = &generation->plan->credentials;
+
+    int r = hf_file_write(generation->pid_file, "", 0, 0644);
+    if (r < 0)
+        return r;
+    return lchown(generation->pid_file, credentials->uid, credentials->gid) < 0 ? -errno : 0;
+}
+
 /* php-fpm reads these when it starts, on USR2 and after emergency restarts: they live as long as it
  * does. */
 static int write_files(HfGeneration *generation, const HfRuntime *runtime)
@@ -116,6 +127,8 @@ static int write_files(HfGeneration *generation, const HfRuntime *runtime)
         r = hf_plan_overlay(generation->plan, generation->pid_file, &text);
     if (r >= 0)
         r = hf_file_write(generation->overlay, hf_text_peek(&text), text.length, 0644);
+    if (r >= 0 && generation->plan->credentials.has_user)
+        r = give_pid_file(generation);
     return r;
 }
 
@@ -137,8 +150,14 @@ static int make_environment(const HfGeneration *generation, const HfRuntime *run
     HF_CLEANUP_TEXT HfText notify = {0};
 
     hf_text_addf(&notify, "NOTIFY_SOCKET=%s", runtime->notify);
-    const char *const own[] = {hf_text_peek(&notify), NULL};
-    return hf_environment_make(generation->plan->placement.environment, own, ret);
+    HF_CLEANUP_STRV char **own = NULL;
+    int r = hf_strv_copy(generation->plan->credentials.environment, &own);
+    if (r >= 0)
+        r = hf_strv_append(&own, hf_text_peek(&notify));
+    if (r >= 0)
+        r = hf_environment_make(generation->plan->placement.environment, (const char *const *)own,
+                                ret);
+    return r;
 }
 
 static void explain_spawn(const HfPlan *plan, int r, HfSpawnStage stage, HfText *error)
@@ -146,6 +165,8 @@ static void explain_spawn(const HfPlan *plan, int r, HfSpawnStage stage, HfText 
     static const char *const stages[] = {
         [HF_SPAWN_FORK] = "no process can be made",
         [HF_SPAWN_SESSION] = "no session can be made",
+        [HF_SPAWN_CAPABILITIES] = "its capabilities can not be narrowed",
+        [HF_SPAWN_USER] = "its user and group can not be set",
         [HF_SPAWN_DIRECTORY] = "its working directory can not be entered",
         [HF_SPAWN_DESCRIPTORS] = "its sockets can not be handed over",
         [HF_SPAWN_EXEC] = "it can not be executed",
@@ -182,6 +203,7 @@ static int run_main(HfGeneration *generation, const HfRuntime *runtime, HfText *
         .fds = fds,
         .n_fds = plan->placement.n_sources,
         .session = true,
+        .credentials = &plan->credentials,
     };
     r = hf_process_spawn(&spawn, &generation->main, &stage);
     if (r < 0) {

@@ -16,6 +16,7 @@ int hf_plan_new(HfPlan **ret)
     if (!plan)
         return -ENOMEM;
     plan->references = 1;
+    plan->credentials = HF_CREDENTIALS_NONE;
     *ret = plan;
     return 0;
 }
@@ -32,6 +33,7 @@ HfPlan *hf_plan_unref(HfPlan *plan)
         return NULL;
     free(plan->program);
     hf_strv_free(plan->arguments);
+    hf_credentials_clear(&plan->credentials);
     free(plan->directory);
     for (size_t i = 0; i < plan->n_wanted; i++) {
         hf_listener_spec_clear(&plan->wanted[i].spec);

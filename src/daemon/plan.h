@@ -9,6 +9,7 @@
 #include "core/phpfpm.h"
 #include "core/settings.h"
 #include "daemon/held.h"
+#include "sys/credentials.h"
 
 /* One socket that the plan wants. */
 typedef struct HfPlanned {
@@ -24,7 +25,8 @@ typedef struct HfPlan {
     HfHandoff handoff; /* resolved */
     char *program;     /* path of the executable */
     char **arguments;  /* argv; php-fpm: without -F and -y OVERLAY, which each generation adds */
-    char *directory;   /* NULL: as it is */
+    HfCredentials credentials;
+    char *directory;       /* NULL: as it is */
     HfReadiness readiness; /* resolved */
     uint64_t ready_delay;
     int stop_signal;

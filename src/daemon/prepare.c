@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "daemon/discovery.h"
+#include "daemon/identity.h"
 #include "daemon/loop.h"
 #include "daemon/preflight.h"
 #include "sys/process.h"
@@ -203,6 +204,9 @@ static int plan_start(HfPrepare *prepare, HfText *error)
     plan->stop_signal = stop_signal_of(settings);
     plan->reopen_signal = plan->adapter == HF_ADAPTER_PHP_CGI ? 0 : SIGUSR1;
     r = find_program(settings, &plan->program, error);
+    if (r < 0)
+        return r;
+    r = hf_identity_find(settings, &plan->credentials, error);
     if (r < 0)
         return r;
     r = hf_string_set(&plan->directory, settings->directory);

@@ -24,8 +24,27 @@ static int translate(int error, bool found)
     return -error;
 }
 
+void hf_account_clear(HfAccount *account)
+{
+    hf_freep(&account->name);
+    hf_freep(&account->home);
+}
+
+static int take_entry(const struct passwd *entry, HfAccount *ret)
+{
+    HfAccount account = {.uid = entry->pw_uid, .gid = entry->pw_gid};
+
+    if (hf_string_set(&account.name, entry->pw_name) < 0 ||
+        hf_string_set(&account.home, entry->pw_dir) < 0) {
+        hf_account_clear(&account);
+        return -ENOMEM;
+    }
+    *ret = account;
+    return 0;
+}
+
 /* By number when name is NULL. */
-static int find_user(const char *name, uid_t uid, uid_t *ret_uid, gid_t *ret_gid)
+static int find_user(const char *name, uid_t uid, HfAccount *ret)
 {
     for (size_t size = ENTRY_FIRST; size <= ENTRY_MAX;) {
         HF_CLEANUP_FREE char *buffer = hf_allocate(size, 1);
@@ -40,11 +59,7 @@ static int find_user(const char *name, uid_t uid, uid_t *ret_uid, gid_t *ret_gid
             size *= 2;
         else if (error != EINTR) {
             int r = translate(error, found != NULL);
-            if (r < 0)
-                return r;
-            *ret_uid = found->pw_uid;
-            *ret_gid = found->pw_gid;
-            return 0;
+            return r < 0 ? r : take_entry(found, ret);
         }
     }
     return -ERANGE;
@@ -84,24 +99,38 @@ static int parse_id(const char *text, uint32_t *ret)
     return 0;
 }
 
-int hf_account_user(const char *name, uid_t *ret_uid, gid_t *ret_gid)
+int hf_account_find(const char *name, HfAccount *ret)
 {
-    uid_t uid = (uid_t)-1;
-    gid_t gid = (gid_t)-1;
+    uint32_t uid;
     int r = parse_id(name, &uid);
 
     if (r == -EINVAL)
-        r = find_user(name, 0, &uid, &gid);
-    else if (r == 0 && ret_gid) {
-        r = find_user(NULL, uid, &uid, &gid);
-        if (r == -ENOENT)
-            r = 0;
-    }
+        return find_user(name, 0, ret);
     if (r < 0)
         return r;
-    *ret_uid = uid;
+    r = find_user(NULL, uid, ret);
+    if (r != -ENOENT)
+        return r;
+    *ret = (HfAccount){.uid = uid, .gid = (gid_t)-1};
+    return 0;
+}
+
+int hf_account_user(const char *name, uid_t *ret_uid, gid_t *ret_gid)
+{
+    HfAccount account;
+    uint32_t uid;
+
+    if (!ret_gid && parse_id(name, &uid) == 0) { /* no entry is needed */
+        *ret_uid = uid;
+        return 0;
+    }
+    int r = hf_account_find(name, &account);
+    if (r < 0)
+        return r;
+    *ret_uid = account.uid;
     if (ret_gid)
-        *ret_gid = gid;
+        *ret_gid = account.gid;
+    hf_account_clear(&account);
     return 0;
 }
 

@@ -3,6 +3,17 @@
 
 #include <sys/types.h>
 
+typedef struct HfAccount {
+    uid_t uid;
+    gid_t gid;  /* the user's own, (gid_t) -1 for a number without an entry */
+    char *name; /* owned; NULL for a number without an entry */
+    char *home; /* owned; NULL likewise */
+} HfAccount;
+
+void hf_account_clear(HfAccount *account);
+/* name or decimal number. Returns 0, -ENOENT, or negative errno. */
+int hf_account_find(const char *name, HfAccount *ret);
+
 /* name or decimal number. ret_gid (may be NULL) is the user's own group, (gid_t) -1 for a number
  * without an entry. Returns 0, -ENOENT, or negative errno. */
 int hf_account_user(const char *name, uid_t *ret_uid, gid_t *ret_gid);

@@ -7,6 +7,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "sys/credentials.h"
+
 typedef struct HfProcess {
     pid_t pid; /* 0: none */
     int pidfd; /* owned, CLOEXEC; -1: none */
@@ -20,6 +22,8 @@ void hf_process_clear(HfProcess *process);
 typedef enum HfSpawnStage {
     HF_SPAWN_FORK,
     HF_SPAWN_SESSION,
+    HF_SPAWN_CAPABILITIES,
+    HF_SPAWN_USER,
     HF_SPAWN_DIRECTORY,
     HF_SPAWN_DESCRIPTORS,
     HF_SPAWN_EXEC,
@@ -40,6 +44,7 @@ typedef struct HfSpawn {
     const int *fds;        /* become 3, 4, ...; blocking state untouched */
     size_t n_fds;
     bool session; /* setsid(2): a session and group of its own, named after its pid */
+    const HfCredentials *credentials; /* NULL: as they are */
 } HfSpawn;
 
 /* Raises the soft limit of open files (RLIMIT_NOFILE) to the hard one for this process alone:

@@ -177,6 +177,16 @@ static void format_own_pid(char *text)
     *text = '\0';
 }
 
+static int enter_credentials(const HfCredentials *credentials, HfSpawnStage *stage)
+{
+    *stage = HF_SPAWN_CAPABILITIES;
+    int r = hf_credentials_narrow(credentials);
+    if (r < 0)
+        return r;
+    *stage = HF_SPAWN_USER;
+    return hf_credentials_enter(credentials);
+}
+
 /* Async-signal-safe calls only. */
 static int enter(const HfSpawn *spawn, Prepared *prepared, int *error_fd, HfSpawnStage *stage)
 {
@@ -185,12 +195,15 @@ static int enter(const HfSpawn *spawn, Prepared *prepared, int *error_fd, HfSpaw
     if (spawn->session && setsid() < 0)
         return -errno;
 
+    int r = spawn->credentials ? enter_credentials(spawn->credentials, stage) : 0;
+    if (r < 0)
+        return r;
     *stage = HF_SPAWN_DIRECTORY;
     if (spawn->directory && chdir(spawn->directory) < 0)
         return -errno;
 
     *stage = HF_SPAWN_DESCRIPTORS;
-    int r = lay_out_descriptors(prepared->sources, FIRST_PASSED + (int)spawn->n_fds, error_fd);
+    r = lay_out_descriptors(prepared->sources, FIRST_PASSED + (int)spawn->n_fds, error_fd);
     if (r >= 0)
         r = lower_files();
     if (r < 0)
