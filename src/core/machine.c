@@ -135,13 +135,6 @@ static void arm_recycle(HfMachine *machine, HfActions *actions)
                        actions);
 }
 
-static void arm_probe(HfMachine *machine, HfActions *actions)
-{
-    if (machine->limits.probe_every > 0)
-        hf_machine_arm(&machine->probe, HF_TIMER_PROBE, machine->limits.probe_every, false,
-                       actions);
-}
-
 /* The replacement that ran came to nothing. */
 static void fail(HfMachine *machine, HfActions *actions)
 {
@@ -269,7 +262,7 @@ static void on_ready(HfMachine *machine, unsigned slot, HfActions *actions)
     if (old >= 0)
         hf_machine_drain(machine, (unsigned)old,
                          machine->limits.gentle && machine->cause != HF_CAUSE_HEALTH, actions);
-    arm_probe(machine, actions);
+    hf_machine_arm_probe(machine, actions);
     arm_recycle(machine, actions);
     if (machine->failures > 0)
         hf_machine_arm(&machine->stable, HF_TIMER_STABLE, machine->limits.stable_time, false,
@@ -390,21 +383,11 @@ static void on_probed(HfMachine *machine, const HfEvent *event, HfActions *actio
 
     if (!asked || machine->generations[event->slot].state != HF_GENERATION_ACTIVE)
         return;
-    if (event->verdict == HF_VERDICT_SATURATED)
-        hf_machine_report(actions, HF_REPORT_SATURATED, machine, event->slot);
-    if (event->verdict != HF_VERDICT_FAILED) {
-        machine->misses = 0;
-        arm_probe(machine, actions);
+    bool ill = hf_machine_probed(machine, event->slot, event->verdict, actions);
+    hf_machine_arm_probe(machine, actions);
+    if (!ill || !may_replace(machine, event->slot))
         return;
-    }
-    if (machine->misses < machine->limits.probe_failures)
-        machine->misses++;
-    hf_machine_report(actions, HF_REPORT_UNHEALTHY, machine, event->slot)->status =
-        (int)machine->misses;
-    arm_probe(machine, actions);
-    if (machine->misses < machine->limits.probe_failures || !may_replace(machine, event->slot))
-        return;
-    machine->misses = 0;
+    hf_machine_doubt(machine);
     machine->cause = HF_CAUSE_HEALTH;
     launch(machine, actions);
 }

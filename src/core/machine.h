@@ -99,10 +99,11 @@ HF_STRTAB_DECLARE(hf_timer, HfTimer); /* deadline, respawn, stable, busy, probe,
 typedef enum HfVerdict {
     HF_VERDICT_HEALTHY,
     HF_VERDICT_SATURATED, /* every worker is busy: that is no death */
+    HF_VERDICT_HUNG,      /* busy, and no request was finished since the last probe */
     HF_VERDICT_FAILED,    /* no answer, or a wrong one */
     HF_VERDICT_MAX_,
 } HfVerdict;
-HF_STRTAB_DECLARE(hf_verdict, HfVerdict); /* healthy, saturated, failed */
+HF_STRTAB_DECLARE(hf_verdict, HfVerdict); /* healthy, saturated, hung, failed */
 
 typedef enum HfEventType {
     HF_EVENT_START,          /* once, before any other */
@@ -172,8 +173,12 @@ typedef enum HfReport {
     HF_REPORT_STOPPING,
     HF_REPORT_OUTAGE,    /* no generation has been ready for usec */
     HF_REPORT_RECOVERED, /* the outage is over: slot is active */
+    HF_REPORT_HEALTHY,   /* slot answers its probe again */
     HF_REPORT_SATURATED, /* slot: probed, every worker is busy */
+    HF_REPORT_HUNG,      /* slot: busy without an end; status: how many probes in a row */
     HF_REPORT_UNHEALTHY, /* slot failed a probe; status: how many in a row */
+    HF_REPORT_DOUBTED,   /* slot fails as the one before it did, the probe may be wrong; status: how
+                            many in a row it now takes */
     HF_REPORT_MAX_,
 } HfReport;
 HF_STRTAB_DECLARE(hf_report, HfReport);
@@ -211,12 +216,14 @@ typedef struct HfMachineLimits {
     uint64_t stable_time; /* failures before it count */
     bool gentle;          /* a reload's old generation settles and retires before it is stopped */
     uint64_t settle_time;
-    uint64_t retire_time;    /* at most, for all workers of a generation */
-    uint64_t busy_after;     /* HF_USEC_INFINITY: never */
-    uint64_t probe_every;    /* 0: never */
-    unsigned probe_failures; /* in a row, until it is replaced; >= 1 */
-    uint64_t recycle_every;  /* 0: never; anywhere in the last half of it */
-    unsigned max_draining;   /* 1 to HF_MACHINE_DRAINING_MAX: a reload waits above it */
+    uint64_t retire_time;     /* at most, for all workers of a generation */
+    uint64_t busy_after;      /* HF_USEC_INFINITY: never */
+    uint64_t probe_every;     /* 0: never */
+    unsigned probe_failures;  /* failed ones in a row, until it is replaced; >= 1 */
+    unsigned probe_hung;      /* the same of those that find it hung; 0: never */
+    unsigned probe_doublings; /* of both at most, one for each replacement that did not help */
+    uint64_t recycle_every;   /* 0: never; anywhere in the last half of it */
+    unsigned max_draining;    /* 1 to HF_MACHINE_DRAINING_MAX: a reload waits above it */
 } HfMachineLimits;
 
 typedef struct HfMachineGeneration {
@@ -253,7 +260,9 @@ typedef struct HfMachine {
     bool answering;        /* the answerer runs */
     bool probe;            /* PROBE is armed */
     bool recycle;          /* RECYCLE is armed */
-    unsigned misses;       /* failed probes of the active generation in a row */
+    HfVerdict probed;      /* the active generation's last one, HEALTHY before the first */
+    unsigned misses;       /* how many in a row were that, if it may lead to a replacement */
+    unsigned doubts;       /* how often the misses that it takes have doubled */
     unsigned failures;     /* in a row */
     uint64_t last_number;
     HfMachineGeneration generations[HF_MACHINE_SLOTS];

@@ -7,6 +7,7 @@ void hf_machine_leave_active(HfMachine *machine, unsigned slot, HfActions *actio
     hf_machine_disarm(&machine->stable, HF_TIMER_STABLE, actions);
     hf_machine_disarm(&machine->probe, HF_TIMER_PROBE, actions);
     hf_machine_disarm(&machine->recycle, HF_TIMER_RECYCLE, actions);
+    machine->probed = HF_VERDICT_HEALTHY;
     machine->misses = 0;
 }
 

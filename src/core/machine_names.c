@@ -23,7 +23,7 @@ HF_STRTAB_DEFINE(hf_outcome, HfOutcome, outcomes, HF_OUTCOME_MAX_)
 static const char *const timers[] = {"deadline", "respawn", "stable", "busy", "probe", "recycle"};
 HF_STRTAB_DEFINE(hf_timer, HfTimer, timers, HF_TIMER_MAX_)
 
-static const char *const verdicts[] = {"healthy", "saturated", "failed"};
+static const char *const verdicts[] = {"healthy", "saturated", "hung", "failed"};
 HF_STRTAB_DEFINE(hf_verdict, HfVerdict, verdicts, HF_VERDICT_MAX_)
 
 static const char *const events[] = {
@@ -41,7 +41,8 @@ static const char *const actions[] = {
 HF_STRTAB_DEFINE(hf_action, HfActionType, actions, HF_ACTION_MAX_)
 
 static const char *const reports[] = {
-    "ready", "crashed", "start-failed", "prepare-failed", "retry",     "draining",  "hurried",
-    "gone",  "waiting", "stopping",     "outage",         "recovered", "saturated", "unhealthy",
+    "ready",   "crashed",   "start-failed", "prepare-failed", "retry",   "draining",
+    "hurried", "gone",      "waiting",      "stopping",       "outage",  "recovered",
+    "healthy", "saturated", "hung",         "unhealthy",      "doubted",
 };
 HF_STRTAB_DEFINE(hf_report, HfReport, reports, HF_REPORT_MAX_)

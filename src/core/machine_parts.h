@@ -31,6 +31,14 @@ void hf_machine_hurry(HfMachine *machine, unsigned slot, HfRung rung, HfActions 
 void hf_machine_climb_on(HfMachine *machine, unsigned slot, HfActions *actions);
 void hf_machine_extend(HfMachine *machine, unsigned slot, uint64_t usec, HfActions *actions);
 
+/* ---- machine_health.c: what probes find ---- */
+
+void hf_machine_arm_probe(HfMachine *machine, HfActions *actions);
+/* Returns whether the generation in slot is ill enough for a replacement. */
+bool hf_machine_probed(HfMachine *machine, unsigned slot, HfVerdict verdict, HfActions *actions);
+/* It is replaced because of that. */
+void hf_machine_doubt(HfMachine *machine);
+
 /* ---- machine_requests.c: who waits for an answer ---- */
 
 void hf_machine_answer(HfMachineRequest *request, HfOutcome outcome, HfActions *actions);

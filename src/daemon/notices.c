@@ -10,9 +10,9 @@
 #include "base/text.h"
 
 static const char *const names[] = {
-    "ready",         "draining",   "hurried",  "gone",    "crashed",   "start-failed",
-    "reload-failed", "waiting",    "retry",    "outage",  "recovered", "saturated",
-    "unhealthy",     "queue-high", "stopping", "stopped",
+    "ready",         "draining", "hurried",   "gone",       "crashed",   "start-failed",
+    "reload-failed", "waiting",  "retry",     "outage",     "recovered", "healthy",
+    "saturated",     "hung",     "unhealthy", "queue-high", "stopping",  "stopped",
 };
 HF_STRTAB_DEFINE(hf_notice, HfNoticeName, names, HF_NOTICE_MAX_)
 
@@ -29,7 +29,9 @@ static const char *const message_ids[] = {
     [HF_NOTICE_RETRY] = "4918b7e806c44dd285f9b8ebe81a7709",
     [HF_NOTICE_OUTAGE] = "6912fb32b52145d6a79fa5cf56b22c8e",
     [HF_NOTICE_RECOVERED] = "bc331d41f585447793b2cbfa35068ede",
+    [HF_NOTICE_HEALTHY] = "c8fb33f256c4413f893ea67b232d7439",
     [HF_NOTICE_SATURATED] = "72b5adf38317463892605b4ce49cedd8",
+    [HF_NOTICE_HUNG] = "3d5c4a50bfbf4d458b532c945ec286ef",
     [HF_NOTICE_UNHEALTHY] = "0b3d619321684e508b60bd7adec26f6f",
     [HF_NOTICE_QUEUE_HIGH] = "b557694dfbee42c18083c360b213d0c4",
     [HF_NOTICE_STOPPING] = "85fd3a98d22f44f18993f2eb24a6dd6e",

@@ -24,7 +24,9 @@ typedef enum HfNoticeName {
     HF_NOTICE_RETRY,         /* no generation is active, the next start comes later */
     HF_NOTICE_OUTAGE,
     HF_NOTICE_RECOVERED,
+    HF_NOTICE_HEALTHY, /* generation answers its probe again */
     HF_NOTICE_SATURATED,
+    HF_NOTICE_HUNG,
     HF_NOTICE_UNHEALTHY,
     HF_NOTICE_QUEUE_HIGH,
     HF_NOTICE_STOPPING,

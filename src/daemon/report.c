@@ -68,8 +68,11 @@ static const struct {
     [HF_REPORT_STOPPING] = {HF_NOTICE_STOPPING, LOG_INFO},
     [HF_REPORT_OUTAGE] = {HF_NOTICE_OUTAGE, LOG_CRIT},
     [HF_REPORT_RECOVERED] = {HF_NOTICE_RECOVERED, LOG_NOTICE},
+    [HF_REPORT_HEALTHY] = {HF_NOTICE_HEALTHY, LOG_NOTICE},
     [HF_REPORT_SATURATED] = {HF_NOTICE_SATURATED, LOG_WARNING},
+    [HF_REPORT_HUNG] = {HF_NOTICE_HUNG, LOG_WARNING},
     [HF_REPORT_UNHEALTHY] = {HF_NOTICE_UNHEALTHY, LOG_WARNING},
+    [HF_REPORT_DOUBTED] = {HF_NOTICE_UNHEALTHY, LOG_WARNING},
 };
 _Static_assert(sizeof(kinds) / sizeof(*kinds) == HF_REPORT_MAX_, "a notice a report");
 
@@ -91,6 +94,26 @@ static const char *cause_of(const HfSupervisor *supervisor, const HfAction *acti
     if (action->report == HF_REPORT_START_FAILED || action->report == HF_REPORT_PREPARE_FAILED)
         return hf_cause_name(action->cause);
     return action->number > 0 && generation ? hf_cause_name(generation->cause) : "";
+}
+
+static void add_probed(const HfAction *action, HfText *text)
+{
+    Number number = (Number)action->number;
+
+    hf_text_addf(text, "generation %llu ", number);
+    if (action->report == HF_REPORT_HEALTHY)
+        hf_text_add(text, "answers its probe again");
+    else if (action->report == HF_REPORT_SATURATED)
+        hf_text_add(text, "is saturated: every worker is busy");
+    else if (action->report == HF_REPORT_HUNG)
+        hf_text_add(text, "hangs: every worker is busy, and none has finished a request");
+    else if (action->report == HF_REPORT_UNHEALTHY)
+        hf_text_addf(text, "failed its probe (%d in a row)", action->status);
+    else
+        hf_text_addf(text,
+                     "fails as the one before it did, the probe itself may be wrong; it is "
+                     "replaced when that happens %d times in a row",
+                     action->status);
 }
 
 static void add_words(HfSupervisor *supervisor, const HfAction *action, HfText *text)
@@ -147,12 +170,12 @@ static void add_words(HfSupervisor *supervisor, const HfAction *action, HfText *
     case HF_REPORT_RECOVERED:
         hf_text_addf(text, "recovered: generation %llu serves", number);
         break;
+    case HF_REPORT_HEALTHY:
     case HF_REPORT_SATURATED:
-        hf_text_addf(text, "generation %llu is saturated: every worker is busy", number);
-        break;
+    case HF_REPORT_HUNG:
     case HF_REPORT_UNHEALTHY:
-        hf_text_addf(text, "generation %llu failed its probe (%d in a row)", number,
-                     action->status);
+    case HF_REPORT_DOUBTED:
+        add_probed(action, text);
         break;
     case HF_REPORT_MAX_:
         break;

@@ -23,6 +23,8 @@ static inline HfMachineLimits fuzz_limits(Input *input)
         .busy_after = switches & 2 ? 10000000 : HF_USEC_INFINITY,
         .probe_every = switches & 4 ? 5000000 : 0,
         .probe_failures = switches >> 4 & 3 ? switches >> 4 & 3 : 1,
+        .probe_hung = switches >> 6 & 1,
+        .probe_doublings = switches >> 7 & 1,
         .recycle_every = switches & 8 ? UINT64_C(1200000000) : 0,
     };
 }

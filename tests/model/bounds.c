@@ -12,8 +12,10 @@
 #define BLIND   .probe_failures = 1
 #define GENTLE  .gentle = true
 #define OUTAGE  .busy_after = 10 * SECOND
-#define HEALTH(failures)                                                                           \
-    .probe_every = 5 * SECOND, .probe_failures = (failures), .recycle_every = 1200ULL * SECOND
+#define PROBES(failures, hung, doublings)                                                          \
+    .probe_every = 5 * SECOND, .probe_failures = (failures), .probe_hung = (hung),                 \
+    .probe_doublings = (doublings)
+#define RECYCLE .recycle_every = 1200ULL * SECOND
 
 static const Bounds wide[] = {
     [BOUNDS_CALLERS] = {.name = "callers",
@@ -39,11 +41,14 @@ static const Bounds wide[] = {
                        .occupied = 3,
                        .requests = 1},
     [BOUNDS_HEALTH] = {.name = "health",
-                       .limits = LIMITS(100000, 1, PATIENT, HEALTH(2)),
+                       .limits = LIMITS(100000, 1, PATIENT, PROBES(1, 1, 0), RECYCLE),
                        .occupied = 3,
                        .requests = 1},
+    [BOUNDS_DOUBTS] = {.name = "doubts",
+                       .limits = LIMITS(100000, 1, PATIENT, PROBES(2, 1, 1)),
+                       .occupied = 2},
     [BOUNDS_ALL] = {.name = "all together",
-                    .limits = LIMITS(100000, 2, GENTLE, OUTAGE, HEALTH(2)),
+                    .limits = LIMITS(100000, 2, GENTLE, OUTAGE, PROBES(1, 0, 0), RECYCLE),
                     .occupied = 3},
 };
 static const Bounds narrow_ones[] = {
@@ -69,10 +74,13 @@ static const Bounds narrow_ones[] = {
                        .limits = LIMITS(100000, 1, OUTAGE, BLIND),
                        .occupied = 2},
     [BOUNDS_HEALTH] = {.name = "health, narrow",
-                       .limits = LIMITS(100000, 1, PATIENT, HEALTH(2)),
+                       .limits = LIMITS(100000, 1, PATIENT, PROBES(2, 1, 0), RECYCLE),
                        .occupied = 3},
+    [BOUNDS_DOUBTS] = {.name = "doubts, narrow",
+                       .limits = LIMITS(100000, 1, PATIENT, PROBES(2, 1, 1)),
+                       .occupied = 2},
     [BOUNDS_ALL] = {.name = "all together, narrow",
-                    .limits = LIMITS(100000, 1, GENTLE, OUTAGE, HEALTH(1)),
+                    .limits = LIMITS(100000, 1, GENTLE, OUTAGE, PROBES(1, 0, 0), RECYCLE),
                     .occupied = 2},
 };
 _Static_assert(sizeof(wide) / sizeof(*wide) == BOUNDS_MAX_, "each kind");

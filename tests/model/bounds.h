@@ -11,6 +11,7 @@ typedef enum BoundsKind {
     BOUNDS_EXTEND,    /* starts and drains that ask for more time */
     BOUNDS_OUTAGE,    /* the answerer */
     BOUNDS_HEALTH,    /* probes and recycling */
+    BOUNDS_DOUBTS,    /* replacements that do not help */
     BOUNDS_ALL,       /* all of it together, with few generations */
     BOUNDS_MAX_,
 } BoundsKind;

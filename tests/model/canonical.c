@@ -111,8 +111,11 @@ void canonical_tidy(HfMachine *machine, World *world, unsigned failures)
     sort_requests(machine, world);
     if (machine->failures > failures)
         machine->failures = failures;
-    if (world->misses > machine->limits.probe_failures)
-        world->misses = machine->limits.probe_failures;
+    if (world->doubts > machine->limits.probe_doublings)
+        world->doubts = machine->limits.probe_doublings;
+    unsigned patience = world_patience(&machine->limits, world->doubts, world->probed);
+    if (world->misses > patience)
+        world->misses = patience;
     for (unsigned i = 0; i < HF_MACHINE_SLOTS; i++)
         if (machine->generations[i].rung > HF_RUNG_STOP)
             machine->generations[i].extensions = world->slots[i].extended = 0;
@@ -164,7 +167,9 @@ static void code_state(Codec *codec, HfMachine *m, World *w)
     CODE(codec, m->answering, 1);
     CODE(codec, m->probe, 1);
     CODE(codec, m->recycle, 1);
-    CODE(codec, m->misses, 2);
+    CODE(codec, m->probed, 2);
+    CODE(codec, m->misses, 3);
+    CODE(codec, m->doubts, 1);
     CODE(codec, m->failures, 4);
     for (unsigned i = 0; i < WORLD_REQUESTS; i++) {
         CODE(codec, m->requests[i].kind, 2);
@@ -229,7 +234,9 @@ static void derive_world(World *world, const HfMachine *machine)
     world->answering = machine->answering;
     world->probing = machine->limits.probe_every > 0 && !machine->probe &&
                      hf_machine_find(machine, HF_GENERATION_ACTIVE) >= 0;
+    world->probed = machine->probed;
     world->misses = machine->misses;
+    world->doubts = machine->doubts;
     world->ended = machine->phase == HF_PHASE_ENDED;
     /* a first start that fails ends without a stop, but there is nothing left to tell the two apart
      */
@@ -261,9 +268,10 @@ static bool same_machine(const HfMachine *a, const HfMachine *b)
 {
     /* again without names: a field that was added does not compile */
     const HfMachine head[] = {
-        {a->limits,  a->phase,   a->cause,  a->pending,  a->hurry,       a->planned, a->prepared,
-         a->respawn, a->stable,  a->raised, a->busy,     a->overdue,     a->outage,  a->answering,
-         a->probe,   a->recycle, a->misses, a->failures, a->last_number, {{0}},      {{0}}},
+        {a->limits,   a->phase,     a->cause,       a->pending, a->hurry,  a->planned,
+         a->prepared, a->respawn,   a->stable,      a->raised,  a->busy,   a->overdue,
+         a->outage,   a->answering, a->probe,       a->recycle, a->probed, a->misses,
+         a->doubts,   a->failures,  a->last_number, {{0}},      {{0}}},
     };
 
     return head->phase == b->phase && head->cause == b->cause && head->pending == b->pending &&
@@ -272,8 +280,9 @@ static bool same_machine(const HfMachine *a, const HfMachine *b)
            head->stable == b->stable && head->raised == b->raised && head->busy == b->busy &&
            head->overdue == b->overdue && head->outage == b->outage &&
            head->answering == b->answering && head->probe == b->probe &&
-           head->recycle == b->recycle && head->misses == b->misses &&
-           head->failures == b->failures && head->last_number == b->last_number &&
+           head->recycle == b->recycle && head->probed == b->probed && head->misses == b->misses &&
+           head->doubts == b->doubts && head->failures == b->failures &&
+           head->last_number == b->last_number &&
            memcmp(a->generations, b->generations, sizeof(a->generations)) == 0 &&
            memcmp(a->requests, b->requests, sizeof(a->requests)) == 0;
 }
@@ -288,7 +297,8 @@ bool canonical_complete(Key key, const HfMachine *machine, const World *world)
                       w.prepared == world->prepared && w.planned == world->planned &&
                       w.raised == world->raised && w.outage == world->outage &&
                       w.answering == world->answering && w.probing == world->probing &&
-                      w.misses == world->misses && w.ended == world->ended &&
+                      w.probed == world->probed && w.misses == world->misses &&
+                      w.doubts == world->doubts && w.ended == world->ended &&
                       (w.stopping == world->stopping || w.ended) &&
                       memcmp(w.armed, world->armed, sizeof(w.armed)) == 0;
     for (unsigned i = 0; i < HF_MACHINE_SLOTS; i++) {

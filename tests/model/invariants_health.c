@@ -24,18 +24,68 @@ static const HfAction *find_report(const Edge *edge, HfReport report)
     return NULL;
 }
 
+/* What a probe has to lead to, by the world's own count. */
+typedef struct Finding {
+    unsigned base;     /* misses that it takes while no replacement was in vain */
+    unsigned patience; /* that it takes now; 0: however many */
+    unsigned misses;   /* of them, with this one */
+    bool changed;
+    bool ill;
+} Finding;
+
+static Finding find(const Edge *edge)
+{
+    const World *before = edge->world_before;
+    const HfMachineLimits *limits = &edge->before->limits;
+    HfVerdict verdict = edge->event->verdict;
+    bool changed = verdict != before->probed;
+    Finding finding = {
+        .base = world_patience(limits, 0, verdict),
+        .patience = world_patience(limits, before->doubts, verdict),
+        .changed = changed,
+    };
+    finding.misses = at_most((changed ? 0 : before->misses) + 1, finding.patience);
+    finding.ill = finding.patience > 0 && finding.misses == finding.patience;
+    return finding;
+}
+
+static bool reports_rightly(const Edge *edge, HfReport report, bool due, unsigned status)
+{
+    const HfAction *action = find_report(edge, report);
+
+    return due ? action && action->status == (int)status : !action;
+}
+
 static Rule check_verdict(const Edge *edge)
 {
-    unsigned limit = edge->after->limits.probe_failures;
-    unsigned misses = at_most(edge->world_before->misses + 1, limit);
+    const World *world = edge->world_after;
+    const HfMachine *after = edge->after;
     bool probed = edge->event->type == HF_EVENT_PROBED;
-    bool failed = probed && edge->event->verdict == HF_VERDICT_FAILED;
-    bool saturated = probed && edge->event->verdict == HF_VERDICT_SATURATED;
-    const HfAction *unhealthy = find_report(edge, HF_REPORT_UNHEALTHY);
+    HfVerdict verdict = edge->event->verdict;
+    const Finding finding = find(edge);
+    unsigned before = finding.changed ? 0 : edge->world_before->misses;
+    bool doubted = finding.patience > finding.base && finding.misses == finding.base &&
+                   before < finding.misses;
+    const struct {
+        HfReport report;
+        bool due;
+        unsigned status;
+    } reports[] = {
+        {HF_REPORT_HEALTHY, verdict == HF_VERDICT_HEALTHY && finding.changed, 0},
+        {HF_REPORT_SATURATED, verdict == HF_VERDICT_SATURATED && finding.changed, 0},
+        {HF_REPORT_HUNG, verdict == HF_VERDICT_HUNG && (finding.changed || finding.ill),
+         finding.misses},
+        {HF_REPORT_UNHEALTHY, verdict == HF_VERDICT_FAILED, finding.misses},
+        {HF_REPORT_DOUBTED, doubted, finding.patience},
+    };
 
-    if (edge->after->misses != at_most(edge->world_after->misses, limit) ||
-        saturated != (find_report(edge, HF_REPORT_SATURATED) != NULL) ||
-        failed != (unhealthy != NULL) || (unhealthy && unhealthy->status != (int)misses))
+    for (size_t i = 0; i < sizeof(reports) / sizeof(*reports); i++)
+        if (!reports_rightly(edge, reports[i].report, probed && reports[i].due, reports[i].status))
+            return RULE_VERDICT;
+    if (after->probed != world->probed ||
+        after->misses !=
+            at_most(world->misses, world_patience(&after->limits, world->doubts, world->probed)) ||
+        after->doubts != at_most(world->doubts, after->limits.probe_doublings))
         return RULE_VERDICT;
     return RULE_NONE;
 }
@@ -56,8 +106,7 @@ static bool replaces(const Edge *edge)
     case HF_EVENT_TIMER:
         return event->timer == HF_TIMER_RECYCLE;
     case HF_EVENT_PROBED:
-        return event->verdict == HF_VERDICT_FAILED &&
-               edge->world_before->misses + 1 >= edge->before->limits.probe_failures;
+        return find(edge).ill;
     case HF_EVENT_START:
     case HF_EVENT_PREPARED:
     case HF_EVENT_PREPARE_FAILED:

@@ -392,5 +392,9 @@ const Mutant mutants[] = {
     {RULE_OUTAGE, BOUNDS_OUTAGE, "recovers silently", mutate_recover_silently},
     {RULE_REPLACE, BOUNDS_HEALTH, "replaces at the first failed probe", mutate_hasty},
     {RULE_REPLACE, BOUNDS_HEALTH, "replaces who is busy", mutate_replace_the_busy},
+    {RULE_VERDICT, BOUNDS_ALL, "takes who hangs for dead", mutate_replace_the_hung},
+    {RULE_VERDICT, BOUNDS_DOUBTS, "never doubts the probe", mutate_never_doubt},
+    {RULE_VERDICT, BOUNDS_DOUBTS, "doubts the probe silently", mutate_doubt_silently},
+    {RULE_VERDICT, BOUNDS_DOUBTS, "doubts the probe for ever", mutate_doubt_for_ever},
 };
 const size_t mutants_n = sizeof(mutants) / sizeof(*mutants);

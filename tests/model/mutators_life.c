@@ -153,6 +153,36 @@ void mutate_hasty(HfMachine *m, const HfEvent *e, HfActions *ret)
     m->limits.probe_failures = failures;
 }
 
+void mutate_replace_the_hung(HfMachine *m, const HfEvent *e, HfActions *ret)
+{
+    HfEvent event = *e;
+
+    if (event.type == HF_EVENT_PROBED && event.verdict == HF_VERDICT_HUNG)
+        event.verdict = HF_VERDICT_FAILED;
+    hf_machine_step(m, &event, ret);
+}
+
+void mutate_never_doubt(HfMachine *m, const HfEvent *e, HfActions *ret)
+{
+    m->doubts = 0;
+    hf_machine_step(m, e, ret);
+}
+
+void mutate_doubt_silently(HfMachine *m, const HfEvent *e, HfActions *ret)
+{
+    hf_machine_step(m, e, ret);
+    lose(ret, HF_ACTION_REPORT, HF_TIMER_MAX_, HF_REPORT_DOUBTED);
+}
+
+void mutate_doubt_for_ever(HfMachine *m, const HfEvent *e, HfActions *ret)
+{
+    unsigned doubts = m->doubts;
+
+    hf_machine_step(m, e, ret);
+    if (m->doubts < doubts)
+        m->doubts = doubts;
+}
+
 void mutate_replace_the_busy(HfMachine *m, const HfEvent *e, HfActions *ret)
 {
     HfActions more;

@@ -21,4 +21,8 @@ void mutate_settle_in_a_stop(HfMachine *m, const HfEvent *e, HfActions *ret);
 void mutate_answer_beside(HfMachine *m, const HfEvent *e, HfActions *ret);
 void mutate_recover_silently(HfMachine *m, const HfEvent *e, HfActions *ret);
 void mutate_hasty(HfMachine *m, const HfEvent *e, HfActions *ret);
+void mutate_replace_the_hung(HfMachine *m, const HfEvent *e, HfActions *ret);
+void mutate_never_doubt(HfMachine *m, const HfEvent *e, HfActions *ret);
+void mutate_doubt_silently(HfMachine *m, const HfEvent *e, HfActions *ret);
+void mutate_doubt_for_ever(HfMachine *m, const HfEvent *e, HfActions *ret);
 void mutate_replace_the_busy(HfMachine *m, const HfEvent *e, HfActions *ret);

@@ -40,7 +40,7 @@ static const char *const texts[] = {
     [RULE_OVERDUE] = "a gap is overdue after BUSY, and again when a start in an outage fails",
     [RULE_ANSWERER] = "the answerer runs exactly in an overdue gap with a plan, not beside SPAWN",
     [RULE_PROBE] = "exactly one probe is armed or under way, of the active generation only",
-    [RULE_VERDICT] = "failed probes in a row are counted and reported, saturated ones reported",
+    [RULE_VERDICT] = "probes are counted and reported, and doubted after a replacement in vain",
     [RULE_REPLACE] = "an active generation is replaced only when asked for, gone, ill or old",
     [RULE_RECYCLE] = "RECYCLE is armed while nothing is replaced, and never without an active one",
 };

@@ -2,7 +2,8 @@
  *
  *     set drain 5s              limits: ready drain term kill backoff stable max-draining,
  *                               handover (gentle, at-once) settle retire, busy-after,
- *                               probe-every probe-failures, recycle-every
+ *                               probe-every probe-failures probe-hung probe-doublings,
+ *                               recycle-every
  *     given active              the first start is over, generation 1 serves
  *     > reload #1               an event; generations by number, callers by #ID or #FIRST..LAST, or
  *     > reload x1000            many times without a caller
@@ -43,6 +44,7 @@ static const HfMachineLimits defaults = {
     .retire_time = 500000,
     .busy_after = HF_USEC_INFINITY,
     .probe_failures = 3,
+    .probe_doublings = 6,
     .max_draining = 4,
 };
 
@@ -82,6 +84,10 @@ static bool set_limit(HfMachineLimits *limits, const char *key, const char *valu
         return set_number(value, HF_MACHINE_DRAINING_MAX, &limits->max_draining);
     if (strcmp(key, "probe-failures") == 0)
         return set_number(value, 100, &limits->probe_failures);
+    if (strcmp(key, "probe-hung") == 0)
+        return set_number(value, 100, &limits->probe_hung);
+    if (strcmp(key, "probe-doublings") == 0)
+        return set_number(value, 6, &limits->probe_doublings);
     if (strcmp(key, "handover") == 0) {
         limits->gentle = strcmp(value, "gentle") == 0;
         return limits->gentle || strcmp(value, "at-once") == 0;

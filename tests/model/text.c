@@ -155,10 +155,13 @@ static void report_text(const HfAction *action, char ret[TEXT_LINE_MAX])
     case HF_REPORT_GONE:
     case HF_REPORT_WAITING:
     case HF_REPORT_RECOVERED:
+    case HF_REPORT_HEALTHY:
     case HF_REPORT_SATURATED:
         line(ret, "report %s %" PRIu64, what, action->number);
         break;
+    case HF_REPORT_HUNG:
     case HF_REPORT_UNHEALTHY:
+    case HF_REPORT_DOUBTED:
         line(ret, "report %s %" PRIu64 " %d", what, action->number, action->status);
         break;
     case HF_REPORT_STOPPING:

@@ -5,6 +5,7 @@
 _Static_assert(HF_EVENT_MAX_ == 16, "teach the world the new event");
 _Static_assert(HF_ACTION_MAX_ == 17, "teach the world the new action");
 _Static_assert(HF_RUNG_MAX_ == 6, "teach the world the new rung");
+_Static_assert(HF_VERDICT_MAX_ == 4, "teach the world the new verdict");
 
 bool world_gap(const World *world)
 {
@@ -12,6 +13,18 @@ bool world_gap(const World *world)
         if (world_slot_active(&world->slots[i]))
             return false;
     return world->started && !world->stopping && !world->ended;
+}
+
+unsigned world_patience(const HfMachineLimits *limits, unsigned doubts, HfVerdict verdict)
+{
+    unsigned most = 1U << limits->probe_doublings;
+    unsigned times = 1;
+
+    for (unsigned i = 0; i < doubts && times < most; i++)
+        times *= 2;
+    if (verdict == HF_VERDICT_FAILED)
+        return limits->probe_failures * times;
+    return verdict == HF_VERDICT_HUNG ? limits->probe_hung * times : 0;
 }
 
 unsigned world_occupied(const World *world)
@@ -89,7 +102,10 @@ void world_event(World *world, const HfEvent *event)
         break;
     case HF_EVENT_PROBED:
         world->probing = false;
-        world->misses = event->verdict == HF_VERDICT_FAILED ? world->misses + 1 : 0;
+        world->misses = event->verdict == world->probed ? world->misses + 1 : 1;
+        world->probed = event->verdict;
+        if (event->verdict == HF_VERDICT_HEALTHY)
+            world->doubts = 0;
         break;
     case HF_EVENT_REOPEN:
     case HF_EVENT_RETIRED:
@@ -349,9 +365,12 @@ Rule world_action(World *world, const HfEvent *event, const HfAction *action)
     Rule rule = perform(world, event, action);
     if (was_active && !world_slot_active(slot)) {
         world->probing = false;
+        world->probed = HF_VERDICT_HEALTHY;
         world->misses = 0;
     }
-    if (event->type == HF_EVENT_PROBED && replaces)
+    if (event->type == HF_EVENT_PROBED && replaces) {
         world->misses = 0;
+        world->doubts++;
+    }
     return rule;
 }

@@ -47,10 +47,12 @@ typedef struct World {
     bool prepared;
     bool planned;
     bool raised;
-    bool outage;     /* was reported */
-    bool answering;  /* the answerer runs */
-    bool probing;    /* PROBE of the active generation is under way */
-    unsigned misses; /* failed probes of it in a row */
+    bool outage;      /* was reported */
+    bool answering;   /* the answerer runs */
+    bool probing;     /* PROBE of the active generation is under way */
+    HfVerdict probed; /* what the last one found */
+    unsigned misses;  /* how many in a row found that */
+    unsigned doubts;  /* replacements in a row that did not help */
     bool stopping;
     bool ended;
     uint64_t last_number;
@@ -92,6 +94,9 @@ static inline bool world_slot_draining(const WorldSlot *slot)
     return slot->occupied && slot->asked != HF_RUNG_NONE;
 }
 
+/* As many misses of that kind replace the active generation after as many doubts; 0: however
+ * many, none does. */
+unsigned world_patience(const HfMachineLimits *limits, unsigned doubts, HfVerdict verdict);
 /* Started, wanted, and without an active generation. */
 bool world_gap(const World *world);
 unsigned world_occupied(const World *world);
