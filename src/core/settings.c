@@ -83,6 +83,9 @@ void hf_settings_init(HfSettings *settings)
         .max_draining = 4,
         .backoff_max = 30 * HF_USEC_PER_SEC,
         .recycle_every = HF_USEC_INFINITY,
+        .on_event_timeout = 30 * HF_USEC_PER_SEC,
+        .queue_every = HF_USEC_INFINITY,
+        .queue_warn = 80,
         .busy_after = 10 * HF_USEC_PER_SEC,
         .log_level = HF_LOG_LEVEL_INFO,
         .capabilities = HF_CAPABILITIES_ALL,
@@ -99,6 +102,7 @@ void hf_settings_clear(HfSettings *settings)
     hf_freep(&settings->preflight);
     hf_freep(&settings->user);
     hf_freep(&settings->group);
+    hf_freep(&settings->on_event);
     hf_strv_free(settings->command);
     hf_settings_init(settings);
 }

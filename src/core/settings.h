@@ -103,13 +103,17 @@ typedef struct HfSettings {
     uint64_t recycle_every; /* usec; HF_USEC_INFINITY, the default: never */
     uint64_t busy_after;    /* usec, default 10 s; HF_USEC_INFINITY: never */
     HfLogFormat log_format;
-    HfLogLevel log_level;   /* the least urgent that is written, default info */
-    char *user;             /* of the service, name or number; NULL: holdfast's own */
-    char *group;            /* NULL: the user's, or holdfast's own */
-    bool no_new_privileges; /* of the service */
-    uint64_t capabilities;  /* 1 << number each, that the service can have at most;
-                               HF_CAPABILITIES_ALL, the default: as they are */
-    char **command;         /* COMMAND [ARG...], NULL-terminated vector, at least one string */
+    HfLogLevel log_level;      /* the least urgent that is written, default info */
+    char *user;                /* of the service, name or number; NULL: holdfast's own */
+    char *group;               /* NULL: the user's, or holdfast's own */
+    bool no_new_privileges;    /* of the service */
+    uint64_t capabilities;     /* 1 << number each, that the service can have at most;
+                                  HF_CAPABILITIES_ALL, the default: as they are */
+    char *on_event;            /* shell command for what happens; NULL: none */
+    uint64_t on_event_timeout; /* usec, default 30 s */
+    uint64_t queue_every;      /* usec; HF_USEC_INFINITY, the default: never */
+    uint64_t queue_warn;       /* percent of a queue, default 80 */
+    char **command;            /* COMMAND [ARG...], NULL-terminated vector, at least one string */
 } HfSettings;
 
 /* The defaults. */

@@ -5,6 +5,7 @@
 #include <stddef.h>
 
 #include "base/text.h"
+#include "core/alarm.h"
 #include "core/settings.h"
 #include "sys/listener.h"
 
@@ -14,6 +15,7 @@ typedef struct HfHeld {
     HfListenerSpec spec; /* as asked for; name always set */
     HfAddress bound;     /* where it listens, numeric */
     HfListenerInode inode;
+    HfAlarm alarm;                   /* of its queue */
     bool received;                   /* from systemd: its path is not ours to unlink */
     char label[HF_ADDRESS_TEXT_MAX]; /* spec's address, for people */
 } HfHeld;

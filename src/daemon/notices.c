@@ -10,9 +10,10 @@
 #include "base/text.h"
 
 static const char *const names[] = {
-    "ready",         "draining", "hurried",   "gone",       "crashed",   "start-failed",
-    "reload-failed", "waiting",  "retry",     "outage",     "recovered", "healthy",
-    "saturated",     "hung",     "unhealthy", "queue-high", "stopping",  "stopped",
+    "ready",        "draining",      "hurried",   "gone",    "crashed",
+    "start-failed", "reload-failed", "waiting",   "retry",   "outage",
+    "recovered",    "healthy",       "saturated", "hung",    "unhealthy",
+    "queue-high",   "queue-normal",  "stopping",  "stopped",
 };
 HF_STRTAB_DEFINE(hf_notice, HfNoticeName, names, HF_NOTICE_MAX_)
 

@@ -28,7 +28,8 @@ typedef enum HfNoticeName {
     HF_NOTICE_SATURATED,
     HF_NOTICE_HUNG,
     HF_NOTICE_UNHEALTHY,
-    HF_NOTICE_QUEUE_HIGH,
+    HF_NOTICE_QUEUE_HIGH,   /* a queue of connections stays nearly full */
+    HF_NOTICE_QUEUE_NORMAL, /* it has room again */
     HF_NOTICE_STOPPING,
     HF_NOTICE_STOPPED,
     HF_NOTICE_MAX_,

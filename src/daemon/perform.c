@@ -12,6 +12,7 @@
 #include "daemon/loop.h"
 #include "daemon/outage.h"
 #include "daemon/pidfile.h"
+#include "daemon/queuewatch.h"
 #include "daemon/received.h"
 #include "daemon/report.h"
 
@@ -98,6 +99,7 @@ static void perform_commit(HfSupervisor *supervisor, const HfAction *action)
     supervisor->current = HF_STEAL(supervisor->prepared);
     if (supervisor->current)
         hf_plan_apply(supervisor->current, supervisor->raised);
+    hf_queuewatch_apply(supervisor->queuewatch);
 }
 
 static void perform_discard(HfSupervisor *supervisor, const HfAction *action)
@@ -282,7 +284,7 @@ static void perform_exit(HfSupervisor *supervisor, const HfAction *action)
     /* a failure has had its line already */
     hf_notices_publish(&supervisor->notices, HF_NOTICE_STOPPED,
                        action->status == 0 ? LOG_INFO : LOG_DEBUG, 0, "", "stopped");
-    sd_event_exit(supervisor->loop, action->status);
+    hf_supervisor_exit(supervisor, action->status);
 }
 
 static void (*const executors[])(HfSupervisor *supervisor, const HfAction *action) = {

@@ -10,10 +10,12 @@
 #include "base/parse.h"
 #include "core/names.h"
 #include "daemon/control.h"
+#include "daemon/hooks.h"
 #include "daemon/members.h"
 #include "daemon/outage.h"
 #include "daemon/perform.h"
 #include "daemon/pidfile.h"
+#include "daemon/queuewatch.h"
 #include "daemon/received.h"
 #include "daemon/tell.h"
 #include "daemon/watch.h"
@@ -106,27 +108,40 @@ static int set_up(HfSupervisor *supervisor, HfText *error)
     if (r >= 0)
         r = hf_control_new(supervisor, &supervisor->control);
     if (r >= 0)
+        r = hf_hooks_new(supervisor, &supervisor->hooks);
+    if (r >= 0)
+        r = hf_queuewatch_new(supervisor, &supervisor->queuewatch);
+    if (r >= 0)
         r = hf_tell_watchdog(supervisor);
     if (r < 0)
         hf_text_addf(error, "the instance can not be set up: %s", strerror(-r));
     return r;
 }
 
-static void tear_down(HfSupervisor *supervisor)
+/* Everything that has to do with the service; harmless when repeated. */
+static void let_go(HfSupervisor *supervisor)
 {
     hf_pidfile_remove(supervisor);
     hf_outage_end(supervisor);
     for (unsigned i = 0; i < HF_MACHINE_SLOTS; i++)
-        hf_generation_free(supervisor->generations[i]);
+        supervisor->generations[i] = hf_generation_free(supervisor->generations[i]);
     for (unsigned timer = 0; timer < HF_TIMER_MAX_; timer++)
         for (unsigned i = 0; i < HF_MACHINE_SLOTS; i++)
-            sd_event_source_disable_unref(supervisor->timers[timer][i]);
-    hf_prepare_abort(supervisor->prepare);
+            supervisor->timers[timer][i] =
+                sd_event_source_disable_unref(supervisor->timers[timer][i]);
+    supervisor->prepare = hf_prepare_abort(supervisor->prepare);
     if (supervisor->current && supervisor->machine.phase == HF_PHASE_ENDED)
         hf_members_end_escaped(supervisor->current);
-    hf_plan_unref(supervisor->prepared);
-    hf_plan_unref(supervisor->current);
+    supervisor->prepared = hf_plan_unref(supervisor->prepared);
+    supervisor->current = hf_plan_unref(supervisor->current);
     hf_held_array_clear(&supervisor->received, &supervisor->n_received);
+}
+
+static void tear_down(HfSupervisor *supervisor)
+{
+    let_go(supervisor);
+    hf_queuewatch_free(supervisor->queuewatch);
+    hf_hooks_free(supervisor->hooks);
     hf_watch_free(supervisor->watch);
     hf_reaper_free(supervisor->reaper);
     hf_runtime_release(&supervisor->runtime);
@@ -137,6 +152,21 @@ static void tear_down(HfSupervisor *supervisor)
     free(supervisor->told);
     hf_notices_clear(&supervisor->notices);
     free(supervisor);
+}
+
+static void on_told(void *userdata)
+{
+    HfSupervisor *supervisor = userdata;
+
+    sd_event_exit(supervisor->loop, supervisor->status);
+}
+
+void hf_supervisor_exit(HfSupervisor *supervisor, int status)
+{
+    let_go(supervisor);
+    supervisor->status = status;
+    if (hf_hooks_finish(supervisor->hooks, on_told, supervisor) < 0)
+        on_told(supervisor);
 }
 
 int hf_supervisor_run(const HfSettings *settings)

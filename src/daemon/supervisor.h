@@ -19,6 +19,8 @@
 #define HF_SUPERVISOR_EVENTS 1024 /* that can wait between two steps */
 
 typedef struct HfControl HfControl;
+typedef struct HfHooks HfHooks;
+typedef struct HfQueuewatch HfQueuewatch;
 typedef struct HfWatch HfWatch;
 
 typedef struct HfSupervisor {
@@ -46,6 +48,9 @@ typedef struct HfSupervisor {
     char *pid_file;     /* the user's, that we wrote; NULL: none */
     char *failure;      /* why the last replacement failed, for those who asked for it */
     HfNotices notices;
+    HfHooks *hooks;
+    HfQueuewatch *queuewatch;
+    int status; /* of the exit that is on its way */
     HfWatch *watch;
     HfControl *control;
     uint64_t last_id; /* of requests */
@@ -53,6 +58,9 @@ typedef struct HfSupervisor {
 
 /* Runs until the end. Returns the exit status. */
 int hf_supervisor_run(const HfSettings *settings);
+
+/* Lets the sockets go, and ends once nobody is told any more. */
+void hf_supervisor_exit(HfSupervisor *supervisor, int status);
 
 /* Queues one event; a full queue can not happen, as every source is bounded, and asserts. */
 void hf_supervisor_post(HfSupervisor *supervisor, const HfEvent *event);
