@@ -35,6 +35,7 @@ static const char *const message_ids[] = {
     [HF_NOTICE_HUNG] = "3d5c4a50bfbf4d458b532c945ec286ef",
     [HF_NOTICE_UNHEALTHY] = "0b3d619321684e508b60bd7adec26f6f",
     [HF_NOTICE_QUEUE_HIGH] = "b557694dfbee42c18083c360b213d0c4",
+    [HF_NOTICE_QUEUE_NORMAL] = "8683fabfefa64350a41b48d0535487ee",
     [HF_NOTICE_STOPPING] = "85fd3a98d22f44f18993f2eb24a6dd6e",
     [HF_NOTICE_STOPPED] = "ace665849809472eb3fbead5e586b929",
 };
