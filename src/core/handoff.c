@@ -32,7 +32,7 @@ static int check_listener(const HfHandoffListener *listener)
         return -EINVAL;
     for (size_t i = 0; i < listener->n_keys; i++) {
         const char *key = listener->keys[i];
-        if (*key == '\0' || strlen(key) > VARIABLE_MAX / 2 || !is_clean(key, ",="))
+        if (*key == '\0' || strlen(key) > VARIABLE_MAX / 2 || !is_clean(key, ",;="))
             return -EINVAL;
     }
     return 0;
@@ -60,6 +60,22 @@ static int add_listen_fds(const HfHandoffListener *listeners, size_t n, char ***
     /* Names are optional; one variable that is too long would make every exec fail. */
     if (text.length >= VARIABLE_MAX)
         return 0;
+    return append_text(environment, &text);
+}
+
+static int add_server_starter(const HfHandoffListener *listeners, size_t n, char ***environment)
+{
+    HF_CLEANUP_TEXT HfText text = {0};
+
+    hf_text_add(&text, "SERVER_STARTER_PORT=");
+    for (size_t i = 0; i < n; i++) {
+        if (listeners[i].n_keys != 1)
+            return -EINVAL;
+        hf_text_addf(&text, "%s%s=%zu", i > 0 ? ";" : "", listeners[i].keys[0],
+                     HF_HANDOFF_FIRST_FD + i);
+    }
+    if (text.length >= VARIABLE_MAX)
+        return -E2BIG;
     return append_text(environment, &text);
 }
 
@@ -142,11 +158,13 @@ int hf_handoff_place(HfHandoff kind, const HfHandoffListener *listeners, size_t 
     if (kind == HF_HANDOFF_STDIN) {
         placement.on_stdin = n_listeners > 0;
     } else if (n_listeners > 0) {
-        placement.listen_pid = true;
+        bool starter = kind == HF_HANDOFF_SERVER_STARTER;
+        placement.listen_pid = !starter;
         placement.n_sources = n_listeners;
         for (size_t i = 0; i < n_listeners; i++)
             placement.sources[i] = i;
-        int r = add_listen_fds(listeners, n_listeners, &placement.environment);
+        int r = (starter ? add_server_starter : add_listen_fds)(listeners, n_listeners,
+                                                                &placement.environment);
         if (r == 0 && kind == HF_HANDOFF_PHP_FPM)
             r = add_fpm_sockets(listeners, n_listeners, &placement);
         if (r < 0)

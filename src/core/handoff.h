@@ -11,7 +11,8 @@
 /* One listener as the handoff sees it. Borrowed strings. */
 typedef struct HfHandoffListener {
     const char *name; /* for LISTEN_FDNAMES; NULL or "": "unknown", as sd_listen_fds(3) says */
-    const char *const *keys; /* of FPM_SOCKETS; each beyond the first takes its own descriptor */
+    const char *const *keys; /* of FPM_SOCKETS, each beyond the first takes its own descriptor; of
+                                SERVER_STARTER_PORT exactly one */
     size_t n_keys;
 } HfHandoffListener;
 
@@ -32,9 +33,10 @@ void hf_placement_clear(HfPlacement *placement);
 /* kind is resolved (not AUTO). No listeners: nothing is placed, environment is an empty vector.
  * FPM_SOCKETS is split into FPM_SOCKETS, FPM_SOCKETS_1, ... of at most 128 entries and 128 KiB
  * each, as php-fpm's fpm_sockets.c reads them; LISTEN_FDNAMES is left out when it would be longer
- * than execve(2) takes. Returns 0, -ENOMEM, -E2BIG for stdin with more than one listener, or
- * -EINVAL: a key that is empty, above 64 KiB or has a comma, an equals sign or a control character
- * in it, or a name with a colon or a control character. */
+ * than execve(2) takes; SERVER_STARTER_PORT is Server::Starter's. Returns 0, -ENOMEM, -E2BIG for
+ * stdin with more than one listener or a SERVER_STARTER_PORT that execve(2) would not take, or
+ * -EINVAL: a key that is missing, empty, above 64 KiB or has a comma, a semicolon, an equals sign
+ * or a control character in it, or a name with a colon or a control character. */
 int hf_handoff_place(HfHandoff kind, const HfHandoffListener *listeners, size_t n_listeners,
                      HfPlacement *ret);
 

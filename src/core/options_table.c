@@ -84,8 +84,8 @@ const HfOption hf_option_table[] = {
      .type = &hf_option_type_listen,
      .offset = FIELD(settings)},
     {.name = "handoff",
-     .help = "How COMMAND learns of its sockets: as from systemd, as from an older php-fpm, or one "
-             "as standard input; auto goes by the adapter",
+     .help = "How COMMAND learns of its sockets: as from systemd, as from an older php-fpm, one as "
+             "standard input, or as from start_server; auto goes by the adapter",
      .group = HF_OPTION_GROUP_SOCKETS,
      .verbs = SERVING,
      .in_file = true,

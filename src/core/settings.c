@@ -20,6 +20,7 @@ static const char *const handoffs[] = {
     [HF_HANDOFF_LISTEN_FDS] = "listen-fds",
     [HF_HANDOFF_PHP_FPM] = "php-fpm",
     [HF_HANDOFF_STDIN] = "stdin",
+    [HF_HANDOFF_SERVER_STARTER] = "server-starter",
 };
 HF_STRTAB_DEFINE(hf_handoff, HfHandoff, handoffs, HF_HANDOFF_MAX_)
 

@@ -24,9 +24,10 @@ typedef enum HfHandoff {
     HF_HANDOFF_LISTEN_FDS,
     HF_HANDOFF_PHP_FPM,
     HF_HANDOFF_STDIN,
+    HF_HANDOFF_SERVER_STARTER,
     HF_HANDOFF_MAX_,
 } HfHandoff;
-HF_STRTAB_DECLARE(hf_handoff, HfHandoff); /* auto, listen-fds, php-fpm, stdin */
+HF_STRTAB_DECLARE(hf_handoff, HfHandoff); /* auto, listen-fds, php-fpm, stdin, server-starter */
 
 /* How a reload's old generation is let go. */
 typedef enum HfHandover {

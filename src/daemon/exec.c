@@ -36,6 +36,11 @@ static int make_environment(const HfPlan *plan, char ***ret)
         if (r < 0)
             return r;
     }
+    int r = plan->handoff == HF_HANDOFF_SERVER_STARTER
+                ? hf_strv_append(&own, "SERVER_STARTER_GENERATION=1")
+                : 0;
+    if (r < 0)
+        return r;
     return hf_environment_make(plan->placement.environment, (const char *const *)own, ret);
 }
 

@@ -148,12 +148,16 @@ static int make_arguments(const HfGeneration *generation, char ***ret)
 static int make_environment(const HfGeneration *generation, const HfRuntime *runtime, char ***ret)
 {
     HF_CLEANUP_TEXT HfText notify = {0};
+    HF_CLEANUP_TEXT HfText number = {0};
+    HF_CLEANUP_STRV char **own = NULL;
 
     hf_text_addf(&notify, "NOTIFY_SOCKET=%s", runtime->notify);
-    HF_CLEANUP_STRV char **own = NULL;
+    hf_text_addf(&number, "SERVER_STARTER_GENERATION=%llu", (unsigned long long)generation->number);
     int r = hf_strv_copy(generation->plan->credentials.environment, &own);
     if (r >= 0)
         r = hf_strv_append(&own, hf_text_peek(&notify));
+    if (r >= 0 && generation->plan->handoff == HF_HANDOFF_SERVER_STARTER)
+        r = hf_strv_append(&own, hf_text_peek(&number));
     if (r >= 0)
         r = hf_environment_make(generation->plan->placement.environment, (const char *const *)own,
                                 ret);

@@ -109,6 +109,15 @@ static void make_keys(const HfPlan *plan, size_t i, Keys *keys, HfHandoffListene
     ret->n_keys = n;
 }
 
+/* Server::Starter's own words: HOST:PORT, PORT or a path. */
+static void make_port_key(const HfPlan *plan, size_t i, Keys *keys, HfHandoffListener *ret)
+{
+    hf_address_format(&plan->wanted[i].spec.address, keys->texts[0]);
+    keys->pointers[0] = keys->texts[0];
+    ret->keys = keys->pointers;
+    ret->n_keys = 1;
+}
+
 int hf_plan_place(HfPlan *plan, HfText *error)
 {
     HF_CLEANUP_FREE HfHandoffListener *listeners = calloc(plan->n_wanted + 1, sizeof(*listeners));
@@ -120,10 +129,14 @@ int hf_plan_place(HfPlan *plan, HfText *error)
         listeners[i].name = plan->wanted[i].spec.name;
         if (plan->handoff == HF_HANDOFF_PHP_FPM)
             make_keys(plan, i, &keys[i], &listeners[i]);
+        else if (plan->handoff == HF_HANDOFF_SERVER_STARTER)
+            make_port_key(plan, i, &keys[i], &listeners[i]);
     }
     HfPlacement placement;
     int r = hf_handoff_place(plan->handoff, listeners, plan->n_wanted, &placement);
-    if (r == -E2BIG)
+    if (r == -E2BIG && plan->handoff == HF_HANDOFF_SERVER_STARTER)
+        hf_text_add(error, "--handoff=server-starter can not name so many listeners; drop some");
+    else if (r == -E2BIG)
         hf_text_add(error, "--handoff=stdin takes exactly one listener; add --listen=ADDRESS");
     else if (r < 0)
         hf_text_addf(error, "the sockets can not be handed over: %s", strerror(-r));

@@ -71,15 +71,19 @@ static size_t key_bytes(const Listeners *listeners)
     return bytes;
 }
 
-static bool good(const Listeners *listeners)
+static bool good(HfHandoff kind, const Listeners *listeners)
 {
+    bool one_key = kind == HF_HANDOFF_SERVER_STARTER;
+
     for (size_t i = 0; i < listeners->n; i++) {
         const HfHandoffListener *listener = &listeners->list[i];
         if (listener->name && (!is_clean(listener->name) || strchr(listener->name, ':')))
             return false;
+        if (one_key && listener->n_keys != 1)
+            return false;
         for (size_t k = 0; k < listener->n_keys; k++) {
             const char *key = listener->keys[k];
-            if (!is_clean(key) || strpbrk(key, ",=") || *key == '\0' ||
+            if (!is_clean(key) || strpbrk(key, ",;=") || *key == '\0' ||
                 strlen(key) > KEY_LENGTH_MAX)
                 return false;
         }
@@ -184,6 +188,26 @@ static void check_fpm_sockets(const Listeners *listeners, const HfPlacement *pla
     CHECK(!take_turn(listeners, &turn, &owner));
 }
 
+/* Server::Starter: split at semicolons, then at the last equals sign. */
+static void check_server_starter(const Listeners *listeners, const HfPlacement *placement)
+{
+    HF_CLEANUP_FREE char *value = NULL;
+    const char *found = find(placement->environment, "SERVER_STARTER_PORT");
+    size_t n = 0;
+
+    CHECK(found && !placement->listen_pid && !find(placement->environment, "LISTEN_FDS"));
+    CHECK(hf_string_set(&value, found) == 0);
+    for (char *rest = value, *entry; (entry = strsep(&rest, ";")); n++) {
+        char *number = strrchr(entry, '=');
+        CHECK(number && n < listeners->n);
+        *number++ = '\0';
+        CHECK(strcmp(entry, listeners->list[n].keys[0]) == 0);
+        CHECK(strtoul(number, NULL, 10) == HF_HANDOFF_FIRST_FD + n);
+        CHECK(placement->sources[n] == n);
+    }
+    CHECK(n == listeners->n && placement->n_sources == n);
+}
+
 static void check_placement(HfHandoff kind, const Listeners *listeners,
                             const HfPlacement *placement)
 {
@@ -199,6 +223,10 @@ static void check_placement(HfHandoff kind, const Listeners *listeners,
         return;
     }
     CHECK(!placement->on_stdin);
+    if (kind == HF_HANDOFF_SERVER_STARTER) {
+        check_server_starter(listeners, placement);
+        return;
+    }
     check_listen_fds(listeners, placement);
     if (kind == HF_HANDOFF_PHP_FPM) {
         check_fpm_sockets(listeners, placement);
@@ -227,8 +255,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     int r = hf_handoff_place(kind, listeners->list, listeners->n, &placement);
     if (kind == HF_HANDOFF_STDIN && listeners->n > 1)
         CHECK(r == -E2BIG);
+    else if (r == -E2BIG)
+        CHECK(kind == HF_HANDOFF_SERVER_STARTER && key_bytes(listeners) > 0 && listeners->n > 1);
     else
-        CHECK(r == (good(listeners) ? 0 : -EINVAL));
+        CHECK(r == (good(kind, listeners) ? 0 : -EINVAL));
     if (r == 0) {
         check_placement(kind, listeners, &placement);
         hf_placement_clear(&placement);

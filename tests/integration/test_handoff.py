@@ -74,6 +74,20 @@ def test_foreign_variables_do_not_reach_the_service(make_site):
     assert ask(address)["pid"]
 
 
+def test_server_starter(site):
+    site.pools[:] = []
+    tcp, unix = f"127.0.0.1:{net.free_port()}", str(site.directory / "own.sock")
+    holdfast = site.holdfast(f"--listen={tcp}", f"--listen={unix}", "--handoff=server-starter", "--ready=delay:100ms",
+                             command=["perl", HELPERS / "server_starter.pl"])
+    first = ask(tcp)
+    assert (first["name"], first["generation"]) == (tcp, 1)
+    assert ask(unix)["name"] == unix
+    holdfast.replace(2)
+    second = ask(tcp)
+    assert second["generation"] == 2 and second["pid"] != first["pid"]
+    holdfast.stop()
+
+
 @pytest.mark.parametrize("listen", ["tcp", "unix"])
 def test_php_cgi_on_stdin(make_site, listen):
     site = make_site(listen)

@@ -49,6 +49,41 @@ static void listen_fds_in_order(void **state)
     assert_false(placement.on_stdin);
 }
 
+static void server_starter_names_each_port(void **state)
+{
+    (void)state;
+    const HfHandoffListener listeners[] = {{.name = "a", .keys = web, .n_keys = 1},
+                                           {.keys = path, .n_keys = 1}};
+    HF_CLEANUP_PLACEMENT HfPlacement placement = {0};
+    assert_int_equal(hf_handoff_place(HF_HANDOFF_SERVER_STARTER, listeners, 2, &placement), 0);
+    expect_environment(&placement,
+                       (const char *[]){"SERVER_STARTER_PORT=127.0.0.1:9000=3;/run/php/none/www=4"},
+                       1);
+    expect_sources(&placement, (const size_t[]){0, 1}, 2);
+    assert_false(placement.listen_pid);
+}
+
+static void server_starter_has_one_variable(void **state)
+{
+    (void)state;
+    static char long_path[60 * 1024];
+    const char *const keys[] = {long_path};
+    const char *const semicolon[] = {"/a;b"};
+    HfHandoffListener listeners[3] = {
+        {.keys = keys, .n_keys = 1}, {.keys = keys, .n_keys = 1}, {.keys = keys, .n_keys = 1}};
+    HfPlacement placement;
+    memset(long_path, 'x', sizeof(long_path) - 1);
+    assert_int_equal(hf_handoff_place(HF_HANDOFF_SERVER_STARTER, listeners, 3, &placement), -E2BIG);
+    assert_int_equal(hf_handoff_place(HF_HANDOFF_SERVER_STARTER, listeners, 2, &placement), 0);
+    hf_placement_clear(&placement);
+    listeners[1] = (HfHandoffListener){.name = "no key"};
+    assert_int_equal(hf_handoff_place(HF_HANDOFF_SERVER_STARTER, listeners, 2, &placement),
+                     -EINVAL);
+    listeners[1] = (HfHandoffListener){.keys = semicolon, .n_keys = 1};
+    assert_int_equal(hf_handoff_place(HF_HANDOFF_SERVER_STARTER, listeners, 2, &placement),
+                     -EINVAL);
+}
+
 static void php_fpm_puts_second_keys_behind(void **state)
 {
     (void)state;
@@ -281,6 +316,8 @@ int main(void)
         cmocka_unit_test(php_fpm_splits_before_a_string_is_too_long),
         cmocka_unit_test(names_that_do_not_fit_are_left_out),
         cmocka_unit_test(stdin_takes_one),
+        cmocka_unit_test(server_starter_names_each_port),
+        cmocka_unit_test(server_starter_has_one_variable),
         cmocka_unit_test(no_listeners_place_nothing),
         cmocka_unit_test(hostile_keys_are_refused),
         cmocka_unit_test(hostile_names_are_refused),

@@ -172,7 +172,7 @@ static const struct {
     {"holdfast|run|--adapter=|x",
      "--adapter: \"\" is no adapter; write auto, php-fpm, php-cgi or generic"},
     {"holdfast|run|--handoff=fd|x",
-     "--handoff: \"fd\" is no handoff; write auto, listen-fds, php-fpm or stdin"},
+     "--handoff: \"fd\" is no handoff; write auto, listen-fds, php-fpm, stdin or server-starter"},
     {"holdfast|run|--ready-timeout=5 parsecs|x",
      "--ready-timeout: \"5 parsecs\" is no time; write 30s, 1min or 500ms"},
     {"holdfast|run|--drain-timeout=|x",

@@ -162,13 +162,14 @@ static void names(void **state)
         assert_string_equal(hf_adapter_name((HfAdapter)i), adapters[i]);
         assert_int_equal(hf_adapter_value(adapters[i]), i);
     }
-    static const char *const handoffs[] = {"auto", "listen-fds", "php-fpm", "stdin"};
+    static const char *const handoffs[] = {"auto", "listen-fds", "php-fpm", "stdin",
+                                           "server-starter"};
     for (int i = 0; i < HF_HANDOFF_MAX_; i++) {
         assert_string_equal(hf_handoff_name((HfHandoff)i), handoffs[i]);
         assert_int_equal(hf_handoff_value(handoffs[i]), i);
     }
     assert_int_equal(hf_adapter_value("PHP-FPM"), -EINVAL);
-    assert_int_equal(hf_handoff_value("server-starter"), -EINVAL);
+    assert_int_equal(hf_handoff_value("server_starter"), -EINVAL);
 }
 
 int main(void)
