@@ -16,6 +16,7 @@
 #include "base/text.h"
 #include "daemon/answerer_loop.h"
 #include "sys/listener.h"
+#include "sys/privilege.h"
 
 #define FIRST_LISTENER 3 /* HfSpawn's first */
 #define FASTCGI        'f'
@@ -171,6 +172,8 @@ int hf_answerer_main(int argc, char **argv)
     }
     HF_CLEANUP_FD int stop_fd = open_stop();
     int r = stop_fd < 0 ? stop_fd : 0;
+    if (r >= 0)
+        r = hf_privilege_keep(0); /* it talks to strangers */
     if (r >= 0 && prctl(PR_SET_PDEATHSIG, SIGTERM) < 0)
         r = -errno;
     if (r >= 0 && getppid() != task.parent) /* it ended before it could be watched */

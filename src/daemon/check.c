@@ -10,6 +10,7 @@
 #include "core/human.h"
 #include "core/names.h"
 #include "daemon/capture.h"
+#include "daemon/confine.h"
 #include "daemon/environment.h"
 #include "daemon/held.h"
 #include "daemon/prepare.h"
@@ -161,6 +162,7 @@ static int print_plan(HfPlan *plan, const HfRuntime *runtime, const HfSettings *
         print_overlay(plan, runtime, report);
         print_peak(plan, settings->ready_timeout, report);
     }
+    hf_confine_describe(plan, report);
     int n = find_problems(plan, report);
     if (n == 0)
         hf_text_add(report, "No problem found.\n");

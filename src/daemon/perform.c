@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "core/backoff.h"
+#include "daemon/confine.h"
 #include "daemon/control.h"
 #include "daemon/loop.h"
 #include "daemon/outage.h"
@@ -45,7 +46,9 @@ static int bind_plan(HfPlan *plan, HfText *error, void *userdata)
             held[n++] = plans[i]->listeners[j];
     for (size_t i = 0; i < supervisor->n_received; i++)
         held[n++] = supervisor->received[i];
-    int r = hf_plan_bind(plan, held, n, supervisor->raised, error);
+    int r = hf_confine_permits(supervisor, plan, error);
+    if (r >= 0)
+        r = hf_plan_bind(plan, held, n, supervisor->raised, error);
     if (r < 0)
         return r;
     return hf_received_check(supervisor->received, supervisor->n_received, plan, error);
@@ -55,8 +58,15 @@ static void on_prepared(int r, HfPlan *plan, const char *why, void *userdata)
 {
     HfSupervisor *supervisor = userdata;
 
+    HF_CLEANUP_TEXT HfText error = {0};
+
     supervisor->prepare = NULL;
+    if (r >= 0) {
+        r = hf_confine(supervisor, plan, &error);
+        why = hf_text_peek(&error);
+    }
     if (r < 0) {
+        hf_plan_unref(plan);
         hf_supervisor_set_failure(supervisor, why);
         post(supervisor, HF_EVENT_PREPARE_FAILED, 0);
         return;

@@ -53,7 +53,9 @@ typedef struct HfSupervisor {
     int status; /* of the exit that is on its way */
     HfWatch *watch;
     HfControl *control;
-    uint64_t last_id; /* of requests */
+    uint64_t last_id;  /* of requests */
+    uint64_t given_up; /* capabilities, 1 << number */
+    bool confined;     /* to those that the plan needs */
 } HfSupervisor;
 
 /* Runs until the end. Returns the exit status. */

@@ -6,3 +6,22 @@
 
 /* Is that capability (its number) effective? */
 bool hf_privilege_has(int capability);
+
+/* 1 << number of each permitted one. Returns 0 or negative errno. */
+int hf_privilege_permitted(uint64_t *ret);
+
+/* Gives up every other capability for good, effective and permitted, and looks whether they are
+ * gone: -EPERM when not. The bounding and inheritable sets stay, so that what is executed as root
+ * has them all again. Returns 0 or negative errno. */
+int hf_privilege_keep(uint64_t capabilities);
+
+/* Does execve(2) give root all capabilities again? Not with no_new_privs or the securebit noroot.
+ */
+bool hf_privilege_returns(void);
+
+/* May this process use path as access(2) says (R_OK, W_OK, X_OK) without the capabilities that
+ * override file permissions? Also true when path does not exist. */
+bool hf_privilege_is_open(const char *path, int mode);
+
+/* net.ipv4.ip_unprivileged_port_start, 1024 when it can not be read. ip(7). */
+unsigned hf_privilege_first_port(void);

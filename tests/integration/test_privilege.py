@@ -1,7 +1,10 @@
 """Whose the service is, what it may do, and what is left of holdfast's own rights."""
+import dataclasses
 import json
+import os
 import pathlib
 import pwd
+import shutil
 import socket
 
 import pytest
@@ -169,3 +172,118 @@ def test_php_fpm_with_no_new_privileges(site):
     holdfast.replace(2)
     assert site.get()[0] == 200
     holdfast.stop()
+
+
+# ---- holdfast's own ----
+
+
+def kept(holdfast):
+    holdfast.settle()
+    assert capabilities(holdfast.pid, "Eff") == capabilities(holdfast.pid, "Prm")
+    return capabilities(holdfast.pid, "Prm")
+
+
+def test_holdfast_keeps_little_and_the_service_has_all(site):
+    own = capabilities("self", "Prm")
+    holdfast = site.holdfast()
+    assert kept(holdfast) == {"kill", "sys_ptrace"}
+    assert capabilities(holdfast.pid, "Bnd") == own
+    assert capabilities(site.main_pid(), "Eff") == own
+    holdfast.replace(2)
+    assert capabilities(site.main_pid(), "Eff") == own
+    holdfast.restart()
+    assert capabilities(site.main_pid(), "Prm") == own
+    assert kept(holdfast) == {"kill", "sys_ptrace"}
+    holdfast.stop()
+
+
+def test_a_unix_path_with_an_owner_in_a_directory_of_another_user(make_site):
+    """Given its rights, removed at the end, and so is the pid file, as before."""
+    site = make_site("unix")
+    directory = site.directory / "run"
+    directory.mkdir(mode=0o755)
+    shutil.chown(directory, "www-data", "www-data")
+    site.address = site.pools[0].listen = str(directory / "fpm.sock")
+    site.configure(pid=directory / "fpm.pid")
+    holdfast = site.holdfast()
+    assert kept(holdfast) == {"kill", "sys_ptrace", "chown", "fowner", "dac_override"}
+    site.pools[0].options["listen.group"] = "adm"
+    site.configure()
+    holdfast.replace(2)
+    holdfast.settle()
+    assert pathlib.Path(site.address).group() == "adm"
+    os.unlink(site.address)
+    holdfast.replace(3)
+    assert site.get()[0] == 200
+    holdfast.stop()
+    assert not list(directory.iterdir())
+
+
+def test_private_files_stay_readable(make_site):
+    """php-fpm as root can read them, so holdfast must not stand in its way."""
+    site = make_site()
+    private = site.directory / "private"
+    private.mkdir(mode=0o700)
+    site.configuration_path = private / "php-fpm.conf"
+    site.configure()
+    for path in (site.configuration_path, private):
+        os.chmod(path, 0o700)
+        shutil.chown(path, "www-data", "www-data")
+    holdfast = site.holdfast(f"--directory={private}")
+    assert {"dac_read_search", "dac_override"} <= kept(holdfast)
+    holdfast.replace(2)
+    holdfast.stop()
+
+
+def test_what_another_user_needs_is_kept(make_site):
+    site = unprivileged_site(make_site)
+    holdfast = site.holdfast("--user=www-data", "--capabilities=none")
+    assert kept(holdfast) == {"kill", "sys_ptrace", "setuid", "setgid", "setpcap", "chown"}
+    holdfast.replace(2)
+    holdfast.stop()
+
+
+def test_what_no_new_privs_would_keep_from_the_service_is_kept(site):
+    holdfast = site.holdfast("--no-new-privileges", "--capabilities=setuid,setgid,kill,chown")
+    assert capabilities(site.main_pid(), "Eff") == {"setuid", "setgid", "kill", "chown"}
+    assert kept(holdfast) == {"kill", "sys_ptrace", "setuid", "setgid", "setpcap", "chown"}
+    holdfast.replace(2)
+    assert capabilities(site.main_pid(), "Eff") == {"setuid", "setgid", "kill", "chown"}
+    holdfast.stop()
+
+
+def test_a_later_listener_that_needs_more_is_refused(site):
+    holdfast = site.holdfast()
+    first = site.main_pid()
+    port = low_port()
+    pool = site.pools[0]
+    site.pools.append(dataclasses.replace(pool, name="low", listen=f"127.0.0.1:{port}", children=1))
+    site.configure()
+    result = holdfast.call("reload")
+    assert result.returncode == words.EXIT_FAILURE
+    assert "net_bind_service" in result.stderr and "to bind a port below 1024" in result.stderr
+    assert site.main_pid() == first
+    site.pools[1].listen = str(site.directory / "fpm.sock")
+    site.pools[1].options = {"listen.owner": "www-data"}
+    site.configure()
+    result = holdfast.call("reload")
+    assert result.returncode == words.EXIT_FAILURE and "chown" in result.stderr
+    site.pools[1].options = {"listen.owner": None, "listen.group": None}
+    site.configure()
+    assert holdfast.call("reload").returncode == 0
+    holdfast.stop()
+
+
+def test_a_low_port_keeps_what_binds_it(make_site):
+    site = make_site(f"127.0.0.1:{low_port()}")
+    holdfast = site.holdfast()
+    assert kept(holdfast) == {"kill", "sys_ptrace", "net_bind_service"}
+    holdfast.stop()
+
+
+def test_check_tells_what_would_be_kept(make_site):
+    site = make_site(f"127.0.0.1:{low_port()}")
+    result = call("check", f"--name={site.name}", "--", PHP_FPM, "-y", site.configuration_path)
+    assert result.returncode == 0, result.stderr
+    lines = [line.split()[0] for line in result.stdout.splitlines() if line.startswith("  ") and "  to " in line]
+    assert lines == ["kill", "sys_ptrace", "net_bind_service"]

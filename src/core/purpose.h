@@ -1,0 +1,33 @@
+/* Which of root's privileges holdfast goes on needing once its sockets are bound, and for what. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* What is known of a plan. */
+typedef struct HfPurposeFacts {
+    bool service;           /* there is one: always */
+    bool low_port;          /* a listener's port is not everybody's */
+    bool path_rights;       /* a unix path is given an owner, a group or an access control list */
+    bool foreign_directory; /* a unix path or pid file lies where root as such may not write */
+    bool private_files;     /* program, configuration or directory are closed to root as such */
+    bool user;              /* the service runs as another user or group */
+    bool foreign_pid_file;  /* php-fpm as another user is given a pid file */
+    bool narrowed;          /* the service's capabilities are */
+} HfPurposeFacts;
+
+typedef struct HfPurpose {
+    unsigned capability; /* its number, linux/capability.h */
+    size_t fact;         /* offset in HfPurposeFacts of what makes it needed */
+    const char *why;     /* "to signal ..." */
+} HfPurpose;
+
+extern const HfPurpose hf_purposes[];
+extern const size_t hf_purpose_count;
+
+bool hf_purpose_applies(const HfPurpose *purpose, const HfPurposeFacts *facts);
+/* 1 << number of each that is needed. */
+uint64_t hf_purposes_needed(const HfPurposeFacts *facts);
+/* The first purpose that applies among those of these capabilities, or NULL. */
+const HfPurpose *hf_purpose_find(const HfPurposeFacts *facts, uint64_t capabilities);
