@@ -136,6 +136,14 @@ const HfOption hf_option_table[] = {
      .in_file = true,
      .type = &hf_option_type_stop_signal,
      .offset = FIELD(settings.stop_signal)},
+    {.name = "kill-mode",
+     .help = "What a generation takes with it when it goes: the processes that run the service's "
+             "program, or all, also what its scripts put in the background",
+     .group = HF_OPTION_GROUP_REPLACEMENT,
+     .verbs = SUPERVISING,
+     .in_file = true,
+     .type = &hf_option_type_kill_mode,
+     .offset = FIELD(settings.kill_mode)},
     {.name = "max-draining",
      .argument = "N",
      .help = "How many old generations may finish their requests at the same time; a reload beyond "

@@ -214,6 +214,11 @@ static const char *choose_handover(size_t i)
     return hf_handover_name((HfHandover)i);
 }
 
+static const char *choose_kill_mode(size_t i)
+{
+    return hf_kill_mode_name((HfKillMode)i);
+}
+
 static const char *choose_stop_signal(size_t i)
 {
     return hf_stop_signal_name((HfStopSignal)i);
@@ -267,6 +272,8 @@ const HfOptionType hf_option_type_log_level = {
     .parse = parse_choice, .show = show_choice, .choice = choose_log_level};
 const HfOptionType hf_option_type_handover = {
     .parse = parse_choice, .show = show_choice, .choice = choose_handover};
+const HfOptionType hf_option_type_kill_mode = {
+    .parse = parse_choice, .show = show_choice, .choice = choose_kill_mode};
 const HfOptionType hf_option_type_stop_signal = {
     .parse = parse_choice, .show = show_choice, .choice = choose_stop_signal};
 const HfOptionType hf_option_type_adapter = {

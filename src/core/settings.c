@@ -30,6 +30,12 @@ static const char *const handovers[] = {
 };
 HF_STRTAB_DEFINE(hf_handover, HfHandover, handovers, HF_HANDOVER_MAX_)
 
+static const char *const kill_modes[] = {
+    [HF_KILL_MODE_SERVICE] = "service",
+    [HF_KILL_MODE_ALL] = "all",
+};
+HF_STRTAB_DEFINE(hf_kill_mode, HfKillMode, kill_modes, HF_KILL_MODE_MAX_)
+
 static const char *const stop_signals[] = {
     [HF_STOP_SIGNAL_AUTO] = "auto", [HF_STOP_SIGNAL_TERM] = "TERM", [HF_STOP_SIGNAL_QUIT] = "QUIT",
     [HF_STOP_SIGNAL_INT] = "INT",   [HF_STOP_SIGNAL_HUP] = "HUP",   [HF_STOP_SIGNAL_USR1] = "USR1",

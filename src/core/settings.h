@@ -37,6 +37,15 @@ typedef enum HfHandover {
 } HfHandover;
 HF_STRTAB_DECLARE(hf_handover, HfHandover); /* gentle, at-once */
 
+/* What of a generation is ended with it. */
+typedef enum HfKillMode {
+    HF_KILL_MODE_SERVICE, /* what runs the service's program; at the end also who holds a listener
+                           */
+    HF_KILL_MODE_ALL,     /* every process; at the end also all else that descends from us */
+    HF_KILL_MODE_MAX_,
+} HfKillMode;
+HF_STRTAB_DECLARE(hf_kill_mode, HfKillMode); /* service, all */
+
 typedef enum HfStopSignal {
     HF_STOP_SIGNAL_AUTO, /* by the adapter: QUIT for php-fpm, else TERM */
     HF_STOP_SIGNAL_TERM,
@@ -99,6 +108,7 @@ typedef struct HfSettings {
     uint64_t ready_delay; /* usec, default 1 s */
     HfHandover handover;
     HfStopSignal stop_signal;
+    HfKillMode kill_mode;
     uint64_t max_draining;  /* generations, default 4 */
     uint64_t backoff_max;   /* usec, default 30 s */
     uint64_t recycle_every; /* usec; HF_USEC_INFINITY, the default: never */

@@ -171,6 +171,11 @@ failed:
     return r;
 }
 
+pid_t hf_capture_session(const HfCapture *capture)
+{
+    return capture->process.pid;
+}
+
 HfCapture *hf_capture_abort(HfCapture *capture)
 {
     if (!capture)

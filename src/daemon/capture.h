@@ -34,6 +34,9 @@ int hf_capture_start(sd_event *loop, HfReaper *reaper, const HfSpawn *spawn, siz
 /* Kills the child and its group; no call back. NULL is fine. Returns NULL. */
 HfCapture *hf_capture_abort(HfCapture *capture);
 
+/* The session of the child, which is its pid. */
+pid_t hf_capture_session(const HfCapture *capture);
+
 /* The same in a loop of its own. Fills output with what the child printed. Returns 0 when it exited
  * with status 0, -EREMOTEIO when it did not, or another negative errno. */
 int hf_capture_now(const HfSpawn *spawn, size_t maximum, uint64_t timeout, HfText *output);

@@ -304,6 +304,16 @@ void hf_generation_continue(HfGeneration *generation)
         hf_process_signal(generation->main.pidfd, SIGCONT);
 }
 
+/* A main process that can not even be killed counts as exited: nothing waits for it for ever. */
+static void refused(HfGeneration *generation, int signal)
+{
+    hf_members_refused(generation, &generation->main, signal);
+    if (signal != SIGKILL)
+        return;
+    hf_reaper_forget(generation->reaper, generation->main.pid);
+    on_main_exit(&(siginfo_t){0}, generation);
+}
+
 void hf_generation_signal(HfGeneration *generation, HfRung rung, uint64_t retire_time)
 {
     int signal = signal_of(generation, rung);
@@ -316,8 +326,8 @@ void hf_generation_signal(HfGeneration *generation, HfRung rung, uint64_t retire
         return;
     }
 
-    if (!generation->main_exited)
-        hf_process_signal(generation->main.pidfd, signal);
+    if (!generation->main_exited && hf_process_signal(generation->main.pidfd, signal) == -EPERM)
+        refused(generation, signal);
     if (generation->main_exited || rung == HF_RUNG_KILL)
         hf_members_signal(generation, signal);
 }
@@ -331,17 +341,14 @@ void hf_generation_reopen(HfGeneration *generation)
         hf_process_signal(generation->main.pidfd, signal);
 }
 
-void hf_generation_finalize(HfGeneration *generation)
-{
-    generation->final = true;
-    if (generation->main_exited)
-        hf_members_await(generation);
-}
-
 void hf_generation_explain_status(const HfGeneration *generation, HfText *text)
 {
     int status = generation->status.si_status;
 
+    if (generation->status.si_code == 0) {
+        hf_text_add(text, "can not be signalled");
+        return;
+    }
     if (generation->status.si_code == CLD_EXITED) {
         hf_text_addf(text, "exited with status %d", status);
         return;

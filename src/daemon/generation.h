@@ -35,10 +35,11 @@ struct HfGeneration {
     HfProgram program;
     siginfo_t status; /* of the main process, once it has exited */
     bool main_exited;
-    bool final; /* nothing may outlive it: also who holds one of its listeners is its member */
-    uint64_t spawned; /* usec, CLOCK_MONOTONIC */
-    char *overlay;    /* path */
-    char *pid_file;   /* path of its own */
+    bool others_told;     /* that a member is another user's and was not signalled */
+    bool others_given_up; /* and was not killed: such do not count any more */
+    uint64_t spawned;     /* usec, CLOCK_MONOTONIC */
+    char *overlay;        /* path */
+    char *pid_file;       /* path of its own */
     sd_event_source *pid_file_watch;
     sd_event_source *alive_timer;
     struct HfMemberWatch
@@ -70,9 +71,6 @@ void hf_generation_signal(HfGeneration *generation, HfRung rung, uint64_t retire
 /* SIGCONT to a main process that was stopped. */
 void hf_generation_continue(HfGeneration *generation);
 void hf_generation_reopen(HfGeneration *generation);
-
-/* From now on everything that holds a listener counts as its member. */
-void hf_generation_finalize(HfGeneration *generation);
 
 /* "exited with status 3", "was killed by signal 9 (KILL), dumped core". */
 void hf_generation_explain_status(const HfGeneration *generation, HfText *text);

@@ -195,6 +195,11 @@ HfHooks *hf_hooks_free(HfHooks *hooks)
     return NULL;
 }
 
+pid_t hf_hooks_session(const HfHooks *hooks)
+{
+    return hooks->running ? hf_capture_session(hooks->running) : 0;
+}
+
 static int on_deadline(sd_event_source *source, uint64_t usec, void *userdata)
 {
     HfHooks *hooks = userdata;

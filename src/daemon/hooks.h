@@ -13,6 +13,9 @@ int hf_hooks_new(HfSupervisor *supervisor, HfHooks **ret);
 /* Kills a command that runs. NULL is fine. Returns NULL. */
 HfHooks *hf_hooks_free(HfHooks *hooks);
 
+/* The session of the command that runs, or 0. */
+pid_t hf_hooks_session(const HfHooks *hooks);
+
 /* Calls back from the loop once everything that waits has been run, or after the time that one
  * command may take. */
 typedef void (*HfHooksCallback)(void *userdata);

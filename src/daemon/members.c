@@ -3,15 +3,13 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "base/log.h"
 #include "base/memory.h"
 #include "sys/members.h"
 
 #define RETRY_TIME    UINT64_C(100000) /* usec, until /proc can be read again */
-#define ANCESTORS_MAX 64
+#define DESCRIBED_MAX 8                /* of a list in the log */
 
 typedef struct HfMemberWatch {
     HfProcess process;
@@ -80,46 +78,26 @@ static int watch(HfGeneration *generation, HfProcess *processes, size_t n)
     return 0;
 }
 
-/* As a subreaper we are an ancestor of all that our generations left behind. */
-static bool descends_from_us(pid_t pid)
+int hf_members_find(const HfGeneration *generation, HfProcess **ret, size_t *ret_n)
 {
-    for (int i = 0; i < ANCESTORS_MAX && pid > 1; i++) {
-        if (hf_process_parent(pid, &pid) < 0)
-            return false;
-        if (pid == getpid())
-            return true;
-    }
-    return false;
+    const HfProgram *program =
+        generation->plan->kill_mode == HF_KILL_MODE_ALL ? NULL : &generation->program;
+
+    return hf_process_members(generation->main.pid, program, ret, ret_n);
 }
 
-static int find_holders(const HfPlan *plan, HfProcess **ret, size_t *ret_n)
+/* Who can not be ended does not count any more. */
+static void drop_others(HfProcess *processes, size_t *n)
 {
-    HF_CLEANUP_FREE ino_t *inodes = calloc(plan->n_listeners + 1, sizeof(*inodes));
+    size_t kept = 0;
 
-    if (!inodes)
-        return -ENOMEM;
-    for (size_t i = 0; i < plan->n_listeners; i++) {
-        struct stat status;
-        if (fstat(plan->listeners[i]->fd, &status) < 0)
-            return -errno;
-        inodes[i] = status.st_ino;
+    for (size_t i = 0; i < *n; i++) {
+        if (hf_process_signal(processes[i].pidfd, 0) == -EPERM)
+            hf_process_clear(&processes[i]);
+        else
+            processes[kept++] = processes[i];
     }
-    return hf_process_socket_holders(inodes, plan->n_listeners, ret, ret_n);
-}
-
-static int watch_holders(HfGeneration *generation)
-{
-    HfProcess *holders;
-    size_t n;
-
-    int r = find_holders(generation->plan, &holders, &n);
-    if (r < 0)
-        return r;
-    for (size_t i = 0; i < n && r >= 0; i++)
-        if (descends_from_us(holders[i].pid))
-            r = watch(generation, &holders[i], 1);
-    hf_process_array_free(holders, n);
-    return r;
+    *n = kept;
 }
 
 static int find_members(HfGeneration *generation)
@@ -128,14 +106,45 @@ static int find_members(HfGeneration *generation)
     size_t n;
 
     hf_members_forget(generation);
-    int r = hf_process_members(generation->main.pid, &generation->program, &processes, &n);
+    int r = hf_members_find(generation, &processes, &n);
     if (r < 0)
         return r;
+    if (generation->others_given_up)
+        drop_others(processes, &n);
     r = watch(generation, processes, n);
     hf_process_array_free(processes, n);
-    if (r >= 0 && generation->final)
-        r = watch_holders(generation);
     return r;
+}
+
+void hf_members_describe(const HfProcess *processes, size_t n, HfText *text)
+{
+    for (size_t i = 0; i < n && i < DESCRIBED_MAX; i++) {
+        HfProgram program = {0};
+        if (hf_process_program(processes[i].pid, &program) < 0)
+            program.comm[0] = '?';
+        hf_text_addf(text, "%s%s (%d)", i == 0 ? "" : ", ", program.comm, (int)processes[i].pid);
+    }
+    if (n > DESCRIBED_MAX)
+        hf_text_addf(text, " and %zu more", n - DESCRIBED_MAX);
+}
+
+/* What its scripts put in the background goes on: no failure when it can not be looked at. */
+static void tell_of_spared(const HfGeneration *generation)
+{
+    const HfLogFields fields = {.generation = generation->number};
+    HF_CLEANUP_TEXT HfText text = {0};
+    HfProcess *processes;
+    size_t n;
+
+    if (hf_process_members(generation->main.pid, NULL, &processes, &n) < 0)
+        return;
+    if (generation->others_given_up)
+        drop_others(processes, &n); /* has had its line */
+    hf_members_describe(processes, n, &text);
+    if (n > 0)
+        hf_log(LOG_NOTICE, &fields, "generation %llu leaves in the background: %s",
+               (unsigned long long)generation->number, hf_text_peek(&text));
+    hf_process_array_free(processes, n);
 }
 
 static void survey(HfGeneration *generation)
@@ -152,6 +161,7 @@ static void survey(HfGeneration *generation)
                                    RETRY_TIME, 0, on_retry, generation);
     } else if (generation->n_members == 0 && !generation->gone) {
         generation->gone = true;
+        tell_of_spared(generation);
         generation->callbacks.gone(generation, generation->callbacks.userdata);
     }
 }
@@ -162,6 +172,39 @@ void hf_members_await(HfGeneration *generation)
         survey(generation);
 }
 
+void hf_members_refused(HfGeneration *generation, const HfProcess *process, int signal)
+{
+    const HfLogFields fields = {.generation = generation->number};
+    HF_CLEANUP_TEXT HfText text = {0};
+    bool *told = signal == SIGKILL ? &generation->others_given_up : &generation->others_told;
+
+    if (!*told) {
+        hf_members_describe(process, 1, &text);
+        hf_log(LOG_ERR, &fields,
+               "a process of generation %llu is another user's and can not be signalled, %s: %s",
+               (unsigned long long)generation->number,
+               signal == SIGKILL ? "it is left behind" : "it is waited for", hf_text_peek(&text));
+    }
+    *told = true;
+}
+
+/* A stop signal that the service knows may be news to another program. */
+static int signal_for(const HfGeneration *generation, const HfProcess *process, int signal)
+{
+    HfProgram program;
+
+    if (signal == SIGKILL || generation->plan->kill_mode != HF_KILL_MODE_ALL ||
+        hf_process_program(process->pid, &program) < 0)
+        return signal;
+    return hf_program_same(&program, &generation->program) ? signal : SIGTERM;
+}
+
+static void signal_one(HfGeneration *generation, const HfProcess *process, int signal)
+{
+    if (hf_process_signal(process->pidfd, signal_for(generation, process, signal)) == -EPERM)
+        hf_members_refused(generation, process, signal);
+}
+
 void hf_members_signal(HfGeneration *generation, int signal)
 {
     HfProcess *processes;
@@ -170,39 +213,15 @@ void hf_members_signal(HfGeneration *generation, int signal)
     if (generation->main_exited) {
         hf_members_await(generation);
         for (size_t i = 0; i < generation->n_members; i++)
-            hf_process_signal(generation->members[i].process.pidfd, signal);
+            signal_one(generation, &generation->members[i].process, signal);
+        if (generation->others_given_up)
+            hf_members_await(generation);
         return;
     }
-    if (hf_process_members(generation->main.pid, &generation->program, &processes, &n) < 0)
+    if (hf_members_find(generation, &processes, &n) < 0)
         return;
     for (size_t i = 0; i < n; i++)
-        hf_process_signal(processes[i].pidfd, signal);
+        if (processes[i].pid != generation->main.pid)
+            signal_one(generation, &processes[i], signal);
     hf_process_array_free(processes, n);
-}
-
-static bool is_answerer(pid_t pid)
-{
-    HfProgram own;
-    HfProgram program;
-
-    return hf_process_program(getpid(), &own) == 0 && hf_process_program(pid, &program) == 0 &&
-           own.inode != 0 && program.inode == own.inode && program.device == own.device;
-}
-
-void hf_members_end_escaped(const HfPlan *plan)
-{
-    HfProcess *holders;
-    size_t n;
-
-    if (find_holders(plan, &holders, &n) < 0)
-        return;
-    for (size_t i = 0; i < n; i++) {
-        if (!descends_from_us(holders[i].pid) || is_answerer(holders[i].pid))
-            continue;
-        hf_log(LOG_WARNING, NULL,
-               "pid %d left its generation and still holds a listener, it is sent SIGKILL",
-               (int)holders[i].pid);
-        hf_process_signal(holders[i].pidfd, SIGKILL);
-    }
-    hf_process_array_free(holders, n);
 }

@@ -10,6 +10,12 @@ void hf_members_await(HfGeneration *generation);
 void hf_members_signal(HfGeneration *generation, int signal);
 void hf_members_forget(HfGeneration *generation);
 
-/* At the very end: kills what still holds a listener of plan, made itself a daemon and so belongs
- * to no generation. The answerer ends by itself. */
-void hf_members_end_escaped(const HfPlan *plan);
+/* Its living processes as its kill mode counts them, the main one among them; see
+ * hf_process_members. */
+int hf_members_find(const HfGeneration *generation, HfProcess **ret, size_t *ret_n);
+
+/* A signal to process failed with EPERM. Logged once; after KILL such a process counts no more. */
+void hf_members_refused(HfGeneration *generation, const HfProcess *process, int signal);
+
+/* "sleep (123), php (124) and 2 more". */
+void hf_members_describe(const HfProcess *processes, size_t n, HfText *text);

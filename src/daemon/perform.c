@@ -10,6 +10,7 @@
 #include "core/backoff.h"
 #include "daemon/confine.h"
 #include "daemon/control.h"
+#include "daemon/leftovers.h"
 #include "daemon/loop.h"
 #include "daemon/outage.h"
 #include "daemon/pidfile.h"
@@ -283,18 +284,11 @@ static void perform_report(HfSupervisor *supervisor, const HfAction *action)
     hf_report(supervisor, action);
     if (action->report == HF_REPORT_READY)
         hf_pidfile_write(supervisor, action->slot);
-    if (action->report == HF_REPORT_STOPPING)
-        for (unsigned i = 0; i < HF_MACHINE_SLOTS; i++)
-            if (supervisor->generations[i])
-                hf_generation_finalize(supervisor->generations[i]);
 }
 
 static void perform_exit(HfSupervisor *supervisor, const HfAction *action)
 {
-    /* a failure has had its line already */
-    hf_notices_publish(&supervisor->notices, HF_NOTICE_STOPPED,
-                       action->status == 0 ? LOG_INFO : LOG_DEBUG, 0, "", "stopped");
-    hf_supervisor_exit(supervisor, action->status);
+    hf_leftovers_end(supervisor, action->status);
 }
 
 static void (*const executors[])(HfSupervisor *supervisor, const HfAction *action) = {

@@ -30,6 +30,7 @@ typedef struct HfPlan {
     HfReadiness readiness; /* resolved */
     uint64_t ready_delay;
     int stop_signal;
+    HfKillMode kill_mode;
     int reopen_signal; /* 0: none is known */
     uint64_t drain_timeout;
     HfPlanned *wanted; /* n_wanted of them */

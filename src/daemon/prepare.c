@@ -202,6 +202,7 @@ static int plan_start(HfPrepare *prepare, HfText *error)
     plan->readiness = settings->readiness;
     plan->ready_delay = settings->ready_delay;
     plan->stop_signal = stop_signal_of(settings);
+    plan->kill_mode = settings->kill_mode;
     plan->reopen_signal = plan->adapter == HF_ADAPTER_PHP_CGI ? 0 : SIGUSR1;
     r = find_program(settings, &plan->program, error);
     if (r < 0)

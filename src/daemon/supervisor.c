@@ -11,7 +11,7 @@
 #include "core/names.h"
 #include "daemon/control.h"
 #include "daemon/hooks.h"
-#include "daemon/members.h"
+#include "daemon/leftovers.h"
 #include "daemon/outage.h"
 #include "daemon/perform.h"
 #include "daemon/pidfile.h"
@@ -130,8 +130,7 @@ static void let_go(HfSupervisor *supervisor)
             supervisor->timers[timer][i] =
                 sd_event_source_disable_unref(supervisor->timers[timer][i]);
     supervisor->prepare = hf_prepare_abort(supervisor->prepare);
-    if (supervisor->current && supervisor->machine.phase == HF_PHASE_ENDED)
-        hf_members_end_escaped(supervisor->current);
+    supervisor->leftovers = hf_leftovers_free(supervisor->leftovers);
     supervisor->prepared = hf_plan_unref(supervisor->prepared);
     supervisor->current = hf_plan_unref(supervisor->current);
     hf_held_array_clear(&supervisor->received, &supervisor->n_received);

@@ -21,6 +21,7 @@
 typedef struct HfControl HfControl;
 typedef struct HfHooks HfHooks;
 typedef struct HfQueuewatch HfQueuewatch;
+typedef struct HfLeftovers HfLeftovers;
 typedef struct HfWatch HfWatch;
 
 typedef struct HfSupervisor {
@@ -50,7 +51,8 @@ typedef struct HfSupervisor {
     HfNotices notices;
     HfHooks *hooks;
     HfQueuewatch *queuewatch;
-    int status; /* of the exit that is on its way */
+    int status;             /* of the exit that is on its way */
+    HfLeftovers *leftovers; /* NULL until the end */
     HfWatch *watch;
     HfControl *control;
     uint64_t last_id;  /* of requests */

@@ -8,6 +8,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "core/notify.h"
+#include "daemon/leftovers.h"
 #include "sys/notifysocket.h"
 
 #define DATAGRAMS_AT_ONCE 16 /* before other sources have their turn */
@@ -36,8 +37,11 @@ static int on_signal(sd_event_source *source, const struct signalfd_siginfo *inf
 
     (void)source;
     for (size_t i = 0; i < sizeof(taken) / sizeof(*taken); i++)
-        if (taken[i].signal == (int)info->ssi_signo)
+        if (taken[i].signal == (int)info->ssi_signo) {
             hf_supervisor_post(supervisor, &taken[i].event);
+            if (taken[i].event.type == HF_EVENT_STOP_SIGNAL)
+                hf_leftovers_hurry(supervisor->leftovers);
+        }
     return 0;
 }
 

@@ -14,6 +14,8 @@
 #include "base/memory.h"
 #include "base/parse.h"
 
+#define ANCESTORS_MAX 64
+
 typedef struct Found {
     HfProcess *processes;
     size_t n;
@@ -124,9 +126,7 @@ static int runs(pid_t pid, const HfProgram *wanted)
     int r = hf_process_program(pid, &program);
     if (r < 0)
         return no_match_unless_short(-r);
-    if (program.inode != 0 && wanted->inode != 0)
-        return program.inode == wanted->inode && program.device == wanted->device;
-    return strcmp(program.comm, wanted->comm) == 0;
+    return hf_program_same(&program, wanted);
 }
 
 static int is_member(pid_t pid, const void *wanted)
@@ -144,6 +144,28 @@ int hf_process_members(pid_t session, const HfProgram *program, HfProcess **ret,
 
     assert(session > 0);
     return find_processes(is_member, &membership, ret, ret_n);
+}
+
+bool hf_process_is_descendant(pid_t pid)
+{
+    for (int i = 0; i < ANCESTORS_MAX && pid > 1; i++) {
+        if (hf_process_parent(pid, &pid) < 0)
+            return false;
+        if (pid == getpid())
+            return true;
+    }
+    return false;
+}
+
+static int is_descendant(pid_t pid, const void *unused)
+{
+    (void)unused;
+    return hf_process_is_descendant(pid);
+}
+
+int hf_process_descendants(HfProcess **ret, size_t *ret_n)
+{
+    return find_processes(is_descendant, NULL, ret, ret_n);
 }
 
 typedef struct Sockets {

@@ -1,6 +1,7 @@
 /* Processes found by what they are: of a session, or with a socket open. proc(5), getsid(2). */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
 
@@ -10,6 +11,11 @@
  * held by pidfd and known to have been alive after all this was looked at. One descriptor a
  * process: -EMFILE is possible. Owned array. Returns 0 or negative errno. */
 int hf_process_members(pid_t session, const HfProgram *program, HfProcess **ret, size_t *ret_n);
+
+/* Opens the living processes that descend from the calling one, by their parents; as above. */
+int hf_process_descendants(HfProcess **ret, size_t *ret_n);
+/* Is the calling process an ancestor of pid, at most 64 parents up? */
+bool hf_process_is_descendant(pid_t pid);
 
 /* Frees what hf_process_members gave. */
 void hf_process_array_free(HfProcess *processes, size_t n);

@@ -168,6 +168,13 @@ int hf_process_program(pid_t pid, HfProgram *ret)
     return 0;
 }
 
+bool hf_program_same(const HfProgram *a, const HfProgram *b)
+{
+    if (a->inode != 0 && b->inode != 0)
+        return a->inode == b->inode && a->device == b->device;
+    return strcmp(a->comm, b->comm) == 0;
+}
+
 /* A number of /proc/PID/stat; fields count from 1 and lie behind the comm. */
 static int read_stat(pid_t pid, int number, uint64_t maximum, uint64_t *ret)
 {

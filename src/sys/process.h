@@ -79,6 +79,9 @@ typedef struct HfProgram {
     char comm[16];
 } HfProgram;
 
+/* By inode where both are known, else by comm. */
+bool hf_program_same(const HfProgram *a, const HfProgram *b);
+
 /* Returns 0, or -ESRCH when pid is gone. */
 int hf_process_program(pid_t pid, HfProgram *ret);
 

@@ -92,14 +92,56 @@ def leave_worker(options):
     await_trigger(options)
 
 
-def leave_background(_options):
+def leave_background(options):
     """Twice forked, of a session of its own, another program; and it holds the listener."""
+    deaf = ["env", "--ignore-signal=TERM", "--ignore-signal=QUIT"] if options.deaf else []
     if os.fork() == 0:
-        sleeper = subprocess.Popen(["sleep", "300"], pass_fds=[FIRST_FD], start_new_session=True)
+        sleeper = subprocess.Popen([*deaf, "sleep", "300"], pass_fds=[] if options.without_listener else [FIRST_FD],
+                                   start_new_session=not options.same_session)
         say(f"background {sleeper.pid}")
         os._exit(0)
     os.wait()
     serve()
+
+
+def double_fork(options):
+    """The same program, made a daemon: it holds the listener and serves beside whoever comes next."""
+    ready, tell_ready = os.pipe()
+    if os.fork() == 0:
+        os.setsid()
+        if os.fork() == 0:
+            on_stop(leave)
+            say(f"daemon {os.getpid()}")
+            os.write(tell_ready, b"x")
+            while True:
+                signal.pause()
+        os._exit(0)
+    os.wait()
+    os.read(ready, 1)
+    serve(options)
+
+
+def become(options):
+    """Of user --uid, from its first moment on."""
+    os.setresgid(options.uid, options.uid, options.uid)
+    os.setresuid(options.uid, options.uid, options.uid)
+    say(f"of user {os.getuid()}")
+    (stubborn if options.deaf else serve)(options)
+
+
+def worker_of(options):
+    """The main process stays as it is, its worker becomes user --uid; it ends when the main one is triggered."""
+    ready, tell_ready = os.pipe()
+    worker = os.fork()
+    if worker == 0:
+        os.setresuid(options.uid, options.uid, options.uid)
+        on_stop(leave)
+        os.write(tell_ready, b"x")
+        answer_all()
+    os.read(ready, 1)
+    say(f"worker {worker}")
+    tell("READY=1")
+    await_trigger(options)
 
 
 def exit_at_once(_options):
@@ -130,6 +172,9 @@ BEHAVIOURS = {
     "stubborn": stubborn,
     "leave-worker": leave_worker,
     "leave-background": leave_background,
+    "double-fork": double_fork,
+    "become": become,
+    "worker-of": worker_of,
     "exit-at-once": exit_at_once,
     "die-draining": die_draining,
     "stranger": stranger,
@@ -142,6 +187,10 @@ def main():
     parser.add_argument("--trigger", help="FIFO that is read from")
     parser.add_argument("--seconds", type=float, default=0)
     parser.add_argument("--extend", type=int, default=0, help="EXTEND_TIMEOUT_USEC")
+    parser.add_argument("--same-session", action="store_true", help="of the process in the background")
+    parser.add_argument("--without-listener", action="store_true", help="it does not hold it")
+    parser.add_argument("--deaf", action="store_true", help="it ignores TERM and QUIT")
+    parser.add_argument("--uid", type=int, help="number of the user to become")
     options = parser.parse_args()
     if os.environ.get("LISTEN_PID") != str(os.getpid()) or os.environ.get("LISTEN_FDS") != "1":
         sys.exit("one socket is expected")

@@ -10,6 +10,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).parent))
 
 from harness import process  # noqa: E402
 from harness.paths import HOLDFAST  # noqa: E402
+from harness.service import Service  # noqa: E402
 from harness.site import Site  # noqa: E402
 
 PROGRAMS = ["nginx", "php-fpm8.2", "php-cgi8.2", "wrk", "getfacl", "ss", "nm", "systemd-socket-activate", "setpriv"]
@@ -60,3 +61,11 @@ def make_site():
 @pytest.fixture
 def site(make_site):
     return make_site()
+
+
+@pytest.fixture
+def service(site):
+    """misbehave.py behind one held socket."""
+    service = Service(site)
+    yield service
+    service.close()

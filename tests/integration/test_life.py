@@ -1,5 +1,4 @@
 """Services that misbehave on purpose: whatever they do, the socket is held and somebody is told."""
-import json
 import os
 import signal
 import socket
@@ -7,73 +6,9 @@ import time
 
 import pytest
 
-from harness import fastcgi, net, process, words
-from harness.holdfast import Holdfast
-from harness.paths import HELPERS, PYTHON
+from harness import net, process, words
+from harness.service import answer
 from harness.wait import Ended
-
-
-class Service:
-    """misbehave.py behind one held socket. behave() says what the next start will do."""
-
-    def __init__(self, site):
-        site.pools[:] = []
-        self.site = site
-        self.address = f"127.0.0.1:{net.free_port()}"
-        self.arguments = site.directory / "behaviour"
-        self.fifo = str(site.directory / "trigger")
-        os.mkfifo(self.fifo)
-        # Open for both: neither end ever waits for the other.
-        self.trigger_fd = os.open(self.fifo, os.O_RDWR | os.O_CLOEXEC)
-        self.holdfast = None
-
-    def behave(self, *words_of_behaviour):
-        temporary = self.arguments.with_suffix(".new")
-        temporary.write_text("".join(f"{word}\n" for word in words_of_behaviour))
-        temporary.rename(self.arguments)
-
-    def launch(self, *options, ready="notify"):
-        """Without waiting for anything."""
-        options = [f"--listen={self.address}", f"--ready={ready}", *options]
-        self.holdfast = Holdfast(self.site, options, [PYTHON, HELPERS / "misbehave.py", f"@{self.arguments}"])
-        self.holdfast.launch()
-        return self.holdfast
-
-    def start(self, *options, behaviour=("serve",), **more):
-        self.behave(*behaviour)
-        self.launch(*options, **more)
-        self.site.notify.wait("READY=1", self.holdfast.process.ended)
-        return self.holdfast
-
-    def trigger(self):
-        os.write(self.trigger_fd, b"x")
-
-    def connect(self):
-        return fastcgi.connect(self.address)
-
-    def ask(self):
-        """Pid of the process that answers."""
-        with self.connect() as connection:
-            return answer(connection)
-
-    def close(self):
-        try:
-            if self.holdfast:
-                self.holdfast.close()
-        finally:
-            os.close(self.trigger_fd)
-
-
-def answer(connection):
-    with connection.makefile() as stream:
-        return json.loads(stream.read())["pid"]
-
-
-@pytest.fixture
-def service(site):
-    service = Service(site)
-    yield service
-    service.close()
 
 
 def assert_only_one_lives(holdfast, pid):
@@ -234,8 +169,8 @@ def test_a_background_process_that_holds_the_listener(service):
         assert service.ask()
         holdfast.stop()
         assert not sleeper.alive()
-    # Asked as a member, not killed as a leftover of the end.
-    assert not holdfast.lines.find("still holds a listener")
+    assert holdfast.lines.find(rf"still holding a listener, and sent SIGTERM: sleep \({background}\)")
+    assert not holdfast.lines.find("SIGKILL")
     assert not net.listening(int(service.address.rpartition(":")[2]))
 
 

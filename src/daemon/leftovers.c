@@ -1,0 +1,252 @@
+#include "daemon/leftovers.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/memory.h"
+#include "daemon/hooks.h"
+#include "daemon/members.h"
+#include "sys/members.h"
+
+#define KILLS_MAX 10 /* then it is stuck in the kernel */
+
+struct HfLeftovers {
+    HfSupervisor *supervisor;
+    int status;
+    int signal; /* TERM, then KILL */
+    int told;   /* the signal that the log has named */
+    int kills;
+    bool told_of_others;
+    HfProcess *processes;
+    sd_event_source **sources;
+    size_t n;
+    size_t n_alive;
+    sd_event_source *timer;
+};
+
+static void take_signal_round(HfLeftovers *leftovers);
+
+static void forget(HfLeftovers *leftovers)
+{
+    for (size_t i = 0; i < leftovers->n; i++)
+        sd_event_source_disable_unref(leftovers->sources[i]);
+    free(leftovers->sources);
+    leftovers->sources = NULL;
+    hf_process_array_free(leftovers->processes, leftovers->n);
+    leftovers->processes = NULL;
+    leftovers->n = leftovers->n_alive = 0;
+}
+
+HfLeftovers *hf_leftovers_free(HfLeftovers *leftovers)
+{
+    if (!leftovers)
+        return NULL;
+    forget(leftovers);
+    sd_event_source_disable_unref(leftovers->timer);
+    free(leftovers);
+    return NULL;
+}
+
+static int find_holders(const HfPlan *plan, HfProcess **ret, size_t *ret_n)
+{
+    HF_CLEANUP_FREE ino_t *inodes = calloc(plan->n_listeners + 1, sizeof(*inodes));
+
+    if (!inodes)
+        return -ENOMEM;
+    for (size_t i = 0; i < plan->n_listeners; i++) {
+        struct stat status;
+        if (fstat(plan->listeners[i]->fd, &status) < 0)
+            return -errno;
+        inodes[i] = status.st_ino;
+    }
+    return hf_process_socket_holders(inodes, plan->n_listeners, ret, ret_n);
+}
+
+/* A helper of ours, as the answerer or the user's command for an event, ends by itself. */
+static bool is_helper(const HfSupervisor *supervisor, pid_t pid)
+{
+    pid_t command = hf_hooks_session(supervisor->hooks);
+    HfProgram own;
+    HfProgram program;
+
+    if (command > 0 && getsid(pid) == command)
+        return true;
+    return hf_process_program(getpid(), &own) == 0 && hf_process_program(pid, &program) == 0 &&
+           own.inode != 0 && hf_program_same(&program, &own);
+}
+
+static bool ends_all(const HfLeftovers *leftovers)
+{
+    return leftovers->supervisor->settings->kill_mode == HF_KILL_MODE_ALL;
+}
+
+static int look(HfLeftovers *leftovers)
+{
+    const HfPlan *plan = leftovers->supervisor->current;
+
+    if (ends_all(leftovers))
+        return hf_process_descendants(&leftovers->processes, &leftovers->n);
+    return plan ? find_holders(plan, &leftovers->processes, &leftovers->n) : 0;
+}
+
+static void tell_of_others(HfLeftovers *leftovers, const HfText *others)
+{
+    if (others->length > 0 && !leftovers->told_of_others)
+        hf_log(LOG_ERR, NULL, "of another user, can not be signalled and is left behind: %s",
+               hf_text_peek(others));
+    leftovers->told_of_others = true;
+}
+
+/* What is to end and may be signalled. */
+static int find(HfLeftovers *leftovers)
+{
+    HF_CLEANUP_TEXT HfText others = {0};
+    size_t kept = 0;
+
+    forget(leftovers);
+    int r = look(leftovers);
+    if (r < 0)
+        return r;
+    for (size_t i = 0; i < leftovers->n; i++) {
+        HfProcess *process = &leftovers->processes[i];
+        bool meant = hf_process_is_descendant(process->pid) &&
+                     !is_helper(leftovers->supervisor, process->pid);
+        bool permitted = meant && hf_process_signal(process->pidfd, 0) != -EPERM;
+        if (permitted) {
+            leftovers->processes[kept++] = *process;
+            continue;
+        }
+        if (meant && others.length == 0)
+            hf_members_describe(process, 1, &others);
+        hf_process_clear(process);
+    }
+    leftovers->n = kept;
+    tell_of_others(leftovers, &others);
+    return 0;
+}
+
+static int on_exit_of_one(sd_event_source *source, int fd, uint32_t revents, void *userdata)
+{
+    HfLeftovers *leftovers = userdata;
+
+    (void)fd;
+    (void)revents;
+    sd_event_source_set_enabled(source, SD_EVENT_OFF);
+    if (--leftovers->n_alive == 0)
+        take_signal_round(leftovers); /* they may have had children */
+    return 0;
+}
+
+static int watch(HfLeftovers *leftovers)
+{
+    leftovers->sources = calloc(leftovers->n, sizeof(sd_event_source *));
+    if (!leftovers->sources)
+        return -ENOMEM;
+    for (size_t i = 0; i < leftovers->n; i++) {
+        int r = sd_event_add_io(leftovers->supervisor->loop, &leftovers->sources[i],
+                                leftovers->processes[i].pidfd, EPOLLIN, on_exit_of_one, leftovers);
+        if (r < 0)
+            return r;
+    }
+    leftovers->n_alive = leftovers->n;
+    return 0;
+}
+
+static void end_loop(HfSupervisor *supervisor, int status)
+{
+    /* a failure has had its line already */
+    hf_notices_publish(&supervisor->notices, HF_NOTICE_STOPPED, status == 0 ? LOG_INFO : LOG_DEBUG,
+                       0, "", "stopped");
+    hf_supervisor_exit(supervisor, status);
+}
+
+static void end(HfLeftovers *leftovers)
+{
+    end_loop(leftovers->supervisor, leftovers->status);
+}
+
+static void tell(HfLeftovers *leftovers)
+{
+    HF_CLEANUP_TEXT HfText text = {0};
+
+    if (leftovers->told == leftovers->signal)
+        return;
+    leftovers->told = leftovers->signal;
+    hf_members_describe(leftovers->processes, leftovers->n, &text);
+    hf_log(LOG_WARNING, NULL, "left in the background%s and sent SIG%s: %s",
+           ends_all(leftovers) ? "" : ", still holding a listener,",
+           sigabbrev_np(leftovers->signal), hf_text_peek(&text));
+}
+
+static int on_timer(sd_event_source *source, uint64_t usec, void *userdata)
+{
+    HfLeftovers *leftovers = userdata;
+
+    (void)usec;
+    leftovers->signal = SIGKILL;
+    if (leftovers->kills++ < KILLS_MAX) {
+        sd_event_source_set_time_relative(source,
+                                          leftovers->supervisor->machine.limits.kill_interval);
+        sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
+        take_signal_round(leftovers);
+        return 0;
+    }
+    HF_CLEANUP_TEXT HfText text = {0};
+    hf_members_describe(leftovers->processes, leftovers->n, &text);
+    hf_log(LOG_ERR, NULL, "holdfast ends without what does not end: %s", hf_text_peek(&text));
+    end(leftovers);
+    return 0;
+}
+
+/* Each is signalled, also who was before; ends the loop when there is none. */
+static void take_signal_round(HfLeftovers *leftovers)
+{
+    int r = find(leftovers);
+
+    if (r >= 0 && leftovers->n > 0) {
+        tell(leftovers);
+        r = watch(leftovers);
+        for (size_t i = 0; i < leftovers->n; i++)
+            hf_process_signal(leftovers->processes[i].pidfd, leftovers->signal);
+    }
+    if (r < 0) {
+        const HfLogFields fields = {.error = r};
+        hf_log(LOG_ERR, &fields, "what the service left behind can not be looked at, it is left");
+    }
+    if (r < 0 || leftovers->n == 0)
+        end(leftovers);
+}
+
+void hf_leftovers_hurry(HfLeftovers *leftovers)
+{
+    if (leftovers)
+        sd_event_source_set_time_relative(leftovers->timer, 0);
+}
+
+void hf_leftovers_end(HfSupervisor *supervisor, int status)
+{
+    const HfMachineLimits *limits = &supervisor->machine.limits;
+    HfLeftovers *leftovers = calloc(1, sizeof(*leftovers));
+
+    if (!leftovers) {
+        end_loop(supervisor, status);
+        return;
+    }
+    supervisor->leftovers = leftovers;
+    *leftovers = (HfLeftovers){
+        .supervisor = supervisor,
+        .status = status,
+        .signal = supervisor->machine.hurry == HF_RUNG_KILL ? SIGKILL : SIGTERM,
+    };
+    if (sd_event_add_time_relative(supervisor->loop, &leftovers->timer, CLOCK_MONOTONIC,
+                                   limits->term_timeout, 0, on_timer, leftovers) < 0) {
+        end(leftovers);
+        return;
+    }
+    take_signal_round(leftovers);
+}
