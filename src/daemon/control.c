@@ -1,76 +1,39 @@
-#include "daemon/control.h"
-
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
-#include <systemd/sd-bus.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/parse.h"
+#include "daemon/control_parts.h"
 #include "daemon/controlsocket.h"
 
 #define CLIENTS_MAX                                                                                \
     (2 * HF_MACHINE_REQUESTS) /* at the same time; who comes then waits in the backlog */
 #define ACCEPTS_A_SECOND 256
+#define QUEUE_MAX        64 /* messages that a client has not read, beyond the socket's buffer */
+#define PRIORITY         (SD_EVENT_PRIORITY_NORMAL + 1) /* supervision comes first */
 
-typedef struct Client {
-    struct Client *next;
-    HfControl *control;
-    sd_bus *bus;
-    sd_bus_slot *object;
-    sd_bus_slot *disconnected;
-} Client;
-
-/* A call that waits for its answer. */
-typedef struct Call {
-    struct Call *next;
-    uint64_t id;
-    sd_bus_message *message;
-} Call;
-
-struct HfControl {
-    HfSupervisor *supervisor;
-    int fd;
-    sd_event_source *acceptable;
-    Client *clients;
-    size_t n_clients;
-    Call *calls;
-    size_t n_calls;
-};
-
-static void drop_call(HfControl *control, Call **link)
-{
-    Call *call = *link;
-
-    *link = call->next;
-    control->n_calls--;
-    sd_bus_message_unref(call->message);
-    free(call);
-}
-
-static void drop_client(Client *client)
+void hf_control_drop(HfControlClient *client)
 {
     HfControl *control = client->control;
 
-    for (Call **link = &control->calls; *link;) {
-        if (sd_bus_message_get_bus((*link)->message) == client->bus)
-            drop_call(control, link);
-        else
-            link = &(*link)->next;
-    }
-    for (Client **link = &control->clients; *link; link = &(*link)->next)
+    hf_control_forget_calls(control, client->bus);
+    for (HfControlClient **link = &control->clients; *link; link = &(*link)->next)
         if (*link == client) {
             *link = client->next;
             control->n_clients--;
             sd_event_source_set_enabled(control->acceptable, SD_EVENT_ON);
             break;
         }
+    sd_bus_slot_unref(client->filter);
     sd_bus_slot_unref(client->object);
+    sd_bus_slot_unref(client->driver);
     sd_bus_slot_unref(client->disconnected);
     if (client->bus)
         sd_bus_detach_event(client->bus);
@@ -78,56 +41,29 @@ static void drop_client(Client *client)
     free(client);
 }
 
-static int request(sd_bus_message *message, HfControl *control, HfRequestKind kind)
+/* Who sends and does not read must not fill our memory with answers. */
+bool hf_control_keeps_up(const HfControlClient *client)
 {
-    HfEvent event = {.type = HF_EVENT_REQUEST, .request = kind};
-    int wanted = sd_bus_message_get_expect_reply(message);
+    uint64_t waiting;
 
-    if (wanted) {
-        Call *call = control->n_calls < HF_MACHINE_REQUESTS ? malloc(sizeof(*call)) : NULL;
-        if (!call)
-            return sd_bus_reply_method_errorf(message, HF_CONTROL_BUSY,
-                                              "too many requests wait already, try again later");
-        event.id = ++control->supervisor->last_id;
-        *call = (Call){control->calls, event.id, sd_bus_message_ref(message)};
-        control->calls = call;
-        control->n_calls++;
-    }
-    hf_supervisor_post(control->supervisor, &event);
+    return sd_bus_get_n_queued_write(client->bus, &waiting) < 0 || waiting <= QUEUE_MAX;
+}
+
+static int on_message(sd_bus_message *message, void *userdata, sd_bus_error *unused)
+{
+    (void)message;
+    (void)unused;
+    if (hf_control_keeps_up(userdata))
+        return 0;
+    hf_control_drop(userdata);
     return 1;
 }
-
-static int method_reload(sd_bus_message *message, void *userdata, sd_bus_error *unused)
-{
-    (void)unused;
-    return request(message, userdata, HF_REQUEST_RELOAD);
-}
-
-static int method_restart(sd_bus_message *message, void *userdata, sd_bus_error *unused)
-{
-    (void)unused;
-    return request(message, userdata, HF_REQUEST_RESTART);
-}
-
-static int method_stop(sd_bus_message *message, void *userdata, sd_bus_error *unused)
-{
-    (void)unused;
-    return request(message, userdata, HF_REQUEST_STOP);
-}
-
-static const sd_bus_vtable vtable[] = {
-    SD_BUS_VTABLE_START(0),
-    SD_BUS_METHOD("Reload", NULL, NULL, method_reload, SD_BUS_VTABLE_UNPRIVILEGED),
-    SD_BUS_METHOD("Restart", NULL, NULL, method_restart, SD_BUS_VTABLE_UNPRIVILEGED),
-    SD_BUS_METHOD("Stop", NULL, NULL, method_stop, SD_BUS_VTABLE_UNPRIVILEGED),
-    SD_BUS_VTABLE_END,
-};
 
 static int on_disconnected(sd_bus_message *message, void *userdata, sd_bus_error *unused)
 {
     (void)message;
     (void)unused;
-    drop_client(userdata);
+    hf_control_drop(userdata);
     return 0;
 }
 
@@ -144,7 +80,7 @@ static bool permitted(int fd)
 static int add_client(HfControl *control, int *fd)
 {
     sd_id128_t id;
-    Client *client = calloc(1, sizeof(*client));
+    HfControlClient *client = calloc(1, sizeof(*client));
 
     if (!client)
         return -ENOMEM;
@@ -167,16 +103,21 @@ static int add_client(HfControl *control, int *fd)
     if (r >= 0)
         r = sd_bus_start(client->bus);
     if (r >= 0)
-        r = sd_bus_attach_event(client->bus, control->supervisor->loop, SD_EVENT_PRIORITY_NORMAL);
+        r = sd_bus_attach_event(client->bus, control->supervisor->loop, PRIORITY);
+    if (r >= 0)
+        r = sd_bus_add_filter(client->bus, &client->filter, on_message, client);
     if (r >= 0)
         r = sd_bus_add_object_vtable(client->bus, &client->object, HF_CONTROL_PATH,
-                                     HF_CONTROL_INTERFACE, vtable, control);
+                                     HF_CONTROL_INTERFACE, hf_control_object, control);
+    if (r >= 0)
+        r = sd_bus_add_object_vtable(client->bus, &client->driver, "/org/freedesktop/DBus",
+                                     "org.freedesktop.DBus", hf_control_driver, control);
     if (r >= 0)
         r = sd_bus_match_signal(client->bus, &client->disconnected, "org.freedesktop.DBus.Local",
                                 "/org/freedesktop/DBus/Local", "org.freedesktop.DBus.Local",
                                 "Disconnected", on_disconnected, client);
     if (r < 0)
-        drop_client(client);
+        hf_control_drop(client);
     return r;
 }
 
@@ -225,6 +166,7 @@ int hf_control_new(HfSupervisor *supervisor, HfControl **ret)
     if (!control)
         return -ENOMEM;
     control->supervisor = supervisor;
+    control->started = hf_clock_realtime();
     int r = control->fd = open_socket(supervisor->runtime.control);
     if (r >= 0)
         r = sd_event_add_io(supervisor->loop, &control->acceptable, control->fd, EPOLLIN,
@@ -235,6 +177,7 @@ int hf_control_new(HfSupervisor *supervisor, HfControl **ret)
         hf_control_free(control);
         return r;
     }
+    hf_notices_subscribe(&supervisor->notices, hf_control_signal, control);
     *ret = control;
     return 0;
 }
@@ -246,44 +189,9 @@ HfControl *hf_control_free(HfControl *control)
     /* no sd_bus_flush: answers are with their callers, or it would wait for one that does not read
      */
     while (control->clients)
-        drop_client(control->clients);
+        hf_control_drop(control->clients);
     sd_event_source_disable_unref(control->acceptable);
     hf_fd_close(control->fd);
     free(control);
     return NULL;
-}
-
-void hf_control_answer(HfControl *control, uint64_t id, HfOutcome outcome, const char *text)
-{
-    Call **link = &control->calls;
-
-    while (*link && (*link)->id != id)
-        link = &(*link)->next;
-    if (!*link) /* the caller has left */
-        return;
-    sd_bus_message *message = (*link)->message;
-    int r = 0;
-    switch (outcome) {
-    case HF_OUTCOME_DONE:
-        r = sd_bus_reply_method_return(message, NULL);
-        break;
-    case HF_OUTCOME_FAILED:
-        r = sd_bus_reply_method_errorf(message, HF_CONTROL_FAILED, "%s", text);
-        break;
-    case HF_OUTCOME_STOPPING:
-        r = sd_bus_reply_method_errorf(message, HF_CONTROL_STOPPING, "holdfast is stopping");
-        break;
-    case HF_OUTCOME_BUSY:
-        r = sd_bus_reply_method_errorf(message, HF_CONTROL_BUSY,
-                                       "too many requests wait already, try again later");
-        break;
-    case HF_OUTCOME_MAX_:
-        break;
-    }
-    if (r < 0) {
-        const HfLogFields fields = {.error = r};
-        hf_log(LOG_WARNING, &fields,
-               "an answer could not be sent, its caller sees the connection end");
-    }
-    drop_call(control, link);
 }

@@ -8,3 +8,6 @@ HfControl *hf_control_free(HfControl *control);
 
 /* The one answer to request id. */
 void hf_control_answer(HfControl *control, uint64_t id, HfOutcome outcome, const char *text);
+
+/* After each step: tells the clients which properties have changed. */
+void hf_control_update(HfControl *control);

@@ -8,3 +8,17 @@
 #define HF_CONTROL_FAILED   "org.holdfast.Error.Failed"
 #define HF_CONTROL_STOPPING "org.holdfast.Error.Stopping"
 #define HF_CONTROL_BUSY     "org.holdfast.Error.Busy"
+
+/* What the lists consist of, members in order; holdfast-control(7) says their meaning. */
+#define HF_CONTROL_GENERATION                                                                      \
+    "(tsssutttuts)"                     /* number, state, stage, cause, pid, started, ready,       \
+                                           age, processes, memory, status */
+#define HF_CONTROL_LISTENER "(sssuuux)" /* name, address, kind, depth, limit, highest, drops */
+#define HF_CONTROL_EVENT    "(stsst)"   /* name, generation, cause, text, usec */
+#define HF_CONTROL_PAST                                                                            \
+    "(tstttttus)" /* number, cause, started, ready, ended, ready after,                            \
+                     lifetime, processes, end */
+#define HF_CONTROL_GENERATIONS "a" HF_CONTROL_GENERATION
+#define HF_CONTROL_LISTENERS   "a" HF_CONTROL_LISTENER
+#define HF_CONTROL_EVENTS      "a" HF_CONTROL_EVENT
+#define HF_CONTROL_HISTORY     "a" HF_CONTROL_PAST

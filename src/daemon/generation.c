@@ -5,9 +5,9 @@
 #include <string.h>
 #include <sys/inotify.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/memory.h"
 #include "base/parse.h"
 #include "daemon/environment.h"
@@ -235,9 +235,7 @@ int hf_generation_spawn(sd_event *loop, HfReaper *reaper, const HfRuntime *runti
         .callbacks = *callbacks,
         .main = HF_PROCESS_NONE,
     };
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    generation->spawned = (uint64_t)now.tv_sec * HF_USEC_PER_SEC + (uint64_t)now.tv_nsec / 1000;
+    generation->spawned = hf_clock_monotonic();
 
     int r = plan->adapter == HF_ADAPTER_PHP_FPM ? write_files(generation, runtime) : 0;
     if (r < 0)

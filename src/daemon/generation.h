@@ -35,6 +35,7 @@ struct HfGeneration {
     HfProgram program;
     siginfo_t status; /* of the main process, once it has exited */
     bool main_exited;
+    bool late;            /* was not ready in time */
     bool others_told;     /* that a member is another user's and was not signalled */
     bool others_given_up; /* and was not killed: such do not count any more */
     uint64_t spawned;     /* usec, CLOCK_MONOTONIC */

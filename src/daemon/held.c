@@ -276,6 +276,15 @@ int hf_held_respecify(HfHeld *held, const HfListenerSpec *spec, bool raised, HfT
     return r;
 }
 
+int hf_held_queue(HfHeld *held, HfQueue *ret)
+{
+    int r = hf_queue_read(held->fd, ret);
+
+    if (r == 0 && ret->depth > held->highest)
+        held->highest = ret->depth;
+    return r;
+}
+
 bool hf_held_is_lost(const HfHeld *held)
 {
     return !held->received && held->inode.inode != 0 && access(held->spec.address.name, F_OK) < 0 &&

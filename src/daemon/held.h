@@ -8,6 +8,7 @@
 #include "core/alarm.h"
 #include "core/settings.h"
 #include "sys/listener.h"
+#include "sys/queue.h"
 
 typedef struct HfHeld {
     unsigned references;
@@ -17,6 +18,7 @@ typedef struct HfHeld {
     HfListenerInode inode;
     HfAlarm alarm;                   /* of its queue */
     bool received;                   /* from systemd: its path is not ours to unlink */
+    uint32_t highest;                /* depth of its queue that was ever seen */
     char label[HF_ADDRESS_TEXT_MAX]; /* spec's address, for people */
 } HfHeld;
 
@@ -47,6 +49,9 @@ void hf_held_raise_backlog(HfHeld *held, bool raised);
  * here, its rights; what they leave unset stays. Returns 0, or negative errno with one line in
  * error. */
 int hf_held_respecify(HfHeld *held, const HfListenerSpec *spec, bool raised, HfText *error);
+
+/* Its accept queue now. Returns as hf_queue_read. */
+int hf_held_queue(HfHeld *held, HfQueue *ret);
 
 /* Has the path that was bound here been removed? Nobody can connect then. */
 bool hf_held_is_lost(const HfHeld *held);

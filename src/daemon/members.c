@@ -225,3 +225,23 @@ void hf_members_signal(HfGeneration *generation, int signal)
             signal_one(generation, &processes[i], signal);
     hf_process_array_free(processes, n);
 }
+
+int hf_members_measure(const HfGeneration *generation, uint64_t *ret_processes,
+                       uint64_t *ret_memory)
+{
+    HfProcess *processes;
+    uint64_t memory;
+    size_t n;
+
+    int r = hf_members_find(generation, &processes, &n);
+    if (r < 0)
+        return r;
+    *ret_processes = n;
+    if (ret_memory)
+        *ret_memory = 0;
+    for (size_t i = 0; i < n && ret_memory; i++)
+        if (hf_process_memory(processes[i].pid, &memory) == 0)
+            *ret_memory += memory;
+    hf_process_array_free(processes, n);
+    return 0;
+}

@@ -8,6 +8,10 @@
 void hf_members_await(HfGeneration *generation);
 /* To every living member. */
 void hf_members_signal(HfGeneration *generation, int signal);
+/* How many live, and bytes of memory in them all (hf_process_memory; NULL: is not looked at).
+ * Returns 0 or negative errno. */
+int hf_members_measure(const HfGeneration *generation, uint64_t *ret_processes,
+                       uint64_t *ret_memory);
 void hf_members_forget(HfGeneration *generation);
 
 /* Its living processes as its kill mode counts them, the main one among them; see

@@ -3,10 +3,9 @@
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "base/clock.h"
 #include "base/log.h"
-#include "base/parse.h"
 #include "base/text.h"
 
 static const char *const names[] = {
@@ -58,14 +57,6 @@ static size_t make_printable(const char *text, char *ret, size_t size)
     }
 }
 
-static uint64_t now(void)
-{
-    struct timespec time;
-
-    clock_gettime(CLOCK_REALTIME, &time);
-    return (uint64_t)time.tv_sec * HF_USEC_PER_SEC + (uint64_t)time.tv_nsec / 1000;
-}
-
 static void keep(HfNotices *notices, const HfNotice *notice)
 {
     char *text = strdup(notice->text);
@@ -102,7 +93,7 @@ void hf_notices_publish(HfNotices *notices, HfNoticeName name, int level, uint64
 {
     char printable[HF_NOTICE_TEXT_MAX + 1];
     const HfNotice notice = {
-        .realtime = now(),
+        .realtime = hf_clock_realtime(),
         .name = name,
         .level = level,
         .generation = generation,

@@ -16,6 +16,7 @@
 #include "daemon/pidfile.h"
 #include "daemon/queuewatch.h"
 #include "daemon/received.h"
+#include "daemon/record.h"
 #include "daemon/report.h"
 
 static void post(HfSupervisor *supervisor, HfEventType type, unsigned slot)
@@ -160,11 +161,13 @@ static void perform_spawn(HfSupervisor *supervisor, const HfAction *action)
     HfPlan *plan = action->prepared ? supervisor->prepared : supervisor->current;
     HF_CLEANUP_TEXT HfText error = {0};
 
+    hf_history_start(&supervisor->history, action->number, action->cause);
     int r = hf_generation_spawn(supervisor->loop, supervisor->reaper, &supervisor->runtime, plan,
                                 action->slot, action->number, action->cause, &callbacks,
                                 &supervisor->generations[action->slot], &error);
     if (r < 0) {
         hf_supervisor_set_failure(supervisor, hf_text_peek(&error));
+        hf_history_end(&supervisor->history, action->number, hf_text_peek(&error));
         post(supervisor, HF_EVENT_SPAWN_FAILED, action->slot);
     }
 }
@@ -281,6 +284,7 @@ static void perform_answer(HfSupervisor *supervisor, const HfAction *action)
 
 static void perform_report(HfSupervisor *supervisor, const HfAction *action)
 {
+    hf_record(supervisor, action);
     hf_report(supervisor, action);
     if (action->report == HF_REPORT_READY)
         hf_pidfile_write(supervisor, action->slot);

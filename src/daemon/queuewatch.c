@@ -19,7 +19,7 @@ static void look_at(HfQueuewatch *queuewatch, HfHeld *held)
     HF_CLEANUP_TEXT HfText text = {0};
     HfQueue queue;
 
-    if (hf_queue_read(held->fd, &queue) < 0)
+    if (hf_held_queue(held, &queue) < 0)
         return;
     switch (hf_alarm_step(&held->alarm, queue.depth, queue.limit, percent)) {
     case HF_ALARM_RAISED:

@@ -63,6 +63,7 @@ static int on_step(sd_event_source *source, void *userdata)
             hf_perform(supervisor, &actions.list[i]);
     }
     hf_tell_state(supervisor);
+    hf_control_update(supervisor->control);
     sd_event_source_set_enabled(source, SD_EVENT_OFF);
     return 0;
 }
@@ -149,6 +150,7 @@ static void tear_down(HfSupervisor *supervisor)
     sd_event_unref(supervisor->loop);
     free(supervisor->failure);
     free(supervisor->told);
+    hf_history_clear(&supervisor->history);
     hf_notices_clear(&supervisor->notices);
     free(supervisor);
 }

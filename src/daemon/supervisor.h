@@ -10,6 +10,7 @@
 #include "core/settings.h"
 #include "daemon/generation.h"
 #include "daemon/held.h"
+#include "daemon/history.h"
 #include "daemon/notices.h"
 #include "daemon/plan.h"
 #include "daemon/prepare.h"
@@ -49,6 +50,7 @@ typedef struct HfSupervisor {
     char *pid_file;     /* the user's, that we wrote; NULL: none */
     char *failure;      /* why the last replacement failed, for those who asked for it */
     HfNotices notices;
+    HfHistory history;
     HfHooks *hooks;
     HfQueuewatch *queuewatch;
     int status;             /* of the exit that is on its way */

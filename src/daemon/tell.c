@@ -4,13 +4,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <systemd/sd-daemon.h>
-#include <time.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/memory.h"
-#include "base/parse.h"
 #include "sys/notifysocket.h"
-#include "sys/queue.h"
 
 static const char *socket_path(void)
 {
@@ -27,7 +25,7 @@ static void add_queue(const HfSupervisor *supervisor, HfText *text)
     HfQueue queue;
 
     for (size_t i = 0; plan && i < plan->n_listeners; i++)
-        if (hf_queue_read(plan->listeners[i]->fd, &queue) == 0 &&
+        if (hf_held_queue(plan->listeners[i], &queue) == 0 &&
             (fullest.limit == 0 || queue.depth > fullest.depth))
             fullest = queue;
     if (fullest.limit > 0)
@@ -60,15 +58,12 @@ static void add_state(const HfSupervisor *supervisor, HfText *text)
 {
     const HfMachine *machine = &supervisor->machine;
     bool active = hf_machine_find(machine, HF_GENERATION_ACTIVE) >= 0;
-    struct timespec now;
 
     if (machine->phase == HF_PHASE_STOPPING || machine->phase == HF_PHASE_ENDED) {
         hf_text_add(text, "STOPPING=1\n");
     } else if (supervisor->announced && is_reloading(machine)) {
-        clock_gettime(CLOCK_MONOTONIC, &now);
         hf_text_addf(text, "RELOADING=1\nMONOTONIC_USEC=%llu\n",
-                     (unsigned long long)now.tv_sec * HF_USEC_PER_SEC +
-                         (unsigned long long)now.tv_nsec / 1000);
+                     (unsigned long long)hf_clock_monotonic());
     } else if (active || supervisor->announced) {
         hf_text_add(text, "READY=1\n");
     }

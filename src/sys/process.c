@@ -221,16 +221,37 @@ int hf_process_started(pid_t pid, uint64_t *ret_usec)
     return 0;
 }
 
-bool hf_process_catches(pid_t pid, int signal)
+/* The number behind "\nKEY:" in /proc/PID/status, in any base. */
+static int read_status(pid_t pid, const char *key, int base, unsigned long long *ret)
 {
-    static const char key[] = "\nSigCgt:\t";
     char status[4096];
 
-    if (read_proc(pid, "status", status, sizeof(status)) < 0)
-        return false;
+    ssize_t n = read_proc(pid, "status", status, sizeof(status));
+    if (n < 0)
+        return (int)n;
     const char *found = strstr(status, key);
     if (!found)
+        return -ENODATA;
+    *ret = strtoull(found + strlen(key), NULL, base);
+    return 0;
+}
+
+bool hf_process_catches(pid_t pid, int signal)
+{
+    unsigned long long mask;
+
+    if (read_status(pid, "\nSigCgt:", 16, &mask) < 0)
         return false;
-    unsigned long long mask = strtoull(found + sizeof(key) - 1, NULL, 16);
     return (mask >> (signal - 1) & 1) != 0;
+}
+
+int hf_process_memory(pid_t pid, uint64_t *ret_bytes)
+{
+    unsigned long long kilobytes;
+
+    int r = read_status(pid, "\nRssAnon:", 10, &kilobytes);
+    if (r < 0)
+        return r;
+    *ret_bytes = kilobytes * 1024;
+    return 0;
 }

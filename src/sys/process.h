@@ -93,5 +93,9 @@ int hf_process_started(pid_t pid, uint64_t *ret_usec);
  * be told. */
 bool hf_process_catches(pid_t pid, int signal);
 
+/* RssAnon of /proc/PID/status, bytes: what it has in memory that no file backs; pages that are
+ * shared since a fork count for each process. -ESRCH when pid is gone, -ENODATA for a zombie. */
+int hf_process_memory(pid_t pid, uint64_t *ret_bytes);
+
 /* The parent's pid (field 4). Returns 0, or -ESRCH when pid is gone. */
 int hf_process_parent(pid_t pid, pid_t *ret);

@@ -1,6 +1,7 @@
 #include "sys/queue.h"
 
 #include <errno.h>
+#include <linux/sock_diag.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
@@ -49,4 +50,15 @@ int hf_queue_read(int fd, HfQueue *ret)
     if (domain == AF_UNIX)
         return read_unix(fd, ret);
     return -EAFNOSUPPORT;
+}
+
+int hf_queue_drops(int fd, uint32_t *ret)
+{
+    uint32_t memory[SK_MEMINFO_VARS] = {0};
+    socklen_t length = sizeof(memory);
+
+    if (getsockopt(fd, SOL_SOCKET, SO_MEMINFO, memory, &length) < 0)
+        return -errno;
+    *ret = memory[SK_MEMINFO_DROPS];
+    return 0;
 }

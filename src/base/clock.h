@@ -1,0 +1,10 @@
+/* The time now, in usec. clock_gettime(2). */
+#pragma once
+
+#include <stdint.h>
+
+/* Since boot, without the time asleep: for durations. */
+uint64_t hf_clock_monotonic(void);
+
+/* Since 1970: for people; may jump. */
+uint64_t hf_clock_realtime(void);

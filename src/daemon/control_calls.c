@@ -1,0 +1,79 @@
+#include <stdlib.h>
+
+#include "base/log.h"
+#include "daemon/control_parts.h"
+#include "daemon/controlsocket.h"
+
+static const char too_many[] = "too many requests wait already, try again later";
+
+static void drop_call(HfControl *control, HfControlCall **link)
+{
+    HfControlCall *call = *link;
+
+    *link = call->next;
+    control->n_calls--;
+    sd_bus_message_unref(call->message);
+    free(call);
+}
+
+void hf_control_forget_calls(HfControl *control, const sd_bus *bus)
+{
+    for (HfControlCall **link = &control->calls; *link;) {
+        if (sd_bus_message_get_bus((*link)->message) == bus)
+            drop_call(control, link);
+        else
+            link = &(*link)->next;
+    }
+}
+
+int hf_control_request(HfControl *control, HfRequestKind kind, sd_bus_message *message)
+{
+    HfEvent event = {.type = HF_EVENT_REQUEST, .request = kind};
+    int wanted = sd_bus_message_get_expect_reply(message);
+
+    if (wanted) {
+        HfControlCall *call = control->n_calls < HF_MACHINE_REQUESTS ? malloc(sizeof(*call)) : NULL;
+        if (!call)
+            return sd_bus_reply_method_errorf(message, HF_CONTROL_BUSY, "%s", too_many);
+        event.id = ++control->supervisor->last_id;
+        *call = (HfControlCall){control->calls, event.id, sd_bus_message_ref(message)};
+        control->calls = call;
+        control->n_calls++;
+    }
+    hf_supervisor_post(control->supervisor, &event);
+    return 1;
+}
+
+static int reply(sd_bus_message *message, HfOutcome outcome, const char *text)
+{
+    switch (outcome) {
+    case HF_OUTCOME_DONE:
+        return sd_bus_reply_method_return(message, NULL);
+    case HF_OUTCOME_FAILED:
+        return sd_bus_reply_method_errorf(message, HF_CONTROL_FAILED, "%s", text);
+    case HF_OUTCOME_STOPPING:
+        return sd_bus_reply_method_errorf(message, HF_CONTROL_STOPPING, "holdfast is stopping");
+    case HF_OUTCOME_BUSY:
+        return sd_bus_reply_method_errorf(message, HF_CONTROL_BUSY, "%s", too_many);
+    case HF_OUTCOME_MAX_:
+        break;
+    }
+    return 0;
+}
+
+void hf_control_answer(HfControl *control, uint64_t id, HfOutcome outcome, const char *text)
+{
+    HfControlCall **link = &control->calls;
+
+    while (*link && (*link)->id != id)
+        link = &(*link)->next;
+    if (!*link) /* the caller has left */
+        return;
+    int r = reply((*link)->message, outcome, text);
+    if (r < 0) {
+        const HfLogFields fields = {.error = r};
+        hf_log(LOG_WARNING, &fields,
+               "an answer could not be sent, its caller sees the connection end");
+    }
+    drop_call(control, link);
+}

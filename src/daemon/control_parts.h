@@ -1,0 +1,68 @@
+/* What the files of the control object share. */
+#pragma once
+
+#include <systemd/sd-bus.h>
+
+#include "daemon/control.h"
+
+typedef struct HfControlClient {
+    struct HfControlClient *next;
+    HfControl *control;
+    sd_bus *bus;
+    sd_bus_slot *filter;
+    sd_bus_slot *object;
+    sd_bus_slot *driver;
+    sd_bus_slot *disconnected;
+} HfControlClient;
+
+/* A call that waits for its answer. */
+typedef struct HfControlCall {
+    struct HfControlCall *next;
+    uint64_t id;
+    sd_bus_message *message;
+} HfControlCall;
+
+struct HfControl {
+    HfSupervisor *supervisor;
+    int fd;
+    sd_event_source *acceptable;
+    HfControlClient *clients;
+    size_t n_clients;
+    HfControlCall *calls;
+    size_t n_calls;
+    uint64_t started; /* usec, CLOCK_REALTIME */
+    struct {          /* what PropertiesChanged told last */
+        const char *state;
+        uint64_t generation;
+        uint32_t draining;
+    } told;
+};
+
+/* The methods and properties; userdata is the HfControl. */
+extern const sd_bus_vtable hf_control_object[];
+/* What a client of a bus expects of org.freedesktop.DBus, as busctl does. */
+extern const sd_bus_vtable hf_control_driver[];
+
+/* Their method handlers that answer with a list. */
+int hf_control_list_generations(sd_bus_message *message, void *userdata, sd_bus_error *unused);
+int hf_control_list_listeners(sd_bus_message *message, void *userdata, sd_bus_error *unused);
+int hf_control_list_events(sd_bus_message *message, void *userdata, sd_bus_error *unused);
+int hf_control_get_history(sd_bus_message *message, void *userdata, sd_bus_error *unused);
+
+/* Posts the request, and keeps message to answer it. Returns as a method handler. */
+int hf_control_request(HfControl *control, HfRequestKind kind, sd_bus_message *message);
+/* Nobody is there any more to be answered on bus. */
+void hf_control_forget_calls(HfControl *control, const sd_bus *bus);
+
+/* A notice as the signal Event, to each client; userdata is the HfControl. */
+void hf_control_signal(const HfNotice *notice, void *userdata);
+
+/* One word for people and programs: starting, running, replacing, retrying, outage, stopping. */
+const char *hf_control_state(const HfMachine *machine);
+/* The active generation's number, or 0. */
+uint64_t hf_control_generation(const HfMachine *machine);
+
+/* Ends the connection. */
+void hf_control_drop(HfControlClient *client);
+/* Does it read what it is sent? */
+bool hf_control_keeps_up(const HfControlClient *client);
