@@ -5,7 +5,6 @@
 
 #include "base/log.h"
 #include "daemon/loop.h"
-#include "sys/queue.h"
 
 struct HfQueuewatch {
     HfSupervisor *supervisor;
