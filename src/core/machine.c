@@ -135,6 +135,16 @@ static void arm_recycle(HfMachine *machine, HfActions *actions)
                        actions);
 }
 
+/* What is armed for an active generation. */
+static void arm_active(HfMachine *machine, HfActions *actions)
+{
+    hf_machine_arm_probe(machine, actions);
+    arm_recycle(machine, actions);
+    if (machine->failures > 0)
+        hf_machine_arm(&machine->stable, HF_TIMER_STABLE, machine->limits.stable_time, false,
+                       actions);
+}
+
 /* The replacement that ran came to nothing. */
 static void fail(HfMachine *machine, HfActions *actions)
 {
@@ -236,6 +246,8 @@ static void on_spawn_failed(HfMachine *machine, unsigned slot, HfActions *action
 {
     bool was_starting = machine->generations[slot].state == HF_GENERATION_STARTING;
 
+    if (machine->generations[slot].state == HF_GENERATION_ACTIVE)
+        return;
     hf_machine_report(actions, HF_REPORT_START_FAILED, machine, slot);
     release(machine, slot, actions);
     if (was_starting)
@@ -252,6 +264,7 @@ static void on_ready(HfMachine *machine, unsigned slot, HfActions *actions)
 
     int old = hf_machine_find(machine, HF_GENERATION_ACTIVE);
     generation->state = HF_GENERATION_ACTIVE;
+    generation->extensions = 0;
     hf_machine_disarm_deadline(machine, slot, actions);
     hf_machine_report(actions, HF_REPORT_READY, machine, slot);
     commit(machine, actions);
@@ -262,19 +275,50 @@ static void on_ready(HfMachine *machine, unsigned slot, HfActions *actions)
     if (old >= 0)
         hf_machine_drain(machine, (unsigned)old,
                          machine->limits.gentle && machine->cause != HF_CAUSE_HEALTH, actions);
-    hf_machine_arm_probe(machine, actions);
-    arm_recycle(machine, actions);
-    if (machine->failures > 0)
-        hf_machine_arm(&machine->stable, HF_TIMER_STABLE, machine->limits.stable_time, false,
-                       actions);
+    arm_active(machine, actions);
     hf_machine_answer_running(machine, HF_OUTCOME_DONE, actions);
     machine->phase = HF_PHASE_IDLE;
     begin_pending(machine, actions);
 }
 
-/* The active generation is lost: the next one, unless it is on its way. */
+/* The youngest that settles, whole and not asked for anything yet, or -1. */
+static int find_settling(const HfMachine *machine)
+{
+    int found = -1;
+
+    for (unsigned i = 0; i < HF_MACHINE_SLOTS; i++) {
+        const HfMachineGeneration *generation = &machine->generations[i];
+        if (generation->rung == HF_RUNG_SETTLE && !generation->main_exited &&
+            (found < 0 || generation->number > machine->generations[found].number))
+            found = (int)i;
+    }
+    return found;
+}
+
+/* Its successor is lost: it goes on as if it had never been replaced. */
+static void resume(HfMachine *machine, unsigned slot, HfActions *actions)
+{
+    HfMachineGeneration *generation = &machine->generations[slot];
+
+    if (machine->failures < UINT32_MAX)
+        machine->failures++;
+    generation->state = HF_GENERATION_ACTIVE;
+    generation->rung = HF_RUNG_NONE;
+    hf_machine_disarm_deadline(machine, slot, actions);
+    hf_machine_report(actions, HF_REPORT_RESUMED, machine, slot);
+    arm_active(machine, actions);
+}
+
+/* The active generation is lost: the one before it, if it still settles, or the next one, unless
+ * that is on its way. */
 static void replace_crashed(HfMachine *machine, HfActions *actions)
 {
+    int settling = find_settling(machine);
+
+    if (settling >= 0) {
+        resume(machine, (unsigned)settling, actions);
+        return;
+    }
     switch (machine->phase) {
     case HF_PHASE_IDLE:
         respawn(machine, actions);
@@ -334,6 +378,15 @@ static void on_main_exited(HfMachine *machine, unsigned slot, HfActions *actions
     case HF_GENERATION_STATE_MAX_:
         assert(false);
     }
+}
+
+static void on_leaving(HfMachine *machine, unsigned slot, HfActions *actions)
+{
+    if (machine->generations[slot].state != HF_GENERATION_ACTIVE)
+        return;
+    hf_machine_report(actions, HF_REPORT_LEAVING, machine, slot);
+    hf_machine_let_leave(machine, slot, actions);
+    replace_crashed(machine, actions);
 }
 
 /* The slot is free before the next start looks for one: nobody is hurried for want of it. */
@@ -504,7 +557,8 @@ void hf_machine_step(HfMachine *machine, const HfEvent *event, HfActions *ret)
     bool of_slot = event->type == HF_EVENT_SPAWN_FAILED || event->type == HF_EVENT_READY ||
                    event->type == HF_EVENT_MAIN_EXITED || event->type == HF_EVENT_GONE ||
                    event->type == HF_EVENT_RETIRED || event->type == HF_EVENT_EXTEND ||
-                   event->type == HF_EVENT_PROBED || event->type == HF_EVENT_OVERSIZE;
+                   event->type == HF_EVENT_PROBED || event->type == HF_EVENT_OVERSIZE ||
+                   event->type == HF_EVENT_LEAVING;
 
     ret->n = 0;
     assert(event->slot < HF_MACHINE_SLOTS);
@@ -563,6 +617,9 @@ void hf_machine_step(HfMachine *machine, const HfEvent *event, HfActions *ret)
     case HF_EVENT_OVERSIZE:
         if (may_replace(machine, event->slot))
             prepare(machine, HF_CAUSE_RECYCLE, ret);
+        break;
+    case HF_EVENT_LEAVING:
+        on_leaving(machine, event->slot, ret);
         break;
     case HF_EVENT_MAX_:
         assert(false);

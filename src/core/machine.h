@@ -15,7 +15,7 @@
 #define HF_MACHINE_REQUESTS    32  /* callers that wait at the same time */
 #define HF_MACHINE_ACTIONS_MAX 128 /* of one step */
 #define HF_MACHINE_EXTENSIONS                                                                      \
-    16 /* of one generation's deadlines, each at most as long as the timeout */
+    16 /* of a generation's start, and again of its drain; each at most as long as the timeout */
 
 typedef enum HfGenerationState {
     HF_GENERATION_EMPTY,
@@ -122,6 +122,7 @@ typedef enum HfEventType {
     HF_EVENT_ANSWERER_GONE,  /* the answerer has ended unasked */
     HF_EVENT_PROBED,         /* slot, verdict: what PROBE found */
     HF_EVENT_OVERSIZE,       /* slot: uses more memory than it may */
+    HF_EVENT_LEAVING,        /* slot: says that it leaves, unasked (STOPPING=1) */
     HF_EVENT_MAX_,
 } HfEventType;
 HF_STRTAB_DECLARE(hf_event, HfEventType);
@@ -147,7 +148,8 @@ typedef enum HfActionType {
                          KILL to all */
     HF_ACTION_CONTINUE, /* slot: its main process was stopped (SIGSTOP); continue it (SIGCONT) */
     HF_ACTION_REOPEN,   /* slot */
-    HF_ACTION_ARM,      /* timer, slot, usec; spread: anywhere in the last half of it */
+    HF_ACTION_ARM,      /* timer, slot, usec; spread: anywhere in the last half of it; extend: never
+                           earlier than it would have elapsed */
     HF_ACTION_DISARM,   /* timer, slot */
     HF_ACTION_FORGET,   /* slot: what belonged to the generation is let go */
     HF_ACTION_BACKLOG,  /* raised: to somaxconn, or back to what the settings say */
@@ -179,6 +181,8 @@ typedef enum HfReport {
     HF_REPORT_UNHEALTHY, /* slot failed a probe; status: how many in a row */
     HF_REPORT_DOUBTED,   /* slot fails as the one before it did, the probe may be wrong; status: how
                             many in a row it now takes */
+    HF_REPORT_LEAVING,   /* slot was active and leaves unasked */
+    HF_REPORT_RESUMED,   /* slot is active again: its successor left while it settled */
     HF_REPORT_MAX_,
 } HfReport;
 HF_STRTAB_DECLARE(hf_report, HfReport);
@@ -196,6 +200,7 @@ typedef struct HfAction {
     uint64_t usec;
     int status;
     bool spread;
+    bool extend;
     bool prepared;
     bool raised;
     bool timed_out;
@@ -233,7 +238,7 @@ typedef struct HfMachineGeneration {
     bool deadline;       /* DEADLINE is armed */
     bool reopen;         /* to be passed on once it is ready */
     bool stopped;        /* SIGSTOP was sent to its main process */
-    unsigned extensions; /* of the deadline that were granted */
+    unsigned extensions; /* of the deadline that were granted, in this state */
     uint64_t number;
 } HfMachineGeneration;
 

@@ -28,12 +28,14 @@ HfAction *hf_machine_report(HfActions *actions, HfReport what, const HfMachine *
     return action;
 }
 
-void hf_machine_arm_deadline(HfMachine *machine, unsigned slot, uint64_t usec, HfActions *actions)
+HfAction *hf_machine_arm_deadline(HfMachine *machine, unsigned slot, uint64_t usec,
+                                  HfActions *actions)
 {
     HfAction *action = hf_machine_add_for(actions, HF_ACTION_ARM, machine, slot);
     action->timer = HF_TIMER_DEADLINE;
     action->usec = usec;
     machine->generations[slot].deadline = true;
+    return action;
 }
 
 void hf_machine_disarm_deadline(HfMachine *machine, unsigned slot, HfActions *actions)

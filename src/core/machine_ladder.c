@@ -37,6 +37,8 @@ void hf_machine_climb(HfMachine *machine, unsigned slot, HfRung rung, HfActions 
     HfMachineGeneration *generation = &machine->generations[slot];
 
     hf_machine_leave_active(machine, slot, actions);
+    if (generation->state == HF_GENERATION_STARTING)
+        generation->extensions = 0;
     generation->state = HF_GENERATION_DRAINING;
     generation->rung = rung;
     generation->reopen = false;
@@ -55,6 +57,16 @@ void hf_machine_drain(HfMachine *machine, unsigned slot, bool gentle, HfActions 
 {
     hf_machine_report(actions, HF_REPORT_DRAINING, machine, slot);
     hf_machine_climb(machine, slot, gentle ? HF_RUNG_SETTLE : HF_RUNG_STOP, actions);
+}
+
+void hf_machine_let_leave(HfMachine *machine, unsigned slot, HfActions *actions)
+{
+    HfMachineGeneration *generation = &machine->generations[slot];
+
+    hf_machine_leave_active(machine, slot, actions);
+    generation->state = HF_GENERATION_DRAINING;
+    generation->rung = HF_RUNG_STOP;
+    hf_machine_arm_deadline(machine, slot, machine->limits.drain_timeout, actions);
 }
 
 void hf_machine_hurry(HfMachine *machine, unsigned slot, HfRung rung, HfActions *actions)
@@ -86,5 +98,5 @@ void hf_machine_extend(HfMachine *machine, unsigned slot, uint64_t usec, HfActio
     if ((!starting && !leaving) || usec == 0 || generation->extensions >= HF_MACHINE_EXTENSIONS)
         return;
     generation->extensions++;
-    hf_machine_arm_deadline(machine, slot, usec < most ? usec : most, actions);
+    hf_machine_arm_deadline(machine, slot, usec < most ? usec : most, actions)->extend = true;
 }

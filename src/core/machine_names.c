@@ -27,9 +27,9 @@ static const char *const verdicts[] = {"healthy", "saturated", "hung", "failed"}
 HF_STRTAB_DEFINE(hf_verdict, HfVerdict, verdicts, HF_VERDICT_MAX_)
 
 static const char *const events[] = {
-    "start",  "prepared",      "prepare-failed", "spawn-failed", "ready",  "main-exited",
-    "gone",   "timer",         "request",        "stop-signal",  "reopen", "retired",
-    "extend", "answerer-gone", "probed",         "oversize",
+    "start",  "prepared",      "prepare-failed", "spawn-failed", "ready",   "main-exited",
+    "gone",   "timer",         "request",        "stop-signal",  "reopen",  "retired",
+    "extend", "answerer-gone", "probed",         "oversize",     "leaving",
 };
 HF_STRTAB_DEFINE(hf_event, HfEventType, events, HF_EVENT_MAX_)
 
@@ -41,8 +41,8 @@ static const char *const actions[] = {
 HF_STRTAB_DEFINE(hf_action, HfActionType, actions, HF_ACTION_MAX_)
 
 static const char *const reports[] = {
-    "ready",   "crashed",   "start-failed", "prepare-failed", "retry",   "draining",
-    "hurried", "gone",      "waiting",      "stopping",       "outage",  "recovered",
-    "healthy", "saturated", "hung",         "unhealthy",      "doubted",
+    "ready", "crashed",   "start-failed", "prepare-failed", "retry",     "draining", "hurried",
+    "gone",  "waiting",   "stopping",     "outage",         "recovered", "healthy",  "saturated",
+    "hung",  "unhealthy", "doubted",      "leaving",        "resumed",
 };
 HF_STRTAB_DEFINE(hf_report, HfReport, reports, HF_REPORT_MAX_)

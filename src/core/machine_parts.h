@@ -12,7 +12,8 @@ HfAction *hf_machine_add_for(HfActions *actions, HfActionType type, const HfMach
                              unsigned slot);
 HfAction *hf_machine_report(HfActions *actions, HfReport what, const HfMachine *machine,
                             unsigned slot);
-void hf_machine_arm_deadline(HfMachine *machine, unsigned slot, uint64_t usec, HfActions *actions);
+HfAction *hf_machine_arm_deadline(HfMachine *machine, unsigned slot, uint64_t usec,
+                                  HfActions *actions);
 void hf_machine_disarm_deadline(HfMachine *machine, unsigned slot, HfActions *actions);
 /* armed: the machine's flag of that timer. */
 void hf_machine_arm(bool *armed, HfTimer timer, uint64_t usec, bool spread, HfActions *actions);
@@ -25,6 +26,8 @@ void hf_machine_leave_active(HfMachine *machine, unsigned slot, HfActions *actio
 void hf_machine_climb(HfMachine *machine, unsigned slot, HfRung rung, HfActions *actions);
 /* Asks a generation to leave, gently if wanted. */
 void hf_machine_drain(HfMachine *machine, unsigned slot, bool gentle, HfActions *actions);
+/* It leaves by itself: as drained, but without a signal. */
+void hf_machine_let_leave(HfMachine *machine, unsigned slot, HfActions *actions);
 /* At least up to rung. */
 void hf_machine_hurry(HfMachine *machine, unsigned slot, HfRung rung, HfActions *actions);
 /* The deadline of a draining generation has passed. */

@@ -9,10 +9,10 @@
 #include "base/text.h"
 
 static const char *const names[] = {
-    "ready",        "draining",      "hurried",   "gone",    "crashed",
-    "start-failed", "reload-failed", "waiting",   "retry",   "outage",
-    "recovered",    "healthy",       "saturated", "hung",    "unhealthy",
-    "queue-high",   "queue-normal",  "stopping",  "stopped",
+    "ready",        "draining",     "hurried",       "gone",    "crashed",   "leaving",
+    "resumed",      "start-failed", "reload-failed", "waiting", "retry",     "outage",
+    "recovered",    "healthy",      "saturated",     "hung",    "unhealthy", "queue-high",
+    "queue-normal", "stopping",     "stopped",
 };
 HF_STRTAB_DEFINE(hf_notice, HfNoticeName, names, HF_NOTICE_MAX_)
 
@@ -23,6 +23,8 @@ static const char *const message_ids[] = {
     [HF_NOTICE_HURRIED] = "67ef927215fe40aeaaeb01d1394c6ad1",
     [HF_NOTICE_GONE] = "11ca7690b4c64cb4b7caedd18335b52a",
     [HF_NOTICE_CRASHED] = "ec393e524be9464880d12709c909e761",
+    [HF_NOTICE_LEAVING] = "dc0466f43be1475b9180cd7f37d04d9b",
+    [HF_NOTICE_RESUMED] = "2f753abb6065486eaced21e366f637c3",
     [HF_NOTICE_START_FAILED] = "0b21f3e404084381970c6bd643f22cea",
     [HF_NOTICE_RELOAD_FAILED] = "cf1050a026974ac9ab1a0b68256a06fb",
     [HF_NOTICE_WAITING] = "16913f72726744cc962e7feec3a70484",

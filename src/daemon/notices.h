@@ -17,6 +17,8 @@ typedef enum HfNoticeName {
     HF_NOTICE_HURRIED,       /* generation did not leave in time */
     HF_NOTICE_GONE,          /* generation has left, with all its processes */
     HF_NOTICE_CRASHED,       /* generation was active and left unasked */
+    HF_NOTICE_LEAVING,       /* generation was active and leaves by itself */
+    HF_NOTICE_RESUMED,       /* generation is active again, its successor was lost */
     HF_NOTICE_START_FAILED,  /* and no generation is active */
     HF_NOTICE_RELOAD_FAILED, /* a replacement of whatever cause failed, the old one is active still
                               */

@@ -259,6 +259,8 @@ static void perform_arm(HfSupervisor *supervisor, const HfAction *action)
     uint64_t usec = action->usec;
     uint64_t random;
 
+    if (action->extend && hf_supervisor_waits_longer(supervisor, action->timer, action->slot, usec))
+        return;
     perform_disarm(supervisor, action);
     if (action->spread && getrandom(&random, sizeof(random), GRND_NONBLOCK) == sizeof(random))
         usec = hf_backoff_jitter(usec, random);
@@ -293,7 +295,7 @@ static void perform_report(HfSupervisor *supervisor, const HfAction *action)
 {
     hf_record(supervisor, action);
     hf_report(supervisor, action);
-    if (action->report == HF_REPORT_READY)
+    if (action->report == HF_REPORT_READY || action->report == HF_REPORT_RESUMED)
         hf_pidfile_write(supervisor, action->slot);
 }
 

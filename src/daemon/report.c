@@ -50,6 +50,13 @@ static void add_what_goes_on(const HfSupervisor *supervisor, HfText *text)
                                   : "connections wait in the queue");
 }
 
+/* After a loss; unless one settles and serves again, which is told next. */
+static void add_next(const HfSupervisor *supervisor, HfText *text)
+{
+    if (hf_machine_find(&supervisor->machine, HF_GENERATION_ACTIVE) < 0)
+        hf_text_add(text, "; the next one is started");
+}
+
 /* What each report is for those outside; PREPARE_FAILED and START_FAILED depend on what still
  * serves. */
 static const struct {
@@ -73,6 +80,8 @@ static const struct {
     [HF_REPORT_HUNG] = {HF_NOTICE_HUNG, LOG_WARNING},
     [HF_REPORT_UNHEALTHY] = {HF_NOTICE_UNHEALTHY, LOG_WARNING},
     [HF_REPORT_DOUBTED] = {HF_NOTICE_UNHEALTHY, LOG_WARNING},
+    [HF_REPORT_LEAVING] = {HF_NOTICE_LEAVING, LOG_WARNING},
+    [HF_REPORT_RESUMED] = {HF_NOTICE_RESUMED, LOG_WARNING},
 };
 _Static_assert(sizeof(kinds) / sizeof(*kinds) == HF_REPORT_MAX_, "a notice a report");
 
@@ -128,7 +137,7 @@ static void add_words(HfSupervisor *supervisor, const HfAction *action, HfText *
     case HF_REPORT_CRASHED:
         hf_text_addf(text, "generation %llu crashed: %s ", number, generation->plan->program);
         hf_generation_explain_status(generation, text);
-        hf_text_add(text, "; the next one is started");
+        add_next(supervisor, text);
         break;
     case HF_REPORT_START_FAILED:
         add_start_failed(supervisor, action, text);
@@ -169,6 +178,13 @@ static void add_words(HfSupervisor *supervisor, const HfAction *action, HfText *
         break;
     case HF_REPORT_RECOVERED:
         hf_text_addf(text, "recovered: generation %llu serves", number);
+        break;
+    case HF_REPORT_LEAVING:
+        hf_text_addf(text, "generation %llu leaves by itself (STOPPING=1)", number);
+        add_next(supervisor, text);
+        break;
+    case HF_REPORT_RESUMED:
+        hf_text_addf(text, "generation %llu serves again: its successor was lost", number);
         break;
     case HF_REPORT_HEALTHY:
     case HF_REPORT_SATURATED:

@@ -68,6 +68,18 @@ static int on_step(sd_event_source *source, void *userdata)
     return 0;
 }
 
+bool hf_supervisor_waits_longer(const HfSupervisor *supervisor, HfTimer timer, unsigned slot,
+                                uint64_t usec)
+{
+    sd_event_source *source = supervisor->timers[timer][slot];
+    uint64_t now;
+    uint64_t end;
+
+    return source && sd_event_source_get_time(source, &end) >= 0 &&
+           sd_event_now(supervisor->loop, CLOCK_MONOTONIC, &now) >= 0 && end > now &&
+           end - now > usec;
+}
+
 HfGeneration *hf_supervisor_find(const HfSupervisor *supervisor, pid_t pid)
 {
     for (unsigned i = 0; i < HF_MACHINE_SLOTS; i++) {

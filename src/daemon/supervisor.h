@@ -71,6 +71,10 @@ void hf_supervisor_exit(HfSupervisor *supervisor, int status);
 /* Queues one event; a full queue can not happen, as every source is bounded, and asserts. */
 void hf_supervisor_post(HfSupervisor *supervisor, const HfEvent *event);
 
+/* The timer is armed, and elapses later than usec from now. */
+bool hf_supervisor_waits_longer(const HfSupervisor *supervisor, HfTimer timer, unsigned slot,
+                                uint64_t usec);
+
 /* The generation whose main process is pid, or NULL. */
 HfGeneration *hf_supervisor_find(const HfSupervisor *supervisor, pid_t pid);
 

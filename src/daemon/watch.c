@@ -45,6 +45,14 @@ static int on_signal(sd_event_source *source, const struct signalfd_siginfo *inf
     return 0;
 }
 
+/* Extensions are counted: what would lengthen nothing is not asked for. */
+static void extend(HfSupervisor *supervisor, unsigned slot, uint64_t usec)
+{
+    if (!hf_supervisor_waits_longer(supervisor, HF_TIMER_DEADLINE, slot, usec))
+        hf_supervisor_post(supervisor,
+                           &(HfEvent){.type = HF_EVENT_EXTEND, .slot = slot, .usec = usec});
+}
+
 static int on_notify(sd_event_source *source, int fd, uint32_t revents, void *userdata)
 {
     HfWatch *watch = userdata;
@@ -66,10 +74,11 @@ static int on_notify(sd_event_source *source, int fd, uint32_t revents, void *us
             continue;
         if (message.ready)
             hf_generation_notify_ready(generation);
+        if (message.stopping)
+            hf_supervisor_post(watch->supervisor,
+                               &(HfEvent){.type = HF_EVENT_LEAVING, .slot = generation->slot});
         if (message.has_extend_timeout)
-            hf_supervisor_post(watch->supervisor, &(HfEvent){.type = HF_EVENT_EXTEND,
-                                                             .slot = generation->slot,
-                                                             .usec = message.extend_timeout});
+            extend(watch->supervisor, generation->slot, message.extend_timeout);
     }
     return 0;
 }

@@ -73,7 +73,7 @@ def slow(options):
     while time.monotonic() < end:
         if options.extend:
             tell(f"EXTEND_TIMEOUT_USEC={options.extend}")
-        time.sleep(0.2)
+        time.sleep(options.every)
     serve()
 
 
@@ -148,6 +148,15 @@ def exit_at_once(_options):
     sys.exit(0)
 
 
+def leave_unasked(options):
+    """Says so first, once it is triggered, and leaves when it is triggered again."""
+    on_stop(lambda: say("is asked to leave"))
+    tell("READY=1")
+    await_trigger(options)
+    tell("STOPPING=1")
+    await_trigger(options)
+
+
 def die_draining(_options):
     on_stop(lambda: os.kill(os.getpid(), signal.SIGKILL))
     tell("READY=1")
@@ -176,6 +185,7 @@ BEHAVIOURS = {
     "become": become,
     "worker-of": worker_of,
     "exit-at-once": exit_at_once,
+    "leave-unasked": leave_unasked,
     "die-draining": die_draining,
     "stranger": stranger,
 }
@@ -191,6 +201,7 @@ def main():
     parser.add_argument("--without-listener", action="store_true", help="it does not hold it")
     parser.add_argument("--deaf", action="store_true", help="it ignores TERM and QUIT")
     parser.add_argument("--uid", type=int, help="number of the user to become")
+    parser.add_argument("--every", type=float, default=0.2, help="seconds between two of them")
     options = parser.parse_args()
     if os.environ.get("LISTEN_PID") != str(os.getpid()) or os.environ.get("LISTEN_FDS") != "1":
         sys.exit("one socket is expected")

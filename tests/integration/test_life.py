@@ -7,8 +7,23 @@ import time
 import pytest
 
 from harness import net, process, words
+from harness.paths import PYTHON
 from harness.service import answer
 from harness.wait import Ended
+
+
+# Ready, and dead as soon as holdfast has read that (SIOCOUTQ): if there is a file "die" beside it.
+DIES_ONCE_READY = """
+import fcntl, os, pathlib, socket, struct, sys
+directory = pathlib.Path(__file__).parent
+if "NOTIFY_SOCKET" in os.environ and (directory / "die").exists():
+    sender = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    sender.sendto(b"READY=1", os.environ["NOTIFY_SOCKET"])
+    while struct.unpack("i", fcntl.ioctl(sender, 0x5411, b"0000"))[0]:
+        os.sched_yield()
+    sys.exit(3)
+os.execvp("php-fpm8.2", ["php-fpm8.2", *sys.argv[1:]])
+"""
 
 
 def assert_only_one_lives(holdfast, pid):
@@ -91,6 +106,15 @@ def test_a_slow_start_may_ask_for_more_time(service, extend):
         assert service.ask()
     else:
         assert "not ready after 1 s" in holdfast.wait(words.start_failed(1))
+    holdfast.stop()
+
+
+def test_to_ask_for_less_time_shortens_nothing(service):
+    """Nor is it counted: a start that asks for a microsecond again and again has all of its time."""
+    service.behave("slow", "--seconds=1.5", "--extend=1", "--every=0.02")
+    holdfast = service.launch("--ready-timeout=2s")
+    holdfast.wait(words.ready(1))
+    assert not holdfast.lines.find(words.start_failed(1))
     holdfast.stop()
 
 
@@ -203,6 +227,48 @@ def test_backoff_has_a_maximum(service):
     holdfast.wait(words.start_failed(7))
     delays = [line.rpartition("within ")[2] for line in holdfast.lines.find("next start is tried within")]
     assert delays[:4] == ["100 ms", "150 ms", "150 ms", "150 ms"]
+    holdfast.stop()
+
+
+def test_a_service_that_leaves_unasked(service):
+    """It says so (STOPPING=1): the next one is there before it has gone, and it is not asked once more."""
+    holdfast = service.start(behaviour=["leave-unasked", f"--trigger={service.fifo}"])
+    holdfast.wait(r"misbehave \d+: waits")
+    leaving = process.children(holdfast.pid)
+    service.behave("serve")
+    service.trigger()
+    holdfast.wait(r"generation 1 leaves by itself \(STOPPING=1\); the next one is started")
+    holdfast.wait(words.ready(2))
+    new = service.ask()
+    assert leaving + [new] == sorted(process.children(holdfast.pid))
+    service.trigger()
+    holdfast.wait(words.gone(1))
+    assert not holdfast.lines.find("crashed")
+    assert not holdfast.lines.find("is asked to leave")
+    assert_only_one_lives(holdfast, new)
+    holdfast.stop()
+
+
+def test_a_successor_that_dies_at_once(site):
+    """While the old generation settles still: that has never ceased to serve, and goes on with it."""
+    command = site.directory / "php-fpm-dies"
+    command.write_text(f"#!{PYTHON}\n" + DIES_ONCE_READY)
+    command.chmod(0o755)
+    holdfast = site.holdfast("--adapter=php-fpm", command=[command, "-y", site.configuration_path])
+    load = site.load()
+    first = site.main_pid()
+    (site.directory / "die").touch()
+    assert holdfast.call("reload").returncode == 0
+    holdfast.wait(words.crashed(2))
+    holdfast.wait(r"generation 1 serves again: its successor was lost")
+    holdfast.wait(words.gone(2))
+    assert site.main_pid() == first
+    (site.directory / "die").unlink()
+    holdfast.reload(3)
+    holdfast.wait(words.gone(1))
+    assert site.main_pid() != first
+    load.assert_nothing_lost()
+    assert not holdfast.lines.find("generation 4")
     holdfast.stop()
 
 

@@ -35,6 +35,27 @@ bool edge_is_timer(const HfEvent *event, HfTimer timer)
     return event->type == HF_EVENT_TIMER && event->timer == timer;
 }
 
+bool edge_is_loss(const Edge *edge)
+{
+    HfEventType type = edge->event->type;
+
+    return (type == HF_EVENT_MAIN_EXITED || type == HF_EVENT_GONE || type == HF_EVENT_LEAVING) &&
+           world_slot_active(&edge->world_before->slots[edge->event->slot]);
+}
+
+const WorldSlot *edge_resuming(const Edge *edge)
+{
+    const WorldSlot *found = NULL;
+
+    for (unsigned i = 0; edge_is_loss(edge) && i < HF_MACHINE_SLOTS; i++) {
+        const WorldSlot *slot = &edge->world_before->slots[i];
+        if (slot->occupied && slot->asked == HF_RUNG_SETTLE &&
+            slot->process == WORLD_PROCESS_RUNNING && (!found || slot->number > found->number))
+            found = slot;
+    }
+    return found;
+}
+
 bool edge_is_failure(const Edge *edge)
 {
     HfEventType type = edge->event->type;

@@ -20,5 +20,9 @@ bool edge_wanted(const World *world);
 /* The next action of that type after from (NULL: the first), or NULL. */
 const HfAction *edge_action(const HfActions *actions, const HfAction *from, HfActionType type);
 bool edge_is_timer(const HfEvent *event, HfTimer timer);
+/* The active generation is lost in this step: exited, gone, or leaving by itself. */
+bool edge_is_loss(const Edge *edge);
+/* The slot before a loss that has to be active again after it, or NULL. */
+const WorldSlot *edge_resuming(const Edge *edge);
 /* A replacement came to nothing in this step. */
 bool edge_is_failure(const Edge *edge);

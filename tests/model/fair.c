@@ -65,6 +65,7 @@ int fair_rank(Fair fair, const World *world, const HfEvent *event)
     case HF_EVENT_ANSWERER_GONE:
     case HF_EVENT_PROBED:
     case HF_EVENT_OVERSIZE:
+    case HF_EVENT_LEAVING:
         return 0;
     case HF_EVENT_MAX_:
         break;

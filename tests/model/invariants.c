@@ -35,7 +35,8 @@ static Rule check_overlap(const Edge *edge)
     bool stop_first = event->type == HF_EVENT_PREPARED && edge->before->cause == HF_CAUSE_RESTART;
 
     for (unsigned i = 0; i < HF_MACHINE_SLOTS; i++) {
-        bool left = event->type == HF_EVENT_MAIN_EXITED && event->slot == i;
+        bool left = (event->type == HF_EVENT_MAIN_EXITED || event->type == HF_EVENT_LEAVING) &&
+                    event->slot == i;
         if (!world_slot_active(&edge->world_before->slots[i]) ||
             !world_slot_draining(&edge->world_after->slots[i]))
             continue;

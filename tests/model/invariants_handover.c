@@ -65,15 +65,46 @@ static Rule check_extend(const Edge *edge)
     uint64_t most = starting ? limits->ready_timeout : limits->drain_timeout;
     const HfAction *arm = edge_action(edge->actions, NULL, HF_ACTION_ARM);
     return edge->actions->n == 1 && arm && arm->timer == HF_TIMER_DEADLINE &&
-                   arm->slot == event->slot && arm->usec <= most && arm->usec <= event->usec
+                   arm->slot == event->slot && arm->extend && arm->usec <= most &&
+                   arm->usec <= event->usec
                ? RULE_NONE
                : RULE_EXTEND;
+}
+
+static Rule check_leaving(const Edge *edge)
+{
+    const HfEvent *event = edge->event;
+
+    if (event->type != HF_EVENT_LEAVING)
+        return RULE_NONE;
+    const WorldSlot *slot = &edge->world_after->slots[event->slot];
+    for (const HfAction *a = edge_action(edge->actions, NULL, HF_ACTION_SIGNAL); a;
+         a = edge_action(edge->actions, a, HF_ACTION_SIGNAL))
+        if (a->slot == event->slot)
+            return RULE_LEAVING;
+    return world_slot_draining(slot) && slot->asked == HF_RUNG_STOP && slot->armed ? RULE_NONE
+                                                                                   : RULE_LEAVING;
+}
+
+/* Whoever resumes was the youngest of those that settled whole. */
+static Rule check_resumed(const Edge *edge)
+{
+    const WorldSlot *expected = edge_resuming(edge);
+
+    for (unsigned i = 0; i < HF_MACHINE_SLOTS; i++) {
+        const WorldSlot *before = &edge->world_before->slots[i];
+        bool resumed =
+            world_slot_draining(before) && world_slot_active(&edge->world_after->slots[i]);
+        if (resumed != (before == expected))
+            return RULE_RESUMED;
+    }
+    return RULE_NONE;
 }
 
 Rule invariants_handover(const Edge *edge)
 {
     Rule (*const checks[])(const Edge *) = {check_gentle, check_retired, check_stopped,
-                                            check_extend};
+                                            check_extend, check_leaving, check_resumed};
 
     for (size_t i = 0; i < sizeof(checks) / sizeof(*checks); i++) {
         Rule rule = checks[i](edge);

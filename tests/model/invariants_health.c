@@ -100,7 +100,8 @@ static bool replaces(const Edge *edge)
         return event->request == HF_REQUEST_RELOAD || event->request == HF_REQUEST_RESTART;
     case HF_EVENT_MAIN_EXITED:
     case HF_EVENT_GONE:
-        return world_slot_active(&edge->world_before->slots[event->slot]);
+    case HF_EVENT_LEAVING:
+        return edge_is_loss(edge) && !edge_resuming(edge);
     case HF_EVENT_OVERSIZE:
         return true;
     case HF_EVENT_TIMER:

@@ -396,5 +396,12 @@ const Mutant mutants[] = {
     {RULE_VERDICT, BOUNDS_DOUBTS, "never doubts the probe", mutate_never_doubt},
     {RULE_VERDICT, BOUNDS_DOUBTS, "doubts the probe silently", mutate_doubt_silently},
     {RULE_VERDICT, BOUNDS_DOUBTS, "doubts the probe for ever", mutate_doubt_for_ever},
+    {RULE_EXTEND, BOUNDS_EXTEND, "may shorten a deadline", mutate_shorten},
+    {RULE_EXTEND, BOUNDS_EXTEND, "has one budget for start and drain", mutate_one_budget},
+    {RULE_LEAVING, BOUNDS_PROCESSES, "asks who leaves already", mutate_ask_the_leaving},
+    {RULE_LEAVING, BOUNDS_PROCESSES, "waits for the exit of who leaves", mutate_deaf_to_leaving},
+    {RULE_RESUMED, BOUNDS_GENTLE, "lets who settles go when its successor dies", mutate_let_go},
+    {RULE_STRAY, BOUNDS_CALLERS, "believes that who serves was never spawned",
+     mutate_unspawn_the_active},
 };
 const size_t mutants_n = sizeof(mutants) / sizeof(*mutants);

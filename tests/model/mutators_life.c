@@ -194,3 +194,65 @@ void mutate_replace_the_busy(HfMachine *m, const HfEvent *e, HfActions *ret)
     memcpy(&ret->list[ret->n], more.list, more.n * sizeof(*more.list));
     ret->n += more.n;
 }
+
+void mutate_shorten(HfMachine *m, const HfEvent *e, HfActions *ret)
+{
+    hf_machine_step(m, e, ret);
+    if (e->type == HF_EVENT_EXTEND && ret->n > 0)
+        ret->list[0].extend = false;
+}
+
+void mutate_one_budget(HfMachine *m, const HfEvent *e, HfActions *ret)
+{
+    unsigned used = m->generations[e->slot].extensions;
+
+    hf_machine_step(m, e, ret);
+    if (e->type == HF_EVENT_READY)
+        m->generations[e->slot].extensions = used;
+}
+
+void mutate_ask_the_leaving(HfMachine *m, const HfEvent *e, HfActions *ret)
+{
+    HfMachineGeneration *leaving = &m->generations[e->slot];
+
+    hf_machine_step(m, e, ret);
+    if (e->type != HF_EVENT_LEAVING || ret->n == 0)
+        return;
+    leaving->rung = HF_RUNG_TERM;
+    ret->list[ret->n++] = (HfAction){
+        .type = HF_ACTION_SIGNAL, .slot = e->slot, .number = leaving->number, .rung = HF_RUNG_TERM};
+}
+
+void mutate_deaf_to_leaving(HfMachine *m, const HfEvent *e, HfActions *ret)
+{
+    ret->n = 0;
+    if (e->type != HF_EVENT_LEAVING)
+        hf_machine_step(m, e, ret);
+}
+
+/* As if the main process of who settles had left as well. */
+void mutate_let_go(HfMachine *m, const HfEvent *e, HfActions *ret)
+{
+    bool exited[HF_MACHINE_SLOTS];
+    bool loss =
+        e->type == HF_EVENT_MAIN_EXITED && m->generations[e->slot].state == HF_GENERATION_ACTIVE;
+
+    for (unsigned i = 0; loss && i < HF_MACHINE_SLOTS; i++) {
+        exited[i] = m->generations[i].main_exited;
+        m->generations[i].main_exited = exited[i] || (i != e->slot && m->generations[i].rung);
+    }
+    hf_machine_step(m, e, ret);
+    for (unsigned i = 0; loss && i < HF_MACHINE_SLOTS; i++)
+        if (i != e->slot && m->generations[i].rung != HF_RUNG_NONE)
+            m->generations[i].main_exited = exited[i];
+}
+
+void mutate_unspawn_the_active(HfMachine *m, const HfEvent *e, HfActions *ret)
+{
+    HfGenerationState state = m->generations[e->slot].state;
+    HfEvent event = *e;
+
+    if (event.type == HF_EVENT_SPAWN_FAILED && state == HF_GENERATION_ACTIVE)
+        event.type = HF_EVENT_GONE;
+    hf_machine_step(m, &event, ret);
+}

@@ -44,6 +44,7 @@ static bool has_slot(const HfEvent *event)
            event->type == HF_EVENT_MAIN_EXITED || event->type == HF_EVENT_GONE ||
            event->type == HF_EVENT_RETIRED || event->type == HF_EVENT_EXTEND ||
            event->type == HF_EVENT_PROBED || event->type == HF_EVENT_OVERSIZE ||
+           event->type == HF_EVENT_LEAVING ||
            (event->type == HF_EVENT_TIMER && event->timer == HF_TIMER_DEADLINE);
 }
 
@@ -133,6 +134,17 @@ static uint64_t random_next(uint64_t *state)
     return *state;
 }
 
+/* Slots are gone through in their order, which is not that of age: sorts by age, as a tidy form. */
+static void sort_by_age(HfActions *actions)
+{
+    for (size_t i = 1; i < actions->n; i++)
+        for (size_t j = i; j > 0 && actions->list[j - 1].number > actions->list[j].number; j--) {
+            HfAction moved = actions->list[j];
+            actions->list[j] = actions->list[j - 1];
+            actions->list[j - 1] = moved;
+        }
+}
+
 static bool same_actions(const HfActions *a, const HfActions *b)
 {
     bool same = a->n == b->n;
@@ -141,7 +153,8 @@ static bool same_actions(const HfActions *a, const HfActions *b)
         same = a->list[i].type == b->list[i].type && a->list[i].rung == b->list[i].rung &&
                a->list[i].timer == b->list[i].timer && a->list[i].report == b->list[i].report &&
                a->list[i].usec == b->list[i].usec && a->list[i].prepared == b->list[i].prepared &&
-               a->list[i].raised == b->list[i].raised && a->list[i].status == b->list[i].status &&
+               a->list[i].raised == b->list[i].raised && a->list[i].extend == b->list[i].extend &&
+               a->list[i].status == b->list[i].status &&
                (a->list[i].type == HF_ACTION_REPORT || a->list[i].cause == b->list[i].cause);
     return same;
 }
@@ -174,6 +187,8 @@ static bool walk_step(Replay *replay, const Bounds *bounds, unsigned failures, u
     if (replay_step(replay, &raw, &actions) != RULE_NONE ||
         replay_step(&tidy, &event, &tidy_actions) != RULE_NONE)
         return false;
+    sort_by_age(&actions);
+    sort_by_age(&tidy_actions);
     Key key = tidy_key(*replay, failures);
     Key tidy_after = tidy_key(tidy, failures);
     if (same_actions(&actions, &tidy_actions) && memcmp(&key, &tidy_after, sizeof(key)) == 0)

@@ -34,7 +34,8 @@ static const char *const texts[] = {
         "3: who settles and retires has a ready successor, no illness, and no stop in its way",
     [RULE_STOPPED] = "9: who is stopped retires, has a deadline, and is continued afterwards",
     [RULE_RETIRED] = "when every worker has been told, or the main process left, STOP follows",
-    [RULE_EXTEND] = "only starting and draining are extended, each time and in number bounded",
+    [RULE_EXTEND] =
+        "only starting and draining are extended, never shortened, each time and in number bounded",
     [RULE_BUSY] = "BUSY is armed exactly in a gap that is not overdue yet",
     [RULE_OUTAGE] = "an outage is reported once, and its end once",
     [RULE_OVERDUE] = "a gap is overdue after BUSY, and again when a start in an outage fails",
@@ -42,6 +43,9 @@ static const char *const texts[] = {
     [RULE_PROBE] = "exactly one probe is armed or under way, of the active generation only",
     [RULE_VERDICT] = "probes are counted and reported, and doubted after a replacement in vain",
     [RULE_REPLACE] = "an active generation is replaced only when asked for, gone, ill or old",
+    [RULE_LEAVING] = "who leaves by itself is not asked to, has a deadline, and is replaced",
+    [RULE_RESUMED] =
+        "who settles serves again when its successor is lost: the youngest, and nobody else",
     [RULE_RECYCLE] = "RECYCLE is armed while nothing is replaced, and never without an active one",
 };
 _Static_assert(sizeof(texts) / sizeof(*texts) == RULE_MAX_, "a text for each rule");

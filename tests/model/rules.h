@@ -42,6 +42,8 @@ typedef enum Rule {
     RULE_VERDICT,
     RULE_REPLACE,
     RULE_RECYCLE,
+    RULE_LEAVING,
+    RULE_RESUMED,
     RULE_MAX_,
 } Rule;
 

@@ -185,6 +185,7 @@ static bool parse_event(const HfMachine *machine, const char *word, const char *
     case HF_EVENT_GONE:
     case HF_EVENT_RETIRED:
     case HF_EVENT_OVERSIZE:
+    case HF_EVENT_LEAVING:
         return parse_slot(machine, argument, &ret->slot);
     case HF_EVENT_START:
     case HF_EVENT_PREPARED:

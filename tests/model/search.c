@@ -9,24 +9,24 @@
 
 uint16_t search_encode(const HfEvent *event)
 {
-    _Static_assert(HF_EVENT_MAX_ <= 16 && HF_MACHINE_SLOTS <= 8 && HF_TIMER_MAX_ <= 8 &&
+    _Static_assert(HF_EVENT_MAX_ <= 32 && HF_MACHINE_SLOTS <= 8 && HF_TIMER_MAX_ <= 8 &&
                        HF_REQUEST_MAX_ <= 4 && HF_VERDICT_MAX_ <= 4,
                    "wider fields are needed");
-    return (uint16_t)(event->type | event->slot << 4 | event->timer << 7 | event->request << 10 |
-                      (event->id != 0 || event->usec != 0) << 12 | event->verdict << 13);
+    return (uint16_t)(event->type | event->slot << 5 | event->timer << 8 | event->request << 11 |
+                      (event->id != 0 || event->usec != 0) << 13 | event->verdict << 14);
 }
 
 HfEvent search_decode(uint16_t code)
 {
-    bool extends = (code & 15) == HF_EVENT_EXTEND;
-    bool set = code >> 12 & 1;
+    bool extends = (code & 31) == HF_EVENT_EXTEND;
+    bool set = code >> 13 & 1;
 
     return (HfEvent){
-        .type = (HfEventType)(code & 15),
-        .slot = code >> 4 & 7U,
-        .timer = (HfTimer)(code >> 7 & 7),
-        .request = (HfRequestKind)(code >> 10 & 3),
-        .verdict = (HfVerdict)(code >> 13 & 3),
+        .type = (HfEventType)(code & 31),
+        .slot = code >> 5 & 7U,
+        .timer = (HfTimer)(code >> 8 & 7),
+        .request = (HfRequestKind)(code >> 11 & 3),
+        .verdict = (HfVerdict)(code >> 14 & 3),
         .id = !extends && set,
         .usec = extends && set ? HF_USEC_INFINITY : 0,
     };
@@ -73,6 +73,8 @@ Column search_column(const HfEvent *event)
         return COLUMN_PROBED;
     case HF_EVENT_OVERSIZE:
         return COLUMN_OVERSIZE;
+    case HF_EVENT_LEAVING:
+        return COLUMN_LEAVING;
     case HF_EVENT_MAX_:
         break;
     }

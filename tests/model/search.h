@@ -34,6 +34,7 @@ typedef enum Column {
     COLUMN_ANSWERER_GONE,
     COLUMN_PROBED,
     COLUMN_OVERSIZE,
+    COLUMN_LEAVING,
     COLUMN_MAX_,
 } Column;
 

@@ -24,6 +24,7 @@ static const char *const heads[] = {
     [COLUMN_ANSWERER_GONE] = "answerer-gone",
     [COLUMN_PROBED] = "probed",
     [COLUMN_OVERSIZE] = "oversize",
+    [COLUMN_LEAVING] = "leaving",
 };
 _Static_assert(sizeof(heads) / sizeof(*heads) == COLUMN_MAX_, "a head for each column");
 

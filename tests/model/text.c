@@ -76,6 +76,7 @@ void text_event(const HfEvent *event, const HfMachine *machine, char ret[TEXT_LI
     case HF_EVENT_GONE:
     case HF_EVENT_RETIRED:
     case HF_EVENT_OVERSIZE:
+    case HF_EVENT_LEAVING:
         line(ret, "%s %" PRIu64, hf_event_name(event->type), number);
         break;
     case HF_EVENT_TIMER:
@@ -121,8 +122,8 @@ static void timer_text(const HfAction *action, char ret[TEXT_LINE_MAX])
         snprintf(number, sizeof(number), " %" PRIu64, action->number);
     if (action->type == HF_ACTION_ARM)
         text_time(action->usec, usec);
-    line(ret, "%s %s%s%s%.40s%s", verb, timer, number, *usec ? " " : "", usec,
-         action->spread ? " spread" : "");
+    line(ret, "%s %s%s%s%.40s%s%s", verb, timer, number, *usec ? " " : "", usec,
+         action->spread ? " spread" : "", action->extend ? " extend" : "");
 }
 
 static void report_text(const HfAction *action, char ret[TEXT_LINE_MAX])
@@ -157,6 +158,8 @@ static void report_text(const HfAction *action, char ret[TEXT_LINE_MAX])
     case HF_REPORT_RECOVERED:
     case HF_REPORT_HEALTHY:
     case HF_REPORT_SATURATED:
+    case HF_REPORT_LEAVING:
+    case HF_REPORT_RESUMED:
         line(ret, "report %s %" PRIu64, what, action->number);
         break;
     case HF_REPORT_HUNG:

@@ -2,7 +2,7 @@
 
 #include <assert.h>
 
-_Static_assert(HF_EVENT_MAX_ == 16, "teach the world the new event");
+_Static_assert(HF_EVENT_MAX_ == 17, "teach the world the new event");
 _Static_assert(HF_ACTION_MAX_ == 17, "teach the world the new action");
 _Static_assert(HF_RUNG_MAX_ == 6, "teach the world the new rung");
 _Static_assert(HF_VERDICT_MAX_ == 4, "teach the world the new verdict");
@@ -81,6 +81,7 @@ void world_event(World *world, const HfEvent *event)
     case HF_EVENT_READY:
         slot->process = WORLD_PROCESS_RUNNING;
         slot->ready = true;
+        slot->extended = 0;
         break;
     case HF_EVENT_MAIN_EXITED:
         slot->process = WORLD_PROCESS_EXITED;
@@ -111,6 +112,7 @@ void world_event(World *world, const HfEvent *event)
     case HF_EVENT_RETIRED:
     case HF_EVENT_EXTEND:
     case HF_EVENT_OVERSIZE:
+    case HF_EVENT_LEAVING:
         break;
     case HF_EVENT_MAX_:
         assert(false);
@@ -154,6 +156,8 @@ static Rule signal_slot(WorldSlot *slot, const HfEvent *event, HfRung rung)
             return RULE_GENTLE;
         slot->stopped = true;
     }
+    if (slot->asked == HF_RUNG_NONE)
+        slot->extended = 0;
     slot->asked = rung;
     return RULE_NONE;
 }
@@ -183,7 +187,9 @@ static Rule arm(World *world, const HfEvent *event, const HfAction *action)
     if (action->timer == HF_TIMER_DEADLINE) {
         if (!slot->occupied)
             return RULE_TIMER;
-        if (event->type == HF_EVENT_EXTEND) {
+        if (action->extend != (event->type == HF_EVENT_EXTEND))
+            return RULE_EXTEND;
+        if (action->extend) {
             if (!world_slot_starting(slot) && slot->asked != HF_RUNG_STOP)
                 return RULE_EXTEND;
             if (++slot->extended > HF_MACHINE_EXTENSIONS)
@@ -291,6 +297,16 @@ static Rule report(World *world, const HfAction *action)
 
     if (action->report == HF_REPORT_DRAINING && world_slot_active(slot))
         slot->asked = HF_RUNG_SETTLE; /* no more than told: a signal, if any, follows */
+    if (action->report == HF_REPORT_LEAVING) {
+        if (!world_slot_active(slot))
+            return RULE_LEAVING;
+        slot->asked = HF_RUNG_STOP; /* by itself */
+    }
+    if (action->report == HF_REPORT_RESUMED) {
+        if (slot->asked != HF_RUNG_SETTLE || slot->process != WORLD_PROCESS_RUNNING)
+            return RULE_RESUMED;
+        slot->asked = HF_RUNG_NONE;
+    }
     if (action->report != HF_REPORT_OUTAGE && action->report != HF_REPORT_RECOVERED)
         return RULE_NONE;
     if (world->outage == (action->report == HF_REPORT_OUTAGE))

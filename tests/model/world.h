@@ -65,6 +65,7 @@ typedef struct Bounds {
     unsigned occupied; /* slots in use at the same time */
     unsigned requests; /* callers that wait at the same time, up to WORLD_REQUESTS */
     bool extend;       /* generations ask for more time */
+    bool leave;        /* active generations leave by themselves */
     bool stubborn;     /* starts leave nothing behind when they fail; who is asked to leave waits
                           for KILL; deadlines pass and processes leave in the order of age */
 } Bounds;

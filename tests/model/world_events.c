@@ -2,7 +2,7 @@
 
 #include "world.h"
 
-_Static_assert(HF_EVENT_MAX_ == 16, "say when the new event may come");
+_Static_assert(HF_EVENT_MAX_ == 17, "say when the new event may come");
 _Static_assert(HF_TIMER_MAX_ == 6, "say when the new timer may pass");
 _Static_assert(HF_REQUEST_MAX_ == 4, "say when the new request may come");
 
@@ -80,6 +80,8 @@ static void push_life(List *list, const World *world, const Bounds *bounds, unsi
         push_of_slot(list, HF_EVENT_RETIRED, i);
     if (bounds->extend && extensible(slot))
         push_extend(list, i, HF_USEC_INFINITY);
+    if (bounds->leave && active && slot->process == WORLD_PROCESS_RUNNING)
+        push_of_slot(list, HF_EVENT_LEAVING, i);
     if (active && world->probing)
         push_probed(list, i);
     if (active && bounds->limits.recycle_every > 0)
@@ -162,6 +164,10 @@ static void push_late_life(List *list, const World *world, unsigned i)
         push_probed(list, i);
     if (!active)
         push_of_slot(list, HF_EVENT_OVERSIZE, i);
+    if (!active)
+        push_of_slot(list, HF_EVENT_LEAVING, i);
+    else
+        push_of_slot(list, HF_EVENT_SPAWN_FAILED, i);
 }
 
 size_t world_stray_events(const World *world, HfEvent ret[WORLD_EVENTS_MAX])
