@@ -9,6 +9,7 @@
 #include "base/text.h"
 #include "cli/verbs.h"
 #include "daemon/answerer.h"
+#include "daemon/configuration.h"
 
 static int (*const verbs[])(const HfCommandLine *line) = {
     [HF_VERB_RUN] = hf_cli_run,     [HF_VERB_EXEC] = hf_cli_exec,    [HF_VERB_CHECK] = hf_cli_check,
@@ -31,9 +32,9 @@ int main(int argc, char *argv[])
     hf_log_setup(NULL, LOG_INFO, HF_LOG_TEXT);
     if (argc > 1 && strcmp(argv[1], HF_ANSWERER_OPTION) == 0)
         return hf_answerer_main(argc, argv);
-    int r = hf_options_parse(argc, argv, &line, &text);
+    int r = hf_configuration_read(argc, argv, &line, &text);
     if (r < 0) {
-        hf_log(LOG_ERR, NULL, "%s", r == -EINVAL ? hf_text_peek(&text) : "out of memory");
+        hf_log(LOG_ERR, NULL, "%s", text.length > 0 ? hf_text_peek(&text) : "out of memory");
         return r == -EINVAL ? HF_EXIT_USAGE : HF_EXIT_FAILED;
     }
     if (line.version)

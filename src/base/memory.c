@@ -97,6 +97,16 @@ int hf_strv_append(char ***strv, const char *text)
     return hf_strv_consume(strv, strdup(text));
 }
 
+int hf_strv_set(char ***strv, const char *entry)
+{
+    size_t length = strcspn(entry, "=");
+
+    for (char **other = *strv; other && *other; other++)
+        if (strcspn(*other, "=") == length && memcmp(*other, entry, length) == 0)
+            return hf_string_set(other, entry);
+    return hf_strv_append(strv, entry);
+}
+
 int hf_strv_copy(char *const *strv, char ***ret)
 {
     HF_CLEANUP_STRV char **copy = NULL;

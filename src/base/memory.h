@@ -41,5 +41,9 @@ void hf_strv_freep(char ***strv);
 int hf_strv_consume(char ***strv, char *text);
 /* Appends a copy. 0 or -ENOMEM. */
 int hf_strv_append(char ***strv, const char *text);
+/* Appends a copy of entry, NAME=VALUE, or puts it in place of the one of the same NAME. 0 or
+ * -ENOMEM.
+ */
+int hf_strv_set(char ***strv, const char *entry);
 /* Deep copy; NULL in, NULL out. Returns 0 or -ENOMEM. */
 int hf_strv_copy(char *const *strv, char ***ret);

@@ -3,5 +3,5 @@
 
 int hf_cli_run(const HfCommandLine *line)
 {
-    return hf_supervisor_run(&line->settings);
+    return hf_supervisor_run(line);
 }

@@ -33,7 +33,8 @@ static void prepare(HfMachine *machine, HfCause cause, HfActions *actions)
 {
     machine->cause = cause;
     machine->phase = HF_PHASE_PREPARING;
-    hf_machine_add(actions, HF_ACTION_PREPARE);
+    machine->next = machine->limits;
+    hf_machine_add(actions, HF_ACTION_PREPARE)->cause = cause;
 }
 
 static void begin_pending(HfMachine *machine, HfActions *actions)
@@ -53,7 +54,8 @@ static void commit(HfMachine *machine, HfActions *actions)
         return;
     machine->prepared = false;
     machine->planned = true;
-    hf_machine_add(actions, HF_ACTION_COMMIT);
+    machine->limits = machine->next;
+    hf_machine_add(actions, HF_ACTION_COMMIT)->cause = machine->cause;
 }
 
 static void discard(HfMachine *machine, HfActions *actions)
@@ -75,7 +77,7 @@ static void spawn(HfMachine *machine, unsigned slot, HfActions *actions)
     HfAction *action = hf_machine_add_for(actions, HF_ACTION_SPAWN, machine, slot);
     action->cause = machine->cause;
     action->prepared = machine->prepared;
-    hf_machine_arm_deadline(machine, slot, machine->limits.ready_timeout, actions);
+    hf_machine_arm_deadline(machine, slot, hf_machine_ready_timeout(machine), actions);
 }
 
 /* Spawns, or waits for a slot: beside an active generation one slot stays free for its crash. */
@@ -415,7 +417,9 @@ static void on_deadline(HfMachine *machine, unsigned slot, HfActions *actions)
 
     generation->deadline = false;
     if (generation->state == HF_GENERATION_STARTING) {
-        hf_machine_report(actions, HF_REPORT_START_FAILED, machine, slot)->timed_out = true;
+        HfAction *action = hf_machine_report(actions, HF_REPORT_START_FAILED, machine, slot);
+        action->timed_out = true;
+        action->usec = hf_machine_ready_timeout(machine);
         hf_machine_climb(machine, slot, HF_RUNG_TERM, actions);
         fail(machine, actions);
     } else {
@@ -549,7 +553,14 @@ void hf_machine_init(HfMachine *machine, const HfMachineLimits *limits)
 {
     assert(limits->max_draining >= 1 && limits->max_draining <= HF_MACHINE_DRAINING_MAX);
     memset(machine, 0, sizeof(*machine));
-    machine->limits = *limits;
+    machine->limits = machine->next = *limits;
+}
+
+void hf_machine_offer(HfMachine *machine, const HfMachineLimits *limits)
+{
+    assert(limits->max_draining >= 1 && limits->max_draining <= HF_MACHINE_DRAINING_MAX);
+    assert(machine->phase == HF_PHASE_PREPARING);
+    machine->next = *limits;
 }
 
 void hf_machine_step(HfMachine *machine, const HfEvent *event, HfActions *ret)

@@ -138,9 +138,10 @@ typedef struct HfEvent {
 } HfEvent;
 
 typedef enum HfActionType {
-    HF_ACTION_PREPARE, /* read the settings again, check them; ends in PREPARED or PREPARE_FAILED */
+    HF_ACTION_PREPARE,       /* cause; read the settings again, check them; ends in PREPARED or
+                                PREPARE_FAILED */
     HF_ACTION_ABORT_PREPARE, /* neither of the two comes any more */
-    HF_ACTION_COMMIT,        /* the prepared plan becomes the current one */
+    HF_ACTION_COMMIT,        /* cause; the prepared plan becomes the current one */
     HF_ACTION_DISCARD,       /* the prepared plan is dropped */
     HF_ACTION_SPAWN,  /* slot, number, cause, prepared: from the prepared plan, else the current one
                        */
@@ -250,6 +251,7 @@ typedef struct HfMachineRequest {
 
 typedef struct HfMachine {
     HfMachineLimits limits;
+    HfMachineLimits next; /* from the next COMMIT on; those of a generation started before it */
     HfPhase phase;
     HfCause cause;         /* of the replacement that runs */
     HfRequestKind pending; /* the replacement that follows it */
@@ -275,6 +277,11 @@ typedef struct HfMachine {
 } HfMachine;
 
 void hf_machine_init(HfMachine *machine, const HfMachineLimits *limits);
+
+/* The limits that belong to what is being prepared; between PREPARE and PREPARED. They count from
+ * its COMMIT on, and as the ready timeout of a generation that is started before; timers that are
+ * armed already keep running. Without a call nothing changes. */
+void hf_machine_offer(HfMachine *machine, const HfMachineLimits *limits);
 
 /* Takes one event. ret is overwritten with the ordered actions. Events that do not fit the state (a
  * late timer, a slot that is empty) change nothing. */

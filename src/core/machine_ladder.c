@@ -93,7 +93,7 @@ void hf_machine_extend(HfMachine *machine, unsigned slot, uint64_t usec, HfActio
     HfMachineGeneration *generation = &machine->generations[slot];
     bool starting = generation->state == HF_GENERATION_STARTING;
     bool leaving = generation->state == HF_GENERATION_DRAINING && generation->rung == HF_RUNG_STOP;
-    uint64_t most = starting ? machine->limits.ready_timeout : machine->limits.drain_timeout;
+    uint64_t most = starting ? hf_machine_ready_timeout(machine) : machine->limits.drain_timeout;
 
     if ((!starting && !leaving) || usec == 0 || generation->extensions >= HF_MACHINE_EXTENSIONS)
         return;

@@ -19,6 +19,12 @@ void hf_machine_disarm_deadline(HfMachine *machine, unsigned slot, HfActions *ac
 void hf_machine_arm(bool *armed, HfTimer timer, uint64_t usec, bool spread, HfActions *actions);
 void hf_machine_disarm(bool *armed, HfTimer timer, HfActions *actions);
 
+/* Of the generation that is starting: by what it was prepared with. */
+static inline uint64_t hf_machine_ready_timeout(const HfMachine *machine)
+{
+    return (machine->prepared ? &machine->next : &machine->limits)->ready_timeout;
+}
+
 /* ---- machine_ladder.c: how a generation leaves ---- */
 
 /* What only concerns the active generation ends with it. */

@@ -23,12 +23,14 @@ void hf_command_line_clear(HfCommandLine *line)
 {
     hf_settings_clear(&line->settings);
     hf_call_clear(&line->call);
+    hf_string_set(&line->config, NULL);
 }
 
 /* What is left of the words. */
 typedef struct Words {
     char *const *next;
     size_t n;
+    const HfOptionsFile *file;
 } Words;
 
 static char *take_word(Words *words)
@@ -54,11 +56,10 @@ static int refer_to_help(HfText *error, HfVerb verb, const char *see)
 /* word: as given, dashes and all, of which length bytes come before a value. */
 static int refuse_unknown(const char *word, size_t length, HfVerb verb, HfText *error)
 {
-    const char *known[64];
+    const char *known[HF_OPTIONS_MAX];
     size_t n = 0;
     size_t dashes = strspn(word, "-");
 
-    assert(hf_option_count <= sizeof(known) / sizeof(*known));
     for (size_t i = 0; i < hf_option_count; i++)
         if (verb == HF_VERB_MAX_ || hf_option_is_of(&hf_option_table[i], verb))
             known[n++] = hf_option_table[i].name;
@@ -73,7 +74,7 @@ static int refuse_unknown(const char *word, size_t length, HfVerb verb, HfText *
     return refer_to_help(error, verb, " See");
 }
 
-static int refuse_elsewhere(const char *name, size_t length, HfVerb verb, HfText *error)
+void hf_option_refuse_elsewhere(const char *name, size_t length, HfVerb verb, HfText *error)
 {
     const char *verbs[HF_VERB_MAX_];
     size_t n = 0;
@@ -83,8 +84,7 @@ static int refuse_elsewhere(const char *name, size_t length, HfVerb verb, HfText
             verbs[n++] = hf_verb_name(other);
     hf_text_addf(error, "--%.*s belongs to ", (int)length, name);
     hf_option_join(error, verbs, n, " and ");
-    hf_text_addf(error, ", not to %s;", hf_verb_name(verb));
-    return refer_to_help(error, verb, " see");
+    hf_text_addf(error, ", not to %s", hf_verb_name(verb));
 }
 
 /* The row that word names, with its value when there is one behind `=`. */
@@ -101,8 +101,10 @@ static int find_option(const char *word, HfVerb verb, const HfOption **ret, cons
         if (taken && option->letter != '\0' && word[1] == option->letter && word[2] == '\0')
             found = option;
     }
-    if (!found && is_long && hf_option_find(word + 2, length - 2, HF_VERB_MAX_))
-        return refuse_elsewhere(word + 2, length - 2, verb, error);
+    if (!found && is_long && hf_option_find(word + 2, length - 2, HF_VERB_MAX_)) {
+        hf_option_refuse_elsewhere(word + 2, length - 2, verb, error);
+        return refer_to_help(error, verb, "; see");
+    }
     if (!found)
         return refuse_unknown(word, length, verb, error);
     *ret = found;
@@ -146,15 +148,8 @@ static int parse_options(Words *words, HfCommandLine *line, HfText *error)
     return 0;
 }
 
-static int parse_command(Words *words, HfCommandLine *line, HfText *error)
+static int take_command(Words *words, HfSettings *settings)
 {
-    const char *verb = hf_verb_name(line->verb);
-
-    if (words->n == 0 || words->next[0][0] == '\0') {
-        hf_text_addf(error, "%s; write holdfast %s [OPTION...] [--] COMMAND [ARG...], and",
-                     words->n == 0 ? "no COMMAND" : "COMMAND is empty", verb);
-        return refer_to_help(error, line->verb, " see");
-    }
     HF_CLEANUP_STRV char **command = hf_allocate(words->n + 1, sizeof(*command));
     if (!command)
         return -ENOMEM;
@@ -163,8 +158,45 @@ static int parse_command(Words *words, HfCommandLine *line, HfText *error)
         if (r < 0)
             return r;
     }
-    line->settings.command = HF_STEAL(command);
-    return hf_options_validate(line->verb, &line->settings, error);
+    hf_strv_free(settings->command);
+    settings->command = HF_STEAL(command);
+    return 0;
+}
+
+static int refuse_no_command(const Words *words, const HfCommandLine *line, HfText *error)
+{
+    if (words->n == 0 && words->file)
+        return hf_option_refuse(error,
+                                "%s: no COMMAND; write it as command=COMMAND, or behind the "
+                                "options",
+                                words->file->path);
+    hf_text_addf(error, "%s; write holdfast %s [OPTION...] [--] COMMAND [ARG...], and",
+                 words->n == 0 ? "no COMMAND" : "COMMAND is empty", hf_verb_name(line->verb));
+    return refer_to_help(error, line->verb, " see");
+}
+
+static int validate(const Words *words, const HfCommandLine *line, HfText *error)
+{
+    HF_CLEANUP_TEXT HfText why = {0};
+
+    int r = hf_options_validate(line->verb, &line->settings, &why);
+    if (r < 0 && words->file)
+        hf_text_addf(error, "%s: ", words->file->path);
+    hf_text_add(error, hf_text_peek(&why));
+    error->failed |= why.failed;
+    return r;
+}
+
+static int complete_settings(Words *words, HfCommandLine *line, HfText *error)
+{
+    bool unread = line->config && !words->file;
+    int r = 0;
+
+    if (words->n > 0 ? words->next[0][0] == '\0' : !line->settings.command && !unread)
+        return refuse_no_command(words, line, error);
+    if (words->n > 0)
+        r = take_command(words, &line->settings);
+    return r < 0 || unread ? r : validate(words, line, error);
 }
 
 static int refuse_word(const char *word, HfVerb verb, HfText *error)
@@ -223,21 +255,26 @@ static int parse_words(Words *words, HfCommandLine *line, HfText *error)
     if (verb < 0)
         return refuse_verb(word, error);
     line->verb = (HfVerb)verb;
-    int r = parse_options(words, line, error);
+    int r = 0;
+    if (has_command(line->verb) && words->file)
+        r = hf_options_apply_file(words->file, line, error);
+    if (r >= 0)
+        r = parse_options(words, line, error);
     if (r < 0 || line->help || line->version)
         return r;
     if (has_command(line->verb))
-        return parse_command(words, line, error);
+        return complete_settings(words, line, error);
     return words->n > 0 ? refuse_word(words->next[0], line->verb, error) : 0;
 }
 
-int hf_options_parse(int argc, char *const *argv, HfCommandLine *ret, HfText *error)
+int hf_options_parse_with_file(int argc, char *const *argv, const HfOptionsFile *file,
+                               HfCommandLine *ret, HfText *error)
 {
-    Words words = {0};
-    HfCommandLine line = {.verb = HF_VERB_MAX_};
+    Words words = {.file = file};
+    HfCommandLine line = {.argc = argc, .argv = argv, .verb = HF_VERB_MAX_};
 
     if (argc > 1)
-        words = (Words){.next = argv + 1, .n = (size_t)argc - 1};
+        words = (Words){.next = argv + 1, .n = (size_t)argc - 1, .file = file};
     hf_settings_init(&line.settings);
     int r = parse_words(&words, &line, error);
     if (r < 0) {
@@ -246,4 +283,9 @@ int hf_options_parse(int argc, char *const *argv, HfCommandLine *ret, HfText *er
     }
     *ret = line;
     return 0;
+}
+
+int hf_options_parse(int argc, char *const *argv, HfCommandLine *ret, HfText *error)
+{
+    return hf_options_parse_with_file(argc, argv, NULL, ret, error);
 }

@@ -26,11 +26,24 @@ typedef struct HfCall {
 
 void hf_call_clear(HfCall *call);
 
+/* One text for all that a configuration file says. Borrowed. */
+typedef struct HfOptionsFile {
+    const char *path; /* for errors */
+    const char *text; /* not necessarily NUL-terminated */
+    size_t length;    /* bytes; more than HF_OPTIONS_FILE_MAX are refused */
+} HfOptionsFile;
+
+#define HF_OPTIONS_FILE_MAX      (1024 * 1024)
+#define HF_OPTIONS_FILE_LINE_MAX 16384 /* bytes, without the newline */
+
 typedef struct HfCommandLine {
+    int argc; /* what it was read from, borrowed */
+    char *const *argv;
     HfVerb verb;         /* HF_VERB_MAX_: none was given, then help or version is set */
     bool help;           /* --help was given: settings need not be complete */
     bool version;        /* --version, likewise */
     HfSettings settings; /* run, exec, check */
+    char *config;        /* --config, NULL: none; run, exec, check */
     HfCall call;         /* the others */
 } HfCommandLine;
 
@@ -44,6 +57,23 @@ void hf_command_line_clear(HfCommandLine *line);
  * names the nearest known one. Returns 0, -ENOMEM, or -EINVAL with one line appended to error,
  * printable and without a newline, that says what to do. */
 int hf_options_parse(int argc, char *const *argv, HfCommandLine *ret, HfText *error);
+
+/* The same over a configuration file: the command line wins, --listen and --environment add up.
+ * A line of the file is NAME=VALUE, or NAME of an option that takes no value; blanks at its ends
+ * and around the first = do not count, nor do empty lines and those that start with # or ;.
+ * file NULL: as hf_options_parse. When --config is given and file is NULL the settings are not
+ * complete: nothing is known of how they agree with each other, and command may be NULL. Errors in
+ * the file start with PATH:LINE: or, when it is about several lines, PATH: */
+int hf_options_parse_with_file(int argc, char *const *argv, const HfOptionsFile *file,
+                               HfCommandLine *ret, HfText *error);
+
+#define HF_OPTIONS_MAX 64 /* rows of the option table, at most */
+
+/* The names of the options that may stand in a file and in which two settings differ, in the order
+ * of the table: of those that can change while holdfast runs, or with fixed of those that can not.
+ * Returns how many. */
+size_t hf_options_difference(const HfSettings *a, const HfSettings *b, bool fixed,
+                             const char *ret[HF_OPTIONS_MAX]);
 
 /* --listen=ADDR[,backlog=N,mode=0660,owner=U,group=G,name=N]. Returns as hf_options_parse. */
 int hf_options_parse_listen(const char *text, HfListenerSpec *ret, HfText *error);

@@ -30,4 +30,4 @@ static int parse(const HfOption *option, const char *value, void *field, HfText 
     return r < 0 ? refuse(option, unknown, length, error) : 0;
 }
 
-const HfOptionType hf_option_type_capabilities = {.parse = parse};
+const HfOptionType hf_option_type_capabilities = {.parse = parse, .equal = hf_option_equal_number};

@@ -13,6 +13,23 @@
 #define FIELD(member) offsetof(HfCommandLine, member)
 
 const HfOption hf_option_table[] = {
+    {.name = "config",
+     .argument = "FILE",
+     .help = "Read further options from FILE, one a line without its dashes; the command line "
+             "wins. A reload reads it again (default: none)",
+     .group = HF_OPTION_GROUP_SERVICE,
+     .verbs = SERVING,
+     .type = &hf_option_type_file,
+     .offset = FIELD(config)},
+    {.name = "command",
+     .argument = "COMMAND",
+     .help = "COMMAND with its arguments in one text, for a file (default: what is behind the "
+             "options)",
+     .group = HF_OPTION_GROUP_SERVICE,
+     .verbs = SERVING,
+     .in_file = true,
+     .type = &hf_option_type_command,
+     .offset = FIELD(settings.command)},
     {.name = "name",
      .argument = "NAME",
      .help = "Name of this instance, by which reload, restart and stop find it "
@@ -20,6 +37,7 @@ const HfOption hf_option_table[] = {
      .group = HF_OPTION_GROUP_SERVICE,
      .verbs = SERVING,
      .in_file = true,
+     .fixed = true,
      .type = &hf_option_type_name,
      .offset = FIELD(settings.name)},
     {.name = "adapter",
@@ -73,6 +91,14 @@ const HfOption hf_option_table[] = {
      .in_file = true,
      .type = &hf_option_type_capabilities,
      .offset = FIELD(settings.capabilities)},
+    {.name = "environment",
+     .argument = "NAME=VALUE",
+     .help = "Set NAME in the environment of COMMAND; give it once for each (default: none)",
+     .group = HF_OPTION_GROUP_SERVICE,
+     .verbs = SERVING,
+     .in_file = true,
+     .type = &hf_option_type_environment,
+     .offset = FIELD(settings.environment)},
 
     {.name = "listen",
      .argument = "ADDR[,KEY=VALUE...]",
@@ -121,25 +147,6 @@ const HfOption hf_option_table[] = {
      .in_file = true,
      .type = &hf_option_type_text,
      .offset = FIELD(settings.preflight)},
-    {.name = "canary",
-     .argument = "fastcgi:/PATH|exec:COMMAND",
-     .help = "Before each reload and restart, start the next generation on private sockets and ask "
-             "it there for the page PATH, or run COMMAND; if it is not well, nothing is replaced "
-             "(default: none)",
-     .group = HF_OPTION_GROUP_REPLACEMENT,
-     .verbs = SUPERVISING,
-     .in_file = true,
-     .type = &hf_option_type_probe,
-     .offset = FIELD(settings.canary)},
-    {.name = "canary-root",
-     .argument = "DIR",
-     .help = "Where the canary's PATH is a script below, as in a web server (default: PATH is the "
-             "whole path of the script, or one of php-fpm's own pages)",
-     .group = HF_OPTION_GROUP_REPLACEMENT,
-     .verbs = SUPERVISING,
-     .in_file = true,
-     .type = &hf_option_type_directory,
-     .offset = FIELD(settings.canary_root)},
     {.name = "handover",
      .help = "How php-fpm's old workers leave at a reload: one after another once the new ones are "
              "warm, or all at once",
@@ -294,6 +301,8 @@ const HfOption hf_option_table[] = {
      .offset = FIELD(version)},
 };
 const size_t hf_option_count = sizeof(hf_option_table) / sizeof(*hf_option_table);
+_Static_assert(sizeof(hf_option_table) / sizeof(*hf_option_table) <= HF_OPTIONS_MAX,
+               "arrays of option names have room");
 
 void hf_option_add_argument(const HfOption *option, HfText *text)
 {

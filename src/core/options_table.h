@@ -11,6 +11,15 @@
 
 typedef struct HfOption HfOption;
 
+/* What a shell offers for a value. */
+typedef enum HfCompletion {
+    HF_COMPLETION_NONE, /* its choices, if it has any */
+    HF_COMPLETION_FILE,
+    HF_COMPLETION_DIRECTORY,
+    HF_COMPLETION_INSTANCE,
+    HF_COMPLETION_COMMAND,
+} HfCompletion;
+
 /* How a kind of value is read and shown. field is the member of HfCommandLine at the row's offset.
  */
 typedef struct HfOptionType {
@@ -20,7 +29,11 @@ typedef struct HfOptionType {
     void (*show)(const HfOption *option, const void *field, HfText *text);
     /* The words that such a value may be, counted from 0, NULL behind the last. NULL: any text. */
     const char *(*choice)(size_t i);
+    /* Are two fields the same? Not needed with choice or no_value; hf_option_equal knows. */
+    bool (*equal)(const void *a, const void *b);
+    HfCompletion completion;
     bool no_value;
+    bool adds_up; /* may be given several times */
 } HfOptionType;
 
 typedef enum HfOptionGroup {
@@ -40,6 +53,7 @@ struct HfOption {
     HfOptionGroup group;
     unsigned verbs; /* 1 << HfVerb, of those that take it */
     bool in_file;   /* may stand in a configuration file */
+    bool fixed;     /* can not change while holdfast runs */
     const HfOptionType *type;
     size_t offset;    /* of the field in HfCommandLine */
     uint64_t minimum; /* usec, of a TIME; of a number */
@@ -51,7 +65,7 @@ extern const HfOptionType hf_option_type_flag, hf_option_type_name, hf_option_ty
     hf_option_type_handover, hf_option_type_stop_signal, hf_option_type_number,
     hf_option_type_period, hf_option_type_ready, hf_option_type_text, hf_option_type_log_format,
     hf_option_type_log_level, hf_option_type_capabilities, hf_option_type_kill_mode,
-    hf_option_type_probe;
+    hf_option_type_file, hf_option_type_command, hf_option_type_environment;
 
 extern const HfOption hf_option_table[];
 extern const size_t hf_option_count;
@@ -64,6 +78,18 @@ static inline bool hf_option_is_of(const HfOption *option, HfVerb verb)
 /* The row with that name of length bytes that verb takes; HF_VERB_MAX_: that any verb takes. NULL:
  * none. */
 const HfOption *hf_option_find(const char *name, size_t length, HfVerb verb);
+
+/* For HfOptionType.equal: of a char *, and of a uint64_t. */
+bool hf_option_equal_string(const void *a, const void *b);
+bool hf_option_equal_number(const void *a, const void *b);
+/* Is the option the same in two command lines? */
+bool hf_option_equal(const HfOption *option, const HfCommandLine *a, const HfCommandLine *b);
+
+/* All lines of a configuration file. Returns as hf_options_parse. */
+int hf_options_apply_file(const HfOptionsFile *file, HfCommandLine *line, HfText *error);
+
+/* Appends "--NAME belongs to run and check, not to exec". */
+void hf_option_refuse_elsewhere(const char *name, size_t length, HfVerb verb, HfText *error);
 
 /* "=ARGUMENT" or "=word|word", nothing for an option without a value. */
 void hf_option_add_argument(const HfOption *option, HfText *text);

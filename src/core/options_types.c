@@ -52,6 +52,14 @@ static int parse_directory(const HfOption *option, const char *value, void *fiel
     return hf_string_set(field, value);
 }
 
+static int parse_file(const HfOption *option, const char *value, void *field, HfText *error)
+{
+    if (value[0] == '\0' || has_control(value) || strlen(value) >= PATH_MAX)
+        return hf_option_refuse(error, "--%s: %s is no path of a file", option->name,
+                                HF_QUOTE(value));
+    return hf_string_set(field, value);
+}
+
 static const struct {
     const char *name;
     uint64_t usec;
@@ -234,38 +242,31 @@ static const char *choose_log_level(size_t i)
     return hf_log_level_name((HfLogLevel)i);
 }
 
-static int parse_listen(const HfOption *option, const char *value, void *field, HfText *error)
+static bool equal_ready(const void *a, const void *b)
 {
-    HfSettings *settings = field;
-    size_t n = settings->n_listeners;
-    /* What hf_array_reserve has made of n so far. */
-    size_t capacity = n > 0 ? 4 : 0;
+    const HfSettings *left = a;
+    const HfSettings *right = b;
 
-    if (n >= HF_LISTENERS_MAX)
-        return hf_option_refuse(
-            error, "--%s: more than %d sockets; give some of them to a second instance",
-            option->name, HF_LISTENERS_MAX);
-    while (capacity < n)
-        capacity *= 2;
-    int r = hf_array_reserve(&settings->listeners, &capacity, n + 1, sizeof(*settings->listeners));
-    if (r < 0)
-        return r;
-    r = hf_options_parse_listen(value, &settings->listeners[n], error);
-    if (r < 0)
-        return r;
-    settings->n_listeners++;
-    return 0;
+    return left->readiness == right->readiness && left->ready_delay == right->ready_delay;
 }
 
 const HfOptionType hf_option_type_flag = {.parse = parse_flag, .no_value = true};
-const HfOptionType hf_option_type_name = {.parse = parse_name};
-const HfOptionType hf_option_type_text = {.parse = parse_text};
-const HfOptionType hf_option_type_directory = {.parse = parse_directory};
-const HfOptionType hf_option_type_listen = {.parse = parse_listen};
-const HfOptionType hf_option_type_time = {.parse = parse_time, .show = show_time};
-const HfOptionType hf_option_type_period = {.parse = parse_period, .show = show_period};
-const HfOptionType hf_option_type_number = {.parse = parse_number, .show = show_number};
-const HfOptionType hf_option_type_ready = {.parse = parse_ready, .show = show_ready};
+const HfOptionType hf_option_type_name = {
+    .parse = parse_name, .equal = hf_option_equal_string, .completion = HF_COMPLETION_INSTANCE};
+const HfOptionType hf_option_type_text = {.parse = parse_text, .equal = hf_option_equal_string};
+const HfOptionType hf_option_type_directory = {.parse = parse_directory,
+                                               .equal = hf_option_equal_string,
+                                               .completion = HF_COMPLETION_DIRECTORY};
+const HfOptionType hf_option_type_file = {
+    .parse = parse_file, .equal = hf_option_equal_string, .completion = HF_COMPLETION_FILE};
+const HfOptionType hf_option_type_time = {
+    .parse = parse_time, .show = show_time, .equal = hf_option_equal_number};
+const HfOptionType hf_option_type_period = {
+    .parse = parse_period, .show = show_period, .equal = hf_option_equal_number};
+const HfOptionType hf_option_type_number = {
+    .parse = parse_number, .show = show_number, .equal = hf_option_equal_number};
+const HfOptionType hf_option_type_ready = {
+    .parse = parse_ready, .show = show_ready, .equal = equal_ready};
 const HfOptionType hf_option_type_log_format = {
     .parse = parse_choice, .show = show_choice, .choice = choose_log_format};
 const HfOptionType hf_option_type_log_level = {

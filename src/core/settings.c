@@ -107,11 +107,10 @@ void hf_settings_clear(HfSettings *settings)
     hf_freep(&settings->name);
     hf_freep(&settings->directory);
     hf_freep(&settings->preflight);
-    hf_freep(&settings->canary.what);
-    hf_freep(&settings->canary_root);
     hf_freep(&settings->user);
     hf_freep(&settings->group);
     hf_freep(&settings->on_event);
+    hf_strv_free(settings->environment);
     hf_strv_free(settings->command);
     hf_settings_init(settings);
 }

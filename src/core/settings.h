@@ -68,18 +68,6 @@ typedef enum HfReadiness {
 } HfReadiness;
 HF_STRTAB_DECLARE(hf_readiness, HfReadiness); /* auto, notify, pidfile, delay */
 
-/* How a service is asked whether it is well. */
-typedef enum HfProbeKind {
-    HF_PROBE_NONE,
-    HF_PROBE_FASTCGI, /* what: path and query of a page that must answer 200 to 399 */
-    HF_PROBE_EXEC,    /* what: shell command that must succeed */
-} HfProbeKind;
-
-typedef struct HfProbe {
-    HfProbeKind kind;
-    char *what; /* owned; NULL for NONE */
-} HfProbe;
-
 #define HF_NAME_MAX 64 /* bytes of an instance's or listener's name */
 
 #define HF_BACKLOG_MAXIMUM (-1) /* net.core.somaxconn */
@@ -104,7 +92,8 @@ void hf_listener_spec_clear(HfListenerSpec *spec);
 /* Deep copy. Returns 0 or -ENOMEM. */
 int hf_listener_spec_copy(const HfListenerSpec *spec, HfListenerSpec *ret);
 
-#define HF_LISTENERS_MAX 4096 /* listeners of one instance */
+#define HF_LISTENERS_MAX   4096 /* listeners of one instance */
+#define HF_ENVIRONMENT_MAX 1024 /* environment entries of one instance */
 
 typedef struct HfSettings {
     char *name; /* instance, [a-z0-9._-]{1,64}; NULL: the program's base name */
@@ -116,8 +105,6 @@ typedef struct HfSettings {
     uint64_t ready_timeout; /* usec, default 60 s */
     uint64_t drain_timeout; /* usec, default 30 s */
     char *preflight;        /* shell command that must succeed before a start; NULL: none */
-    HfProbe canary;         /* asked of the next generation before it replaces one */
-    char *canary_root;      /* directory of the canary's script; NULL: it is a whole path */
     HfReadiness readiness;
     uint64_t ready_delay; /* usec, default 1 s */
     HfHandover handover;
@@ -127,6 +114,7 @@ typedef struct HfSettings {
     uint64_t backoff_max;   /* usec, default 30 s */
     uint64_t recycle_every; /* usec; HF_USEC_INFINITY, the default: never */
     uint64_t busy_after;    /* usec, default 10 s; HF_USEC_INFINITY: never */
+    char **environment;     /* NAME=VALUE of the service, each name once; NULL: none */
     HfLogFormat log_format;
     HfLogLevel log_level;      /* the least urgent that is written, default info */
     char *user;                /* of the service, name or number; NULL: holdfast's own */

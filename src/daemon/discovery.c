@@ -46,7 +46,7 @@ static int ask(HfDiscovery *discovery, const char *const *options, const HfText 
     for (; r >= 0 && *options; options++)
         r = hf_strv_append(&argv, *options);
     if (r >= 0)
-        r = hf_environment_make(discovery->plan->credentials.environment, NULL, &environment);
+        r = hf_environment_make(discovery->plan->environment, NULL, &environment);
     if (r < 0)
         return r;
 

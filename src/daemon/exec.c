@@ -23,6 +23,9 @@ static int make_environment(const HfPlan *plan, char ***ret)
 {
     HF_CLEANUP_STRV char **own = NULL;
 
+    int r = hf_strv_copy(plan->environment, &own);
+    if (r < 0)
+        return r;
     for (size_t i = 0; i < sizeof(kept) / sizeof(*kept); i++) {
         const char *value = getenv(kept[i]);
         HF_CLEANUP_TEXT HfText entry = {0};
@@ -30,15 +33,15 @@ static int make_environment(const HfPlan *plan, char ***ret)
         if (!value)
             continue;
         hf_text_addf(&entry, "%s=%s", kept[i], value);
-        int r = hf_text_take(&entry, &string);
+        r = hf_text_take(&entry, &string);
         if (r >= 0)
             r = hf_strv_consume(&own, string);
         if (r < 0)
             return r;
     }
-    int r = plan->handoff == HF_HANDOFF_SERVER_STARTER
-                ? hf_strv_append(&own, "SERVER_STARTER_GENERATION=1")
-                : 0;
+    r = plan->handoff == HF_HANDOFF_SERVER_STARTER
+            ? hf_strv_append(&own, "SERVER_STARTER_GENERATION=1")
+            : 0;
     if (r < 0)
         return r;
     return hf_environment_make(plan->placement.environment, (const char *const *)own, ret);

@@ -153,7 +153,7 @@ static int make_environment(const HfGeneration *generation, const HfRuntime *run
 
     hf_text_addf(&notify, "NOTIFY_SOCKET=%s", runtime->notify);
     hf_text_addf(&number, "SERVER_STARTER_GENERATION=%llu", (unsigned long long)generation->number);
-    int r = hf_strv_copy(generation->plan->credentials.environment, &own);
+    int r = hf_strv_copy(generation->plan->environment, &own);
     if (r >= 0)
         r = hf_strv_append(&own, hf_text_peek(&notify));
     if (r >= 0 && generation->plan->handoff == HF_HANDOFF_SERVER_STARTER)
@@ -178,7 +178,7 @@ static void explain_spawn(const HfPlan *plan, int r, HfSpawnStage stage, HfText 
     hf_text_addf(error, "%s: %s: %s", plan->program, stages[stage], strerror(-r));
 }
 
-static int run_main(HfGeneration *generation, const HfRuntime *runtime, int output, HfText *error)
+static int run_main(HfGeneration *generation, const HfRuntime *runtime, HfText *error)
 {
     const HfPlan *plan = generation->plan;
     HF_CLEANUP_STRV char **arguments = NULL;
@@ -189,7 +189,7 @@ static int run_main(HfGeneration *generation, const HfRuntime *runtime, int outp
     if (!fds)
         return -ENOMEM;
     for (size_t i = 0; i < plan->placement.n_sources; i++)
-        fds[i] = generation->listeners[plan->placement.sources[i]]->fd;
+        fds[i] = plan->listeners[plan->placement.sources[i]]->fd;
     int r = make_arguments(generation, &arguments);
     if (r >= 0)
         r = make_environment(generation, runtime, &environment);
@@ -201,9 +201,9 @@ static int run_main(HfGeneration *generation, const HfRuntime *runtime, int outp
         .envp = environment,
         .listen_pid = plan->placement.listen_pid,
         .directory = plan->directory,
-        .stdin_fd = plan->placement.on_stdin ? generation->listeners[0]->fd : -1,
-        .stdout_fd = output,
-        .stderr_fd = output,
+        .stdin_fd = plan->placement.on_stdin ? plan->listeners[0]->fd : -1,
+        .stdout_fd = -1,
+        .stderr_fd = -1,
         .fds = fds,
         .n_fds = plan->placement.n_sources,
         .session = true,
@@ -219,7 +219,7 @@ static int run_main(HfGeneration *generation, const HfRuntime *runtime, int outp
 }
 
 int hf_generation_spawn(sd_event *loop, HfReaper *reaper, const HfRuntime *runtime, HfPlan *plan,
-                        unsigned slot, uint64_t number, HfCause cause, const HfStandIn *stand_in,
+                        unsigned slot, uint64_t number, HfCause cause,
                         const HfGenerationCallbacks *callbacks, HfGeneration **ret, HfText *error)
 {
     HfGeneration *generation = calloc(1, sizeof(*generation));
@@ -230,7 +230,6 @@ int hf_generation_spawn(sd_event *loop, HfReaper *reaper, const HfRuntime *runti
         .slot = slot,
         .cause = cause,
         .plan = hf_plan_ref(plan),
-        .listeners = stand_in ? stand_in->listeners : plan->listeners,
         .loop = loop,
         .reaper = reaper,
         .callbacks = *callbacks,
@@ -245,7 +244,7 @@ int hf_generation_spawn(sd_event *loop, HfReaper *reaper, const HfRuntime *runti
     if (r >= 0)
         r = watch_ready(generation, runtime);
     if (r >= 0)
-        r = run_main(generation, runtime, stand_in ? stand_in->output : -1, error);
+        r = run_main(generation, runtime, error);
     if (r < 0) {
         if (error->length == 0)
             hf_text_addf(error, "%s can not be started: %s", plan->program, strerror(-r));

@@ -23,18 +23,11 @@ typedef struct HfGenerationCallbacks {
     void *userdata;
 } HfGenerationCallbacks;
 
-/* What a canary has instead of what every other generation has. */
-typedef struct HfStandIn {
-    HfHeld *const *listeners; /* one for each of the plan's; they outlive the generation */
-    int output;               /* its stdout and stderr; borrowed during the spawn */
-} HfStandIn;
-
 struct HfGeneration {
     uint64_t number;
     unsigned slot;
     HfCause cause;
-    HfPlan *plan;             /* reference */
-    HfHeld *const *listeners; /* borrowed: the plan's, or a canary's own */
+    HfPlan *plan; /* reference */
     sd_event *loop;
     HfReaper *reaper;
     HfGenerationCallbacks callbacks;
@@ -62,10 +55,9 @@ struct HfGeneration {
     bool gone;                     /* was told */
 };
 
-/* Spawns. stand_in: NULL but for a canary, whose number is 0. Returns 0, or negative errno with one
- * line in error. */
+/* Spawns. notify: path for NOTIFY_SOCKET. Returns 0, or negative errno with one line in error. */
 int hf_generation_spawn(sd_event *loop, HfReaper *reaper, const HfRuntime *runtime, HfPlan *plan,
-                        unsigned slot, uint64_t number, HfCause cause, const HfStandIn *stand_in,
+                        unsigned slot, uint64_t number, HfCause cause,
                         const HfGenerationCallbacks *callbacks, HfGeneration **ret, HfText *error);
 /* Its files are removed, its processes no longer watched. NULL is fine. Returns NULL. */
 HfGeneration *hf_generation_free(HfGeneration *generation);

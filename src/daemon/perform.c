@@ -16,6 +16,7 @@
 #include "daemon/pidfile.h"
 #include "daemon/queuewatch.h"
 #include "daemon/received.h"
+#include "daemon/reconfigure.h"
 #include "daemon/record.h"
 #include "daemon/report.h"
 
@@ -56,6 +57,13 @@ static int bind_plan(HfPlan *plan, HfText *error, void *userdata)
     return hf_received_check(supervisor->received, supervisor->n_received, plan, error);
 }
 
+static void fail_prepare(HfSupervisor *supervisor, const char *why)
+{
+    hf_reconfigure_discard(supervisor);
+    hf_supervisor_set_failure(supervisor, why);
+    post(supervisor, HF_EVENT_PREPARE_FAILED, 0);
+}
+
 static void on_prepared(int r, HfPlan *plan, const char *why, void *userdata)
 {
     HfSupervisor *supervisor = userdata;
@@ -69,39 +77,35 @@ static void on_prepared(int r, HfPlan *plan, const char *why, void *userdata)
     }
     if (r < 0) {
         hf_plan_unref(plan);
-        hf_supervisor_set_failure(supervisor, why);
-        post(supervisor, HF_EVENT_PREPARE_FAILED, 0);
+        fail_prepare(supervisor, why);
         return;
     }
     supervisor->prepared = plan;
     post(supervisor, HF_EVENT_PREPARED, 0);
 }
 
-/* A canary protects a generation that serves. */
-static bool wants_canary(const HfMachine *machine)
-{
-    return machine->cause != HF_CAUSE_HEALTH && hf_machine_find(machine, HF_GENERATION_ACTIVE) >= 0;
-}
-
 static void perform_prepare(HfSupervisor *supervisor, const HfAction *action)
 {
+    HF_CLEANUP_TEXT HfText error = {0};
+
+    hf_supervisor_set_failure(supervisor, NULL);
+    int r = hf_reconfigure_begin(supervisor, action->cause, &error);
+    if (r < 0) {
+        fail_prepare(supervisor, hf_text_peek(&error));
+        return;
+    }
     const HfPrepareQuestion question = {
         .loop = supervisor->loop,
         .reaper = supervisor->reaper,
-        .settings = supervisor->settings,
+        .settings = hf_reconfigure_settings(supervisor),
         .aliases = supervisor->runtime.aliases,
-        .runtime = wants_canary(&supervisor->machine) ? &supervisor->runtime : NULL,
         .bind = bind_plan,
         .binder = supervisor,
     };
 
-    (void)action;
-    hf_supervisor_set_failure(supervisor, NULL);
-    int r = hf_prepare_start(&question, on_prepared, supervisor, &supervisor->prepare);
-    if (r < 0) {
-        hf_supervisor_set_failure(supervisor, strerror(-r));
-        post(supervisor, HF_EVENT_PREPARE_FAILED, 0);
-    }
+    r = hf_prepare_start(&question, on_prepared, supervisor, &supervisor->prepare);
+    if (r < 0)
+        fail_prepare(supervisor, strerror(-r));
 }
 
 static void perform_abort_prepare(HfSupervisor *supervisor, const HfAction *action)
@@ -109,11 +113,12 @@ static void perform_abort_prepare(HfSupervisor *supervisor, const HfAction *acti
     (void)action;
     supervisor->prepare = hf_prepare_abort(supervisor->prepare);
     supervisor->prepared = hf_plan_unref(supervisor->prepared);
+    hf_reconfigure_discard(supervisor);
 }
 
 static void perform_commit(HfSupervisor *supervisor, const HfAction *action)
 {
-    (void)action;
+    hf_reconfigure_commit(supervisor, action->cause);
     hf_plan_unref(supervisor->current);
     supervisor->current = HF_STEAL(supervisor->prepared);
     if (supervisor->current)
@@ -125,6 +130,7 @@ static void perform_discard(HfSupervisor *supervisor, const HfAction *action)
 {
     (void)action;
     supervisor->prepared = hf_plan_unref(supervisor->prepared);
+    hf_reconfigure_discard(supervisor);
 }
 
 static void perform_backlog(HfSupervisor *supervisor, const HfAction *action)
@@ -170,7 +176,7 @@ static void perform_spawn(HfSupervisor *supervisor, const HfAction *action)
 
     hf_history_start(&supervisor->history, action->number, action->cause);
     int r = hf_generation_spawn(supervisor->loop, supervisor->reaper, &supervisor->runtime, plan,
-                                action->slot, action->number, action->cause, NULL, &callbacks,
+                                action->slot, action->number, action->cause, &callbacks,
                                 &supervisor->generations[action->slot], &error);
     if (r < 0) {
         hf_supervisor_set_failure(supervisor, hf_text_peek(&error));

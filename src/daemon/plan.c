@@ -33,6 +33,7 @@ HfPlan *hf_plan_unref(HfPlan *plan)
         return NULL;
     free(plan->program);
     hf_strv_free(plan->arguments);
+    hf_strv_free(plan->environment);
     hf_credentials_clear(&plan->credentials);
     free(plan->directory);
     for (size_t i = 0; i < plan->n_wanted; i++) {

@@ -26,6 +26,7 @@ typedef struct HfPlan {
     char *program;     /* path of the executable */
     char **arguments;  /* argv; php-fpm: without -F and -y OVERLAY, which each generation adds */
     HfCredentials credentials;
+    char **environment;    /* of the service beside holdfast's own; NULL: none */
     char *directory;       /* NULL: as it is */
     HfReadiness readiness; /* resolved */
     uint64_t ready_delay;

@@ -61,14 +61,20 @@ static void on_preflight(int r, const char *error, void *userdata)
 /* The plan stands; what is left is the user's own opinion. */
 static void go_on(HfPrepare *prepare)
 {
-    const HfPrepareQuestion *question = &prepare->question;
+    const HfSettings *settings = prepare->question.settings;
     HF_CLEANUP_TEXT HfText error = {0};
 
-    int r =
-        hf_preflight_start(question->loop, question->reaper, question->settings, question->runtime,
-                           prepare->plan, on_preflight, prepare, &prepare->preflight, &error);
-    if (r != 0)
-        finish(prepare, r, hf_text_peek(&error));
+    if (!settings->preflight) {
+        finish(prepare, 0, "");
+        return;
+    }
+    int r = hf_preflight_start(prepare->question.loop, prepare->question.reaper,
+                               settings->preflight, prepare->plan, settings->ready_timeout,
+                               on_preflight, prepare, &prepare->preflight);
+    if (r >= 0)
+        return;
+    hf_text_addf(&error, "the preflight can not be run: %s", strerror(-r));
+    finish(prepare, r, hf_text_peek(&error));
 }
 
 static void on_discovered(int r, const char *error, void *userdata)
@@ -182,6 +188,15 @@ static int stop_signal_of(const HfSettings *settings)
     return hf_settings_adapter(settings) == HF_ADAPTER_PHP_FPM ? SIGQUIT : SIGTERM;
 }
 
+static int make_environment(HfPlan *plan, const HfSettings *settings)
+{
+    int r = hf_strv_copy(plan->credentials.environment, &plan->environment);
+
+    for (char *const *entry = settings->environment; r >= 0 && entry && *entry; entry++)
+        r = hf_strv_set(&plan->environment, *entry);
+    return r;
+}
+
 static int plan_start(HfPrepare *prepare, HfText *error)
 {
     const HfSettings *settings = prepare->question.settings;
@@ -202,9 +217,10 @@ static int plan_start(HfPrepare *prepare, HfText *error)
     if (r < 0)
         return r;
     r = hf_identity_find(settings, &plan->credentials, error);
-    if (r < 0)
-        return r;
-    r = hf_string_set(&plan->directory, settings->directory);
+    if (r >= 0)
+        r = make_environment(plan, settings);
+    if (r >= 0)
+        r = hf_string_set(&plan->directory, settings->directory);
     if (r < 0)
         return r;
     return plan->adapter == HF_ADAPTER_PHP_FPM ? plan_phpfpm(prepare, error)

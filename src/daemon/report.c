@@ -30,7 +30,7 @@ static void add_start_failed(const HfSupervisor *supervisor, const HfAction *act
         hf_text_add(text, supervisor->failure ? supervisor->failure : "out of memory");
     } else if (action->timed_out) {
         hf_text_add(text, "not ready after ");
-        hf_text_add_time(text, supervisor->machine.limits.ready_timeout);
+        hf_text_add_time(text, action->usec);
     } else {
         hf_text_addf(text, "%s ", generation->plan->program);
         hf_generation_explain_status(generation, text);

@@ -17,6 +17,7 @@
 #include "daemon/pidfile.h"
 #include "daemon/queuewatch.h"
 #include "daemon/received.h"
+#include "daemon/reconfigure.h"
 #include "daemon/tell.h"
 #include "daemon/watch.h"
 
@@ -160,6 +161,7 @@ static void tear_down(HfSupervisor *supervisor)
     hf_control_free(supervisor->control); /* who asked for the stop sees by it that all is let go */
     sd_event_source_disable_unref(supervisor->step);
     sd_event_unref(supervisor->loop);
+    hf_reconfigure_clear(supervisor);
     free(supervisor->failure);
     free(supervisor->told);
     hf_history_clear(&supervisor->history);
@@ -182,20 +184,22 @@ void hf_supervisor_exit(HfSupervisor *supervisor, int status)
         on_told(supervisor);
 }
 
-int hf_supervisor_run(const HfSettings *settings)
+void hf_supervisor_make_limits(const HfSettings *settings, const HfSettings *before,
+                               HfMachineLimits *ret)
 {
-    HF_CLEANUP_FREE char *name = NULL;
-    HF_CLEANUP_TEXT HfText error = {0};
-    HfSupervisor *supervisor = calloc(1, sizeof(*supervisor));
-    const HfMachineLimits limits = {
+    /* it is the generation before that is let go, the new one has to stand beside it */
+    bool gentle = settings->handover == HF_HANDOVER_GENTLE &&
+                  hf_settings_adapter(settings) == HF_ADAPTER_PHP_FPM &&
+                  (!before || hf_settings_adapter(before) == HF_ADAPTER_PHP_FPM);
+
+    *ret = (HfMachineLimits){
         .ready_timeout = settings->ready_timeout,
         .drain_timeout = settings->drain_timeout,
         .term_timeout = TERM_TIMEOUT,
         .kill_interval = KILL_INTERVAL,
         .backoff_max = settings->backoff_max,
         .stable_time = STABLE_TIME,
-        .gentle = settings->handover == HF_HANDOVER_GENTLE &&
-                  hf_settings_adapter(settings) == HF_ADAPTER_PHP_FPM,
+        .gentle = gentle,
         .settle_time = SETTLE_TIME,
         .retire_time = RETIRE_TIME,
         .busy_after = settings->busy_after,
@@ -203,6 +207,15 @@ int hf_supervisor_run(const HfSettings *settings)
         .recycle_every = settings->recycle_every == HF_USEC_INFINITY ? 0 : settings->recycle_every,
         .max_draining = (unsigned)settings->max_draining,
     };
+}
+
+int hf_supervisor_run(const HfCommandLine *line)
+{
+    HF_CLEANUP_FREE char *name = NULL;
+    HF_CLEANUP_TEXT HfText error = {0};
+    HfSupervisor *supervisor = calloc(1, sizeof(*supervisor));
+    const HfSettings *settings = &line->settings;
+    HfMachineLimits limits;
 
     if (!supervisor || hf_name_of_instance(settings, &name) < 0) {
         free(supervisor);
@@ -210,10 +223,12 @@ int hf_supervisor_run(const HfSettings *settings)
         return EXIT_FAILURE;
     }
     hf_log_setup(name, hf_log_priority(settings->log_level), settings->log_format);
+    supervisor->line = line;
     supervisor->settings = settings;
     supervisor->name = name;
     supervisor->runtime.lock = -1;
     supervisor->answerer = HF_PROCESS_NONE;
+    hf_supervisor_make_limits(settings, NULL, &limits);
     hf_machine_init(&supervisor->machine, &limits);
     int status = EXIT_FAILURE;
     int r = set_up(supervisor, &error);

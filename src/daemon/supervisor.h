@@ -7,7 +7,7 @@
 #include <systemd/sd-event.h>
 
 #include "core/machine.h"
-#include "core/settings.h"
+#include "core/options.h"
 #include "daemon/generation.h"
 #include "daemon/held.h"
 #include "daemon/history.h"
@@ -26,7 +26,10 @@ typedef struct HfLeftovers HfLeftovers;
 typedef struct HfWatch HfWatch;
 
 typedef struct HfSupervisor {
-    const HfSettings *settings; /* borrowed */
+    const HfCommandLine *line;  /* that it was started with, borrowed */
+    const HfSettings *settings; /* in force: of line, or of read; until the next COMMIT */
+    HfCommandLine *read;        /* with the file as it was last; NULL: nothing else than line */
+    HfCommandLine *next;        /* of the generation that is being prepared; NULL: as in force */
     const char *name;           /* of the instance, borrowed */
     sd_event *loop;
     HfReaper *reaper;
@@ -63,7 +66,11 @@ typedef struct HfSupervisor {
 } HfSupervisor;
 
 /* Runs until the end. Returns the exit status. */
-int hf_supervisor_run(const HfSettings *settings);
+int hf_supervisor_run(const HfCommandLine *line);
+
+/* What the machine is to know of settings. before: those in force until then, NULL: none. */
+void hf_supervisor_make_limits(const HfSettings *settings, const HfSettings *before,
+                               HfMachineLimits *ret);
 
 /* Lets the sockets go, and ends once nobody is told any more. */
 void hf_supervisor_exit(HfSupervisor *supervisor, int status);

@@ -251,7 +251,7 @@ void canonical_unpack(Key key, const HfMachineLimits *limits, HfMachine *ret_mac
 
     memset(ret_machine, 0, sizeof(*ret_machine));
     memset(ret_world, 0, sizeof(*ret_world));
-    ret_machine->limits = *limits;
+    ret_machine->limits = ret_machine->next = *limits;
     code_state(&codec, ret_machine, ret_world);
     for (unsigned i = 0; i < WORLD_REQUESTS; i++)
         if (ret_machine->requests[i].kind != HF_REQUEST_NONE)
@@ -268,10 +268,10 @@ static bool same_machine(const HfMachine *a, const HfMachine *b)
 {
     /* again without names: a field that was added does not compile */
     const HfMachine head[] = {
-        {a->limits,   a->phase,     a->cause,       a->pending, a->hurry,  a->planned,
-         a->prepared, a->respawn,   a->stable,      a->raised,  a->busy,   a->overdue,
-         a->outage,   a->answering, a->probe,       a->recycle, a->probed, a->misses,
-         a->doubts,   a->failures,  a->last_number, {{0}},      {{0}}},
+        {a->limits,  a->next,     a->phase,     a->cause,       a->pending, a->hurry,
+         a->planned, a->prepared, a->respawn,   a->stable,      a->raised,  a->busy,
+         a->overdue, a->outage,   a->answering, a->probe,       a->recycle, a->probed,
+         a->misses,  a->doubts,   a->failures,  a->last_number, {{0}},      {{0}}},
     };
 
     return head->phase == b->phase && head->cause == b->cause && head->pending == b->pending &&

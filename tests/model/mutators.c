@@ -310,9 +310,11 @@ static void leave_backlog(HfMachine *m, const HfEvent *e, HfActions *ret)
 
 static void crowd(HfMachine *m, const HfEvent *e, HfActions *ret)
 {
+    const HfMachineLimits limits = m->limits;
+
     m->limits.max_draining++;
     hf_machine_step(m, e, ret);
-    m->limits.max_draining--;
+    m->limits = m->next = limits;
 }
 
 static void impatient(HfMachine *m, const HfEvent *e, HfActions *ret)

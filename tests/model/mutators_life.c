@@ -29,9 +29,9 @@ static bool lose(HfActions *actions, HfActionType type, HfTimer timer, HfReport 
 
 void mutate_roughly(HfMachine *m, const HfEvent *e, HfActions *ret)
 {
-    m->limits.gentle = false;
+    m->limits.gentle = m->next.gentle = false;
     hf_machine_step(m, e, ret);
-    m->limits.gentle = true;
+    m->limits.gentle = m->next.gentle = true;
 }
 
 void mutate_deaf_to_retired(HfMachine *m, const HfEvent *e, HfActions *ret)

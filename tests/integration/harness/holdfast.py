@@ -20,12 +20,15 @@ def call(*arguments, **more):
 
 
 class Holdfast:
-    def __init__(self, site, options, command, wrapper=(HOLDFAST,), env=None, runtime=RUNTIME):
-        """wrapper: how the program is called; runtime: where its runtime directory comes to be."""
+    def __init__(self, site, options, command, wrapper=(HOLDFAST,), env=None, runtime=RUNTIME, named=True):
+        """command: None for the site's php-fpm, [] for none; wrapper: how the program is called; runtime: where its
+        runtime directory comes to be; named: by --name, else by a file."""
+        if command is None:
+            command = [PHP_FPM, "-y", site.configuration_path]
         self.site = site
         self.runtime = runtime / site.name
-        self.command = [*wrapper, "run", f"--name={site.name}", *options, "--",
-                        *(command or [PHP_FPM, "-y", site.configuration_path])]
+        self.command = [*wrapper, "run", *([f"--name={site.name}"] if named else []), *options,
+                        *(["--", *command] if command else [])]
         self.env = env or {}
         self.process = None
         self.lines = None
