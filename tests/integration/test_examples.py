@@ -1,0 +1,104 @@
+"""Each example does what its comments say."""
+import os
+import re
+import subprocess
+
+import pytest
+
+from harness import nginx, process, words
+from harness.paths import HOLDFAST, ROOT
+from harness.process import environment
+from harness.wait import DEADLINE
+
+EXAMPLES = ROOT / "examples"
+
+
+@pytest.fixture
+def path(site):
+    """A PATH on which holdfast is the one that is tested."""
+    programs = site.directory / "bin"
+    programs.mkdir()
+    (programs / "holdfast").symlink_to(HOLDFAST)
+    return f"{programs}:{process.PATH}"
+
+
+def run(path, *command, **more):
+    return subprocess.run([str(word) for word in command], env=environment(PATH=path, **more), capture_output=True,
+                          text=True, timeout=DEADLINE, check=False)
+
+
+def test_the_cron_job_reloads_and_says_nothing(site, path):
+    line = re.search(r"^\*/20 \* \* \* \* root (.*)$", (EXAMPLES / "cron" / "crontab").read_text(), re.M).group(1)
+    assert line == "holdfast reload --name=php8.2-fpm"
+    holdfast = site.holdfast()
+    before = site.main_pid()
+    result = run(path, "/bin/sh", "-c", line.replace("php8.2-fpm", site.name))
+    assert (result.returncode, result.stdout) == (0, "")
+    holdfast.wait(words.gone(1))
+    assert site.main_pid() != before
+    holdfast.stop()
+
+
+@pytest.fixture
+def releases(site):
+    """Two releases and a link to the first, which is what nginx serves."""
+    for name in ("1", "2"):
+        release = site.directory / name
+        release.mkdir()
+        (release / "hello.php").write_text(f'<?php echo "release {name} ", posix_getppid();')
+    site.root = site.directory / "current"
+    site.root.symlink_to(site.directory / "1")
+    return site.directory
+
+
+def test_a_deployment_switches_and_reloads(site, path, releases):
+    holdfast = site.holdfast()
+    assert site.get()[1].startswith("release 1 ")
+    result = run(path, EXAMPLES / "cron" / "deploy", releases / "2", site.root, HOLDFAST_NAME=site.name)
+    assert result.returncode == 0, result.stderr
+    assert os.readlink(site.root) == str(releases / "2")
+    # the old one answers from its own cache at most until it has left
+    holdfast.wait(words.gone(1))
+    assert site.get()[1].startswith("release 2 ")
+    holdfast.stop()
+
+
+def test_a_deployment_that_does_not_start_is_taken_back(site, path, releases):
+    holdfast = site.holdfast()
+    site.break_configuration()
+    result = run(path, EXAMPLES / "cron" / "deploy", releases / "2", site.root, HOLDFAST_NAME=site.name)
+    assert result.returncode == 1
+    assert "no_such_setting" in result.stderr
+    assert result.stderr.endswith(f"deploy: {releases / '2'} is not in use, see above\n")
+    assert os.readlink(site.root) == str(releases / "1")
+    assert site.get()[1].startswith("release 1 ")
+    holdfast.stop()
+
+
+def test_the_nginx_site_serves(site, releases, monkeypatch):
+    (releases / "1" / "public").mkdir()
+    (releases / "1" / "public" / "index.php").write_text('<?php echo "index ", $_SERVER["SCRIPT_FILENAME"];')
+    server = (EXAMPLES / "nginx" / "php.conf").read_text()
+    assert "fastcgi_pass 127.0.0.1:9000;" in server
+    for old, new in (("listen 80;", "listen {address};"), ("/srv/www/current", str(site.root)),
+                     ("127.0.0.1:9000", "{backend}")):
+        assert old in server
+        server = server.replace(old, new)
+    server = re.sub(r"#.*", "", server).replace("{\n", "{{\n").replace("}\n", "}}\n")
+    head, _, tail = nginx.CONFIGURATION.partition("    server {{")
+    assert tail
+    monkeypatch.setattr(nginx, "CONFIGURATION", head + server + "}}\n")
+    holdfast = site.holdfast()
+    assert site.get("/some/page") == (200, f"index {releases / '1' / 'public' / 'index.php'}")
+    holdfast.stop()
+
+
+def test_the_page_names_options_that_exist():
+    options = set(re.findall(r"^\s+(?:-\w )?(--[a-z-]+)", call_help("run") + call_help("reload"), re.M))
+    for page in EXAMPLES.rglob("*.md"):
+        for option in re.findall(r"(?<![\w-])(--[a-z][a-z-]+)", page.read_text()):
+            assert option in options | {"--now", "--port"}, f"{page}: {option}"
+
+
+def call_help(verb):
+    return subprocess.run([HOLDFAST, verb, "--help"], capture_output=True, text=True, check=True).stdout
