@@ -8,7 +8,7 @@ import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 
-from harness import process  # noqa: E402
+from harness import process, worker  # noqa: E402
 from harness.paths import HOLDFAST  # noqa: E402
 from harness.service import Service  # noqa: E402
 from harness.site import Site  # noqa: E402
@@ -28,6 +28,8 @@ def pytest_sessionstart(session):
     if missing:
         pytest.exit(f"missing programs: {', '.join(missing)}; tests/run installs them", 2)
     process.become_subreaper()
+    if worker.number() is not None:
+        worker.separate()
     # Ended from outside, the tests still clean up.
     signal.signal(signal.SIGTERM, lambda *_: pytest.exit("terminated", 2))
 

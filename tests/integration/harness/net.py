@@ -5,15 +5,16 @@ import random
 import socket
 import subprocess
 
+from harness import worker
 from harness.process import environment
 
 _given = set()
 
 
 def free_port():
-    """A TCP port that no outgoing connection takes: outside the ephemeral range, free on every address."""
+    """A TCP port that no outgoing connection takes, free on every address."""
     while True:
-        port = random.randrange(20000, 30000)
+        port = random.choice(worker.ports())
         if port in _given:
             continue
         try:
