@@ -12,8 +12,11 @@
 #include "daemon/configuration.h"
 
 static int (*const verbs[])(const HfCommandLine *line) = {
-    [HF_VERB_RUN] = hf_cli_run,     [HF_VERB_EXEC] = hf_cli_exec,    [HF_VERB_CHECK] = hf_cli_check,
-    [HF_VERB_RELOAD] = hf_cli_call, [HF_VERB_RESTART] = hf_cli_call, [HF_VERB_STOP] = hf_cli_call,
+    [HF_VERB_RUN] = hf_cli_run,         [HF_VERB_EXEC] = hf_cli_exec,
+    [HF_VERB_CHECK] = hf_cli_check,     [HF_VERB_RELOAD] = hf_cli_call,
+    [HF_VERB_RESTART] = hf_cli_call,    [HF_VERB_STOP] = hf_cli_call,
+    [HF_VERB_STATUS] = hf_cli_status,   [HF_VERB_HISTORY] = hf_cli_history,
+    [HF_VERB_METRICS] = hf_cli_metrics,
 };
 _Static_assert(sizeof(verbs) / sizeof(*verbs) == HF_VERB_MAX_, "a function a verb");
 

@@ -139,3 +139,19 @@ size_t hf_text_printable(const char *bytes, size_t length, char *ret, size_t siz
     ret[written] = '\0';
     return written;
 }
+
+size_t hf_text_printable_lines(const char *text, char *ret, size_t size)
+{
+    size_t written = 0;
+
+    for (;;) {
+        size_t length = strcspn(text, "\n");
+        written += hf_text_printable(text, length, ret + written, size - written);
+        text += length;
+        if (*text == '\0' || written + 2 > size)
+            return written;
+        text++;
+        ret[written++] = '\n';
+        ret[written] = '\0';
+    }
+}

@@ -33,3 +33,6 @@ const char *hf_text_peek(const HfText *text);
  * (RFC 3629) become '?'. Cut at a character so that it fits size with its NUL; size > 0. Returns
  * the length written. */
 size_t hf_text_printable(const char *bytes, size_t length, char *ret, size_t size);
+
+/* The same for a string of several lines: newlines stay. */
+size_t hf_text_printable_lines(const char *text, char *ret, size_t size);

@@ -2,7 +2,9 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "base/parse.h"
 #include "cli/client.h"
+#include "cli/progress.h"
 #include "cli/verbs.h"
 #include "daemon/controlsocket.h"
 
@@ -12,7 +14,63 @@ static const char *const methods[HF_VERB_MAX_] = {
     [HF_VERB_STOP] = "Stop",
 };
 
-static int call(sd_bus *bus, const char *method, bool wait, sd_bus_error *ret_error)
+/* A request under way. */
+typedef struct Waiting {
+    HfProgress progress;
+    bool answered;
+    sd_bus_message *answer; /* reference */
+} Waiting;
+
+static int on_answer(sd_bus_message *message, void *userdata, sd_bus_error *unused)
+{
+    Waiting *waiting = userdata;
+
+    (void)unused;
+    waiting->answered = true;
+    waiting->answer = sd_bus_message_ref(message);
+    return 1;
+}
+
+/* The reason of a failure comes with the answer. */
+static bool is_failure(const char *name)
+{
+    return strcmp(name, "reload-failed") == 0 || strcmp(name, "start-failed") == 0;
+}
+
+static int on_event(sd_bus_message *message, void *userdata, sd_bus_error *unused)
+{
+    Waiting *waiting = userdata;
+    const char *name;
+    const char *cause;
+    const char *text;
+    uint64_t generation;
+
+    (void)unused;
+    if (sd_bus_message_read(message, "stss", &name, &generation, &cause, &text) > 0 &&
+        !is_failure(name))
+        hf_progress_event(&waiting->progress, text);
+    return 0;
+}
+
+/* Until it is answered; with end, until the other side has let go of everything and hangs up. */
+static int wait_for(sd_bus *bus, Waiting *waiting, bool end)
+{
+    for (;;) {
+        int r = sd_bus_process(bus, NULL);
+        if (r < 0)
+            return r;
+        if (waiting->answered && !end)
+            return 0;
+        if (r > 0)
+            continue;
+        hf_progress_tick(&waiting->progress);
+        r = sd_bus_wait(bus, waiting->progress.terminal ? HF_USEC_PER_SEC : UINT64_MAX);
+        if (r < 0 && r != -EINTR)
+            return r;
+    }
+}
+
+static int send_request(sd_bus *bus, const char *method, Waiting *waiting)
 {
     __attribute__((cleanup(sd_bus_message_unrefp))) sd_bus_message *message = NULL;
 
@@ -20,36 +78,56 @@ static int call(sd_bus *bus, const char *method, bool wait, sd_bus_error *ret_er
                                            HF_CONTROL_INTERFACE, method);
     if (r < 0)
         return r;
-    if (wait) /* drain times are the other side's business */
-        return sd_bus_call(bus, message, UINT64_MAX, ret_error, NULL);
-    r = sd_bus_message_set_expect_reply(message, 0);
-    if (r >= 0)
-        r = sd_bus_send(bus, message, NULL);
-    return r < 0 ? r : sd_bus_flush(bus);
-}
-
-/* Until the other side has let go of everything and hangs up. */
-static void await_end(sd_bus *bus)
-{
-    int r;
-
-    do {
-        r = sd_bus_process(bus, NULL);
-        if (r == 0)
-            r = sd_bus_wait(bus, UINT64_MAX);
-    } while (r >= 0);
+    if (!waiting) {
+        r = sd_bus_message_set_expect_reply(message, 0);
+        if (r >= 0)
+            r = sd_bus_send(bus, message, NULL);
+        return r < 0 ? r : sd_bus_flush(bus);
+    }
+    r = sd_bus_match_signal(bus, NULL, NULL, HF_CONTROL_PATH, HF_CONTROL_INTERFACE, "Event",
+                            on_event, waiting);
+    if (r >= 0) /* drain times are the other side's business */
+        r = sd_bus_call_async(bus, NULL, message, on_answer, waiting, UINT64_MAX);
+    return r;
 }
 
 /* The end came while the request was on its way. */
 static bool stopped_already(int r, const sd_bus_error *failure)
 {
-    return r == -ECONNRESET || sd_bus_error_has_name(failure, HF_CONTROL_STOPPING);
+    return r == -ECONNRESET || r == -ENOTCONN ||
+           sd_bus_error_has_name(failure, HF_CONTROL_STOPPING);
+}
+
+static int wait_for_answer(sd_bus *bus, const HfCommandLine *line)
+{
+    const char *verb = hf_verb_name(line->verb);
+    HF_CLEANUP_TEXT HfText error = {0};
+    Waiting waiting = {0};
+
+    hf_progress_begin(&waiting.progress, verb, line->call.quiet);
+    int r = send_request(bus, methods[line->verb], &waiting);
+    if (r >= 0)
+        r = wait_for(bus, &waiting, false);
+    const sd_bus_error *failure = waiting.answer ? sd_bus_message_get_error(waiting.answer) : NULL;
+    bool done = r >= 0 && !failure;
+    if (line->verb == HF_VERB_STOP && (done || stopped_already(r, failure))) {
+        wait_for(bus, &waiting, true);
+        done = true;
+    }
+    hf_progress_end(&waiting.progress, done);
+    if (!done && failure)
+        hf_text_addf(&error, "%s failed: %s", verb, failure->message);
+    else if (!done)
+        hf_text_addf(&error, "%s: the connection ended before the answer came: %s", verb,
+                     strerror(-r));
+    hf_log_lines(LOG_ERR, NULL, hf_text_peek(&error));
+    sd_bus_message_unref(waiting.answer);
+    return done ? HF_EXIT_DONE : HF_EXIT_FAILED;
 }
 
 int hf_cli_call(const HfCommandLine *line)
 {
-    __attribute__((cleanup(sd_bus_close_unrefp))) sd_bus *bus = NULL;
-    __attribute__((cleanup(sd_bus_error_free))) sd_bus_error failure = SD_BUS_ERROR_NULL;
+    HF_CLEANUP_BUS sd_bus *bus = NULL;
     HF_CLEANUP_TEXT HfText error = {0};
 
     int status = hf_client_connect(line->call.name, &bus, &error);
@@ -57,17 +135,12 @@ int hf_cli_call(const HfCommandLine *line)
         hf_log(LOG_ERR, NULL, "%s", hf_text_peek(&error));
         return status;
     }
-    int r = call(bus, methods[line->verb], !line->call.no_wait, &failure);
-    bool stopped = line->verb == HF_VERB_STOP && (r >= 0 || stopped_already(r, &failure));
-    if (stopped && !line->call.no_wait)
-        await_end(bus);
-    if (stopped || r >= 0)
+    if (!line->call.no_wait)
+        return wait_for_answer(bus, line);
+    int r = send_request(bus, methods[line->verb], NULL);
+    if (r >= 0 || (line->verb == HF_VERB_STOP && stopped_already(r, NULL)))
         return HF_EXIT_DONE;
-    if (sd_bus_error_is_set(&failure))
-        hf_text_addf(&error, "%s failed: %s", hf_verb_name(line->verb), failure.message);
-    else
-        hf_text_addf(&error, "%s: the connection ended before the answer came: %s",
-                     hf_verb_name(line->verb), strerror(-r));
-    hf_log_lines(LOG_ERR, NULL, hf_text_peek(&error));
+    hf_log(LOG_ERR, NULL, "%s: the request could not be sent: %s", hf_verb_name(line->verb),
+           strerror(-r));
     return HF_EXIT_FAILED;
 }

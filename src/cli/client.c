@@ -2,24 +2,55 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/memory.h"
 #include "cli/verbs.h"
 #include "daemon/runtime.h"
 
-static int connect_to(const char *name, sd_bus **ret)
+/* Where instances are: the caller's own, and those of the system. */
+static int list_bases(char ***ret)
+{
+    HF_CLEANUP_STRV char **bases = NULL;
+    HF_CLEANUP_FREE char *own = NULL;
+
+    int r = hf_runtime_base(&own);
+    if (r >= 0)
+        r = hf_strv_append(&bases, own);
+    if (r >= 0 && strcmp(own, HF_RUNTIME_BASE) != 0)
+        r = hf_strv_append(&bases, HF_RUNTIME_BASE);
+    if (r < 0)
+        return r;
+    *ret = HF_STEAL(bases);
+    return 0;
+}
+
+/* The value of a D-Bus address, escaped as its specification asks. */
+static void add_escaped(HfText *text, const char *value)
+{
+    static const char plain[] =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_/.-";
+
+    for (; *value; value++) {
+        if (strchr(plain, *value))
+            hf_text_add_bytes(text, value, 1);
+        else
+            hf_text_addf(text, "%%%02x", (unsigned)(unsigned char)*value);
+    }
+}
+
+static int connect_in(const char *base, const char *name, sd_bus **ret)
 {
     __attribute__((cleanup(sd_bus_unrefp))) sd_bus *bus = NULL;
     HF_CLEANUP_TEXT HfText address = {0};
-    HfRuntime runtime;
 
-    int r = hf_runtime_name(name, &runtime);
-    if (r < 0)
-        return r;
-    hf_text_addf(&address, "unix:path=%s", runtime.control);
-    hf_runtime_release(&runtime);
-    r = sd_bus_new(&bus);
+    hf_text_add(&address, "unix:path=");
+    add_escaped(&address, base);
+    hf_text_add(&address, "/");
+    add_escaped(&address, name);
+    hf_text_add(&address, "/control");
+    int r = sd_bus_new(&bus);
     if (r >= 0)
         r = sd_bus_set_address(bus, hf_text_peek(&address));
     if (r >= 0)
@@ -30,73 +61,127 @@ static int connect_to(const char *name, sd_bus **ret)
     return 0;
 }
 
-/* The names of the instances that can be connected to. */
-static int list_instances(char ***ret)
+static bool is_absence(int r)
 {
-    HF_CLEANUP_FREE char *base = NULL;
-    HF_CLEANUP_STRV char **names = NULL;
-    int denied = 0;
+    return r == -ENOENT || r == -ECONNREFUSED || r == -ENOTDIR;
+}
 
-    int r = hf_runtime_base(&base);
+/* The first instance of that name; that one may not be asked is told only if there is no other. */
+static int connect_to(const char *name, sd_bus **ret)
+{
+    HF_CLEANUP_STRV char **bases = NULL;
+    int problem = -ENOENT;
+
+    int r = list_bases(&bases);
     if (r < 0)
         return r;
+    for (size_t i = 0; bases[i]; i++) {
+        r = connect_in(bases[i], name, ret);
+        if (r >= 0)
+            return 0;
+        if (!is_absence(r))
+            problem = r;
+    }
+    return problem;
+}
+
+/* Adds those in base to names. A problem with one of them goes to ret_problem. */
+static int list_in(const char *base, char ***names, int *ret_problem)
+{
     DIR *directory = opendir(base);
+    int r = 0;
+
     if (!directory)
-        return errno == ENOENT ? 0 : -errno;
+        return errno == ENOENT || errno == EACCES ? 0 : -errno;
     for (struct dirent *entry; r >= 0 && (entry = readdir(directory));) {
         sd_bus *bus;
         if (entry->d_name[0] == '.')
             continue;
-        int connected = connect_to(entry->d_name, &bus);
-        if (connected == -EACCES || connected == -EPERM)
-            denied = connected;
-        if (connected < 0)
-            continue;
-        sd_bus_close_unref(bus);
-        r = hf_strv_append(&names, entry->d_name);
+        int connected = connect_in(base, entry->d_name, &bus);
+        if (connected >= 0) {
+            sd_bus_close_unref(bus);
+            r = hf_strv_append(names, entry->d_name);
+        } else if (!is_absence(connected)) {
+            *ret_problem = connected;
+        }
     }
     closedir(directory);
-    if (r >= 0 && !names)
-        r = denied;
-    if (r < 0)
-        return r;
-    *ret = HF_STEAL(names);
-    return 0;
+    return r;
 }
 
-static int explain(const char *name, int r, HfText *error)
+/* which: "the instance NAME", "an instance". */
+static int explain(const char *which, int r, HfText *error)
 {
-    if (r == -ENOENT || r == -ECONNREFUSED) {
-        hf_text_addf(error, "no instance named %s is running", name);
-        return HF_EXIT_NOT_RUNNING;
-    }
     if (r == -EACCES || r == -EPERM) {
-        hf_text_addf(error, "the instance %s may only be steered by root and the user it runs as",
-                     name);
+        hf_text_addf(error, "%s may only be reached by root and the user it runs as", which);
         return HF_EXIT_NOT_PERMITTED;
     }
-    hf_text_addf(error, "the instance %s can not be reached: %s", name, strerror(-r));
+    hf_text_addf(error, "%s can not be reached: %s", which, strerror(-r));
     return HF_EXIT_FAILED;
+}
+
+static int compare(const void *a, const void *b)
+{
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+int hf_client_list(char ***ret, HfText *error)
+{
+    HF_CLEANUP_STRV char **bases = NULL;
+    HF_CLEANUP_STRV char **names = NULL;
+    int problem = 0;
+
+    int r = list_bases(&bases);
+    for (size_t i = 0; r >= 0 && bases[i]; i++)
+        r = list_in(bases[i], &names, &problem);
+    if (r >= 0 && !names)
+        r = problem;
+    if (r < 0)
+        return explain("an instance", r, error);
+    if (!names) {
+        hf_text_add(error, "no instance is running");
+        return HF_EXIT_NOT_RUNNING;
+    }
+    qsort(names, hf_strv_length(names), sizeof(*names), compare);
+    *ret = HF_STEAL(names);
+    return HF_EXIT_DONE;
+}
+
+static int choose(char **ret, HfText *error)
+{
+    HF_CLEANUP_STRV char **names = NULL;
+
+    int status = hf_client_list(&names, error);
+    if (status != HF_EXIT_DONE)
+        return status;
+    if (names[1]) {
+        hf_text_add(error, "several instances are running, choose one with --name:");
+        for (size_t i = 0; names[i]; i++)
+            hf_text_addf(error, " %s", names[i]);
+        return HF_EXIT_USAGE;
+    }
+    *ret = HF_STEAL(names[0]);
+    return HF_EXIT_DONE;
 }
 
 int hf_client_connect(const char *name, sd_bus **ret, HfText *error)
 {
-    HF_CLEANUP_STRV char **names = NULL;
+    HF_CLEANUP_FREE char *chosen = NULL;
+    HF_CLEANUP_TEXT HfText which = {0};
 
-    int r = name ? hf_strv_append(&names, name) : list_instances(&names);
-    if (r < 0)
-        return explain("found", r, error);
-    size_t n = hf_strv_length(names);
-    if (!names || n == 0) {
-        hf_text_add(error, "no instance is running");
+    if (!name) {
+        int status = choose(&chosen, error);
+        if (status != HF_EXIT_DONE)
+            return status;
+        name = chosen;
+    }
+    int r = connect_to(name, ret);
+    if (r >= 0)
+        return HF_EXIT_DONE;
+    if (is_absence(r)) {
+        hf_text_addf(error, "no instance named %s is running", name);
         return HF_EXIT_NOT_RUNNING;
     }
-    if (n > 1) {
-        hf_text_add(error, "several instances are running, choose one with --name:");
-        for (size_t i = 0; i < n; i++)
-            hf_text_addf(error, " %s", names[i]);
-        return HF_EXIT_USAGE;
-    }
-    r = connect_to(names[0], ret);
-    return r < 0 ? explain(names[0], r, error) : HF_EXIT_DONE;
+    hf_text_addf(&which, "the instance %s", name);
+    return explain(hf_text_peek(&which), r, error);
 }

@@ -16,3 +16,6 @@ int hf_cli_run(const HfCommandLine *line);
 int hf_cli_exec(const HfCommandLine *line);
 int hf_cli_check(const HfCommandLine *line);
 int hf_cli_call(const HfCommandLine *line); /* reload, restart, stop */
+int hf_cli_status(const HfCommandLine *line);
+int hf_cli_history(const HfCommandLine *line);
+int hf_cli_metrics(const HfCommandLine *line);

@@ -10,6 +10,7 @@
 static const char *const verb_names[] = {
     [HF_VERB_RUN] = "run",       [HF_VERB_EXEC] = "exec",       [HF_VERB_CHECK] = "check",
     [HF_VERB_RELOAD] = "reload", [HF_VERB_RESTART] = "restart", [HF_VERB_STOP] = "stop",
+    [HF_VERB_STATUS] = "status", [HF_VERB_HISTORY] = "history", [HF_VERB_METRICS] = "metrics",
 };
 HF_STRTAB_DEFINE(hf_verb, HfVerb, verb_names, HF_VERB_MAX_)
 
@@ -228,9 +229,8 @@ static int parse_verbless(Words *words, HfCommandLine *line, HfText *error)
     const char *value;
 
     if (!word || strcmp(word, "--") == 0) {
-        hf_text_add(error, "no verb; write holdfast VERB [OPTION...] with ");
-        hf_option_join(error, verb_names, HF_VERB_MAX_, " or ");
-        return refer_to_help(error, HF_VERB_MAX_, ", and see");
+        hf_text_add(error, "no verb; a command is started by holdfast run -- COMMAND,");
+        return refer_to_help(error, HF_VERB_MAX_, " see");
     }
     int r = find_option(word, HF_VERB_MAX_, &option, &value, error);
     if (r < 0)

@@ -14,6 +14,9 @@ typedef enum HfVerb {
     HF_VERB_RELOAD,
     HF_VERB_RESTART,
     HF_VERB_STOP,
+    HF_VERB_STATUS,
+    HF_VERB_HISTORY,
+    HF_VERB_METRICS,
     HF_VERB_MAX_,
 } HfVerb;
 HF_STRTAB_DECLARE(hf_verb, HfVerb);
@@ -22,6 +25,9 @@ HF_STRTAB_DECLARE(hf_verb, HfVerb);
 typedef struct HfCall {
     char *name;   /* --name, NULL: the only running instance */
     bool no_wait; /* --no-wait */
+    bool quiet;   /* --quiet */
+    bool json;    /* --json */
+    bool watch;   /* --watch */
 } HfCall;
 
 void hf_call_clear(HfCall *call);

@@ -61,6 +61,10 @@ static const struct {
     [HF_VERB_RELOAD] = {"Replace the service: the next is ready before the old one leaves", ""},
     [HF_VERB_RESTART] = {"Replace the service stop-first; connections queue meanwhile", ""},
     [HF_VERB_STOP] = {"Let the service finish its requests, end it, close the sockets", ""},
+    [HF_VERB_STATUS] = {"Show what runs and what is held: generations, queues, the last events",
+                        ""},
+    [HF_VERB_HISTORY] = {"Show the last 100 generations and how they ended", ""},
+    [HF_VERB_METRICS] = {"Print the figures for Prometheus", ""},
 };
 _Static_assert(sizeof(verbs) / sizeof(*verbs) == HF_VERB_MAX_, "a summary for each verb");
 

@@ -7,6 +7,7 @@
 
 #define SERVING (1U << HF_VERB_RUN | 1U << HF_VERB_EXEC | 1U << HF_VERB_CHECK)
 #define CALLING (1U << HF_VERB_RELOAD | 1U << HF_VERB_RESTART | 1U << HF_VERB_STOP)
+#define LOOKING (1U << HF_VERB_STATUS | 1U << HF_VERB_HISTORY | 1U << HF_VERB_METRICS)
 
 #define SUPERVISING (1U << HF_VERB_RUN | 1U << HF_VERB_CHECK)
 
@@ -32,7 +33,7 @@ const HfOption hf_option_table[] = {
      .offset = FIELD(settings.command)},
     {.name = "name",
      .argument = "NAME",
-     .help = "Name of this instance, by which reload, restart and stop find it "
+     .help = "Name of this instance, by which the other verbs find it "
              "(default: COMMAND's base name)",
      .group = HF_OPTION_GROUP_SERVICE,
      .verbs = SERVING,
@@ -277,7 +278,7 @@ const HfOption hf_option_table[] = {
      .argument = "NAME",
      .help = "The instance that is meant (default: the only one that runs)",
      .group = HF_OPTION_GROUP_GENERAL,
-     .verbs = CALLING,
+     .verbs = CALLING | LOOKING,
      .type = &hf_option_type_name,
      .offset = FIELD(call.name)},
     {.name = "no-wait",
@@ -286,17 +287,37 @@ const HfOption hf_option_table[] = {
      .verbs = CALLING,
      .type = &hf_option_type_flag,
      .offset = FIELD(call.no_wait)},
+    {.name = "quiet",
+     .letter = 'q',
+     .help = "Print nothing but what failed (default: what happens meanwhile, on stderr)",
+     .group = HF_OPTION_GROUP_GENERAL,
+     .verbs = CALLING,
+     .type = &hf_option_type_flag,
+     .offset = FIELD(call.quiet)},
+    {.name = "json",
+     .help = "Print one JSON object on one line (default: for people)",
+     .group = HF_OPTION_GROUP_GENERAL,
+     .verbs = 1U << HF_VERB_STATUS | 1U << HF_VERB_HISTORY,
+     .type = &hf_option_type_flag,
+     .offset = FIELD(call.json)},
+    {.name = "watch",
+     .help = "Show it again every second, with the queues as graphs, until Ctrl-C or the "
+             "instance's end (default: once)",
+     .group = HF_OPTION_GROUP_GENERAL,
+     .verbs = 1U << HF_VERB_STATUS,
+     .type = &hf_option_type_flag,
+     .offset = FIELD(call.watch)},
     {.name = "help",
      .letter = 'h',
      .help = "Print this help",
      .group = HF_OPTION_GROUP_GENERAL,
-     .verbs = SERVING | CALLING,
+     .verbs = SERVING | CALLING | LOOKING,
      .type = &hf_option_type_flag,
      .offset = FIELD(help)},
     {.name = "version",
      .help = "Print the version",
      .group = HF_OPTION_GROUP_GENERAL,
-     .verbs = SERVING | CALLING,
+     .verbs = SERVING | CALLING | LOOKING,
      .type = &hf_option_type_flag,
      .offset = FIELD(version)},
 };

@@ -12,9 +12,13 @@
 #include "base/parse.h"
 #include "daemon/control_parts.h"
 #include "daemon/controlsocket.h"
+#include "daemon/loop.h"
 
 #define CLIENTS_MAX                                                                                \
-    (2 * HF_MACHINE_REQUESTS) /* at the same time; who comes then waits in the backlog */
+    (2 * HF_MACHINE_REQUESTS) /* at the same time; who comes then waits in the backlog for the     \
+                                 place of an idle one */
+#define SILENCE          (100 * HF_USEC_PER_MSEC) /* of who has not said yet who it is, until it is idle */
+#define IDLE             (3 * HF_USEC_PER_SEC) /* of the others, with no request under way */
 #define ACCEPTS_A_SECOND 256
 #define QUEUE_MAX        64 /* messages that a client has not read, beyond the socket's buffer */
 #define PRIORITY         (SD_EVENT_PRIORITY_NORMAL + 1) /* supervision comes first */
@@ -51,11 +55,14 @@ bool hf_control_keeps_up(const HfControlClient *client)
 
 static int on_message(sd_bus_message *message, void *userdata, sd_bus_error *unused)
 {
+    HfControlClient *client = userdata;
+
     (void)message;
     (void)unused;
-    if (hf_control_keeps_up(userdata))
+    client->heard = hf_clock_monotonic();
+    if (hf_control_keeps_up(client))
         return 0;
-    hf_control_drop(userdata);
+    hf_control_drop(client);
     return 1;
 }
 
@@ -85,6 +92,7 @@ static int add_client(HfControl *control, int *fd)
     if (!client)
         return -ENOMEM;
     client->control = control;
+    client->heard = hf_clock_monotonic();
     client->next = control->clients;
     control->clients = client;
     control->n_clients++;
@@ -121,17 +129,58 @@ static int add_client(HfControl *control, int *fd)
     return r;
 }
 
+static bool is_idle(const HfControlClient *client, uint64_t now)
+{
+    bool ready = sd_bus_is_ready(client->bus) > 0;
+
+    return now - client->heard >= (ready ? IDLE : SILENCE) &&
+           !hf_control_has_call(client->control, client->bus);
+}
+
+/* The oldest idle one leaves. */
+static bool make_room(HfControl *control)
+{
+    uint64_t now = hf_clock_monotonic();
+    HfControlClient *oldest = NULL;
+
+    for (HfControlClient *client = control->clients; client; client = client->next)
+        if (is_idle(client, now))
+            oldest = client; /* new ones come first in the list */
+    if (oldest)
+        hf_control_drop(oldest);
+    return oldest != NULL;
+}
+
+static int on_pause_end(sd_event_source *source, uint64_t usec, void *userdata)
+{
+    const HfControl *control = userdata;
+
+    (void)source;
+    (void)usec;
+    return sd_event_source_set_enabled(control->acceptable, SD_EVENT_ON);
+}
+
+/* While every place is taken and somebody waits. */
+static int pause_accepting(HfControl *control)
+{
+    int r = sd_event_source_set_time_relative(control->pause, SILENCE);
+    if (r >= 0)
+        r = sd_event_source_set_enabled(control->pause, SD_EVENT_ONESHOT);
+    return r < 0 ? r : sd_event_source_set_enabled(control->acceptable, SD_EVENT_OFF);
+}
+
 static int on_acceptable(sd_event_source *source, int fd, uint32_t revents, void *userdata)
 {
     HfControl *control = userdata;
 
+    (void)source;
     (void)revents;
+    if (control->n_clients >= CLIENTS_MAX && !make_room(control))
+        return pause_accepting(control);
     HF_CLEANUP_FD int accepted = accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
     if (accepted < 0 || !permitted(accepted))
         return 0;
     int r = add_client(control, &accepted);
-    if (control->n_clients >= CLIENTS_MAX)
-        sd_event_source_set_enabled(source, SD_EVENT_OFF);
     if (r < 0) {
         const HfLogFields fields = {.error = r};
         hf_log(LOG_WARNING, &fields, "a control connection can not be served, it is closed");
@@ -155,7 +204,7 @@ static int open_socket(const char *path)
     umask(mask);
     if (r < 0)
         return r;
-    if (listen(fd, CLIENTS_MAX) < 0)
+    if (listen(fd, SOMAXCONN) < 0)
         return -errno;
     return hf_fd_steal(&fd);
 }
@@ -171,6 +220,11 @@ int hf_control_new(HfSupervisor *supervisor, HfControl **ret)
     if (r >= 0)
         r = sd_event_add_io(supervisor->loop, &control->acceptable, control->fd, EPOLLIN,
                             on_acceptable, control);
+    if (r >= 0)
+        r = sd_event_add_time(supervisor->loop, &control->pause, CLOCK_MONOTONIC, UINT64_MAX,
+                              HF_LOOP_ACCURACY(SILENCE), on_pause_end, control);
+    if (r >= 0)
+        r = sd_event_source_set_enabled(control->pause, SD_EVENT_OFF);
     if (r >= 0) /* a caller that can not be accepted (EMFILE) goes on waiting to be */
         r = sd_event_source_set_ratelimit(control->acceptable, HF_USEC_PER_SEC, ACCEPTS_A_SECOND);
     if (r < 0) {
@@ -191,6 +245,7 @@ HfControl *hf_control_free(HfControl *control)
     while (control->clients)
         hf_control_drop(control->clients);
     sd_event_source_disable_unref(control->acceptable);
+    sd_event_source_disable_unref(control->pause);
     hf_fd_close(control->fd);
     free(control);
     return NULL;

@@ -1,6 +1,7 @@
 #include <stdlib.h>
 
 #include "base/log.h"
+#include "base/text.h"
 #include "daemon/control_parts.h"
 #include "daemon/controlsocket.h"
 
@@ -14,6 +15,14 @@ static void drop_call(HfControl *control, HfControlCall **link)
     control->n_calls--;
     sd_bus_message_unref(call->message);
     free(call);
+}
+
+bool hf_control_has_call(const HfControl *control, const sd_bus *bus)
+{
+    for (const HfControlCall *call = control->calls; call; call = call->next)
+        if (sd_bus_message_get_bus(call->message) == bus)
+            return true;
+    return false;
 }
 
 void hf_control_forget_calls(HfControl *control, const sd_bus *bus)
@@ -44,13 +53,22 @@ int hf_control_request(HfControl *control, HfRequestKind kind, sd_bus_message *m
     return 1;
 }
 
+/* D-Bus takes only UTF-8. */
+static int reply_failure(sd_bus_message *message, const char *text)
+{
+    char printable[HF_CONTROL_TEXT_MAX + 1];
+
+    hf_text_printable_lines(text, printable, sizeof(printable));
+    return sd_bus_reply_method_errorf(message, HF_CONTROL_FAILED, "%s", printable);
+}
+
 static int reply(sd_bus_message *message, HfOutcome outcome, const char *text)
 {
     switch (outcome) {
     case HF_OUTCOME_DONE:
         return sd_bus_reply_method_return(message, NULL);
     case HF_OUTCOME_FAILED:
-        return sd_bus_reply_method_errorf(message, HF_CONTROL_FAILED, "%s", text);
+        return reply_failure(message, text);
     case HF_OUTCOME_STOPPING:
         return sd_bus_reply_method_errorf(message, HF_CONTROL_STOPPING, "holdfast is stopping");
     case HF_OUTCOME_BUSY:

@@ -1,4 +1,4 @@
-#include <errno.h>
+#include <string.h>
 
 #include "base/clock.h"
 #include "daemon/control_parts.h"
@@ -76,6 +76,7 @@ int hf_control_list_generations(sd_bus_message *message, void *userdata, sd_bus_
 static int append_listener(sd_bus_message *reply, HfHeld *held)
 {
     char address[HF_ADDRESS_TEXT_MAX];
+    char printable[HF_ADDRESS_TEXT_MAX]; /* D-Bus takes only UTF-8 */
     bool local = held->bound.kind == HF_ADDRESS_UNIX || held->bound.kind == HF_ADDRESS_ABSTRACT;
     HfQueue queue = {0};
     uint32_t drops;
@@ -85,7 +86,8 @@ static int append_listener(sd_bus_message *reply, HfHeld *held)
     if (!local && hf_queue_drops(held->fd, &drops) == 0)
         told = drops;
     hf_address_format(&held->bound, address);
-    return sd_bus_message_append(reply, HF_CONTROL_LISTENER, held->spec.name, address,
+    hf_text_printable(address, strlen(address), printable, sizeof(printable));
+    return sd_bus_message_append(reply, HF_CONTROL_LISTENER, held->spec.name, printable,
                                  local ? "unix" : "tcp", queue.depth, queue.limit, held->highest,
                                  told);
 }

@@ -5,6 +5,8 @@
 
 #include "daemon/control.h"
 
+#define HF_CONTROL_TEXT_MAX 16384 /* bytes of the reason of a failure */
+
 typedef struct HfControlClient {
     struct HfControlClient *next;
     HfControl *control;
@@ -13,6 +15,7 @@ typedef struct HfControlClient {
     sd_bus_slot *object;
     sd_bus_slot *driver;
     sd_bus_slot *disconnected;
+    uint64_t heard; /* usec, CLOCK_MONOTONIC, of its last message */
 } HfControlClient;
 
 /* A call that waits for its answer. */
@@ -26,6 +29,7 @@ struct HfControl {
     HfSupervisor *supervisor;
     int fd;
     sd_event_source *acceptable;
+    sd_event_source *pause;
     HfControlClient *clients;
     size_t n_clients;
     HfControlCall *calls;
@@ -51,6 +55,8 @@ int hf_control_get_history(sd_bus_message *message, void *userdata, sd_bus_error
 
 /* Posts the request, and keeps message to answer it. Returns as a method handler. */
 int hf_control_request(HfControl *control, HfRequestKind kind, sd_bus_message *message);
+/* Does somebody on bus wait for an answer? */
+bool hf_control_has_call(const HfControl *control, const sd_bus *bus);
 /* Nobody is there any more to be answered on bus. */
 void hf_control_forget_calls(HfControl *control, const sd_bus *bus);
 

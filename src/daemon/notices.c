@@ -42,23 +42,6 @@ static const char *const message_ids[] = {
 };
 _Static_assert(sizeof(message_ids) / sizeof(*message_ids) == HF_NOTICE_MAX_, "an id a notice");
 
-/* Line by line: a service's own words may be several. Returns the length. */
-static size_t make_printable(const char *text, char *ret, size_t size)
-{
-    size_t written = 0;
-
-    for (;;) {
-        size_t length = strcspn(text, "\n");
-        written += hf_text_printable(text, length, ret + written, size - written);
-        text += length;
-        if (*text == '\0' || written + 2 > size)
-            return written;
-        text++;
-        ret[written++] = '\n';
-        ret[written] = '\0';
-    }
-}
-
 static void keep(HfNotices *notices, const HfNotice *notice)
 {
     char *text = strdup(notice->text);
@@ -105,7 +88,7 @@ void hf_notices_publish(HfNotices *notices, HfNoticeName name, int level, uint64
     const HfLogFields fields = {.generation = generation, .message_id = message_ids[name]};
 
     hf_log_lines(level, &fields, text);
-    make_printable(text, printable, sizeof(printable));
+    hf_text_printable_lines(text, printable, sizeof(printable));
     keep(notices, &notice);
     for (size_t i = 0; i < notices->n_subscribers; i++)
         notices->subscribers[i].callback(&notice, notices->subscribers[i].userdata);

@@ -11,8 +11,7 @@
 #include "sys/file.h"
 #include "sys/lock.h"
 
-#define HF_RUNTIME_BASE "/run/holdfast"
-#define TRIES           16
+#define TRIES 16
 
 /* The directory that systemd made for an instance (RuntimeDirectory=holdfast/NAME) is below the
  * usual base, also for a user who could not have made it. systemd.exec(5) RUNTIME_DIRECTORY. */

@@ -14,6 +14,8 @@ typedef struct HfRuntime {
     int lock;        /* held for as long as the instance runs */
 } HfRuntime;
 
+#define HF_RUNTIME_BASE "/run/holdfast" /* of the system's instances */
+
 /* The directory above the instances'. Owned. Returns 0 or -ENOMEM. */
 int hf_runtime_base(char **ret);
 

@@ -89,8 +89,8 @@ static const struct {
     /* verbs */
     {"holdfast", "no verb; write holdfast VERB [OPTION...] with run, exec, check, reload, restart "
                  "or stop, and see holdfast --help"},
-    {"holdfast|--|run", "no verb; write holdfast VERB [OPTION...] with run, exec, check, reload, "
-                        "restart or stop, and see holdfast --help"},
+    {"holdfast|--|run",
+     "no verb; a command is started by holdfast run -- COMMAND, see holdfast --help"},
     {"holdfast|relaod", "unknown verb \"relaod\"; did you mean reload? See holdfast --help"},
     {"holdfast|chekc|x", "unknown verb \"chekc\"; did you mean check? See holdfast --help"},
     {"holdfast|php-fpm8.2", "unknown verb \"php-fpm8.2\"; a command is started by holdfast run -- "

@@ -1,0 +1,90 @@
+/* What an instance says of itself, read over D-Bus. holdfast-control(7). */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+#include <systemd/sd-bus.h>
+
+/* Strings are borrowed from the view's messages. Times are usec; moments of CLOCK_REALTIME, 0: not
+ * yet. */
+typedef struct HfViewGeneration {
+    uint64_t number;
+    const char *state;
+    const char *stage;
+    const char *cause;
+    uint32_t pid; /* 0: its main process has exited */
+    uint64_t started;
+    uint64_t ready;
+    uint64_t age;
+    uint32_t processes;
+    uint64_t memory; /* bytes */
+    const char *status;
+} HfViewGeneration;
+
+typedef struct HfViewListener {
+    const char *name;
+    const char *address;
+    const char *kind;
+    uint32_t depth;
+    uint32_t limit;
+    uint32_t highest;
+    int64_t drops; /* -1: not known */
+} HfViewListener;
+
+typedef struct HfViewEvent {
+    const char *name;
+    uint64_t generation;
+    const char *cause;
+    const char *text;
+    uint64_t usec;
+} HfViewEvent;
+
+typedef struct HfViewPast {
+    uint64_t number;
+    const char *cause;
+    uint64_t started;
+    uint64_t ready;
+    uint64_t ended;
+    uint64_t ready_after;
+    uint64_t lifetime;
+    uint32_t processes;
+    const char *end;
+} HfViewPast;
+
+typedef struct HfViewCount {
+    const char *cause;
+    uint64_t count;
+} HfViewCount;
+
+typedef struct HfView {
+    const char *name;
+    const char *version;
+    const char *state;
+    uint32_t pid;
+    uint32_t draining;
+    uint64_t started;
+    uint64_t generation; /* 0: none is active */
+    uint64_t failures;
+    uint64_t replaced;
+    uint64_t ready_after; /* of the last that was ready, 0: none was */
+    HfViewCount *replacements;
+    size_t n_replacements;
+    HfViewGeneration *generations; /* the oldest first */
+    size_t n_generations;
+    HfViewListener *listeners;
+    size_t n_listeners;
+    HfViewEvent *events; /* the oldest first */
+    size_t n_events;
+    HfViewPast *history; /* the oldest first; read by hf_view_read_history only */
+    size_t n_history;
+    sd_bus_message *messages[4];
+    size_t n_messages;
+} HfView;
+
+void hf_view_clear(HfView *view);
+#define HF_CLEANUP_VIEW __attribute__((cleanup(hf_view_clear)))
+
+/* Everything but the history. Returns 0, or negative errno: -ECONNRESET and the like when the
+ * instance has ended, -EBADMSG when it says something else. */
+int hf_view_read(sd_bus *bus, HfView *ret);
+int hf_view_read_history(sd_bus *bus, HfView *ret);
