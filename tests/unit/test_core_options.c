@@ -87,8 +87,7 @@ static const struct {
     const char *error;
 } refused[] = {
     /* verbs */
-    {"holdfast", "no verb; write holdfast VERB [OPTION...] with run, exec, check, reload, restart "
-                 "or stop, and see holdfast --help"},
+    {"holdfast", "no verb; a command is started by holdfast run -- COMMAND, see holdfast --help"},
     {"holdfast|--|run",
      "no verb; a command is started by holdfast run -- COMMAND, see holdfast --help"},
     {"holdfast|relaod", "unknown verb \"relaod\"; did you mean reload? See holdfast --help"},
