@@ -68,6 +68,11 @@ static const struct {
 };
 _Static_assert(sizeof(verbs) / sizeof(*verbs) == HF_VERB_MAX_, "a summary for each verb");
 
+const char *hf_option_verb_summary(HfVerb verb)
+{
+    return verbs[verb].summary;
+}
+
 static const char *const group_titles[] = {
     [HF_OPTION_GROUP_SERVICE] = "Service",         [HF_OPTION_GROUP_SOCKETS] = "Sockets",
     [HF_OPTION_GROUP_REPLACEMENT] = "Replacement", [HF_OPTION_GROUP_LOGGING] = "Logging",

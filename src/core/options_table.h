@@ -91,6 +91,9 @@ int hf_options_apply_file(const HfOptionsFile *file, HfCommandLine *line, HfText
 /* Appends "--NAME belongs to run and check, not to exec". */
 void hf_option_refuse_elsewhere(const char *name, size_t length, HfVerb verb, HfText *error);
 
+/* What the verb does, one sentence without its full stop. */
+const char *hf_option_verb_summary(HfVerb verb);
+
 /* "=ARGUMENT" or "=word|word", nothing for an option without a value. */
 void hf_option_add_argument(const HfOption *option, HfText *text);
 
