@@ -138,6 +138,14 @@ const HfOption hf_option_table[] = {
      .in_file = true,
      .type = &hf_option_type_ready,
      .offset = FIELD(settings)},
+    {.name = "notify-access",
+     .help = "Whose READY=1 and other messages are believed: those of the main process only, or "
+             "of every process of its session",
+     .group = HF_OPTION_GROUP_REPLACEMENT,
+     .verbs = SUPERVISING,
+     .in_file = true,
+     .type = &hf_option_type_notify_access,
+     .offset = FIELD(settings.notify_access)},
     {.name = "preflight",
      .argument = "COMMAND",
      .help =

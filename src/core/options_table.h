@@ -65,7 +65,8 @@ extern const HfOptionType hf_option_type_flag, hf_option_type_name, hf_option_ty
     hf_option_type_handover, hf_option_type_stop_signal, hf_option_type_number,
     hf_option_type_period, hf_option_type_ready, hf_option_type_text, hf_option_type_log_format,
     hf_option_type_log_level, hf_option_type_capabilities, hf_option_type_kill_mode,
-    hf_option_type_file, hf_option_type_command, hf_option_type_environment;
+    hf_option_type_notify_access, hf_option_type_file, hf_option_type_command,
+    hf_option_type_environment;
 
 extern const HfOption hf_option_table[];
 extern const size_t hf_option_count;

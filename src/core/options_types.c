@@ -222,6 +222,11 @@ static const char *choose_handover(size_t i)
     return hf_handover_name((HfHandover)i);
 }
 
+static const char *choose_notify_access(size_t i)
+{
+    return hf_notify_access_name((HfNotifyAccess)i);
+}
+
 static const char *choose_kill_mode(size_t i)
 {
     return hf_kill_mode_name((HfKillMode)i);
@@ -273,6 +278,8 @@ const HfOptionType hf_option_type_log_level = {
     .parse = parse_choice, .show = show_choice, .choice = choose_log_level};
 const HfOptionType hf_option_type_handover = {
     .parse = parse_choice, .show = show_choice, .choice = choose_handover};
+const HfOptionType hf_option_type_notify_access = {
+    .parse = parse_choice, .show = show_choice, .choice = choose_notify_access};
 const HfOptionType hf_option_type_kill_mode = {
     .parse = parse_choice, .show = show_choice, .choice = choose_kill_mode};
 const HfOptionType hf_option_type_stop_signal = {

@@ -36,6 +36,9 @@ static const char *const kill_modes[] = {
 };
 HF_STRTAB_DEFINE(hf_kill_mode, HfKillMode, kill_modes, HF_KILL_MODE_MAX_)
 
+static const char *const notify_accesses[] = {"main", "all"};
+HF_STRTAB_DEFINE(hf_notify_access, HfNotifyAccess, notify_accesses, HF_NOTIFY_ACCESS_MAX_)
+
 static const char *const stop_signals[] = {
     [HF_STOP_SIGNAL_AUTO] = "auto", [HF_STOP_SIGNAL_TERM] = "TERM", [HF_STOP_SIGNAL_QUIT] = "QUIT",
     [HF_STOP_SIGNAL_INT] = "INT",   [HF_STOP_SIGNAL_HUP] = "HUP",   [HF_STOP_SIGNAL_USR1] = "USR1",

@@ -68,6 +68,14 @@ typedef enum HfReadiness {
 } HfReadiness;
 HF_STRTAB_DECLARE(hf_readiness, HfReadiness); /* auto, notify, pidfile, delay */
 
+/* Whose READY=1 and other messages are believed. */
+typedef enum HfNotifyAccess {
+    HF_NOTIFY_ACCESS_MAIN, /* the main process */
+    HF_NOTIFY_ACCESS_ALL,  /* every process of the generation's session */
+    HF_NOTIFY_ACCESS_MAX_,
+} HfNotifyAccess;
+HF_STRTAB_DECLARE(hf_notify_access, HfNotifyAccess); /* main, all */
+
 #define HF_NAME_MAX 64 /* bytes of an instance's or listener's name */
 
 #define HF_BACKLOG_MAXIMUM (-1) /* net.core.somaxconn */
@@ -107,6 +115,7 @@ typedef struct HfSettings {
     char *preflight;        /* shell command that must succeed before a start; NULL: none */
     HfReadiness readiness;
     uint64_t ready_delay; /* usec, default 1 s */
+    HfNotifyAccess notify_access;
     HfHandover handover;
     HfStopSignal stop_signal;
     HfKillMode kill_mode;

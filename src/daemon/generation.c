@@ -92,15 +92,67 @@ static int watch_ready(HfGeneration *generation, const HfRuntime *runtime)
     return -EINVAL;
 }
 
-static void on_main_exit(const siginfo_t *info, void *userdata)
+/* info: zeroed when it could not even be killed; of one whose status nobody tells us, the pid. */
+static void exited(HfGeneration *generation, const siginfo_t *info)
 {
-    HfGeneration *generation = userdata;
-
+    generation->main_watch = sd_event_source_disable_unref(generation->main_watch);
     generation->status = *info;
     generation->main_exited = true;
     leave_ready_watch(generation);
     generation->callbacks.main_exited(generation, generation->callbacks.userdata);
     hf_members_await(generation);
+}
+
+static void on_main_exit(const siginfo_t *info, void *userdata)
+{
+    HfGeneration *generation = userdata;
+
+    if (generation->callbacks.last_words)
+        generation->callbacks.last_words(generation, generation->callbacks.userdata);
+    if (generation->main.pid == info->si_pid)
+        exited(generation, info);
+}
+
+/* The one that MAINPID= named becomes our child when its parent leaves, and is reaped then as any
+ * other; until then its pidfd alone tells. */
+static int on_main_ended(sd_event_source *source, int fd, uint32_t revents, void *userdata)
+{
+    HfGeneration *generation = userdata;
+    const siginfo_t unknown = {.si_pid = generation->main.pid};
+    pid_t parent;
+
+    (void)fd;
+    (void)revents;
+    if (hf_process_parent(generation->main.pid, &parent) == 0 && parent == getpid()) {
+        sd_event_source_set_enabled(source, SD_EVENT_OFF);
+        return 0;
+    }
+    hf_reaper_forget(generation->reaper, generation->main.pid);
+    exited(generation, &unknown);
+    return 0;
+}
+
+int hf_generation_set_main(HfGeneration *generation, HfProcess *process)
+{
+    sd_event_source *watch = NULL;
+
+    int r = hf_reaper_watch(generation->reaper, process->pid, on_main_exit, generation);
+    if (r < 0)
+        return r;
+    r = sd_event_add_io(generation->loop, &watch, process->pidfd, EPOLLIN, on_main_ended,
+                        generation);
+    if (r < 0) {
+        hf_reaper_forget(generation->reaper, process->pid);
+        return r;
+    }
+    hf_reaper_forget(generation->reaper, generation->main.pid);
+    sd_event_source_disable_unref(generation->main_watch);
+    hf_process_clear(&generation->main);
+    generation->main_watch = watch;
+    generation->main = *process;
+    *process = HF_PROCESS_NONE;
+    learn_program(generation);
+    return 0;
 }
 
 /* Another user may not make a file in our directory, but may write to its own. */
@@ -214,6 +266,7 @@ static int run_main(HfGeneration *generation, const HfRuntime *runtime, HfText *
         explain_spawn(plan, r, stage, error);
         return r;
     }
+    generation->session = generation->main.pid;
     learn_program(generation);
     return hf_reaper_watch(generation->reaper, generation->main.pid, on_main_exit, generation);
 }
@@ -266,11 +319,13 @@ HfGeneration *hf_generation_free(HfGeneration *generation)
     hf_retire_end(generation);
     if (generation->main.pid > 0)
         hf_reaper_forget(generation->reaper, generation->main.pid);
+    sd_event_source_disable_unref(generation->main_watch);
     hf_process_clear(&generation->main);
     if (generation->overlay)
         unlink(generation->overlay);
     if (generation->pid_file)
         unlink(generation->pid_file);
+    free(generation->status_text);
     free(generation->overlay);
     free(generation->pid_file);
     hf_plan_unref(generation->plan);
@@ -309,7 +364,7 @@ static void refused(HfGeneration *generation, int signal)
     if (signal != SIGKILL)
         return;
     hf_reaper_forget(generation->reaper, generation->main.pid);
-    on_main_exit(&(siginfo_t){0}, generation);
+    exited(generation, &(siginfo_t){0});
 }
 
 void hf_generation_signal(HfGeneration *generation, HfRung rung, uint64_t retire_time)
@@ -344,7 +399,8 @@ void hf_generation_explain_status(const HfGeneration *generation, HfText *text)
     int status = generation->status.si_status;
 
     if (generation->status.si_code == 0) {
-        hf_text_add(text, "can not be signalled");
+        hf_text_add(text, generation->status.si_pid != 0 ? "ended, how only its parent knows"
+                                                         : "can not be signalled");
         return;
     }
     if (generation->status.si_code == CLD_EXITED) {

@@ -20,6 +20,8 @@ typedef struct HfGenerationCallbacks {
     void (*main_exited)(HfGeneration *generation, void *userdata);
     void (*gone)(HfGeneration *generation, void *userdata);    /* once, after main_exited */
     void (*retired)(HfGeneration *generation, void *userdata); /* every worker was asked */
+    /* Its main process has ended: what that has said before is to be heard now. May be NULL. */
+    void (*last_words)(HfGeneration *generation, void *userdata);
     void *userdata;
 } HfGenerationCallbacks;
 
@@ -32,6 +34,10 @@ struct HfGeneration {
     HfReaper *reaper;
     HfGenerationCallbacks callbacks;
     HfProcess main;
+    pid_t session;               /* of all its members: the pid of its first main process */
+    sd_event_source *main_watch; /* on the pidfd of one that may be no child of ours */
+    bool main_refused;           /* that MAINPID= named a stranger was told */
+    char *status_text;           /* STATUS=, the last one; printable UTF-8, or NULL */
     HfProgram program;
     siginfo_t status; /* of the main process, once it has exited */
     bool main_exited;
@@ -64,6 +70,10 @@ HfGeneration *hf_generation_free(HfGeneration *generation);
 
 /* READY=1 of its main process came. */
 void hf_generation_notify_ready(HfGeneration *generation);
+
+/* Takes process, another member, over as the main one: signals go to it, its exit is the one that
+ * counts. Returns 0, or negative errno and nothing has changed. */
+int hf_generation_set_main(HfGeneration *generation, HfProcess *process);
 
 /* STOP and TERM go to the main process, or to every member once that has exited; KILL goes to all.
  * RETIRE stops the main process (SIGSTOP) and sends the stop signal to its workers one by one,

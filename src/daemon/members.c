@@ -83,7 +83,22 @@ int hf_members_find(const HfGeneration *generation, HfProcess **ret, size_t *ret
     const HfProgram *program =
         generation->plan->kill_mode == HF_KILL_MODE_ALL ? NULL : &generation->program;
 
-    return hf_process_members(generation->main.pid, program, ret, ret_n);
+    return hf_process_members(generation->session, program, ret, ret_n);
+}
+
+int hf_members_open(const HfGeneration *generation, pid_t pid, HfProcess *ret)
+{
+    return hf_process_open_member(pid, generation->session, ret);
+}
+
+bool hf_members_has(const HfGeneration *generation, pid_t pid)
+{
+    HfProcess process;
+
+    if (hf_members_open(generation, pid, &process) <= 0)
+        return false;
+    hf_process_clear(&process);
+    return true;
 }
 
 /* Who can not be ended does not count any more. */
@@ -136,7 +151,7 @@ static void tell_of_spared(const HfGeneration *generation)
     HfProcess *processes;
     size_t n;
 
-    if (hf_process_members(generation->main.pid, NULL, &processes, &n) < 0)
+    if (hf_process_members(generation->session, NULL, &processes, &n) < 0)
         return;
     if (generation->others_given_up)
         drop_others(processes, &n); /* has had its line */

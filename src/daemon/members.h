@@ -12,6 +12,10 @@ void hf_members_signal(HfGeneration *generation, int signal);
  * Returns 0 or negative errno. */
 int hf_members_measure(const HfGeneration *generation, uint64_t *ret_processes,
                        uint64_t *ret_memory);
+/* Opens pid, which must be one of its living processes of whatever program. Returns 1, 0 when it is
+ * not, or negative errno. */
+int hf_members_open(const HfGeneration *generation, pid_t pid, HfProcess *ret);
+bool hf_members_has(const HfGeneration *generation, pid_t pid);
 void hf_members_forget(HfGeneration *generation);
 
 /* Its living processes as its kill mode counts them, the main one among them; see

@@ -19,6 +19,7 @@
 #include "daemon/reconfigure.h"
 #include "daemon/record.h"
 #include "daemon/report.h"
+#include "daemon/watch.h"
 
 static void post(HfSupervisor *supervisor, HfEventType type, unsigned slot)
 {
@@ -162,6 +163,14 @@ static void on_retired(HfGeneration *generation, void *userdata)
     post(userdata, HF_EVENT_RETIRED, generation->slot);
 }
 
+static void on_last_words(HfGeneration *generation, void *userdata)
+{
+    const HfSupervisor *supervisor = userdata;
+
+    (void)generation;
+    hf_watch_last_words(supervisor->watch);
+}
+
 static void perform_spawn(HfSupervisor *supervisor, const HfAction *action)
 {
     const HfGenerationCallbacks callbacks = {
@@ -169,6 +178,7 @@ static void perform_spawn(HfSupervisor *supervisor, const HfAction *action)
         .main_exited = on_main_exited,
         .gone = on_gone,
         .retired = on_retired,
+        .last_words = on_last_words,
         .userdata = supervisor,
     };
     HfPlan *plan = action->prepared ? supervisor->prepared : supervisor->current;

@@ -41,7 +41,7 @@ static int on_pace(sd_event_source *source, uint64_t usec, void *userdata)
 /* What can not be found can not be asked: the main process is continued and does it. */
 void hf_retire_begin(HfGeneration *generation, uint64_t time)
 {
-    if (hf_process_members(generation->main.pid, &generation->program, &generation->retiring,
+    if (hf_process_members(generation->session, &generation->program, &generation->retiring,
                            &generation->n_retiring) < 0)
         generation->n_retiring = 0;
     generation->retire_pace = pace(generation, time);

@@ -7,11 +7,9 @@
 
 #include "base/fd.h"
 #include "base/log.h"
-#include "core/notify.h"
+#include "daemon/hear.h"
 #include "daemon/leftovers.h"
 #include "sys/notifysocket.h"
-
-#define DATAGRAMS_AT_ONCE 16 /* before other sources have their turn */
 
 struct HfWatch {
     HfSupervisor *supervisor;
@@ -45,42 +43,19 @@ static int on_signal(sd_event_source *source, const struct signalfd_siginfo *inf
     return 0;
 }
 
-/* Extensions are counted: what would lengthen nothing is not asked for. */
-static void extend(HfSupervisor *supervisor, unsigned slot, uint64_t usec)
-{
-    if (!hf_supervisor_waits_longer(supervisor, HF_TIMER_DEADLINE, slot, usec))
-        hf_supervisor_post(supervisor,
-                           &(HfEvent){.type = HF_EVENT_EXTEND, .slot = slot, .usec = usec});
-}
-
 static int on_notify(sd_event_source *source, int fd, uint32_t revents, void *userdata)
 {
     HfWatch *watch = userdata;
-    char buffer[HF_NOTIFY_MAX];
-    HfNotify message;
-    pid_t pid;
-    uid_t uid;
 
     (void)source;
     (void)revents;
-    for (int i = 0; i < DATAGRAMS_AT_ONCE; i++) {
-        ssize_t n = hf_notifysocket_receive(fd, buffer, sizeof(buffer), &pid, &uid);
-        if (n == -EMSGSIZE || n == -EPROTO)
-            continue;
-        if (n < 0)
-            break;
-        HfGeneration *generation = hf_supervisor_find(watch->supervisor, pid);
-        if (!generation || hf_notify_parse(buffer, (size_t)n, &message) < 0)
-            continue;
-        if (message.ready)
-            hf_generation_notify_ready(generation);
-        if (message.stopping)
-            hf_supervisor_post(watch->supervisor,
-                               &(HfEvent){.type = HF_EVENT_LEAVING, .slot = generation->slot});
-        if (message.has_extend_timeout)
-            extend(watch->supervisor, generation->slot, message.extend_timeout);
-    }
+    hf_hear(watch->supervisor, fd);
     return 0;
+}
+
+void hf_watch_last_words(HfWatch *watch)
+{
+    hf_hear_last_words(watch->supervisor, watch->fd);
 }
 
 static int take_signals(HfSupervisor *supervisor)

@@ -6,3 +6,5 @@
 /* Blocks the signals that are taken. Returns 0 or negative errno. */
 int hf_watch_new(HfSupervisor *supervisor, HfWatch **ret);
 HfWatch *hf_watch_free(HfWatch *watch);
+/* Hears at once what generations have said until now. */
+void hf_watch_last_words(HfWatch *watch);

@@ -168,6 +168,19 @@ int hf_process_descendants(HfProcess **ret, size_t *ret_n)
     return find_processes(is_descendant, NULL, ret, ret_n);
 }
 
+int hf_process_open_member(pid_t pid, pid_t session, HfProcess *ret)
+{
+    const Membership membership = {session, NULL};
+    CLEANUP_FOUND Found found = {0};
+
+    int r = pid > 0 ? consider(pid, is_member, &membership, &found) : 0;
+    if (r < 0 || found.n == 0)
+        return r;
+    *ret = found.processes[0];
+    found.n = 0;
+    return 1;
+}
+
 typedef struct Sockets {
     const ino_t *inodes;
     size_t n;

@@ -12,6 +12,10 @@
  * process: -EMFILE is possible. Owned array. Returns 0 or negative errno. */
 int hf_process_members(pid_t session, const HfProgram *program, HfProcess **ret, size_t *ret_n);
 
+/* Opens pid if it is a living process of session. Returns 1, 0 when it is not, or negative errno.
+ */
+int hf_process_open_member(pid_t pid, pid_t session, HfProcess *ret);
+
 /* Opens the living processes that descend from the calling one, by their parents; as above. */
 int hf_process_descendants(HfProcess **ret, size_t *ret_n);
 /* Is the calling process an ancestor of pid, at most 64 parents up? */

@@ -157,6 +157,51 @@ def leave_unasked(options):
     await_trigger(options)
 
 
+def child_ready(options):
+    """A child says that the service is ready, and stays until it is told to go."""
+    mine, its = socket.socketpair()
+    if os.fork() == 0:
+        mine.close()
+        on_stop(leave)
+        tell("READY=1")
+        its.sendall(b"x")
+        its.recv(1)
+        os._exit(0)
+    its.close()
+    mine.recv(1)
+    say("the child has spoken")
+    if options.trigger:
+        await_trigger(options)
+        serve()
+    on_stop(leave)
+    answer_all()
+
+
+def hand_over(_options):
+    """A child becomes the main process, by MAINPID=, and this one leaves at once."""
+    child = os.fork()
+    if child == 0:
+        on_stop(leave)
+        answer_all()
+    tell(f"MAINPID={child}\nREADY=1")
+
+
+def hand_over_and_stay(_options):
+    child = os.fork()
+    on_stop(leave)
+    if child == 0:
+        answer_all()
+    tell(f"MAINPID={child}\nREADY=1")
+    while True:
+        signal.pause()
+
+
+def name_stranger(_options):
+    for _ in range(100):
+        tell("MAINPID=1\nSTATUS=nothing new")
+    serve()
+
+
 def die_draining(_options):
     on_stop(lambda: os.kill(os.getpid(), signal.SIGKILL))
     tell("READY=1")
@@ -186,6 +231,10 @@ BEHAVIOURS = {
     "worker-of": worker_of,
     "exit-at-once": exit_at_once,
     "leave-unasked": leave_unasked,
+    "child-ready": child_ready,
+    "hand-over": hand_over,
+    "hand-over-and-stay": hand_over_and_stay,
+    "name-stranger": name_stranger,
     "die-draining": die_draining,
     "stranger": stranger,
 }

@@ -159,6 +159,30 @@ static void *wait_in_thread(void *unused)
     _exit(0);
 }
 
+static void test_open_member(void **state)
+{
+    Session session = start_session("wait");
+    const pid_t strangers[] = {getpid(), 1, 0, -1, INT32_MAX};
+    HfProcess process = HF_PROCESS_NONE;
+
+    (void)state;
+    assert_int_equal(hf_process_open_member(session.leader.pid, session.leader.pid, &process), 1);
+    assert_int_equal(process.pid, session.leader.pid);
+    assert_int_equal(hf_process_signal(process.pidfd, 0), 0);
+    hf_process_clear(&process);
+    for (size_t i = 0; i < sizeof(strangers) / sizeof(*strangers); i++)
+        assert_int_equal(hf_process_open_member(strangers[i], session.leader.pid, &process), 0);
+    assert_int_equal(process.pidfd, -1);
+
+    /* A zombie is none. */
+    siginfo_t info;
+    close(session.input);
+    assert_int_equal(waitid(P_PID, (id_t)session.leader.pid, &info, WEXITED | WNOWAIT), 0);
+    assert_int_equal(hf_process_open_member(session.leader.pid, session.leader.pid, &process), 0);
+    reap_any(1);
+    hf_process_clear(&session.leader);
+}
+
 static void test_a_process_outlives_its_first_thread(void **state)
 {
     HfSpawn spawn = spawning(SELF, STRINGS("first", "thread"));
@@ -373,6 +397,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_members_by_session_and_program),
         cmocka_unit_test(test_orphans_are_found_and_zombies_are_not),
+        cmocka_unit_test(test_open_member),
         cmocka_unit_test(test_a_process_outlives_its_first_thread),
         cmocka_unit_test(test_comm_counts_where_the_program_may_not_be_read),
         cmocka_unit_test(test_members_without_descriptors),

@@ -1,0 +1,119 @@
+#include "daemon/hear.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/memory.h"
+#include "core/notify.h"
+#include "daemon/members.h"
+#include "sys/notifysocket.h"
+
+#define DATAGRAMS_AT_ONCE 16   /* before other sources have their turn */
+#define DATAGRAMS_QUEUED  1024 /* more than a queue holds: net.unix.max_dgram_qlen is 10 to 512 */
+
+/* The generation that is believed to speak with the voice of pid, or NULL. */
+static HfGeneration *find_speaker(const HfSupervisor *supervisor, pid_t pid)
+{
+    HfGeneration *speaker = hf_supervisor_find(supervisor, pid);
+
+    if (speaker || supervisor->settings->notify_access != HF_NOTIFY_ACCESS_ALL)
+        return speaker;
+    for (unsigned i = 0; i < HF_MACHINE_SLOTS; i++) {
+        HfGeneration *generation = supervisor->generations[i];
+        if (generation && !generation->main_exited && hf_members_has(generation, pid))
+            return generation;
+    }
+    return NULL;
+}
+
+/* A generation whose main process hands over to another and leaves says MAINPID= first. That is
+ * heard before its exit, which is looked into only after all that was said before it: then the exit
+ * is that of just another process. MAINPID= that is sent after the exit comes too late: the
+ * generation has crashed, and what is left of it has been asked to leave. */
+static void take_main_pid(HfGeneration *generation, pid_t pid)
+{
+    const HfLogFields fields = {.generation = generation->number};
+    unsigned long long number = generation->number;
+    HfProcess process;
+
+    if (generation->main_exited || pid == generation->main.pid)
+        return;
+    if (hf_members_open(generation, pid, &process) <= 0) {
+        if (!generation->main_refused)
+            hf_log(LOG_WARNING, &fields,
+                   "generation %llu names %d as its main process (MAINPID), which is none of its "
+                   "own; that is ignored",
+                   number, (int)pid);
+        generation->main_refused = true;
+        return;
+    }
+    int r = hf_generation_set_main(generation, &process);
+    const HfLogFields failed = {.generation = generation->number, .error = r};
+    if (r < 0)
+        hf_log(LOG_ERR, &failed, "pid %d can not be watched, the main process stays pid %d",
+               (int)pid, (int)generation->main.pid);
+    else
+        hf_log(LOG_INFO, &fields, "the main process of generation %llu is pid %d from now on",
+               number, (int)pid);
+    hf_process_clear(&process);
+}
+
+/* Without memory the old one stays. */
+static void keep_status(HfGeneration *generation, const char *text)
+{
+    if (!generation->status_text || strcmp(generation->status_text, text) != 0)
+        (void)hf_string_set(&generation->status_text, text);
+}
+
+/* Extensions are counted: what would lengthen nothing is not asked for. */
+static void extend(HfSupervisor *supervisor, unsigned slot, uint64_t usec)
+{
+    if (!hf_supervisor_waits_longer(supervisor, HF_TIMER_DEADLINE, slot, usec))
+        hf_supervisor_post(supervisor,
+                           &(HfEvent){.type = HF_EVENT_EXTEND, .slot = slot, .usec = usec});
+}
+
+static void take(HfSupervisor *supervisor, HfGeneration *generation, const HfNotify *message)
+{
+    if (message->has_main_pid)
+        take_main_pid(generation, (pid_t)message->main_pid);
+    if (message->has_status)
+        keep_status(generation, message->status);
+    if (message->ready)
+        hf_generation_notify_ready(generation);
+    if (message->stopping)
+        hf_supervisor_post(supervisor,
+                           &(HfEvent){.type = HF_EVENT_LEAVING, .slot = generation->slot});
+    if (message->has_extend_timeout)
+        extend(supervisor, generation->slot, message->extend_timeout);
+}
+
+static void hear(HfSupervisor *supervisor, int fd, unsigned most)
+{
+    char buffer[HF_NOTIFY_MAX];
+    HfNotify message;
+    pid_t pid;
+    uid_t uid;
+
+    while (most-- > 0) {
+        ssize_t n = hf_notifysocket_receive(fd, buffer, sizeof(buffer), &pid, &uid);
+        if (n == -EMSGSIZE || n == -EPROTO)
+            continue;
+        if (n < 0)
+            break;
+        HfGeneration *generation = find_speaker(supervisor, pid);
+        if (generation && hf_notify_parse(buffer, (size_t)n, &message) >= 0)
+            take(supervisor, generation, &message);
+    }
+}
+
+void hf_hear(HfSupervisor *supervisor, int fd)
+{
+    hear(supervisor, fd, DATAGRAMS_AT_ONCE);
+}
+
+void hf_hear_last_words(HfSupervisor *supervisor, int fd)
+{
+    hear(supervisor, fd, DATAGRAMS_QUEUED);
+}

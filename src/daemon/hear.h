@@ -1,0 +1,9 @@
+/* What generations say on the notify socket, sd_notify(3), to events. */
+#pragma once
+
+#include "daemon/supervisor.h"
+
+/* At most as many datagrams as other sources may wait for. fd: of hf_notifysocket_open. */
+void hf_hear(HfSupervisor *supervisor, int fd);
+/* All that waits: what a process has said before it ended. */
+void hf_hear_last_words(HfSupervisor *supervisor, int fd);
