@@ -1,6 +1,7 @@
 /* The machine in a world that keeps its own books: every event that may come, and every one that
  * comes too late, in any order, and then a stop. The first two bytes are the limits; each of the
- * others chooses an event. The rules are those of the exploration; these walks go farther. */
+ * others chooses an event, and what is prepared brings limits of its own, out of two more. The
+ * rules are those of the exploration; these walks go farther. */
 #include <string.h>
 
 #include "fuzz.h"
@@ -71,7 +72,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     Input input = {data, size};
     const HfMachineLimits limits = fuzz_limits(&input);
-    const Bounds bounds = {
+    Bounds bounds = {
         .name = "fuzz", .limits = limits, .occupied = HF_MACHINE_SLOTS, .requests = WORLD_REQUESTS};
     HfMachine machine;
     World world;
@@ -84,6 +85,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         size_t n = world_events(&world, &bounds, events);
         size_t n_strays = world_stray_events(&world, strays);
         size_t chosen = input_byte(&input) % (n + n_strays);
+        if (chosen < n && events[chosen].type == HF_EVENT_PREPARED) {
+            bounds.limits = fuzz_limits(&input);
+            hf_machine_offer(&machine, &bounds.limits);
+        }
         if (chosen < n)
             follow(&machine, &world, &events[chosen]);
         else

@@ -1,8 +1,14 @@
 #include "invariants_parts.h"
 
+/* What was prepared counts from the step on in which it is committed. */
+static const HfMachineLimits *limits_of(const Edge *edge)
+{
+    return edge->before->prepared ? &edge->before->next : &edge->before->limits;
+}
+
 static bool may_settle(const Edge *edge)
 {
-    return edge->event->type == HF_EVENT_READY && edge->before->limits.gentle &&
+    return edge->event->type == HF_EVENT_READY && limits_of(edge)->gentle &&
            edge->before->cause != HF_CAUSE_HEALTH && !edge->world_after->stopping;
 }
 

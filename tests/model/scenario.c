@@ -4,6 +4,7 @@
  *                               handover (gentle, at-once) settle retire, busy-after,
  *                               probe-every probe-failures probe-hung probe-doublings,
  *                               recycle-every
+ *     offer drain 5s            the same for what is being prepared
  *     given active              the first start is over, generation 1 serves
  *     > reload #1               an event; generations by number, callers by #ID or #FIRST..LAST, or
  *     > reload x1000            many times without a caller
@@ -88,6 +89,10 @@ static bool set_limit(HfMachineLimits *limits, const char *key, const char *valu
         return set_number(value, 100, &limits->probe_hung);
     if (strcmp(key, "probe-doublings") == 0)
         return set_number(value, 6, &limits->probe_doublings);
+    if (strcmp(key, "busy-after") == 0 && strcmp(value, "never") == 0) {
+        limits->busy_after = HF_USEC_INFINITY;
+        return true;
+    }
     if (strcmp(key, "handover") == 0) {
         limits->gentle = strcmp(value, "gentle") == 0;
         return limits->gentle || strcmp(value, "at-once") == 0;
@@ -280,6 +285,19 @@ static void begin(Player *player)
     player->begun = true;
 }
 
+static void take_offer(Player *player, unsigned number, const char *line)
+{
+    HfMachineLimits limits = player->machine.next;
+    char key[TEXT_LINE_MAX] = "";
+    char value[TEXT_LINE_MAX] = "";
+
+    if (!player->begun || player->machine.phase != HF_PHASE_PREPARING ||
+        sscanf(line, "offer %159s %159s", key, value) != 2 || !set_limit(&limits, key, value))
+        complain(player, number, "not an offer that may stand here", line);
+    else
+        hf_machine_offer(&player->machine, &limits);
+}
+
 static void take_given(Player *player, unsigned number, const char *line)
 {
     if (player->begun || strcmp(line, "given active") != 0) {
@@ -297,10 +315,11 @@ static void take_line(Player *player, unsigned number, char *line)
 {
     char *text = line + strspn(line, " ");
     bool setting = strncmp(text, "set ", 4) == 0;
+    bool offer = strncmp(text, "offer ", 6) == 0;
     bool given = strncmp(text, "given ", 6) == 0;
     bool comment = !*text || *text == '#';
 
-    if (setting || given || comment || *text == '>') {
+    if (setting || offer || given || comment || *text == '>') {
         finish_event(player);
         if (player->fill)
             fprintf(player->fill, "%s\n", line);
@@ -309,6 +328,8 @@ static void take_line(Player *player, unsigned number, char *line)
         return;
     if (setting) {
         take_setting(player, number, text);
+    } else if (offer) {
+        take_offer(player, number, text);
     } else if (given) {
         take_given(player, number, text);
     } else if (*text == '>') {
