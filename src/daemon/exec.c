@@ -131,24 +131,14 @@ static int check_complete(const HfPlan *plan, HfHeld *const *received, size_t n,
     return 0;
 }
 
-/* Without pools to compare with, what was passed is what is wanted. */
-static int want_all(HfPlan *plan, HfHeld *const *received, size_t n)
-{
-    int r = 0;
-
-    for (size_t i = 0; plan->n_wanted < n && i < n && r >= 0; i++)
-        r = hf_plan_want(plan, &received[i]->spec, NULL);
-    return r;
-}
-
 static int translate(const HfSettings *settings, const HfRuntime *runtime, HfHeld *const *received,
                      size_t n, HfText *error)
 {
     HfPlan *plan = NULL;
 
     int r = hf_prepare_now(settings, runtime->aliases, &plan, error);
-    if (r >= 0 && plan->n_wanted == 0)
-        r = want_all(plan, received, n);
+    if (r >= 0)
+        r = hf_received_want(received, n, plan);
     if (r >= 0)
         r = check_complete(plan, received, n, error);
     if (r >= 0)

@@ -50,7 +50,9 @@ static int bind_plan(HfPlan *plan, HfText *error, void *userdata)
             held[n++] = plans[i]->listeners[j];
     for (size_t i = 0; i < supervisor->n_received; i++)
         held[n++] = supervisor->received[i];
-    int r = hf_confine_permits(supervisor, plan, error);
+    int r = hf_received_want(supervisor->received, supervisor->n_received, plan);
+    if (r >= 0)
+        r = hf_confine_permits(supervisor, plan, error);
     if (r >= 0)
         r = hf_plan_bind(plan, held, n, supervisor->raised, error);
     if (r < 0)

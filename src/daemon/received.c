@@ -38,6 +38,17 @@ int hf_received_take(HfHeld ***ret, size_t *ret_n, HfText *error)
     return 0;
 }
 
+int hf_received_want(HfHeld *const *received, size_t n, HfPlan *plan)
+{
+    int r = 0;
+
+    if (plan->n_wanted > 0 || plan->adapter == HF_ADAPTER_PHP_FPM)
+        return 0;
+    for (size_t i = 0; i < n && r >= 0; i++)
+        r = hf_plan_want(plan, &received[i]->spec, NULL);
+    return r;
+}
+
 static bool uses(const HfPlan *plan, const HfHeld *held)
 {
     for (size_t i = 0; i < plan->n_listeners; i++)

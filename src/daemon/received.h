@@ -9,6 +9,10 @@
  * errno with one line in error. */
 int hf_received_take(HfHeld ***ret, size_t *ret_n, HfText *error);
 
+/* A service that says nowhere itself where it listens listens at all that was passed. Returns 0,
+ * -E2BIG or -ENOMEM. */
+int hf_received_want(HfHeld *const *received, size_t n, HfPlan *plan);
+
 /* Every received one must be used by plan. Returns 0, or -EADDRNOTAVAIL with one line in error that
  * names the first that is not. */
 int hf_received_check(HfHeld *const *received, size_t n, const HfPlan *plan, HfText *error);

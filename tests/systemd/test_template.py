@@ -1,0 +1,101 @@
+"""holdfast@NAME: a service that is not root, described by /etc/holdfast/NAME.conf."""
+import json
+import os
+import pathlib
+import pwd
+import shutil
+import subprocess
+
+import pytest
+
+from harness import fastcgi, systemd
+from harness.paths import HELPERS, PYTHON
+from harness.process import environment
+
+NAME = "app"
+DIRECTORY = pathlib.Path("/etc/holdfast")
+SERVER = HELPERS / "listen_fds_server.py"
+
+
+def ask(address):
+    with fastcgi.connect(address) as connection, connection.makefile() as stream:
+        return json.loads(stream.read())
+
+
+def holdfast(*words, user=None):
+    identity = {"user": user, "group": pwd.getpwnam(user).pw_gid, "extra_groups": []} if user else {}
+    return subprocess.run(["/usr/local/bin/holdfast", *words], env=environment(), capture_output=True, text=True,
+                          check=False, **identity)
+
+
+@pytest.fixture
+def app(units):
+    """address: of its one listener."""
+    def start(text, *, socket=None):
+        DIRECTORY.mkdir(exist_ok=True)
+        # below /usr, as the unit's sandbox sees it
+        shutil.copy(SERVER, "/usr/local/bin/listen-fds-server")
+        (DIRECTORY / f"{NAME}.conf").write_text(f"command = {PYTHON} /usr/local/bin/listen-fds-server\nready = notify\n{text}")
+        if socket:
+            units.drop_in(f"holdfast@{NAME}.socket", f"[Socket]\nListenStream=\nListenStream={socket}\n")
+            units.get(f"holdfast@{NAME}.socket").start()
+            return units.get(f"holdfast@{NAME}.service")
+        unit = units.get(f"holdfast@{NAME}.service")
+        unit.start()
+        return unit
+
+    yield start
+    shutil.rmtree(DIRECTORY)
+
+
+def test_it_runs_as_another_user_and_is_replaced(app):
+    unit = app("listen = 127.0.0.1:9811\n")
+    first = ask("127.0.0.1:9811")["pid"]
+    assert pathlib.Path(f"/proc/{first}").owner() == "www-data"
+    unit.reload()
+    assert ask("127.0.0.1:9811")["pid"] != first
+    shown = json.loads(holdfast("status", f"--name={NAME}", "--json").stdout)
+    assert shown["name"] == NAME
+    # the user that it runs as may look, too; nobody else
+    assert holdfast("status", f"--name={NAME}", user="www-data").returncode == 0
+    assert holdfast("status", f"--name={NAME}", user="nobody").returncode == 4
+    assert unit.get("StatusText").startswith("generation 2 active")
+    unit.stop()
+    assert unit.get("Result") == "success"
+    assert not os.path.exists(f"/run/holdfast/{NAME}")
+
+
+def test_its_socket_may_be_systemds(app):
+    unit = app("", socket="/run/app.sock")
+    assert unit.get("ActiveState") == "inactive"
+    first = ask("/run/app.sock")
+    assert first["name"] == NAME
+    unit.stop()
+    second = ask("/run/app.sock")
+    assert second["pid"] != first["pid"]
+
+
+def test_a_mistake_in_the_file_is_in_the_journal(app, units):
+    DIRECTORY.mkdir()
+    (DIRECTORY / f"{NAME}.conf").write_text("command = /bin/true\nlisten = 127.0.0.1:9811\ndrain-timout = 3s\n")
+    units.drop_in(f"holdfast@{NAME}.service", "[Service]\nRestart=no\n")
+    unit = units.get(f"holdfast@{NAME}.service")
+    assert systemd.systemctl("start", unit.name, check=False).returncode != 0
+    assert f"{DIRECTORY}/{NAME}.conf:3: " in unit.journal()
+    assert "drain-timeout" in unit.journal()
+
+
+def test_the_recycle_timer_reloads(app, units):
+    app("listen = 127.0.0.1:9811\n")
+    first = ask("127.0.0.1:9811")["pid"]
+    units.drop_in(f"holdfast-recycle@{NAME}.timer",
+                  "[Timer]\nOnActiveSec=\nOnActiveSec=100ms\nRandomizedDelaySec=0\nAccuracySec=1ms\n")
+    recycle = units.get(f"holdfast-recycle@{NAME}.service")
+    with subprocess.Popen(["journalctl", "--follow", "--lines=0", "--output=cat", f"--unit=holdfast@{NAME}.service"],
+                          stdout=subprocess.PIPE, text=True, env=environment()) as journal:
+        timer = units.get(f"holdfast-recycle@{NAME}.timer")
+        timer.start()
+        assert any("reload: generation 2 is active" in line for line in journal.stdout)
+        journal.kill()
+    assert ask("127.0.0.1:9811")["pid"] != first
+    assert recycle.get("Result") == "success"
