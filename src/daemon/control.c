@@ -20,59 +20,6 @@
 #define SILENCE          (100 * HF_USEC_PER_MSEC) /* of who has not said yet who it is, until it is idle */
 #define IDLE             (3 * HF_USEC_PER_SEC) /* of the others, with no request under way */
 #define ACCEPTS_A_SECOND 256
-#define QUEUE_MAX        64 /* messages that a client has not read, beyond the socket's buffer */
-#define PRIORITY         (SD_EVENT_PRIORITY_NORMAL + 1) /* supervision comes first */
-
-void hf_control_drop(HfControlClient *client)
-{
-    HfControl *control = client->control;
-
-    hf_control_forget_calls(control, client->bus);
-    for (HfControlClient **link = &control->clients; *link; link = &(*link)->next)
-        if (*link == client) {
-            *link = client->next;
-            control->n_clients--;
-            sd_event_source_set_enabled(control->acceptable, SD_EVENT_ON);
-            break;
-        }
-    sd_bus_slot_unref(client->filter);
-    sd_bus_slot_unref(client->object);
-    sd_bus_slot_unref(client->driver);
-    sd_bus_slot_unref(client->disconnected);
-    if (client->bus)
-        sd_bus_detach_event(client->bus);
-    sd_bus_close_unref(client->bus);
-    free(client);
-}
-
-/* Who sends and does not read must not fill our memory with answers. */
-bool hf_control_keeps_up(const HfControlClient *client)
-{
-    uint64_t waiting;
-
-    return sd_bus_get_n_queued_write(client->bus, &waiting) < 0 || waiting <= QUEUE_MAX;
-}
-
-static int on_message(sd_bus_message *message, void *userdata, sd_bus_error *unused)
-{
-    HfControlClient *client = userdata;
-
-    (void)message;
-    (void)unused;
-    client->heard = hf_clock_monotonic();
-    if (hf_control_keeps_up(client))
-        return 0;
-    hf_control_drop(client);
-    return 1;
-}
-
-static int on_disconnected(sd_bus_message *message, void *userdata, sd_bus_error *unused)
-{
-    (void)message;
-    (void)unused;
-    hf_control_drop(userdata);
-    return 0;
-}
 
 /* Root and the user we run as: the socket's mode keeps the others away, this makes sure. */
 static bool permitted(int fd)
@@ -82,51 +29,6 @@ static bool permitted(int fd)
 
     return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &length) == 0 &&
            (peer.uid == 0 || peer.uid == geteuid());
-}
-
-static int add_client(HfControl *control, int *fd)
-{
-    sd_id128_t id;
-    HfControlClient *client = calloc(1, sizeof(*client));
-
-    if (!client)
-        return -ENOMEM;
-    client->control = control;
-    client->heard = hf_clock_monotonic();
-    client->next = control->clients;
-    control->clients = client;
-    control->n_clients++;
-
-    int r = sd_bus_new(&client->bus);
-    if (r >= 0)
-        r = sd_id128_randomize(&id);
-    if (r >= 0)
-        r = sd_bus_set_fd(client->bus, *fd, *fd);
-    if (r >= 0) {
-        hf_fd_steal(fd);
-        r = sd_bus_set_server(client->bus, 1, id);
-    }
-    if (r >= 0) /* which would wait for a caller that says nothing, or does not read */
-        r = sd_bus_set_close_on_exit(client->bus, 0);
-    if (r >= 0)
-        r = sd_bus_start(client->bus);
-    if (r >= 0)
-        r = sd_bus_attach_event(client->bus, control->supervisor->loop, PRIORITY);
-    if (r >= 0)
-        r = sd_bus_add_filter(client->bus, &client->filter, on_message, client);
-    if (r >= 0)
-        r = sd_bus_add_object_vtable(client->bus, &client->object, HF_CONTROL_PATH,
-                                     HF_CONTROL_INTERFACE, hf_control_object, control);
-    if (r >= 0)
-        r = sd_bus_add_object_vtable(client->bus, &client->driver, "/org/freedesktop/DBus",
-                                     "org.freedesktop.DBus", hf_control_driver, control);
-    if (r >= 0)
-        r = sd_bus_match_signal(client->bus, &client->disconnected, "org.freedesktop.DBus.Local",
-                                "/org/freedesktop/DBus/Local", "org.freedesktop.DBus.Local",
-                                "Disconnected", on_disconnected, client);
-    if (r < 0)
-        hf_control_drop(client);
-    return r;
 }
 
 static bool is_idle(const HfControlClient *client, uint64_t now)
@@ -180,7 +82,7 @@ static int on_acceptable(sd_event_source *source, int fd, uint32_t revents, void
     HF_CLEANUP_FD int accepted = accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
     if (accepted < 0 || !permitted(accepted))
         return 0;
-    int r = add_client(control, &accepted);
+    int r = hf_control_add(control, &accepted);
     if (r < 0) {
         const HfLogFields fields = {.error = r};
         hf_log(LOG_WARNING, &fields, "a control connection can not be served, it is closed");

@@ -14,7 +14,9 @@ typedef struct HfControlClient {
     sd_bus_slot *filter;
     sd_bus_slot *object;
     sd_bus_slot *driver;
+    sd_bus_slot *connected;
     sd_bus_slot *disconnected;
+    sd_event_source *read_ahead;
     uint64_t heard; /* usec, CLOCK_MONOTONIC, of its last message */
 } HfControlClient;
 
@@ -68,6 +70,8 @@ const char *hf_control_state(const HfMachine *machine);
 /* The active generation's number, or 0. */
 uint64_t hf_control_generation(const HfMachine *machine);
 
+/* Serves the connection fd, and takes it. Returns 0 or negative errno. */
+int hf_control_add(HfControl *control, int *fd);
 /* Ends the connection. */
 void hf_control_drop(HfControlClient *client);
 /* Does it read what it is sent? */

@@ -13,7 +13,8 @@ from harness.paths import HOLDFAST  # noqa: E402
 from harness.service import Service  # noqa: E402
 from harness.site import Site  # noqa: E402
 
-PROGRAMS = ["nginx", "php-fpm8.2", "php-cgi8.2", "wrk", "getfacl", "ss", "nm", "systemd-socket-activate", "setpriv"]
+PROGRAMS = ["nginx", "php-fpm8.2", "php-cgi8.2", "wrk", "getfacl", "ss", "nm", "systemd-socket-activate", "setpriv",
+            "busctl", "promtool", "prometheus-node-exporter"]
 
 
 def pytest_configure(config):

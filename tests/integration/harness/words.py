@@ -3,6 +3,7 @@
 EXIT_FAILURE = 1
 EXIT_USAGE = 2
 EXIT_NOT_RUNNING = 3
+EXIT_NOT_PERMITTED = 4
 
 
 def ready(number):

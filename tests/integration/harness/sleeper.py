@@ -1,0 +1,27 @@
+"""The fastest service there is: it accepts nothing, so what connects waits in the queue."""
+import contextlib
+import socket
+
+from harness.wait import DEADLINE
+
+COMMAND = ["/usr/bin/sleep", "infinity"]
+
+
+def sleeper(site, *options, listen=None, **more):
+    """A running instance of it behind site.address, or behind the --listen value."""
+    return site.holdfast(f"--listen={listen or site.address}", "--ready=delay:1ms", *options, command=COMMAND, **more)
+
+
+@contextlib.contextmanager
+def waiting(address, n):
+    """n connections to HOST:PORT or a path that wait in its queue."""
+    with contextlib.ExitStack() as stack:
+        for _ in range(n):
+            if address.startswith("/"):
+                connection = stack.enter_context(socket.socket(socket.AF_UNIX))
+                connection.settimeout(DEADLINE)
+                connection.connect(address)
+            else:
+                host, _, port = address.rpartition(":")
+                stack.enter_context(socket.create_connection((host, int(port)), DEADLINE))
+        yield

@@ -1,0 +1,327 @@
+"""status, history and metrics; what reload, restart and stop say while they wait."""
+import contextlib
+import http.client
+import json
+import re
+import signal
+import subprocess
+
+import pytest
+
+from harness import net, words
+from harness.holdfast import call
+from harness.lines import Lines
+from harness.paths import HELPERS, HOLDFAST, PYTHON
+from harness.process import Process, environment
+from harness.sleeper import COMMAND, sleeper, waiting
+from harness.terminal import on_terminal
+from harness.wait import DEADLINE
+
+VERBS = ["reload", "restart", "stop", "status", "history", "metrics"]
+
+
+def status(instance):
+    result = instance.call("status", "--json")
+    assert result.returncode == 0, result.stderr
+    return json.loads(result.stdout)
+
+
+# ---- what there is to see ----
+
+def test_status_for_people(site):
+    instance = sleeper(site)
+    assert instance.call("reload").returncode == 0
+    instance.wait(words.gone(1))
+    result = instance.call("status")
+    assert result.returncode == 0 and not result.stderr
+    assert result.stdout.startswith(f"{site.name}: running, generation 2, 1 listener\n")
+    assert re.search(r"^ +2  active +reload +\d+ +\d+ seconds? +1 +\S+ \S+$", result.stdout, re.MULTILINE)
+    assert re.search(rf"{re.escape(site.address)} +0 +4096 +0 +0$", result.stdout, re.MULTILINE)
+    assert "generation 1 is gone" in result.stdout
+    assert "\033" not in result.stdout
+
+
+def test_status_as_json(site):
+    instance = sleeper(site)
+    facts = status(instance)
+    assert set(facts) == {"name", "version", "pid", "started", "state", "generation", "draining", "replacements",
+                          "failures", "replaced", "ready_after", "generations", "listeners", "events"}
+    assert facts["name"] == site.name and facts["pid"] == instance.pid and facts["state"] == "running"
+    assert facts["replaced"] is None and facts["failures"] == 0
+    generation, = facts["generations"]
+    assert set(generation) == {"number", "state", "stage", "cause", "pid", "started", "ready", "age", "processes",
+                               "memory", "status"}
+    assert generation["processes"] == 1 and generation["memory"] > 0 and generation["ready"] >= generation["started"]
+    listener, = facts["listeners"]
+    assert set(listener) == {"name", "address", "kind", "depth", "limit", "highest", "drops"}
+    assert [event["name"] for event in facts["events"]] == ["ready"]
+    assert instance.call("restart").returncode == 0
+    facts = status(instance)
+    assert facts["replacements"]["restart"] == 1 and facts["replaced"] >= facts["started"]
+    assert facts["generation"] == 2
+
+
+def test_colours_are_for_terminals_that_want_them(site):
+    sleeper(site)
+    name = f"--name={site.name}"
+    assert "\033[32mrunning\033[0m" in on_terminal("status", name)[1]
+    assert "\033" not in on_terminal("status", name, NO_COLOR="1")[1]
+    assert "\033" not in on_terminal("status", name, TERM="dumb")[1]
+
+
+def test_history_keeps_a_hundred(site):
+    instance = sleeper(site)
+    for number in range(2, 107):
+        instance.replace(number)
+    result = instance.call("history", "--json")
+    generations = json.loads(result.stdout)["generations"]
+    assert [generation["number"] for generation in generations] == list(range(7, 107))
+    first, last = generations[0], generations[-1]
+    assert first["end"] == "was killed by signal 15 (SIGTERM)" and first["ended"] >= first["ready"] >= first["started"]
+    assert first["lifetime"] > 0 and first["ready_after"] > 0 and first["processes"] == 1
+    assert last["end"] is None and last["ended"] is None
+    lines = instance.call("history").stdout.splitlines()
+    assert lines[0].split()[:2] == ["GENERATION", "CAUSE"] and len(lines) == 101
+    assert lines[1].split()[:2] == ["7", "reload"]
+
+
+def test_history_tells_how_it_ended(site):
+    instance = sleeper(site)
+    assert instance.call("reload").returncode == 0
+    pid = status(instance)["generations"][-1]["pid"]
+    subprocess.run(["kill", "-KILL", str(pid)], check=True)
+    instance.wait(words.ready(3))
+    instance.wait(words.gone(2))
+    crashed = json.loads(instance.call("history", "--json").stdout)["generations"][1]
+    assert crashed["end"] == "was killed by signal 9 (SIGKILL)"
+    assert status(instance)["replacements"]["crash"] == 1
+
+
+# ---- queues ----
+
+def shown_by_ss(address):
+    """(depth, limit) of a listener, as ss sees it."""
+    unix = address.startswith("/")
+    text = subprocess.run(["ss", "-lnH", "-x" if unix else "-t"], env=environment(), check=True, capture_output=True,
+                          text=True).stdout
+    for line in text.splitlines():
+        fields = line.split()[1 if unix else 0:]
+        if fields[3] == address:
+            return int(fields[1]), int(fields[2])
+    raise AssertionError(f"nobody listens at {address}:\n{text}")
+
+
+@pytest.mark.parametrize("kind", ["tcp", "unix"])
+def test_queues_are_as_ss_says(make_site, kind):
+    site = make_site(kind)
+    instance = sleeper(site, listen=f"{site.address},backlog=100")
+    with waiting(site.address, 5):
+        listener, = status(instance)["listeners"]
+        assert (listener["depth"], listener["limit"]) == shown_by_ss(site.address) == (5, 100)
+        with waiting(site.address, 30):
+            listener, = status(instance)["listeners"]
+            assert (listener["depth"], listener["limit"]) == shown_by_ss(site.address) == (35, 100)
+            assert (listener["kind"], listener["highest"]) == (kind, 35)
+
+
+def test_the_highest_is_remembered(site):
+    instance = site.holdfast(f"--listen={site.address}", command=[PYTHON, HELPERS / "listen_fds_server.py"])
+    server = status(instance)["generations"][0]["pid"]
+    subprocess.run(["kill", "-STOP", str(server)], check=True)
+    with waiting(site.address, 3):
+        assert status(instance)["listeners"][0]["depth"] == 3
+        assert instance.call("reload").returncode == 0
+        instance.wait(words.ready(2))
+        subprocess.run(["kill", "-CONT", str(server)], check=True)
+        instance.wait(words.gone(1))
+    listener, = status(instance)["listeners"]
+    assert listener["highest"] == 3
+
+
+def test_drops_are_counted_for_each_listener(site):
+    """Not for the whole machine, as netstat does."""
+    instance = sleeper(site, f"--listen=127.0.0.1:{net.free_port()},name=calm", listen=f"{site.address},backlog=1")
+    import socket
+    host, _, port = site.address.rpartition(":")
+    with contextlib.ExitStack() as stack:
+        for _ in range(20):
+            client = stack.enter_context(socket.socket())
+            client.setblocking(False)
+            client.connect_ex((host, int(port)))
+        shown = subprocess.run(["ss", "-ltnmH", f"sport = :{port}"], env=environment(), check=True, capture_output=True,
+                               text=True).stdout
+        busy, calm = sorted(status(instance)["listeners"], key=lambda listener: listener["name"] == "calm")
+        assert busy["drops"] > 0 and calm["drops"] == 0
+        assert busy["drops"] >= int(re.search(r",d(\d+)\)", shown).group(1)) > 0
+
+
+# ---- metrics ----
+
+def test_metrics_pass_promtool(make_site):
+    site = make_site("unix")
+    instance = sleeper(site, f"--listen=127.0.0.1:{net.free_port()}")
+    assert instance.call("reload").returncode == 0
+    metrics = instance.call("metrics")
+    assert metrics.returncode == 0 and not metrics.stderr
+    checked = subprocess.run(["promtool", "check", "metrics"], input=metrics.stdout, env=environment(),
+                             capture_output=True, text=True, check=False)
+    assert checked.returncode == 0 and not checked.stdout and not checked.stderr, checked.stdout + checked.stderr
+    assert f'holdfast_restarts_total{{name="{site.name}",cause="reload"}} 1\n' in metrics.stdout
+    assert f'holdfast_generation{{name="{site.name}"}} 2\n' in metrics.stdout
+    assert f'address="{site.address}"}} 4096\n' in metrics.stdout
+
+
+def test_metrics_through_node_exporter(site):
+    instance = sleeper(site)
+    directory = site.directory / "textfile"
+    directory.mkdir()
+    metrics = instance.call("metrics").stdout
+    (directory / "holdfast.prom").write_text(metrics)
+    port = net.free_port()
+    exporter = Process(["prometheus-node-exporter", "--collector.disable-defaults", "--collector.textfile",
+                        f"--collector.textfile.directory={directory}", f"--web.listen-address=127.0.0.1:{port}"],
+                       env=environment(), stdin=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    try:
+        Lines(exporter.popen.stderr).wait("(?i)listening on|TLS is disabled")
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=DEADLINE)
+        connection.request("GET", "/metrics")
+        scraped = connection.getresponse().read().decode()
+    finally:
+        exporter.stop(signal.SIGTERM)
+    assert "\nnode_textfile_scrape_error 0\n" in scraped
+    names = {line.partition("{")[0] for line in metrics.splitlines() if not line.startswith("#")}
+    assert names and all(f"\n{name}{{" in scraped for name in names)
+
+
+# ---- while one looks ----
+
+def test_watch_in_a_pipe_until_the_instance_ends(site):
+    instance = sleeper(site)
+    watch = Process([HOLDFAST, "status", "--watch", f"--name={site.name}"], env=environment(),
+                    stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
+    lines = Lines(watch.popen.stdout)
+    with waiting(site.address, 2):
+        lines.wait("▃")
+    lines.wait("running", len(lines.list))
+    instance.stop()
+    assert watch.wait() == 0
+    assert "\033" not in lines.text()
+
+
+def test_watch_ends_with_ctrl_c(site):
+    instance = sleeper(site)
+    watch = Process([HOLDFAST, "status", "--watch", "--json", f"--name={site.name}"], env=environment(),
+                    stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
+    lines = Lines(watch.popen.stdout)
+    lines.wait("running")
+    watch.send(signal.SIGINT)
+    assert watch.wait() == 0
+    assert json.loads(lines.list[0])["pid"] == instance.pid
+
+
+def test_progress_on_a_terminal(site):
+    instance = sleeper(site)
+    code, text = on_terminal("reload", f"--name={site.name}")
+    assert code == 0
+    assert re.search(r"\r\033\[Kreload: waiting.*\r\033\[Kreload: generation 2 is active", text, re.DOTALL)
+    assert re.search(r"\r\033\[Kreload: done after \S+ m?s\r\n$", text)
+    code, text = on_terminal("reload", "--quiet", f"--name={site.name}")
+    assert (code, text) == (0, "")
+    code, text = on_terminal("stop", f"--name={site.name}")
+    assert code == 0 and "stop: done after" in text
+    instance.process.wait()
+
+
+def test_progress_in_a_pipe(site):
+    instance = sleeper(site)
+    result = instance.call("reload")
+    assert "holdfast: reload: generation 2 is active" in result.stderr and not result.stdout
+    assert "\r" not in result.stderr
+    quiet = instance.call("reload", "-q")
+    assert quiet.returncode == 0 and not quiet.stderr
+    assert instance.call("restart", "--no-wait").stderr == ""
+    instance.wait(words.ready(4))
+
+
+def test_a_failure_is_told_once_with_the_services_words(site):
+    instance = site.holdfast()
+    site.break_configuration()
+    for how in ("pipe", "terminal"):
+        if how == "pipe":
+            result = instance.call("reload")
+            code, text = result.returncode, result.stderr
+        else:
+            code, text = on_terminal("reload", f"--name={site.name}")
+        assert code == words.EXIT_FAILURE
+        assert text.count("unknown entry 'no_such_setting'") == 1, text
+        assert "reload failed: " in text and "done" not in text
+    assert status(instance)["failures"] == 2
+    assert [event["name"] for event in status(instance)["events"]].count("reload-failed") == 2
+    site.configure()
+
+
+# ---- which instance ----
+
+class Alone:
+    """A view of the machine in which /run/holdfast is empty: no other instance runs."""
+
+    def __init__(self):
+        self.holder = Process(["unshare", "--mount", "sh", "-c",
+                               "mount -t tmpfs none /run && mkdir /run/holdfast && echo && exec sleep infinity"],
+                              env=environment(), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
+        assert self.holder.popen.stdout.readline() == b"\n"
+        self.wrapper = ["nsenter", f"--target={self.holder.pid}", "--mount", "--", str(HOLDFAST)]
+
+    def call(self, *arguments):
+        return subprocess.run([*self.wrapper, *arguments], env=environment(), stdin=subprocess.DEVNULL,
+                              capture_output=True, text=True, timeout=DEADLINE, check=False)
+
+    def run(self, name):
+        port = net.free_port()
+        instance = Process([*self.wrapper, "run", f"--name={name}", f"--listen=127.0.0.1:{port}", "--ready=delay:1ms",
+                            "--", *COMMAND], env=environment(), stdin=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        Lines(instance.popen.stderr).wait(words.ready(1))
+        return instance
+
+
+@pytest.fixture
+def alone():
+    view = Alone()
+    yield view
+    view.holder.stop()
+    view.holder.popen.stdout.close()
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_nothing_runs(alone, verb):
+    result = alone.call(verb)
+    assert (result.returncode, result.stderr) == (words.EXIT_NOT_RUNNING, "holdfast: no instance is running\n")
+    result = alone.call(verb, "--name=other")
+    assert (result.returncode, result.stderr) == (words.EXIT_NOT_RUNNING,
+                                                  "holdfast: no instance named other is running\n")
+
+
+def test_one_needs_no_name_and_several_are_listed(alone):
+    one = alone.run("one")
+    assert alone.call("status").stdout.startswith("one: running")
+    assert alone.call("reload").returncode == 0
+    two = alone.run("two")
+    result = alone.call("status")
+    assert result.returncode == 0
+    assert result.stdout == ("one: running, generation 2, 1 listener\ntwo: running, generation 1, 1 listener\n")
+    assert [json.loads(line)["name"] for line in alone.call("status", "--json").stdout.splitlines()] == ["one", "two"]
+    for verb in set(VERBS) - {"status"}:
+        result = alone.call(verb)
+        assert result.returncode == words.EXIT_USAGE
+        assert result.stderr == "holdfast: several instances are running, choose one with --name: one two\n"
+    assert alone.call("status", "--watch").returncode == words.EXIT_USAGE
+    assert alone.call("stop", "--name=two").returncode == 0
+    assert two.wait() == 0
+    assert alone.call("stop").returncode == 0
+    assert one.wait() == 0
+
+
+@pytest.mark.parametrize("arguments", [["status", "--jason"], ["history", "--watch"], ["metrics", "--json"],
+                                       ["status", "web"]])
+def test_usage(arguments):
+    assert call(*arguments).returncode == words.EXIT_USAGE
