@@ -39,7 +39,7 @@ static int append_generation(HfControl *control, sd_bus_message *reply, unsigned
         hf_rung_name(state->rung), hf_cause_name(generation->cause),
         (uint32_t)(generation->main_exited ? 0 : generation->main.pid), entry ? entry->started : 0,
         entry ? entry->ready : 0, hf_clock_monotonic() - generation->spawned, (uint32_t)processes,
-        memory, "");
+        memory, generation->status_text ? generation->status_text : "");
 }
 
 /* The oldest first. */
