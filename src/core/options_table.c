@@ -156,6 +156,25 @@ const HfOption hf_option_table[] = {
      .in_file = true,
      .type = &hf_option_type_text,
      .offset = FIELD(settings.preflight)},
+    {.name = "canary",
+     .argument = "fastcgi:/PATH|exec:COMMAND",
+     .help = "Before each reload and restart, start the next generation on private sockets and ask "
+             "it there for the page PATH, or run COMMAND; if it is not well, nothing is replaced "
+             "(default: none)",
+     .group = HF_OPTION_GROUP_REPLACEMENT,
+     .verbs = SUPERVISING,
+     .in_file = true,
+     .type = &hf_option_type_probe,
+     .offset = FIELD(settings.canary)},
+    {.name = "canary-root",
+     .argument = "DIR",
+     .help = "Where the canary's PATH is a script below, as in a web server (default: PATH is the "
+             "whole path of the script, or one of php-fpm's own pages)",
+     .group = HF_OPTION_GROUP_REPLACEMENT,
+     .verbs = SUPERVISING,
+     .in_file = true,
+     .type = &hf_option_type_directory,
+     .offset = FIELD(settings.canary_root)},
     {.name = "handover",
      .help = "How php-fpm's old workers leave at a reload: one after another once the new ones are "
              "warm, or all at once",

@@ -70,10 +70,24 @@ static int validate_stdin(HfVerb verb, const HfSettings *settings, HfText *error
     return 0;
 }
 
+static int validate_canary(const HfSettings *settings, HfText *error)
+{
+    if (settings->canary_root && settings->canary.kind != HF_PROBE_FASTCGI)
+        return hf_option_refuse(error,
+                                "--canary-root is for --canary=fastcgi:/PATH only; add that, "
+                                "or drop it");
+    if (settings->canary.kind != HF_PROBE_NONE && settings->n_listeners == 0 &&
+        hf_settings_adapter(settings) != HF_ADAPTER_PHP_FPM)
+        return hf_option_refuse(error, "--canary needs a socket to ask; add --listen=ADDR");
+    return 0;
+}
+
 int hf_options_validate(HfVerb verb, const HfSettings *settings, HfText *error)
 {
     int r = validate_listeners(settings, error);
 
+    if (r >= 0)
+        r = validate_canary(settings, error);
     if (r < 0)
         return r;
     if (settings->readiness == HF_READINESS_PIDFILE &&

@@ -110,6 +110,8 @@ void hf_settings_clear(HfSettings *settings)
     hf_freep(&settings->name);
     hf_freep(&settings->directory);
     hf_freep(&settings->preflight);
+    hf_freep(&settings->canary.what);
+    hf_freep(&settings->canary_root);
     hf_freep(&settings->user);
     hf_freep(&settings->group);
     hf_freep(&settings->on_event);

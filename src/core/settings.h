@@ -76,6 +76,18 @@ typedef enum HfNotifyAccess {
 } HfNotifyAccess;
 HF_STRTAB_DECLARE(hf_notify_access, HfNotifyAccess); /* main, all */
 
+/* How a service is asked whether it is well. */
+typedef enum HfProbeKind {
+    HF_PROBE_NONE,
+    HF_PROBE_FASTCGI, /* what: path and query of a page that must answer 200 to 399 */
+    HF_PROBE_EXEC,    /* what: shell command that must succeed */
+} HfProbeKind;
+
+typedef struct HfProbe {
+    HfProbeKind kind;
+    char *what; /* owned; NULL for NONE */
+} HfProbe;
+
 #define HF_NAME_MAX 64 /* bytes of an instance's or listener's name */
 
 #define HF_BACKLOG_MAXIMUM (-1) /* net.core.somaxconn */
@@ -113,6 +125,8 @@ typedef struct HfSettings {
     uint64_t ready_timeout; /* usec, default 60 s */
     uint64_t drain_timeout; /* usec, default 30 s */
     char *preflight;        /* shell command that must succeed before a start; NULL: none */
+    HfProbe canary;         /* asked of the next generation before it replaces one */
+    char *canary_root;      /* directory of the canary's script; NULL: it is a whole path */
     HfReadiness readiness;
     uint64_t ready_delay; /* usec, default 1 s */
     HfNotifyAccess notify_access;

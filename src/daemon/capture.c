@@ -2,26 +2,20 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 #include "base/fd.h"
-#include "base/text.h"
+#include "base/memory.h"
 #include "daemon/loop.h"
-
-#define PIPE_MAX (1024 * 1024) /* bytes, pipe(7) pipe-max-size */
+#include "daemon/output.h"
 
 struct HfCapture {
     HfReaper *reaper;
     HfProcess process;
-    int fd;
-    sd_event_source *readable;
+    HfOutput *output;
     sd_event_source *timer;
-    HfText output;
-    size_t maximum;
-    bool truncated;
     bool timed_out;
     HfCaptureCallback callback;
     void *userdata;
@@ -29,32 +23,10 @@ struct HfCapture {
 
 static void capture_free(HfCapture *capture)
 {
-    sd_event_source_disable_unref(capture->readable);
     sd_event_source_disable_unref(capture->timer);
-    hf_fd_close(capture->fd);
+    hf_output_free(capture->output);
     hf_process_clear(&capture->process);
-    hf_text_clear(&capture->output);
     free(capture);
-}
-
-/* Reads what is there, or as much as a pipe can hold of what comes without end. Returns false at
- * the end of the output. */
-static bool read_available(HfCapture *capture)
-{
-    char buffer[16384];
-
-    for (size_t i = 0; i < PIPE_MAX / sizeof(buffer); i++) {
-        ssize_t n = read(capture->fd, buffer, sizeof(buffer));
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0)
-            return n < 0 && errno == EAGAIN;
-        size_t room = capture->maximum - capture->output.length;
-        if ((size_t)n > room)
-            capture->truncated = true;
-        hf_text_add_bytes(&capture->output, buffer, (size_t)n < room ? (size_t)n : room);
-    }
-    return true;
 }
 
 /* With all that it has started, a script's php-fpm for one. It has not been reaped: its group is
@@ -62,17 +34,6 @@ static bool read_available(HfCapture *capture)
 static void kill_child(const HfCapture *capture)
 {
     kill(-capture->process.pid, SIGKILL);
-}
-
-static int on_readable(sd_event_source *source, int fd, uint32_t revents, void *userdata)
-{
-    HfCapture *capture = userdata;
-
-    (void)fd;
-    (void)revents;
-    if (!read_available(capture))
-        sd_event_source_set_enabled(source, SD_EVENT_OFF);
-    return 0;
 }
 
 static int on_timeout(sd_event_source *source, uint64_t usec, void *userdata)
@@ -91,31 +52,28 @@ static void on_exit_of_child(const siginfo_t *info, void *userdata)
 {
     HfCapture *capture = userdata;
 
-    read_available(capture);
-    HfText output = capture->output;
-    capture->output = (HfText){0};
+    HfOutput *output = HF_STEAL(capture->output);
+    hf_output_read(output);
     HfCaptured captured = {
         .status = *info,
         .timed_out = capture->timed_out,
-        .truncated = capture->truncated || output.failed,
-        .output = hf_text_peek(&output),
-        .length = output.length,
+        .truncated = output->truncated || output->text.failed,
+        .output = hf_text_peek(&output->text),
+        .length = output->text.length,
     };
     HfCaptureCallback callback = capture->callback;
     void *callback_data = capture->userdata;
     capture_free(capture);
     callback(&captured, callback_data);
-    hf_text_clear(&output);
+    hf_output_free(output);
 }
 
 int hf_capture_start(sd_event *loop, HfReaper *reaper, const HfSpawn *spawn, size_t maximum,
                      uint64_t timeout, HfCaptureCallback callback, void *userdata, HfCapture **ret,
                      HfSpawnStage *ret_stage)
 {
-    HF_CLEANUP_FD int reading = -1;
     HF_CLEANUP_FD int writing = -1;
     HfSpawnStage stage = HF_SPAWN_FORK;
-    int pipe_fds[2];
     int r;
 
     assert(spawn->session);
@@ -124,31 +82,17 @@ int hf_capture_start(sd_event *loop, HfReaper *reaper, const HfSpawn *spawn, siz
         r = -ENOMEM;
         goto failed;
     }
-    capture->fd = -1;
     capture->process = HF_PROCESS_NONE;
-    if (pipe2(pipe_fds, O_CLOEXEC) < 0) {
-        r = -errno;
+    r = hf_output_open(loop, maximum, &capture->output, &writing);
+    if (r < 0)
         goto failed;
-    }
-    reading = pipe_fds[0];
-    writing = pipe_fds[1];
-    /* only our end: the child's writes are to block */
-    if (fcntl(reading, F_SETFL, O_RDONLY | O_NONBLOCK) < 0) {
-        r = -errno;
-        goto failed;
-    }
 
     HfSpawn piped = *spawn;
     piped.stdout_fd = writing;
     piped.stderr_fd = writing;
     capture->reaper = reaper;
-    capture->fd = hf_fd_steal(&reading);
-    capture->maximum = maximum;
     capture->callback = callback;
     capture->userdata = userdata;
-    r = sd_event_add_io(loop, &capture->readable, capture->fd, EPOLLIN, on_readable, capture);
-    if (r < 0)
-        goto failed;
     r = sd_event_add_time_relative(loop, &capture->timer, CLOCK_MONOTONIC, timeout, 0, on_timeout,
                                    capture);
     if (r < 0)

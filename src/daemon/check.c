@@ -133,6 +133,17 @@ static void print_peak(const HfPlan *plan, uint64_t timeout, HfText *report)
     }
 }
 
+static void print_canary(const HfSettings *settings, HfText *report)
+{
+    if (settings->canary.kind == HF_PROBE_NONE)
+        return;
+    hf_text_addf(report,
+                 "Canary: before each reload and restart the next generation is started on private "
+                 "sockets and %s %s%s\n",
+                 settings->canary.kind == HF_PROBE_EXEC ? "tested by" : "asked for",
+                 settings->canary_root ? settings->canary_root : "", settings->canary.what);
+}
+
 static int find_problems(const HfPlan *plan, HfText *report)
 {
     int n = 0;
@@ -163,6 +174,7 @@ static int print_plan(HfPlan *plan, const HfRuntime *runtime, const HfSettings *
         print_peak(plan, settings->ready_timeout, report);
     }
     hf_confine_describe(plan, report);
+    print_canary(settings, report);
     int n = find_problems(plan, report);
     if (n == 0)
         hf_text_add(report, "No problem found.\n");

@@ -3,9 +3,9 @@
 #include "base/memory.h"
 #include "core/human.h"
 #include "daemon/environment.h"
+#include "daemon/output.h"
 
 #define OUTPUT_MAX (64U * 1024)
-#define SHOWN_MAX  2048 /* bytes of the end of its output that people are shown */
 
 int hf_command_start(sd_event *loop, HfReaper *reaper, const char *command, const char *directory,
                      const char *const *more, uint64_t timeout, HfCaptureCallback callback,
@@ -54,7 +54,5 @@ void hf_command_explain(const char *what, const HfCaptured *captured, uint64_t t
     } else {
         hf_text_addf(text, "%s was killed by signal %d", what, captured->status.si_status);
     }
-    size_t skip = captured->length > SHOWN_MAX ? captured->length - SHOWN_MAX : 0;
-    if (captured->length > 0)
-        hf_text_addf(text, ":\n%s", captured->output + skip);
+    hf_output_show(captured->output, captured->length, text);
 }

@@ -230,7 +230,7 @@ static void explain_spawn(const HfPlan *plan, int r, HfSpawnStage stage, HfText 
     hf_text_addf(error, "%s: %s: %s", plan->program, stages[stage], strerror(-r));
 }
 
-static int run_main(HfGeneration *generation, const HfRuntime *runtime, HfText *error)
+static int run_main(HfGeneration *generation, const HfRuntime *runtime, int output, HfText *error)
 {
     const HfPlan *plan = generation->plan;
     HF_CLEANUP_STRV char **arguments = NULL;
@@ -241,7 +241,7 @@ static int run_main(HfGeneration *generation, const HfRuntime *runtime, HfText *
     if (!fds)
         return -ENOMEM;
     for (size_t i = 0; i < plan->placement.n_sources; i++)
-        fds[i] = plan->listeners[plan->placement.sources[i]]->fd;
+        fds[i] = generation->listeners[plan->placement.sources[i]]->fd;
     int r = make_arguments(generation, &arguments);
     if (r >= 0)
         r = make_environment(generation, runtime, &environment);
@@ -253,9 +253,9 @@ static int run_main(HfGeneration *generation, const HfRuntime *runtime, HfText *
         .envp = environment,
         .listen_pid = plan->placement.listen_pid,
         .directory = plan->directory,
-        .stdin_fd = plan->placement.on_stdin ? plan->listeners[0]->fd : -1,
-        .stdout_fd = -1,
-        .stderr_fd = -1,
+        .stdin_fd = plan->placement.on_stdin ? generation->listeners[0]->fd : -1,
+        .stdout_fd = output,
+        .stderr_fd = output,
         .fds = fds,
         .n_fds = plan->placement.n_sources,
         .session = true,
@@ -272,7 +272,7 @@ static int run_main(HfGeneration *generation, const HfRuntime *runtime, HfText *
 }
 
 int hf_generation_spawn(sd_event *loop, HfReaper *reaper, const HfRuntime *runtime, HfPlan *plan,
-                        unsigned slot, uint64_t number, HfCause cause,
+                        unsigned slot, uint64_t number, HfCause cause, const HfStandIn *stand_in,
                         const HfGenerationCallbacks *callbacks, HfGeneration **ret, HfText *error)
 {
     HfGeneration *generation = calloc(1, sizeof(*generation));
@@ -283,6 +283,7 @@ int hf_generation_spawn(sd_event *loop, HfReaper *reaper, const HfRuntime *runti
         .slot = slot,
         .cause = cause,
         .plan = hf_plan_ref(plan),
+        .listeners = stand_in ? stand_in->listeners : plan->listeners,
         .loop = loop,
         .reaper = reaper,
         .callbacks = *callbacks,
@@ -297,7 +298,7 @@ int hf_generation_spawn(sd_event *loop, HfReaper *reaper, const HfRuntime *runti
     if (r >= 0)
         r = watch_ready(generation, runtime);
     if (r >= 0)
-        r = run_main(generation, runtime, error);
+        r = run_main(generation, runtime, stand_in ? stand_in->output : -1, error);
     if (r < 0) {
         if (error->length == 0)
             hf_text_addf(error, "%s can not be started: %s", plan->program, strerror(-r));

@@ -25,11 +25,18 @@ typedef struct HfGenerationCallbacks {
     void *userdata;
 } HfGenerationCallbacks;
 
+/* What a canary has instead of what every other generation has. */
+typedef struct HfStandIn {
+    HfHeld *const *listeners; /* one for each of the plan's; they outlive the generation */
+    int output;               /* its stdout and stderr; borrowed during the spawn */
+} HfStandIn;
+
 struct HfGeneration {
     uint64_t number;
     unsigned slot;
     HfCause cause;
-    HfPlan *plan; /* reference */
+    HfPlan *plan;             /* reference */
+    HfHeld *const *listeners; /* borrowed: the plan's, or a canary's own */
     sd_event *loop;
     HfReaper *reaper;
     HfGenerationCallbacks callbacks;
@@ -61,9 +68,10 @@ struct HfGeneration {
     bool gone;                     /* was told */
 };
 
-/* Spawns. notify: path for NOTIFY_SOCKET. Returns 0, or negative errno with one line in error. */
+/* Spawns. stand_in: NULL but for a canary, whose number is 0. Returns 0, or negative errno with one
+ * line in error. */
 int hf_generation_spawn(sd_event *loop, HfReaper *reaper, const HfRuntime *runtime, HfPlan *plan,
-                        unsigned slot, uint64_t number, HfCause cause,
+                        unsigned slot, uint64_t number, HfCause cause, const HfStandIn *stand_in,
                         const HfGenerationCallbacks *callbacks, HfGeneration **ret, HfText *error);
 /* Its files are removed, its processes no longer watched. NULL is fine. Returns NULL. */
 HfGeneration *hf_generation_free(HfGeneration *generation);

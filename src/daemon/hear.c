@@ -12,19 +12,24 @@
 #define DATAGRAMS_AT_ONCE 16   /* before other sources have their turn */
 #define DATAGRAMS_QUEUED  1024 /* more than a queue holds: net.unix.max_dgram_qlen is 10 to 512 */
 
+static bool speaks_for(const HfGeneration *generation, HfNotifyAccess access, pid_t pid)
+{
+    return !generation->main_exited &&
+           (pid == generation->main.pid ||
+            (access == HF_NOTIFY_ACCESS_ALL && hf_members_has(generation, pid)));
+}
+
 /* The generation that is believed to speak with the voice of pid, or NULL. */
 static HfGeneration *find_speaker(const HfSupervisor *supervisor, pid_t pid)
 {
     HfGeneration *speaker = hf_supervisor_find(supervisor, pid);
 
-    if (speaker || supervisor->settings->notify_access != HF_NOTIFY_ACCESS_ALL)
-        return speaker;
-    for (unsigned i = 0; i < HF_MACHINE_SLOTS; i++) {
+    for (unsigned i = 0; !speaker && i < HF_MACHINE_SLOTS; i++) {
         HfGeneration *generation = supervisor->generations[i];
-        if (generation && !generation->main_exited && hf_members_has(generation, pid))
-            return generation;
+        if (generation && speaks_for(generation, supervisor->settings->notify_access, pid))
+            speaker = generation;
     }
-    return NULL;
+    return speaker;
 }
 
 /* A generation whose main process hands over to another and leaves says MAINPID= first. That is
@@ -89,21 +94,30 @@ static void take(HfSupervisor *supervisor, HfGeneration *generation, const HfNot
         extend(supervisor, generation->slot, message->extend_timeout);
 }
 
-static void hear(HfSupervisor *supervisor, int fd, unsigned most)
+/* The next message that can be read, of at most *most datagrams. Returns false without one. */
+static bool next(int fd, unsigned *most, HfNotify *ret, pid_t *ret_pid)
 {
     char buffer[HF_NOTIFY_MAX];
-    HfNotify message;
-    pid_t pid;
     uid_t uid;
 
-    while (most-- > 0) {
-        ssize_t n = hf_notifysocket_receive(fd, buffer, sizeof(buffer), &pid, &uid);
-        if (n == -EMSGSIZE || n == -EPROTO)
-            continue;
-        if (n < 0)
-            break;
+    for (; *most > 0; (*most)--) {
+        ssize_t n = hf_notifysocket_receive(fd, buffer, sizeof(buffer), ret_pid, &uid);
+        if (n < 0 && n != -EMSGSIZE && n != -EPROTO)
+            return false;
+        if (n >= 0 && hf_notify_parse(buffer, (size_t)n, ret) >= 0)
+            return true;
+    }
+    return false;
+}
+
+static void hear(HfSupervisor *supervisor, int fd, unsigned most)
+{
+    HfNotify message;
+    pid_t pid;
+
+    for (; next(fd, &most, &message, &pid); most--) {
         HfGeneration *generation = find_speaker(supervisor, pid);
-        if (generation && hf_notify_parse(buffer, (size_t)n, &message) >= 0)
+        if (generation)
             take(supervisor, generation, &message);
     }
 }
@@ -116,4 +130,20 @@ void hf_hear(HfSupervisor *supervisor, int fd)
 void hf_hear_last_words(HfSupervisor *supervisor, int fd)
 {
     hear(supervisor, fd, DATAGRAMS_QUEUED);
+}
+
+void hf_hear_canary(HfGeneration *canary, HfNotifyAccess access, int fd)
+{
+    unsigned most = DATAGRAMS_QUEUED;
+    HfNotify message;
+    pid_t pid;
+
+    for (; next(fd, &most, &message, &pid); most--) {
+        if (!speaks_for(canary, access, pid))
+            continue;
+        if (message.has_main_pid)
+            take_main_pid(canary, (pid_t)message.main_pid);
+        if (message.ready)
+            hf_generation_notify_ready(canary);
+    }
 }

@@ -7,3 +7,6 @@
 void hf_hear(HfSupervisor *supervisor, int fd);
 /* All that waits: what a process has said before it ended. */
 void hf_hear_last_words(HfSupervisor *supervisor, int fd);
+
+/* A canary on a socket of its own: its READY=1 and MAINPID=, nothing else. */
+void hf_hear_canary(HfGeneration *canary, HfNotifyAccess access, int fd);

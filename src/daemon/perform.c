@@ -87,6 +87,12 @@ static void on_prepared(int r, HfPlan *plan, const char *why, void *userdata)
     post(supervisor, HF_EVENT_PREPARED, 0);
 }
 
+/* A canary protects a generation that serves. */
+static bool wants_canary(const HfMachine *machine)
+{
+    return machine->cause != HF_CAUSE_HEALTH && hf_machine_find(machine, HF_GENERATION_ACTIVE) >= 0;
+}
+
 static void perform_prepare(HfSupervisor *supervisor, const HfAction *action)
 {
     HF_CLEANUP_TEXT HfText error = {0};
@@ -102,6 +108,7 @@ static void perform_prepare(HfSupervisor *supervisor, const HfAction *action)
         .reaper = supervisor->reaper,
         .settings = hf_reconfigure_settings(supervisor),
         .aliases = supervisor->runtime.aliases,
+        .runtime = wants_canary(&supervisor->machine) ? &supervisor->runtime : NULL,
         .bind = bind_plan,
         .binder = supervisor,
     };
@@ -188,7 +195,7 @@ static void perform_spawn(HfSupervisor *supervisor, const HfAction *action)
 
     hf_history_start(&supervisor->history, action->number, action->cause);
     int r = hf_generation_spawn(supervisor->loop, supervisor->reaper, &supervisor->runtime, plan,
-                                action->slot, action->number, action->cause, &callbacks,
+                                action->slot, action->number, action->cause, NULL, &callbacks,
                                 &supervisor->generations[action->slot], &error);
     if (r < 0) {
         hf_supervisor_set_failure(supervisor, hf_text_peek(&error));

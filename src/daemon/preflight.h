@@ -1,19 +1,24 @@
-/* The user's own test of what is about to be started (--preflight). */
+/* What a plan must pass before it counts: the user's own test (--preflight), then a canary. */
 #pragma once
 
-#include "daemon/capture.h"
+#include <systemd/sd-event.h>
+
+#include "core/settings.h"
 #include "daemon/plan.h"
+#include "daemon/reaper.h"
+#include "daemon/runtime.h"
 
 typedef struct HfPreflight HfPreflight;
 
-/* result 0: it exited with status 0. Else negative errno, and error says how it ended and what it
- * printed. The preflight has been freed. */
+/* result 0: passed. Else negative errno, and error says what failed and what it printed. The
+ * preflight has been freed. Comes from the loop, never from within hf_preflight_start. */
 typedef void (*HfPreflightCallback)(int result, const char *error, void *userdata);
 
-/* Runs command by /bin/sh -c in the plan's directory, with its environment; no listener is passed
- * on. timeout: usec. Returns 0 or negative errno. */
-int hf_preflight_start(sd_event *loop, HfReaper *reaper, const char *command, const HfPlan *plan,
-                       uint64_t timeout, HfPreflightCallback callback, void *userdata,
-                       HfPreflight **ret);
+/* runtime: of the canary; NULL: without one, whatever the settings say. The command gets the plan's
+ * directory, and no listener. Returns 0, 1 when there is nothing to pass (no call back), or
+ * negative errno with the reason in error. */
+int hf_preflight_start(sd_event *loop, HfReaper *reaper, const HfSettings *settings,
+                       const HfRuntime *runtime, HfPlan *plan, HfPreflightCallback callback,
+                       void *userdata, HfPreflight **ret, HfText *error);
 /* No call back. NULL is fine. Returns NULL. */
 HfPreflight *hf_preflight_abort(HfPreflight *preflight);

@@ -61,20 +61,14 @@ static void on_preflight(int r, const char *error, void *userdata)
 /* The plan stands; what is left is the user's own opinion. */
 static void go_on(HfPrepare *prepare)
 {
-    const HfSettings *settings = prepare->question.settings;
+    const HfPrepareQuestion *question = &prepare->question;
     HF_CLEANUP_TEXT HfText error = {0};
 
-    if (!settings->preflight) {
-        finish(prepare, 0, "");
-        return;
-    }
-    int r = hf_preflight_start(prepare->question.loop, prepare->question.reaper,
-                               settings->preflight, prepare->plan, settings->ready_timeout,
-                               on_preflight, prepare, &prepare->preflight);
-    if (r >= 0)
-        return;
-    hf_text_addf(&error, "the preflight can not be run: %s", strerror(-r));
-    finish(prepare, r, hf_text_peek(&error));
+    int r =
+        hf_preflight_start(question->loop, question->reaper, question->settings, question->runtime,
+                           prepare->plan, on_preflight, prepare, &prepare->preflight, &error);
+    if (r != 0)
+        finish(prepare, r, hf_text_peek(&error));
 }
 
 static void on_discovered(int r, const char *error, void *userdata)

@@ -7,6 +7,7 @@
 #include "core/settings.h"
 #include "daemon/plan.h"
 #include "daemon/reaper.h"
+#include "daemon/runtime.h"
 
 typedef struct HfPrepare HfPrepare;
 
@@ -15,6 +16,8 @@ typedef struct HfPrepareQuestion {
     HfReaper *reaper;
     const HfSettings *settings; /* borrowed until the call back */
     const char *aliases;        /* see HfDiscoveryQuestion; borrowed likewise */
+    const HfRuntime *runtime;   /* of a canary, which is to live before the plan counts as good, if
+                                   the settings have one; NULL: none */
     HfPlanBinder bind;          /* NULL: leave the plan unbound */
     void *binder;               /* its userdata */
 } HfPrepareQuestion;

@@ -128,6 +128,10 @@ int hf_runtime_file(const HfRuntime *runtime, uint64_t number, const char *suffi
 {
     HF_CLEANUP_TEXT HfText path = {0};
 
-    hf_text_addf(&path, "%s/gen-%llu.%s", runtime->directory, (unsigned long long)number, suffix);
+    if (number == 0)
+        hf_text_addf(&path, "%s/canary.%s", runtime->directory, suffix);
+    else
+        hf_text_addf(&path, "%s/gen-%llu.%s", runtime->directory, (unsigned long long)number,
+                     suffix);
     return hf_text_take(&path, ret);
 }

@@ -26,5 +26,5 @@ int hf_runtime_claim(HfRuntime *runtime, const char *name, HfText *error);
 /* Removes the directory if it was claimed, and frees. */
 void hf_runtime_release(HfRuntime *runtime);
 
-/* DIRECTORY/gen-NUMBER.SUFFIX. Owned. Returns 0 or -ENOMEM. */
+/* DIRECTORY/gen-NUMBER.SUFFIX, or DIRECTORY/canary.SUFFIX for 0. Owned. Returns 0 or -ENOMEM. */
 int hf_runtime_file(const HfRuntime *runtime, uint64_t number, const char *suffix, char **ret);

@@ -188,6 +188,18 @@ static const struct {
     {"holdfast|run|--ready=pidfile|x",
      "--ready=pidfile is for php-fpm only; write --ready=notify or --ready=delay:2s"},
     {"holdfast|run|--preflight=|x", "--preflight: the text is empty; leave the option out"},
+    {"holdfast|run|--canary=http:/x|php-fpm",
+     "--canary: \"http:/x\" is unknown; write fastcgi:/PATH or exec:COMMAND"},
+    {"holdfast|run|--canary=exec:|php-fpm", "--canary: there is no command after exec:"},
+    {"holdfast|run|--canary=fastcgi:x y|php-fpm",
+     "--canary: \"x y\" is no page that can be asked for; write it from the root, without blanks, "
+     "as fastcgi:/healthz.php"},
+    {"holdfast|run|--canary=exec:true|./server",
+     "--canary needs a socket to ask; add --listen=ADDR"},
+    {"holdfast|run|--canary=exec:true|--canary-root=/srv|php-fpm",
+     "--canary-root is for --canary=fastcgi:/PATH only; add that, or drop it"},
+    {"holdfast|run|--canary-root=srv|php-fpm",
+     "--canary-root: \"srv\" is no absolute path; write it from the root, as /srv/www"},
     {"holdfast|run|--handover=rough|x",
      "--handover: \"rough\" is no handover; write gentle or at-once"},
     {"holdfast|run|--stop-signal=SIGTERM|x", "--stop-signal: \"SIGTERM\" is no stop-signal; write "
@@ -369,7 +381,8 @@ static void run_takes_how_a_generation_is_replaced(void **state)
         parse_good("holdfast|run|--ready=delay:300ms|--handover=at-once|--stop-signal=INT|--kill-"
                    "mode=all|--max-draining=5|"
                    "--backoff-max=1min|--recycle-every=20min|--busy-after=never|"
-                   "--preflight=make test && true|./server");
+                   "--preflight=make test && true|--canary=fastcgi:/up.php?x|--canary-root=/srv|"
+                   "--listen=9000|./server");
     const HfSettings *settings = &line.settings;
 
     assert_int_equal(settings->readiness, HF_READINESS_DELAY);
@@ -382,6 +395,9 @@ static void run_takes_how_a_generation_is_replaced(void **state)
     assert_int_equal(settings->recycle_every, 1200 * HF_USEC_PER_SEC);
     assert_true(settings->busy_after == HF_USEC_INFINITY);
     assert_string_equal(settings->preflight, "make test && true");
+    assert_int_equal(settings->canary.kind, HF_PROBE_FASTCGI);
+    assert_string_equal(settings->canary.what, "/up.php?x");
+    assert_string_equal(settings->canary_root, "/srv");
 }
 
 static void never_and_the_defaults_are_the_same(void **state)

@@ -1,0 +1,48 @@
+#include <errno.h>
+#include <string.h>
+
+#include "base/memory.h"
+#include "core/fastcgi.h"
+#include "core/options_table.h"
+
+static const char *after(const char *value, const char *prefix)
+{
+    size_t length = strlen(prefix);
+
+    return strncmp(value, prefix, length) == 0 ? value + length : NULL;
+}
+
+static int parse_probe(const HfOption *option, const char *value, void *field, HfText *error)
+{
+    HF_CLEANUP_TEXT HfText request = {0};
+    HfProbe *probe = field;
+    const char *uri = after(value, "fastcgi:");
+    const char *command = after(value, "exec:");
+
+    if (!uri && !command)
+        return hf_option_refuse(error, "--%s: %s is unknown; write fastcgi:/PATH or exec:COMMAND",
+                                option->name, HF_QUOTE(value));
+    if (command && *command == '\0')
+        return hf_option_refuse(error, "--%s: there is no command after exec:", option->name);
+    int r = uri ? hf_fastcgi_request(&(HfFastcgiRequest){.uri = uri}, &request) : 0;
+    if (r == -EINVAL || r == -E2BIG)
+        return hf_option_refuse(error,
+                                "--%s: %s is no page that can be asked for; write it from the "
+                                "root, without blanks, as fastcgi:/healthz.php",
+                                option->name, HF_QUOTE(uri));
+    if (r >= 0)
+        r = hf_string_set(&probe->what, uri ? uri : command);
+    if (r >= 0)
+        probe->kind = uri ? HF_PROBE_FASTCGI : HF_PROBE_EXEC;
+    return r;
+}
+
+static bool equal_probe(const void *a, const void *b)
+{
+    const HfProbe *left = a;
+    const HfProbe *right = b;
+
+    return left->kind == right->kind && hf_option_equal_string(&left->what, &right->what);
+}
+
+const HfOptionType hf_option_type_probe = {.parse = parse_probe, .equal = equal_probe};
