@@ -28,9 +28,9 @@ static int bind_one(const char *directory, size_t number, HfHeld **ret, HfText *
 int hf_standins_bind(const HfPlan *plan, const char *directory, HfStandIns *ret, HfText *error)
 {
     *ret = (HfStandIns){
-        .listeners = calloc(plan->n_listeners + 1, sizeof(*ret->listeners)),
-        .addresses = calloc(plan->n_listeners + 1, sizeof(*ret->addresses)),
-        .labels = calloc(plan->n_listeners + 1, sizeof(*ret->labels)),
+        .listeners = calloc(plan->n_listeners + 1, sizeof(HfHeld *)),
+        .addresses = calloc(plan->n_listeners + 1, sizeof(const HfAddress *)),
+        .labels = calloc(plan->n_listeners + 1, sizeof(const char *)),
     };
     if (!ret->listeners || !ret->addresses || !ret->labels)
         return -ENOMEM;
