@@ -16,7 +16,7 @@ static int (*const verbs[])(const HfCommandLine *line) = {
     [HF_VERB_CHECK] = hf_cli_check,     [HF_VERB_RELOAD] = hf_cli_call,
     [HF_VERB_RESTART] = hf_cli_call,    [HF_VERB_STOP] = hf_cli_call,
     [HF_VERB_STATUS] = hf_cli_status,   [HF_VERB_HISTORY] = hf_cli_history,
-    [HF_VERB_METRICS] = hf_cli_metrics,
+    [HF_VERB_METRICS] = hf_cli_metrics, [HF_VERB_PROBE] = hf_cli_probe,
 };
 _Static_assert(sizeof(verbs) / sizeof(*verbs) == HF_VERB_MAX_, "a function a verb");
 

@@ -19,3 +19,4 @@ int hf_cli_call(const HfCommandLine *line); /* reload, restart, stop */
 int hf_cli_status(const HfCommandLine *line);
 int hf_cli_history(const HfCommandLine *line);
 int hf_cli_metrics(const HfCommandLine *line);
+int hf_cli_probe(const HfCommandLine *line);

@@ -44,7 +44,8 @@ typedef struct HfFastcgiRecords {
 
 typedef struct HfFastcgiRequest {
     const char *uri;             /* path, and query after a ?: "/ping", "/status?json" */
-    const char *script_filename; /* NULL: the path of uri, which is what php-fpm's own pages need */
+    const char *script_filename; /* NULL: document_root, if any, and the path of uri, which alone is
+                                    what php-fpm's own pages need */
     const char *document_root;   /* NULL: not sent */
 } HfFastcgiRequest;
 

@@ -47,15 +47,18 @@ static void add_params(HfText *text, const HfFastcgiRequest *request)
     };
     size_t path = strcspn(request->uri, "?");
     const char *query = request->uri[path] == '?' ? request->uri + path + 1 : "";
-    const char *script = request->script_filename;
+    const char *root = request->document_root;
+    HF_CLEANUP_TEXT HfText below = {0};
 
+    hf_text_addf(&below, "%s%.*s", root ? root : "", (int)path, request->uri);
+    const char *script = request->script_filename ? request->script_filename : hf_text_peek(&below);
+    text->failed |= below.failed;
     for (size_t i = 0; i < sizeof(fixed) / sizeof(*fixed); i++)
         add_param(text, fixed[i][0], fixed[i][1], strlen(fixed[i][1]));
     add_param(text, "REQUEST_URI", request->uri, strlen(request->uri));
     add_param(text, "SCRIPT_NAME", request->uri, path);
     add_param(text, "DOCUMENT_URI", request->uri, path);
-    add_param(text, "SCRIPT_FILENAME", script ? script : request->uri,
-              script ? strlen(script) : path);
+    add_param(text, "SCRIPT_FILENAME", script, strlen(script));
     add_param(text, "QUERY_STRING", query, strlen(query));
     if (request->document_root)
         add_param(text, "DOCUMENT_ROOT", request->document_root, strlen(request->document_root));

@@ -5,12 +5,14 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "base/parse.h"
 #include "core/options_table.h"
 
 static const char *const verb_names[] = {
     [HF_VERB_RUN] = "run",       [HF_VERB_EXEC] = "exec",       [HF_VERB_CHECK] = "check",
     [HF_VERB_RELOAD] = "reload", [HF_VERB_RESTART] = "restart", [HF_VERB_STOP] = "stop",
     [HF_VERB_STATUS] = "status", [HF_VERB_HISTORY] = "history", [HF_VERB_METRICS] = "metrics",
+    [HF_VERB_PROBE] = "probe",
 };
 HF_STRTAB_DEFINE(hf_verb, HfVerb, verb_names, HF_VERB_MAX_)
 
@@ -20,11 +22,24 @@ void hf_call_clear(HfCall *call)
     *call = (HfCall){0};
 }
 
+void hf_probing_init(HfProbing *probing)
+{
+    *probing = (HfProbing){.timeout = 5 * HF_USEC_PER_SEC};
+}
+
+void hf_probing_clear(HfProbing *probing)
+{
+    hf_freep(&probing->fastcgi);
+    hf_freep(&probing->root);
+    hf_probing_init(probing);
+}
+
 void hf_command_line_clear(HfCommandLine *line)
 {
     hf_settings_clear(&line->settings);
     hf_call_clear(&line->call);
     hf_string_set(&line->config, NULL);
+    hf_probing_clear(&line->probing);
 }
 
 /* What is left of the words. */
@@ -200,6 +215,31 @@ static int complete_settings(Words *words, HfCommandLine *line, HfText *error)
     return r < 0 || unread ? r : validate(words, line, error);
 }
 
+/* Its options may stand before and behind ADDRESS. */
+static int parse_probe(Words *words, HfCommandLine *line, HfText *error)
+{
+    if (words->n == 0) {
+        hf_text_add(error, "no ADDRESS; write holdfast probe ADDRESS [OPTION...], and");
+        return refer_to_help(error, line->verb, " see");
+    }
+    const char *address = take_word(words);
+    if (hf_address_parse(address, &line->probing.address) < 0)
+        return hf_option_refuse(error,
+                                "%s is no address; write one as 127.0.0.1:9000, 9000 or "
+                                "/run/php/php-fpm.sock",
+                                HF_QUOTE(address));
+    int r = parse_options(words, line, error);
+    if (r < 0 || line->help || line->version)
+        return r;
+    if (words->n > 0)
+        return hf_option_refuse(error, "probe takes one ADDRESS, what is %s?",
+                                HF_QUOTE(words->next[0]));
+    if (line->probing.root && !line->probing.fastcgi)
+        return hf_option_refuse(error, "--fastcgi-root is for --fastcgi=/PATH only; add that, or "
+                                       "drop it");
+    return 0;
+}
+
 static int refuse_word(const char *word, HfVerb verb, HfText *error)
 {
     bool is_name = hf_option_is_name(word, true) && word[0] != '.';
@@ -264,6 +304,8 @@ static int parse_words(Words *words, HfCommandLine *line, HfText *error)
         return r;
     if (has_command(line->verb))
         return complete_settings(words, line, error);
+    if (line->verb == HF_VERB_PROBE)
+        return parse_probe(words, line, error);
     return words->n > 0 ? refuse_word(words->next[0], line->verb, error) : 0;
 }
 
@@ -276,6 +318,7 @@ int hf_options_parse_with_file(int argc, char *const *argv, const HfOptionsFile 
     if (argc > 1)
         words = (Words){.next = argv + 1, .n = (size_t)argc - 1, .file = file};
     hf_settings_init(&line.settings);
+    hf_probing_init(&line.probing);
     int r = parse_words(&words, &line, error);
     if (r < 0) {
         hf_command_line_clear(&line);

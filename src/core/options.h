@@ -17,6 +17,7 @@ typedef enum HfVerb {
     HF_VERB_STATUS,
     HF_VERB_HISTORY,
     HF_VERB_METRICS,
+    HF_VERB_PROBE,
     HF_VERB_MAX_,
 } HfVerb;
 HF_STRTAB_DECLARE(hf_verb, HfVerb);
@@ -31,6 +32,18 @@ typedef struct HfCall {
 } HfCall;
 
 void hf_call_clear(HfCall *call);
+
+/* What probe was told. Owned strings. */
+typedef struct HfProbing {
+    HfAddress address;
+    char *fastcgi;    /* --fastcgi: path and query of the page; NULL: only connect */
+    char *root;       /* --fastcgi-root, NULL: the path is whole */
+    uint64_t timeout; /* --timeout, usec, default 5 s */
+} HfProbing;
+
+void hf_probing_init(HfProbing *probing);
+/* As after hf_probing_init then. */
+void hf_probing_clear(HfProbing *probing);
 
 /* One text for all that a configuration file says. Borrowed. */
 typedef struct HfOptionsFile {
@@ -50,7 +63,8 @@ typedef struct HfCommandLine {
     bool version;        /* --version, likewise */
     HfSettings settings; /* run, exec, check */
     char *config;        /* --config, NULL: none; run, exec, check */
-    HfCall call;         /* the others */
+    HfCall call;         /* reload, restart, stop */
+    HfProbing probing;   /* probe */
 } HfCommandLine;
 
 void hf_command_line_clear(HfCommandLine *line);

@@ -65,6 +65,7 @@ static const struct {
                         ""},
     [HF_VERB_HISTORY] = {"Show the last 100 generations and how they ended", ""},
     [HF_VERB_METRICS] = {"Print the figures for Prometheus", ""},
+    [HF_VERB_PROBE] = {"Ask one address whether a service is well there; 0 yes, 1 no", " ADDRESS"},
 };
 _Static_assert(sizeof(verbs) / sizeof(*verbs) == HF_VERB_MAX_, "a summary for each verb");
 
@@ -96,6 +97,7 @@ static void add_option(HfText *text, const HfOption *option)
     hf_text_add(&right, option->help);
     if (option->type->show) {
         hf_settings_init(&defaults.settings);
+        hf_probing_init(&defaults.probing);
         hf_text_add(&right, " (default: ");
         option->type->show(option, (const char *)&defaults + option->offset, &right);
         hf_text_add(&right, ")");

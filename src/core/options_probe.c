@@ -12,9 +12,21 @@ static const char *after(const char *value, const char *prefix)
     return strncmp(value, prefix, length) == 0 ? value + length : NULL;
 }
 
-static int parse_probe(const HfOption *option, const char *value, void *field, HfText *error)
+static int parse_page(const HfOption *option, const char *uri, void *field, HfText *error)
 {
     HF_CLEANUP_TEXT HfText request = {0};
+
+    int r = hf_fastcgi_request(&(HfFastcgiRequest){.uri = uri}, &request);
+    if (r == -EINVAL || r == -E2BIG)
+        return hf_option_refuse(error,
+                                "--%s: %s is no page that can be asked for; write it from the "
+                                "root, without blanks, as /healthz.php",
+                                option->name, HF_QUOTE(uri));
+    return r < 0 ? r : hf_string_set(field, uri);
+}
+
+static int parse_probe(const HfOption *option, const char *value, void *field, HfText *error)
+{
     HfProbe *probe = field;
     const char *uri = after(value, "fastcgi:");
     const char *command = after(value, "exec:");
@@ -24,14 +36,8 @@ static int parse_probe(const HfOption *option, const char *value, void *field, H
                                 option->name, HF_QUOTE(value));
     if (command && *command == '\0')
         return hf_option_refuse(error, "--%s: there is no command after exec:", option->name);
-    int r = uri ? hf_fastcgi_request(&(HfFastcgiRequest){.uri = uri}, &request) : 0;
-    if (r == -EINVAL || r == -E2BIG)
-        return hf_option_refuse(error,
-                                "--%s: %s is no page that can be asked for; write it from the "
-                                "root, without blanks, as fastcgi:/healthz.php",
-                                option->name, HF_QUOTE(uri));
-    if (r >= 0)
-        r = hf_string_set(&probe->what, uri ? uri : command);
+    int r =
+        uri ? parse_page(option, uri, &probe->what, error) : hf_string_set(&probe->what, command);
     if (r >= 0)
         probe->kind = uri ? HF_PROBE_FASTCGI : HF_PROBE_EXEC;
     return r;
@@ -45,4 +51,5 @@ static bool equal_probe(const void *a, const void *b)
     return left->kind == right->kind && hf_option_equal_string(&left->what, &right->what);
 }
 
+const HfOptionType hf_option_type_page = {.parse = parse_page, .equal = hf_option_equal_string};
 const HfOptionType hf_option_type_probe = {.parse = parse_probe, .equal = equal_probe};

@@ -9,6 +9,7 @@
 #define CALLING (1U << HF_VERB_RELOAD | 1U << HF_VERB_RESTART | 1U << HF_VERB_STOP)
 #define LOOKING (1U << HF_VERB_STATUS | 1U << HF_VERB_HISTORY | 1U << HF_VERB_METRICS)
 
+#define EVERY       (SERVING | CALLING | LOOKING | 1U << HF_VERB_PROBE)
 #define SUPERVISING (1U << HF_VERB_RUN | 1U << HF_VERB_CHECK)
 
 #define FIELD(member) offsetof(HfCommandLine, member)
@@ -334,17 +335,41 @@ const HfOption hf_option_table[] = {
      .verbs = 1U << HF_VERB_STATUS,
      .type = &hf_option_type_flag,
      .offset = FIELD(call.watch)},
+    {.name = "fastcgi",
+     .argument = "/PATH",
+     .help = "Ask for this page over FastCGI, which must answer with a status from 200 to 399 "
+             "(default: only connect)",
+     .group = HF_OPTION_GROUP_GENERAL,
+     .verbs = 1U << HF_VERB_PROBE,
+     .type = &hf_option_type_page,
+     .offset = FIELD(probing.fastcgi)},
+    {.name = "fastcgi-root",
+     .argument = "DIR",
+     .help = "Where PATH is a script below, as in a web server (default: PATH is the whole path of "
+             "the script, or one of php-fpm's own pages)",
+     .group = HF_OPTION_GROUP_GENERAL,
+     .verbs = 1U << HF_VERB_PROBE,
+     .type = &hf_option_type_directory,
+     .offset = FIELD(probing.root)},
+    {.name = "timeout",
+     .argument = "TIME",
+     .help = "How long connection and answer may take",
+     .group = HF_OPTION_GROUP_GENERAL,
+     .verbs = 1U << HF_VERB_PROBE,
+     .type = &hf_option_type_time,
+     .offset = FIELD(probing.timeout),
+     .minimum = HF_USEC_PER_MSEC},
     {.name = "help",
      .letter = 'h',
      .help = "Print this help",
      .group = HF_OPTION_GROUP_GENERAL,
-     .verbs = SERVING | CALLING | LOOKING,
+     .verbs = EVERY,
      .type = &hf_option_type_flag,
      .offset = FIELD(help)},
     {.name = "version",
      .help = "Print the version",
      .group = HF_OPTION_GROUP_GENERAL,
-     .verbs = SERVING | CALLING | LOOKING,
+     .verbs = EVERY,
      .type = &hf_option_type_flag,
      .offset = FIELD(version)},
 };

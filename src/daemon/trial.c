@@ -79,18 +79,13 @@ static void on_command(const HfCaptured *captured, void *userdata)
 
 static int ask_fastcgi(HfTrial *trial, const HfAddress *address)
 {
-    const char *uri = trial->question.probe->what;
-    const char *root = trial->question.root;
+    const HfFastcgiRequest request = {
+        .uri = trial->question.probe->what,
+        .document_root = trial->question.root,
+    };
     struct sockaddr_storage sockaddr;
     socklen_t length;
-    HF_CLEANUP_TEXT HfText script = {0};
 
-    hf_text_addf(&script, "%s%.*s", root ? root : "", (int)strcspn(uri, "?"), uri);
-    const HfFastcgiRequest request = {
-        .uri = uri,
-        .script_filename = hf_text_peek(&script),
-        .document_root = root,
-    };
     int r = hf_address_to_sockaddr(address, &sockaddr, &length);
     if (r < 0)
         return r;

@@ -83,6 +83,10 @@ static void request_params(void **state)
          "/healthz.php",
          "deep=1",
          "/srv/app/healthz.php"},
+        {{"/healthz.php?deep=1", NULL, "/srv/app"},
+         "/healthz.php",
+         "deep=1",
+         "/srv/app/healthz.php"},
     };
     (void)state;
     for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {

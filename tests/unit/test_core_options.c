@@ -106,6 +106,19 @@ static const struct {
     {"holdfast|--version=1", "--version takes no value; write just --version"},
     {"holdfast|--quux", "unknown option --quux; see holdfast --help"},
 
+    /* probe */
+    {"holdfast|probe", "no ADDRESS; write holdfast probe ADDRESS [OPTION...], and see holdfast "
+                       "probe --help"},
+    {"holdfast|probe|here", "\"here\" is no address; write one as 127.0.0.1:9000, 9000 or "
+                            "/run/php/php-fpm.sock"},
+    {"holdfast|probe|9000|9001", "probe takes one ADDRESS, what is \"9001\"?"},
+    {"holdfast|probe|9000|--fastcgi=ping", "--fastcgi: \"ping\" is no page that can be asked for; "
+                                           "write it from the root, without blanks, as "
+                                           "/healthz.php"},
+    {"holdfast|probe|9000|--fastcgi-root=/srv",
+     "--fastcgi-root is for --fastcgi=/PATH only; add that, or drop it"},
+    {"holdfast|probe|9000|--timeout=0", "--timeout: \"0\" is too short; write at least 1ms"},
+
     /* options */
     {"holdfast|run|--lisen=9000|x",
      "unknown option --lisen; did you mean --listen? See holdfast run --help"},
@@ -193,7 +206,7 @@ static const struct {
     {"holdfast|run|--canary=exec:|php-fpm", "--canary: there is no command after exec:"},
     {"holdfast|run|--canary=fastcgi:x y|php-fpm",
      "--canary: \"x y\" is no page that can be asked for; write it from the root, without blanks, "
-     "as fastcgi:/healthz.php"},
+     "as /healthz.php"},
     {"holdfast|run|--canary=exec:true|./server",
      "--canary needs a socket to ask; add --listen=ADDR"},
     {"holdfast|run|--canary=exec:true|--canary-root=/srv|php-fpm",
@@ -398,6 +411,27 @@ static void run_takes_how_a_generation_is_replaced(void **state)
     assert_int_equal(settings->canary.kind, HF_PROBE_FASTCGI);
     assert_string_equal(settings->canary.what, "/up.php?x");
     assert_string_equal(settings->canary_root, "/srv");
+}
+
+static void probe_takes_an_address_between_its_options(void **state)
+{
+    static const char *const lines[] = {
+        "holdfast|probe|/run/x.sock|--fastcgi=/ping?full|--fastcgi-root=/srv|--timeout=300ms",
+        "holdfast|probe|--fastcgi=/ping?full|--timeout|300ms|/run/x.sock|--fastcgi-root=/srv",
+    };
+    (void)state;
+    for (size_t i = 0; i < 2; i++) {
+        HF_CLEANUP_COMMAND_LINE HfCommandLine line = parse_good(lines[i]);
+        assert_int_equal(line.verb, HF_VERB_PROBE);
+        assert_int_equal(line.probing.address.kind, HF_ADDRESS_UNIX);
+        assert_string_equal(line.probing.address.name, "/run/x.sock");
+        assert_string_equal(line.probing.fastcgi, "/ping?full");
+        assert_string_equal(line.probing.root, "/srv");
+        assert_int_equal(line.probing.timeout, 300 * HF_USEC_PER_MSEC);
+    }
+    HF_CLEANUP_COMMAND_LINE HfCommandLine plain = parse_good("holdfast|probe|9000");
+    assert_null(plain.probing.fastcgi);
+    assert_int_equal(plain.probing.timeout, 5 * HF_USEC_PER_SEC);
 }
 
 static void never_and_the_defaults_are_the_same(void **state)
@@ -803,6 +837,7 @@ int main(void)
         cmocka_unit_test(long_echoes_keep_characters_whole),
         cmocka_unit_test(run_takes_all_its_options),
         cmocka_unit_test(run_takes_how_a_generation_is_replaced),
+        cmocka_unit_test(probe_takes_an_address_between_its_options),
         cmocka_unit_test(never_and_the_defaults_are_the_same),
         cmocka_unit_test(defaults_stay_without_options),
         cmocka_unit_test(good_lines_are_taken),
