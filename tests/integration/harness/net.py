@@ -64,7 +64,7 @@ def listening(port):
 
 def unix_paths():
     """Paths of all bound unix sockets."""
-    lines = pathlib.Path("/proc/net/unix").read_text().splitlines()[1:]
+    lines = pathlib.Path("/proc/net/unix").read_text(errors="replace").splitlines()[1:]
     return [fields[7] for fields in (line.split(None, 7) for line in lines) if len(fields) > 7]
 
 
