@@ -76,9 +76,6 @@ static int validate_canary(const HfSettings *settings, HfText *error)
         return hf_option_refuse(error,
                                 "--canary-root is for --canary=fastcgi:/PATH only; add that, "
                                 "or drop it");
-    if (settings->canary.kind != HF_PROBE_NONE && settings->n_listeners == 0 &&
-        hf_settings_adapter(settings) != HF_ADAPTER_PHP_FPM)
-        return hf_option_refuse(error, "--canary needs a socket to ask; add --listen=ADDR");
     return 0;
 }
 

@@ -282,6 +282,10 @@ int hf_canary_start(sd_event *loop, HfReaper *reaper, const HfRuntime *runtime,
     };
     canary->runtime.notify = NULL;
     int r = hf_standins_bind(plan, runtime->directory, &canary->standins, error);
+    if (r >= 0 && canary->standins.n_serving == 0) {
+        hf_text_add(error, "the service has no socket to be asked at; add --listen=ADDR");
+        r = -ENODATA;
+    }
     if (r >= 0)
         r = listen_to_it(canary);
     if (r >= 0)

@@ -227,6 +227,14 @@ def test_a_program_that_speaks_no_fastcgi(site):
     holdfast.stop()
 
 
+def test_a_program_without_sockets(site):
+    holdfast = site.holdfast("--ready=delay:100ms", "--canary=exec:true", command=["sleep", "600"])
+    failed = holdfast.call("reload")
+    assert failed.returncode == words.EXIT_FAILURE
+    assert "the canary can not be started: the service has no socket to be asked at" in failed.stderr
+    holdfast.stop()
+
+
 def test_php_cgi(make_site):
     site = make_site(f"127.0.0.1:{net.free_port()}")
     write(site, GOOD)

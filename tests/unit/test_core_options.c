@@ -207,8 +207,6 @@ static const struct {
     {"holdfast|run|--canary=fastcgi:x y|php-fpm",
      "--canary: \"x y\" is no page that can be asked for; write it from the root, without blanks, "
      "as /healthz.php"},
-    {"holdfast|run|--canary=exec:true|./server",
-     "--canary needs a socket to ask; add --listen=ADDR"},
     {"holdfast|run|--canary=exec:true|--canary-root=/srv|php-fpm",
      "--canary-root is for --canary=fastcgi:/PATH only; add that, or drop it"},
     {"holdfast|run|--canary-root=srv|php-fpm",
