@@ -8,7 +8,7 @@ import subprocess
 import pytest
 
 from harness import dbus, process, words
-from harness.paths import HOLDFAST
+from harness.paths import HOLDFAST, SOURCE
 from harness.process import environment
 from harness.sleeper import sleeper
 
@@ -40,6 +40,19 @@ def test_busctl_introspects(control):
     assert rows[".Name"][0] == "property" and rows[".Name"][-1] == "const"
     assert rows[".State"] == ["property", "s", '"running"', "emits-change"]
     assert rows[".Generation"] == ["property", "t", "1", "emits-change"]
+
+
+def test_the_manual_names_every_member(control):
+    manual = (SOURCE / "man" / "holdfast-control.7.scd").read_text()
+    shown = dbus.busctl(control, "introspect", "org.holdfast", dbus.PATH, dbus.INTERFACE).stdout
+    members = [line.split() for line in shown.splitlines() if line.startswith(".")]
+    assert len(members) > 15
+    for name, kind, signature, result, *_ in members:
+        assert f"*{name[1:]}*" in manual, name
+        if kind == "property":
+            assert f"*{name[1:]}* {signature}" in manual, name
+        elif kind == "method" and result != "-":
+            assert f"*{name[1:]}*() → {result}" in manual, name
 
 
 def test_busctl_steers_and_reads(instance, control):

@@ -4,6 +4,7 @@ import http.client
 import json
 import re
 import signal
+import socket
 import subprocess
 
 import pytest
@@ -11,7 +12,7 @@ import pytest
 from harness import net, words
 from harness.holdfast import call
 from harness.lines import Lines
-from harness.paths import HELPERS, HOLDFAST, PYTHON
+from harness.paths import HELPERS, HOLDFAST, PYTHON, SOURCE
 from harness.process import Process, environment
 from harness.sleeper import COMMAND, sleeper, waiting
 from harness.terminal import on_terminal
@@ -59,6 +60,14 @@ def test_status_as_json(site):
     facts = status(instance)
     assert facts["replacements"]["restart"] == 1 and facts["replaced"] >= facts["started"]
     assert facts["generation"] == 2
+
+
+def test_what_the_service_says_of_itself(site):
+    script = "import os,socket,signal\ns=socket.socket(socket.AF_UNIX,socket.SOCK_DGRAM)\n" \
+             "s.sendto(b'READY=1\\nSTATUS=warm and \\x1b[31mwell',os.environ['NOTIFY_SOCKET'])\nsignal.pause()"
+    instance = site.holdfast("--ready=notify", f"--listen={site.address}", command=[PYTHON, "-c", script])
+    assert status(instance)["generations"][0]["status"] == "warm and ?[31mwell"
+    assert instance.call("status").stdout.count("warm and ?[31mwell") == 1
 
 
 def test_colours_are_for_terminals_that_want_them(site):
@@ -141,7 +150,6 @@ def test_the_highest_is_remembered(site):
 def test_drops_are_counted_for_each_listener(site):
     """Not for the whole machine, as netstat does."""
     instance = sleeper(site, f"--listen=127.0.0.1:{net.free_port()},name=calm", listen=f"{site.address},backlog=1")
-    import socket
     host, _, port = site.address.rpartition(":")
     with contextlib.ExitStack() as stack:
         for _ in range(20):
@@ -166,6 +174,9 @@ def test_metrics_pass_promtool(make_site):
     checked = subprocess.run(["promtool", "check", "metrics"], input=metrics.stdout, env=environment(),
                              capture_output=True, text=True, check=False)
     assert checked.returncode == 0 and not checked.stdout and not checked.stderr, checked.stdout + checked.stderr
+    manual = (SOURCE / "man" / "holdfast-control.7.scd").read_text()
+    for name in set(re.findall(r"^# TYPE (\S+)", metrics.stdout, re.MULTILINE)):
+        assert f"*{name}*" in manual, name
     assert f'holdfast_restarts_total{{name="{site.name}",cause="reload"}} 1\n' in metrics.stdout
     assert f'holdfast_generation{{name="{site.name}"}} 2\n' in metrics.stdout
     assert f'address="{site.address}"}} 4096\n' in metrics.stdout
