@@ -134,7 +134,7 @@ static int apply_option(const HfOption *option, const char *value, Words *words,
     if (option->type->no_value && value)
         return hf_option_refuse(error, "--%s takes no value; write just --%s", option->name,
                                 option->name);
-    if (!option->type->no_value && !value) {
+    if (!option->type->no_value && !option->type->optional_value && !value) {
         if (words->n == 0 || strncmp(words->next[0], "--", 2) == 0) {
             hf_text_addf(error, "--%s needs a value; write --%s", option->name, option->name);
             hf_option_add_argument(option, error);

@@ -119,6 +119,16 @@ const HfOption hf_option_table[] = {
      .in_file = true,
      .type = &hf_option_type_handoff,
      .offset = FIELD(settings.handoff)},
+    {.name = "take-over",
+     .argument = "PID",
+     .help =
+         "Copy the sockets out of the server that holds them, php-fpm or another, start COMMAND "
+         "beside it, and let it finish its requests and leave once that is ready "
+         "(default: bind them)",
+     .group = HF_OPTION_GROUP_SOCKETS,
+     .verbs = 1U << HF_VERB_RUN,
+     .type = &hf_option_type_take_over,
+     .offset = FIELD(settings)},
 
     {.name = "ready-timeout",
      .argument = "TIME",
@@ -382,7 +392,7 @@ void hf_option_add_argument(const HfOption *option, HfText *text)
     const char *word;
 
     if (option->argument)
-        hf_text_addf(text, "=%s", option->argument);
+        hf_text_addf(text, option->type->optional_value ? "[=%s]" : "=%s", option->argument);
     for (size_t i = 0; option->type->choice && (word = option->type->choice(i)); i++)
         hf_text_addf(text, "%s%s", i == 0 ? "=" : "|", word);
 }

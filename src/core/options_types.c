@@ -147,6 +147,21 @@ static void show_number(const HfOption *option, const void *field, HfText *text)
     hf_text_addf(text, "%llu", (unsigned long long)*(const uint64_t *)field);
 }
 
+static int parse_take_over(const HfOption *option, const char *value, void *field, HfText *error)
+{
+    HfSettings *settings = field;
+    uint64_t pid = 0;
+
+    if (value && (hf_parse_uint(value, INT32_MAX, &pid) < 0 || pid == 0))
+        return hf_option_refuse(error,
+                                "--%s: %s is no pid; write --%s=PID, or --%s alone for whoever "
+                                "holds the sockets",
+                                option->name, HF_QUOTE(value), option->name, option->name);
+    settings->take_over = true;
+    settings->take_over_pid = pid;
+    return 0;
+}
+
 static int parse_ready(const HfOption *option, const char *value, void *field, HfText *error)
 {
     static const char delay[] = "delay:";
@@ -255,6 +270,14 @@ static bool equal_ready(const void *a, const void *b)
     return left->readiness == right->readiness && left->ready_delay == right->ready_delay;
 }
 
+static bool equal_take_over(const void *a, const void *b)
+{
+    const HfSettings *left = a;
+    const HfSettings *right = b;
+
+    return left->take_over == right->take_over && left->take_over_pid == right->take_over_pid;
+}
+
 const HfOptionType hf_option_type_flag = {.parse = parse_flag, .no_value = true};
 const HfOptionType hf_option_type_name = {
     .parse = parse_name, .equal = hf_option_equal_string, .completion = HF_COMPLETION_INSTANCE};
@@ -272,6 +295,8 @@ const HfOptionType hf_option_type_number = {
     .parse = parse_number, .show = show_number, .equal = hf_option_equal_number};
 const HfOptionType hf_option_type_ready = {
     .parse = parse_ready, .show = show_ready, .equal = equal_ready};
+const HfOptionType hf_option_type_take_over = {
+    .parse = parse_take_over, .equal = equal_take_over, .optional_value = true};
 const HfOptionType hf_option_type_log_format = {
     .parse = parse_choice, .show = show_choice, .choice = choose_log_format};
 const HfOptionType hf_option_type_log_level = {

@@ -149,6 +149,8 @@ typedef struct HfSettings {
     uint64_t on_event_timeout; /* usec, default 30 s */
     uint64_t queue_every;      /* usec; HF_USEC_INFINITY, the default: never */
     uint64_t queue_warn;       /* percent of a queue, default 80 */
+    bool take_over;            /* the sockets of a server that runs */
+    uint64_t take_over_pid;    /* its pid; 0: whoever holds them */
     char **command;            /* COMMAND [ARG...], NULL-terminated vector, at least one string */
 } HfSettings;
 

@@ -187,6 +187,28 @@ int hf_held_receive(int fd, const char *name, HfHeld **ret)
     return 0;
 }
 
+int hf_held_take(int fd, const HfListenerSpec *spec, HfHeld **ret)
+{
+    HfListenerInode inode = {0};
+    HfListenerSpec bare;
+    HF_CLEANUP_FD int owned = fd;
+
+    /* backlog and rights are given it once the plan counts */
+    hf_listener_spec_init(&bare);
+    bare.address = spec->address;
+    bare.name = spec->name;
+    bare.backlog = 0;
+    int r =
+        hf_address_is_path(&spec->address) ? hf_listener_path_inode(spec->address.name, &inode) : 0;
+    if (r >= 0)
+        r = hold(hf_fd_steal(&owned), &bare, &(HfListenerInode){0}, ret);
+    if (r < 0)
+        return r;
+    (*ret)->inode = inode;
+    (*ret)->taken = true;
+    return 0;
+}
+
 HfHeld *hf_held_ref(HfHeld *held)
 {
     held->references++;
@@ -197,7 +219,7 @@ HfHeld *hf_held_unref(HfHeld *held)
 {
     if (!held || --held->references > 0)
         return NULL;
-    if (!held->received && held->inode.inode != 0)
+    if (!held->received && !held->taken && held->inode.inode != 0)
         hf_listener_unlink(held->spec.address.name, &held->inode);
     hf_fd_close(held->fd);
     hf_listener_spec_clear(&held->spec);

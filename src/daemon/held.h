@@ -19,6 +19,7 @@ typedef struct HfHeld {
     HfAlarm alarm;                   /* of its queue */
     bool received;                   /* from systemd: its path is not ours to unlink */
     uint32_t highest;                /* depth of its queue that was ever seen */
+    bool taken;                      /* copied out of another server, whose path it is still */
     char label[HF_ADDRESS_TEXT_MAX]; /* spec's address, for people */
 } HfHeld;
 
@@ -33,6 +34,10 @@ int hf_held_probe(const HfListenerSpec *spec, HfText *error);
 /* Takes a listening socket that systemd passed. Consumes fd once it is known to listen. Returns 0
  * or negative errno. */
 int hf_held_receive(int fd, const char *name, HfHeld **ret);
+
+/* Takes a listening socket that was copied out of another server. Consumes fd also on failure.
+ * Until taken is reset its path is not unlinked. Returns 0 or negative errno. */
+int hf_held_take(int fd, const HfListenerSpec *spec, HfHeld **ret);
 
 HfHeld *hf_held_ref(HfHeld *held);
 /* The last one unlinks the path that was bound here and closes. Returns NULL. */

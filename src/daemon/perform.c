@@ -28,6 +28,20 @@ static void post(HfSupervisor *supervisor, HfEventType type, unsigned slot)
 
 /* ---- plans ---- */
 
+/* The sockets that plan names may come from systemd, and those of the first from another server. */
+static int prepare_to_bind(HfSupervisor *supervisor, HfPlan *plan, HfText *error)
+{
+    const HfSettings *settings = &supervisor->line->settings;
+
+    int r = hf_received_want(supervisor->received, supervisor->n_received, plan);
+    if (r >= 0)
+        r = hf_confine_permits(supervisor, plan, error);
+    if (r >= 0 && settings->take_over && !supervisor->takeover && !supervisor->current)
+        r = hf_takeover_new(supervisor, plan, (pid_t)settings->take_over_pid, &supervisor->takeover,
+                            error);
+    return r;
+}
+
 /* Everything that is held already may serve the next plan, also what only a draining generation has
  * still. */
 static int bind_plan(HfPlan *plan, HfText *error, void *userdata)
@@ -36,7 +50,12 @@ static int bind_plan(HfPlan *plan, HfText *error, void *userdata)
     const HfPlan *plans[1 + HF_MACHINE_SLOTS] = {supervisor->current};
     size_t maximum = supervisor->n_received;
     size_t n = 0;
+    int r = prepare_to_bind(supervisor, plan, error);
 
+    if (r < 0)
+        return r;
+    const HfTakeover *takeover = supervisor->takeover;
+    maximum += takeover ? takeover->n_held : 0;
     for (size_t i = 0; i < HF_MACHINE_SLOTS; i++)
         if (supervisor->generations[i])
             plans[1 + i] = supervisor->generations[i]->plan;
@@ -50,11 +69,9 @@ static int bind_plan(HfPlan *plan, HfText *error, void *userdata)
             held[n++] = plans[i]->listeners[j];
     for (size_t i = 0; i < supervisor->n_received; i++)
         held[n++] = supervisor->received[i];
-    int r = hf_received_want(supervisor->received, supervisor->n_received, plan);
-    if (r >= 0)
-        r = hf_confine_permits(supervisor, plan, error);
-    if (r >= 0)
-        r = hf_plan_bind(plan, held, n, supervisor->raised, error);
+    for (size_t i = 0; takeover && i < takeover->n_held; i++)
+        held[n++] = takeover->held[i];
+    r = hf_plan_bind(plan, held, n, supervisor->raised, error);
     if (r < 0)
         return r;
     return hf_received_check(supervisor->received, supervisor->n_received, plan, error);
@@ -316,17 +333,44 @@ static void perform_answer(HfSupervisor *supervisor, const HfAction *action)
                       supervisor->failure ? supervisor->failure : "");
 }
 
+/* A server that was not touched yet is better than one that does not come up. */
+static void give_up_takeover(HfSupervisor *supervisor)
+{
+    const HfTakeover *takeover = supervisor->takeover;
+
+    hf_log(LOG_ERR, NULL, "the take-over failed; %s (pid %d) goes on serving, untouched",
+           takeover->name, (int)takeover->holder.pid);
+    supervisor->takeover_failed = true;
+    hf_supervisor_post(supervisor,
+                       &(HfEvent){.type = HF_EVENT_REQUEST, .request = HF_REQUEST_STOP});
+}
+
+static void report_to_takeover(HfSupervisor *supervisor, HfReport report)
+{
+    HfTakeover *takeover = supervisor->takeover;
+
+    if (!takeover || takeover->state != HF_TAKEOVER_COPIED || supervisor->takeover_failed)
+        return;
+    if (report == HF_REPORT_READY)
+        hf_takeover_begin(takeover);
+    else if (report == HF_REPORT_START_FAILED)
+        give_up_takeover(supervisor);
+}
+
 static void perform_report(HfSupervisor *supervisor, const HfAction *action)
 {
     hf_record(supervisor, action);
     hf_report(supervisor, action);
-    if (action->report == HF_REPORT_READY || action->report == HF_REPORT_RESUMED)
+    report_to_takeover(supervisor, action->report);
+    /* until it has left, it is the old server's */
+    if ((action->report == HF_REPORT_READY || action->report == HF_REPORT_RESUMED) &&
+        !supervisor->takeover)
         hf_pidfile_write(supervisor, action->slot);
 }
 
 static void perform_exit(HfSupervisor *supervisor, const HfAction *action)
 {
-    hf_leftovers_end(supervisor, action->status);
+    hf_leftovers_end(supervisor, supervisor->takeover_failed ? EXIT_FAILURE : action->status);
 }
 
 static void (*const executors[])(HfSupervisor *supervisor, const HfAction *action) = {

@@ -136,6 +136,7 @@ static int set_up(HfSupervisor *supervisor, HfText *error)
 static void let_go(HfSupervisor *supervisor)
 {
     hf_pidfile_remove(supervisor);
+    supervisor->takeover = hf_takeover_free(supervisor->takeover);
     hf_outage_end(supervisor);
     for (unsigned i = 0; i < HF_MACHINE_SLOTS; i++)
         supervisor->generations[i] = hf_generation_free(supervisor->generations[i]);

@@ -16,6 +16,7 @@
 #include "daemon/prepare.h"
 #include "daemon/reaper.h"
 #include "daemon/runtime.h"
+#include "daemon/takeover.h"
 
 #define HF_SUPERVISOR_EVENTS 1024 /* that can wait between two steps */
 
@@ -60,9 +61,11 @@ typedef struct HfSupervisor {
     HfLeftovers *leftovers; /* NULL until the end */
     HfWatch *watch;
     HfControl *control;
-    uint64_t last_id;  /* of requests */
-    uint64_t given_up; /* capabilities, 1 << number */
-    bool confined;     /* to those that the plan needs */
+    uint64_t last_id;     /* of requests */
+    uint64_t given_up;    /* capabilities, 1 << number */
+    HfTakeover *takeover; /* until the old server has left */
+    bool takeover_failed;
+    bool confined; /* to those that the plan needs */
 } HfSupervisor;
 
 /* Runs until the end. Returns the exit status. */

@@ -66,6 +66,9 @@ int hf_listener_probe(const HfListenerRequest *request, HfListenerStage *ret_sta
  * -EINVAL (does not listen). */
 int hf_listener_verify(int fd);
 
+/* The inode of a unix path where a socket stands. Returns 0, or -EADDRINUSE when none does. */
+int hf_listener_path_inode(const char *path, HfListenerInode *ret);
+
 /* getsockname(2). */
 int hf_listener_name(int fd, struct sockaddr_storage *ret, unsigned *ret_length);
 

@@ -12,9 +12,6 @@ void hf_listener_path_of(const HfListenerRequest *request, char ret[static HF_LI
  * -EADDRINUSE (somebody may be), -ENOTSOCK, or negative errno. */
 int hf_listener_path_clear(const char *path);
 
-/* The inode that a bind just made. Returns 0, or -EADDRINUSE when it is not there any more. */
-int hf_listener_path_inode(const char *path, HfListenerInode *ret);
-
 /* Sets the rights that the request asks for on that inode and no other. Returns 0, or negative
  * errno and *ret_stage. */
 int hf_listener_path_secure(const char *path, const HfListenerInode *inode,

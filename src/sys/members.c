@@ -115,7 +115,7 @@ static int find_processes(Match match, const void *wanted, HfProcess **ret, size
 }
 
 typedef struct Membership {
-    pid_t session;
+    pid_t session;            /* or the parent */
     const HfProgram *program; /* NULL: any */
 } Membership;
 
@@ -179,6 +179,39 @@ int hf_process_open_member(pid_t pid, pid_t session, HfProcess *ret)
     *ret = found.processes[0];
     found.n = 0;
     return 1;
+}
+
+static int is_child(pid_t pid, const void *wanted)
+{
+    const Membership *membership = wanted;
+    pid_t parent;
+
+    int r = hf_process_parent(pid, &parent);
+    if (r < 0)
+        return no_match_unless_short(-r);
+    if (parent != membership->session)
+        return 0;
+    return membership->program ? runs(pid, membership->program) : 1;
+}
+
+int hf_process_children(pid_t parent, const HfProgram *program, HfProcess **ret, size_t *ret_n)
+{
+    const Membership membership = {parent, program};
+
+    assert(parent > 0);
+    return find_processes(is_child, &membership, ret, ret_n);
+}
+
+int hf_process_open(pid_t pid, HfProcess *ret)
+{
+    HF_CLEANUP_FD int pidfd = pidfd_open(pid, 0);
+    if (pidfd < 0)
+        return -errno;
+    int r = is_alive(pidfd);
+    if (r <= 0)
+        return r < 0 ? r : -ESRCH;
+    *ret = (HfProcess){.pid = pid, .pidfd = hf_fd_steal(&pidfd)};
+    return 0;
 }
 
 typedef struct Sockets {

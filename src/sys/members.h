@@ -20,6 +20,11 @@ int hf_process_open_member(pid_t pid, pid_t session, HfProcess *ret);
 int hf_process_descendants(HfProcess **ret, size_t *ret_n);
 /* Is the calling process an ancestor of pid, at most 64 parents up? */
 bool hf_process_is_descendant(pid_t pid);
+/* The living children of a process that run program (NULL: any), as above. */
+int hf_process_children(pid_t parent, const HfProgram *program, HfProcess **ret, size_t *ret_n);
+
+/* Opens a process by its pid. Returns 0, or -ESRCH. */
+int hf_process_open(pid_t pid, HfProcess *ret);
 
 /* Frees what hf_process_members gave. */
 void hf_process_array_free(HfProcess *processes, size_t n);
