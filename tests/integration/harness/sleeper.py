@@ -15,6 +15,7 @@ def sleeper(site, *options, listen=None, **more):
 @contextlib.contextmanager
 def waiting(address, n):
     """n connections to HOST:PORT or a path that wait in its queue."""
+    connections = []
     with contextlib.ExitStack() as stack:
         for _ in range(n):
             if address.startswith("/"):
@@ -23,5 +24,6 @@ def waiting(address, n):
                 connection.connect(address)
             else:
                 host, _, port = address.rpartition(":")
-                stack.enter_context(socket.create_connection((host, int(port)), DEADLINE))
-        yield
+                connection = stack.enter_context(socket.create_connection((host, int(port)), DEADLINE))
+            connections.append(connection)
+        yield connections
