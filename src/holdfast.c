@@ -10,6 +10,7 @@
 #include "cli/verbs.h"
 #include "daemon/answerer.h"
 #include "daemon/configuration.h"
+#include "daemon/self.h"
 
 static int (*const verbs[])(const HfCommandLine *line) = {
     [HF_VERB_RUN] = hf_cli_run,         [HF_VERB_EXEC] = hf_cli_exec,
@@ -17,6 +18,7 @@ static int (*const verbs[])(const HfCommandLine *line) = {
     [HF_VERB_RESTART] = hf_cli_call,    [HF_VERB_STOP] = hf_cli_call,
     [HF_VERB_STATUS] = hf_cli_status,   [HF_VERB_HISTORY] = hf_cli_history,
     [HF_VERB_METRICS] = hf_cli_metrics, [HF_VERB_PROBE] = hf_cli_probe,
+    [HF_VERB_UPGRADE] = hf_cli_upgrade,
 };
 _Static_assert(sizeof(verbs) / sizeof(*verbs) == HF_VERB_MAX_, "a function a verb");
 
@@ -32,6 +34,7 @@ int main(int argc, char *argv[])
 
     if (hf_fd_fill_standard() < 0)
         return HF_EXIT_FAILED;
+    hf_self_init(&argc, &argv);
     hf_log_setup(NULL, LOG_INFO, HF_LOG_TEXT);
     if (argc > 1 && strcmp(argv[1], HF_ANSWERER_OPTION) == 0)
         return hf_answerer_main(argc, argv);

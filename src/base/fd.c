@@ -48,3 +48,13 @@ int hf_fd_raise(int fd, int minimum)
         hf_fd_close(fd);
     return raised >= 0 ? raised : -error;
 }
+
+int hf_fd_set_cloexec(int fd, bool on)
+{
+    int flags = fcntl(fd, F_GETFD);
+
+    if (flags < 0)
+        return -errno;
+    flags = on ? flags | FD_CLOEXEC : flags & ~FD_CLOEXEC;
+    return fcntl(fd, F_SETFD, flags) < 0 ? -errno : 0;
+}

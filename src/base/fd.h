@@ -1,6 +1,8 @@
 /* File descriptors with one owner each. */
 #pragma once
 
+#include <stdbool.h>
+
 /* Closes fd when it is >= 0 (it must be open then), keeps errno. Returns -1, so that `fd =
  * hf_fd_close(fd)` empties it. */
 int hf_fd_close(int fd);
@@ -20,6 +22,9 @@ static inline int hf_fd_steal(int *fd)
 /* Opens /dev/null in place of each of 0, 1 and 2 that is closed: another file would get its number,
  * and with it what is written to stderr. Returns 0 or negative errno. */
 int hf_fd_fill_standard(void);
+
+/* Sets or clears FD_CLOEXEC. Returns 0 or negative errno. */
+int hf_fd_set_cloexec(int fd, bool on);
 
 /* Moves fd to a number >= minimum, CLOEXEC set; the old number is closed. One that is there already
  * stays. Consumes fd also on failure. Returns the descriptor or negative errno (fcntl(2)

@@ -20,3 +20,4 @@ int hf_cli_status(const HfCommandLine *line);
 int hf_cli_history(const HfCommandLine *line);
 int hf_cli_metrics(const HfCommandLine *line);
 int hf_cli_probe(const HfCommandLine *line);
+int hf_cli_upgrade(const HfCommandLine *line);

@@ -29,7 +29,7 @@ unsigned hf_machine_count(const HfMachine *machine, HfGenerationState state)
 
 /* ---- one replacement ---- */
 
-static void prepare(HfMachine *machine, HfCause cause, HfActions *actions)
+void hf_machine_prepare(HfMachine *machine, HfCause cause, HfActions *actions)
 {
     machine->cause = cause;
     machine->phase = HF_PHASE_PREPARING;
@@ -45,7 +45,7 @@ static void begin_pending(HfMachine *machine, HfActions *actions)
     machine->pending = HF_REQUEST_NONE;
     hf_machine_move_requests(machine, false);
     hf_machine_disarm(&machine->respawn, HF_TIMER_RESPAWN, actions);
-    prepare(machine, cause, actions);
+    hf_machine_prepare(machine, cause, actions);
 }
 
 static void commit(HfMachine *machine, HfActions *actions)
@@ -125,12 +125,13 @@ static void end(HfMachine *machine, int status, HfActions *actions)
     for (size_t i = 0; i < HF_MACHINE_REQUESTS; i++)
         if (machine->requests[i].id != 0)
             hf_machine_answer(&machine->requests[i], HF_OUTCOME_DONE, actions);
+    machine->upgrade = HF_UPGRADE_NONE;
     machine->phase = HF_PHASE_ENDED;
     hf_machine_settle_gap(machine, actions);
     hf_machine_add(actions, HF_ACTION_EXIT)->status = status;
 }
 
-static void arm_recycle(HfMachine *machine, HfActions *actions)
+void hf_machine_arm_recycle(HfMachine *machine, HfActions *actions)
 {
     if (machine->limits.recycle_every > 0 && !machine->recycle)
         hf_machine_arm(&machine->recycle, HF_TIMER_RECYCLE, machine->limits.recycle_every, true,
@@ -141,7 +142,7 @@ static void arm_recycle(HfMachine *machine, HfActions *actions)
 static void arm_active(HfMachine *machine, HfActions *actions)
 {
     hf_machine_arm_probe(machine, actions);
-    arm_recycle(machine, actions);
+    hf_machine_arm_recycle(machine, actions);
     if (machine->failures > 0)
         hf_machine_arm(&machine->stable, HF_TIMER_STABLE, machine->limits.stable_time, false,
                        actions);
@@ -154,7 +155,7 @@ static void fail(HfMachine *machine, HfActions *actions)
     hf_machine_answer_running(machine, HF_OUTCOME_FAILED, actions);
     if (hf_machine_find(machine, HF_GENERATION_ACTIVE) >= 0) {
         machine->phase = HF_PHASE_IDLE;
-        arm_recycle(machine, actions);
+        hf_machine_arm_recycle(machine, actions);
     } else {
         machine->overdue = machine->outage;
         if (machine->pending == HF_REQUEST_NONE)
@@ -163,7 +164,7 @@ static void fail(HfMachine *machine, HfActions *actions)
     begin_pending(machine, actions);
 }
 
-static void end_if_gone(HfMachine *machine, HfActions *actions)
+void hf_machine_end_if_gone(HfMachine *machine, HfActions *actions)
 {
     if (hf_machine_count(machine, HF_GENERATION_EMPTY) == HF_MACHINE_SLOTS)
         end(machine, 0, actions);
@@ -178,6 +179,7 @@ static void stop(HfMachine *machine, HfActions *actions)
     discard(machine, actions);
     hf_machine_disarm(&machine->respawn, HF_TIMER_RESPAWN, actions);
     machine->pending = HF_REQUEST_NONE;
+    machine->upgrade = HF_UPGRADE_NONE;
     hf_machine_answer_all_but_stop(machine, HF_OUTCOME_STOPPING, actions);
     machine->phase = HF_PHASE_STOPPING;
     machine->hurry = HF_RUNG_STOP;
@@ -241,7 +243,7 @@ static void go_on(HfMachine *machine, HfActions *actions)
     if (machine->phase == HF_PHASE_WAITING || (machine->phase == HF_PHASE_CLEARING && clear))
         launch(machine, actions);
     else if (machine->phase == HF_PHASE_STOPPING)
-        end_if_gone(machine, actions);
+        hf_machine_end_if_gone(machine, actions);
 }
 
 static void on_spawn_failed(HfMachine *machine, unsigned slot, HfActions *actions)
@@ -459,7 +461,7 @@ static void on_timer(HfMachine *machine, const HfEvent *event, HfActions *action
         if (!machine->respawn)
             return;
         machine->respawn = false;
-        prepare(machine, HF_CAUSE_CRASH, actions);
+        hf_machine_prepare(machine, HF_CAUSE_CRASH, actions);
         break;
     case HF_TIMER_STABLE:
         if (!machine->stable)
@@ -485,7 +487,7 @@ static void on_timer(HfMachine *machine, const HfEvent *event, HfActions *action
             return;
         machine->recycle = false;
         if (machine->phase == HF_PHASE_IDLE)
-            prepare(machine, HF_CAUSE_RECYCLE, actions);
+            hf_machine_prepare(machine, HF_CAUSE_RECYCLE, actions);
         break;
     case HF_TIMER_MAX_:
         assert(false);
@@ -511,11 +513,16 @@ static void on_request(HfMachine *machine, const HfEvent *event, HfActions *acti
             stop(machine, actions);
         hf_machine_enqueue(machine, event, actions);
         if (!stopping)
-            end_if_gone(machine, actions);
+            hf_machine_end_if_gone(machine, actions);
         return;
     }
     if (!hf_machine_enqueue(machine, event, actions))
         return;
+    if (event->request == HF_REQUEST_UPGRADE) {
+        if (machine->upgrade == HF_UPGRADE_NONE)
+            machine->upgrade = HF_UPGRADE_WANTED;
+        return;
+    }
     if (event->request > machine->pending)
         machine->pending = event->request;
     if (machine->phase == HF_PHASE_IDLE || machine->phase == HF_PHASE_BACKOFF)
@@ -528,7 +535,7 @@ static void on_stop_signal(HfMachine *machine, HfActions *actions)
         return;
     if (machine->phase != HF_PHASE_STOPPING) {
         stop(machine, actions);
-        end_if_gone(machine, actions);
+        hf_machine_end_if_gone(machine, actions);
         return;
     }
     if (machine->hurry < HF_RUNG_KILL)
@@ -579,7 +586,7 @@ void hf_machine_step(HfMachine *machine, const HfEvent *event, HfActions *ret)
     switch (event->type) {
     case HF_EVENT_START:
         assert(machine->phase == HF_PHASE_NEW);
-        prepare(machine, HF_CAUSE_START, ret);
+        hf_machine_prepare(machine, HF_CAUSE_START, ret);
         break;
     case HF_EVENT_PREPARED:
         on_prepared(machine, ret);
@@ -627,7 +634,19 @@ void hf_machine_step(HfMachine *machine, const HfEvent *event, HfActions *ret)
         break;
     case HF_EVENT_OVERSIZE:
         if (may_replace(machine, event->slot))
-            prepare(machine, HF_CAUSE_RECYCLE, ret);
+            hf_machine_prepare(machine, HF_CAUSE_RECYCLE, ret);
+        break;
+    case HF_EVENT_UPGRADE_TESTED:
+        hf_machine_upgrade_tested(machine, ret);
+        break;
+    case HF_EVENT_UPGRADE_FAILED:
+        hf_machine_upgrade_failed(machine, ret);
+        break;
+    case HF_EVENT_RESUME:
+        hf_machine_resume(machine, ret);
+        break;
+    case HF_EVENT_ADOPT:
+        hf_machine_adopt(machine, ret);
         break;
     case HF_EVENT_LEAVING:
         on_leaving(machine, event->slot, ret);
@@ -636,4 +655,5 @@ void hf_machine_step(HfMachine *machine, const HfEvent *event, HfActions *ret)
         assert(false);
     }
     hf_machine_settle_gap(machine, ret);
+    hf_machine_settle_upgrade(machine, ret);
 }

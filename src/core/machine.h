@@ -71,9 +71,10 @@ typedef enum HfRequestKind {
     HF_REQUEST_RELOAD,
     HF_REQUEST_RESTART, /* beats a reload that waits as well */
     HF_REQUEST_STOP,
+    HF_REQUEST_UPGRADE, /* of holdfast's own program; waits while anything is being replaced */
     HF_REQUEST_MAX_,
 } HfRequestKind;
-HF_STRTAB_DECLARE(hf_request_kind, HfRequestKind); /* none, reload, restart, stop */
+HF_STRTAB_DECLARE(hf_request_kind, HfRequestKind); /* none, reload, restart, stop, upgrade */
 
 typedef enum HfOutcome {
     HF_OUTCOME_DONE,
@@ -123,6 +124,11 @@ typedef enum HfEventType {
     HF_EVENT_PROBED,         /* slot, verdict: what PROBE found */
     HF_EVENT_OVERSIZE,       /* slot: uses more memory than it may */
     HF_EVENT_LEAVING,        /* slot: says that it leaves, unasked (STOPPING=1) */
+    HF_EVENT_UPGRADE_TESTED, /* TEST_UPGRADE ended well; posted again when UPGRADE has to wait */
+    HF_EVENT_UPGRADE_FAILED, /* TEST_UPGRADE or UPGRADE ended, and nothing has changed */
+    HF_EVENT_RESUME,         /* first in the program that UPGRADE has executed */
+    HF_EVENT_ADOPT, /* first in a program that goes on after one that died, from its last snapshot
+                     */
     HF_EVENT_MAX_,
 } HfEventType;
 HF_STRTAB_DECLARE(hf_event, HfEventType);
@@ -158,7 +164,10 @@ typedef enum HfActionType {
     HF_ACTION_PROBE,    /* slot; ends in PROBED unless the generation leaves before */
     HF_ACTION_ANSWER,   /* id, outcome */
     HF_ACTION_REPORT,   /* report, slot, number, cause, usec: for the log and whoever listens */
-    HF_ACTION_EXIT,     /* status; the last action ever */
+    HF_ACTION_TEST_UPGRADE, /* ends in UPGRADE_TESTED or UPGRADE_FAILED */
+    HF_ACTION_UPGRADE, /* the last action of a step; ends in RESUME, UPGRADE_FAILED or, when events
+                          wait, in UPGRADE_TESTED */
+    HF_ACTION_EXIT,    /* status; the last action ever */
     HF_ACTION_MAX_,
 } HfActionType;
 HF_STRTAB_DECLARE(hf_action, HfActionType);
@@ -184,6 +193,9 @@ typedef enum HfReport {
                             many in a row it now takes */
     HF_REPORT_LEAVING,   /* slot was active and leaves unasked */
     HF_REPORT_RESUMED,   /* slot is active again: its successor left while it settled */
+    HF_REPORT_UPGRADED,  /* this is the new program */
+    HF_REPORT_UPGRADE_FAILED, /* the old one goes on */
+    HF_REPORT_ADOPTED,        /* what a program that died left behind */
     HF_REPORT_MAX_,
 } HfReport;
 HF_STRTAB_DECLARE(hf_report, HfReport);
@@ -232,6 +244,14 @@ typedef struct HfMachineLimits {
     unsigned max_draining;    /* 1 to HF_MACHINE_DRAINING_MAX: a reload waits above it */
 } HfMachineLimits;
 
+typedef enum HfUpgrade {
+    HF_UPGRADE_NONE,
+    HF_UPGRADE_WANTED,  /* waits until nothing is being replaced */
+    HF_UPGRADE_TESTING, /* from TEST_UPGRADE to the end of UPGRADE */
+    HF_UPGRADE_MAX_,
+} HfUpgrade;
+HF_STRTAB_DECLARE(hf_upgrade, HfUpgrade); /* none, wanted, testing */
+
 typedef struct HfMachineGeneration {
     HfGenerationState state;
     HfRung rung;
@@ -256,21 +276,22 @@ typedef struct HfMachine {
     HfCause cause;         /* of the replacement that runs */
     HfRequestKind pending; /* the replacement that follows it */
     HfRung hurry;          /* of a stop */
-    bool planned;          /* a plan was committed */
-    bool prepared;         /* a prepared plan is held */
-    bool respawn;          /* RESPAWN is armed */
-    bool stable;           /* STABLE is armed */
-    bool raised;           /* the backlog is */
-    bool busy;             /* BUSY is armed */
-    bool overdue;          /* BUSY has elapsed: callers are to be answered */
-    bool outage;           /* was reported */
-    bool answering;        /* the answerer runs */
-    bool probe;            /* PROBE is armed */
-    bool recycle;          /* RECYCLE is armed */
-    HfVerdict probed;      /* the active generation's last one, HEALTHY before the first */
-    unsigned misses;       /* how many in a row were that, if it may lead to a replacement */
-    unsigned doubts;       /* how often the misses that it takes have doubled */
-    unsigned failures;     /* in a row */
+    HfUpgrade upgrade;
+    bool planned;      /* a plan was committed */
+    bool prepared;     /* a prepared plan is held */
+    bool respawn;      /* RESPAWN is armed */
+    bool stable;       /* STABLE is armed */
+    bool raised;       /* the backlog is */
+    bool busy;         /* BUSY is armed */
+    bool overdue;      /* BUSY has elapsed: callers are to be answered */
+    bool outage;       /* was reported */
+    bool answering;    /* the answerer runs */
+    bool probe;        /* PROBE is armed */
+    bool recycle;      /* RECYCLE is armed */
+    HfVerdict probed;  /* the active generation's last one, HEALTHY before the first */
+    unsigned misses;   /* how many in a row were that, if it may lead to a replacement */
+    unsigned doubts;   /* how often the misses that it takes have doubled */
+    unsigned failures; /* in a row */
     uint64_t last_number;
     HfMachineGeneration generations[HF_MACHINE_SLOTS];
     HfMachineRequest requests[HF_MACHINE_REQUESTS];
@@ -286,6 +307,10 @@ void hf_machine_offer(HfMachine *machine, const HfMachineLimits *limits);
 /* Takes one event. ret is overwritten with the ordered actions. Events that do not fit the state (a
  * late timer, a slot that is empty) change nothing. */
 void hf_machine_step(HfMachine *machine, const HfEvent *event, HfActions *ret);
+
+/* Could hf_machine_step have led here? A machine that was read from a snapshot may only be used
+ * when it is so. */
+bool hf_machine_is_sound(const HfMachine *machine);
 
 /* The slot in a state, or -1. With several the oldest. */
 int hf_machine_find(const HfMachine *machine, HfGenerationState state);

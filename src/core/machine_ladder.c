@@ -53,6 +53,12 @@ void hf_machine_climb(HfMachine *machine, unsigned slot, HfRung rung, HfActions 
     hf_machine_arm_deadline(machine, slot, patience_of(&machine->limits, rung), actions);
 }
 
+void hf_machine_wait_again(HfMachine *machine, unsigned slot, HfActions *actions)
+{
+    hf_machine_arm_deadline(
+        machine, slot, patience_of(&machine->limits, machine->generations[slot].rung), actions);
+}
+
 void hf_machine_drain(HfMachine *machine, unsigned slot, bool gentle, HfActions *actions)
 {
     hf_machine_report(actions, HF_REPORT_DRAINING, machine, slot);

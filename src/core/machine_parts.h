@@ -25,11 +25,19 @@ static inline uint64_t hf_machine_ready_timeout(const HfMachine *machine)
     return (machine->prepared ? &machine->next : &machine->limits)->ready_timeout;
 }
 
+/* ---- machine.c: one replacement ---- */
+
+void hf_machine_prepare(HfMachine *machine, HfCause cause, HfActions *actions);
+void hf_machine_arm_recycle(HfMachine *machine, HfActions *actions);
+void hf_machine_end_if_gone(HfMachine *machine, HfActions *actions);
+
 /* ---- machine_ladder.c: how a generation leaves ---- */
 
 /* What only concerns the active generation ends with it. */
 void hf_machine_leave_active(HfMachine *machine, unsigned slot, HfActions *actions);
 void hf_machine_climb(HfMachine *machine, unsigned slot, HfRung rung, HfActions *actions);
+/* A draining generation is given all the time of its rung again. */
+void hf_machine_wait_again(HfMachine *machine, unsigned slot, HfActions *actions);
 /* Asks a generation to leave, gently if wanted. */
 void hf_machine_drain(HfMachine *machine, unsigned slot, bool gentle, HfActions *actions);
 /* It leaves by itself: as drained, but without a signal. */
@@ -52,8 +60,10 @@ void hf_machine_doubt(HfMachine *machine);
 
 void hf_machine_answer(HfMachineRequest *request, HfOutcome outcome, HfActions *actions);
 void hf_machine_answer_running(HfMachine *machine, HfOutcome outcome, HfActions *actions);
+void hf_machine_answer_upgrades(HfMachine *machine, HfOutcome outcome, HfActions *actions);
 void hf_machine_answer_all_but_stop(HfMachine *machine, HfOutcome outcome, HfActions *actions);
-/* Makes all wait for the replacement after the one that runs, or for the one that runs. */
+/* Makes all but upgrades wait for the replacement after the one that runs, or for the one that
+ * runs. */
 void hf_machine_move_requests(HfMachine *machine, bool next);
 /* Remembers who waits; false when the table is full, and then the caller has its answer. */
 bool hf_machine_enqueue(HfMachine *machine, const HfEvent *event, HfActions *actions);
@@ -67,3 +77,16 @@ void hf_machine_yield(HfMachine *machine, HfActions *actions);
 void hf_machine_settle_gap(HfMachine *machine, HfActions *actions);
 /* BUSY has elapsed. */
 void hf_machine_overdue(HfMachine *machine, HfActions *actions);
+
+/* ---- machine_upgrade.c: holdfast's own program is replaced ---- */
+
+void hf_machine_upgrade_tested(HfMachine *machine, HfActions *actions);
+void hf_machine_upgrade_failed(HfMachine *machine, HfActions *actions);
+/* An upgrade that is wanted begins when nothing is being replaced; at the end of each step. */
+void hf_machine_settle_upgrade(HfMachine *machine, HfActions *actions);
+bool hf_machine_may_upgrade(const HfMachine *machine);
+
+/* ---- machine_resume.c: the machine goes on in another program ---- */
+
+void hf_machine_resume(HfMachine *machine, HfActions *actions);
+void hf_machine_adopt(HfMachine *machine, HfActions *actions);

@@ -15,6 +15,13 @@ void hf_machine_answer_running(HfMachine *machine, HfOutcome outcome, HfActions 
             hf_machine_answer(&machine->requests[i], outcome, actions);
 }
 
+void hf_machine_answer_upgrades(HfMachine *machine, HfOutcome outcome, HfActions *actions)
+{
+    for (size_t i = 0; i < HF_MACHINE_REQUESTS; i++)
+        if (machine->requests[i].kind == HF_REQUEST_UPGRADE)
+            hf_machine_answer(&machine->requests[i], outcome, actions);
+}
+
 void hf_machine_answer_all_but_stop(HfMachine *machine, HfOutcome outcome, HfActions *actions)
 {
     for (size_t i = 0; i < HF_MACHINE_REQUESTS; i++)
@@ -25,7 +32,7 @@ void hf_machine_answer_all_but_stop(HfMachine *machine, HfOutcome outcome, HfAct
 void hf_machine_move_requests(HfMachine *machine, bool next)
 {
     for (size_t i = 0; i < HF_MACHINE_REQUESTS; i++)
-        machine->requests[i].next = next;
+        machine->requests[i].next = next || machine->requests[i].kind == HF_REQUEST_UPGRADE;
 }
 
 /* Remembers who waits; false when the table is full, and then the caller has its answer. */

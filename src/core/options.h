@@ -18,6 +18,7 @@ typedef enum HfVerb {
     HF_VERB_HISTORY,
     HF_VERB_METRICS,
     HF_VERB_PROBE,
+    HF_VERB_UPGRADE,
     HF_VERB_MAX_,
 } HfVerb;
 HF_STRTAB_DECLARE(hf_verb, HfVerb);

@@ -66,6 +66,7 @@ static const struct {
     [HF_VERB_HISTORY] = {"Show the last 100 generations and how they ended", ""},
     [HF_VERB_METRICS] = {"Print the figures for Prometheus", ""},
     [HF_VERB_PROBE] = {"Ask one address whether a service is well there; 0 yes, 1 no", " ADDRESS"},
+    [HF_VERB_UPGRADE] = {"Put the installed holdfast in the place of the one that runs", ""},
 };
 _Static_assert(sizeof(verbs) / sizeof(*verbs) == HF_VERB_MAX_, "a summary for each verb");
 

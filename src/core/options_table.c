@@ -6,8 +6,9 @@
 #include "core/machine.h"
 
 #define SERVING (1U << HF_VERB_RUN | 1U << HF_VERB_EXEC | 1U << HF_VERB_CHECK)
-#define CALLING (1U << HF_VERB_RELOAD | 1U << HF_VERB_RESTART | 1U << HF_VERB_STOP)
 #define LOOKING (1U << HF_VERB_STATUS | 1U << HF_VERB_HISTORY | 1U << HF_VERB_METRICS)
+#define CALLING                                                                                    \
+    (1U << HF_VERB_RELOAD | 1U << HF_VERB_RESTART | 1U << HF_VERB_STOP | 1U << HF_VERB_UPGRADE)
 
 #define EVERY       (SERVING | CALLING | LOOKING | 1U << HF_VERB_PROBE)
 #define SUPERVISING (1U << HF_VERB_RUN | 1U << HF_VERB_CHECK)
@@ -329,7 +330,7 @@ const HfOption hf_option_table[] = {
      .letter = 'q',
      .help = "Print nothing but what failed (default: what happens meanwhile, on stderr)",
      .group = HF_OPTION_GROUP_GENERAL,
-     .verbs = CALLING,
+     .verbs = CALLING & ~(1U << HF_VERB_UPGRADE),
      .type = &hf_option_type_flag,
      .offset = FIELD(call.quiet)},
     {.name = "json",

@@ -111,14 +111,19 @@ static int open_socket(const char *path)
     return hf_fd_steal(&fd);
 }
 
-int hf_control_new(HfSupervisor *supervisor, HfControl **ret)
+int hf_control_fd(const HfControl *control)
+{
+    return control->fd;
+}
+
+int hf_control_new(HfSupervisor *supervisor, int fd, HfControl **ret)
 {
     HfControl *control = calloc(1, sizeof(*control));
     if (!control)
         return -ENOMEM;
     control->supervisor = supervisor;
     control->started = hf_clock_realtime();
-    int r = control->fd = open_socket(supervisor->runtime.control);
+    int r = control->fd = fd >= 0 ? fd : open_socket(supervisor->runtime.control);
     if (r >= 0)
         r = sd_event_add_io(supervisor->loop, &control->acceptable, control->fd, EPOLLIN,
                             on_acceptable, control);
@@ -148,6 +153,7 @@ HfControl *hf_control_free(HfControl *control)
         hf_control_drop(control->clients);
     sd_event_source_disable_unref(control->acceptable);
     sd_event_source_disable_unref(control->pause);
+    hf_control_forget_results(control);
     hf_fd_close(control->fd);
     free(control);
     return NULL;

@@ -1,6 +1,8 @@
+#include <errno.h>
 #include <stdlib.h>
 
 #include "base/log.h"
+#include "base/memory.h"
 #include "base/text.h"
 #include "daemon/control_parts.h"
 #include "daemon/controlsocket.h"
@@ -35,19 +37,27 @@ void hf_control_forget_calls(HfControl *control, const sd_bus *bus)
     }
 }
 
+static int keep_call(HfControl *control, uint64_t id, sd_bus_message *message)
+{
+    HfControlCall *call = control->n_calls < HF_MACHINE_REQUESTS ? malloc(sizeof(*call)) : NULL;
+
+    if (!call)
+        return -EBUSY;
+    *call = (HfControlCall){control->calls, id, sd_bus_message_ref(message)};
+    control->calls = call;
+    control->n_calls++;
+    return 0;
+}
+
 int hf_control_request(HfControl *control, HfRequestKind kind, sd_bus_message *message)
 {
     HfEvent event = {.type = HF_EVENT_REQUEST, .request = kind};
     int wanted = sd_bus_message_get_expect_reply(message);
 
     if (wanted) {
-        HfControlCall *call = control->n_calls < HF_MACHINE_REQUESTS ? malloc(sizeof(*call)) : NULL;
-        if (!call)
+        if (keep_call(control, control->supervisor->last_id + 1, message) < 0)
             return sd_bus_reply_method_errorf(message, HF_CONTROL_BUSY, "%s", too_many);
         event.id = ++control->supervisor->last_id;
-        *call = (HfControlCall){control->calls, event.id, sd_bus_message_ref(message)};
-        control->calls = call;
-        control->n_calls++;
     }
     hf_supervisor_post(control->supervisor, &event);
     return 1;
@@ -79,14 +89,58 @@ static int reply(sd_bus_message *message, HfOutcome outcome, const char *text)
     return 0;
 }
 
+/* ---- what is asked for later ---- */
+
+static void keep_result(HfControl *control, uint64_t id, HfOutcome outcome, const char *text)
+{
+    HfControlResult *result = &control->results[control->next_result];
+
+    control->next_result = (control->next_result + 1) % HF_CONTROL_RESULTS;
+    result->id = id;
+    result->outcome = outcome;
+    hf_string_set(&result->text, text); /* the outcome alone will do */
+}
+
+void hf_control_forget_results(HfControl *control)
+{
+    for (size_t i = 0; i < HF_CONTROL_RESULTS; i++)
+        free(control->results[i].text);
+}
+
+static bool waits(const HfMachine *machine, uint64_t id)
+{
+    for (size_t i = 0; i < HF_MACHINE_REQUESTS; i++)
+        if (machine->requests[i].id == id)
+            return true;
+    return false;
+}
+
+int hf_control_await(HfControl *control, uint64_t id, sd_bus_message *message)
+{
+    for (size_t i = 0; i < HF_CONTROL_RESULTS; i++) {
+        const HfControlResult *result = &control->results[i];
+        if (id != 0 && result->id == id)
+            return reply(message, result->outcome, result->text ? result->text : "");
+    }
+    if (id == 0 || !waits(&control->supervisor->machine, id))
+        return sd_bus_reply_method_errorf(
+            message, HF_CONTROL_FAILED,
+            "nothing is known of it: holdfast ended and was started anew meanwhile; see its log");
+    if (keep_call(control, id, message) < 0)
+        return sd_bus_reply_method_errorf(message, HF_CONTROL_BUSY, "%s", too_many);
+    return 1;
+}
+
 void hf_control_answer(HfControl *control, uint64_t id, HfOutcome outcome, const char *text)
 {
     HfControlCall **link = &control->calls;
 
     while (*link && (*link)->id != id)
         link = &(*link)->next;
-    if (!*link) /* the caller has left */
+    if (!*link) { /* the caller has left, or will come back */
+        keep_result(control, id, outcome, text);
         return;
+    }
     int r = reply((*link)->message, outcome, text);
     if (r < 0) {
         const HfLogFields fields = {.error = r};

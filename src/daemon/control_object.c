@@ -43,6 +43,28 @@ static int method_stop(sd_bus_message *message, void *userdata, sd_bus_error *un
     return hf_control_request(userdata, HF_REQUEST_STOP, message);
 }
 
+/* The answer is the request's number: the connection does not outlive an upgrade that works. */
+static int method_upgrade(sd_bus_message *message, void *userdata, sd_bus_error *unused)
+{
+    HfControl *control = userdata;
+    HfSupervisor *supervisor = control->supervisor;
+
+    (void)unused;
+    hf_supervisor_post(supervisor, &(HfEvent){.type = HF_EVENT_REQUEST,
+                                              .request = HF_REQUEST_UPGRADE,
+                                              .id = ++supervisor->last_id});
+    return sd_bus_reply_method_return(message, "t", supervisor->last_id);
+}
+
+static int method_upgrade_result(sd_bus_message *message, void *userdata, sd_bus_error *unused)
+{
+    uint64_t id;
+
+    (void)unused;
+    int r = sd_bus_message_read(message, "t", &id);
+    return r < 0 ? r : hf_control_await(userdata, id, message);
+}
+
 /* A getter of sd-bus(3) that appends one property's value. */
 #define PROPERTY(name, ...)                                                                        \
     static int get_##name(sd_bus *bus, const char *path, const char *interface,                    \
@@ -104,6 +126,10 @@ const sd_bus_vtable hf_control_object[] = {
     SD_BUS_METHOD("Reload", NULL, NULL, method_reload, OPEN),
     SD_BUS_METHOD("Restart", NULL, NULL, method_restart, OPEN),
     SD_BUS_METHOD("Stop", NULL, NULL, method_stop, OPEN),
+    SD_BUS_METHOD_WITH_ARGS("Upgrade", SD_BUS_NO_ARGS, SD_BUS_RESULT("t", id), method_upgrade,
+                            OPEN),
+    SD_BUS_METHOD_WITH_ARGS("UpgradeResult", SD_BUS_ARGS("t", id), SD_BUS_NO_RESULT,
+                            method_upgrade_result, OPEN),
     SD_BUS_METHOD_WITH_ARGS("ListGenerations", SD_BUS_NO_ARGS,
                             SD_BUS_RESULT(HF_CONTROL_GENERATIONS, generations),
                             hf_control_list_generations, OPEN),

@@ -27,6 +27,15 @@ typedef struct HfControlCall {
     sd_bus_message *message;
 } HfControlCall;
 
+/* What came of a request whose caller asks later. */
+typedef struct HfControlResult {
+    uint64_t id; /* 0: none */
+    HfOutcome outcome;
+    char *text; /* owned */
+} HfControlResult;
+
+#define HF_CONTROL_RESULTS HF_MACHINE_REQUESTS /* the last ones */
+
 struct HfControl {
     HfSupervisor *supervisor;
     int fd;
@@ -36,6 +45,8 @@ struct HfControl {
     size_t n_clients;
     HfControlCall *calls;
     size_t n_calls;
+    HfControlResult results[HF_CONTROL_RESULTS]; /* a ring */
+    size_t next_result;
     uint64_t started; /* usec, CLOCK_REALTIME */
     struct {          /* what PropertiesChanged told last */
         const char *state;
@@ -59,6 +70,9 @@ int hf_control_get_history(sd_bus_message *message, void *userdata, sd_bus_error
 int hf_control_request(HfControl *control, HfRequestKind kind, sd_bus_message *message);
 /* Does somebody on bus wait for an answer? */
 bool hf_control_has_call(const HfControl *control, const sd_bus *bus);
+/* Answers message with what came of request id, or keeps it until that is known. */
+int hf_control_await(HfControl *control, uint64_t id, sd_bus_message *message);
+void hf_control_forget_results(HfControl *control);
 /* Nobody is there any more to be answered on bus. */
 void hf_control_forget_calls(HfControl *control, const sd_bus *bus);
 

@@ -31,6 +31,12 @@ static void learn_program(HfGeneration *generation)
         hf_process_program(generation->main.pid, &generation->program);
 }
 
+static void learn_start(HfGeneration *generation)
+{
+    if (hf_process_started(generation->main.pid, &generation->started) < 0)
+        generation->started = 0; /* it has ended already */
+}
+
 static void ready(HfGeneration *generation)
 {
     leave_ready_watch(generation);
@@ -152,6 +158,7 @@ int hf_generation_set_main(HfGeneration *generation, HfProcess *process)
     generation->main = *process;
     *process = HF_PROCESS_NONE;
     learn_program(generation);
+    learn_start(generation);
     return 0;
 }
 
@@ -268,6 +275,7 @@ static int run_main(HfGeneration *generation, const HfRuntime *runtime, int outp
     }
     generation->session = generation->main.pid;
     learn_program(generation);
+    learn_start(generation);
     return hf_reaper_watch(generation->reaper, generation->main.pid, on_main_exit, generation);
 }
 
@@ -309,6 +317,48 @@ int hf_generation_spawn(sd_event *loop, HfReaper *reaper, const HfRuntime *runti
     }
     *ret = generation;
     return 0;
+}
+
+/* Whose child it is shows when it ends. */
+static int watch_restored(HfGeneration *generation, const HfRuntime *runtime, bool starting)
+{
+    int r = hf_reaper_watch(generation->reaper, generation->main.pid, on_main_exit, generation);
+
+    if (r >= 0)
+        r = sd_event_add_io(generation->loop, &generation->main_watch, generation->main.pidfd,
+                            EPOLLIN, on_main_ended, generation);
+    return r >= 0 && starting ? watch_ready(generation, runtime) : r;
+}
+
+int hf_generation_restore(sd_event *loop, HfReaper *reaper, const HfRuntime *runtime,
+                          HfGeneration *from, bool starting, const HfGenerationCallbacks *callbacks,
+                          HfGeneration **ret)
+{
+    HfGeneration *generation = malloc(sizeof(*generation));
+    if (!generation) {
+        hf_process_clear(&from->main);
+        return -ENOMEM;
+    }
+    *generation = *from;
+    from->main = HF_PROCESS_NONE;
+    generation->plan = hf_plan_ref(from->plan);
+    generation->loop = loop;
+    generation->reaper = reaper;
+    generation->callbacks = *callbacks;
+    generation->overlay = generation->pid_file = generation->status_text = NULL;
+    *ret = generation; /* its processes live: it is kept whatever can not be watched */
+    int r = hf_string_set(&generation->overlay, from->overlay);
+    if (r >= 0)
+        r = hf_string_set(&generation->pid_file, from->pid_file);
+    if (r >= 0)
+        r = hf_string_set(&generation->status_text, from->status_text);
+    if (r >= 0 && !generation->main_exited)
+        r = watch_restored(generation, runtime, starting);
+    if (generation->main_exited)
+        hf_members_await(generation);
+    else if (generation->pid_file_watch)
+        on_pid_file(NULL, NULL, generation);
+    return r;
 }
 
 HfGeneration *hf_generation_free(HfGeneration *generation)

@@ -46,12 +46,13 @@ struct HfGeneration {
     bool main_refused;           /* that MAINPID= named a stranger was told */
     char *status_text;           /* STATUS=, the last one; printable UTF-8, or NULL */
     HfProgram program;
-    siginfo_t status; /* of the main process, once it has exited */
+    siginfo_t status; /* of the main process, once it has exited; si_code 0: not known */
     bool main_exited;
     bool late;            /* was not ready in time */
     bool others_told;     /* that a member is another user's and was not signalled */
     bool others_given_up; /* and was not killed: such do not count any more */
     uint64_t spawned;     /* usec, CLOCK_MONOTONIC */
+    uint64_t started;     /* usec since boot, as hf_process_started says; 0: not known */
     char *overlay;        /* path */
     char *pid_file;       /* path of its own */
     sd_event_source *pid_file_watch;
@@ -73,6 +74,13 @@ struct HfGeneration {
 int hf_generation_spawn(sd_event *loop, HfReaper *reaper, const HfRuntime *runtime, HfPlan *plan,
                         unsigned slot, uint64_t number, HfCause cause, const HfStandIn *stand_in,
                         const HfGenerationCallbacks *callbacks, HfGeneration **ret, HfText *error);
+/* One that another holdfast has spawned, described as its number, slot, cause, plan (a reference is
+ * taken), main (taken over, also on failure), session, program, status, main_exited, spawned,
+ * started, overlay, pid_file and status_text (copied) of from. starting: it is not ready yet, as
+ * far as is known. What is found out at once is told at once. Returns 0 or negative errno. */
+int hf_generation_restore(sd_event *loop, HfReaper *reaper, const HfRuntime *runtime,
+                          HfGeneration *from, bool starting, const HfGenerationCallbacks *callbacks,
+                          HfGeneration **ret);
 /* Its files are removed, its processes no longer watched. NULL is fine. Returns NULL. */
 HfGeneration *hf_generation_free(HfGeneration *generation);
 

@@ -209,6 +209,22 @@ int hf_held_take(int fd, const HfListenerSpec *spec, HfHeld **ret)
     return 0;
 }
 
+int hf_held_restore(int fd, const HfListenerSpec *spec, const HfListenerInode *inode, bool received,
+                    HfHeld **ret)
+{
+    HF_CLEANUP_FD int owned = fd;
+    HfHeld *held;
+
+    int r = held_new(owned, spec, &held);
+    if (r < 0)
+        return r;
+    hf_fd_steal(&owned);
+    held->inode = *inode;
+    held->received = received;
+    *ret = held;
+    return 0;
+}
+
 HfHeld *hf_held_ref(HfHeld *held)
 {
     held->references++;

@@ -20,6 +20,7 @@ typedef struct HfHeld {
     bool received;                   /* from systemd: its path is not ours to unlink */
     uint32_t highest;                /* depth of its queue that was ever seen */
     bool taken;                      /* copied out of another server, whose path it is still */
+    unsigned index;                  /* in the snapshot that is being made */
     char label[HF_ADDRESS_TEXT_MAX]; /* spec's address, for people */
 } HfHeld;
 
@@ -38,6 +39,10 @@ int hf_held_receive(int fd, const char *name, HfHeld **ret);
 /* Takes a listening socket that was copied out of another server. Consumes fd also on failure.
  * Until taken is reset its path is not unlinked. Returns 0 or negative errno. */
 int hf_held_take(int fd, const HfListenerSpec *spec, HfHeld **ret);
+/* The listener that another holdfast held: spec as it had it, inode of the path that it bound.
+ * Consumes fd also on failure. Returns 0 and one reference, or negative errno. */
+int hf_held_restore(int fd, const HfListenerSpec *spec, const HfListenerInode *inode, bool received,
+                    HfHeld **ret);
 
 HfHeld *hf_held_ref(HfHeld *held);
 /* The last one unlinks the path that was bound here and closes. Returns NULL. */

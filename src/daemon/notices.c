@@ -9,10 +9,10 @@
 #include "base/text.h"
 
 static const char *const names[] = {
-    "ready",        "draining",     "hurried",       "gone",    "crashed",   "leaving",
-    "resumed",      "start-failed", "reload-failed", "waiting", "retry",     "outage",
-    "recovered",    "healthy",      "saturated",     "hung",    "unhealthy", "queue-high",
-    "queue-normal", "stopping",     "stopped",
+    "ready",        "draining",     "hurried",       "gone",     "crashed",        "leaving",
+    "resumed",      "start-failed", "reload-failed", "waiting",  "retry",          "outage",
+    "recovered",    "healthy",      "saturated",     "hung",     "unhealthy",      "queue-high",
+    "queue-normal", "stopping",     "stopped",       "upgraded", "upgrade-failed", "adopted",
 };
 HF_STRTAB_DEFINE(hf_notice, HfNoticeName, names, HF_NOTICE_MAX_)
 
@@ -39,6 +39,9 @@ static const char *const message_ids[] = {
     [HF_NOTICE_QUEUE_NORMAL] = "8683fabfefa64350a41b48d0535487ee",
     [HF_NOTICE_STOPPING] = "85fd3a98d22f44f18993f2eb24a6dd6e",
     [HF_NOTICE_STOPPED] = "ace665849809472eb3fbead5e586b929",
+    [HF_NOTICE_UPGRADED] = "84447a1389754170b719883424fe457c",
+    [HF_NOTICE_UPGRADE_FAILED] = "14decfd2b3ea40db82730436cd463bbb",
+    [HF_NOTICE_ADOPTED] = "26e9cd8013f24fcb8dff41c5c3b8d1bf",
 };
 _Static_assert(sizeof(message_ids) / sizeof(*message_ids) == HF_NOTICE_MAX_, "an id a notice");
 

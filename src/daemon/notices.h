@@ -34,6 +34,9 @@ typedef enum HfNoticeName {
     HF_NOTICE_QUEUE_NORMAL, /* it has room again */
     HF_NOTICE_STOPPING,
     HF_NOTICE_STOPPED,
+    HF_NOTICE_UPGRADED,       /* holdfast's own program was replaced */
+    HF_NOTICE_UPGRADE_FAILED, /* or not, and the old one goes on */
+    HF_NOTICE_ADOPTED,        /* holdfast died, and goes on with what it left */
     HF_NOTICE_MAX_,
 } HfNoticeName;
 HF_STRTAB_DECLARE(hf_notice, HfNoticeName); /* ready, draining, hurried, ... */

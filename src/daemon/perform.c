@@ -19,6 +19,7 @@
 #include "daemon/reconfigure.h"
 #include "daemon/record.h"
 #include "daemon/report.h"
+#include "daemon/upgrade.h"
 #include "daemon/watch.h"
 
 static void post(HfSupervisor *supervisor, HfEventType type, unsigned slot)
@@ -197,9 +198,11 @@ static void on_last_words(HfGeneration *generation, void *userdata)
     hf_watch_last_words(supervisor->watch);
 }
 
-static void perform_spawn(HfSupervisor *supervisor, const HfAction *action)
+const HfGenerationCallbacks *hf_perform_callbacks(HfSupervisor *supervisor)
 {
-    const HfGenerationCallbacks callbacks = {
+    static HfGenerationCallbacks callbacks;
+
+    callbacks = (HfGenerationCallbacks){
         .ready = on_ready,
         .main_exited = on_main_exited,
         .gone = on_gone,
@@ -207,12 +210,18 @@ static void perform_spawn(HfSupervisor *supervisor, const HfAction *action)
         .last_words = on_last_words,
         .userdata = supervisor,
     };
+    return &callbacks;
+}
+
+static void perform_spawn(HfSupervisor *supervisor, const HfAction *action)
+{
     HfPlan *plan = action->prepared ? supervisor->prepared : supervisor->current;
     HF_CLEANUP_TEXT HfText error = {0};
 
     hf_history_start(&supervisor->history, action->number, action->cause);
     int r = hf_generation_spawn(supervisor->loop, supervisor->reaper, &supervisor->runtime, plan,
-                                action->slot, action->number, action->cause, NULL, &callbacks,
+                                action->slot, action->number, action->cause, NULL,
+                                hf_perform_callbacks(supervisor),
                                 &supervisor->generations[action->slot], &error);
     if (r < 0) {
         hf_supervisor_set_failure(supervisor, hf_text_peek(&error));
@@ -368,20 +377,42 @@ static void perform_report(HfSupervisor *supervisor, const HfAction *action)
         hf_pidfile_write(supervisor, action->slot);
 }
 
+static void perform_test_upgrade(HfSupervisor *supervisor, const HfAction *action)
+{
+    (void)action;
+    hf_upgrading_test(supervisor->upgrading);
+}
+
+static void perform_upgrade(HfSupervisor *supervisor, const HfAction *action)
+{
+    (void)action;
+    hf_upgrading_execute(supervisor->upgrading);
+}
+
 static void perform_exit(HfSupervisor *supervisor, const HfAction *action)
 {
     hf_leftovers_end(supervisor, supervisor->takeover_failed ? EXIT_FAILURE : action->status);
 }
 
 static void (*const executors[])(HfSupervisor *supervisor, const HfAction *action) = {
-    [HF_ACTION_PREPARE] = perform_prepare,   [HF_ACTION_ABORT_PREPARE] = perform_abort_prepare,
-    [HF_ACTION_COMMIT] = perform_commit,     [HF_ACTION_DISCARD] = perform_discard,
-    [HF_ACTION_SPAWN] = perform_spawn,       [HF_ACTION_SIGNAL] = perform_signal,
-    [HF_ACTION_CONTINUE] = perform_continue, [HF_ACTION_ANSWERER] = perform_answerer,
-    [HF_ACTION_PROBE] = perform_probe,       [HF_ACTION_REOPEN] = perform_reopen,
-    [HF_ACTION_ARM] = perform_arm,           [HF_ACTION_DISARM] = perform_disarm,
-    [HF_ACTION_FORGET] = perform_forget,     [HF_ACTION_BACKLOG] = perform_backlog,
-    [HF_ACTION_ANSWER] = perform_answer,     [HF_ACTION_REPORT] = perform_report,
+    [HF_ACTION_PREPARE] = perform_prepare,
+    [HF_ACTION_ABORT_PREPARE] = perform_abort_prepare,
+    [HF_ACTION_COMMIT] = perform_commit,
+    [HF_ACTION_DISCARD] = perform_discard,
+    [HF_ACTION_SPAWN] = perform_spawn,
+    [HF_ACTION_SIGNAL] = perform_signal,
+    [HF_ACTION_CONTINUE] = perform_continue,
+    [HF_ACTION_ANSWERER] = perform_answerer,
+    [HF_ACTION_PROBE] = perform_probe,
+    [HF_ACTION_REOPEN] = perform_reopen,
+    [HF_ACTION_ARM] = perform_arm,
+    [HF_ACTION_DISARM] = perform_disarm,
+    [HF_ACTION_FORGET] = perform_forget,
+    [HF_ACTION_BACKLOG] = perform_backlog,
+    [HF_ACTION_ANSWER] = perform_answer,
+    [HF_ACTION_REPORT] = perform_report,
+    [HF_ACTION_TEST_UPGRADE] = perform_test_upgrade,
+    [HF_ACTION_UPGRADE] = perform_upgrade,
     [HF_ACTION_EXIT] = perform_exit,
 };
 _Static_assert(sizeof(executors) / sizeof(*executors) == HF_ACTION_MAX_, "an executor an action");

@@ -19,6 +19,7 @@ typedef struct HfPlanned {
     char *alias; /* php-fpm: what the overlay calls it, NULL: its own address. Owned. */
 } HfPlanned;
 
+/* What is added here belongs into a snapshot as well: core/snapshot.h, continuity_*.c. */
 typedef struct HfPlan {
     unsigned references;
     HfAdapter adapter; /* resolved */

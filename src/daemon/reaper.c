@@ -30,24 +30,29 @@ static Watch *take(HfReaper *reaper, pid_t pid)
     return NULL;
 }
 
-static int on_sigchld(sd_event_source *source, const struct signalfd_siginfo *unused,
-                      void *userdata)
+void hf_reaper_sweep(HfReaper *reaper)
 {
-    HfReaper *reaper = userdata;
     siginfo_t info;
 
-    (void)source;
-    (void)unused;
     for (;;) { /* several SIGCHLDs may have become one */
         info = (siginfo_t){0};
         if (waitid(P_ALL, 0, &info, WEXITED | WNOHANG) < 0 || info.si_pid == 0)
-            return 0;
+            return;
         Watch *watch = take(reaper, info.si_pid);
         if (!watch)
             continue;
         watch->callback(&info, watch->userdata);
         free(watch);
     }
+}
+
+static int on_sigchld(sd_event_source *source, const struct signalfd_siginfo *unused,
+                      void *userdata)
+{
+    (void)source;
+    (void)unused;
+    hf_reaper_sweep(userdata);
+    return 0;
 }
 
 int hf_reaper_new(sd_event *loop, HfReaper **ret)

@@ -20,5 +20,7 @@ HfReaper *hf_reaper_free(HfReaper *reaper);
 
 /* Calls back once when pid, a child of ours, has been reaped. Returns 0 or -ENOMEM. */
 int hf_reaper_watch(HfReaper *reaper, pid_t pid, HfReaperCallback callback, void *userdata);
+/* Reaps what has ended, whatever SIGCHLD told or did not. */
+void hf_reaper_sweep(HfReaper *reaper);
 /* No call back any more; the process is still reaped. */
 void hf_reaper_forget(HfReaper *reaper, pid_t pid);

@@ -4,6 +4,7 @@
 
 #include "base/log.h"
 #include "core/human.h"
+#include "daemon/upgrade.h"
 
 typedef unsigned long long Number;
 
@@ -57,6 +58,15 @@ static void add_next(const HfSupervisor *supervisor, HfText *text)
         hf_text_add(text, "; the next one is started");
 }
 
+static void add_adopted(const HfSupervisor *supervisor, HfText *text)
+{
+    unsigned n = HF_MACHINE_SLOTS - hf_machine_count(&supervisor->machine, HF_GENERATION_EMPTY);
+    size_t listeners = supervisor->current ? supervisor->current->n_listeners : 0;
+
+    hf_text_addf(text, "holdfast had died; this one goes on with %u generation%s, %zu listener%s",
+                 n, n == 1 ? "" : "s", listeners, listeners == 1 ? "" : "s");
+}
+
 /* What each report is for those outside; PREPARE_FAILED and START_FAILED depend on what still
  * serves. */
 static const struct {
@@ -82,6 +92,9 @@ static const struct {
     [HF_REPORT_DOUBTED] = {HF_NOTICE_UNHEALTHY, LOG_WARNING},
     [HF_REPORT_LEAVING] = {HF_NOTICE_LEAVING, LOG_WARNING},
     [HF_REPORT_RESUMED] = {HF_NOTICE_RESUMED, LOG_WARNING},
+    [HF_REPORT_UPGRADED] = {HF_NOTICE_UPGRADED, LOG_NOTICE},
+    [HF_REPORT_UPGRADE_FAILED] = {HF_NOTICE_UPGRADE_FAILED, LOG_ERR},
+    [HF_REPORT_ADOPTED] = {HF_NOTICE_ADOPTED, LOG_WARNING},
 };
 _Static_assert(sizeof(kinds) / sizeof(*kinds) == HF_REPORT_MAX_, "a notice a report");
 
@@ -192,6 +205,18 @@ static void add_words(HfSupervisor *supervisor, const HfAction *action, HfText *
     case HF_REPORT_UNHEALTHY:
     case HF_REPORT_DOUBTED:
         add_probed(action, text);
+        break;
+    case HF_REPORT_UPGRADED:
+        hf_text_add(text,
+                    "upgrade: this is holdfast " HF_VERSION ", with every socket and generation");
+        break;
+    case HF_REPORT_UPGRADE_FAILED:
+        hf_supervisor_set_failure(supervisor, hf_upgrading_failure(supervisor->upgrading));
+        hf_text_addf(text, "upgrade failed: %s; holdfast " HF_VERSION " goes on",
+                     hf_upgrading_failure(supervisor->upgrading));
+        break;
+    case HF_REPORT_ADOPTED:
+        add_adopted(supervisor, text);
         break;
     case HF_REPORT_MAX_:
         break;

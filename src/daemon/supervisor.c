@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/fd.h"
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/parse.h"
@@ -18,7 +19,9 @@
 #include "daemon/queuewatch.h"
 #include "daemon/received.h"
 #include "daemon/reconfigure.h"
+#include "daemon/start.h"
 #include "daemon/tell.h"
+#include "daemon/upgrade.h"
 #include "daemon/watch.h"
 
 #define TERM_TIMEOUT  (5 * HF_USEC_PER_SEC)
@@ -58,6 +61,7 @@ static int on_step(sd_event_source *source, void *userdata)
         if (supervisor->n_events == 0) /* so that the usual few touch no more memory */
             supervisor->first_event = 0;
         hf_machine_step(&supervisor->machine, &event, &actions);
+        supervisor->steps++;
         if (supervisor->settings->log_level == HF_LOG_LEVEL_DEBUG)
             trace(&event, &actions, supervisor->machine.phase);
         for (size_t i = 0; i < actions.n; i++)
@@ -97,15 +101,13 @@ void hf_supervisor_set_failure(HfSupervisor *supervisor, const char *text)
         hf_string_set(&supervisor->failure, NULL);
 }
 
-static int set_up(HfSupervisor *supervisor, HfText *error)
+static int set_up(HfSupervisor *supervisor, HfStart *start, HfText *error)
 {
     int r = hf_process_raise_files(); /* a listener, a member and a caller each take one */
     if (r >= 0)
         r = hf_runtime_name(supervisor->name, &supervisor->runtime);
     if (r >= 0)
-        r = hf_received_take(&supervisor->received, &supervisor->n_received, error);
-    if (r >= 0)
-        r = hf_runtime_claim(&supervisor->runtime, supervisor->name, error);
+        r = hf_start_begin(supervisor, start, error);
     if (r < 0)
         return r;
     r = sd_event_new(&supervisor->loop);
@@ -116,18 +118,23 @@ static int set_up(HfSupervisor *supervisor, HfText *error)
     if (r >= 0)
         r = sd_event_source_set_enabled(supervisor->step, SD_EVENT_OFF);
     if (r >= 0)
-        r = hf_watch_new(supervisor, &supervisor->watch);
+        r = hf_watch_new(supervisor, hf_fd_steal(&start->snapshot.notify_fd), &supervisor->watch);
     if (r >= 0)
         r = hf_reaper_new(supervisor->loop, &supervisor->reaper);
     if (r >= 0)
-        r = hf_control_new(supervisor, &supervisor->control);
+        r = hf_control_new(supervisor, hf_fd_steal(&start->snapshot.control_fd),
+                           &supervisor->control);
     if (r >= 0)
         r = hf_hooks_new(supervisor, &supervisor->hooks);
     if (r >= 0)
         r = hf_queuewatch_new(supervisor, &supervisor->queuewatch);
     if (r >= 0)
+        r = hf_upgrading_new(supervisor, &supervisor->upgrading);
+    if (r >= 0)
         r = hf_tell_watchdog(supervisor);
-    if (r < 0)
+    if (r >= 0)
+        r = hf_start_end(supervisor, start, error);
+    if (r < 0 && error->length == 0)
         hf_text_addf(error, "the instance can not be set up: %s", strerror(-r));
     return r;
 }
@@ -154,6 +161,7 @@ static void let_go(HfSupervisor *supervisor)
 static void tear_down(HfSupervisor *supervisor)
 {
     let_go(supervisor);
+    hf_upgrading_free(supervisor->upgrading);
     hf_queuewatch_free(supervisor->queuewatch);
     hf_hooks_free(supervisor->hooks);
     hf_watch_free(supervisor->watch);
@@ -214,6 +222,7 @@ int hf_supervisor_run(const HfCommandLine *line)
 {
     HF_CLEANUP_FREE char *name = NULL;
     HF_CLEANUP_TEXT HfText error = {0};
+    HF_CLEANUP_START HfStart start = {0};
     HfSupervisor *supervisor = calloc(1, sizeof(*supervisor));
     const HfSettings *settings = &line->settings;
     HfMachineLimits limits;
@@ -231,12 +240,12 @@ int hf_supervisor_run(const HfCommandLine *line)
     supervisor->answerer = HF_PROCESS_NONE;
     hf_supervisor_make_limits(settings, NULL, &limits);
     hf_machine_init(&supervisor->machine, &limits);
+    hf_snapshot_init(&start.snapshot);
     int status = EXIT_FAILURE;
-    int r = set_up(supervisor, &error);
+    int r = set_up(supervisor, &start, &error);
     if (r < 0) {
         hf_log(LOG_ERR, NULL, "%s", error.length > 0 ? hf_text_peek(&error) : strerror(-r));
     } else {
-        hf_supervisor_post(supervisor, &(HfEvent){.type = HF_EVENT_START});
         r = sd_event_loop(supervisor->loop);
         status = r < 0 ? EXIT_FAILURE : r;
     }

@@ -24,6 +24,7 @@ typedef struct HfControl HfControl;
 typedef struct HfHooks HfHooks;
 typedef struct HfQueuewatch HfQueuewatch;
 typedef struct HfLeftovers HfLeftovers;
+typedef struct HfUpgrading HfUpgrading;
 typedef struct HfWatch HfWatch;
 
 typedef struct HfSupervisor {
@@ -40,6 +41,7 @@ typedef struct HfSupervisor {
     size_t first_event;
     size_t n_events;
     sd_event_source *step; /* pending while events wait */
+    uint64_t steps;        /* of the machine, so far */
     HfGeneration *generations[HF_MACHINE_SLOTS];
     sd_event_source *timers[HF_TIMER_MAX_][HF_MACHINE_SLOTS];
     HfPlan *current; /* committed */
@@ -59,6 +61,7 @@ typedef struct HfSupervisor {
     HfQueuewatch *queuewatch;
     int status;             /* of the exit that is on its way */
     HfLeftovers *leftovers; /* NULL until the end */
+    HfUpgrading *upgrading;
     HfWatch *watch;
     HfControl *control;
     uint64_t last_id;     /* of requests */

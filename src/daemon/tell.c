@@ -54,6 +54,12 @@ static bool is_reloading(const HfMachine *machine)
            machine->phase == HF_PHASE_CLEARING || machine->phase == HF_PHASE_STARTING;
 }
 
+static void add_reloading(HfText *text)
+{
+    hf_text_addf(text, "RELOADING=1\nMONOTONIC_USEC=%llu\n",
+                 (unsigned long long)hf_clock_monotonic());
+}
+
 static void add_state(const HfSupervisor *supervisor, HfText *text)
 {
     const HfMachine *machine = &supervisor->machine;
@@ -62,11 +68,28 @@ static void add_state(const HfSupervisor *supervisor, HfText *text)
     if (machine->phase == HF_PHASE_STOPPING || machine->phase == HF_PHASE_ENDED) {
         hf_text_add(text, "STOPPING=1\n");
     } else if (supervisor->announced && is_reloading(machine)) {
-        hf_text_addf(text, "RELOADING=1\nMONOTONIC_USEC=%llu\n",
-                     (unsigned long long)hf_clock_monotonic());
+        add_reloading(text);
     } else if (active || supervisor->announced) {
         hf_text_add(text, "READY=1\n");
     }
+}
+
+void hf_tell_reloading(HfSupervisor *supervisor)
+{
+    const char *path = socket_path();
+    HF_CLEANUP_TEXT HfText text = {0};
+
+    if (!path || !supervisor->announced)
+        return;
+    add_reloading(&text);
+    hf_text_add(&text, "STATUS=upgrade\n");
+    hf_notifysocket_send(path, hf_text_peek(&text));
+}
+
+void hf_tell_again(HfSupervisor *supervisor)
+{
+    hf_string_set(&supervisor->told, NULL);
+    hf_tell_state(supervisor);
 }
 
 void hf_tell_state(HfSupervisor *supervisor)

@@ -8,5 +8,9 @@
  */
 int hf_tell_watchdog(HfSupervisor *supervisor);
 
+/* Before the program is replaced, and when it was not. */
+void hf_tell_reloading(HfSupervisor *supervisor);
+void hf_tell_again(HfSupervisor *supervisor);
+
 /* After each step: tells what has changed since it was told last. */
 void hf_tell_state(HfSupervisor *supervisor);

@@ -76,15 +76,20 @@ static int take_signals(HfSupervisor *supervisor)
     return 0;
 }
 
-int hf_watch_new(HfSupervisor *supervisor, HfWatch **ret)
+int hf_watch_fd(const HfWatch *watch)
+{
+    return watch->fd;
+}
+
+int hf_watch_new(HfSupervisor *supervisor, int fd, HfWatch **ret)
 {
     HfWatch *watch = calloc(1, sizeof(*watch));
     if (!watch)
         return -ENOMEM;
     watch->supervisor = supervisor;
-    watch->fd = -1;
+    watch->fd = fd;
     int r = take_signals(supervisor);
-    if (r >= 0)
+    if (r >= 0 && fd < 0)
         r = watch->fd = hf_notifysocket_open(supervisor->runtime.notify);
     if (r >= 0)
         r = sd_event_add_io(supervisor->loop, &watch->notify, watch->fd, EPOLLIN, on_notify, watch);

@@ -208,6 +208,26 @@ int hf_process_parent(pid_t pid, pid_t *ret)
     return 0;
 }
 
+int hf_process_of_pidfd(int pidfd, pid_t *ret)
+{
+    static const char key[] = "\nPid:\t";
+    char name[64];
+    char text[1024];
+
+    snprintf(name, sizeof(name), "fdinfo/%d", pidfd);
+    ssize_t n = read_proc(getpid(), name, text, sizeof(text));
+    if (n < 0)
+        return n == -ESRCH ? -EBADF : (int)n;
+    const char *found = strstr(text, key);
+    if (!found)
+        return -EINVAL;
+    long pid = strtol(found + sizeof(key) - 1, NULL, 10);
+    if (pid <= 0)
+        return -ESRCH;
+    *ret = (pid_t)pid;
+    return 0;
+}
+
 int hf_process_started(pid_t pid, uint64_t *ret_usec)
 {
     uint64_t ticks;

@@ -51,6 +51,10 @@ typedef struct HfSpawn {
  * children are given the old one. Returns 0 or negative errno. */
 int hf_process_raise_files(void);
 
+/* Gives this process back the limit that its children are given, as before execve(2) of itself.
+ * Returns 0 or negative errno. */
+int hf_process_lower_files(void);
+
 /* Returns 0 once the program runs (its exec closed the pipe), or negative errno and the stage; the
  * child is reaped then. The child starts with an empty signal mask and default dispositions. Until
  * fork every signal is blocked. A child that is killed before its exec also gives 0: its end is
@@ -67,6 +71,10 @@ int hf_process_become(const HfSpawn *spawn, HfSpawnStage *ret_stage);
  * taken relative to directory (NULL: the working directory). Owned and absolute result. -ENOENT,
  * -EACCES (found, but not executable), -EISDIR. */
 int hf_process_find(const char *program, const char *path, const char *directory, char **ret);
+
+/* The pid of the process that a pidfd is of. Returns 0, -ESRCH when it has been reaped, or -EINVAL
+ * for a descriptor that is no pidfd. */
+int hf_process_of_pidfd(int pidfd, pid_t *ret);
 
 /* pidfd_send_signal(2). -ESRCH when it is gone. */
 int hf_process_signal(int pidfd, int signal);

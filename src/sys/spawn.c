@@ -48,7 +48,7 @@ int hf_process_raise_files(void)
     return 0;
 }
 
-static int lower_files(void)
+int hf_process_lower_files(void)
 {
     struct rlimit limit;
 
@@ -205,7 +205,7 @@ static int enter(const HfSpawn *spawn, Prepared *prepared, int *error_fd, HfSpaw
     *stage = HF_SPAWN_DESCRIPTORS;
     r = lay_out_descriptors(prepared->sources, FIRST_PASSED + (int)spawn->n_fds, error_fd);
     if (r >= 0)
-        r = lower_files();
+        r = hf_process_lower_files();
     if (r < 0)
         return r;
 

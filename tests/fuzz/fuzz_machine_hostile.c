@@ -135,6 +135,10 @@ static void take_action(Books *books, const HfAction *action)
     case HF_ACTION_REPORT:
         CHECK(action->report < HF_REPORT_MAX_);
         break;
+    case HF_ACTION_TEST_UPGRADE:
+    case HF_ACTION_UPGRADE:
+        CHECK(!books->preparing && !books->prepared);
+        break;
     case HF_ACTION_EXIT:
         for (unsigned i = 0; i < HF_MACHINE_SLOTS; i++)
             CHECK(!books->occupied[i]);
@@ -184,6 +188,7 @@ static void check_machine(const HfMachine *machine, const Books *books)
                   machine->phase != HF_PHASE_ENDED;
     bool waits = machine->phase == HF_PHASE_WAITING || machine->phase == HF_PHASE_CLEARING;
 
+    CHECK(hf_machine_is_sound(machine));
     CHECK(starting <= 1 && active <= 1);
     CHECK(machine->phase < HF_PHASE_MAX_);
     CHECK((machine->phase == HF_PHASE_PREPARING) == books->preparing);
@@ -201,9 +206,27 @@ static void check_machine(const HfMachine *machine, const Books *books)
     check_requests(machine, books);
 }
 
+/* Another program goes on: nothing is armed or under way, and after a death nobody waits. */
+static void forget_program(Books *books, bool callers)
+{
+    memset(books->armed, 0, sizeof(books->armed));
+    memset(books->deadline, 0, sizeof(books->deadline));
+    books->preparing = books->prepared = books->answering = false;
+    if (!callers)
+        return;
+    memset(books->waiting, 0, sizeof(books->waiting));
+    books->n_waiting = 0;
+}
+
 static void step(HfMachine *machine, Books *books, const HfEvent *event)
 {
     HfActions actions;
+
+    if (event->type == HF_EVENT_ADOPT && !books->ended)
+        forget_program(books, true);
+    if (event->type == HF_EVENT_RESUME && machine->upgrade == HF_UPGRADE_TESTING &&
+        (machine->phase == HF_PHASE_IDLE || machine->phase == HF_PHASE_BACKOFF))
+        forget_program(books, false);
 
     if (event->type == HF_EVENT_TIMER) {
         if (event->timer == HF_TIMER_DEADLINE)

@@ -52,6 +52,15 @@ static const Bounds wide[] = {
     [BOUNDS_ALL] = {.name = "all together",
                     .limits = LIMITS(100000, 2, GENTLE, OUTAGE, PROBES(1, 0, 0), RECYCLE),
                     .occupied = 3},
+    [BOUNDS_DEATH] = {.name = "death",
+                      .limits = LIMITS(100000, 1, GENTLE, OUTAGE, PROBES(1, 0, 0), RECYCLE),
+                      .occupied = 2,
+                      .mortal = true},
+    [BOUNDS_UPGRADE] = {.name = "upgrade",
+                        .limits = LIMITS(100000, 1, PATIENT, BLIND),
+                        .occupied = 2,
+                        .requests = 1,
+                        .upgrades = true},
 };
 static const Bounds narrow_ones[] = {
     [BOUNDS_CALLERS] = {.name = "callers, narrow",
@@ -86,6 +95,15 @@ static const Bounds narrow_ones[] = {
     [BOUNDS_ALL] = {.name = "all together, narrow",
                     .limits = LIMITS(100000, 1, GENTLE, OUTAGE, PROBES(1, 0, 0), RECYCLE),
                     .occupied = 2},
+    [BOUNDS_DEATH] = {.name = "death, narrow",
+                      .limits = LIMITS(100000, 1, GENTLE, OUTAGE, PROBES(1, 0, 0), RECYCLE),
+                      .occupied = 2,
+                      .mortal = true},
+    [BOUNDS_UPGRADE] = {.name = "upgrade, narrow",
+                        .limits = LIMITS(100000, 1, PATIENT, BLIND),
+                        .occupied = 2,
+                        .requests = 1,
+                        .upgrades = true},
 };
 _Static_assert(sizeof(wide) / sizeof(*wide) == BOUNDS_MAX_, "each kind");
 _Static_assert(sizeof(narrow_ones) / sizeof(*narrow_ones) == BOUNDS_MAX_, "each kind");

@@ -13,6 +13,8 @@ typedef enum BoundsKind {
     BOUNDS_HEALTH,    /* probes and recycling */
     BOUNDS_DOUBTS,    /* replacements that do not help */
     BOUNDS_ALL,       /* all of it together, with few generations */
+    BOUNDS_DEATH,     /* holdfast's own */
+    BOUNDS_UPGRADE,   /* of its program */
     BOUNDS_MAX_,
 } BoundsKind;
 

@@ -154,7 +154,7 @@ static void code_state(Codec *codec, HfMachine *m, World *w)
 {
     CODE(codec, m->phase, 4);
     CODE(codec, m->cause, 3);
-    CODE(codec, m->pending, 2);
+    CODE(codec, m->pending, 3);
     CODE(codec, m->hurry, 3);
     CODE(codec, m->planned, 1);
     CODE(codec, m->prepared, 1);
@@ -167,12 +167,14 @@ static void code_state(Codec *codec, HfMachine *m, World *w)
     CODE(codec, m->answering, 1);
     CODE(codec, m->probe, 1);
     CODE(codec, m->recycle, 1);
+    CODE(codec, m->upgrade, 2);
+    CODE(codec, w->executing, 1);
     CODE(codec, m->probed, 2);
     CODE(codec, m->misses, 3);
     CODE(codec, m->doubts, 1);
     CODE(codec, m->failures, 4);
     for (unsigned i = 0; i < WORLD_REQUESTS; i++) {
-        CODE(codec, m->requests[i].kind, 2);
+        CODE(codec, m->requests[i].kind, 3);
         if (m->requests[i].kind == HF_REQUEST_NONE)
             break;
         CODE(codec, m->requests[i].next, 1);
@@ -237,6 +239,7 @@ static void derive_world(World *world, const HfMachine *machine)
     world->probed = machine->probed;
     world->misses = machine->misses;
     world->doubts = machine->doubts;
+    world->testing = machine->upgrade == HF_UPGRADE_TESTING;
     world->ended = machine->phase == HF_PHASE_ENDED;
     /* a first start that fails ends without a stop, but there is nothing left to tell the two apart
      */
@@ -268,14 +271,14 @@ static bool same_machine(const HfMachine *a, const HfMachine *b)
 {
     /* again without names: a field that was added does not compile */
     const HfMachine head[] = {
-        {a->limits,  a->next,     a->phase,     a->cause,       a->pending, a->hurry,
-         a->planned, a->prepared, a->respawn,   a->stable,      a->raised,  a->busy,
-         a->overdue, a->outage,   a->answering, a->probe,       a->recycle, a->probed,
-         a->misses,  a->doubts,   a->failures,  a->last_number, {{0}},      {{0}}},
+        {a->limits,   a->next,        a->phase,   a->cause,   a->pending, a->hurry,  a->upgrade,
+         a->planned,  a->prepared,    a->respawn, a->stable,  a->raised,  a->busy,   a->overdue,
+         a->outage,   a->answering,   a->probe,   a->recycle, a->probed,  a->misses, a->doubts,
+         a->failures, a->last_number, {{0}},      {{0}}},
     };
 
     return head->phase == b->phase && head->cause == b->cause && head->pending == b->pending &&
-           head->hurry == b->hurry && head->planned == b->planned &&
+           head->hurry == b->hurry && head->upgrade == b->upgrade && head->planned == b->planned &&
            head->prepared == b->prepared && head->respawn == b->respawn &&
            head->stable == b->stable && head->raised == b->raised && head->busy == b->busy &&
            head->overdue == b->overdue && head->outage == b->outage &&
@@ -298,7 +301,8 @@ bool canonical_complete(Key key, const HfMachine *machine, const World *world)
                       w.raised == world->raised && w.outage == world->outage &&
                       w.answering == world->answering && w.probing == world->probing &&
                       w.probed == world->probed && w.misses == world->misses &&
-                      w.doubts == world->doubts && w.ended == world->ended &&
+                      w.doubts == world->doubts && w.executing == world->executing &&
+                      w.testing == world->testing && w.ended == world->ended &&
                       (w.stopping == world->stopping || w.ended) &&
                       memcmp(w.armed, world->armed, sizeof(w.armed)) == 0;
     for (unsigned i = 0; i < HF_MACHINE_SLOTS; i++) {

@@ -56,6 +56,11 @@ const WorldSlot *edge_resuming(const Edge *edge)
     return found;
 }
 
+bool edge_is_restart(const Edge *edge)
+{
+    return edge->event->type == HF_EVENT_RESUME || edge->event->type == HF_EVENT_ADOPT;
+}
+
 bool edge_is_failure(const Edge *edge)
 {
     HfEventType type = edge->event->type;

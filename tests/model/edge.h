@@ -24,5 +24,7 @@ bool edge_is_timer(const HfEvent *event, HfTimer timer);
 bool edge_is_loss(const Edge *edge);
 /* The slot before a loss that has to be active again after it, or NULL. */
 const WorldSlot *edge_resuming(const Edge *edge);
+/* Another program goes on with the machine. */
+bool edge_is_restart(const Edge *edge);
 /* A replacement came to nothing in this step. */
 bool edge_is_failure(const Edge *edge);

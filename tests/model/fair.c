@@ -52,6 +52,9 @@ int fair_rank(Fair fair, const World *world, const HfEvent *event)
         if (event->timer == HF_TIMER_DEADLINE)
             return rank_leaving(fair, world, event);
         return event->timer == HF_TIMER_RESPAWN && fair != FAIR_STOP ? 4 : 0;
+    case HF_EVENT_UPGRADE_TESTED:
+    case HF_EVENT_RESUME:
+        return fair == FAIR_STOP ? 0 : event->type == HF_EVENT_RESUME ? 8 : 1;
     case HF_EVENT_RETIRED:
         return fair == FAIR_PROMPT ? 7 : 0;
     case HF_EVENT_GONE:
@@ -66,6 +69,8 @@ int fair_rank(Fair fair, const World *world, const HfEvent *event)
     case HF_EVENT_PROBED:
     case HF_EVENT_OVERSIZE:
     case HF_EVENT_LEAVING:
+    case HF_EVENT_UPGRADE_FAILED:
+    case HF_EVENT_ADOPT:
         return 0;
     case HF_EVENT_MAX_:
         break;

@@ -77,10 +77,11 @@ static Rule check_hurry(const Edge *edge)
         const WorldSlot *before = &edge->world_before->slots[i];
         const WorldSlot *after = &edge->world_after->slots[i];
         bool gentle = before->asked < HF_RUNG_STOP && after->asked == HF_RUNG_STOP;
-        bool due =
-            edge->event->slot == i && (edge_is_timer(edge->event, HF_TIMER_DEADLINE) ||
-                                       (gentle && (edge->event->type == HF_EVENT_RETIRED ||
-                                                   edge->event->type == HF_EVENT_MAIN_EXITED)));
+        bool told =
+            edge->event->type == HF_EVENT_RETIRED || edge->event->type == HF_EVENT_MAIN_EXITED;
+        bool due = (edge->event->slot == i &&
+                    (edge_is_timer(edge->event, HF_TIMER_DEADLINE) || (gentle && told))) ||
+                   (before->stopped && edge_is_restart(edge));
         if (world_slot_draining(before) && after->asked > before->asked && !due &&
             !edge->world_after->stopping && world_occupied(edge->world_after) < HF_MACHINE_SLOTS)
             return RULE_HURRY;
@@ -120,8 +121,12 @@ static bool outcome_right(const Edge *edge, const HfAction *answer)
     case HF_OUTCOME_DONE:
         if (kind == HF_REQUEST_STOP)
             return edge->world_after->ended;
+        if (kind == HF_REQUEST_UPGRADE)
+            return edge->event->type == HF_EVENT_RESUME;
         return running && edge->event->type == HF_EVENT_READY;
     case HF_OUTCOME_FAILED:
+        if (kind == HF_REQUEST_UPGRADE && edge->event->type == HF_EVENT_UPGRADE_FAILED)
+            return true;
         return kind != HF_REQUEST_STOP && edge_is_failure(edge) &&
                (running || edge->world_after->ended);
     case HF_OUTCOME_STOPPING:
@@ -264,7 +269,7 @@ Rule invariants_check(const Edge *edge)
     Rule (*const checks[])(const Edge *) = {
         check_count,         check_overlap,  check_wanted,      check_ladder,
         check_hurry,         check_room,     check_answers,     check_books,
-        invariants_handover, invariants_gap, invariants_health,
+        invariants_handover, invariants_gap, invariants_health, invariants_program,
     };
 
     if (invariants_actions(edge->actions) > HF_MACHINE_ACTIONS_MAX)

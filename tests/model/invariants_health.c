@@ -118,6 +118,10 @@ static bool replaces(const Edge *edge)
     case HF_EVENT_RETIRED:
     case HF_EVENT_EXTEND:
     case HF_EVENT_ANSWERER_GONE:
+    case HF_EVENT_UPGRADE_TESTED:
+    case HF_EVENT_UPGRADE_FAILED:
+    case HF_EVENT_RESUME:
+    case HF_EVENT_ADOPT:
     case HF_EVENT_MAX_:
         break;
     }

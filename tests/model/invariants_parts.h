@@ -7,5 +7,7 @@
 Rule invariants_handover(const Edge *edge);
 /* Nobody serves: BUSY, outage, answerer. */
 Rule invariants_gap(const Edge *edge);
+/* Upgrade and adoption: another program goes on. */
+Rule invariants_program(const Edge *edge);
 /* Probes and age of the active generation. */
 Rule invariants_health(const Edge *edge);

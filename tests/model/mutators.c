@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "mutators_life.h"
+#include "mutators_program.h"
 
 /* ---- tools ---- */
 
@@ -405,5 +406,13 @@ const Mutant mutants[] = {
     {RULE_RESUMED, BOUNDS_GENTLE, "lets who settles go when its successor dies", mutate_let_go},
     {RULE_STRAY, BOUNDS_CALLERS, "believes that who serves was never spawned",
      mutate_unspawn_the_active},
+    {RULE_UPGRADE, BOUNDS_UPGRADE, "upgrades while a start is under way", mutate_upgrade_any_time},
+    {RULE_UPGRADE, BOUNDS_UPGRADE, "forgets that an upgrade waits", mutate_forget_upgrade},
+    {RULE_OUTCOME, BOUNDS_UPGRADE, "calls an upgrade done that failed", mutate_flatter_upgrade},
+    {RULE_DEADLINE, BOUNDS_DEATH, "adopts who drains and waits for ever", mutate_adopt_patiently},
+    {RULE_STOPPED, BOUNDS_DEATH, "leaves who was stopped when it adopts", mutate_adopt_stopped},
+    {RULE_WANTED, BOUNDS_DEATH, "waits for a plan that is lost", mutate_adopt_preparing},
+    {RULE_ADOPT, BOUNDS_DEATH, "prepares again what may have killed it", mutate_adopt_reload},
+    {RULE_SOUND, BOUNDS_DEATH, "lets the main process of an empty slot exit", mutate_unsound},
 };
 const size_t mutants_n = sizeof(mutants) / sizeof(*mutants);

@@ -47,6 +47,10 @@ static const char *const texts[] = {
     [RULE_RESUMED] =
         "who settles serves again when its successor is lost: the youngest, and nobody else",
     [RULE_RECYCLE] = "RECYCLE is armed while nothing is replaced, and never without an active one",
+    [RULE_UPGRADE] =
+        "an upgrade that was asked for is tested, then done, while nothing is replaced",
+    [RULE_ADOPT] = "another program keeps who is active, and starts nothing that nobody needs",
+    [RULE_SOUND] = "every state is one that a snapshot may hold",
 };
 _Static_assert(sizeof(texts) / sizeof(*texts) == RULE_MAX_, "a text for each rule");
 

@@ -44,6 +44,9 @@ typedef enum Rule {
     RULE_RECYCLE,
     RULE_LEAVING,
     RULE_RESUMED,
+    RULE_UPGRADE,
+    RULE_ADOPT,
+    RULE_SOUND,
     RULE_MAX_,
 } Rule;
 

@@ -197,6 +197,10 @@ static bool parse_event(const HfMachine *machine, const char *word, const char *
     case HF_EVENT_PREPARE_FAILED:
     case HF_EVENT_REOPEN:
     case HF_EVENT_ANSWERER_GONE:
+    case HF_EVENT_UPGRADE_TESTED:
+    case HF_EVENT_UPGRADE_FAILED:
+    case HF_EVENT_RESUME:
+    case HF_EVENT_ADOPT:
         return !*argument;
     case HF_EVENT_EXTEND:
         return parse_slot(machine, argument, &ret->slot) && text_parse_time(more, &ret->usec) == 0;

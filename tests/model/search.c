@@ -7,26 +7,33 @@
 
 /* ---- events as numbers ---- */
 
+/* Timer, request and verdict share their bits: an event has one of them at most. */
 uint16_t search_encode(const HfEvent *event)
 {
     _Static_assert(HF_EVENT_MAX_ <= 32 && HF_MACHINE_SLOTS <= 8 && HF_TIMER_MAX_ <= 8 &&
-                       HF_REQUEST_MAX_ <= 4 && HF_VERDICT_MAX_ <= 4,
+                       HF_REQUEST_MAX_ <= 8 && HF_VERDICT_MAX_ <= 8,
                    "wider fields are needed");
-    return (uint16_t)(event->type | event->slot << 5 | event->timer << 8 | event->request << 11 |
-                      (event->id != 0 || event->usec != 0) << 13 | event->verdict << 14);
+    unsigned detail = event->type == HF_EVENT_TIMER     ? event->timer
+                      : event->type == HF_EVENT_REQUEST ? event->request
+                                                        : event->verdict;
+
+    return (uint16_t)(event->type | event->slot << 5 | detail << 8 |
+                      (event->id != 0 || event->usec != 0) << 11);
 }
 
 HfEvent search_decode(uint16_t code)
 {
-    bool extends = (code & 31) == HF_EVENT_EXTEND;
-    bool set = code >> 13 & 1;
+    HfEventType type = code & 31;
+    unsigned detail = code >> 8 & 7;
+    bool extends = type == HF_EVENT_EXTEND;
+    bool set = code >> 11 & 1;
 
     return (HfEvent){
-        .type = (HfEventType)(code & 31),
+        .type = type,
         .slot = code >> 5 & 7U,
-        .timer = (HfTimer)(code >> 8 & 7),
-        .request = (HfRequestKind)(code >> 11 & 3),
-        .verdict = (HfVerdict)(code >> 14 & 3),
+        .timer = type == HF_EVENT_TIMER ? (HfTimer)detail : 0,
+        .request = type == HF_EVENT_REQUEST ? (HfRequestKind)detail : 0,
+        .verdict = type == HF_EVENT_PROBED ? (HfVerdict)detail : 0,
         .id = !extends && set,
         .usec = extends && set ? HF_USEC_INFINITY : 0,
     };
@@ -36,7 +43,8 @@ Column search_column(const HfEvent *event)
 {
     const Column of_timer[] = {COLUMN_DEADLINE, COLUMN_RESPAWN, COLUMN_STABLE,
                                COLUMN_BUSY,     COLUMN_PROBE,   COLUMN_RECYCLE};
-    const Column of_request[] = {COLUMN_MAX_, COLUMN_RELOAD, COLUMN_RESTART, COLUMN_STOP};
+    const Column of_request[] = {COLUMN_MAX_, COLUMN_RELOAD, COLUMN_RESTART, COLUMN_STOP,
+                                 COLUMN_UPGRADE};
     _Static_assert(sizeof(of_timer) / sizeof(*of_timer) == HF_TIMER_MAX_, "a column each");
     _Static_assert(sizeof(of_request) / sizeof(*of_request) == HF_REQUEST_MAX_, "a column each");
 
@@ -75,6 +83,14 @@ Column search_column(const HfEvent *event)
         return COLUMN_OVERSIZE;
     case HF_EVENT_LEAVING:
         return COLUMN_LEAVING;
+    case HF_EVENT_UPGRADE_TESTED:
+        return COLUMN_UPGRADE_TESTED;
+    case HF_EVENT_UPGRADE_FAILED:
+        return COLUMN_UPGRADE_FAILED;
+    case HF_EVENT_RESUME:
+        return COLUMN_RESUME;
+    case HF_EVENT_ADOPT:
+        return COLUMN_ADOPT;
     case HF_EVENT_MAX_:
         break;
     }

@@ -17,6 +17,7 @@ static const char *const heads[] = {
     [COLUMN_RELOAD] = "reload",
     [COLUMN_RESTART] = "restart",
     [COLUMN_STOP] = "stop",
+    [COLUMN_UPGRADE] = "upgrade",
     [COLUMN_STOP_SIGNAL] = "stop-signal",
     [COLUMN_REOPEN] = "reopen",
     [COLUMN_RETIRED] = "retired",
@@ -25,6 +26,10 @@ static const char *const heads[] = {
     [COLUMN_PROBED] = "probed",
     [COLUMN_OVERSIZE] = "oversize",
     [COLUMN_LEAVING] = "leaving",
+    [COLUMN_UPGRADE_TESTED] = "upgrade-tested",
+    [COLUMN_UPGRADE_FAILED] = "upgrade-failed",
+    [COLUMN_RESUME] = "resume",
+    [COLUMN_ADOPT] = "adopt",
 };
 _Static_assert(sizeof(heads) / sizeof(*heads) == COLUMN_MAX_, "a head for each column");
 

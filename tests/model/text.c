@@ -102,6 +102,10 @@ void text_event(const HfEvent *event, const HfMachine *machine, char ret[TEXT_LI
     case HF_EVENT_STOP_SIGNAL:
     case HF_EVENT_REOPEN:
     case HF_EVENT_ANSWERER_GONE:
+    case HF_EVENT_UPGRADE_TESTED:
+    case HF_EVENT_UPGRADE_FAILED:
+    case HF_EVENT_RESUME:
+    case HF_EVENT_ADOPT:
         line(ret, "%s", hf_event_name(event->type));
         break;
     case HF_EVENT_MAX_:
@@ -168,6 +172,9 @@ static void report_text(const HfAction *action, char ret[TEXT_LINE_MAX])
         line(ret, "report %s %" PRIu64 " %d", what, action->number, action->status);
         break;
     case HF_REPORT_STOPPING:
+    case HF_REPORT_UPGRADED:
+    case HF_REPORT_UPGRADE_FAILED:
+    case HF_REPORT_ADOPTED:
         line(ret, "report %s", what);
         break;
     case HF_REPORT_MAX_:
@@ -200,6 +207,8 @@ size_t text_action(const HfAction *action, size_t n, char ret[TEXT_LINE_MAX])
     case HF_ACTION_ABORT_PREPARE:
     case HF_ACTION_COMMIT:
     case HF_ACTION_DISCARD:
+    case HF_ACTION_TEST_UPGRADE:
+    case HF_ACTION_UPGRADE:
         line(ret, "%s", name);
         break;
     case HF_ACTION_SPAWN:

@@ -1,9 +1,10 @@
 #include "world.h"
 
 #include <assert.h>
+#include <string.h>
 
-_Static_assert(HF_EVENT_MAX_ == 17, "teach the world the new event");
-_Static_assert(HF_ACTION_MAX_ == 17, "teach the world the new action");
+_Static_assert(HF_EVENT_MAX_ == 21, "teach the world the new event");
+_Static_assert(HF_ACTION_MAX_ == 19, "teach the world the new action");
 _Static_assert(HF_RUNG_MAX_ == 6, "teach the world the new rung");
 _Static_assert(HF_VERDICT_MAX_ == 4, "teach the world the new verdict");
 
@@ -41,7 +42,8 @@ unsigned world_occupied(const World *world)
 static void stop_asked(World *world)
 {
     world->stopping = true;
-    world->outage = false; /* there is nothing to recover any more */
+    world->testing = false; /* nobody listens to its result any more */
+    world->outage = false;  /* there is nothing to recover any more */
 }
 
 static void request_made(World *world, const HfEvent *event)
@@ -59,9 +61,27 @@ static void request_made(World *world, const HfEvent *event)
     assert(false);
 }
 
+/* Of what holdfast's program did, processes, sockets and their backlog are left. */
+static void program_ended(World *world)
+{
+    memset(world->armed, 0, sizeof(world->armed));
+    for (unsigned i = 0; i < HF_MACHINE_SLOTS; i++)
+        world->slots[i].armed = false;
+    world->preparing = world->prepared = world->answering = world->probing = false;
+    world->testing = false;
+}
+
+static void callers_left(World *world)
+{
+    for (unsigned i = 0; i < WORLD_REQUESTS; i++)
+        world->requests[i] = (WorldRequest){0};
+}
+
 void world_event(World *world, const HfEvent *event)
 {
     WorldSlot *slot = &world->slots[event->slot];
+
+    world->executing = false;
 
     switch (event->type) {
     case HF_EVENT_START:
@@ -108,6 +128,17 @@ void world_event(World *world, const HfEvent *event)
         if (event->verdict == HF_VERDICT_HEALTHY)
             world->doubts = 0;
         break;
+    case HF_EVENT_UPGRADE_TESTED:
+    case HF_EVENT_UPGRADE_FAILED:
+        world->testing = false;
+        break;
+    case HF_EVENT_RESUME:
+        program_ended(world);
+        break;
+    case HF_EVENT_ADOPT:
+        program_ended(world);
+        callers_left(world);
+        break;
     case HF_EVENT_REOPEN:
     case HF_EVENT_RETIRED:
     case HF_EVENT_EXTEND:
@@ -143,7 +174,7 @@ static Rule signal_slot(WorldSlot *slot, const HfEvent *event, HfRung rung)
 {
     if (!slot->occupied || slot->process == WORLD_PROCESS_NONE)
         return RULE_LATE_SIGNAL;
-    if (rung == HF_RUNG_STOP && !slot->ready)
+    if (rung == HF_RUNG_STOP && !slot->ready && event->type != HF_EVENT_ADOPT)
         return RULE_EARLY_SIGNAL;
     if (rung < slot->asked)
         return RULE_LADDER;
@@ -158,6 +189,8 @@ static Rule signal_slot(WorldSlot *slot, const HfEvent *event, HfRung rung)
     }
     if (slot->asked == HF_RUNG_NONE)
         slot->extended = 0;
+    if (rung == HF_RUNG_STOP)
+        slot->ready = true; /* or it may be: it is asked as one that serves */
     slot->asked = rung;
     return RULE_NONE;
 }
@@ -244,7 +277,8 @@ static Rule prepare(World *world)
         return RULE_PLAN;
     world->preparing = true;
     for (unsigned i = 0; i < WORLD_REQUESTS; i++)
-        world->requests[i].running = world->requests[i].id != 0;
+        world->requests[i].running =
+            world->requests[i].id != 0 && world->requests[i].kind != HF_REQUEST_UPGRADE;
     return RULE_NONE;
 }
 
@@ -321,6 +355,8 @@ static Rule perform(World *world, const HfEvent *event, const HfAction *action)
 
     if (world->ended)
         return RULE_EXIT;
+    if (world->executing)
+        return RULE_UPGRADE;
     if (slot->occupied && action->number != 0 && action->number != slot->number &&
         action->type != HF_ACTION_SPAWN)
         return RULE_NUMBER;
@@ -361,6 +397,16 @@ static Rule perform(World *world, const HfEvent *event, const HfAction *action)
         return answerer(world, action->raised);
     case HF_ACTION_PROBE:
         return probe(world, slot);
+    case HF_ACTION_TEST_UPGRADE:
+        if (world->testing)
+            return RULE_UPGRADE;
+        world->testing = true;
+        return RULE_NONE;
+    case HF_ACTION_UPGRADE:
+        if (event->type != HF_EVENT_UPGRADE_TESTED)
+            return RULE_UPGRADE;
+        world->testing = world->executing = true;
+        return RULE_NONE;
     case HF_ACTION_EXIT:
         return leave(world);
     case HF_ACTION_MAX_:

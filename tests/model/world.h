@@ -54,6 +54,8 @@ typedef struct World {
     unsigned misses;  /* how many in a row found that */
     unsigned doubts;  /* replacements in a row that did not help */
     bool stopping;
+    bool executing; /* UPGRADE was done, and nothing has been heard of it */
+    bool testing;   /* TEST_UPGRADE was done, and the new program does not run yet */
     bool ended;
     uint64_t last_number;
 } World;
@@ -66,6 +68,8 @@ typedef struct Bounds {
     unsigned requests; /* callers that wait at the same time, up to WORLD_REQUESTS */
     bool extend;       /* generations ask for more time */
     bool leave;        /* active generations leave by themselves */
+    bool mortal;       /* holdfast may die, and go on from its snapshot */
+    bool upgrades;     /* its program may be replaced */
     bool stubborn;     /* starts leave nothing behind when they fail; who is asked to leave waits
                           for KILL; deadlines pass and processes leave in the order of age */
 } Bounds;

@@ -2,9 +2,9 @@
 
 #include "world.h"
 
-_Static_assert(HF_EVENT_MAX_ == 17, "say when the new event may come");
+_Static_assert(HF_EVENT_MAX_ == 21, "say when the new event may come");
 _Static_assert(HF_TIMER_MAX_ == 6, "say when the new timer may pass");
-_Static_assert(HF_REQUEST_MAX_ == 4, "say when the new request may come");
+_Static_assert(HF_REQUEST_MAX_ == 5, "say when the new request may come");
 
 typedef struct List {
     HfEvent *events;
@@ -117,6 +117,8 @@ static void push_requests(List *list, const World *world, const Bounds *bounds)
             id = world->requests[i].id + 1;
     }
     for (HfRequestKind kind = HF_REQUEST_NONE + 1; kind < HF_REQUEST_MAX_; kind++) {
+        if (kind == HF_REQUEST_UPGRADE && !bounds->upgrades)
+            continue;
         push(list, (HfEvent){.type = HF_EVENT_REQUEST, .request = kind});
         if (waiting < bounds->requests)
             push(list, (HfEvent){.type = HF_EVENT_REQUEST, .request = kind, .id = id});
@@ -147,6 +149,14 @@ size_t world_events(const World *world, const Bounds *bounds, HfEvent ret[WORLD_
     if (world->answering)
         push(&list, (HfEvent){.type = HF_EVENT_ANSWERER_GONE});
     push_requests(&list, world, bounds);
+    if (bounds->mortal)
+        push(&list, (HfEvent){.type = HF_EVENT_ADOPT});
+    if (world->executing)
+        push(&list, (HfEvent){.type = HF_EVENT_RESUME});
+    if (world->testing) {
+        push(&list, (HfEvent){.type = HF_EVENT_UPGRADE_TESTED});
+        push(&list, (HfEvent){.type = HF_EVENT_UPGRADE_FAILED});
+    }
     push(&list, (HfEvent){.type = HF_EVENT_STOP_SIGNAL});
     push(&list, (HfEvent){.type = HF_EVENT_REOPEN});
     return list.n;
@@ -180,6 +190,11 @@ size_t world_stray_events(const World *world, HfEvent ret[WORLD_EVENTS_MAX])
     if (!world->preparing) {
         push(&list, (HfEvent){.type = HF_EVENT_PREPARED});
         push(&list, (HfEvent){.type = HF_EVENT_PREPARE_FAILED});
+    }
+    if (!world->testing) {
+        push(&list, (HfEvent){.type = HF_EVENT_UPGRADE_TESTED});
+        push(&list, (HfEvent){.type = HF_EVENT_UPGRADE_FAILED});
+        push(&list, (HfEvent){.type = HF_EVENT_RESUME});
     }
     if (!world->answering)
         push(&list, (HfEvent){.type = HF_EVENT_ANSWERER_GONE});

@@ -141,7 +141,7 @@ static const struct {
     {"holdfast|reload|--listen=9000",
      "--listen belongs to run, exec and check, not to reload; see holdfast reload --help"},
     {"holdfast|run|--no-wait|x",
-     "--no-wait belongs to reload, restart and stop, not to run; see holdfast run --help"},
+     "--no-wait belongs to reload, restart, stop and upgrade, not to run; see holdfast run --help"},
     {"holdfast|stop|--no-wait=yes", "--no-wait takes no value; write just --no-wait"},
     {"holdfast|run|--help=x", "--help takes no value; write just --help"},
     {"holdfast|run|--name", "--name needs a value; write --name=NAME, and see holdfast run --help"},

@@ -65,7 +65,7 @@ static const struct {
      "/etc/x.conf:1: config can only stand on the command line"},
     {"holdfast|run|x", "help\n", "/etc/x.conf:1: help can only stand on the command line"},
     {"holdfast|run|x", "no-wait\n",
-     "/etc/x.conf:1: no-wait belongs to reload, restart and stop, not to run"},
+     "/etc/x.conf:1: no-wait belongs to reload, restart, stop and upgrade, not to run"},
     {"holdfast|exec|x", "max-draining=1\n",
      "/etc/x.conf:1: max-draining belongs to run and check, not to exec"},
     {"holdfast|run|x", "=x\n", "/etc/x.conf:1: unknown option \"\"; see holdfast.conf(5)"},

@@ -1,0 +1,271 @@
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/memory.h"
+#include "core/snapshot.h"
+
+#define FIXTURE "fixtures/snapshot/0.1.0"
+
+static void set(char **field, const char *text)
+{
+    assert_int_equal(hf_string_set(field, text), 0);
+}
+
+static void fill_plan(HfSnapshot *snapshot)
+{
+    HfSnapshotPlan *plan = hf_snapshot_add_plan(snapshot);
+
+    plan->adapter = HF_ADAPTER_PHP_FPM;
+    plan->handoff = HF_HANDOFF_PHP_FPM;
+    plan->readiness = HF_READINESS_NOTIFY;
+    set(&plan->program, "/usr/sbin/php-fpm8.2");
+    assert_int_equal(hf_strv_append(&plan->arguments, "php-fpm8.2"), 0);
+    assert_int_equal(hf_strv_append(&plan->arguments, "-d\nname=a\\b"), 0);
+    assert_int_equal(hf_strv_append(&plan->pools, "www"), 0);
+    assert_int_equal(hf_strv_append(&plan->memory_limits, ""), 0);
+    plan->workers.list = calloc(1, sizeof(uint64_t));
+    plan->workers.list[0] = 5;
+    plan->workers.n = 1;
+    plan->peak_workers = 5;
+    plan->stop_signal = 3;
+    plan->reopen_signal = 10;
+    plan->drain_timeout = 30000000;
+    plan->has_user = true;
+    plan->uid = 33;
+    set(&plan->include, "/etc/php/8.2/fpm/php-fpm.conf");
+}
+
+static void fill(HfSnapshot *snapshot)
+{
+    hf_snapshot_init(snapshot);
+    snapshot->sequence = 7;
+    set(&snapshot->version, "0.1.0");
+    snapshot->machine.phase = HF_PHASE_IDLE;
+    snapshot->machine.planned = true;
+    snapshot->machine.last_number = 2;
+    snapshot->machine.generations[1] = (HfMachineGeneration){
+        .state = HF_GENERATION_ACTIVE,
+        .number = 2,
+    };
+    snapshot->machine.generations[0] = (HfMachineGeneration){
+        .state = HF_GENERATION_DRAINING,
+        .rung = HF_RUNG_RETIRE,
+        .stopped = true,
+        .number = 1,
+    };
+    snapshot->machine.requests[3] =
+        (HfMachineRequest){.id = 12, .kind = HF_REQUEST_UPGRADE, .next = true};
+    snapshot->machine.upgrade = HF_UPGRADE_TESTING;
+    snapshot->current = 0;
+    snapshot->announced = true;
+    snapshot->control_fd = 12;
+    fill_plan(snapshot);
+
+    HfSnapshotListener *listener = hf_snapshot_add_listener(snapshot);
+    assert_int_equal(hf_address_parse("/run/php/www.sock", &listener->spec.address), 0);
+    set(&listener->spec.name, "www");
+    listener->spec.mode = 0660;
+    listener->spec.backlog = HF_BACKLOG_MAXIMUM;
+    listener->fd = 128;
+    listener->inode = 4711;
+
+    HfSnapshotWanted *wanted = hf_snapshot_add_wanted(snapshot);
+    wanted->address = listener->spec.address;
+    set(&wanted->name, "www");
+    set(&wanted->alias, "/run/holdfast/php/none/www");
+
+    HfSnapshotGeneration *generation = hf_snapshot_add_generation(snapshot);
+    generation->number = 2;
+    generation->slot = 1;
+    generation->cause = HF_CAUSE_RELOAD;
+    generation->pid = 4242;
+    generation->started = 123456789;
+    generation->pidfd = 20;
+    set(&generation->overlay, "/run/holdfast/php/gen-2.conf");
+}
+
+static void write(const HfSnapshot *snapshot, HfText *text)
+{
+    hf_snapshot_write(snapshot, text);
+    assert_false(text->failed);
+}
+
+static int read_text(const char *text, HfSnapshot *ret)
+{
+    return hf_snapshot_read(text, strlen(text), ret);
+}
+
+static void test_there_and_back(void **state)
+{
+    HF_CLEANUP_SNAPSHOT HfSnapshot first;
+    HF_CLEANUP_SNAPSHOT HfSnapshot second;
+    HF_CLEANUP_TEXT HfText text = {0};
+    HF_CLEANUP_TEXT HfText again = {0};
+
+    (void)state;
+    fill(&first);
+    write(&first, &text);
+    assert_int_equal(read_text(hf_text_peek(&text), &second), 0);
+    write(&second, &again);
+    assert_string_equal(hf_text_peek(&again), hf_text_peek(&text));
+    assert_string_equal(second.plans[0].arguments[1], "-d\nname=a\\b");
+    assert_int_equal(second.listeners[0].spec.mode, 0660);
+    assert_int_equal(second.machine.requests[3].id, 12);
+    assert_memory_equal(&second.machine.generations, &first.machine.generations,
+                        sizeof(first.machine.generations));
+}
+
+static void test_torn(void **state)
+{
+    HF_CLEANUP_SNAPSHOT HfSnapshot snapshot;
+    HfSnapshot unused;
+    HF_CLEANUP_TEXT HfText text = {0};
+
+    (void)state;
+    fill(&snapshot);
+    write(&snapshot, &text);
+    for (size_t length = 0; length < text.length; length++)
+        assert_int_equal(hf_snapshot_read(text.data, length, &unused), -EBADMSG);
+    for (size_t i = 0; i < text.length; i++) {
+        text.data[i] ^= 1;
+        assert_true(hf_snapshot_read(text.data, text.length, &unused) < 0);
+        text.data[i] ^= 1;
+    }
+}
+
+/* The text with a line more or a word changed, and its checksum made right again. */
+static void reseal(const char *text, const char *from, const char *to, HfText *ret)
+{
+    const char *end = strstr(text, "\nchecksum=") + 1;
+    const char *at = strstr(text, from);
+    uint64_t hash = 0xcbf29ce484222325;
+
+    assert_non_null(at);
+    hf_text_add_bytes(ret, text, (size_t)(at - text));
+    hf_text_add(ret, to);
+    hf_text_add_bytes(ret, at + strlen(from), (size_t)(end - at) - strlen(from));
+    for (size_t i = 0; i < ret->length; i++)
+        hash = (hash ^ (unsigned char)ret->data[i]) * 0x100000001b3;
+    hf_text_addf(ret, "checksum=%016llx\n", (unsigned long long)hash);
+}
+
+static int read_changed(const char *from, const char *to, HfSnapshot *ret)
+{
+    HF_CLEANUP_SNAPSHOT HfSnapshot snapshot;
+    HF_CLEANUP_TEXT HfText text = {0};
+    HF_CLEANUP_TEXT HfText changed = {0};
+
+    fill(&snapshot);
+    write(&snapshot, &text);
+    reseal(hf_text_peek(&text), from, to, &changed);
+    return hf_snapshot_read(changed.data, changed.length, ret);
+}
+
+static void test_unknown_keys(void **state)
+{
+    HF_CLEANUP_SNAPSHOT HfSnapshot snapshot;
+
+    (void)state;
+    assert_int_equal(read_changed("sequence=7\n",
+                                  "sequence=8\nnews=\\zz\nnews.0.key=x\nslot.0.news=\\zz\n",
+                                  &snapshot),
+                     0);
+    assert_int_equal(snapshot.sequence, 8);
+    assert_string_equal(snapshot.plans[0].program, "/usr/sbin/php-fpm8.2");
+}
+
+static void test_missing_keys_have_defaults(void **state)
+{
+    HF_CLEANUP_SNAPSHOT HfSnapshot snapshot;
+
+    (void)state;
+    assert_int_equal(read_changed("plan.0.capabilities=18446744073709551615\n", "", &snapshot), 0);
+    assert_int_equal(snapshot.plans[0].capabilities, UINT64_MAX);
+    hf_snapshot_clear(&snapshot);
+    assert_int_equal(read_changed("control-fd=12\n", "", &snapshot), 0);
+    assert_int_equal(snapshot.control_fd, -1);
+}
+
+static void test_refused(void **state)
+{
+    static const struct {
+        const char *from;
+        const char *to;
+        int r;
+    } cases[] = {
+        {"holdfast-snapshot=1", "holdfast-snapshot=2", -EPROTONOSUPPORT},
+        {"holdfast-snapshot=1", "something-else=1", -EBADMSG},
+        {"phase=idle", "phase=dancing", -EBADMSG},
+        {"phase=idle", "phase=starting", -EBADMSG},
+        {"current=0", "current=1", -EBADMSG},
+        {"current=0", "current=-2", -EBADMSG},
+        {"current=0", "current=-1", -EBADMSG},
+        {"slot.0.stopped=1", "slot.0.stopped=0", -EBADMSG},
+        {"slot.1.number=2", "slot.1.number=3", -EBADMSG},
+        {"slot.1.", "slot.8.", -EBADMSG},
+        {"generation.0.slot=1", "generation.0.slot=8", -EBADMSG},
+        {"generation.0.pid=4242", "generation.0.pid=0", -EBADMSG},
+        {"generation.0.plan=0", "generation.0.plan=1", -EBADMSG},
+        {"listener.0.fd=128", "listener.0.fd=2147483648", -EBADMSG},
+        {"listener.0.address=/run/php/www.sock\n", "", -EBADMSG},
+        {"listener.0.address", "listener.1.address", -EBADMSG},
+        {"wanted.0.listener=0", "wanted.0.listener=1", -EBADMSG},
+        {"plan.0.program=/usr/sbin/php-fpm8.2\n", "", -EBADMSG},
+        {"plan.0.workers=5\n", "", -EBADMSG},
+        {"\\x0a", "\\x0", -EBADMSG},
+        {"\\x0a", "\\x00", -EBADMSG},
+        {"announced=1", "announced", -EBADMSG},
+    };
+    HfSnapshot unused;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++)
+        if (read_changed(cases[i].from, cases[i].to, &unused) != cases[i].r)
+            fail_msg("%s to %s", cases[i].from, cases[i].to);
+}
+
+/* Snapshots of every version that was released can be read for ever: HF_FIXTURE=1 writes today's.
+ */
+static void test_fixture(void **state)
+{
+    HF_CLEANUP_SNAPSHOT HfSnapshot snapshot;
+    HF_CLEANUP_SNAPSHOT HfSnapshot expected;
+    char text[16384];
+
+    (void)state;
+    fill(&expected);
+    if (getenv("HF_FIXTURE")) {
+        HF_CLEANUP_TEXT HfText today = {0};
+        write(&expected, &today);
+        FILE *file = fopen(FIXTURE, "w");
+        assert_non_null(file);
+        fputs(hf_text_peek(&today), file);
+        fclose(file);
+    }
+    FILE *file = fopen(FIXTURE, "r");
+    assert_non_null(file);
+    size_t length = fread(text, 1, sizeof(text), file);
+    fclose(file);
+    assert_int_equal(hf_snapshot_read(text, length, &snapshot), 0);
+    assert_string_equal(snapshot.version, "0.1.0");
+    assert_int_equal(snapshot.generations[0].pid, 4242);
+    assert_int_equal(snapshot.plans[0].uid, 33);
+    assert_memory_equal(&snapshot.machine, &expected.machine, sizeof(expected.machine));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_there_and_back), cmocka_unit_test(test_torn),
+        cmocka_unit_test(test_unknown_keys),   cmocka_unit_test(test_missing_keys_have_defaults),
+        cmocka_unit_test(test_refused),        cmocka_unit_test(test_fixture),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
