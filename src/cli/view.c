@@ -29,7 +29,7 @@ static int ask(sd_bus *bus, const char *interface, const char *method, const cha
 {
     __attribute__((cleanup(sd_bus_message_unrefp))) sd_bus_message *call = NULL;
 
-    assert(view->n_messages < sizeof(view->messages) / sizeof(*view->messages));
+    assert(view->n_messages < HF_VIEW_MESSAGES);
     int r = sd_bus_message_new_method_call(bus, &call, NULL, HF_CONTROL_PATH, interface, method);
     if (r >= 0 && argument)
         r = sd_bus_message_append(call, "s", argument);

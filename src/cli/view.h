@@ -56,6 +56,8 @@ typedef struct HfViewCount {
     uint64_t count;
 } HfViewCount;
 
+#define HF_VIEW_MESSAGES 4
+
 typedef struct HfView {
     const char *name;
     const char *version;
@@ -77,7 +79,7 @@ typedef struct HfView {
     size_t n_events;
     HfViewPast *history; /* the oldest first; read by hf_view_read_history only */
     size_t n_history;
-    sd_bus_message *messages[4];
+    sd_bus_message *messages[HF_VIEW_MESSAGES];
     size_t n_messages;
 } HfView;
 
