@@ -4,18 +4,19 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include <systemd/sd-bus.h>
 
 #include "base/memory.h"
 #include "base/parse.h"
 #include "core/unit.h"
-#include "daemon/capture.h"
-#include "daemon/environment.h"
 #include "sys/file.h"
-#include "sys/process.h"
 
 #define CGROUP_FILE_MAX (64U * 1024)
-#define ANSWER_MAX      (64U * 1024)
 #define ANSWER_TIME     (10 * HF_USEC_PER_SEC)
+#define PRIVATE_ADDRESS "unix:path=/run/systemd/private"
+#define MANAGER         "org.freedesktop.systemd1"
+#define SERVICE         "org.freedesktop.systemd1.Service"
+#define COMMAND         "sasbttttuii" /* path, arguments, flags and times of one ExecStopPost= */
 
 /* ret: "" when it is of none. */
 static int find_unit(const char *process, char *ret)
@@ -32,75 +33,107 @@ static int find_unit(const char *process, char *ret)
     return 0;
 }
 
-static int ask_systemctl(const char *unit, HfText *answer)
+static void close_bus(sd_bus **bus)
 {
-    const char *const words[] = {
-        "systemctl",
-        "show",
-        "--property=Restart,ExecStopPost,RuntimeDirectory,RuntimeDirectoryPreserve",
-        "--",
-        unit,
-    };
-    HF_CLEANUP_FREE char *program = NULL;
-    HF_CLEANUP_STRV char **argv = NULL;
-    HF_CLEANUP_STRV char **environment = NULL;
+    sd_bus_flush_close_unref(*bus);
+}
+#define CLEANUP_BUS __attribute__((cleanup(close_bus)))
 
-    int r = hf_process_find(words[0], NULL, NULL, &program);
-    for (size_t i = 0; r >= 0 && i < sizeof(words) / sizeof(*words); i++)
-        r = hf_strv_append(&argv, words[i]);
+/* Where no bus daemon runs, root reaches systemd as systemctl does. */
+static int connect_directly(sd_bus **ret)
+{
+    CLEANUP_BUS sd_bus *bus = NULL;
+
+    int r = sd_bus_new(&bus);
     if (r >= 0)
-        r = hf_environment_make(NULL, NULL, &environment);
+        r = sd_bus_set_address(bus, PRIVATE_ADDRESS);
+    if (r >= 0)
+        r = sd_bus_start(bus);
+    if (r >= 0)
+        *ret = HF_STEAL(bus);
+    return r;
+}
+
+static int connect_to_systemd(sd_bus **ret)
+{
+    CLEANUP_BUS sd_bus *bus = NULL;
+
+    int r = sd_bus_open_system(&bus);
+    if (r < 0)
+        r = connect_directly(&bus);
+    if (r >= 0)
+        r = sd_bus_set_method_call_timeout(bus, ANSWER_TIME);
+    if (r >= 0)
+        *ret = HF_STEAL(bus);
+    return r;
+}
+
+static int has_stop_post(sd_bus *bus, const char *path, bool *ret)
+{
+    sd_bus_message *message = NULL;
+
+    int r = sd_bus_get_property(bus, MANAGER, path, SERVICE, "ExecStopPost", NULL, &message,
+                                "a(" COMMAND ")");
+    if (r >= 0)
+        r = sd_bus_message_enter_container(message, 'a', "(" COMMAND ")");
+    if (r >= 0)
+        r = sd_bus_message_at_end(message, 0);
+    sd_bus_message_unref(message);
+    if (r >= 0)
+        *ret = r == 0;
+    return r < 0 ? r : 0;
+}
+
+static int has_directory(sd_bus *bus, const char *path, bool *ret)
+{
+    HF_CLEANUP_STRV char **directories = NULL;
+    HF_CLEANUP_FREE char *preserve = NULL;
+
+    int r = sd_bus_get_property_strv(bus, MANAGER, path, SERVICE, "RuntimeDirectory", NULL,
+                                     &directories);
+    if (r >= 0)
+        r = sd_bus_get_property_string(bus, MANAGER, path, SERVICE, "RuntimeDirectoryPreserve",
+                                       NULL, &preserve);
+    if (r >= 0)
+        *ret = hf_strv_length(directories) > 0 && strcmp(preserve, "yes") != 0;
+    return r < 0 ? r : 0;
+}
+
+/* Returns 1 when it is, or 0. */
+static int is_in_the_way(const char *unit)
+{
+    CLEANUP_BUS sd_bus *bus = NULL;
+    HF_CLEANUP_FREE char *path = NULL;
+    HF_CLEANUP_FREE char *restart = NULL;
+    bool stop_post = true;
+    bool directory = true;
+
+    int r = connect_to_systemd(&bus);
+    if (r >= 0)
+        r = sd_bus_path_encode("/org/freedesktop/systemd1/unit", unit, &path);
+    if (r >= 0)
+        r = sd_bus_get_property_string(bus, MANAGER, path, SERVICE, "Restart", NULL, &restart);
+    if (r >= 0)
+        r = has_stop_post(bus, path, &stop_post);
+    if (r >= 0)
+        r = has_directory(bus, path, &directory);
     if (r < 0)
         return r;
-    const HfSpawn spawn = {
-        .program = program,
-        .argv = argv,
-        .envp = environment,
-        .stdin_fd = -1,
-        .stdout_fd = -1,
-        .stderr_fd = -1,
-        .session = true,
-    };
-    return hf_capture_now(&spawn, ANSWER_MAX, ANSWER_TIME, answer);
+    return strcmp(restart, "no") != 0 || stop_post || directory;
 }
 
-/* The value of the first line that begins with key, "" when there is none. */
-static void find_value(const char *answer, const char *key, char *ret, size_t size)
-{
-    *ret = '\0';
-    for (const char *line = answer; *line;) {
-        size_t length = strcspn(line, "\n");
-        if (length > strlen(key) && strncmp(line, key, strlen(key)) == 0) {
-            snprintf(ret, size, "%.*s", (int)(length - strlen(key)), line + strlen(key));
-            return;
-        }
-        line += length + (line[length] == '\n');
-    }
-}
-
-static bool is_in_the_way(const char *answer)
-{
-    char restart[32];
-    char stop_post[32];
-    char directory[32];
-    char preserve[32];
-
-    find_value(answer, "Restart=", restart, sizeof(restart));
-    find_value(answer, "ExecStopPost=", stop_post, sizeof(stop_post));
-    find_value(answer, "RuntimeDirectory=", directory, sizeof(directory));
-    find_value(answer, "RuntimeDirectoryPreserve=", preserve, sizeof(preserve));
-    return strcmp(restart, "no") != 0 || stop_post[0] != '\0' ||
-           (directory[0] != '\0' && strcmp(preserve, "yes") != 0);
-}
-
-static void explain(pid_t pid, const char *unit, bool asked, HfText *error)
+/* r: of is_in_the_way. */
+static void explain(pid_t pid, const char *unit, int r, HfText *error)
 {
     char name[HF_UNIT_MAX];
 
     hf_text_printable(unit, strlen(unit), name, sizeof(name));
     hf_text_addf(error, "pid %d belongs to the systemd unit %s, ", (int)pid, name);
-    hf_text_add(error, asked ? "which would start it again or remove its socket when it leaves"
-                             : "and systemctl does not tell what that does when it leaves");
+    if (r < 0)
+        hf_text_addf(error, "and systemd does not tell what that does when it leaves: %s",
+                     strerror(-r));
+    else
+        hf_text_add(error, "which would start it again or remove its socket when it leaves");
     hf_text_addf(
         error,
         "; nothing was touched. Keep systemd from it, then take over again:\n"
@@ -113,7 +146,6 @@ static void explain(pid_t pid, const char *unit, bool asked, HfText *error)
 
 int hf_unit_check(pid_t pid, HfText *error)
 {
-    HF_CLEANUP_TEXT HfText answer = {0};
     char process[16];
     char unit[HF_UNIT_MAX];
     char own[HF_UNIT_MAX];
@@ -128,9 +160,9 @@ int hf_unit_check(pid_t pid, HfText *error)
     }
     if (unit[0] == '\0' || strcmp(unit, own) == 0)
         return 0;
-    r = ask_systemctl(unit, &answer);
-    if (r >= 0 && !is_in_the_way(hf_text_peek(&answer)))
+    r = is_in_the_way(unit);
+    if (r == 0)
         return 0;
-    explain(pid, unit, r >= 0, error);
+    explain(pid, unit, r, error);
     return -EBUSY;
 }

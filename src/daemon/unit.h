@@ -7,7 +7,7 @@
 
 /* Would systemd get in the way when pid, a unit's main process, ends: start it again (Restart=),
  * run what removes its socket (ExecStopPost=), or remove the directory of its socket
- * (RuntimeDirectory=)? Asks systemctl. Returns 0 when not, or when pid is of no unit but our own;
- * negative errno and in error the unit's name and the commands that keep systemd from it, also when
- * it can not be asked. */
+ * (RuntimeDirectory=)? Asks systemd and waits for the answer. Returns 0 when not, or when pid is of
+ * no unit but our own; negative errno and in error the unit's name and the commands that keep
+ * systemd from it, also when it can not be asked. */
 int hf_unit_check(pid_t pid, HfText *error);

@@ -5,8 +5,11 @@ import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "integration"))
 
-from harness import process, systemd  # noqa: E402
+from harness import process, scripts, systemd  # noqa: E402
+from harness.nginx import Nginx  # noqa: E402
 from harness.site import Site  # noqa: E402
+
+DEBIANS_SOCKET = "/run/php/php8.2-fpm.sock"
 
 
 def pytest_sessionstart(session):
@@ -34,3 +37,19 @@ def make_site():
     yield make
     for site in reversed(sites):
         site.close()
+
+
+@pytest.fixture
+def web(tmp_path):
+    """nginx in front of the distribution's pool."""
+    tmp_path.chmod(0o755)
+    for parent in tmp_path.parents:
+        if parent.owner() == "root" and parent != pathlib.Path("/"):
+            parent.chmod(0o755)
+    root = tmp_path / "www"
+    root.mkdir()
+    (tmp_path / "marks").mkdir()
+    scripts.write(root)
+    nginx = Nginx(tmp_path, root, DEBIANS_SOCKET)
+    yield nginx
+    nginx.close()

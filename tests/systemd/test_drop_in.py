@@ -3,29 +3,11 @@ import pathlib
 
 import pytest
 
-from harness import process, scripts, systemd
-from harness.nginx import Nginx
+from harness import process
 from harness.tools import Load
 
 DROP_IN = pathlib.Path("/usr/local/share/holdfast/php8.2-fpm-holdfast.conf")
-SOCKET = "/run/php/php8.2-fpm.sock"
 UNIT = "php8.2-fpm.service"
-
-
-@pytest.fixture
-def web(tmp_path):
-    """nginx in front of the distribution's pool."""
-    tmp_path.chmod(0o755)
-    for parent in tmp_path.parents:
-        if parent.owner() == "root" and parent != pathlib.Path("/"):
-            parent.chmod(0o755)
-    root = tmp_path / "www"
-    root.mkdir()
-    (tmp_path / "marks").mkdir()
-    scripts.write(root)
-    nginx = Nginx(tmp_path, root, SOCKET)
-    yield nginx
-    nginx.close()
 
 
 @pytest.fixture
