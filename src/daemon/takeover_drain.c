@@ -194,6 +194,14 @@ static void rebind_lost(const HfTakeover *takeover)
                            &(HfEvent){.type = HF_EVENT_REQUEST, .request = HF_REQUEST_RELOAD});
 }
 
+/* Nobody else will remove their paths, and nobody is to be continued. */
+static void own_sockets(HfTakeover *takeover)
+{
+    for (size_t i = 0; i < takeover->n_held; i++)
+        takeover->held[i]->taken = false;
+    takeover->stopped = false;
+}
+
 static void finish(HfTakeover *takeover)
 {
     HfSupervisor *supervisor = takeover->supervisor;
@@ -202,9 +210,7 @@ static void finish(HfTakeover *takeover)
     hf_log(LOG_NOTICE, NULL, "taken over: %s (pid %d) has left, its %zu socket%s held here",
            takeover->name, (int)takeover->holder.pid, takeover->n_held,
            takeover->n_held == 1 ? " is" : "s are");
-    for (size_t i = 0; i < takeover->n_held; i++)
-        takeover->held[i]->taken = false;
-    takeover->stopped = false;
+    own_sockets(takeover);
     rebind_lost(takeover);
     supervisor->takeover = hf_takeover_free(takeover);
     if (active >= 0)
@@ -219,6 +225,7 @@ static void end_master(HfTakeover *takeover)
     takeover->state = HF_TAKEOVER_ENDING;
     takeover->deadline = sd_event_source_disable_unref(takeover->deadline);
     hf_process_signal(master.pidfd, SIGKILL);
+    own_sockets(takeover);
     int r = hf_process_open(master.pid, &master);
     if (r >= 0)
         r = watch(takeover, &master);
