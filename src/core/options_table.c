@@ -210,6 +210,16 @@ const HfOption hf_option_table[] = {
      .in_file = true,
      .type = &hf_option_type_kill_mode,
      .offset = FIELD(settings.kill_mode)},
+    {.name = "cgroup",
+     .help = "Put each generation into a sub-cgroup, by which also those of its processes are "
+             "found that made themselves daemons; auto does where the cgroup was delegated "
+             "(Delegate=yes)",
+     .group = HF_OPTION_GROUP_REPLACEMENT,
+     .verbs = SUPERVISING,
+     .in_file = true,
+     .fixed = true,
+     .type = &hf_option_type_cgroup,
+     .offset = FIELD(settings.cgroup)},
     {.name = "max-draining",
      .argument = "N",
      .help = "How many old generations may finish their requests at the same time; a reload beyond "

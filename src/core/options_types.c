@@ -247,6 +247,11 @@ static const char *choose_kill_mode(size_t i)
     return hf_kill_mode_name((HfKillMode)i);
 }
 
+static const char *choose_cgroup(size_t i)
+{
+    return hf_cgroup_use_name((HfCgroupUse)i);
+}
+
 static const char *choose_stop_signal(size_t i)
 {
     return hf_stop_signal_name((HfStopSignal)i);
@@ -305,6 +310,8 @@ const HfOptionType hf_option_type_handover = {
     .parse = parse_choice, .show = show_choice, .choice = choose_handover};
 const HfOptionType hf_option_type_notify_access = {
     .parse = parse_choice, .show = show_choice, .choice = choose_notify_access};
+const HfOptionType hf_option_type_cgroup = {
+    .parse = parse_choice, .show = show_choice, .choice = choose_cgroup};
 const HfOptionType hf_option_type_kill_mode = {
     .parse = parse_choice, .show = show_choice, .choice = choose_kill_mode};
 const HfOptionType hf_option_type_stop_signal = {

@@ -39,6 +39,12 @@ HF_STRTAB_DEFINE(hf_kill_mode, HfKillMode, kill_modes, HF_KILL_MODE_MAX_)
 static const char *const notify_accesses[] = {"main", "all"};
 HF_STRTAB_DEFINE(hf_notify_access, HfNotifyAccess, notify_accesses, HF_NOTIFY_ACCESS_MAX_)
 
+static const char *const cgroup_uses[] = {
+    [HF_CGROUP_USE_AUTO] = "auto",
+    [HF_CGROUP_USE_OFF] = "off",
+};
+HF_STRTAB_DEFINE(hf_cgroup_use, HfCgroupUse, cgroup_uses, HF_CGROUP_USE_MAX_)
+
 static const char *const stop_signals[] = {
     [HF_STOP_SIGNAL_AUTO] = "auto", [HF_STOP_SIGNAL_TERM] = "TERM", [HF_STOP_SIGNAL_QUIT] = "QUIT",
     [HF_STOP_SIGNAL_INT] = "INT",   [HF_STOP_SIGNAL_HUP] = "HUP",   [HF_STOP_SIGNAL_USR1] = "USR1",

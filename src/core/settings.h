@@ -46,6 +46,14 @@ typedef enum HfKillMode {
 } HfKillMode;
 HF_STRTAB_DECLARE(hf_kill_mode, HfKillMode); /* service, all */
 
+/* Whether generations get sub-cgroups. */
+typedef enum HfCgroupUse {
+    HF_CGROUP_USE_AUTO, /* where holdfast's own cgroup was delegated to it */
+    HF_CGROUP_USE_OFF,
+    HF_CGROUP_USE_MAX_,
+} HfCgroupUse;
+HF_STRTAB_DECLARE(hf_cgroup_use, HfCgroupUse); /* auto, off */
+
 typedef enum HfStopSignal {
     HF_STOP_SIGNAL_AUTO, /* by the adapter: QUIT for php-fpm, else TERM */
     HF_STOP_SIGNAL_TERM,
@@ -133,6 +141,7 @@ typedef struct HfSettings {
     HfHandover handover;
     HfStopSignal stop_signal;
     HfKillMode kill_mode;
+    HfCgroupUse cgroup;
     uint64_t max_draining;  /* generations, default 4 */
     uint64_t backoff_max;   /* usec, default 30 s */
     uint64_t recycle_every; /* usec; HF_USEC_INFINITY, the default: never */

@@ -25,7 +25,7 @@ static void leave_ready_watch(HfGeneration *generation)
 }
 
 /* What was executed first may be a script that has executed the service since. */
-static void learn_program(HfGeneration *generation)
+void hf_generation_learn_program(HfGeneration *generation)
 {
     if (!generation->main_exited)
         hf_process_program(generation->main.pid, &generation->program);
@@ -40,7 +40,7 @@ static void learn_start(HfGeneration *generation)
 static void ready(HfGeneration *generation)
 {
     leave_ready_watch(generation);
-    learn_program(generation);
+    hf_generation_learn_program(generation);
     if (!generation->main_exited)
         generation->callbacks.ready(generation, generation->callbacks.userdata);
 }
@@ -98,11 +98,11 @@ static int watch_ready(HfGeneration *generation, const HfRuntime *runtime)
     return -EINVAL;
 }
 
-/* info: zeroed when it could not even be killed; of one whose status nobody tells us, the pid. */
-static void exited(HfGeneration *generation, const siginfo_t *info)
+void hf_generation_main_exited(HfGeneration *generation, const siginfo_t *info)
 {
     generation->main_watch = sd_event_source_disable_unref(generation->main_watch);
     generation->status = *info;
+    generation->oom_verdict = hf_oom_look(&generation->oom);
     generation->main_exited = true;
     leave_ready_watch(generation);
     generation->callbacks.main_exited(generation, generation->callbacks.userdata);
@@ -116,7 +116,7 @@ static void on_main_exit(const siginfo_t *info, void *userdata)
     if (generation->callbacks.last_words)
         generation->callbacks.last_words(generation, generation->callbacks.userdata);
     if (generation->main.pid == info->si_pid)
-        exited(generation, info);
+        hf_generation_main_exited(generation, info);
 }
 
 /* The one that MAINPID= named becomes our child when its parent leaves, and is reaped then as any
@@ -134,7 +134,7 @@ static int on_main_ended(sd_event_source *source, int fd, uint32_t revents, void
         return 0;
     }
     hf_reaper_forget(generation->reaper, generation->main.pid);
-    exited(generation, &unknown);
+    hf_generation_main_exited(generation, &unknown);
     return 0;
 }
 
@@ -157,7 +157,7 @@ int hf_generation_set_main(HfGeneration *generation, HfProcess *process)
     generation->main_watch = watch;
     generation->main = *process;
     *process = HF_PROCESS_NONE;
-    learn_program(generation);
+    hf_generation_learn_program(generation);
     learn_start(generation);
     return 0;
 }
@@ -267,14 +267,17 @@ static int run_main(HfGeneration *generation, const HfRuntime *runtime, int outp
         .n_fds = plan->placement.n_sources,
         .session = true,
         .credentials = &plan->credentials,
+        .cgroup = generation->subgroup.directory ? &generation->subgroup.procs : NULL,
     };
+    hf_oom_begin(&generation->oom, generation->cgroups, &generation->subgroup);
     r = hf_process_spawn(&spawn, &generation->main, &stage);
     if (r < 0) {
         explain_spawn(plan, r, stage, error);
         return r;
     }
     generation->session = generation->main.pid;
-    learn_program(generation);
+    hf_subgroup_entered(&generation->subgroup, generation->number, generation->main.pid);
+    hf_generation_learn_program(generation);
     learn_start(generation);
     return hf_reaper_watch(generation->reaper, generation->main.pid, on_main_exit, generation);
 }
@@ -296,6 +299,8 @@ int hf_generation_spawn(sd_event *loop, HfReaper *reaper, const HfRuntime *runti
         .reaper = reaper,
         .callbacks = *callbacks,
         .main = HF_PROCESS_NONE,
+        .cgroups = &runtime->cgroups,
+        .subgroup = HF_SUBGROUP_NONE,
     };
     generation->spawned = hf_clock_monotonic();
 
@@ -305,6 +310,8 @@ int hf_generation_spawn(sd_event *loop, HfReaper *reaper, const HfRuntime *runti
                      generation->overlay ? generation->overlay : "its overlay", strerror(-r));
     if (r >= 0)
         r = watch_ready(generation, runtime);
+    if (r >= 0)
+        r = hf_subgroup_make(generation->cgroups, number, &generation->subgroup);
     if (r >= 0)
         r = run_main(generation, runtime, stand_in ? stand_in->output : -1, error);
     if (r < 0) {
@@ -346,12 +353,19 @@ int hf_generation_restore(sd_event *loop, HfReaper *reaper, const HfRuntime *run
     generation->reaper = reaper;
     generation->callbacks = *callbacks;
     generation->overlay = generation->pid_file = generation->status_text = NULL;
+    generation->cgroups = &runtime->cgroups;
+    generation->subgroup = HF_SUBGROUP_NONE;
     *ret = generation; /* its processes live: it is kept whatever can not be watched */
     int r = hf_string_set(&generation->overlay, from->overlay);
     if (r >= 0)
         r = hf_string_set(&generation->pid_file, from->pid_file);
     if (r >= 0)
         r = hf_string_set(&generation->status_text, from->status_text);
+    if (r >= 0)
+        r = hf_subgroup_find(generation->cgroups, generation->number,
+                             generation->main_exited ? 0 : generation->main.pid,
+                             &generation->subgroup);
+    hf_oom_begin(&generation->oom, generation->cgroups, &generation->subgroup);
     if (r >= 0 && !generation->main_exited)
         r = watch_restored(generation, runtime, starting);
     if (generation->main_exited)
@@ -372,6 +386,9 @@ HfGeneration *hf_generation_free(HfGeneration *generation)
         hf_reaper_forget(generation->reaper, generation->main.pid);
     sd_event_source_disable_unref(generation->main_watch);
     hf_process_clear(&generation->main);
+    hf_subgroup_clear(&generation->subgroup);
+    hf_cgroups_sweep(generation->cgroups);
+    hf_oom_clear(&generation->oom);
     if (generation->overlay)
         unlink(generation->overlay);
     if (generation->pid_file)
@@ -382,83 +399,4 @@ HfGeneration *hf_generation_free(HfGeneration *generation)
     hf_plan_unref(generation->plan);
     free(generation);
     return NULL;
-}
-
-static int signal_of(const HfGeneration *generation, HfRung rung)
-{
-    switch (rung) {
-    case HF_RUNG_STOP:
-        return generation->plan->stop_signal;
-    case HF_RUNG_TERM:
-        return SIGTERM;
-    case HF_RUNG_KILL:
-        return SIGKILL;
-    case HF_RUNG_NONE:
-    case HF_RUNG_SETTLE:
-    case HF_RUNG_RETIRE:
-    case HF_RUNG_MAX_:
-        break;
-    }
-    return 0;
-}
-
-void hf_generation_continue(HfGeneration *generation)
-{
-    if (!generation->main_exited)
-        hf_process_signal(generation->main.pidfd, SIGCONT);
-}
-
-/* A main process that can not even be killed counts as exited: nothing waits for it for ever. */
-static void refused(HfGeneration *generation, int signal)
-{
-    hf_members_refused(generation, &generation->main, signal);
-    if (signal != SIGKILL)
-        return;
-    hf_reaper_forget(generation->reaper, generation->main.pid);
-    exited(generation, &(siginfo_t){0});
-}
-
-void hf_generation_signal(HfGeneration *generation, HfRung rung, uint64_t retire_time)
-{
-    int signal = signal_of(generation, rung);
-
-    learn_program(generation);
-    hf_retire_end(generation);
-    if (rung == HF_RUNG_RETIRE) {
-        hf_process_signal(generation->main.pidfd, SIGSTOP);
-        hf_retire_begin(generation, retire_time);
-        return;
-    }
-
-    if (!generation->main_exited && hf_process_signal(generation->main.pidfd, signal) == -EPERM)
-        refused(generation, signal);
-    if (generation->main_exited || rung == HF_RUNG_KILL)
-        hf_members_signal(generation, signal);
-}
-
-void hf_generation_reopen(HfGeneration *generation)
-{
-    int signal = generation->plan->reopen_signal;
-
-    /* a program that does not handle it would die of it */
-    if (signal != 0 && !generation->main_exited && hf_process_catches(generation->main.pid, signal))
-        hf_process_signal(generation->main.pidfd, signal);
-}
-
-void hf_generation_explain_status(const HfGeneration *generation, HfText *text)
-{
-    int status = generation->status.si_status;
-
-    if (generation->status.si_code == 0) {
-        hf_text_add(text, generation->status.si_pid != 0 ? "ended, how only its parent knows"
-                                                         : "can not be signalled");
-        return;
-    }
-    if (generation->status.si_code == CLD_EXITED) {
-        hf_text_addf(text, "exited with status %d", status);
-        return;
-    }
-    const char *name = sigabbrev_np(status);
-    hf_text_addf(text, "was killed by signal %d (SIG%s)%s", status, name ? name : "?",
-                 generation->status.si_code == CLD_DUMPED ? ", core dumped" : "");
 }

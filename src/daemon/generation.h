@@ -7,6 +7,7 @@
 #include <systemd/sd-event.h>
 
 #include "core/machine.h"
+#include "daemon/oom.h"
 #include "daemon/plan.h"
 #include "daemon/reaper.h"
 #include "daemon/runtime.h"
@@ -46,7 +47,12 @@ struct HfGeneration {
     bool main_refused;           /* that MAINPID= named a stranger was told */
     char *status_text;           /* STATUS=, the last one; printable UTF-8, or NULL */
     HfProgram program;
-    siginfo_t status; /* of the main process, once it has exited; si_code 0: not known */
+    HfSubgroup subgroup;
+    const HfCgroups *cgroups;
+    HfOom oom;
+    HfOomVerdict oom_verdict; /* of what happened while the main process ran */
+    bool killed;              /* holdfast sent SIGKILL */
+    siginfo_t status;         /* of the main process, once it has exited; si_code 0: not known */
     bool main_exited;
     bool late;            /* was not ready in time */
     bool others_told;     /* that a member is another user's and was not signalled */
@@ -90,6 +96,11 @@ void hf_generation_notify_ready(HfGeneration *generation);
 /* Takes process, another member, over as the main one: signals go to it, its exit is the one that
  * counts. Returns 0, or negative errno and nothing has changed. */
 int hf_generation_set_main(HfGeneration *generation, HfProcess *process);
+/* Its main process has ended. info: zeroed when it could not even be killed; of one whose status
+ * nobody tells us, the pid. */
+void hf_generation_main_exited(HfGeneration *generation, const siginfo_t *info);
+/* What its main process runs now. */
+void hf_generation_learn_program(HfGeneration *generation);
 
 /* STOP and TERM go to the main process, or to every member once that has exited; KILL goes to all.
  * RETIRE stops the main process (SIGSTOP) and sends the stop signal to its workers one by one,

@@ -78,17 +78,40 @@ static int watch(HfGeneration *generation, HfProcess *processes, size_t n)
     return 0;
 }
 
+static HfMembership membership_of(const HfGeneration *generation, const HfProgram *program)
+{
+    return (HfMembership){
+        .session = generation->session,
+        .cgroup = generation->subgroup.path,
+        .program = program,
+    };
+}
+
+static int find_running(const HfGeneration *generation, const HfProgram *program, HfProcess **ret,
+                        size_t *ret_n)
+{
+    const HfMembership membership = membership_of(generation, program);
+
+    return hf_process_members(&membership, ret, ret_n);
+}
+
+int hf_members_of_service(const HfGeneration *generation, HfProcess **ret, size_t *ret_n)
+{
+    return find_running(generation, &generation->program, ret, ret_n);
+}
+
 int hf_members_find(const HfGeneration *generation, HfProcess **ret, size_t *ret_n)
 {
-    const HfProgram *program =
-        generation->plan->kill_mode == HF_KILL_MODE_ALL ? NULL : &generation->program;
-
-    return hf_process_members(generation->session, program, ret, ret_n);
+    if (generation->plan->kill_mode != HF_KILL_MODE_ALL)
+        return hf_members_of_service(generation, ret, ret_n);
+    return find_running(generation, NULL, ret, ret_n);
 }
 
 int hf_members_open(const HfGeneration *generation, pid_t pid, HfProcess *ret)
 {
-    return hf_process_open_member(pid, generation->session, ret);
+    const HfMembership membership = membership_of(generation, NULL);
+
+    return hf_process_open_member(pid, &membership, ret);
 }
 
 bool hf_members_has(const HfGeneration *generation, pid_t pid)
@@ -151,7 +174,7 @@ static void tell_of_spared(const HfGeneration *generation)
     HfProcess *processes;
     size_t n;
 
-    if (hf_process_members(generation->session, NULL, &processes, &n) < 0)
+    if (find_running(generation, NULL, &processes, &n) < 0)
         return;
     if (generation->others_given_up)
         drop_others(processes, &n); /* has had its line */

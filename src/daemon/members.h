@@ -22,6 +22,9 @@ void hf_members_forget(HfGeneration *generation);
  * hf_process_members. */
 int hf_members_find(const HfGeneration *generation, HfProcess **ret, size_t *ret_n);
 
+/* Those that run the service's program, whatever the kill mode. */
+int hf_members_of_service(const HfGeneration *generation, HfProcess **ret, size_t *ret_n);
+
 /* A signal to process failed with EPERM. Logged once; after KILL such a process counts no more. */
 void hf_members_refused(HfGeneration *generation, const HfProcess *process, int signal);
 

@@ -1,5 +1,6 @@
 #include "daemon/retire.h"
 
+#include "daemon/members.h"
 #include "sys/members.h"
 
 #define PACE UINT64_C(5000) /* usec between two workers */
@@ -41,8 +42,7 @@ static int on_pace(sd_event_source *source, uint64_t usec, void *userdata)
 /* What can not be found can not be asked: the main process is continued and does it. */
 void hf_retire_begin(HfGeneration *generation, uint64_t time)
 {
-    if (hf_process_members(generation->session, &generation->program, &generation->retiring,
-                           &generation->n_retiring) < 0)
+    if (hf_members_of_service(generation, &generation->retiring, &generation->n_retiring) < 0)
         generation->n_retiring = 0;
     generation->retire_pace = pace(generation, time);
     if (sd_event_add_time_relative(generation->loop, &generation->retire_timer, CLOCK_MONOTONIC, 0,

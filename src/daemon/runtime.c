@@ -117,6 +117,7 @@ void hf_runtime_release(HfRuntime *runtime)
             rmdir(base); /* the last instance takes it along */
     }
     runtime->lock = hf_fd_close(runtime->lock);
+    hf_cgroups_release(&runtime->cgroups);
     free(runtime->directory);
     free(runtime->aliases);
     free(runtime->notify);

@@ -5,13 +5,15 @@
 #include <stdint.h>
 
 #include "base/text.h"
+#include "daemon/cgroups.h"
 
 typedef struct HfRuntime {
     char *directory; /* made if it was not there */
     char *aliases;   /* DIRECTORY/none: what unix listeners are called in overlays; never made */
     char *notify;    /* path of the notify socket */
     char *control;   /* path of the control socket */
-    int lock;        /* held for as long as the instance runs */
+    HfCgroups cgroups;
+    int lock; /* held for as long as the instance runs */
 } HfRuntime;
 
 #define HF_RUNTIME_BASE "/run/holdfast" /* of the system's instances */

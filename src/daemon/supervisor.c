@@ -108,6 +108,9 @@ static int set_up(HfSupervisor *supervisor, HfStart *start, HfText *error)
         r = hf_runtime_name(supervisor->name, &supervisor->runtime);
     if (r >= 0)
         r = hf_start_begin(supervisor, start, error);
+    if (r >= 0)
+        r = hf_cgroups_find(supervisor->name, supervisor->settings->cgroup == HF_CGROUP_USE_AUTO,
+                            &supervisor->runtime.cgroups);
     if (r < 0)
         return r;
     r = sd_event_new(&supervisor->loop);

@@ -13,6 +13,7 @@
 #include "base/fd.h"
 #include "base/memory.h"
 #include "base/parse.h"
+#include "sys/cgroup.h"
 
 #define ANCESTORS_MAX 64
 
@@ -114,11 +115,6 @@ static int find_processes(Match match, const void *wanted, HfProcess **ret, size
     return 0;
 }
 
-typedef struct Membership {
-    pid_t session;            /* or the parent */
-    const HfProgram *program; /* NULL: any */
-} Membership;
-
 static int runs(pid_t pid, const HfProgram *wanted)
 {
     HfProgram program;
@@ -131,19 +127,20 @@ static int runs(pid_t pid, const HfProgram *wanted)
 
 static int is_member(pid_t pid, const void *wanted)
 {
-    const Membership *membership = wanted;
+    const HfMembership *membership = wanted;
 
-    if (getsid(pid) != membership->session)
-        return 0;
+    if (getsid(pid) != membership->session) {
+        int r = membership->cgroup ? hf_cgroup_holds(membership->cgroup, pid) : 0;
+        if (r <= 0)
+            return no_match_unless_short(-r);
+    }
     return membership->program ? runs(pid, membership->program) : 1;
 }
 
-int hf_process_members(pid_t session, const HfProgram *program, HfProcess **ret, size_t *ret_n)
+int hf_process_members(const HfMembership *membership, HfProcess **ret, size_t *ret_n)
 {
-    const Membership membership = {session, program};
-
-    assert(session > 0);
-    return find_processes(is_member, &membership, ret, ret_n);
+    assert(membership->session > 0);
+    return find_processes(is_member, membership, ret, ret_n);
 }
 
 bool hf_process_is_descendant(pid_t pid)
@@ -168,12 +165,11 @@ int hf_process_descendants(HfProcess **ret, size_t *ret_n)
     return find_processes(is_descendant, NULL, ret, ret_n);
 }
 
-int hf_process_open_member(pid_t pid, pid_t session, HfProcess *ret)
+int hf_process_open_member(pid_t pid, const HfMembership *membership, HfProcess *ret)
 {
-    const Membership membership = {session, NULL};
     CLEANUP_FOUND Found found = {0};
 
-    int r = pid > 0 ? consider(pid, is_member, &membership, &found) : 0;
+    int r = pid > 0 ? consider(pid, is_member, membership, &found) : 0;
     if (r < 0 || found.n == 0)
         return r;
     *ret = found.processes[0];
@@ -181,25 +177,30 @@ int hf_process_open_member(pid_t pid, pid_t session, HfProcess *ret)
     return 1;
 }
 
+typedef struct Family {
+    pid_t parent;
+    const HfProgram *program; /* NULL: any */
+} Family;
+
 static int is_child(pid_t pid, const void *wanted)
 {
-    const Membership *membership = wanted;
+    const Family *family = wanted;
     pid_t parent;
 
     int r = hf_process_parent(pid, &parent);
     if (r < 0)
         return no_match_unless_short(-r);
-    if (parent != membership->session)
+    if (parent != family->parent)
         return 0;
-    return membership->program ? runs(pid, membership->program) : 1;
+    return family->program ? runs(pid, family->program) : 1;
 }
 
 int hf_process_children(pid_t parent, const HfProgram *program, HfProcess **ret, size_t *ret_n)
 {
-    const Membership membership = {parent, program};
+    const Family family = {parent, program};
 
     assert(parent > 0);
-    return find_processes(is_child, &membership, ret, ret_n);
+    return find_processes(is_child, &family, ret, ret_n);
 }
 
 int hf_process_open(pid_t pid, HfProcess *ret)

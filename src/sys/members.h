@@ -7,14 +7,21 @@
 
 #include "sys/process.h"
 
-/* Opens the living (no zombies) processes of a session (sid) that run program (NULL: any), each
- * held by pidfd and known to have been alive after all this was looked at. One descriptor a
- * process: -EMFILE is possible. Owned array. Returns 0 or negative errno. */
-int hf_process_members(pid_t session, const HfProgram *program, HfProcess **ret, size_t *ret_n);
+/* Whose processes: of the session (sid), or in the cgroup, those that run program. */
+typedef struct HfMembership {
+    pid_t session;
+    const char *cgroup;       /* path in the v2 hierarchy, see hf_cgroup_holds; NULL: none */
+    const HfProgram *program; /* NULL: any */
+} HfMembership;
 
-/* Opens pid if it is a living process of session. Returns 1, 0 when it is not, or negative errno.
+/* Opens the living (no zombies) ones, each held by pidfd and known to have been alive after all
+ * this was looked at. One descriptor a process: -EMFILE is possible. Owned array. Returns 0 or
+ * negative errno. */
+int hf_process_members(const HfMembership *membership, HfProcess **ret, size_t *ret_n);
+
+/* Opens pid if it is one of those. Returns 1, 0 when it is not, or negative errno.
  */
-int hf_process_open_member(pid_t pid, pid_t session, HfProcess *ret);
+int hf_process_open_member(pid_t pid, const HfMembership *membership, HfProcess *ret);
 
 /* Opens the living processes that descend from the calling one, by their parents; as above. */
 int hf_process_descendants(HfProcess **ret, size_t *ret_n);

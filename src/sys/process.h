@@ -43,7 +43,8 @@ typedef struct HfSpawn {
     int stderr_fd;         /* -1: as stdout_fd */
     const int *fds;        /* become 3, 4, ...; blocking state untouched */
     size_t n_fds;
-    bool session; /* setsid(2): a session and group of its own, named after its pid */
+    const int *cgroup; /* descriptor of the cgroup.procs to enter, if it can; NULL: stays */
+    bool session;      /* setsid(2): a session and group of its own, named after its pid */
     const HfCredentials *credentials; /* NULL: as they are */
 } HfSpawn;
 

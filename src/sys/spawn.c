@@ -191,6 +191,8 @@ static int enter_credentials(const HfCredentials *credentials, HfSpawnStage *sta
 static int enter(const HfSpawn *spawn, Prepared *prepared, int *error_fd, HfSpawnStage *stage)
 {
     *stage = HF_SPAWN_SESSION;
+    if (spawn->cgroup) /* 0: whoever writes; where it came to be can be seen */
+        (void)!write(*spawn->cgroup, "0", 1);
     reset_dispositions();
     if (spawn->session && setsid() < 0)
         return -errno;

@@ -218,6 +218,14 @@ def stranger(options):
     late(options)
 
 
+def eat(options):
+    """All the memory that there is, once triggered, and 256 MiB at most."""
+    tell("READY=1")
+    await_trigger(options)
+    eaten = [os.urandom(1 << 20) for _ in range(256)]
+    say(f"ate {len(eaten)} MiB")
+
+
 BEHAVIOURS = {
     "serve": serve,
     "never-ready": never_ready,
@@ -229,6 +237,7 @@ BEHAVIOURS = {
     "double-fork": double_fork,
     "become": become,
     "worker-of": worker_of,
+    "eat": eat,
     "exit-at-once": exit_at_once,
     "leave-unasked": leave_unasked,
     "child-ready": child_ready,

@@ -77,7 +77,7 @@ def test_a_background_process_that_does_not_leave(service):
 
 def test_who_made_itself_a_daemon_ends_with_holdfast(service):
     """Of a session of its own, so it belongs to no generation; it holds the listener."""
-    holdfast = service.start(behaviour=["double-fork"])
+    holdfast = service.start("--cgroup=off", behaviour=["double-fork"])
     daemon = int(re.search(r"daemon (\d+)", holdfast.wait(r"daemon \d+")).group(1))
     service.behave("serve")
     with Ended(daemon) as held:
@@ -103,7 +103,7 @@ def test_kill_mode_all_ends_what_scripts_started(site):
 
 def test_kill_mode_all_ends_what_left_its_session(service):
     """It holds no listener: only the whole tree of descendants tells of it."""
-    holdfast = service.start("--kill-mode=all", behaviour=["leave-background", "--without-listener"])
+    holdfast = service.start("--kill-mode=all", "--cgroup=off", behaviour=["leave-background", "--without-listener"])
     pid = background(holdfast)
     service.behave("serve")
     with Ended(pid) as sleeper:

@@ -390,7 +390,7 @@ static void run_takes_how_a_generation_is_replaced(void **state)
     (void)state;
     HF_CLEANUP_COMMAND_LINE HfCommandLine line =
         parse_good("holdfast|run|--ready=delay:300ms|--handover=at-once|--stop-signal=INT|--kill-"
-                   "mode=all|--max-draining=5|"
+                   "mode=all|--cgroup=off|--max-draining=5|"
                    "--backoff-max=1min|--recycle-every=20min|--busy-after=never|"
                    "--preflight=make test && true|--canary=fastcgi:/up.php?x|--canary-root=/srv|"
                    "--listen=9000|./server");
@@ -401,6 +401,7 @@ static void run_takes_how_a_generation_is_replaced(void **state)
     assert_int_equal(settings->handover, HF_HANDOVER_AT_ONCE);
     assert_int_equal(settings->stop_signal, HF_STOP_SIGNAL_INT);
     assert_int_equal(settings->kill_mode, HF_KILL_MODE_ALL);
+    assert_int_equal(settings->cgroup, HF_CGROUP_USE_OFF);
     assert_int_equal(settings->max_draining, 5);
     assert_int_equal(settings->backoff_max, 60 * HF_USEC_PER_SEC);
     assert_int_equal(settings->recycle_every, 1200 * HF_USEC_PER_SEC);
@@ -444,6 +445,7 @@ static void never_and_the_defaults_are_the_same(void **state)
     assert_int_equal(line.settings.readiness, defaults.readiness);
     assert_int_equal(line.settings.handover, HF_HANDOVER_GENTLE);
     assert_int_equal(line.settings.kill_mode, HF_KILL_MODE_SERVICE);
+    assert_int_equal(line.settings.cgroup, HF_CGROUP_USE_AUTO);
     assert_int_equal(line.settings.stop_signal, HF_STOP_SIGNAL_AUTO);
 }
 
@@ -747,10 +749,10 @@ static void help_lists_what_the_verb_takes(void **state)
 {
     (void)state;
     static const char *const options[] = {
-        "name",          "listen",        "adapter",     "handoff",   "directory",
-        "ready-timeout", "drain-timeout", "no-wait",     "help",      "version",
-        "ready",         "handover",      "stop-signal", "kill-mode", "max-draining",
-        "backoff-max",   "recycle-every", "busy-after",  "preflight"};
+        "name",          "listen",        "adapter",       "handoff",    "directory",
+        "ready-timeout", "drain-timeout", "no-wait",       "help",       "version",
+        "ready",         "handover",      "stop-signal",   "kill-mode",  "cgroup",
+        "max-draining",  "backoff-max",   "recycle-every", "busy-after", "preflight"};
     for (HfVerb verb = 0; verb < HF_VERB_MAX_; verb++) {
         HF_CLEANUP_TEXT HfText help = {0};
         hf_options_help(&verb, &help);

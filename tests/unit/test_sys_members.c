@@ -65,7 +65,7 @@ static void expect_n_members(pid_t session, const HfProgram *program, size_t exp
     HfProcess *members = NULL;
     size_t n = 4242;
 
-    assert_int_equal(hf_process_members(session, program, &members, &n), 0);
+    assert_int_equal(hf_process_members(&(HfMembership){session, NULL, program}, &members, &n), 0);
     assert_int_equal(n, expected);
     for (size_t i = 0; i < n; i++) {
         assert_int_equal(getsid(members[i].pid), session);
@@ -124,7 +124,7 @@ static void test_orphans_are_found_and_zombies_are_not(void **state)
     (void)state;
     assert_int_equal(hf_process_signal(session.leader.pidfd, SIGKILL), 0);
     reap(&session.leader);
-    assert_int_equal(hf_process_members(sid, &self, &orphans, &n), 0);
+    assert_int_equal(hf_process_members(&(HfMembership){sid, NULL, &self}, &orphans, &n), 0);
     assert_int_equal(n, 2);
     expect_n_members(sid, NULL, 2);
 
@@ -166,19 +166,28 @@ static void test_open_member(void **state)
     HfProcess process = HF_PROCESS_NONE;
 
     (void)state;
-    assert_int_equal(hf_process_open_member(session.leader.pid, session.leader.pid, &process), 1);
+    assert_int_equal(hf_process_open_member(session.leader.pid,
+                                            &(HfMembership){.session = session.leader.pid},
+                                            &process),
+                     1);
     assert_int_equal(process.pid, session.leader.pid);
     assert_int_equal(hf_process_signal(process.pidfd, 0), 0);
     hf_process_clear(&process);
     for (size_t i = 0; i < sizeof(strangers) / sizeof(*strangers); i++)
-        assert_int_equal(hf_process_open_member(strangers[i], session.leader.pid, &process), 0);
+        assert_int_equal(hf_process_open_member(strangers[i],
+                                                &(HfMembership){.session = session.leader.pid},
+                                                &process),
+                         0);
     assert_int_equal(process.pidfd, -1);
 
     /* A zombie is none. */
     siginfo_t info;
     close(session.input);
     assert_int_equal(waitid(P_PID, (id_t)session.leader.pid, &info, WEXITED | WNOWAIT), 0);
-    assert_int_equal(hf_process_open_member(session.leader.pid, session.leader.pid, &process), 0);
+    assert_int_equal(hf_process_open_member(session.leader.pid,
+                                            &(HfMembership){.session = session.leader.pid},
+                                            &process),
+                     0);
     reap_any(1);
     hf_process_clear(&session.leader);
 }
@@ -225,13 +234,14 @@ static int see_by_comm(const void *data)
     size_t n;
 
     drop_privileges();
-    if (hf_process_members(expected->session, &expected->program, &members, &n) < 0)
+    if (hf_process_members(&(HfMembership){expected->session, NULL, &expected->program}, &members,
+                           &n) < 0)
         return 90;
     hf_process_array_free(members, n);
     if (n != expected->n)
         return 91;
     other.comm[0] = '!';
-    if (hf_process_members(expected->session, &other, &members, &n) < 0)
+    if (hf_process_members(&(HfMembership){expected->session, NULL, &other}, &members, &n) < 0)
         return 92;
     hf_process_array_free(members, n);
     return n == 0 ? 0 : 93;
@@ -261,7 +271,8 @@ static void test_members_without_descriptors(void **state)
     for (int i = 0; i < 8; i++) {
         const HfProgram self = program_of(getpid());
         struct rlimit old = limit_fds(i / 2);
-        int r = hf_process_members(session.leader.pid, i % 2 ? &self : NULL, &members, &n);
+        int r = hf_process_members(&(HfMembership){session.leader.pid, NULL, i % 2 ? &self : NULL},
+                                   &members, &n);
         assert_int_equal(setrlimit(RLIMIT_NOFILE, &old), 0);
         assert_int_equal(r, -EMFILE);
         assert_ptr_equal(members, &untouched);

@@ -56,7 +56,9 @@ class Service:
             if self.holdfast:
                 self.holdfast.close()
         finally:
-            os.close(self.trigger_fd)
+            if self.trigger_fd >= 0:
+                os.close(self.trigger_fd)
+            self.trigger_fd = -1
 
 
 def answer(connection):

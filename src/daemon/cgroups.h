@@ -1,0 +1,41 @@
+/* The control groups of an instance: where it is itself, and a sub-cgroup for each generation where
+ * its own was delegated to it. */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+typedef struct HfCgroups {
+    char *prefix;    /* of the names of this instance's sub-cgroups */
+    char *directory; /* of our own v2 cgroup, NULL when it is not delegated */
+    char *path;      /* the same as /proc/PID/cgroup shows it, "" for the root */
+    char *oom_file;  /* that counts the OOM kills of our own cgroup, NULL: none does */
+} HfCgroups;
+
+/* name: of the instance. use: make sub-cgroups where that may be done. What can not be looked at is
+ * not there. Returns 0 or -ENOMEM. */
+int hf_cgroups_find(const char *name, bool use, HfCgroups *ret);
+/* At the end: processes that go on are moved up into our own cgroup, no sub-cgroup stays. Frees. */
+void hf_cgroups_release(HfCgroups *cgroups);
+/* Removes those that nobody is in any more. */
+void hf_cgroups_sweep(const HfCgroups *cgroups);
+
+/* One generation's; all empty: it has none. */
+typedef struct HfSubgroup {
+    char *directory;
+    char *path; /* as /proc/PID/cgroup shows it */
+    int procs;  /* for HfSpawn; -1 once it is in use */
+} HfSubgroup;
+
+#define HF_SUBGROUP_NONE ((HfSubgroup){.procs = -1})
+
+/* Returns 0, with an empty one where none can be made, which is logged, or -ENOMEM. */
+int hf_subgroup_make(const HfCgroups *cgroups, uint64_t number, HfSubgroup *ret);
+/* The one that a holdfast before this one, of the same pid, made. main_pid: must be in it; 0: does
+ * not matter. Returns 0, with an empty one when there is none, or -ENOMEM. */
+int hf_subgroup_find(const HfCgroups *cgroups, uint64_t number, int main_pid, HfSubgroup *ret);
+/* Closes procs. When its main process did not come to be in it, it is given up and that is logged.
+ */
+void hf_subgroup_entered(HfSubgroup *subgroup, uint64_t number, int main_pid);
+/* Removes it if it is empty, else a later sweep will. */
+void hf_subgroup_clear(HfSubgroup *subgroup);
