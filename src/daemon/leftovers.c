@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
-#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -54,17 +53,13 @@ HfLeftovers *hf_leftovers_free(HfLeftovers *leftovers)
 
 static int find_holders(const HfPlan *plan, HfProcess **ret, size_t *ret_n)
 {
-    HF_CLEANUP_FREE ino_t *inodes = calloc(plan->n_listeners + 1, sizeof(*inodes));
+    HF_CLEANUP_FREE int *fds = calloc(plan->n_listeners + 1, sizeof(*fds));
 
-    if (!inodes)
+    if (!fds)
         return -ENOMEM;
-    for (size_t i = 0; i < plan->n_listeners; i++) {
-        struct stat status;
-        if (fstat(plan->listeners[i]->fd, &status) < 0)
-            return -errno;
-        inodes[i] = status.st_ino;
-    }
-    return hf_process_socket_holders(inodes, plan->n_listeners, ret, ret_n);
+    for (size_t i = 0; i < plan->n_listeners; i++)
+        fds[i] = plan->listeners[i]->fd;
+    return hf_process_socket_holders(fds, plan->n_listeners, true, ret, ret_n);
 }
 
 /* A helper of ours, as the answerer or the user's command for an event, ends by itself. */
@@ -114,8 +109,7 @@ static int find(HfLeftovers *leftovers)
         return r;
     for (size_t i = 0; i < leftovers->n; i++) {
         HfProcess *process = &leftovers->processes[i];
-        bool meant = hf_process_is_descendant(process->pid) &&
-                     !is_helper(leftovers->supervisor, process->pid);
+        bool meant = !is_helper(leftovers->supervisor, process->pid);
         bool permitted = meant && hf_process_signal(process->pidfd, 0) != -EPERM;
         if (permitted) {
             leftovers->processes[kept++] = *process;

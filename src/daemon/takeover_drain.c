@@ -4,7 +4,6 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "base/log.h"
 #include "base/memory.h"
@@ -42,20 +41,16 @@ static bool runs_the_same(const HfTakeover *takeover, pid_t pid)
 /* Of the old server: the processes that listen with it. Ours have the sockets by now, too. */
 static int find_holders(const HfTakeover *takeover, HfProcess **ret, size_t *ret_n)
 {
-    HF_CLEANUP_FREE ino_t *inodes = calloc(takeover->n_held, sizeof(*inodes));
+    HF_CLEANUP_FREE int *fds = calloc(takeover->n_held, sizeof(*fds));
     HfProcess *found;
     size_t n_found;
     size_t n = 0;
 
-    if (!inodes)
+    if (!fds)
         return -ENOMEM;
-    for (size_t i = 0; i < takeover->n_held; i++) {
-        struct stat status;
-        if (fstat(takeover->held[i]->fd, &status) < 0)
-            return -errno;
-        inodes[i] = status.st_ino;
-    }
-    int r = hf_process_socket_holders(inodes, takeover->n_held, &found, &n_found);
+    for (size_t i = 0; i < takeover->n_held; i++)
+        fds[i] = takeover->held[i]->fd;
+    int r = hf_process_socket_holders(fds, takeover->n_held, false, &found, &n_found);
     if (r < 0)
         return r;
     for (size_t i = 0; i < n_found; i++) {

@@ -36,6 +36,8 @@ int hf_process_open(pid_t pid, HfProcess *ret);
 /* Frees what hf_process_members gave. */
 void hf_process_array_free(HfProcess *processes, size_t n);
 
-/* Processes (outside the calling one) that hold a socket with one of these inodes open, each held
- * by pidfd. As above. Those whose descriptors may not be read are passed over. */
-int hf_process_socket_holders(const ino_t *inodes, size_t n_inodes, HfProcess **ret, size_t *ret_n);
+/* Processes (outside the calling one) that hold one of these sockets of ours open, each held by
+ * pidfd; ours: only descendants of it, which is a shorter look. As above. Those that may not be
+ * traced (ptrace(2), PTRACE_MODE_READ) are passed over; so are all before Linux 5.14. */
+int hf_process_socket_holders(const int *fds, size_t n_fds, bool ours, HfProcess **ret,
+                              size_t *ret_n);
