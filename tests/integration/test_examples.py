@@ -29,11 +29,11 @@ def run(path, *command, **more):
 
 def test_the_cron_job_reloads_and_says_nothing(site, path):
     line = re.search(r"^\*/20 \* \* \* \* root (.*)$", (EXAMPLES / "cron" / "crontab").read_text(), re.M).group(1)
-    assert line == "holdfast reload --name=php8.2-fpm"
+    assert line == "holdfast reload --quiet --name=php8.2-fpm"
     holdfast = site.holdfast()
     before = site.main_pid()
     result = run(path, "/bin/sh", "-c", line.replace("php8.2-fpm", site.name))
-    assert (result.returncode, result.stdout) == (0, "")
+    assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
     holdfast.wait(words.gone(1))
     assert site.main_pid() != before
     holdfast.stop()

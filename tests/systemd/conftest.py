@@ -9,6 +9,8 @@ from harness import process, scripts, systemd  # noqa: E402
 from harness.nginx import Nginx  # noqa: E402
 from harness.site import Site  # noqa: E402
 
+DROP_IN = pathlib.Path("/usr/local/share/holdfast/php8.2-fpm-holdfast.conf")
+DEBIANS_UNIT = "php8.2-fpm.service"
 DEBIANS_SOCKET = "/run/php/php8.2-fpm.sock"
 
 
@@ -53,3 +55,12 @@ def web(tmp_path):
     nginx = Nginx(tmp_path, root, DEBIANS_SOCKET)
     yield nginx
     nginx.close()
+
+
+@pytest.fixture
+def php(units):
+    """Debian's own unit, with holdfast put in front of it."""
+    units.write(f"{DEBIANS_UNIT}.d/holdfast.conf", DROP_IN.read_text())
+    unit = units.get(DEBIANS_UNIT)
+    unit.start()
+    return unit

@@ -1,21 +1,8 @@
 """Debian's own php8.2-fpm.service, with holdfast put in front of it as the README says."""
 import pathlib
 
-import pytest
-
 from harness import process
 from harness.tools import Load
-
-DROP_IN = pathlib.Path("/usr/local/share/holdfast/php8.2-fpm-holdfast.conf")
-UNIT = "php8.2-fpm.service"
-
-
-@pytest.fixture
-def php(units):
-    units.write(f"{UNIT}.d/holdfast.conf", DROP_IN.read_text())
-    unit = units.get(UNIT)
-    unit.start()
-    return unit
 
 
 def generation(unit):
