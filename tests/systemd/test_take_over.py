@@ -64,7 +64,6 @@ def test_of_the_distributions_service(units, web, set_timeout, commands, timeout
     # It would be started again, and its socket removed: nothing is touched, and what helps is told.
     with pytest.raises(AssertionError):
         new.start()
-    subprocess.run(["journalctl", "--sync"], env=environment(), check=True)
     told = new.journal()
     assert f"pid {master} belongs to the systemd unit {OLD}" in told
     assert old.main_pid() == master and old.get("ActiveState") == "active"

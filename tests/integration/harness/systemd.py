@@ -16,8 +16,10 @@ def systemctl(*words, check=True):
 
 
 def journal(unit):
-    """The last lines of a unit's log."""
-    return subprocess.run(["journalctl", "--no-pager", "--output=cat", "--lines=60", f"--unit={unit}"],
+    """The last lines of a unit's log, and of any holdfast: of a process that ends soon journald may not learn the unit."""
+    subprocess.run(["journalctl", "--sync"], env=environment(), check=True, timeout=DEADLINE)
+    return subprocess.run(["journalctl", "--no-pager", "--output=cat", "--lines=60", f"_SYSTEMD_UNIT={unit}", "+",
+                           f"UNIT={unit}", "+", "SYSLOG_IDENTIFIER=holdfast"],
                           env=environment(), capture_output=True, text=True, timeout=DEADLINE, check=False).stdout
 
 
