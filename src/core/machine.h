@@ -189,8 +189,8 @@ typedef enum HfReport {
     HF_REPORT_SATURATED, /* slot: probed, every worker is busy */
     HF_REPORT_HUNG,      /* slot: busy without an end; status: how many probes in a row */
     HF_REPORT_UNHEALTHY, /* slot failed a probe; status: how many in a row */
-    HF_REPORT_DOUBTED,   /* slot fails as the one before it did, the probe may be wrong; status: how
-                            many in a row it now takes */
+    HF_REPORT_DOUBTED,   /* slot would be replaced, but that did not help before, the probe may be
+                            wrong; status: how many in a row it now takes */
     HF_REPORT_LEAVING,   /* slot was active and leaves unasked */
     HF_REPORT_RESUMED,   /* slot is active again: its successor left while it settled */
     HF_REPORT_UPGRADED,  /* this is the new program */

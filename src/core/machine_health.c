@@ -42,7 +42,8 @@ static void report(const HfMachine *machine, unsigned slot, bool changed, bool i
 bool hf_machine_probed(HfMachine *machine, unsigned slot, HfVerdict verdict, HfActions *actions)
 {
     unsigned base = patience(&machine->limits, verdict);
-    unsigned needed = base << machine->doubts;
+    unsigned most = machine->limits.probe_doublings; /* another program may have doubted more */
+    unsigned needed = base << (machine->doubts < most ? machine->doubts : most);
     bool changed = verdict != machine->probed;
     unsigned misses = changed ? 0 : machine->misses;
 
@@ -50,7 +51,8 @@ bool hf_machine_probed(HfMachine *machine, unsigned slot, HfVerdict verdict, HfA
     machine->misses = misses < needed ? misses + 1 : needed;
     bool ill = needed > 0 && machine->misses == needed;
     report(machine, slot, changed, ill, actions);
-    if (machine->misses == base && misses < base && needed > base)
+    bool doubted = machine->misses == base && misses < base && needed > base;
+    if (doubted && machine->phase == HF_PHASE_IDLE) /* but for that, it would be replaced now */
         hf_machine_report(actions, HF_REPORT_DOUBTED, machine, slot)->status = (int)needed;
     if (verdict == HF_VERDICT_HEALTHY)
         machine->doubts = 0;

@@ -77,8 +77,8 @@ const char *hf_option_verb_summary(HfVerb verb)
 
 static const char *const group_titles[] = {
     [HF_OPTION_GROUP_SERVICE] = "Service",         [HF_OPTION_GROUP_SOCKETS] = "Sockets",
-    [HF_OPTION_GROUP_REPLACEMENT] = "Replacement", [HF_OPTION_GROUP_LOGGING] = "Logging",
-    [HF_OPTION_GROUP_GENERAL] = "General",
+    [HF_OPTION_GROUP_REPLACEMENT] = "Replacement", [HF_OPTION_GROUP_HEALTH] = "Health",
+    [HF_OPTION_GROUP_LOGGING] = "Logging",         [HF_OPTION_GROUP_GENERAL] = "General",
 };
 _Static_assert(sizeof(group_titles) / sizeof(*group_titles) == HF_OPTION_GROUP_MAX_,
                "a title for each group");

@@ -51,5 +51,30 @@ static bool equal_probe(const void *a, const void *b)
     return left->kind == right->kind && hf_option_equal_string(&left->what, &right->what);
 }
 
+static int parse_health(const HfOption *option, const char *value, void *field, HfText *error)
+{
+    HfProbe *probe = field;
+    bool tcp = strcmp(value, "tcp") == 0;
+
+    if (tcp || strcmp(value, "none") == 0) {
+        probe->kind = tcp ? HF_PROBE_TCP : HF_PROBE_NONE;
+        return hf_string_set(&probe->what, NULL);
+    }
+    if (!after(value, "fastcgi:") && !after(value, "exec:"))
+        return hf_option_refuse(error,
+                                "--%s: %s is unknown; write fastcgi:/PATH, tcp, exec:COMMAND or "
+                                "none",
+                                option->name, HF_QUOTE(value));
+    return parse_probe(option, value, field, error);
+}
+
+static void show_health(const HfOption *option, const void *field, HfText *text)
+{
+    (void)option, (void)field;
+    hf_text_add(text, "none");
+}
+
 const HfOptionType hf_option_type_page = {.parse = parse_page, .equal = hf_option_equal_string};
 const HfOptionType hf_option_type_probe = {.parse = parse_probe, .equal = equal_probe};
+const HfOptionType hf_option_type_health = {
+    .parse = parse_health, .show = show_health, .equal = equal_probe};

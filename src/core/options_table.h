@@ -41,6 +41,7 @@ typedef enum HfOptionGroup {
     HF_OPTION_GROUP_SERVICE,
     HF_OPTION_GROUP_SOCKETS,
     HF_OPTION_GROUP_REPLACEMENT,
+    HF_OPTION_GROUP_HEALTH,
     HF_OPTION_GROUP_LOGGING,
     HF_OPTION_GROUP_GENERAL,
     HF_OPTION_GROUP_MAX_,
@@ -57,7 +58,7 @@ struct HfOption {
     bool fixed;     /* can not change while holdfast runs */
     const HfOptionType *type;
     size_t offset;    /* of the field in HfCommandLine */
-    uint64_t minimum; /* usec, of a TIME; of a number */
+    uint64_t minimum; /* usec, of a TIME; of a number; bytes, of a size */
     uint64_t maximum; /* of a number */
 };
 
@@ -68,7 +69,7 @@ extern const HfOptionType hf_option_type_flag, hf_option_type_name, hf_option_ty
     hf_option_type_log_level, hf_option_type_capabilities, hf_option_type_kill_mode,
     hf_option_type_notify_access, hf_option_type_file, hf_option_type_command,
     hf_option_type_environment, hf_option_type_page, hf_option_type_probe, hf_option_type_take_over,
-    hf_option_type_cgroup;
+    hf_option_type_cgroup, hf_option_type_health, hf_option_type_memory;
 
 extern const HfOption hf_option_table[];
 extern const size_t hf_option_count;

@@ -162,6 +162,25 @@ static int parse_take_over(const HfOption *option, const char *value, void *fiel
     return 0;
 }
 
+static int parse_memory(const HfOption *option, const char *value, void *field, HfText *error)
+{
+    uint64_t bytes = 0;
+
+    if (strcmp(value, "never") != 0 &&
+        (hf_parse_bytes(value, &bytes) < 0 || bytes < option->minimum))
+        return hf_option_refuse(
+            error, "--%s: %s is no size of %lluM or more; write 512M, 2G or never", option->name,
+            HF_QUOTE(value), (unsigned long long)option->minimum / (1024 * 1024));
+    *(uint64_t *)field = bytes;
+    return 0;
+}
+
+static void show_memory(const HfOption *option, const void *field, HfText *text)
+{
+    (void)option, (void)field;
+    hf_text_add(text, "never");
+}
+
 static int parse_ready(const HfOption *option, const char *value, void *field, HfText *error)
 {
     static const char delay[] = "delay:";
@@ -298,6 +317,8 @@ const HfOptionType hf_option_type_period = {
     .parse = parse_period, .show = show_period, .equal = hf_option_equal_number};
 const HfOptionType hf_option_type_number = {
     .parse = parse_number, .show = show_number, .equal = hf_option_equal_number};
+const HfOptionType hf_option_type_memory = {
+    .parse = parse_memory, .show = show_memory, .equal = hf_option_equal_number};
 const HfOptionType hf_option_type_ready = {
     .parse = parse_ready, .show = show_ready, .equal = equal_ready};
 const HfOptionType hf_option_type_take_over = {

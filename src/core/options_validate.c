@@ -79,12 +79,54 @@ static int validate_canary(const HfSettings *settings, HfText *error)
     return 0;
 }
 
+static bool speaks_fastcgi(const HfSettings *settings)
+{
+    return hf_settings_adapter(settings) != HF_ADAPTER_GENERIC ||
+           hf_settings_handoff(settings) == HF_HANDOFF_STDIN;
+}
+
+static int validate_probe(const HfSettings *settings, HfText *error)
+{
+    HF_CLEANUP_SETTINGS HfSettings defaults;
+    HfProbeKind kind = settings->probe.kind;
+
+    hf_settings_init(&defaults);
+    bool hung = settings->probe_hung_after != defaults.probe_hung_after;
+    if (kind == HF_PROBE_NONE && (hung || settings->probe_every != defaults.probe_every ||
+                                  settings->probe_timeout != defaults.probe_timeout ||
+                                  settings->probe_failures != defaults.probe_failures))
+        return hf_option_refuse(error,
+                                "--probe-every, --probe-timeout, --probe-failures and "
+                                "--probe-hung-after say how to probe, but nothing says what; add "
+                                "--probe, as --probe=fastcgi:/ping");
+    if (kind == HF_PROBE_FASTCGI && !speaks_fastcgi(settings))
+        return hf_option_refuse(error,
+                                "--probe=fastcgi:%s asks over FastCGI, which COMMAND does not "
+                                "speak; write --probe=tcp or --probe=exec:COMMAND, or say "
+                                "--handoff=stdin if it does",
+                                settings->probe.what);
+    if (kind == HF_PROBE_TCP && settings->n_listeners == 0 &&
+        hf_settings_adapter(settings) != HF_ADAPTER_PHP_FPM)
+        return hf_option_refuse(error, "--probe=tcp needs a socket; add --listen=ADDR");
+    if (hung && (kind != HF_PROBE_FASTCGI || hf_settings_adapter(settings) != HF_ADAPTER_PHP_FPM))
+        return hf_option_refuse(error,
+                                "--probe-hung-after needs php-fpm's own count of requests; write "
+                                "--probe=fastcgi:/ping, or drop it");
+    if (settings->recycle_memory == 0 && settings->recycle_check != defaults.recycle_check)
+        return hf_option_refuse(error,
+                                "--recycle-check says how often to look at the memory, but nothing "
+                                "says how much it may be; add --recycle-memory=BYTES");
+    return 0;
+}
+
 int hf_options_validate(HfVerb verb, const HfSettings *settings, HfText *error)
 {
     int r = validate_listeners(settings, error);
 
     if (r >= 0)
         r = validate_canary(settings, error);
+    if (r >= 0)
+        r = validate_probe(settings, error);
     if (r < 0)
         return r;
     if (settings->readiness == HF_READINESS_PIDFILE &&

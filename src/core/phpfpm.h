@@ -30,13 +30,16 @@ int hf_phpfpm_arguments_parse(char *const *argv, HfPhpfpmArguments *ret, HfText 
 
 typedef struct HfPhpfpmPool {
     char *name;
-    char *listen;        /* after $pool and prefixes: "127.0.0.1:9000", "9000", "/run/php.sock";
-                            relative to the working directory when -p is */
-    char *status_listen; /* pm.status_listen, NULL unset; may be relative to -p or
-                            HfPhpfpmConfig.prefix */
-    int backlog;         /* listen.backlog, > 0; HF_BACKLOG_MAXIMUM for -1 and unset */
-    uint32_t mode;       /* listen.mode; 0660 when unset (php-fpm's default) */
-    char *owner, *group; /* listen.*, NULL unset */
+    char *listen;           /* after $pool and prefixes: "127.0.0.1:9000", "9000", "/run/php.sock";
+                               relative to the working directory when -p is */
+    char *status_listen;    /* pm.status_listen, NULL unset; may be relative to -p or
+                               HfPhpfpmConfig.prefix */
+    bool has_status_listen; /* the build knows it, set or not (8.0 on) */
+    char *status_path;      /* pm.status_path, NULL unset */
+    char *ping_path;        /* ping.path, NULL unset */
+    int backlog;            /* listen.backlog, > 0; HF_BACKLOG_MAXIMUM for -1 and unset */
+    uint32_t mode;          /* listen.mode; 0660 when unset (php-fpm's default) */
+    char *owner, *group;    /* listen.*, NULL unset */
     char *acl_users, *acl_groups; /* listen.*, NULL unset */
     char *manager;                /* pm: static, dynamic, ondemand */
     uint64_t max_children;
@@ -94,11 +97,13 @@ void hf_phpfpm_question(const char *include, HfText *text);
 int hf_phpfpm_include(const HfPhpfpmArguments *arguments, const char *directory, unsigned attempt,
                       char **ret);
 
-/* One override of a listen address. Borrowed strings. */
+/* What is overridden in one pool. Borrowed strings, NULL: leave. */
 typedef struct HfPhpfpmOverride {
     const char *pool;
-    const char *listen;        /* NULL: leave */
-    const char *status_listen; /* NULL: leave */
+    const char *listen;
+    const char *status_listen;
+    const char *status_path; /* pm.status_path */
+    const char *ping_path;   /* ping.path */
 } HfPhpfpmOverride;
 
 typedef struct HfPhpfpmOverlay {

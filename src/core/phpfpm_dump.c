@@ -15,6 +15,8 @@ static void clear_pool(HfPhpfpmPool *pool)
     hf_freep(&pool->name);
     hf_freep(&pool->listen);
     hf_freep(&pool->status_listen);
+    hf_freep(&pool->status_path);
+    hf_freep(&pool->ping_path);
     hf_freep(&pool->owner);
     hf_freep(&pool->group);
     hf_freep(&pool->acl_users);
@@ -33,7 +35,12 @@ void hf_phpfpm_config_clear(HfPhpfpmConfig *config)
     *config = (HfPhpfpmConfig){0};
 }
 
-/* One key's value, never unset, into the field at field. */
+static bool is_set(const char *value)
+{
+    return *value != '\0' && strcmp(value, UNSET) != 0;
+}
+
+/* One key's value into the field at field. */
 typedef int (*Take)(const char *value, void *field);
 
 static int take_text(const char *value, void *field)
@@ -85,35 +92,47 @@ static int take_presence(const char *value, void *field)
     return 0;
 }
 
+static int take_status_listen(const char *value, void *field)
+{
+    HfPhpfpmPool *pool = field;
+
+    pool->has_status_listen = true;
+    return is_set(value) ? hf_string_set(&pool->status_listen, value) : 0;
+}
+
 typedef struct Key {
     const char *name;
     Take take;
     size_t offset;
+    bool always; /* also when it is unset */
 } Key;
 
 static const Key global_keys[] = {
-    {"pid", take_text, offsetof(HfPhpfpmConfig, pid_file)},
-    {"syslog.ident", take_path, offsetof(HfPhpfpmConfig, prefix)},
-    {"process_control_timeout", take_time, offsetof(HfPhpfpmConfig, process_control_timeout)},
-    {"systemd_interval", take_presence, offsetof(HfPhpfpmConfig, has_systemd_interval)},
+    {"pid", take_text, offsetof(HfPhpfpmConfig, pid_file), false},
+    {"syslog.ident", take_path, offsetof(HfPhpfpmConfig, prefix), false},
+    {"process_control_timeout", take_time, offsetof(HfPhpfpmConfig, process_control_timeout),
+     false},
+    {"systemd_interval", take_presence, offsetof(HfPhpfpmConfig, has_systemd_interval), false},
     {0},
 };
 
 /* php-fpm applies php_value before php_admin_value, and prints them in that order: the last one
  * counts. */
 static const Key pool_keys[] = {
-    {"listen", take_text, offsetof(HfPhpfpmPool, listen)},
-    {"listen.backlog", take_backlog, offsetof(HfPhpfpmPool, backlog)},
-    {"listen.acl_users", take_text, offsetof(HfPhpfpmPool, acl_users)},
-    {"listen.acl_groups", take_text, offsetof(HfPhpfpmPool, acl_groups)},
-    {"listen.owner", take_text, offsetof(HfPhpfpmPool, owner)},
-    {"listen.group", take_text, offsetof(HfPhpfpmPool, group)},
-    {"listen.mode", take_mode, offsetof(HfPhpfpmPool, mode)},
-    {"pm", take_text, offsetof(HfPhpfpmPool, manager)},
-    {"pm.max_children", take_count, offsetof(HfPhpfpmPool, max_children)},
-    {"pm.status_listen", take_text, offsetof(HfPhpfpmPool, status_listen)},
-    {"php_value[memory_limit]", take_text, offsetof(HfPhpfpmPool, memory_limit)},
-    {"php_admin_value[memory_limit]", take_text, offsetof(HfPhpfpmPool, memory_limit)},
+    {"listen", take_text, offsetof(HfPhpfpmPool, listen), false},
+    {"listen.backlog", take_backlog, offsetof(HfPhpfpmPool, backlog), false},
+    {"listen.acl_users", take_text, offsetof(HfPhpfpmPool, acl_users), false},
+    {"listen.acl_groups", take_text, offsetof(HfPhpfpmPool, acl_groups), false},
+    {"listen.owner", take_text, offsetof(HfPhpfpmPool, owner), false},
+    {"listen.group", take_text, offsetof(HfPhpfpmPool, group), false},
+    {"listen.mode", take_mode, offsetof(HfPhpfpmPool, mode), false},
+    {"pm", take_text, offsetof(HfPhpfpmPool, manager), false},
+    {"pm.max_children", take_count, offsetof(HfPhpfpmPool, max_children), false},
+    {"pm.status_listen", take_status_listen, 0, true},
+    {"pm.status_path", take_text, offsetof(HfPhpfpmPool, status_path), false},
+    {"ping.path", take_text, offsetof(HfPhpfpmPool, ping_path), false},
+    {"php_value[memory_limit]", take_text, offsetof(HfPhpfpmPool, memory_limit), false},
+    {"php_admin_value[memory_limit]", take_text, offsetof(HfPhpfpmPool, memory_limit), false},
     {0},
 };
 
@@ -152,7 +171,7 @@ static int take_entry(const HfPhpfpmLine *line, const Key *keys, void *object)
         return -EBADMSG;
     const char *start = equals + 3;
     int r = take_string(start, length - (size_t)(start - name), &value);
-    if (r < 0 || *value == '\0' || strcmp(value, UNSET) == 0)
+    if (r < 0 || (!is_set(value) && !key->always))
         return r;
     return key->take(value, (char *)object + key->offset);
 }

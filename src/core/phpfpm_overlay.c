@@ -128,13 +128,18 @@ static int add_address(HfText *text, const char *before, const char *value)
 
 static int add_override(HfText *text, const HfPhpfpmOverride *override)
 {
-    if (!override->listen && !override->status_listen)
+    if (!override->listen && !override->status_listen && !override->status_path &&
+        !override->ping_path)
         return 0;
     int r = add_literal(text, "[", override->pool, "]");
     if (r >= 0 && override->listen)
         r = add_address(text, "listen = ", override->listen);
     if (r >= 0 && override->status_listen)
         r = add_address(text, "pm.status_listen = ", override->status_listen);
+    if (r >= 0 && override->status_path)
+        r = add_path(text, "pm.status_path = ", override->status_path);
+    if (r >= 0 && override->ping_path)
+        r = add_path(text, "ping.path = ", override->ping_path);
     return r;
 }
 

@@ -15,6 +15,7 @@ const HfPurpose hf_purposes[] = {
      "to make and remove a unix path or pid file in a directory that is another user's"},
     {CAP_FOWNER, FACT(foreign_directory),
      "to remove a unix path or pid file from a sticky directory that is another user's"},
+    {CAP_DAC_OVERRIDE, FACT(scoreboards), "to ask php-fpm's pools how busy they are"},
     {CAP_DAC_OVERRIDE, FACT(private_files), "to execute a program that is another user's alone"},
     {CAP_DAC_READ_SEARCH, FACT(private_files),
      "to find program, directory and configuration where only another user may look"},

@@ -13,6 +13,7 @@ typedef struct HfPurposeFacts {
     bool foreign_directory; /* a unix path or pid file lies where root as such may not write */
     bool private_files;     /* program, configuration or directory are closed to root as such */
     bool user;              /* the service runs as another user or group */
+    bool scoreboards;       /* php-fpm binds sockets that probes connect to */
     bool foreign_pid_file;  /* php-fpm as another user is given a pid file */
     bool narrowed;          /* the service's capabilities are */
 } HfPurposeFacts;

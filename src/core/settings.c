@@ -102,6 +102,11 @@ void hf_settings_init(HfSettings *settings)
         .on_event_timeout = 30 * HF_USEC_PER_SEC,
         .queue_every = HF_USEC_INFINITY,
         .queue_warn = 80,
+        .probe_every = 10 * HF_USEC_PER_SEC,
+        .probe_timeout = 5 * HF_USEC_PER_SEC,
+        .probe_failures = 3,
+        .probe_hung_after = HF_USEC_INFINITY,
+        .recycle_check = 30 * HF_USEC_PER_SEC,
         .busy_after = 10 * HF_USEC_PER_SEC,
         .log_level = HF_LOG_LEVEL_INFO,
         .capabilities = HF_CAPABILITIES_ALL,
@@ -122,6 +127,7 @@ void hf_settings_clear(HfSettings *settings)
     hf_freep(&settings->group);
     hf_freep(&settings->on_event);
     hf_strv_free(settings->environment);
+    hf_freep(&settings->probe.what);
     hf_strv_free(settings->command);
     hf_settings_init(settings);
 }

@@ -89,11 +89,12 @@ typedef enum HfProbeKind {
     HF_PROBE_NONE,
     HF_PROBE_FASTCGI, /* what: path and query of a page that must answer 200 to 399 */
     HF_PROBE_EXEC,    /* what: shell command that must succeed */
+    HF_PROBE_TCP,     /* a connection must be taken; also of a unix socket */
 } HfProbeKind;
 
 typedef struct HfProbe {
     HfProbeKind kind;
-    char *what; /* owned; NULL for NONE */
+    char *what; /* owned; NULL for NONE and TCP */
 } HfProbe;
 
 #define HF_NAME_MAX 64 /* bytes of an instance's or listener's name */
@@ -142,11 +143,18 @@ typedef struct HfSettings {
     HfStopSignal stop_signal;
     HfKillMode kill_mode;
     HfCgroupUse cgroup;
-    uint64_t max_draining;  /* generations, default 4 */
-    uint64_t backoff_max;   /* usec, default 30 s */
-    uint64_t recycle_every; /* usec; HF_USEC_INFINITY, the default: never */
-    uint64_t busy_after;    /* usec, default 10 s; HF_USEC_INFINITY: never */
-    char **environment;     /* NAME=VALUE of the service, each name once; NULL: none */
+    uint64_t max_draining;     /* generations, default 4 */
+    uint64_t backoff_max;      /* usec, default 30 s */
+    uint64_t recycle_every;    /* usec; HF_USEC_INFINITY, the default: never */
+    HfProbe probe;             /* asked of the active generation again and again */
+    uint64_t probe_every;      /* usec, default 10 s */
+    uint64_t probe_timeout;    /* usec, default 5 s */
+    uint64_t probe_failures;   /* in a row, default 3 */
+    uint64_t probe_hung_after; /* usec; HF_USEC_INFINITY, the default: never */
+    uint64_t recycle_memory;   /* bytes; 0, the default: never */
+    uint64_t recycle_check;    /* usec, default 30 s: how often the memory is looked at */
+    uint64_t busy_after;       /* usec, default 10 s; HF_USEC_INFINITY: never */
+    char **environment;        /* NAME=VALUE of the service, each name once; NULL: none */
     HfLogFormat log_format;
     HfLogLevel log_level;      /* the least urgent that is written, default info */
     char *user;                /* of the service, name or number; NULL: holdfast's own */

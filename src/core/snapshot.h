@@ -71,6 +71,8 @@ typedef struct HfSnapshotPlan {
     char **memory_limits;
     HfSnapshotNumbers workers;
     uint64_t peak_workers;
+    char **status_paths;      /* one a pool, as the next, or NULL: not probed */
+    HfSnapshotNumbers probes; /* 1 pings, 2 counts, 4 listens, 8 writes_path */
 } HfSnapshotPlan;
 
 typedef struct HfSnapshotGeneration {
@@ -88,6 +90,7 @@ typedef struct HfSnapshotGeneration {
     uint64_t spawned; /* usec, CLOCK_MONOTONIC */
     char *overlay;    /* path, NULL: none */
     char *pid_file;   /* path, NULL: none */
+    char *statuses;   /* path, NULL: none */
     char *status;     /* what it said last, NULL: nothing */
     uint64_t program_device;
     uint64_t program_inode;

@@ -127,6 +127,8 @@ static const HfField plan_fields[] = {
     M("memory-limit", TEXTS, memory_limits),
     M("workers", NUMBERS, workers),
     M("peak-workers", UINT64, peak_workers),
+    M("status-path", TEXTS, status_paths),
+    M("probe", NUMBERS, probes),
 };
 #undef M
 
@@ -154,6 +156,7 @@ static const HfField generation_fields[] = {
     M("spawned", UINT64, spawned),
     M("overlay", TEXT, overlay),
     M("pid-file", TEXT, pid_file),
+    M("statuses", TEXT, statuses),
     M("status", TEXT, status),
     M("program-device", UINT64, program_device),
     M("program-inode", UINT64, program_inode),

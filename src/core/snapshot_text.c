@@ -275,6 +275,30 @@ static int read_line(HfSnapshot *snapshot, char *line)
     return 0;
 }
 
+static size_t length_of(char *const *texts)
+{
+    return texts ? hf_strv_length(texts) : 0;
+}
+
+static bool check_plan(const HfSnapshotPlan *plan)
+{
+    size_t pools = length_of(plan->pools);
+
+    return plan->program && plan->arguments && plan->stop_signal > 0 &&
+           (!plan->pools || plan->workers.n == pools) &&
+           length_of(plan->status_paths) == plan->probes.n &&
+           (plan->probes.n == 0 || plan->probes.n == pools);
+}
+
+static bool check_wanted(const HfSnapshot *snapshot, const HfSnapshotWanted *wanted)
+{
+    if (wanted->plan >= snapshot->n_plans || wanted->listener >= snapshot->n_listeners)
+        return false;
+    size_t pools = length_of(snapshot->plans[wanted->plan].pools);
+    return wanted->name && wanted->address.kind != HF_ADDRESS_NONE &&
+           (pools == 0 || wanted->pool < pools);
+}
+
 /* Every index leads to something, and each plan can be used. */
 static int check(const HfSnapshot *snapshot)
 {
@@ -282,19 +306,13 @@ static int check(const HfSnapshot *snapshot)
               snapshot->machine.planned == (snapshot->current >= 0) &&
               hf_machine_is_sound(&snapshot->machine);
 
-    for (size_t i = 0; ok && i < snapshot->n_plans; i++) {
-        const HfSnapshotPlan *plan = &snapshot->plans[i];
-        size_t pools = hf_strv_length(plan->pools ? plan->pools : (char *[]){NULL});
-        ok = plan->program && plan->arguments && plan->stop_signal > 0 &&
-             (!plan->pools || plan->workers.n == pools);
-    }
+    for (size_t i = 0; ok && i < snapshot->n_plans; i++)
+        ok = check_plan(&snapshot->plans[i]);
     for (size_t i = 0; ok && i < snapshot->n_listeners; i++)
         ok = snapshot->listeners[i].spec.address.kind != HF_ADDRESS_NONE &&
              snapshot->listeners[i].spec.name != NULL;
     for (size_t i = 0; ok && i < snapshot->n_wanted; i++)
-        ok = snapshot->wanted[i].plan < snapshot->n_plans &&
-             snapshot->wanted[i].listener < snapshot->n_listeners && snapshot->wanted[i].name &&
-             snapshot->wanted[i].address.kind != HF_ADDRESS_NONE;
+        ok = check_wanted(snapshot, &snapshot->wanted[i]);
     for (size_t i = 0; ok && i < snapshot->n_generations; i++) {
         const HfSnapshotGeneration *g = &snapshot->generations[i];
         ok = g->plan < snapshot->n_plans && g->slot < HF_MACHINE_SLOTS && g->pid > 0 &&

@@ -60,10 +60,12 @@ static void print_handoff(const HfPlan *plan, HfText *report)
 static void print_overlay(const HfPlan *plan, const HfRuntime *runtime, HfText *report)
 {
     HF_CLEANUP_FREE char *pid_file = NULL;
+    HF_CLEANUP_FREE char *statuses = NULL;
     HF_CLEANUP_TEXT HfText overlay = {0};
 
     if (hf_runtime_file(runtime, 1, "pid", &pid_file) < 0 ||
-        hf_plan_overlay(plan, pid_file, &overlay) < 0)
+        hf_runtime_statuses(runtime, 1, &statuses) < 0 ||
+        hf_plan_overlay(plan, pid_file, statuses, &overlay) < 0)
         return;
     hf_text_add(report, "Overlay:\n");
     const char *line = hf_text_peek(&overlay);

@@ -62,6 +62,7 @@ static HfPurposeFacts learn_facts(const HfPlan *plan)
         .service = true,
         .user = credentials->has_user || credentials->has_group,
         .foreign_pid_file = credentials->has_user && plan->adapter == HF_ADAPTER_PHP_FPM,
+        .scoreboards = plan->probed != NULL,
         .narrowed = credentials->capabilities != HF_CAPABILITIES_ALL,
     };
 

@@ -128,6 +128,21 @@ static int capture_wanted(const HfPlan *plan, unsigned index, HfSnapshot *snapsh
     return 0;
 }
 
+static int capture_probed(const HfPlan *plan, HfSnapshotPlan *to)
+{
+    size_t n = plan->probed ? hf_strv_length(plan->pools) : 0;
+    HF_CLEANUP_FREE uint64_t *flags = calloc(n + 1, sizeof(*flags));
+    int r = flags ? 0 : -ENOMEM;
+
+    for (size_t i = 0; r >= 0 && i < n; i++) {
+        const HfPlanPool *pool = &plan->probed[i];
+        flags[i] = (uint64_t)pool->pings | (uint64_t)pool->counts << 1 |
+                   (uint64_t)pool->listens << 2 | (uint64_t)pool->writes_path << 3;
+        r = hf_strv_append(&to->status_paths, pool->status_path);
+    }
+    return r < 0 ? r : copy_numbers(&to->probes, flags, n);
+}
+
 static int capture_plan(const HfPlan *plan, unsigned index, HfSnapshot *snapshot)
 {
     HfSnapshotPlan *to = hf_snapshot_add_plan(snapshot);
@@ -158,6 +173,8 @@ static int capture_plan(const HfPlan *plan, unsigned index, HfSnapshot *snapshot
         r = copy_numbers(&to->workers, plan->workers,
                          plan->pools ? hf_strv_length(plan->pools) : 0);
     if (r >= 0)
+        r = capture_probed(plan, to);
+    if (r >= 0)
         r = capture_credentials(&plan->credentials, to);
     return r < 0 ? r : capture_wanted(plan, index, snapshot);
 }
@@ -183,7 +200,7 @@ static int capture_generation(const HfGeneration *generation, Plans *plans, HfSn
     to->program_device = generation->program.device;
     to->program_inode = generation->program.inode;
     return COPY_TEXTS({&to->overlay, generation->overlay}, {&to->pid_file, generation->pid_file},
-                      {&to->status, generation->status_text},
+                      {&to->statuses, generation->statuses}, {&to->status, generation->status_text},
                       {&to->program_comm, generation->program.comm});
 }
 

@@ -123,6 +123,28 @@ static int restore_credentials(const HfSnapshotPlan *from, HfCredentials *to)
     return hf_strv_copy(from->identity, &to->environment);
 }
 
+static int restore_probed(const HfSnapshotPlan *from, HfPlan *plan)
+{
+    int r = 0;
+
+    if (from->probes.n == 0)
+        return 0;
+    plan->probed = calloc(from->probes.n, sizeof(*plan->probed));
+    if (!plan->probed)
+        return -ENOMEM;
+    for (size_t i = 0; r >= 0 && i < from->probes.n; i++) {
+        uint64_t flags = from->probes.list[i];
+        plan->probed[i] = (HfPlanPool){
+            .pings = flags & 1,
+            .counts = flags & 2,
+            .listens = flags & 4,
+            .writes_path = flags & 8,
+        };
+        r = hf_string_set(&plan->probed[i].status_path, from->status_paths[i]);
+    }
+    return r;
+}
+
 /* The vectors and strings are taken out of the snapshot. */
 static int restore_plan(HfSnapshotPlan *from, HfPlan **ret)
 {
@@ -160,8 +182,10 @@ static int restore_plan(HfSnapshotPlan *from, HfPlan **ret)
         from->peak_workers,
         HF_STEAL(from->memory_limits),
         HF_STEAL(from->workers.list),
+        NULL,
     };
-    return restore_credentials(from, &plan->credentials);
+    r = restore_probed(from, plan);
+    return r < 0 ? r : restore_credentials(from, &plan->credentials);
 }
 
 static int restore_wanted(HfSnapshotWanted *from, const Parts *parts)
@@ -216,6 +240,7 @@ static void make_generation(HfSnapshotGeneration *from, HfPlan *plan, HfGenerati
         .started = from->started,
         .overlay = from->overlay,
         .pid_file = from->pid_file,
+        .statuses = from->statuses,
         .status_text = from->status,
     };
     ret->status.si_status = from->exit_status;

@@ -110,7 +110,7 @@ static int ask_verdict(HfDiscovery *discovery)
     static const char *const options[] = {"-F", "-O", "-t", "-y", OVERLAY_PATH, NULL};
     HF_CLEANUP_TEXT HfText overlay = {0};
 
-    int r = hf_plan_overlay(discovery->plan, "/proc/self/fd/3.pid", &overlay);
+    int r = hf_plan_overlay(discovery->plan, "/proc/self/fd/3.pid", NULL, &overlay);
     if (r < 0)
         return r;
     return ask(discovery, options, &overlay, on_verdict);
@@ -144,7 +144,8 @@ static void on_pools(const HfCaptured *captured, void *userdata)
         return;
     }
     r = hf_phpfpm_plan(&config, discovery->question.arguments, discovery->question.base,
-                       discovery->question.aliases, discovery->plan, &error);
+                       discovery->question.aliases, discovery->question.page, discovery->plan,
+                       &error);
     hf_phpfpm_config_clear(&config);
     if (r >= 0 && discovery->question.bind)
         r = discovery->question.bind(discovery->plan, &error, discovery->question.binder);

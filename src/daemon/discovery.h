@@ -17,6 +17,7 @@ typedef struct HfDiscoveryQuestion {
     const char *directory; /* NULL: as it is */
     const char *base;      /* absolute: what a relative -y is relative to */
     const char *aliases;   /* below it unix listeners get their aliases; need not exist */
+    const char *page;      /* that probes ask for, NULL: none */
     const HfPhpfpmArguments *arguments; /* borrowed until the call back */
     HfPlanBinder bind; /* called between the two questions, so that what can not be bound leaves no
                           trace of -t; or NULL */

@@ -53,7 +53,7 @@ static int add_overlay(HfPlan *plan, int *ret_fd)
     HF_CLEANUP_TEXT HfText overlay = {0};
     HF_CLEANUP_TEXT HfText path = {0};
 
-    int r = hf_plan_overlay(plan, plan->pid_file, &overlay);
+    int r = hf_plan_overlay(plan, plan->pid_file, NULL, &overlay);
     if (r < 0)
         return r;
     hf_text_addf(&path, "/proc/self/fd/%zu", HF_HANDOFF_FIRST_FD + plan->placement.n_sources);

@@ -14,6 +14,7 @@
 #include "daemon/loop.h"
 #include "daemon/members.h"
 #include "daemon/retire.h"
+#include "daemon/scoreboard.h"
 #include "sys/file.h"
 
 #define PID_FILE_BYTES 32
@@ -183,7 +184,9 @@ static int write_files(HfGeneration *generation, const HfRuntime *runtime)
     if (r >= 0)
         r = hf_runtime_file(runtime, generation->number, "conf", &generation->overlay);
     if (r >= 0)
-        r = hf_plan_overlay(generation->plan, generation->pid_file, &text);
+        r = hf_scoreboard_make(generation, runtime);
+    if (r >= 0)
+        r = hf_plan_overlay(generation->plan, generation->pid_file, generation->statuses, &text);
     if (r >= 0)
         r = hf_file_write(generation->overlay, hf_text_peek(&text), text.length, 0644);
     if (r >= 0 && generation->plan->credentials.has_user)
@@ -352,13 +355,16 @@ int hf_generation_restore(sd_event *loop, HfReaper *reaper, const HfRuntime *run
     generation->loop = loop;
     generation->reaper = reaper;
     generation->callbacks = *callbacks;
-    generation->overlay = generation->pid_file = generation->status_text = NULL;
+    generation->overlay = generation->pid_file = NULL;
+    generation->statuses = generation->status_text = NULL;
     generation->cgroups = &runtime->cgroups;
     generation->subgroup = HF_SUBGROUP_NONE;
     *ret = generation; /* its processes live: it is kept whatever can not be watched */
     int r = hf_string_set(&generation->overlay, from->overlay);
     if (r >= 0)
         r = hf_string_set(&generation->pid_file, from->pid_file);
+    if (r >= 0)
+        r = hf_string_set(&generation->statuses, from->statuses);
     if (r >= 0)
         r = hf_string_set(&generation->status_text, from->status_text);
     if (r >= 0)
@@ -396,6 +402,7 @@ HfGeneration *hf_generation_free(HfGeneration *generation)
     free(generation->status_text);
     free(generation->overlay);
     free(generation->pid_file);
+    hf_scoreboard_remove(generation);
     hf_plan_unref(generation->plan);
     free(generation);
     return NULL;

@@ -61,6 +61,7 @@ struct HfGeneration {
     uint64_t started;     /* usec since boot, as hf_process_started says; 0: not known */
     char *overlay;        /* path */
     char *pid_file;       /* path of its own */
+    char *statuses;       /* where its pools' private scoreboards are, NULL: it has none */
     sd_event_source *pid_file_watch;
     sd_event_source *alive_timer;
     struct HfMemberWatch
@@ -82,8 +83,9 @@ int hf_generation_spawn(sd_event *loop, HfReaper *reaper, const HfRuntime *runti
                         const HfGenerationCallbacks *callbacks, HfGeneration **ret, HfText *error);
 /* One that another holdfast has spawned, described as its number, slot, cause, plan (a reference is
  * taken), main (taken over, also on failure), session, program, status, main_exited, spawned,
- * started, overlay, pid_file and status_text (copied) of from. starting: it is not ready yet, as
- * far as is known. What is found out at once is told at once. Returns 0 or negative errno. */
+ * started, overlay, pid_file, statuses and status_text (copied) of from. starting: it is not ready
+ * yet, as far as is known. What is found out at once is told at once. Returns 0 or negative errno.
+ */
 int hf_generation_restore(sd_event *loop, HfReaper *reaper, const HfRuntime *runtime,
                           HfGeneration *from, bool starting, const HfGenerationCallbacks *callbacks,
                           HfGeneration **ret);

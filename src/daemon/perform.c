@@ -152,6 +152,7 @@ static void perform_commit(HfSupervisor *supervisor, const HfAction *action)
     if (supervisor->current)
         hf_plan_apply(supervisor->current, supervisor->raised);
     hf_queuewatch_apply(supervisor->queuewatch);
+    hf_oversize_apply(supervisor->oversize);
 }
 
 static void perform_discard(HfSupervisor *supervisor, const HfAction *action)
@@ -234,6 +235,7 @@ static void perform_signal(HfSupervisor *supervisor, const HfAction *action)
 {
     HfGeneration *generation = supervisor->generations[action->slot];
 
+    hf_health_leave(supervisor->health, action->slot);
     if (generation)
         hf_generation_signal(generation, action->rung, supervisor->machine.limits.retire_time);
 }
@@ -258,6 +260,7 @@ static void perform_forget(HfSupervisor *supervisor, const HfAction *action)
 {
     HfGeneration **generation = &supervisor->generations[action->slot];
 
+    hf_health_leave(supervisor->health, action->slot);
     *generation = hf_generation_free(*generation);
 }
 
@@ -271,8 +274,8 @@ static void perform_answerer(HfSupervisor *supervisor, const HfAction *action)
 
 static void perform_probe(HfSupervisor *supervisor, const HfAction *action)
 {
-    (void)supervisor;
-    (void)action;
+    hf_health_probe(supervisor->health, supervisor->settings,
+                    supervisor->generations[action->slot]);
 }
 
 /* ---- timers ---- */

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <sys/un.h>
 
 #include "base/memory.h"
@@ -111,8 +112,46 @@ static int want_pools(const HfPhpfpmConfig *config, const Places *places, HfPlan
     return 0;
 }
 
+/* A name that nobody who comes through the web server can know: the status page would answer there,
+ * too. */
+static int make_status_path(char **ret)
+{
+    uint64_t random[2];
+    HF_CLEANUP_TEXT HfText path = {0};
+
+    if (getrandom(random, sizeof(random), 0) != sizeof(random))
+        return -EIO;
+    hf_text_addf(&path, "/holdfast-%016llx%016llx", (unsigned long long)random[0],
+                 (unsigned long long)random[1]);
+    return hf_text_take(&path, ret);
+}
+
+/* page: that the probes ask for. */
+static int probe_pools(const HfPhpfpmConfig *config, const char *page, HfPlan *plan)
+{
+    HF_CLEANUP_FREE char *own = NULL;
+
+    plan->probed = calloc(config->n_pools, sizeof(*plan->probed));
+    if (!plan->probed)
+        return -ENOMEM;
+    int r = make_status_path(&own);
+    for (size_t i = 0; r >= 0 && i < config->n_pools; i++) {
+        const HfPhpfpmPool *pool = &config->pools[i];
+        plan->probed[i] = (HfPlanPool){
+            .pings = strcmp(page, HF_PLAN_PING) == 0 && !pool->ping_path,
+            .counts = pool->has_status_listen,
+            .listens = !pool->status_listen,
+            .writes_path = !pool->status_path,
+        };
+        r = hf_string_set(&plan->probed[i].status_path,
+                          pool->status_path ? pool->status_path : own);
+    }
+    return r;
+}
+
 int hf_phpfpm_plan(const HfPhpfpmConfig *config, const HfPhpfpmArguments *arguments,
-                   const char *base, const char *aliases, HfPlan *plan, HfText *error)
+                   const char *base, const char *aliases, const char *page, HfPlan *plan,
+                   HfText *error)
 {
     const char *pid_file = arguments->pid_file ? arguments->pid_file : config->pid_file;
     const char *prefix = arguments->prefix ? arguments->prefix : config->prefix;
@@ -124,6 +163,8 @@ int hf_phpfpm_plan(const HfPhpfpmConfig *config, const HfPhpfpmArguments *argume
     int r = prefix ? join(base, prefix, &absolute) : 0;
     if (r >= 0)
         r = want_pools(config, &(Places){base, absolute, aliases}, plan, error);
+    if (r >= 0 && page)
+        r = probe_pools(config, page, plan);
     if (r < 0)
         return r;
     plan->systemd_interval = config->has_systemd_interval;

@@ -5,7 +5,8 @@
 #include "core/phpfpm.h"
 #include "daemon/plan.h"
 
-/* Adds the listeners of every pool, pid file, readiness and peaks to plan. base, aliases: see
+/* Adds the listeners of every pool, pid file, readiness and peaks to plan. base, aliases, page: see
  * HfDiscoveryQuestion. Returns 0 or negative errno with one line in error. */
 int hf_phpfpm_plan(const HfPhpfpmConfig *config, const HfPhpfpmArguments *arguments,
-                   const char *base, const char *aliases, HfPlan *plan, HfText *error);
+                   const char *base, const char *aliases, const char *page, HfPlan *plan,
+                   HfText *error);

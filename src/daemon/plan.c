@@ -1,6 +1,7 @@
 #include "daemon/plan.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -45,6 +46,9 @@ HfPlan *hf_plan_unref(HfPlan *plan)
     hf_placement_clear(&plan->placement);
     free(plan->include);
     free(plan->pid_file);
+    for (size_t i = 0; plan->probed && i < hf_strv_length(plan->pools); i++)
+        free(plan->probed[i].status_path);
+    free(plan->probed);
     hf_strv_free(plan->pools);
     hf_strv_free(plan->memory_limits);
     free(plan->workers);
@@ -206,32 +210,63 @@ static void override_of(const HfPlan *plan, size_t i, char *buffer, const char *
     }
 }
 
-int hf_plan_overlay(const HfPlan *plan, const char *pid_file, HfText *text)
+void hf_plan_status_socket(const char *statuses, size_t pool, char *ret)
+{
+    snprintf(ret, HF_ADDRESS_TEXT_MAX, "%s.%zu", statuses, pool);
+}
+
+static void override_probed(const HfPlan *plan, const char *statuses, size_t pool, char *buffer,
+                            HfPhpfpmOverride *override)
+{
+    const HfPlanPool *probed = &plan->probed[pool];
+
+    if (probed->pings)
+        override->ping_path = HF_PLAN_PING;
+    if (!statuses || !probed->counts)
+        return;
+    if (probed->writes_path)
+        override->status_path = probed->status_path;
+    if (probed->listens) {
+        hf_plan_status_socket(statuses, pool, buffer);
+        override->status_listen = buffer;
+    }
+}
+
+static bool overrides(const HfPhpfpmOverride *override)
+{
+    return override->listen || override->status_listen || override->status_path ||
+           override->ping_path;
+}
+
+int hf_plan_overlay(const HfPlan *plan, const char *pid_file, const char *statuses, HfText *text)
 {
     size_t n_pools = hf_strv_length(plan->pools);
-    HF_CLEANUP_FREE HfPhpfpmOverride *overrides = calloc(n_pools + 1, sizeof(*overrides));
-    HF_CLEANUP_FREE char *buffers = calloc(plan->n_wanted + 1, HF_ADDRESS_TEXT_MAX);
+    HF_CLEANUP_FREE HfPhpfpmOverride *list = calloc(n_pools + 1, sizeof(*list));
+    HF_CLEANUP_FREE char *buffers = calloc(plan->n_wanted + n_pools + 1, HF_ADDRESS_TEXT_MAX);
 
-    if (!overrides || !buffers)
+    if (!list || !buffers)
         return -ENOMEM;
     for (size_t i = 0; i < n_pools; i++)
-        overrides[i].pool = plan->pools[i];
+        list[i].pool = plan->pools[i];
     for (size_t i = 0; i < plan->n_wanted; i++) {
-        HfPhpfpmOverride *override = &overrides[plan->wanted[i].pool];
+        HfPhpfpmOverride *override = &list[plan->wanted[i].pool];
         override_of(plan, i, &buffers[i * HF_ADDRESS_TEXT_MAX],
                     plan->wanted[i].status ? &override->status_listen : &override->listen);
     }
+    for (size_t i = 0; plan->probed && i < n_pools; i++)
+        override_probed(plan, statuses, i, &buffers[(plan->n_wanted + i) * HF_ADDRESS_TEXT_MAX],
+                        &list[i]);
     size_t n = 0;
     for (size_t i = 0; i < n_pools; i++)
-        if (overrides[i].listen || overrides[i].status_listen)
-            overrides[n++] = overrides[i];
+        if (overrides(&list[i]))
+            list[n++] = list[i];
 
     const HfPhpfpmOverlay overlay = {
         .include = plan->include,
         .pid_file = pid_file,
         .drain_timeout = plan->drain_timeout,
         .systemd_interval = plan->systemd_interval,
-        .overrides = overrides,
+        .overrides = list,
         .n_overrides = n,
     };
     return hf_phpfpm_overlay(&overlay, text);

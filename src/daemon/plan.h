@@ -19,6 +19,15 @@ typedef struct HfPlanned {
     char *alias; /* php-fpm: what the overlay calls it, NULL: its own address. Owned. */
 } HfPlanned;
 
+/* How a pool of php-fpm is probed. */
+typedef struct HfPlanPool {
+    bool pings;        /* the overlay sets ping.path */
+    bool counts;       /* it has a scoreboard that answers while all workers are busy */
+    bool listens;      /* that one is private, each generation's own, not the user's */
+    char *status_path; /* pm.status_path, the user's or, with writes_path, the overlay's */
+    bool writes_path;
+} HfPlanPool;
+
 /* What is added here belongs into a snapshot as well: core/snapshot.h, continuity_*.c. */
 typedef struct HfPlan {
     unsigned references;
@@ -49,7 +58,10 @@ typedef struct HfPlan {
     uint64_t peak_workers; /* sum of pm.max_children */
     char **memory_limits;  /* of each pool, "" where the pool sets none */
     uint64_t *workers;     /* pm.max_children of each pool */
+    HfPlanPool *probed;    /* each pool, NULL: no page is asked for again and again */
 } HfPlan;
+
+#define HF_PLAN_PING "/ping" /* what php-fpm itself answers when probes ask for it */
 
 int hf_plan_new(HfPlan **ret);
 HfPlan *hf_plan_ref(HfPlan *plan);
@@ -75,5 +87,10 @@ void hf_plan_apply(HfPlan *plan, bool raised);
  * Returns 0 or negative errno with one line in error. */
 int hf_plan_place(HfPlan *plan, HfText *error);
 
-/* The overlay of one generation. pid_file: its own. Returns 0 or negative errno. */
-int hf_plan_overlay(const HfPlan *plan, const char *pid_file, HfText *text);
+/* The overlay of one generation. pid_file: its own; statuses: where its private scoreboards listen,
+ * see hf_plan_status_socket, NULL: nowhere. Returns 0 or negative errno. */
+int hf_plan_overlay(const HfPlan *plan, const char *pid_file, const char *statuses, HfText *text);
+
+/* The path of a pool's private scoreboard: STATUSES.POOL, by the pool's index. ret holds
+ * HF_ADDRESS_TEXT_MAX bytes. */
+void hf_plan_status_socket(const char *statuses, size_t pool, char *ret);

@@ -144,6 +144,7 @@ static int plan_phpfpm(HfPrepare *prepare, HfText *error)
         .directory = settings->directory,
         .base = prepare->base,
         .aliases = prepare->question.aliases,
+        .page = settings->probe.kind == HF_PROBE_FASTCGI ? settings->probe.what : NULL,
         .arguments = &prepare->arguments,
         .bind = prepare->question.bind,
         .binder = prepare->question.binder,

@@ -118,24 +118,25 @@ static const char *cause_of(const HfSupervisor *supervisor, const HfAction *acti
     return action->number > 0 && generation ? hf_cause_name(generation->cause) : "";
 }
 
-static void add_probed(const HfAction *action, HfText *text)
+static void add_probed(const HfSupervisor *supervisor, const HfAction *action, HfText *text)
 {
-    Number number = (Number)action->number;
+    const char *finding = supervisor->finding ? supervisor->finding : "";
 
-    hf_text_addf(text, "generation %llu ", number);
+    hf_text_addf(text, "generation %llu ", (Number)action->number);
     if (action->report == HF_REPORT_HEALTHY)
         hf_text_add(text, "answers its probe again");
     else if (action->report == HF_REPORT_SATURATED)
-        hf_text_add(text, "is saturated: every worker is busy");
+        hf_text_addf(text, "is saturated, which is no reason to replace it: %s", finding);
     else if (action->report == HF_REPORT_HUNG)
-        hf_text_add(text, "hangs: every worker is busy, and none has finished a request");
+        hf_text_addf(text, "hangs, no request was finished since the last probe: %s", finding);
     else if (action->report == HF_REPORT_UNHEALTHY)
-        hf_text_addf(text, "failed its probe (%d in a row)", action->status);
+        hf_text_addf(text, "failed its probe (%d in a row): %s", action->status, finding);
     else
-        hf_text_addf(text,
-                     "fails as the one before it did, the probe itself may be wrong; it is "
-                     "replaced when that happens %d times in a row",
-                     action->status);
+        hf_text_addf(
+            text,
+            "is not replaced yet: that did not help the last time, the probe itself may be "
+            "wrong; it takes %d such probes in a row now",
+            action->status);
 }
 
 static void add_words(HfSupervisor *supervisor, const HfAction *action, HfText *text)
@@ -204,7 +205,7 @@ static void add_words(HfSupervisor *supervisor, const HfAction *action, HfText *
     case HF_REPORT_HUNG:
     case HF_REPORT_UNHEALTHY:
     case HF_REPORT_DOUBTED:
-        add_probed(action, text);
+        add_probed(supervisor, action, text);
         break;
     case HF_REPORT_UPGRADED:
         hf_text_add(text,

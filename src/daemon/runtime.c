@@ -57,6 +57,8 @@ int hf_runtime_name(const char *name, HfRuntime *ret)
     if (r >= 0)
         r = join(runtime.directory, "none", &runtime.aliases);
     if (r >= 0)
+        r = join(runtime.directory, "status", &runtime.statuses);
+    if (r >= 0)
         r = join(runtime.directory, "notify", &runtime.notify);
     if (r >= 0)
         r = join(runtime.directory, "control", &runtime.control);
@@ -112,6 +114,7 @@ void hf_runtime_release(HfRuntime *runtime)
 {
     if (runtime->lock >= 0) {
         HF_CLEANUP_FREE char *base = NULL;
+        hf_file_remove_directory(runtime->statuses);
         hf_file_remove_directory(runtime->directory);
         if (hf_runtime_base(&base) == 0)
             rmdir(base); /* the last instance takes it along */
@@ -120,6 +123,7 @@ void hf_runtime_release(HfRuntime *runtime)
     hf_cgroups_release(&runtime->cgroups);
     free(runtime->directory);
     free(runtime->aliases);
+    free(runtime->statuses);
     free(runtime->notify);
     free(runtime->control);
     *runtime = (HfRuntime){.lock = -1};
@@ -134,5 +138,13 @@ int hf_runtime_file(const HfRuntime *runtime, uint64_t number, const char *suffi
     else
         hf_text_addf(&path, "%s/gen-%llu.%s", runtime->directory, (unsigned long long)number,
                      suffix);
+    return hf_text_take(&path, ret);
+}
+
+int hf_runtime_statuses(const HfRuntime *runtime, uint64_t number, char **ret)
+{
+    HF_CLEANUP_TEXT HfText path = {0};
+
+    hf_text_addf(&path, "%s/%llu", runtime->statuses, (unsigned long long)number);
     return hf_text_take(&path, ret);
 }

@@ -10,6 +10,7 @@
 typedef struct HfRuntime {
     char *directory; /* made if it was not there */
     char *aliases;   /* DIRECTORY/none: what unix listeners are called in overlays; never made */
+    char *statuses;  /* DIRECTORY/status: private sockets of php-fpm; made when there is one */
     char *notify;    /* path of the notify socket */
     char *control;   /* path of the control socket */
     HfCgroups cgroups;
@@ -30,3 +31,6 @@ void hf_runtime_release(HfRuntime *runtime);
 
 /* DIRECTORY/gen-NUMBER.SUFFIX, or DIRECTORY/canary.SUFFIX for 0. Owned. Returns 0 or -ENOMEM. */
 int hf_runtime_file(const HfRuntime *runtime, uint64_t number, const char *suffix, char **ret);
+
+/* DIRECTORY/status/NUMBER, see hf_plan_status_socket. Owned. Returns 0 or -ENOMEM. */
+int hf_runtime_statuses(const HfRuntime *runtime, uint64_t number, char **ret);

@@ -9,7 +9,9 @@
 #include "daemon/confine.h"
 #include "daemon/continuity.h"
 #include "daemon/crashpoint.h"
+#include "daemon/oversize.h"
 #include "daemon/perform.h"
+#include "daemon/queuewatch.h"
 #include "daemon/received.h"
 #include "daemon/self.h"
 #include "sys/memfile.h"
@@ -66,6 +68,8 @@ int hf_start_end(HfSupervisor *supervisor, HfStart *start, HfText *error)
     int r = hf_continuity_restore(supervisor, &start->snapshot, hf_perform_callbacks(supervisor),
                                   error);
     hf_reaper_sweep(supervisor->reaper); /* who ended meanwhile */
+    hf_queuewatch_apply(supervisor->queuewatch);
+    hf_oversize_apply(supervisor->oversize);
     if (r >= 0)
         r = confine(supervisor, error);
     if (r < 0 && error->length == 0)

@@ -24,11 +24,12 @@
 #include "daemon/upgrade.h"
 #include "daemon/watch.h"
 
-#define TERM_TIMEOUT  (5 * HF_USEC_PER_SEC)
-#define KILL_INTERVAL (1 * HF_USEC_PER_SEC)
-#define STABLE_TIME   (10 * HF_USEC_PER_SEC)
-#define SETTLE_TIME   (100 * HF_USEC_PER_MSEC)
-#define RETIRE_TIME   (500 * HF_USEC_PER_MSEC)
+#define TERM_TIMEOUT    (5 * HF_USEC_PER_SEC)
+#define KILL_INTERVAL   (1 * HF_USEC_PER_SEC)
+#define STABLE_TIME     (10 * HF_USEC_PER_SEC)
+#define SETTLE_TIME     (100 * HF_USEC_PER_MSEC)
+#define PROBE_DOUBLINGS 6 /* 64 times as many failures */
+#define RETIRE_TIME     (500 * HF_USEC_PER_MSEC)
 
 void hf_supervisor_post(HfSupervisor *supervisor, const HfEvent *event)
 {
@@ -95,10 +96,27 @@ HfGeneration *hf_supervisor_find(const HfSupervisor *supervisor, pid_t pid)
     return NULL;
 }
 
+HfGeneration *hf_supervisor_active(const HfSupervisor *supervisor)
+{
+    int slot = hf_machine_find(&supervisor->machine, HF_GENERATION_ACTIVE);
+
+    return slot >= 0 ? supervisor->generations[slot] : NULL;
+}
+
 void hf_supervisor_set_failure(HfSupervisor *supervisor, const char *text)
 {
     if (hf_string_set(&supervisor->failure, text) < 0)
         hf_string_set(&supervisor->failure, NULL);
+}
+
+static void on_probed(unsigned slot, HfVerdict verdict, const char *text, void *userdata)
+{
+    HfSupervisor *supervisor = userdata;
+
+    if (hf_string_set(&supervisor->finding, text) < 0)
+        hf_string_set(&supervisor->finding, NULL);
+    hf_supervisor_post(supervisor,
+                       &(HfEvent){.type = HF_EVENT_PROBED, .slot = slot, .verdict = verdict});
 }
 
 static int set_up(HfSupervisor *supervisor, HfStart *start, HfText *error)
@@ -134,6 +152,11 @@ static int set_up(HfSupervisor *supervisor, HfStart *start, HfText *error)
     if (r >= 0)
         r = hf_upgrading_new(supervisor, &supervisor->upgrading);
     if (r >= 0)
+        r = hf_oversize_new(supervisor, &supervisor->oversize);
+    if (r >= 0)
+        r = hf_health_new(supervisor->loop, supervisor->reaper, supervisor->name, on_probed,
+                          supervisor, &supervisor->health);
+    if (r >= 0)
         r = hf_tell_watchdog(supervisor);
     if (r >= 0)
         r = hf_start_end(supervisor, start, error);
@@ -148,6 +171,8 @@ static void let_go(HfSupervisor *supervisor)
     hf_pidfile_remove(supervisor);
     supervisor->takeover = hf_takeover_free(supervisor->takeover);
     hf_outage_end(supervisor);
+    supervisor->health = hf_health_free(supervisor->health);
+    supervisor->oversize = hf_oversize_free(supervisor->oversize);
     for (unsigned i = 0; i < HF_MACHINE_SLOTS; i++)
         supervisor->generations[i] = hf_generation_free(supervisor->generations[i]);
     for (unsigned timer = 0; timer < HF_TIMER_MAX_; timer++)
@@ -175,6 +200,7 @@ static void tear_down(HfSupervisor *supervisor)
     sd_event_unref(supervisor->loop);
     hf_reconfigure_clear(supervisor);
     free(supervisor->failure);
+    free(supervisor->finding);
     free(supervisor->told);
     hf_history_clear(&supervisor->history);
     hf_notices_clear(&supervisor->notices);
@@ -215,7 +241,10 @@ void hf_supervisor_make_limits(const HfSettings *settings, const HfSettings *bef
         .settle_time = SETTLE_TIME,
         .retire_time = RETIRE_TIME,
         .busy_after = settings->busy_after,
-        .probe_failures = 1,
+        .probe_every = settings->probe.kind == HF_PROBE_NONE ? 0 : settings->probe_every,
+        .probe_failures = (unsigned)settings->probe_failures,
+        .probe_hung = hf_health_hung_probes(settings),
+        .probe_doublings = PROBE_DOUBLINGS,
         .recycle_every = settings->recycle_every == HF_USEC_INFINITY ? 0 : settings->recycle_every,
         .max_draining = (unsigned)settings->max_draining,
     };

@@ -9,9 +9,11 @@
 #include "core/machine.h"
 #include "core/options.h"
 #include "daemon/generation.h"
+#include "daemon/health.h"
 #include "daemon/held.h"
 #include "daemon/history.h"
 #include "daemon/notices.h"
+#include "daemon/oversize.h"
 #include "daemon/plan.h"
 #include "daemon/prepare.h"
 #include "daemon/reaper.h"
@@ -62,6 +64,9 @@ typedef struct HfSupervisor {
     int status;             /* of the exit that is on its way */
     HfLeftovers *leftovers; /* NULL until the end */
     HfUpgrading *upgrading;
+    HfHealth *health;     /* NULL: nothing is probed */
+    char *finding;        /* what the last probe found wrong */
+    HfOversize *oversize; /* NULL: nobody looks at it */
     HfWatch *watch;
     HfControl *control;
     uint64_t last_id;     /* of requests */
@@ -87,6 +92,9 @@ void hf_supervisor_post(HfSupervisor *supervisor, const HfEvent *event);
 /* The timer is armed, and elapses later than usec from now. */
 bool hf_supervisor_waits_longer(const HfSupervisor *supervisor, HfTimer timer, unsigned slot,
                                 uint64_t usec);
+
+/* The active generation, or NULL. */
+HfGeneration *hf_supervisor_active(const HfSupervisor *supervisor);
 
 /* The generation whose main process is pid, or NULL. */
 HfGeneration *hf_supervisor_find(const HfSupervisor *supervisor, pid_t pid);

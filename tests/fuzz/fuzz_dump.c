@@ -43,6 +43,9 @@ static void check_pool(const HfPhpfpmPool *pool, const char *prefix)
     check_set(pool->listen);
     check_set(pool->manager);
     check_text(pool->status_listen);
+    CHECK(!pool->status_listen || pool->has_status_listen);
+    check_text(pool->status_path);
+    check_text(pool->ping_path);
     check_text(pool->owner);
     check_text(pool->group);
     check_text(pool->acl_users);
@@ -59,8 +62,10 @@ static void check_pool(const HfPhpfpmPool *pool, const char *prefix)
 static bool same_pool(const HfPhpfpmPool *a, const HfPhpfpmPool *b)
 {
     return same_string(a->name, b->name) && same_string(a->listen, b->listen) &&
-           same_string(a->status_listen, b->status_listen) && a->backlog == b->backlog &&
-           a->mode == b->mode && same_string(a->owner, b->owner) &&
+           same_string(a->status_listen, b->status_listen) &&
+           a->has_status_listen == b->has_status_listen &&
+           same_string(a->status_path, b->status_path) && same_string(a->ping_path, b->ping_path) &&
+           a->backlog == b->backlog && a->mode == b->mode && same_string(a->owner, b->owner) &&
            same_string(a->group, b->group) && same_string(a->acl_users, b->acl_users) &&
            same_string(a->acl_groups, b->acl_groups) && same_string(a->manager, b->manager) &&
            a->max_children == b->max_children && same_string(a->memory_limit, b->memory_limit);

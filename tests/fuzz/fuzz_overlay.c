@@ -1,6 +1,6 @@
 /* The overlay: every line that is expected and none more, and each value as it was given. The first
  * byte has the switches; then strings that end in NUL: include's path, the pid file, and pool,
- * listen and pm.status_listen of each override ("-": leave). */
+ * listen, pm.status_listen, pm.status_path and ping.path of each override ("-": leave). */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,12 +11,13 @@
 #include "fuzz.h"
 
 #define OVERRIDES_MAX 8
+#define STRINGS       5 /* of an override */
 #define BEFORE        "; before\n"
 
 typedef struct Strings {
     char *include;
     char *pid_file;
-    char *overrides[OVERRIDES_MAX][3];
+    char *overrides[OVERRIDES_MAX][STRINGS];
     HfPhpfpmOverride list[OVERRIDES_MAX];
     size_t n;
 } Strings;
@@ -32,10 +33,15 @@ static void read_strings(Input *input, Strings *strings)
     strings->pid_file = input_string(input);
     while (strings->n < OVERRIDES_MAX && input->size > 0) {
         char **of = strings->overrides[strings->n];
-        for (size_t i = 0; i < 3; i++)
+        for (size_t i = 0; i < STRINGS; i++)
             of[i] = input_string(input);
         strings->list[strings->n++] = (HfPhpfpmOverride){
-            .pool = of[0], .listen = unless_dash(of[1]), .status_listen = unless_dash(of[2])};
+            .pool = of[0],
+            .listen = unless_dash(of[1]),
+            .status_listen = unless_dash(of[2]),
+            .status_path = unless_dash(of[3]),
+            .ping_path = unless_dash(of[4]),
+        };
     }
 }
 
@@ -44,7 +50,7 @@ static void free_strings(Strings *strings)
     free(strings->include);
     free(strings->pid_file);
     for (size_t i = 0; i < strings->n; i++)
-        for (size_t k = 0; k < 3; k++)
+        for (size_t k = 0; k < STRINGS; k++)
             free(strings->overrides[i][k]);
 }
 
@@ -93,13 +99,18 @@ static void check_text(const HfPhpfpmOverlay *overlay, const char *text)
     take_line(&text, "\n");
     for (size_t i = 0; i < overlay->n_overrides; i++) {
         const HfPhpfpmOverride *override = &overlay->overrides[i];
-        if (!override->listen && !override->status_listen)
+        if (!override->listen && !override->status_listen && !override->status_path &&
+            !override->ping_path)
             continue;
         take_value(&text, "[", override->pool, "]");
         if (override->listen)
             take_value(&text, "listen = ", override->listen, "");
         if (override->status_listen)
             take_value(&text, "pm.status_listen = ", override->status_listen, "");
+        if (override->status_path)
+            take_value(&text, "pm.status_path = ", override->status_path, "");
+        if (override->ping_path)
+            take_value(&text, "ping.path = ", override->ping_path, "");
     }
     take_line(&text, "[global]\ndaemonize = no\nprocess_control_timeout = ");
     uint64_t seconds = take_seconds(&text);

@@ -64,8 +64,8 @@ static Rule check_verdict(const Edge *edge)
     HfVerdict verdict = edge->event->verdict;
     const Finding finding = find(edge);
     unsigned before = finding.changed ? 0 : edge->world_before->misses;
-    bool doubted = finding.patience > finding.base && finding.misses == finding.base &&
-                   before < finding.misses;
+    bool doubted = edge->before->phase == HF_PHASE_IDLE && finding.patience > finding.base &&
+                   finding.misses == finding.base && before < finding.misses;
     const struct {
         HfReport report;
         bool due;

@@ -223,6 +223,38 @@ static const struct {
     {"holdfast|run|--recycle-every=soon|x",
      "--recycle-every: \"soon\" is no time; write 30s, 1min or 500ms"},
     {"holdfast|run|--recycle-every=0|x", "--recycle-every: \"0\" is too short; write at least 1s"},
+    {"holdfast|run|--probe=ping|x",
+     "--probe: \"ping\" is unknown; write fastcgi:/PATH, tcp, exec:COMMAND or none"},
+    {"holdfast|run|--probe=exec:|x", "--probe: there is no command after exec:"},
+    {"holdfast|run|--probe=fastcgi:ping|php-fpm", "--probe: \"ping\" is no page that can be asked "
+                                                  "for; write it from the root, without blanks, as "
+                                                  "/healthz.php"},
+    {"holdfast|run|--probe=fastcgi:/ping|--listen=9000|x",
+     "--probe=fastcgi:/ping asks over FastCGI, which COMMAND does not speak; write --probe=tcp or "
+     "--probe=exec:COMMAND, or say --handoff=stdin if it does"},
+    {"holdfast|run|--probe=tcp|x", "--probe=tcp needs a socket; add --listen=ADDR"},
+    {"holdfast|run|--probe-every=5s|php-fpm",
+     "--probe-every, --probe-timeout, --probe-failures and --probe-hung-after say how to probe, "
+     "but "
+     "nothing says what; add --probe, as --probe=fastcgi:/ping"},
+    {"holdfast|run|--probe=tcp|--probe=none|--probe-failures=5|php-fpm",
+     "--probe-every, --probe-timeout, --probe-failures and --probe-hung-after say how to probe, "
+     "but "
+     "nothing says what; add --probe, as --probe=fastcgi:/ping"},
+    {"holdfast|run|--probe=tcp|--probe-hung-after=1min|php-fpm",
+     "--probe-hung-after needs php-fpm's own count of requests; write --probe=fastcgi:/ping, or "
+     "drop "
+     "it"},
+    {"holdfast|run|--probe-failures=0|x", "--probe-failures: \"0\" is no number from 1 to 1000"},
+    {"holdfast|run|--recycle-memory=1000|x",
+     "--recycle-memory: \"1000\" is no size of 1M or more; write 512M, 2G or never"},
+    {"holdfast|run|--recycle-memory=much|x",
+     "--recycle-memory: \"much\" is no size of 1M or more; write 512M, 2G or never"},
+    {"holdfast|run|--recycle-check=1s|x", "--recycle-check says how often to look at the memory, "
+                                          "but nothing says how much it may be; add "
+                                          "--recycle-memory=BYTES"},
+    {"holdfast|exec|--probe=tcp|x",
+     "--probe belongs to run and check, not to exec; see holdfast exec --help"},
     {"holdfast|exec|--handover=gentle|x",
      "--handover belongs to run and check, not to exec; see holdfast exec --help"},
     {"holdfast|run|--ready-timeout=99999999999999999999999|x",
@@ -431,6 +463,31 @@ static void probe_takes_an_address_between_its_options(void **state)
     HF_CLEANUP_COMMAND_LINE HfCommandLine plain = parse_good("holdfast|probe|9000");
     assert_null(plain.probing.fastcgi);
     assert_int_equal(plain.probing.timeout, 5 * HF_USEC_PER_SEC);
+}
+
+static void run_takes_how_health_is_seen(void **state)
+{
+    (void)state;
+    HF_CLEANUP_COMMAND_LINE HfCommandLine line =
+        parse_good("holdfast|run|--probe=exec:false|--probe=fastcgi:/ping?full|--probe-every=1s|"
+                   "--probe-timeout=2s|--probe-failures=7|--probe-hung-after=1min|"
+                   "--recycle-memory=512M|--recycle-check=5s|php-fpm8.2");
+    HF_CLEANUP_COMMAND_LINE HfCommandLine other =
+        parse_good("holdfast|run|--probe=fastcgi:/x|--probe=tcp|--listen=9000|./server");
+    HF_CLEANUP_COMMAND_LINE HfCommandLine none = parse_good("holdfast|run|--probe=none|./server");
+    const HfSettings *settings = &line.settings;
+
+    assert_int_equal(settings->probe.kind, HF_PROBE_FASTCGI);
+    assert_string_equal(settings->probe.what, "/ping?full");
+    assert_int_equal(settings->probe_every, HF_USEC_PER_SEC);
+    assert_int_equal(settings->probe_timeout, 2 * HF_USEC_PER_SEC);
+    assert_int_equal(settings->probe_failures, 7);
+    assert_int_equal(settings->probe_hung_after, 60 * HF_USEC_PER_SEC);
+    assert_int_equal(settings->recycle_memory, 512 * 1024 * 1024);
+    assert_int_equal(settings->recycle_check, 5 * HF_USEC_PER_SEC);
+    assert_int_equal(other.settings.probe.kind, HF_PROBE_TCP);
+    assert_null(other.settings.probe.what);
+    assert_int_equal(none.settings.probe.kind, HF_PROBE_NONE);
 }
 
 static void never_and_the_defaults_are_the_same(void **state)
@@ -749,10 +806,13 @@ static void help_lists_what_the_verb_takes(void **state)
 {
     (void)state;
     static const char *const options[] = {
-        "name",          "listen",        "adapter",       "handoff",    "directory",
-        "ready-timeout", "drain-timeout", "no-wait",       "help",       "version",
-        "ready",         "handover",      "stop-signal",   "kill-mode",  "cgroup",
-        "max-draining",  "backoff-max",   "recycle-every", "busy-after", "preflight"};
+        "name",          "listen",         "adapter",        "handoff",
+        "directory",     "ready-timeout",  "drain-timeout",  "no-wait",
+        "help",          "version",        "ready",          "handover",
+        "stop-signal",   "kill-mode",      "max-draining",   "backoff-max",
+        "recycle-every", "busy-after",     "preflight",      "probe",
+        "probe-every",   "probe-timeout",  "probe-failures", "probe-hung-after",
+        "cgroup",        "recycle-memory", "recycle-check"};
     for (HfVerb verb = 0; verb < HF_VERB_MAX_; verb++) {
         HF_CLEANUP_TEXT HfText help = {0};
         hf_options_help(&verb, &help);
@@ -789,6 +849,13 @@ static void help_tells_the_defaults(void **state)
         {"--handover=gentle|at-once", "(default: gentle)"},
         {"--max-draining=N", "(default: 4)"},
         {"--recycle-every=TIME|never", "(default: never)"},
+        {"--recycle-memory=BYTES|never", "(default: never)"},
+        {"--recycle-check=TIME", "(default: 30s)"},
+        {"--probe=fastcgi:/PATH|tcp|exec:COMMAND|none", "(default: none)"},
+        {"--probe-every=TIME", "(default: 10s)"},
+        {"--probe-timeout=TIME", "(default: 5s)"},
+        {"--probe-failures=N", "(default: 3)"},
+        {"--probe-hung-after=TIME|never", "(default: never)"},
         {"--busy-after=TIME|never", "(default: 10s)"},
         {"--adapter=auto|php-fpm|php-cgi|generic", "(default: auto)"},
         {"--handoff=auto|listen-fds|php-fpm|stdin", "(default: auto)"},
@@ -838,6 +905,7 @@ int main(void)
         cmocka_unit_test(run_takes_all_its_options),
         cmocka_unit_test(run_takes_how_a_generation_is_replaced),
         cmocka_unit_test(probe_takes_an_address_between_its_options),
+        cmocka_unit_test(run_takes_how_health_is_seen),
         cmocka_unit_test(never_and_the_defaults_are_the_same),
         cmocka_unit_test(defaults_stay_without_options),
         cmocka_unit_test(good_lines_are_taken),

@@ -21,6 +21,7 @@
 /* HfPhpfpmPool, as literals. */
 typedef struct Want {
     const char *name, *listen, *status_listen;
+    const char *status_path, *ping_path;
     int backlog;
     uint32_t mode;
     const char *owner, *group, *acl_users, *acl_groups, *manager;
@@ -57,6 +58,8 @@ static void assert_pool(const HfPhpfpmPool *got, const Want *want)
     assert_text(got->name, want->name);
     assert_text(got->listen, want->listen);
     assert_text(got->status_listen, want->status_listen);
+    assert_text(got->status_path, want->status_path);
+    assert_text(got->ping_path, want->ping_path);
     assert_int_equal(got->backlog, want->backlog);
     assert_int_equal(got->mode, want->mode);
     assert_text(got->owner, want->owner);
@@ -99,6 +102,31 @@ static void a_build_without_systemd_is_recognized(void **state)
     hf_phpfpm_config_clear(&config);
 }
 
+static void a_build_without_status_listen_is_recognized(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *line;
+        bool has;
+        const char *listen;
+    } rows[] = {
+        {"", false, NULL},
+        {D "\tpm.status_listen = undefined\n", true, NULL},
+        {D "\tpm.status_listen = \n", true, NULL},
+        {D "\tpm.status_listen = 9001\n" D "\tping.path = /ping\n", true, "9001"},
+    };
+    for (size_t i = 0; i < LENGTH(rows); i++) {
+        HF_CLEANUP_TEXT HfText dump = {0};
+        HfPhpfpmConfig config;
+        hf_text_addf(&dump, GLOBAL POOL "%s", rows[i].line);
+        assert_int_equal(parse(hf_text_peek(&dump), &config), 0);
+        assert_true(config.pools[0].has_status_listen == rows[i].has);
+        assert_text(config.pools[0].status_listen, rows[i].listen);
+        assert_text(config.pools[0].ping_path, i == 3 ? "/ping" : NULL);
+        hf_phpfpm_config_clear(&config);
+    }
+}
+
 /* Spaces, quotes, equal signs, sections and keys inside values, ACLs, $pool, prefix. */
 static void many_pools_are_read(void **state)
 {
@@ -114,6 +142,7 @@ static void many_pools_are_read(void **state)
         {.name = "Api Pool",
          .listen = "/srv/api/var/Api Pool.sock",
          .status_listen = "127.0.0.1:9001",
+         .status_path = "/status",
          .backlog = HF_BACKLOG_MAXIMUM,
          .mode = 0666,
          .owner = "www-data",
@@ -126,6 +155,7 @@ static void many_pools_are_read(void **state)
         {.name = "v6",
          .listen = "[::1]:9002",
          .status_listen = "status.sock",
+         .status_path = "/",
          .backlog = HF_BACKLOG_MAXIMUM,
          .mode = 0640,
          .manager = "dynamic",
@@ -296,6 +326,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(debian_default_is_read),
         cmocka_unit_test(a_build_without_systemd_is_recognized),
+        cmocka_unit_test(a_build_without_status_listen_is_recognized),
         cmocka_unit_test(many_pools_are_read),
         cmocka_unit_test(lines_of_log_level_debug_are_read),
         cmocka_unit_test(a_value_that_php_fpm_has_cut_is_refused),

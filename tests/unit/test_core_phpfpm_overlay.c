@@ -104,6 +104,8 @@ static void the_overlay_overrides_after_the_include(void **state)
         {.pool = "it's", .status_listen = "/x/s2"},
         {.pool = "a;\"$]", .listen = "/x/c;$d\\"},
         {.pool = "host", .listen = "[::1]:9000", .status_listen = "127.0.0.1:9001"},
+        {.pool = "probed", .status_listen = "/x/s3", .status_path = "/st", .ping_path = "/ping"},
+        {.pool = "pings", .ping_path = "/ping"},
     };
     const HfPhpfpmOverlay overlay = {
         .include = "PHP_SYSCONFDIR \"/php-fpm.conf\"",
@@ -127,6 +129,12 @@ static void the_overlay_overrides_after_the_include(void **state)
                                              "[host]\n"
                                              "listen = '[::1]:9000'\n"
                                              "pm.status_listen = '127.0.0.1:9001'\n"
+                                             "[probed]\n"
+                                             "pm.status_listen = /x/s3\n"
+                                             "pm.status_path = /st\n"
+                                             "ping.path = /ping\n"
+                                             "[pings]\n"
+                                             "ping.path = /ping\n"
                                              "[global]\n"
                                              "daemonize = no\n"
                                              "process_control_timeout = 30s\n"
@@ -181,6 +189,9 @@ static void what_an_ini_file_can_not_carry_is_refused(void **state)
         {"/p", {.pool = "w", .listen = "/$pool"}},
         {"/p", {.pool = "w", .status_listen = "/a\x1f"}},
         {"/p", {.pool = "w", .status_listen = "/a'\""}},
+        {"/p", {.pool = "w", .status_path = "status"}},
+        {"/p", {.pool = "w", .status_path = "/a\nlisten = 9000"}},
+        {"/p", {.pool = "w", .ping_path = "/$pool"}},
     };
     for (size_t i = 0; i < LENGTH(rows); i++) {
         HF_CLEANUP_TEXT HfText text = {0};

@@ -34,6 +34,10 @@ static void fill_plan(HfSnapshot *snapshot)
     plan->workers.list[0] = 5;
     plan->workers.n = 1;
     plan->peak_workers = 5;
+    assert_int_equal(hf_strv_append(&plan->status_paths, "/holdfast-1"), 0);
+    plan->probes.list = calloc(1, sizeof(uint64_t));
+    plan->probes.list[0] = 15;
+    plan->probes.n = 1;
     plan->stop_signal = 3;
     plan->reopen_signal = 10;
     plan->drain_timeout = 30000000;
@@ -219,6 +223,9 @@ static void test_refused(void **state)
         {"wanted.0.listener=0", "wanted.0.listener=1", -EBADMSG},
         {"plan.0.program=/usr/sbin/php-fpm8.2\n", "", -EBADMSG},
         {"plan.0.workers=5\n", "", -EBADMSG},
+        {"plan.0.probe=15\n", "", -EBADMSG},
+        {"plan.0.status-path=/holdfast-1\n", "", -EBADMSG},
+        {"wanted.0.pool=0", "wanted.0.pool=1", -EBADMSG},
         {"\\x0a", "\\x0", -EBADMSG},
         {"\\x0a", "\\x00", -EBADMSG},
         {"announced=1", "announced", -EBADMSG},

@@ -14,6 +14,10 @@ while (microtime(true) < $end) {
     usleep(5000);
 }
 echo "busy ", posix_getppid(), " ", getmypid(), "\\n";""",
+    # Holds memory while it is busy.
+    "fill.php": """<?php
+$held = str_repeat("x", $_GET['mb'] * 1048576);
+include __DIR__ . '/busy.php';""",
     "leak.php": '<?php echo "leak ", exec("sleep 60 >/dev/null 2>&1 & echo $!"), "\\n";',
     "env.php": """<?php
 foreach (explode(',', $_GET['names']) as $name) {

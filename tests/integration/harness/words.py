@@ -27,4 +27,14 @@ def reloaded(number):
     return rf"reload: generation {number} is active"
 
 
+def healed(number):
+    return rf"health: generation {number} is active"
+
+
+def recycled(number):
+    return rf"recycle: generation {number} is active"
+
+
+SATURATED = r"generation 1 is saturated, which is no reason to replace it: "
+HANGS = r"generation 1 hangs, no request was finished since the last probe: "
 DAEMONIZE_STRIPPED = r"(?i)(-D|daemonize)"

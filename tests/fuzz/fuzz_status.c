@@ -1,0 +1,49 @@
+/* php-fpm's status page: what is taken is what is written there, and lines of others change
+ * nothing. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/text.h"
+#include "core/phpfpm_status.h"
+#include "fuzz.h"
+
+/* Written out, the numbers are read again. */
+static void check_again(const HfPhpfpmStatus *status)
+{
+    HF_CLEANUP_TEXT HfText page = {0};
+    HfPhpfpmStatus again;
+
+    hf_text_addf(&page,
+                 "pool: www\naccepted conn: %llu\nlisten queue:%llu\r\nidle processes:   %llu\n"
+                 "active processes: %llu\nmax children reached: %llu",
+                 (unsigned long long)status->accepted, (unsigned long long)status->queued,
+                 (unsigned long long)status->idle, (unsigned long long)status->active,
+                 (unsigned long long)status->max_children);
+    CHECK(hf_phpfpm_status_parse(page.data, page.length, &again) == 0);
+    CHECK(memcmp(&again, status, sizeof(again)) == 0);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    static const char noise[] = "slow requests: many\n";
+    const HfPhpfpmStatus untouched = {1, 2, 3, 4, 5};
+    HfPhpfpmStatus status = untouched;
+    HfPhpfpmStatus longer = untouched;
+
+    int r = hf_phpfpm_status_parse((const char *)data, size, &status);
+    if (r < 0)
+        CHECK(memcmp(&status, &untouched, sizeof(status)) == 0);
+    else
+        check_again(&status);
+
+    char *copy = must(malloc(size + sizeof(noise)));
+    memcpy(copy, noise, sizeof(noise) - 1);
+    if (size > 0)
+        memcpy(copy + sizeof(noise) - 1, data, size);
+    if (size + sizeof(noise) - 1 <= HF_PHPFPM_STATUS_MAX) {
+        CHECK(hf_phpfpm_status_parse(copy, size + sizeof(noise) - 1, &longer) == r);
+        CHECK(memcmp(&status, &longer, sizeof(status)) == 0);
+    }
+    free(copy);
+    return 0;
+}
