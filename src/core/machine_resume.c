@@ -48,16 +48,18 @@ static void resume_generations(HfMachine *machine, bool lost, HfActions *actions
  * old generation serves: it may be what this program's predecessor died of. */
 static void resume_phase(HfMachine *machine, bool lost, HfActions *actions)
 {
-    if (machine->phase == HF_PHASE_STOPPING)
-        hf_machine_end_if_gone(machine, actions);
-    else if (machine->phase == HF_PHASE_BACKOFF)
+    if (machine->phase == HF_PHASE_STOPPING) { /* who started this program wants the service */
+        machine->hurry = HF_RUNG_NONE;
+        hf_machine_prepare(machine, HF_CAUSE_START, actions);
+    } else if (machine->phase == HF_PHASE_BACKOFF) {
         hf_machine_arm(&machine->respawn, HF_TIMER_RESPAWN,
                        hf_backoff_delay(machine->failures + 1, machine->limits.backoff_max), true,
                        actions);
-    else if (lost && hf_machine_find(machine, HF_GENERATION_ACTIVE) >= 0)
+    } else if (lost && hf_machine_find(machine, HF_GENERATION_ACTIVE) >= 0) {
         machine->phase = HF_PHASE_IDLE;
-    else if (lost)
+    } else if (lost) {
         hf_machine_prepare(machine, machine->planned ? machine->cause : HF_CAUSE_START, actions);
+    }
 }
 
 static void resume_timers(HfMachine *machine, HfActions *actions)

@@ -25,8 +25,9 @@ typedef struct HfSnapshotNumbers {
 typedef struct HfSnapshotListener {
     HfListenerSpec spec; /* owned; address NONE: not said */
     int fd;
-    char *store;     /* its name in systemd's fd store, NULL: not there. Owned. */
+    uint64_t socket; /* its inode, which tells it from any other; 0: not known */
     bool taken;      /* its path is still another server's */
+    bool stored;     /* in the fd store */
     bool received;   /* from systemd, in LISTEN_FDS */
     uint64_t device; /* of the path that was bound */
     uint64_t inode;  /* 0: none was */
@@ -84,6 +85,7 @@ typedef struct HfSnapshotGeneration {
     uint64_t started; /* usec since boot, to tell a reused pid */
     int pidfd;
     unsigned session;
+    bool stored; /* pidfd, in the fd store */
     bool main_exited;
     int exit_code; /* si_code and si_status of waitid(2), once it has exited; 0: not known */
     int exit_status;

@@ -46,7 +46,9 @@ static int add_listener(HfSnapshot *snapshot, HfHeld *held)
         return -ENOMEM;
     held->index = (unsigned)snapshot->n_listeners - 1;
     listener->fd = held->fd;
+    listener->socket = hf_held_socket(held);
     listener->received = held->received;
+    listener->stored = held->stored;
     listener->taken = held->taken;
     listener->device = held->inode.device;
     listener->inode = held->inode.inode;
@@ -192,6 +194,7 @@ static int capture_generation(const HfGeneration *generation, Plans *plans, HfSn
     to->pid = (unsigned)generation->main.pid;
     to->started = generation->started;
     to->pidfd = generation->main_exited ? -1 : generation->main.pidfd;
+    to->stored = generation->stored;
     to->session = (unsigned)generation->session;
     to->main_exited = generation->main_exited;
     to->exit_code = generation->status.si_code;

@@ -101,6 +101,7 @@ static int restore_listeners(HfSnapshot *snapshot, Parts *parts)
         if (r < 0)
             return r;
         parts->held[i]->taken = listener->taken;
+        parts->held[i]->stored = listener->stored;
         parts->n_held++;
     }
     return 0;
@@ -234,6 +235,7 @@ static void make_generation(HfSnapshotGeneration *from, HfPlan *plan, HfGenerati
         .main = {(pid_t)from->pid, hf_fd_steal(&from->pidfd)},
         .program = {.device = from->program_device, .inode = from->program_inode},
         .status = {.si_code = from->exit_code},
+        .stored = from->stored,
         .session = (pid_t)(from->session ? from->session : from->pid),
         .main_exited = from->main_exited,
         .spawned = from->spawned,
@@ -294,6 +296,10 @@ static int own_descriptors(HfSnapshot *snapshot)
 /* A slot whose process is not among those that were handed over has nobody in it. */
 static void report_missing(HfSupervisor *supervisor)
 {
+    for (unsigned i = 0; i < HF_MACHINE_SLOTS; i++)
+        if (supervisor->generations[i] && supervisor->generations[i]->main_exited &&
+            !supervisor->machine.generations[i].main_exited)
+            hf_supervisor_post(supervisor, &(HfEvent){.type = HF_EVENT_MAIN_EXITED, .slot = i});
     for (unsigned i = 0; i < HF_MACHINE_SLOTS; i++)
         if (supervisor->machine.generations[i].state != HF_GENERATION_EMPTY &&
             !supervisor->generations[i])

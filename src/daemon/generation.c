@@ -15,6 +15,7 @@
 #include "daemon/members.h"
 #include "daemon/retire.h"
 #include "daemon/scoreboard.h"
+#include "daemon/store.h"
 #include "sys/file.h"
 
 #define PID_FILE_BYTES 32
@@ -155,6 +156,9 @@ int hf_generation_set_main(HfGeneration *generation, HfProcess *process)
     hf_reaper_forget(generation->reaper, generation->main.pid);
     sd_event_source_disable_unref(generation->main_watch);
     hf_process_clear(&generation->main);
+    if (generation->stored)
+        hf_store_forget_process(generation->number);
+    generation->stored = false;
     generation->main_watch = watch;
     generation->main = *process;
     *process = HF_PROCESS_NONE;
@@ -391,6 +395,8 @@ HfGeneration *hf_generation_free(HfGeneration *generation)
     if (generation->main.pid > 0)
         hf_reaper_forget(generation->reaper, generation->main.pid);
     sd_event_source_disable_unref(generation->main_watch);
+    if (generation->stored)
+        hf_store_forget_process(generation->number);
     hf_process_clear(&generation->main);
     hf_subgroup_clear(&generation->subgroup);
     hf_cgroups_sweep(generation->cgroups);

@@ -5,12 +5,14 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/fd.h"
 #include "base/memory.h"
 #include "core/human.h"
 #include "core/names.h"
+#include "daemon/store.h"
 #include "daemon/target.h"
 #include "sys/owner.h"
 
@@ -225,6 +227,13 @@ int hf_held_restore(int fd, const HfListenerSpec *spec, const HfListenerInode *i
     return 0;
 }
 
+ino_t hf_held_socket(const HfHeld *held)
+{
+    struct stat status;
+
+    return fstat(held->fd, &status) < 0 ? 0 : status.st_ino;
+}
+
 HfHeld *hf_held_ref(HfHeld *held)
 {
     held->references++;
@@ -235,7 +244,10 @@ HfHeld *hf_held_unref(HfHeld *held)
 {
     if (!held || --held->references > 0)
         return NULL;
-    if (!held->received && !held->taken && held->inode.inode != 0)
+    if (held->stored)
+        hf_store_forget_listener(hf_held_socket(held));
+    bool stays = held->received || held->taken || (held->stored && hf_store_is_left());
+    if (!stays && held->inode.inode != 0)
         hf_listener_unlink(held->spec.address.name, &held->inode);
     hf_fd_close(held->fd);
     hf_listener_spec_clear(&held->spec);

@@ -21,6 +21,7 @@ typedef struct HfHeld {
     uint32_t highest;                /* depth of its queue that was ever seen */
     bool taken;                      /* copied out of another server, whose path it is still */
     unsigned index;                  /* in the snapshot that is being made */
+    bool stored;                     /* in systemd's fd store */
     char label[HF_ADDRESS_TEXT_MAX]; /* spec's address, for people */
 } HfHeld;
 
@@ -43,6 +44,9 @@ int hf_held_take(int fd, const HfListenerSpec *spec, HfHeld **ret);
  * Consumes fd also on failure. Returns 0 and one reference, or negative errno. */
 int hf_held_restore(int fd, const HfListenerSpec *spec, const HfListenerInode *inode, bool received,
                     HfHeld **ret);
+
+/* What tells the socket from any other: its inode. 0 when it can not be told. */
+ino_t hf_held_socket(const HfHeld *held);
 
 HfHeld *hf_held_ref(HfHeld *held);
 /* The last one unlinks the path that was bound here and closes. Returns NULL. */

@@ -19,6 +19,7 @@
 #include "daemon/reconfigure.h"
 #include "daemon/record.h"
 #include "daemon/report.h"
+#include "daemon/store.h"
 #include "daemon/upgrade.h"
 #include "daemon/watch.h"
 
@@ -49,7 +50,7 @@ static int bind_plan(HfPlan *plan, HfText *error, void *userdata)
 {
     HfSupervisor *supervisor = userdata;
     const HfPlan *plans[1 + HF_MACHINE_SLOTS] = {supervisor->current};
-    size_t maximum = supervisor->n_received;
+    size_t maximum = supervisor->n_received + supervisor->n_kept;
     size_t n = 0;
     int r = prepare_to_bind(supervisor, plan, error);
 
@@ -70,6 +71,8 @@ static int bind_plan(HfPlan *plan, HfText *error, void *userdata)
             held[n++] = plans[i]->listeners[j];
     for (size_t i = 0; i < supervisor->n_received; i++)
         held[n++] = supervisor->received[i];
+    for (size_t i = 0; i < supervisor->n_kept; i++)
+        held[n++] = supervisor->kept[i];
     for (size_t i = 0; takeover && i < takeover->n_held; i++)
         held[n++] = takeover->held[i];
     r = hf_plan_bind(plan, held, n, supervisor->raised, error);
@@ -151,6 +154,7 @@ static void perform_commit(HfSupervisor *supervisor, const HfAction *action)
     supervisor->current = HF_STEAL(supervisor->prepared);
     if (supervisor->current)
         hf_plan_apply(supervisor->current, supervisor->raised);
+    hf_held_array_clear(&supervisor->kept, &supervisor->n_kept);
     hf_queuewatch_apply(supervisor->queuewatch);
     hf_oversize_apply(supervisor->oversize);
 }
@@ -394,6 +398,7 @@ static void perform_upgrade(HfSupervisor *supervisor, const HfAction *action)
 
 static void perform_exit(HfSupervisor *supervisor, const HfAction *action)
 {
+    hf_store_finish(supervisor->store);
     hf_leftovers_end(supervisor, supervisor->takeover_failed ? EXIT_FAILURE : action->status);
 }
 

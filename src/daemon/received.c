@@ -6,6 +6,7 @@
 #include <systemd/sd-daemon.h>
 
 #include "base/memory.h"
+#include "daemon/store.h"
 
 int hf_received_take(HfHeld ***ret, size_t *ret_n, HfText *error)
 {
@@ -21,6 +22,8 @@ int hf_received_take(HfHeld ***ret, size_t *ret_n, HfText *error)
     if (!list)
         return -ENOMEM;
     for (int i = 0; i < n; i++) {
+        if (hf_store_is_name(names[i]))
+            continue;
         const char *name = strcmp(names[i], "unknown") == 0 ? NULL : names[i];
         int r = hf_held_receive(SD_LISTEN_FDS_START + i, name, &list[taken]);
         if (r < 0) {

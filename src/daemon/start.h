@@ -2,11 +2,15 @@
 #pragma once
 
 #include "core/snapshot.h"
+#include "daemon/store.h"
 #include "daemon/supervisor.h"
 
 typedef struct HfStart {
     HfEventType event; /* START, RESUME or ADOPT */
     HfSnapshot snapshot;
+    uint64_t sequence; /* of the last one in the store */
+    HfStored *stored;  /* what the store gave back */
+    size_t n_stored;
 } HfStart;
 
 void hf_start_clear(HfStart *start);

@@ -20,6 +20,7 @@
 #include "daemon/received.h"
 #include "daemon/reconfigure.h"
 #include "daemon/start.h"
+#include "daemon/store.h"
 #include "daemon/tell.h"
 #include "daemon/upgrade.h"
 #include "daemon/watch.h"
@@ -68,6 +69,7 @@ static int on_step(sd_event_source *source, void *userdata)
         for (size_t i = 0; i < actions.n; i++)
             hf_perform(supervisor, &actions.list[i]);
     }
+    hf_store_sync(supervisor->store);
     hf_tell_state(supervisor);
     hf_control_update(supervisor->control);
     sd_event_source_set_enabled(source, SD_EVENT_OFF);
@@ -157,6 +159,8 @@ static int set_up(HfSupervisor *supervisor, HfStart *start, HfText *error)
         r = hf_health_new(supervisor->loop, supervisor->reaper, supervisor->name, on_probed,
                           supervisor, &supervisor->health);
     if (r >= 0)
+        r = hf_store_new(supervisor, &supervisor->store);
+    if (r >= 0)
         r = hf_tell_watchdog(supervisor);
     if (r >= 0)
         r = hf_start_end(supervisor, start, error);
@@ -168,6 +172,7 @@ static int set_up(HfSupervisor *supervisor, HfStart *start, HfText *error)
 /* Everything that has to do with the service; harmless when repeated. */
 static void let_go(HfSupervisor *supervisor)
 {
+    hf_store_leave();
     hf_pidfile_remove(supervisor);
     supervisor->takeover = hf_takeover_free(supervisor->takeover);
     hf_outage_end(supervisor);
@@ -184,12 +189,14 @@ static void let_go(HfSupervisor *supervisor)
     supervisor->prepared = hf_plan_unref(supervisor->prepared);
     supervisor->current = hf_plan_unref(supervisor->current);
     hf_held_array_clear(&supervisor->received, &supervisor->n_received);
+    hf_held_array_clear(&supervisor->kept, &supervisor->n_kept);
 }
 
 static void tear_down(HfSupervisor *supervisor)
 {
     let_go(supervisor);
     hf_upgrading_free(supervisor->upgrading);
+    hf_store_free(supervisor->store);
     hf_queuewatch_free(supervisor->queuewatch);
     hf_hooks_free(supervisor->hooks);
     hf_watch_free(supervisor->watch);

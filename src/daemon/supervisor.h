@@ -26,6 +26,7 @@ typedef struct HfControl HfControl;
 typedef struct HfHooks HfHooks;
 typedef struct HfQueuewatch HfQueuewatch;
 typedef struct HfLeftovers HfLeftovers;
+typedef struct HfStore HfStore;
 typedef struct HfUpgrading HfUpgrading;
 typedef struct HfWatch HfWatch;
 
@@ -67,6 +68,9 @@ typedef struct HfSupervisor {
     HfHealth *health;     /* NULL: nothing is probed */
     char *finding;        /* what the last probe found wrong */
     HfOversize *oversize; /* NULL: nobody looks at it */
+    HfStore *store;       /* NULL: none */
+    HfHeld **kept;        /* from the store, until the first plan has chosen among them */
+    size_t n_kept;
     HfWatch *watch;
     HfControl *control;
     uint64_t last_id;     /* of requests */

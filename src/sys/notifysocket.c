@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -43,20 +44,36 @@ static int remove_old_socket(const char *path)
     return unlink(path) < 0 && errno != ENOENT ? -errno : 0;
 }
 
-int hf_notifysocket_send(const char *path, const char *text)
+int hf_notifysocket_send_fd(const char *path, const char *text, int passed)
 {
+    union {
+        struct cmsghdr header;
+        char bytes[CMSG_SPACE(sizeof(int))];
+    } control = {0};
     struct sockaddr_un address;
-    socklen_t length;
+    struct iovec vector = {.iov_base = (void *)(uintptr_t)text, .iov_len = strlen(text)};
+    struct msghdr message = {.msg_name = &address, .msg_iov = &vector, .msg_iovlen = 1};
 
-    int r = make_address(path, &address, &length);
+    int r = make_address(path, &address, &message.msg_namelen);
     if (r < 0)
         return r;
+    if (passed >= 0) {
+        control.header = (struct cmsghdr){.cmsg_len = CMSG_LEN(sizeof(passed)),
+                                          .cmsg_level = SOL_SOCKET,
+                                          .cmsg_type = SCM_RIGHTS};
+        memcpy(CMSG_DATA(&control.header), &passed, sizeof(passed));
+        message.msg_control = &control;
+        message.msg_controllen = sizeof(control);
+    }
     HF_CLEANUP_FD int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
     if (fd < 0)
         return -errno;
-    ssize_t n = sendto(fd, text, strlen(text), MSG_DONTWAIT | MSG_NOSIGNAL,
-                       (const struct sockaddr *)&address, length);
-    return n < 0 ? -errno : 0;
+    return sendmsg(fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL) < 0 ? -errno : 0;
+}
+
+int hf_notifysocket_send(const char *path, const char *text)
+{
+    return hf_notifysocket_send_fd(path, text, -1);
 }
 
 int hf_notifysocket_open(const char *path)

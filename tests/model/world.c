@@ -138,6 +138,7 @@ void world_event(World *world, const HfEvent *event)
     case HF_EVENT_ADOPT:
         program_ended(world);
         callers_left(world);
+        world->stopping = false;
         break;
     case HF_EVENT_REOPEN:
     case HF_EVENT_RETIRED:

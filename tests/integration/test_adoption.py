@@ -1,0 +1,135 @@
+"""holdfast is killed: whoever is started next goes on with sockets and generations, and no request notices."""
+import os
+import signal
+
+import pytest
+
+from harness import process, words
+from harness.manager import ManagedHoldfast, killed
+
+ADOPTED = r"holdfast had died; this one goes on with"
+
+
+@pytest.fixture
+def managed(make_site):
+    def make(listen="tcp", *options, **more):
+        site = make_site(listen)
+        holdfast = ManagedHoldfast(site, *options, **more)
+        site._closing.append(holdfast.close)
+        holdfast.start()
+        return site, holdfast
+
+    return make
+
+
+def die(holdfast):
+    holdfast.process.stop(signal.SIGKILL)
+
+
+def revive(holdfast):
+    holdfast.start()
+    holdfast.wait(ADOPTED)
+
+
+def test_under_load(managed):
+    site, holdfast = managed()
+    load = site.load()
+    master = site.main_pid()
+    for _ in range(2):
+        die(holdfast)
+        assert site.get()[0] == 200
+        revive(holdfast)
+    assert site.main_pid() == master
+    holdfast.reload(2)
+    holdfast.wait(words.gone(1))
+    assert len([pid for pid in process.children(holdfast.pid)]) == 1
+    load.assert_nothing_lost()
+    assert [name for name in holdfast.store.names() if name.startswith("hf-p-")] == ["hf-p-2"]
+    holdfast.stop()
+
+
+def test_unix_path_stays_where_it_is(managed):
+    site, holdfast = managed("unix")
+    before = os.stat(site.address).st_ino
+    die(holdfast)
+    revive(holdfast)
+    holdfast.replace(2)
+    assert os.stat(site.address).st_ino == before
+    assert site.get()[0] == 200
+
+
+def test_restart_of_the_unit(managed):
+    """Stopped and started again: the same socket, at the same path, with its queue."""
+    site, holdfast = managed("unix")
+    before = os.stat(site.address).st_ino
+    holdfast.stop()
+    waiting = site.get_later("/hello.php")
+    holdfast.start()
+    assert os.stat(site.address).st_ino == before
+    assert waiting.get()[0] == 200
+    holdfast.replace(2)
+
+
+@pytest.mark.parametrize("order", ["holdfast first", "master first"])
+def test_master_is_killed_too(managed, order):
+    site, holdfast = managed()
+    load = site.load(slow_share=0)
+    master = site.main_pid()
+    if order == "holdfast first":
+        die(holdfast)
+        killed(master)
+    else:
+        killed(master)
+        die(holdfast)
+    revive(holdfast)
+    holdfast.wait(words.ready(2))
+    holdfast.wait(words.gone(1))
+    assert site.main_pid() != master
+    load.assert_nothing_lost()
+
+
+def test_crash_of_an_adopted_master(managed):
+    site, holdfast = managed()
+    die(holdfast)
+    revive(holdfast)
+    killed(site.main_pid())
+    holdfast.wait(r"generation 1 crashed: .* ended, how only its parent knows")
+    holdfast.wait(words.ready(2))
+    assert site.get()[0] == 200
+
+
+def test_while_a_generation_drains(managed):
+    site, holdfast = managed()
+    slow = site.start_slow(1500)
+    holdfast.reload(2)
+    holdfast.settle()
+    die(holdfast)
+    revive(holdfast)
+    holdfast.wait(words.gone(1))
+    assert slow.get()[0] == 200
+
+
+def test_upgrade_after_adoption(managed):
+    site, holdfast = managed()
+    load = site.load()
+    die(holdfast)
+    revive(holdfast)
+    assert holdfast.call("upgrade").returncode == 0
+    die(holdfast)
+    revive(holdfast)
+    load.assert_nothing_lost()
+
+
+def test_listener_that_goes_leaves_the_store(managed):
+    site, holdfast = managed("unix")
+    listeners = [name for name in holdfast.store.names() if name.startswith("hf-l-")]
+    assert len(listeners) == 1
+    die(holdfast)
+    revive(holdfast)
+    site.pools[0].listen = str(site.directory / "other.sock")
+    site.configure()
+    holdfast.replace(2)
+    holdfast.settle()
+    left = [name for name in holdfast.store.names() if name.startswith("hf-l-")]
+    assert len(left) == 1 and left != listeners
+    assert not os.path.lexists(site.address)
