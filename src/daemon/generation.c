@@ -356,6 +356,7 @@ int hf_generation_restore(sd_event *loop, HfReaper *reaper, const HfRuntime *run
     *generation = *from;
     from->main = HF_PROCESS_NONE;
     generation->plan = hf_plan_ref(from->plan);
+    generation->listeners = generation->plan->listeners;
     generation->loop = loop;
     generation->reaper = reaper;
     generation->callbacks = *callbacks;
