@@ -1,5 +1,5 @@
-/* Places where a build for tests (-Dcrash-points=true) dies when HOLDFAST_CRASH_POINT names them.
- */
+/* Places where the holdfast that tests build beside the real one (tests/meson.build) dies when
+ * HOLDFAST_CRASH_POINT names them. */
 #pragma once
 
 #ifdef HF_CRASH_POINTS
