@@ -25,16 +25,18 @@ def turn(kind, options):
         time.sleep(WARM_UP)
         begin = time.monotonic()
         end = begin + options.interval * options.replacements
-        took = []
+        took, replaced = [], []
         for number in range(options.replacements if kind.replaces else 0):
             sleep_until(begin + options.interval * (number + 0.5))
             start = time.monotonic()
             contender.replace()
             took.append(time.monotonic() - start)
+            replaced.append(start)
         sleep_until(end)
         result = load.stop()
         contender.stop()
-        return {**ledger.figures(result["ledger"], begin, end), "took": took, "late": result["late_ms"] / 1000}
+        return {**ledger.figures(result["ledger"], begin, end), "took": took, "late": result["late_ms"] / 1000,
+                "turn": {"ledger": result["ledger"], "begin": begin, "end": end, "replaced": replaced}}
     finally:
         site.close()
 
@@ -56,14 +58,17 @@ def median(turns):
 
 
 def run(kinds, options, tell):
-    """{name: {"rounds": [figures], "median": figures}}; each round begins with another contender."""
+    """{name: {"rounds": [figures], "median": figures, "turn": the last one whole}}; each round begins with another
+    contender."""
     turns = {kind.name: [] for kind in kinds}
+    last = {}
     for number in range(options.rounds):
         first = number % len(kinds)
         for kind in kinds[first:] + kinds[:first]:
             figures = turn(kind, options)
+            last[kind.name] = figures.pop("turn")
             turns[kind.name].append(figures)
             tell(f"round {number + 1} of {options.rounds}: {kind.name}: {figures['failed']} of "
                  f"{figures['requests']} failed, p99.9 {figures['p999'] * 1000:.1f} ms, "
                  f"slowest {figures['slowest'] * 1000:.1f} ms")
-    return {name: {"rounds": rounds, "median": median(rounds)} for name, rounds in turns.items()}
+    return {name: {"rounds": rounds, "median": median(rounds), "turn": last[name]} for name, rounds in turns.items()}
