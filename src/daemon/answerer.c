@@ -2,6 +2,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -83,6 +84,7 @@ int hf_answerer_start(const HfAnswererRequest *request, HfProcess *ret)
 {
     HF_CLEANUP_STRV char **argv = NULL;
     static char *const no_environment[] = {NULL};
+    int fds[HF_ANSWERER_LISTENERS_MAX + 1];
     HfSpawnStage stage;
 
     assert(request->n > 0);
@@ -91,6 +93,8 @@ int hf_answerer_start(const HfAnswererRequest *request, HfProcess *ret)
     int r = make_arguments(request, &argv);
     if (r < 0)
         return r;
+    memcpy(fds, request->fds, request->n * sizeof(*fds));
+    fds[request->n] = request->released_fd;
     const HfSpawn spawn = {
         .program = "/proc/self/exe", /* also when an update has replaced the file */
         .argv = argv,
@@ -99,8 +103,8 @@ int hf_answerer_start(const HfAnswererRequest *request, HfProcess *ret)
         .stdin_fd = -1,
         .stdout_fd = -1,
         .stderr_fd = -1,
-        .fds = request->fds,
-        .n_fds = request->n,
+        .fds = fds,
+        .n_fds = request->n + (request->released_fd >= 0),
         .session = true, /* a terminal's interrupt is for holdfast */
     };
     return hf_process_spawn(&spawn, ret, &stage);
@@ -128,6 +132,8 @@ static int parse_kinds(const char *kinds, Task *task)
             return -EINVAL;
     }
     task->request.n = n;
+    int released = FIRST_LISTENER + (int)n;
+    task->request.released_fd = fcntl(released, F_GETFD) < 0 ? -1 : released;
     return 0;
 }
 

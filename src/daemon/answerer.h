@@ -24,13 +24,15 @@ typedef struct HfAnswererRequest {
     const int *fds;      /* listeners; each only once */
     const bool *fastcgi; /* for each of them */
     size_t n;
+    int released_fd; /* closed once the listeners are let go; -1: nobody waits for that */
     unsigned retry_after_seconds;
     HfAnswererLimits limits;
 } HfAnswererRequest;
 
 /* Executes this very program again as the answerer, with nothing but the listeners and holdfast's
  * output. On SIGTERM, or when the caller's process ends, it lets the listeners go at once, finishes
- * what it has accepted within limits.grace, and exits 0. Its session is its own. Returns 0 and the
+ * what it has accepted within limits.grace, and exits 0. Its copy of released_fd tells when the
+ * listeners are let go. Its session is its own. Returns 0 and the
  * process, a child to be reaped, or negative errno (-ENOENT without /proc). */
 int hf_answerer_start(const HfAnswererRequest *request, HfProcess *ret);
 

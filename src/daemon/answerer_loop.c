@@ -122,6 +122,7 @@ static void let_go(Answerer *answerer)
 {
     for (size_t i = 0; i < answerer->request->n; i++)
         answerer->listeners[i] = hf_fd_close(answerer->listeners[i]);
+    hf_fd_close(answerer->request->released_fd);
     answerer->stopping = true;
     for (size_t i = 0; i < HF_ANSWERER_CONNECTIONS; i++)
         answerer->connections[i].deadline = earlier(

@@ -1,18 +1,29 @@
 #include "daemon/outage.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <unistd.h>
 
+#include "base/fd.h"
 #include "base/log.h"
 #include "base/memory.h"
 #include "daemon/answerer.h"
 
 #define RETRY_AFTER_SECONDS 10
+#define PATIENCE_MSEC       1000
+
+static void forget(HfSupervisor *supervisor)
+{
+    supervisor->answerer_released = hf_fd_close(supervisor->answerer_released);
+    hf_process_clear(&supervisor->answerer);
+}
 
 static void gone(HfSupervisor *supervisor)
 {
-    hf_process_clear(&supervisor->answerer);
+    forget(supervisor);
     hf_supervisor_post(supervisor, &(HfEvent){.type = HF_EVENT_ANSWERER_GONE});
 }
 
@@ -26,6 +37,8 @@ static void on_exit_of_answerer(const siginfo_t *info, void *userdata)
 static int start(HfSupervisor *supervisor)
 {
     const HfPlan *plan = supervisor->current;
+    HF_CLEANUP_FD int released = -1;
+    int ends[2];
     HF_CLEANUP_FREE int *fds = calloc(plan->n_listeners + 1, sizeof(*fds));
     HF_CLEANUP_FREE bool *fastcgi = calloc(plan->n_listeners + 1, sizeof(*fastcgi));
 
@@ -35,11 +48,16 @@ static int start(HfSupervisor *supervisor)
         fds[i] = plan->listeners[i]->fd;
         fastcgi[i] = plan->adapter != HF_ADAPTER_GENERIC || plan->handoff == HF_HANDOFF_STDIN;
     }
+    if (pipe2(ends, O_CLOEXEC) < 0)
+        return -errno;
+    supervisor->answerer_released = ends[0];
+    released = ends[1];
     const HfAnswererRequest request = {
         .fds = fds,
         .fastcgi = fastcgi,
         .n = plan->n_listeners < HF_ANSWERER_LISTENERS_MAX ? plan->n_listeners
                                                            : HF_ANSWERER_LISTENERS_MAX,
+        .released_fd = released,
         .retry_after_seconds = RETRY_AFTER_SECONDS,
         .limits = HF_ANSWERER_LIMITS,
     };
@@ -65,11 +83,29 @@ void hf_outage_begin(HfSupervisor *supervisor)
     }
 }
 
+/* Nothing is served meanwhile, so the loop may wait: otherwise a connection that is for the next
+ * generation could still be taken. */
+static bool has_let_go(const HfSupervisor *supervisor)
+{
+    struct pollfd released = {.fd = supervisor->answerer_released};
+    int r;
+
+    do
+        r = poll(&released, 1, PATIENCE_MSEC);
+    while (r < 0 && errno == EINTR);
+    return r != 0;
+}
+
 void hf_outage_end(HfSupervisor *supervisor)
 {
     if (supervisor->answerer.pid <= 0)
         return;
     hf_process_signal(supervisor->answerer.pidfd, SIGTERM);
+    if (!has_let_go(supervisor)) {
+        hf_log(LOG_WARNING, NULL, "the answerer does not let the listeners go, it is killed");
+        hf_process_signal(supervisor->answerer.pidfd, SIGKILL);
+        has_let_go(supervisor);
+    }
     hf_reaper_forget(supervisor->reaper, supervisor->answerer.pid);
-    hf_process_clear(&supervisor->answerer);
+    forget(supervisor);
 }

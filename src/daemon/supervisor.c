@@ -277,6 +277,7 @@ int hf_supervisor_run(const HfCommandLine *line)
     supervisor->name = name;
     supervisor->runtime.lock = -1;
     supervisor->answerer = HF_PROCESS_NONE;
+    supervisor->answerer_released = -1;
     hf_supervisor_make_limits(settings, NULL, &limits);
     hf_machine_init(&supervisor->machine, &limits);
     hf_snapshot_init(&start.snapshot);

@@ -52,12 +52,13 @@ typedef struct HfSupervisor {
     HfPrepare *prepare; /* running */
     HfHeld **received;  /* from systemd */
     size_t n_received;
-    HfProcess answerer; /* in an outage */
-    bool raised;        /* backlog */
-    bool announced;     /* READY=1 was sent to our own supervisor */
-    char *told;         /* the state that it was told last; NULL: nothing yet */
-    char *pid_file;     /* the user's, that we wrote; NULL: none */
-    char *failure;      /* why the last replacement failed, for those who asked for it */
+    HfProcess answerer;    /* in an outage */
+    int answerer_released; /* hangs up when it has let the listeners go; -1 without one */
+    bool raised;           /* backlog */
+    bool announced;        /* READY=1 was sent to our own supervisor */
+    char *told;            /* the state that it was told last; NULL: nothing yet */
+    char *pid_file;        /* the user's, that we wrote; NULL: none */
+    char *failure;         /* why the last replacement failed, for those who asked for it */
     HfNotices notices;
     HfHistory history;
     HfHooks *hooks;

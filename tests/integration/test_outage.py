@@ -164,6 +164,24 @@ def test_the_answerer_that_is_killed_does_no_harm(site):
     holdfast.stop()
 
 
+def test_an_answerer_that_hangs_takes_nothing_from_the_service(site):
+    """It is stopped just when it should let the listeners go; the next outage would begin after another 4 s."""
+    holdfast = site.holdfast("--busy-after=4s", "--backoff-max=5min")
+    break_service(site, holdfast)
+    holdfast.wait("outage: no generation has been ready for 4 s")
+    assert ask(site)[0] == 503
+    helper = next(pid for pid in process.children(holdfast.pid) if "--answer" in process.command_line(pid))
+    with Ended(helper) as answerer:
+        signal.pidfd_send_signal(answerer.fd, signal.SIGSTOP)
+        waiting = [site.get_later("/hello.php") for _ in range(3)]
+        site.configure()
+        assert holdfast.call("reload").returncode == 0
+        holdfast.wait("the answerer does not let the listeners go, it is killed")
+        answerer.wait()
+    assert {answer.get()[0] for answer in waiting} == {200}
+    holdfast.stop()
+
+
 def test_a_stop_in_an_outage(site):
     holdfast = site.holdfast("--busy-after=1s", "--backoff-max=300ms")
     break_service(site, holdfast)

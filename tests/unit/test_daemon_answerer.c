@@ -62,6 +62,7 @@ static void test_it_starts_answers_and_stops(void **state)
     for (size_t i = 0; i < 2; i++)
         fds[i] = listening(&addresses[i]);
     const HfAnswererRequest request = {
+        .released_fd = -1,
         .fds = fds,
         .fastcgi = (const bool[]){true, false},
         .n = 2,
@@ -96,7 +97,7 @@ static void test_too_many_listeners(void **state)
     static bool fastcgi[HF_ANSWERER_LISTENERS_MAX + 1];
     HfProcess process = HF_PROCESS_NONE;
     const HfAnswererRequest request = {
-        .fds = fds, .fastcgi = fastcgi, .n = HF_ANSWERER_LISTENERS_MAX + 1};
+        .released_fd = -1, .fds = fds, .fastcgi = fastcgi, .n = HF_ANSWERER_LISTENERS_MAX + 1};
 
     (void)state;
     assert_int_equal(hf_answerer_start(&request, &process), -E2BIG);
@@ -108,6 +109,7 @@ static void test_what_does_not_listen_is_refused(void **state)
     HfProcess process = HF_PROCESS_NONE;
     int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
     const HfAnswererRequest request = {
+        .released_fd = -1,
         .fds = &null,
         .fastcgi = (const bool[]){true},
         .n = 1,

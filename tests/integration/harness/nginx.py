@@ -9,6 +9,7 @@ CONFIGURATION = """
 daemon off;
 user www-data;
 worker_processes 1;
+worker_rlimit_nofile 65536;
 pid {directory}/nginx.pid;
 error_log {directory}/nginx.log warn;
 events {{ worker_connections 8192; }}
