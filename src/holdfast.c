@@ -10,6 +10,7 @@
 #include "cli/verbs.h"
 #include "daemon/answerer.h"
 #include "daemon/configuration.h"
+#include "daemon/relay.h"
 #include "daemon/self.h"
 
 static int (*const verbs[])(const HfCommandLine *line) = {
@@ -38,6 +39,8 @@ int main(int argc, char *argv[])
     hf_log_setup(NULL, LOG_INFO, HF_LOG_TEXT);
     if (argc > 1 && strcmp(argv[1], HF_ANSWERER_OPTION) == 0)
         return hf_answerer_main(argc, argv);
+    if (argc > 1 && strcmp(argv[1], HF_RELAY_OPTION) == 0)
+        return hf_relay_main(argc, argv);
     int r = hf_configuration_read(argc, argv, &line, &text);
     if (r < 0) {
         hf_log(LOG_ERR, NULL, "%s", text.length > 0 ? hf_text_peek(&text) : "out of memory");

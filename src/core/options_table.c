@@ -141,10 +141,10 @@ const HfOption hf_option_table[] = {
      .offset = FIELD(settings.ready_timeout),
      .minimum = HF_USEC_PER_MSEC},
     {.name = "ready",
-     .argument = "auto|notify|pidfile|delay:TIME",
-     .help =
-         "How a start is seen to be ready: by READY=1, by php-fpm's pid file, or by being there "
-         "after TIME; auto takes what php-fpm's build can, and delay:1s for others",
+     .argument = "auto|notify|pidfile|delay:TIME|log:TEXT",
+     .help = "How a start is seen to be ready: by READY=1, by php-fpm's pid file, by being there "
+             "after TIME, or by a line with TEXT in its output; auto takes what php-fpm's build "
+             "can, and delay:1s for others",
      .group = HF_OPTION_GROUP_REPLACEMENT,
      .verbs = SUPERVISING,
      .in_file = true,

@@ -5,6 +5,7 @@
 
 #include "base/memory.h"
 #include "base/parse.h"
+#include "core/matcher.h"
 #include "core/options_table.h"
 
 static int parse_flag(const HfOption *option, const char *value, void *field, HfText *error)
@@ -181,9 +182,27 @@ static void show_memory(const HfOption *option, const void *field, HfText *text)
     hf_text_add(text, "never");
 }
 
+static int parse_ready_text(const HfOption *option, const char *text, HfSettings *settings,
+                            HfText *error)
+{
+    if (text[0] == '\0' || has_control(text))
+        return hf_option_refuse(error,
+                                "--%s: %s is no text of a line; write what the service logs once "
+                                "it is ready, as log:listening",
+                                option->name, HF_QUOTE(text));
+    if (strlen(text) > HF_MATCHER_MAX)
+        return hf_option_refuse(error, "--%s: %s is too long; write at most %d bytes of it",
+                                option->name, HF_QUOTE(text), HF_MATCHER_MAX);
+    int r = hf_string_set(&settings->ready_text, text);
+    if (r >= 0)
+        settings->readiness = HF_READINESS_LOG;
+    return r;
+}
+
 static int parse_ready(const HfOption *option, const char *value, void *field, HfText *error)
 {
     static const char delay[] = "delay:";
+    static const char log[] = "log:";
     HfSettings *settings = field;
 
     if (strncmp(value, delay, sizeof(delay) - 1) == 0) {
@@ -192,10 +211,13 @@ static int parse_ready(const HfOption *option, const char *value, void *field, H
             settings->readiness = HF_READINESS_DELAY;
         return r;
     }
+    if (strncmp(value, log, sizeof(log) - 1) == 0)
+        return parse_ready_text(option, value + sizeof(log) - 1, settings, error);
     int number = hf_readiness_value(value);
-    if (number < 0 || number == HF_READINESS_DELAY)
+    if (number < 0 || number == HF_READINESS_DELAY || number == HF_READINESS_LOG)
         return hf_option_refuse(error,
-                                "--%s: %s is unknown; write auto, notify, pidfile or delay:2s",
+                                "--%s: %s is unknown; write auto, notify, pidfile, delay:2s or "
+                                "log:TEXT",
                                 option->name, HF_QUOTE(value));
     settings->readiness = (HfReadiness)number;
     return 0;
@@ -291,6 +313,8 @@ static bool equal_ready(const void *a, const void *b)
     const HfSettings *left = a;
     const HfSettings *right = b;
 
+    if (left->readiness == HF_READINESS_LOG && right->readiness == HF_READINESS_LOG)
+        return strcmp(left->ready_text, right->ready_text) == 0;
     return left->readiness == right->readiness && left->ready_delay == right->ready_delay;
 }
 

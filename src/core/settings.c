@@ -53,10 +53,9 @@ static const char *const stop_signals[] = {
 HF_STRTAB_DEFINE(hf_stop_signal, HfStopSignal, stop_signals, HF_STOP_SIGNAL_MAX_)
 
 static const char *const readinesses[] = {
-    [HF_READINESS_AUTO] = "auto",
-    [HF_READINESS_NOTIFY] = "notify",
-    [HF_READINESS_PIDFILE] = "pidfile",
-    [HF_READINESS_DELAY] = "delay",
+    [HF_READINESS_AUTO] = "auto",       [HF_READINESS_NOTIFY] = "notify",
+    [HF_READINESS_PIDFILE] = "pidfile", [HF_READINESS_DELAY] = "delay",
+    [HF_READINESS_LOG] = "log",
 };
 HF_STRTAB_DEFINE(hf_readiness, HfReadiness, readinesses, HF_READINESS_MAX_)
 
@@ -123,6 +122,7 @@ void hf_settings_clear(HfSettings *settings)
     hf_freep(&settings->preflight);
     hf_freep(&settings->canary.what);
     hf_freep(&settings->canary_root);
+    hf_freep(&settings->ready_text);
     hf_freep(&settings->user);
     hf_freep(&settings->group);
     hf_freep(&settings->on_event);

@@ -72,9 +72,10 @@ typedef enum HfReadiness {
     HF_READINESS_NOTIFY,  /* READY=1 (sd_notify(3)) */
     HF_READINESS_PIDFILE, /* php-fpm's pid file of that generation appears */
     HF_READINESS_DELAY,   /* READY=1, or still there ready_delay after its start */
+    HF_READINESS_LOG,     /* ready_text appears in what it writes to stdout or stderr */
     HF_READINESS_MAX_,
 } HfReadiness;
-HF_STRTAB_DECLARE(hf_readiness, HfReadiness); /* auto, notify, pidfile, delay */
+HF_STRTAB_DECLARE(hf_readiness, HfReadiness); /* auto, notify, pidfile, delay, log */
 
 /* Whose READY=1 and other messages are believed. */
 typedef enum HfNotifyAccess {
@@ -138,6 +139,7 @@ typedef struct HfSettings {
     char *canary_root;      /* directory of the canary's script; NULL: it is a whole path */
     HfReadiness readiness;
     uint64_t ready_delay; /* usec, default 1 s */
+    char *ready_text;     /* 1 to HF_MATCHER_MAX bytes; NULL unless readiness is LOG */
     HfNotifyAccess notify_access;
     HfHandover handover;
     HfStopSignal stop_signal;

@@ -54,6 +54,7 @@ typedef struct HfSnapshotPlan {
     HfReadiness readiness;
     HfKillMode kill_mode;
     uint64_t ready_delay;
+    char *ready_text;
     int stop_signal;
     int reopen_signal;
     uint64_t drain_timeout;

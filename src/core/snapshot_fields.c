@@ -110,6 +110,7 @@ static const HfField plan_fields[] = {
     M("environment", TEXTS, environment),
     M("directory", TEXT, directory),
     M("ready-delay", UINT64, ready_delay),
+    M("ready-text", TEXT, ready_text),
     M("stop-signal", INT, stop_signal),
     M("reopen-signal", INT, reopen_signal),
     M("drain-timeout", UINT64, drain_timeout),

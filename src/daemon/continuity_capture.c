@@ -162,7 +162,8 @@ static int capture_plan(const HfPlan *plan, unsigned index, HfSnapshot *snapshot
     to->systemd_interval = plan->systemd_interval;
     to->peak_workers = plan->peak_workers;
     int r = COPY_TEXTS({&to->program, plan->program}, {&to->directory, plan->directory},
-                       {&to->include, plan->include}, {&to->pid_file, plan->pid_file});
+                       {&to->ready_text, plan->ready_text}, {&to->include, plan->include},
+                       {&to->pid_file, plan->pid_file});
     if (r >= 0)
         r = hf_strv_copy(plan->arguments, &to->arguments);
     if (r >= 0)

@@ -167,6 +167,7 @@ static int restore_plan(HfSnapshotPlan *from, HfPlan **ret)
         HF_STEAL(from->directory),
         from->readiness,
         from->ready_delay,
+        HF_STEAL(from->ready_text),
         from->stop_signal,
         from->kill_mode,
         from->reopen_signal,

@@ -13,6 +13,7 @@
 #include "daemon/environment.h"
 #include "daemon/loop.h"
 #include "daemon/members.h"
+#include "daemon/readylog.h"
 #include "daemon/retire.h"
 #include "daemon/scoreboard.h"
 #include "daemon/store.h"
@@ -24,6 +25,7 @@ static void leave_ready_watch(HfGeneration *generation)
 {
     generation->pid_file_watch = sd_event_source_disable_unref(generation->pid_file_watch);
     generation->alive_timer = sd_event_source_disable_unref(generation->alive_timer);
+    hf_readylog_ignore(generation);
 }
 
 /* What was executed first may be a script that has executed the service since. */
@@ -39,7 +41,7 @@ static void learn_start(HfGeneration *generation)
         generation->started = 0; /* it has ended already */
 }
 
-static void ready(HfGeneration *generation)
+void hf_generation_ready(HfGeneration *generation)
 {
     leave_ready_watch(generation);
     hf_generation_learn_program(generation);
@@ -49,8 +51,10 @@ static void ready(HfGeneration *generation)
 
 void hf_generation_notify_ready(HfGeneration *generation)
 {
-    if (generation->plan->readiness != HF_READINESS_PIDFILE)
-        ready(generation);
+    HfReadiness readiness = generation->plan->readiness;
+
+    if (readiness == HF_READINESS_NOTIFY || readiness == HF_READINESS_DELAY)
+        hf_generation_ready(generation);
 }
 
 /* The pid file of another process says nothing about this one. */
@@ -67,7 +71,7 @@ static int on_pid_file(sd_event_source *source, const struct inotify_event *even
         return 0;
     text[strcspn(text, "\n")] = '\0';
     if (hf_parse_uint(text, INT32_MAX, &pid) == 0 && (pid_t)pid == generation->main.pid)
-        ready(generation);
+        hf_generation_ready(generation);
     return 0;
 }
 
@@ -75,7 +79,7 @@ static int on_alive(sd_event_source *source, uint64_t usec, void *userdata)
 {
     (void)source;
     (void)usec;
-    ready(userdata);
+    hf_generation_ready(userdata);
     return 0;
 }
 
@@ -91,6 +95,8 @@ static int watch_ready(HfGeneration *generation, const HfRuntime *runtime)
                                           CLOCK_MONOTONIC, generation->plan->ready_delay,
                                           HF_LOOP_ACCURACY(generation->plan->ready_delay), on_alive,
                                           generation);
+    case HF_READINESS_LOG: /* the relay tells, which is made with the service; of a start that
+                              another holdfast began nobody does, and its deadline passes */
     case HF_READINESS_NOTIFY:
         return 0;
     case HF_READINESS_AUTO:
@@ -261,6 +267,10 @@ static int run_main(HfGeneration *generation, const HfRuntime *runtime, int outp
         r = make_environment(generation, runtime, &environment);
     if (r < 0)
         return r;
+    bool relayed = plan->readiness == HF_READINESS_LOG;
+    r = relayed ? hf_readylog_begin(generation, output) : 0;
+    if (r < 0)
+        return r;
     const HfSpawn spawn = {
         .program = plan->program,
         .argv = arguments,
@@ -268,8 +278,8 @@ static int run_main(HfGeneration *generation, const HfRuntime *runtime, int outp
         .listen_pid = plan->placement.listen_pid,
         .directory = plan->directory,
         .stdin_fd = plan->placement.on_stdin ? generation->listeners[0]->fd : -1,
-        .stdout_fd = output,
-        .stderr_fd = output,
+        .stdout_fd = relayed ? generation->relay.out : output,
+        .stderr_fd = relayed ? generation->relay.err : output,
         .fds = fds,
         .n_fds = plan->placement.n_sources,
         .session = true,
@@ -278,6 +288,7 @@ static int run_main(HfGeneration *generation, const HfRuntime *runtime, int outp
     };
     hf_oom_begin(&generation->oom, generation->cgroups, &generation->subgroup);
     r = hf_process_spawn(&spawn, &generation->main, &stage);
+    hf_readylog_spawned(generation);
     if (r < 0) {
         explain_spawn(plan, r, stage, error);
         return r;
@@ -308,6 +319,7 @@ int hf_generation_spawn(sd_event *loop, HfReaper *reaper, const HfRuntime *runti
         .main = HF_PROCESS_NONE,
         .cgroups = &runtime->cgroups,
         .subgroup = HF_SUBGROUP_NONE,
+        .relay = HF_RELAY_NONE,
     };
     generation->spawned = hf_clock_monotonic();
 
@@ -357,6 +369,7 @@ int hf_generation_restore(sd_event *loop, HfReaper *reaper, const HfRuntime *run
     from->main = HF_PROCESS_NONE;
     generation->plan = hf_plan_ref(from->plan);
     generation->listeners = generation->plan->listeners;
+    generation->relay = HF_RELAY_NONE;
     generation->loop = loop;
     generation->reaper = reaper;
     generation->callbacks = *callbacks;
@@ -391,6 +404,7 @@ HfGeneration *hf_generation_free(HfGeneration *generation)
     if (!generation)
         return NULL;
     leave_ready_watch(generation);
+    hf_readylog_forget(generation);
     hf_members_forget(generation);
     hf_retire_end(generation);
     if (generation->main.pid > 0)

@@ -10,6 +10,7 @@
 #include "daemon/oom.h"
 #include "daemon/plan.h"
 #include "daemon/reaper.h"
+#include "daemon/relay.h"
 #include "daemon/runtime.h"
 #include "sys/process.h"
 
@@ -65,6 +66,8 @@ struct HfGeneration {
     char *statuses;       /* where its pools' private scoreboards are, NULL: it has none */
     sd_event_source *pid_file_watch;
     sd_event_source *alive_timer;
+    HfRelay relay; /* between its output and ours, for readiness by log */
+    sd_event_source *relay_watch;
     struct HfMemberWatch
         *members; /* living processes it is waited for, once the main one has exited */
     size_t n_members;
@@ -93,6 +96,8 @@ int hf_generation_restore(sd_event *loop, HfReaper *reaper, const HfRuntime *run
 /* Its files are removed, its processes no longer watched. NULL is fine. Returns NULL. */
 HfGeneration *hf_generation_free(HfGeneration *generation);
 
+/* It serves, as far as can be seen. */
+void hf_generation_ready(HfGeneration *generation);
 /* READY=1 of its main process came. */
 void hf_generation_notify_ready(HfGeneration *generation);
 

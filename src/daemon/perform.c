@@ -265,6 +265,8 @@ static void perform_forget(HfSupervisor *supervisor, const HfAction *action)
     HfGeneration **generation = &supervisor->generations[action->slot];
 
     hf_health_leave(supervisor->health, action->slot);
+    if (*generation)
+        hf_relays_keep(&supervisor->relays, *generation);
     *generation = hf_generation_free(*generation);
 }
 

@@ -33,6 +33,7 @@ HfPlan *hf_plan_unref(HfPlan *plan)
     if (!plan || --plan->references > 0)
         return NULL;
     free(plan->program);
+    free(plan->ready_text);
     hf_strv_free(plan->arguments);
     hf_strv_free(plan->environment);
     hf_credentials_clear(&plan->credentials);

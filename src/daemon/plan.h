@@ -40,6 +40,7 @@ typedef struct HfPlan {
     char *directory;       /* NULL: as it is */
     HfReadiness readiness; /* resolved */
     uint64_t ready_delay;
+    char *ready_text; /* NULL but for HF_READINESS_LOG */
     int stop_signal;
     HfKillMode kill_mode;
     int reopen_signal; /* 0: none is known */

@@ -211,7 +211,10 @@ static int plan_start(HfPrepare *prepare, HfText *error)
     r = find_program(settings, &plan->program, error);
     if (r < 0)
         return r;
-    r = hf_identity_find(settings, &plan->credentials, error);
+    if (plan->readiness == HF_READINESS_LOG)
+        r = hf_string_set(&plan->ready_text, settings->ready_text);
+    if (r >= 0)
+        r = hf_identity_find(settings, &plan->credentials, error);
     if (r >= 0)
         r = make_environment(plan, settings);
     if (r >= 0)

@@ -195,6 +195,7 @@ static void let_go(HfSupervisor *supervisor)
 static void tear_down(HfSupervisor *supervisor)
 {
     let_go(supervisor);
+    hf_relays_await(&supervisor->relays);
     hf_upgrading_free(supervisor->upgrading);
     hf_store_free(supervisor->store);
     hf_queuewatch_free(supervisor->queuewatch);

@@ -16,6 +16,7 @@
 #include "daemon/oversize.h"
 #include "daemon/plan.h"
 #include "daemon/prepare.h"
+#include "daemon/readylog.h"
 #include "daemon/reaper.h"
 #include "daemon/runtime.h"
 #include "daemon/takeover.h"
@@ -59,6 +60,7 @@ typedef struct HfSupervisor {
     char *told;            /* the state that it was told last; NULL: nothing yet */
     char *pid_file;        /* the user's, that we wrote; NULL: none */
     char *failure;         /* why the last replacement failed, for those who asked for it */
+    HfRelays relays;
     HfNotices notices;
     HfHistory history;
     HfHooks *hooks;

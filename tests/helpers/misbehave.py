@@ -157,6 +157,36 @@ def leave_unasked(options):
     await_trigger(options)
 
 
+def log_ready(options):
+    """Ready by its log alone, a line that it writes in two pieces."""
+    say("waits")
+    os.write(2, b"now lis")
+    with open(options.trigger, "rb", buffering=0) as stream:
+        stream.read(1)
+    os.write(2, b"tening\n")
+    on_stop(leave)
+    answer_all()
+
+
+def log_much(_options):
+    """Much to log before it is ready, and a word when it leaves."""
+    def last_words():
+        os.write(2, b"last words\n")
+        os._exit(0)
+    on_stop(last_words)
+    for number in range(20000):
+        os.write(2, b"line %d\n" % number)
+    os.write(2, b"now listening\n")
+    answer_all()
+
+
+def log_reopened(_options):
+    with open("/proc/self/fd/2", "wb", buffering=0) as log:
+        log.write(b"now listening\n")
+    on_stop(leave)
+    answer_all()
+
+
 def child_ready(options):
     """A child says that the service is ready, and stays until it is told to go."""
     mine, its = socket.socketpair()
@@ -240,6 +270,9 @@ BEHAVIOURS = {
     "eat": eat,
     "exit-at-once": exit_at_once,
     "leave-unasked": leave_unasked,
+    "log-ready": log_ready,
+    "log-much": log_much,
+    "log-reopened": log_reopened,
     "child-ready": child_ready,
     "hand-over": hand_over,
     "hand-over-and-stay": hand_over_and_stay,

@@ -194,9 +194,17 @@ static const struct {
     {"holdfast|run|--drain-timeout=11y|x",
      "--drain-timeout: \"11y\" is too long; write at most 3650d"},
     {"holdfast|run|--ready=sometimes|x",
-     "--ready: \"sometimes\" is unknown; write auto, notify, pidfile or delay:2s"},
+     "--ready: \"sometimes\" is unknown; write auto, notify, pidfile, delay:2s or log:TEXT"},
     {"holdfast|run|--ready=delay|x",
-     "--ready: \"delay\" is unknown; write auto, notify, pidfile or delay:2s"},
+     "--ready: \"delay\" is unknown; write auto, notify, pidfile, delay:2s or log:TEXT"},
+    {"holdfast|run|--ready=log|x",
+     "--ready: \"log\" is unknown; write auto, notify, pidfile, delay:2s or log:TEXT"},
+    {"holdfast|run|--ready=log:|x",
+     "--ready: \"\" is no text of a line; write what the service logs "
+     "once it is ready, as log:listening"},
+    {"holdfast|run|--ready=log:a\nb|x",
+     "--ready: \"a?b\" is no text of a line; write what the service logs once it is ready, as "
+     "log:listening"},
     {"holdfast|run|--ready=delay:|x", "--ready: \"\" is no time; write 30s, 1min or 500ms"},
     {"holdfast|run|--ready=pidfile|x",
      "--ready=pidfile is for php-fpm only; write --ready=notify or --ready=delay:2s"},
@@ -845,7 +853,7 @@ static void help_tells_the_defaults(void **state)
     } cases[] = {
         {"--ready-timeout=TIME", "(default: 1min)"},
         {"--drain-timeout=TIME", "(default: 30s)"},
-        {"--ready=auto|notify|pidfile|delay:TIME", "(default: auto)"},
+        {"--ready=auto|notify|pidfile|delay:TIME|log:TEXT", "(default: auto)"},
         {"--handover=gentle|at-once", "(default: gentle)"},
         {"--max-draining=N", "(default: 4)"},
         {"--recycle-every=TIME|never", "(default: never)"},

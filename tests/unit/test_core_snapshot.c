@@ -44,6 +44,7 @@ static void fill_plan(HfSnapshot *snapshot)
     plan->has_user = true;
     plan->uid = 33;
     set(&plan->include, "/etc/php/8.2/fpm/php-fpm.conf");
+    set(&plan->ready_text, "ready to handle connections");
 }
 
 static void fill(HfSnapshot *snapshot)

@@ -1,0 +1,102 @@
+"""--ready=log:TEXT: a service that tells in its log alone that it is ready, and the relay that reads it."""
+import os
+import re
+import signal
+
+from harness import process, words
+from harness.wait import Ended
+
+READY = "log:now listening"
+
+
+def relays(holdfast):
+    return [pid for pid in process.children(holdfast.pid) if "--relay" in process.command_line(pid)]
+
+
+def test_a_text_that_comes_late_and_in_two_pieces(service):
+    service.behave("log-ready", f"--trigger={service.fifo}")
+    holdfast = service.launch(ready=READY)
+    holdfast.wait(r"misbehave \d+: waits")
+    holdfast.settle()
+    assert not holdfast.lines.find(words.ready(1))
+    service.trigger()
+    holdfast.wait(words.ready(1))
+    holdfast.wait("^now listening$")
+    holdfast.stop()
+
+
+def test_a_text_that_never_comes(service):
+    """READY=1 is no substitute."""
+    service.behave("serve")
+    holdfast = service.launch("--ready-timeout=500ms", ready=READY)
+    assert "not ready after 500 ms" in holdfast.wait(words.start_failed(1))
+    holdfast.stop()
+
+
+def test_everything_arrives(service):
+    """In order, from the first line to what it says when it leaves, at each change of generations."""
+    holdfast = service.start(behaviour=["log-much"], ready=READY)
+    holdfast.replace(2)
+    holdfast.stop()
+    numbers = [int(line.split()[1]) for line in holdfast.lines.list if line.startswith("line ")]
+    assert numbers == 2 * list(range(20000))
+    assert len(holdfast.lines.find("last words")) == 2
+
+
+def test_the_relay_has_nothing_of_the_service(service):
+    """It holds no socket, is no member, listens to no signal but KILL, and ends by itself."""
+    holdfast = service.start(behaviour=["log-much"], ready=READY)
+    (relay,) = relays(holdfast)
+    held = process.descriptors(relay)
+    assert not [target for target in held.values() if target.startswith("socket:")], held
+    with Ended(relay) as ended:
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT):
+            signal.pidfd_send_signal(ended.fd, number)
+        holdfast.reload(2)
+        ended.wait()
+    holdfast.wait(words.gone(1))
+    assert len(relays(holdfast)) == 1
+    holdfast.wait("last words")
+    holdfast.stop()
+
+
+def test_a_relay_that_is_killed_is_told(service):
+    holdfast = service.start(behaviour=["log-much"], ready=READY)
+    (relay,) = relays(holdfast)
+    with Ended(relay) as ended:
+        signal.pidfd_send_signal(ended.fd, signal.SIGKILL)
+    holdfast.wait("the relay of generation 1 has died; what the generation writes is lost")
+    assert service.ask()
+    holdfast.stop()
+
+
+def test_the_output_outlives_holdfast(service):
+    """What the service writes after holdfast was killed arrives as well."""
+    holdfast = service.start(behaviour=["log-much"], ready=READY)
+    with Ended(service.ask()) as main:
+        holdfast.process.stop(signal.SIGKILL)
+        signal.pidfd_send_signal(main.fd, signal.SIGTERM)
+        main.wait()
+    holdfast.wait("last words")
+    holdfast.lines.join()
+
+
+def test_php_fpm_as_official_images_log(make_site):
+    """Its text, error_log = /proc/self/fd/2, under load; nothing is lost or left behind."""
+    site = make_site(error_log="/proc/self/fd/2")
+    holdfast = site.holdfast("--ready=log:ready to handle connections")
+    load = site.load()
+    for number in (2, 3):
+        holdfast.replace(number)
+    load.assert_nothing_lost()
+    holdfast.stop()
+    said = holdfast.lines.find("ready to handle connections")
+    assert len(said) == 3 and all(re.match(r"\[\d\d-\w+-\d{4} ", line) for line in said), said
+
+
+def test_another_user_may_open_its_output(service):
+    """By /proc/self/fd/2, as logs are often set."""
+    holdfast = service.start("--user=65534", "--group=65534", behaviour=["log-reopened"], ready=READY)
+    holdfast.wait("^now listening$")
+    assert os.stat(f"/proc/{service.ask()}").st_uid == 65534
+    holdfast.stop()
