@@ -102,7 +102,7 @@ def test_history_tells_how_it_ended(site):
     instance.wait(words.ready(3))
     instance.wait(words.gone(2))
     crashed = json.loads(instance.call("history", "--json").stdout)["generations"][1]
-    assert crashed["end"] == "was killed by signal 9 (SIGKILL)"
+    assert crashed["end"] == "was killed by signal 9 (SIGKILL), not by holdfast"
     assert status(instance)["replacements"]["crash"] == 1
 
 
