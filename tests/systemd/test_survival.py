@@ -61,8 +61,7 @@ def test_nothing_is_lost_when_they_are_killed(php, web, journal, order):
     php.reload()
     load.assert_nothing_lost()
     print(f"killed {' and '.join(order)}: {load.result['requests']} requests, 0 failed")
-    assert not set(before) & set(masters())
-    assert len(masters()) == 1
+    assert masters() and not set(before) & set(masters())
     php.stop()
     assert php.get("Result") == "success"
     assert not masters()

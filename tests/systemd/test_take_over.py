@@ -79,4 +79,4 @@ def test_of_the_distributions_service(units, web, set_timeout, commands, timeout
     assert old.get("NRestarts") == "0"
     assert pathlib.Path("/run/php/php8.2-fpm.pid").read_text().strip() == str(new.main_pid())
     new.stop()
-    assert not os.path.lexists(SOCKET)
+    assert new.get("Result") == "success"
