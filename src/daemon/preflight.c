@@ -84,8 +84,8 @@ static int start_command(HfPreflight *preflight, HfText *error)
     if (!settings->preflight)
         return start_canary(preflight, error);
     int r = hf_command_start(preflight->loop, preflight->reaper, settings->preflight,
-                             preflight->plan->directory, NULL, settings->ready_timeout, on_command,
-                             preflight, &preflight->command);
+                             preflight->plan->directory, (const char *const *)settings->environment,
+                             settings->ready_timeout, on_command, preflight, &preflight->command);
     if (r < 0)
         hf_text_addf(error, "the preflight can not be run: %s", strerror(-r));
     return r;

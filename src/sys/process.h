@@ -40,7 +40,7 @@ typedef struct HfSpawn {
     const char *directory; /* NULL: as it is */
     int stdin_fd;          /* -1: /dev/null */
     int stdout_fd;         /* -1: inherited, or /dev/null when it is closed */
-    int stderr_fd;         /* -1: as stdout_fd */
+    int stderr_fd;         /* -1: likewise */
     const int *fds;        /* become 3, 4, ...; blocking state untouched */
     size_t n_fds;
     const int *cgroup; /* descriptor of the cgroup.procs to enter, if it can; NULL: stays */

@@ -31,6 +31,13 @@ def test_a_failed_one_replaces_nothing(checked, verb):
     assert checked.checked.call(verb).returncode == 0
 
 
+def test_it_sees_the_environment_of_the_service(site):
+    failed = call("run", f"--name={site.name}", "--environment=SHOP=red", "--preflight=echo shop is $SHOP; exit 3", "--",
+                  PHP_FPM, "-y", site.configuration_path)
+    assert failed.returncode == 1
+    assert "shop is red" in failed.stderr
+
+
 def test_at_the_first_start_it_is_the_end(site):
     failed = call("run", f"--name={site.name}", "--preflight=echo no way >&2; exit 3", "--", PHP_FPM, "-y",
                   site.configuration_path)
