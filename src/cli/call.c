@@ -115,7 +115,9 @@ static int wait_for_answer(sd_bus *bus, const HfCommandLine *line)
         done = true;
     }
     hf_progress_end(&waiting.progress, done);
-    if (!done && failure)
+    if (!done && sd_bus_error_has_name(failure, SD_BUS_ERROR_NO_REPLY)) /* by libsystemd itself */
+        hf_text_addf(&error, "%s: holdfast ended before it answered; see its log", verb);
+    else if (!done && failure)
         hf_text_addf(&error, "%s failed: %s", verb, failure->message);
     else if (!done)
         hf_text_addf(&error, "%s: the connection ended before the answer came: %s", verb,

@@ -1,9 +1,14 @@
 """The user's own test of what is about to be started."""
+import os
+import signal
+import subprocess
+
 import pytest
 
 from harness import words
 from harness.holdfast import call
-from harness.paths import PHP_FPM
+from harness.paths import HOLDFAST, PHP_FPM
+from harness.process import environment
 
 
 @pytest.fixture
@@ -55,3 +60,15 @@ def test_it_has_the_ready_timeout(site):
 def test_it_gets_no_listener(site):
     instance = site.holdfast("--preflight=ls -l /proc/self/fd | grep socket && exit 1; exit 0")
     assert instance.call("reload").returncode == 0
+
+
+def test_who_waits_is_told_that_holdfast_was_killed(site):
+    gate = site.directory / "gate"
+    instance = site.holdfast("--preflight=test ! -e gate || cat gate", f"--directory={site.directory}")
+    os.mkfifo(gate)
+    caller = subprocess.Popen([HOLDFAST, "reload", "--quiet", f"--name={site.name}"], env=environment(), text=True,
+                              stderr=subprocess.PIPE)
+    with gate.open("w"):  # the preflight runs
+        instance.process.stop(signal.SIGKILL)
+    assert caller.communicate(timeout=20)[1] == "holdfast: reload: holdfast ended before it answered; see its log\n"
+    assert caller.returncode == 1
