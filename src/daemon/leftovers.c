@@ -10,6 +10,7 @@
 #include "base/memory.h"
 #include "daemon/hooks.h"
 #include "daemon/members.h"
+#include "daemon/ownunit.h"
 #include "sys/members.h"
 
 #define KILLS_MAX 10 /* then it is stuck in the kernel */
@@ -51,6 +52,21 @@ HfLeftovers *hf_leftovers_free(HfLeftovers *leftovers)
     return NULL;
 }
 
+/* After an adoption what we are to end may be no descendant: in our unit it is ours all the same.
+ */
+static void keep_ours(HfProcess *processes, size_t *n, const pid_t *pids, size_t n_pids)
+{
+    size_t kept = 0;
+
+    for (size_t i = 0; i < *n; i++)
+        if (hf_ownunit_lists(pids, n_pids, processes[i].pid) ||
+            hf_process_is_descendant(processes[i].pid))
+            processes[kept++] = processes[i];
+        else
+            hf_process_clear(&processes[i]);
+    *n = kept;
+}
+
 static int find_holders(const HfPlan *plan, HfProcess **ret, size_t *ret_n)
 {
     HF_CLEANUP_FREE int *fds = calloc(plan->n_listeners + 1, sizeof(*fds));
@@ -59,7 +75,13 @@ static int find_holders(const HfPlan *plan, HfProcess **ret, size_t *ret_n)
         return -ENOMEM;
     for (size_t i = 0; i < plan->n_listeners; i++)
         fds[i] = plan->listeners[i]->fd;
-    return hf_process_socket_holders(fds, plan->n_listeners, true, ret, ret_n);
+    HF_CLEANUP_FREE pid_t *pids = NULL;
+    size_t n_pids = 0;
+    bool alone = hf_ownunit_processes(&pids, &n_pids) < 0 || n_pids == 0;
+    int r = hf_process_socket_holders(fds, plan->n_listeners, alone, ret, ret_n);
+    if (r >= 0 && !alone)
+        keep_ours(*ret, ret_n, pids, n_pids);
+    return r;
 }
 
 /* A helper of ours, as the answerer or the user's command for an event, ends by itself. */

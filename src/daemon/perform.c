@@ -20,6 +20,7 @@
 #include "daemon/record.h"
 #include "daemon/report.h"
 #include "daemon/store.h"
+#include "daemon/strays.h"
 #include "daemon/upgrade.h"
 #include "daemon/watch.h"
 
@@ -58,6 +59,7 @@ static int bind_plan(HfPlan *plan, HfText *error, void *userdata)
         return r;
     const HfTakeover *takeover = supervisor->takeover;
     maximum += takeover ? takeover->n_held : 0;
+    maximum += supervisor->strays ? supervisor->strays->n_held + plan->n_wanted : 0;
     for (size_t i = 0; i < HF_MACHINE_SLOTS; i++)
         if (supervisor->generations[i])
             plans[1 + i] = supervisor->generations[i]->plan;
@@ -75,6 +77,11 @@ static int bind_plan(HfPlan *plan, HfText *error, void *userdata)
         held[n++] = supervisor->kept[i];
     for (size_t i = 0; takeover && i < takeover->n_held; i++)
         held[n++] = takeover->held[i];
+    r = hf_strays_lend(supervisor->strays, plan, held, n, error);
+    if (r < 0)
+        return r;
+    for (size_t i = 0; supervisor->strays && i < supervisor->strays->n_held; i++)
+        held[n++] = supervisor->strays->held[i];
     r = hf_plan_bind(plan, held, n, supervisor->raised, error);
     if (r < 0)
         return r;
@@ -98,6 +105,12 @@ static void on_prepared(int r, HfPlan *plan, const char *why, void *userdata)
     if (r >= 0) {
         r = hf_confine(supervisor, plan, &error);
         why = hf_text_peek(&error);
+    }
+    if (r < 0 && hf_strays_await(supervisor->strays, supervisor->machine.cause)) {
+        hf_log(LOG_WARNING, NULL, "%s", why);
+        hf_plan_unref(plan);
+        hf_reconfigure_discard(supervisor);
+        return;
     }
     if (r < 0) {
         hf_plan_unref(plan);
@@ -143,6 +156,7 @@ static void perform_abort_prepare(HfSupervisor *supervisor, const HfAction *acti
 {
     (void)action;
     supervisor->prepare = hf_prepare_abort(supervisor->prepare);
+    hf_strays_forget(supervisor->strays);
     supervisor->prepared = hf_plan_unref(supervisor->prepared);
     hf_reconfigure_discard(supervisor);
 }
@@ -380,6 +394,8 @@ static void perform_report(HfSupervisor *supervisor, const HfAction *action)
     hf_record(supervisor, action);
     hf_report(supervisor, action);
     report_to_takeover(supervisor, action->report);
+    if (action->report == HF_REPORT_READY)
+        hf_strays_begin(supervisor->strays, supervisor->current);
     /* until it has left, it is the old server's */
     if ((action->report == HF_REPORT_READY || action->report == HF_REPORT_RESUMED) &&
         !supervisor->takeover)

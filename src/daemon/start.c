@@ -16,6 +16,7 @@
 #include "daemon/received.h"
 #include "daemon/self.h"
 #include "daemon/start_stored.h"
+#include "daemon/strays.h"
 #include "sys/memfile.h"
 
 void hf_start_clear(HfStart *start)
@@ -81,8 +82,10 @@ int hf_start_end(HfSupervisor *supervisor, HfStart *start, HfText *error)
 {
     hf_store_continue(supervisor->store, start->stored, start->n_stored, start->sequence);
     hf_supervisor_post(supervisor, &(HfEvent){.type = start->event});
-    if (start->event == HF_EVENT_START)
+    if (start->event == HF_EVENT_START) {
+        hf_strays_find(supervisor, start);
         return 0;
+    }
     HF_CRASH_POINT("restore");
     int r = hf_continuity_restore(supervisor, &start->snapshot, hf_perform_callbacks(supervisor),
                                   error);
@@ -96,6 +99,8 @@ int hf_start_end(HfSupervisor *supervisor, HfStart *start, HfText *error)
     if (r < 0 && error->length == 0)
         hf_text_addf(error, "what the holdfast before this one has left can not be taken over: %s",
                      strerror(-r));
+    if (r >= 0)
+        hf_strays_find(supervisor, start);
     HF_CRASH_POINT("restored");
     return r;
 }

@@ -10,9 +10,9 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/memory.h"
-#include "base/parse.h"
 #include "daemon/continuity.h"
 #include "daemon/crashpoint.h"
+#include "daemon/ownunit.h"
 #include "daemon/watch.h"
 #include "sys/memfile.h"
 #include "sys/notifysocket.h"
@@ -41,13 +41,10 @@ static bool is_available(void)
 {
     const char *socket = getenv("NOTIFY_SOCKET");
     const char *store = getenv("FDSTORE");
-    const char *pid = getenv("SYSTEMD_EXEC_PID");
-    uint64_t number;
 
     if (!socket || !*socket || (store && strcmp(store, "0") == 0))
         return false;
-    return store ||
-           (pid && hf_parse_uint(pid, INT32_MAX, &number) == 0 && (pid_t)number == getpid());
+    return store || hf_ownunit_is_main();
 }
 
 static int push(const char *name, int fd)

@@ -21,6 +21,7 @@
 #include "daemon/reconfigure.h"
 #include "daemon/start.h"
 #include "daemon/store.h"
+#include "daemon/strays.h"
 #include "daemon/tell.h"
 #include "daemon/upgrade.h"
 #include "daemon/watch.h"
@@ -175,6 +176,7 @@ static void let_go(HfSupervisor *supervisor)
     hf_store_leave();
     hf_pidfile_remove(supervisor);
     supervisor->takeover = hf_takeover_free(supervisor->takeover);
+    supervisor->strays = hf_strays_free(supervisor->strays);
     hf_outage_end(supervisor);
     supervisor->health = hf_health_free(supervisor->health);
     supervisor->oversize = hf_oversize_free(supervisor->oversize);

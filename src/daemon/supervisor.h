@@ -28,6 +28,7 @@ typedef struct HfHooks HfHooks;
 typedef struct HfQueuewatch HfQueuewatch;
 typedef struct HfLeftovers HfLeftovers;
 typedef struct HfStore HfStore;
+typedef struct HfStrays HfStrays;
 typedef struct HfUpgrading HfUpgrading;
 typedef struct HfWatch HfWatch;
 
@@ -74,6 +75,7 @@ typedef struct HfSupervisor {
     HfStore *store;       /* NULL: none */
     HfHeld **kept;        /* from the store, until the first plan has chosen among them */
     size_t n_kept;
+    HfStrays *strays; /* NULL: none are left */
     HfWatch *watch;
     HfControl *control;
     uint64_t last_id;     /* of requests */

@@ -15,13 +15,15 @@
 
 #include "base/fd.h"
 #include "base/memory.h"
+#include "base/parse.h"
 #include "base/text.h"
 #include "sys/file.h"
 
 #define LEVELS_MAX     8
 #define EVENTS_MAX     4096
 #define PROCESSES_MAX  ((size_t)1024 * 1024) /* bytes of a cgroup.procs */
-#define MEMBERSHIP_MAX ((size_t)64 * 1024)   /* bytes of a /proc/PID/cgroup */
+#define LISTED_MAX     ((size_t)65536)
+#define MEMBERSHIP_MAX ((size_t)64 * 1024) /* bytes of a /proc/PID/cgroup */
 
 static bool is_marked(const char *directory, const char *attribute)
 {
@@ -166,5 +168,58 @@ int hf_cgroup_holds(const char *path, pid_t pid)
             continue;
         return its[strlen(path)] == '\0' || its[strlen(path)] == '/';
     }
+    return 0;
+}
+
+typedef struct List {
+    pid_t *pids;
+    size_t n;
+    int result;
+} List;
+
+static int append(List *list, pid_t pid)
+{
+    if (list->n >= LISTED_MAX)
+        return 0;
+    if ((list->n & (list->n - 1)) == 0) { /* full: the room is a power of two */
+        size_t room = list->n == 0 ? 1 : 2 * list->n;
+        pid_t *grown = reallocarray(list->pids, room, sizeof(*grown));
+        if (!grown)
+            return -ENOMEM;
+        list->pids = grown;
+    }
+    list->pids[list->n++] = pid;
+    return 0;
+}
+
+static void list_one(const char *directory, void *userdata)
+{
+    HF_CLEANUP_FREE char *procs = NULL;
+    HF_CLEANUP_FREE char *text = NULL;
+    List *list = userdata;
+    uint64_t pid;
+    char *rest;
+
+    int r = join(directory, "cgroup.procs", &procs);
+    if (r >= 0)
+        r = hf_file_read(procs, PROCESSES_MAX, &text, NULL);
+    for (char *line = r < 0 ? NULL : strtok_r(text, "\n", &rest); r >= 0 && line;
+         line = strtok_r(NULL, "\n", &rest))
+        if (hf_parse_uint(line, INT32_MAX, &pid) == 0 && pid > 0)
+            r = append(list, (pid_t)pid);
+    list->result = r; /* that of the topmost counts, which comes last: one below may go */
+}
+
+int hf_cgroup_list(const char *directory, pid_t **ret, size_t *ret_n)
+{
+    List list = {0};
+
+    walk(directory, 1, list_one, &list);
+    if (list.result < 0) {
+        free(list.pids);
+        return list.result;
+    }
+    *ret = list.pids;
+    *ret_n = list.n;
     return 0;
 }

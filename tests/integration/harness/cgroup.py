@@ -21,8 +21,8 @@ def mounts(kind):
 class Cgroup:
     """A directory that goes with the test."""
 
-    def __init__(self, hierarchy):
-        self.path = hierarchy / f"holdfast-test-{uuid.uuid4().hex[:12]}"
+    def __init__(self, hierarchy, suffix=""):
+        self.path = hierarchy / f"holdfast-test-{uuid.uuid4().hex[:12]}{suffix}"
         self.path.mkdir()
 
     def delegate(self):
@@ -54,11 +54,11 @@ class Cgroup:
         self.path.rmdir()
 
 
-def unified():
-    """A v2 cgroup, or None where none can be made."""
+def unified(suffix=""):
+    """A v2 cgroup, named as systemd names a unit's with suffix .service, or None where none can be made."""
     for where, _ in mounts("cgroup2"):
         with contextlib.suppress(OSError):
-            return Cgroup(where)
+            return Cgroup(where, suffix)
     return None
 
 

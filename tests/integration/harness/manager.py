@@ -102,10 +102,12 @@ class Store(threading.Thread):
 class ManagedHoldfast(Holdfast):
     """A holdfast below such a manager."""
 
-    def __init__(self, site, *options, command=None, env=None, **more):
+    def __init__(self, site, *options, command=None, env=None, group=None, **more):
         super().__init__(site, options, command, env=env, **more)
         self.store = Store(site.directory / "manager")
         self.starts = 0
+        self.entering = group.wrap("env") if group else []  # the cgroup of its unit
+        self.wrapper = []
 
     def launch(self):
         """As systemd does: with what the store has, and nothing else."""
@@ -114,7 +116,7 @@ class ManagedHoldfast(Holdfast):
             entries = list(self.store.entries)
         words = [f"{name}={fd}" for name, fd in entries]
         passing = [sys.executable, HELPER, *words, "--"] if words else []
-        command = [*passing, *AS_MAIN_PROCESS, *self.command]
+        command = [*self.entering, *passing, *self.wrapper, *AS_MAIN_PROCESS, *self.command]
         self.process = Process(command, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, start_new_session=True,
                                pass_fds=[fd for _, fd in entries],
                                env=environment(NOTIFY_SOCKET=self.store.path, **self.env))

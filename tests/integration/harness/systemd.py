@@ -77,6 +77,6 @@ class Units:
             systemctl("reset-failed", unit.name, check=False)
         for file in self.files:
             file.unlink()
-            if file.parent != SYSTEM:
+            if file.parent != SYSTEM and not any(file.parent.iterdir()):
                 file.parent.rmdir()
         systemctl("daemon-reload")

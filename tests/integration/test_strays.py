@@ -1,0 +1,138 @@
+"""What a holdfast that was killed leaves in its unit's cgroup serves on, lends its sockets, and is ended by the next."""
+import os
+import signal
+
+import pytest
+
+from harness import cgroup
+from harness.manager import ManagedHoldfast
+from harness.process import Process
+from harness.wait import Ended
+
+GONE = r"what a holdfast that died had left has gone"
+
+
+@pytest.fixture
+def unit():
+    group = cgroup.unified(".service")
+    if not group:
+        pytest.skip("no cgroup v2 here")
+    yield group
+    group.close()
+
+
+@pytest.fixture
+def managed(unit, make_site):
+    """The main process of that unit."""
+    def make(listen="tcp", *options, **more):
+        site = make_site(listen)
+        holdfast = ManagedHoldfast(site, *options, group=unit, **more)
+        site._closing.append(holdfast.close)
+        holdfast.start()
+        return site, holdfast
+
+    return make
+
+
+def die(holdfast):
+    holdfast.process.stop(signal.SIGKILL)
+
+
+def forget(holdfast, prefix=""):
+    """The store had no room for those."""
+    with holdfast.store.changed:
+        for name in {name for name, _ in holdfast.store.entries if name.startswith(prefix)}:
+            holdfast.store.remove(name)
+
+
+@pytest.mark.parametrize("listen", ["tcp", "unix"])
+def test_socket_is_copied_out_of_them(managed, listen):
+    site, holdfast = managed(listen)
+    load = site.load()
+    master = site.main_pid()
+    with Ended(master) as old:
+        die(holdfast)
+        forget(holdfast)
+        holdfast.start()
+        holdfast.wait(r"is copied out of pid \d+")
+        holdfast.wait(GONE)
+        old.wait()
+    assert site.main_pid() != master
+    load.assert_nothing_lost()
+    assert site.get()[0] == 200
+    holdfast.replace(2)
+    assert site.get()[0] == 200
+    holdfast.stop()
+
+
+def test_slow_request_is_finished(managed):
+    site, holdfast = managed()
+    slow = site.start_slow(1500)
+    die(holdfast)
+    forget(holdfast)
+    holdfast.start()
+    holdfast.wait(GONE)
+    assert slow.get()[0] == 200
+
+
+def test_without_the_right_to_copy_it_waits(managed):
+    """Not even who holds the socket can be seen."""
+    site, holdfast = managed()
+    master = site.main_pid()
+    die(holdfast)
+    forget(holdfast)
+    holdfast.wrapper = ["setpriv", "--inh-caps=-sys_ptrace", "--bounding-set=-sys_ptrace"]
+    with Ended(master) as old:
+        holdfast.start()
+        holdfast.wait(r"may not be looked at.*; it is bound once those have left")
+        old.wait()
+    assert site.get()[0] == 200
+
+
+def test_other_program_is_spared(managed, unit):
+    site, holdfast = managed()
+    job = Process(unit.wrap("sleep") + ["300"])
+    try:
+        die(holdfast)
+        forget(holdfast)
+        holdfast.start()
+        holdfast.wait(GONE)
+        assert job.running()
+        assert site.get()[0] == 200
+    finally:
+        job.stop(signal.SIGKILL)
+
+
+def test_main_process_that_only_the_store_knows(make_site):
+    """Death between spawn and snapshot."""
+    site = make_site("tcp")
+    holdfast = ManagedHoldfast(site)
+    site._closing.append(holdfast.close)
+    holdfast.start()
+    load = site.load(slow_share=0)
+    with Ended(site.main_pid()) as old:
+        die(holdfast)
+        forget(holdfast, "hf-s-")
+        holdfast.start()
+        holdfast.wait(GONE)
+        old.wait()
+    load.assert_nothing_lost()
+    holdfast.stop()
+
+
+def test_not_in_a_unit_nothing_is_touched(make_site):
+    """The cgroup of a session or a container is not holdfast's alone."""
+    site = make_site("tcp")
+    holdfast = ManagedHoldfast(site)
+    site._closing.append(holdfast.close)
+    holdfast.start()
+    master = site.main_pid()
+    die(holdfast)
+    forget(holdfast)
+    holdfast.launch()
+    holdfast.wait(r"is in use by php-fpm")
+    holdfast.process.wait()
+    with Ended(master) as old:
+        assert old.alive()
+        os.kill(master, signal.SIGQUIT)
+        old.wait()
