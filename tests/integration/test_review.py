@@ -274,7 +274,7 @@ def test_a_pool_comes_back_while_its_last_generation_drains(make_site, listen):
     """The socket that the draining generation holds is the one."""
     site = make_site(listen)
     holdfast = site.holdfast()
-    slow = site.start_slow(ms=3000)
+    slow = site.start_slow(ms=6000)
     pools, site.pools = site.pools, [Pool(f"127.0.0.1:{net.free_port()}", name="other", children=1)]
     site.configure()
     assert holdfast.call("reload").returncode == 0
