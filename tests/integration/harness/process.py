@@ -4,6 +4,7 @@ import os
 import pathlib
 import signal
 import subprocess
+import threading
 
 from harness.wait import DEADLINE, Ended
 
@@ -64,6 +65,29 @@ def stat(pid):
         return None
     fields = text.rpartition(")")[2].split()
     return fields[0], int(fields[1]), int(fields[3])
+
+
+class States(threading.Thread):
+    """Every state that a process is seen in, from now until it ends."""
+
+    def __init__(self, pid):
+        super().__init__(daemon=True)
+        self.pid = pid
+        self.seen = set()
+        self._news = threading.Condition()
+        self.start()
+
+    def run(self):
+        while facts := stat(self.pid):
+            if facts[0] not in self.seen:
+                with self._news:
+                    self.seen.add(facts[0])
+                    self._news.notify_all()
+            os.sched_yield()
+
+    def wait(self, state):
+        with self._news:
+            assert self._news.wait_for(lambda: state in self.seen, DEADLINE), self.seen
 
 
 def pids():
