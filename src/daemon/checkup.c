@@ -59,7 +59,7 @@ static HfVerdict compare(HfCheckup *checkup, const HfPhpfpmStatus *status)
     }
     *reading = (HfReading){.known = true, .accepted = status->accepted};
     hf_text_addf(&checkup->text, ", %llu of %llu workers busy", (unsigned long long)status->active,
-                 (unsigned long long)(status->active + status->idle));
+                 (unsigned long long)status->active + status->idle);
     return last.known && last.accepted == status->accepted ? HF_VERDICT_HUNG : HF_VERDICT_SATURATED;
 }
 

@@ -83,7 +83,7 @@ static int check_blocking(const HfPlan *plan, const HfHeld *held, HfText *error)
 static int keep(HfTakeover *takeover, int fd, const HfListenerSpec *spec, HfHeld **ret)
 {
     HF_CLEANUP_FD int owned = fd;
-    HfHeld **grown = reallocarray(takeover->held, takeover->n_held + 1, sizeof(*takeover->held));
+    HfHeld **grown = reallocarray(takeover->held, takeover->n_held + 1, sizeof(HfHeld *));
 
     if (!grown)
         return -ENOMEM;

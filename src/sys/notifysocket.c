@@ -51,9 +51,10 @@ int hf_notifysocket_send_fd(const char *path, const char *text, int passed)
         char bytes[CMSG_SPACE(sizeof(int))];
     } control = {0};
     struct sockaddr_un address;
-    struct iovec vector = {.iov_base = (void *)(uintptr_t)text, .iov_len = strlen(text)};
+    struct iovec vector = {.iov_len = strlen(text)};
     struct msghdr message = {.msg_name = &address, .msg_iov = &vector, .msg_iovlen = 1};
 
+    memcpy(&vector.iov_base, &text, sizeof(void *)); /* not const only for recvmsg's sake */
     int r = make_address(path, &address, &message.msg_namelen);
     if (r < 0)
         return r;

@@ -19,5 +19,5 @@ ssize_t hf_notifysocket_receive(int fd, void *buffer, size_t size, pid_t *ret_pi
 /* Sends one datagram to path (or '@' and an abstract name) and never waits, as sd_notify(3) does
  * when nobody reads. Returns 0, -EAGAIN when the queue there is full, or another negative errno. */
 int hf_notifysocket_send(const char *path, const char *text);
-/* The same with one descriptor, as sd_pid_notify_with_fds(3) does. fd -1: none. */
-int hf_notifysocket_send_fd(const char *path, const char *text, int fd);
+/* The same with one descriptor, as sd_pid_notify_with_fds(3) does. passed -1: none. */
+int hf_notifysocket_send_fd(const char *path, const char *text, int passed);
