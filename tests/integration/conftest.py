@@ -16,6 +16,9 @@ from harness.site import Site  # noqa: E402
 PROGRAMS = ["nginx", "php-fpm8.2", "php-cgi8.2", "wrk", "getfacl", "ss", "nm", "systemd-socket-activate", "setpriv",
             "busctl", "promtool", "prometheus-node-exporter"]
 
+SITES = pytest.StashKey()
+LOG_LINES = 20
+
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "matrix: 30 rounds in each of eight settings")
@@ -35,6 +38,19 @@ def pytest_sessionstart(session):
     signal.signal(signal.SIGTERM, lambda *_: pytest.exit("terminated", 2))
 
 
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    """A failed test shows the end of what its sites' nginx and php-fpm logged."""
+    outcome = yield
+    report = outcome.get_result()
+    if call.when != "call" or not report.failed:
+        return
+    for site in item.stash.get(SITES, []):
+        for path in sorted(site.directory.glob("*.log")):
+            text = path.read_text(errors="replace")
+            report.sections.append((f"end of {path.name}", "".join(text.splitlines(True)[-LOG_LINES:])))
+
+
 @pytest.fixture(autouse=True)
 def built(request):
     if not request.node.get_closest_marker("plain") and not os.access(HOLDFAST, os.X_OK):
@@ -42,9 +58,9 @@ def built(request):
 
 
 @pytest.fixture
-def make_site():
+def make_site(request):
     """Sites that are closed with the test, the newest first."""
-    sites = []
+    sites = request.node.stash[SITES] = []
 
     def make(*arguments, **options):
         site = Site(*arguments, **options)

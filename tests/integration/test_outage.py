@@ -54,13 +54,17 @@ def assert_turned_away(site, times):
         assert seconds < SOON
 
 
-def test_an_outage_under_load(site):
+@pytest.mark.parametrize("seconds", [1, pytest.param(30, marks=pytest.mark.matrix)])
+def test_an_outage_under_load(site, seconds):
+    """It stays broken for so long, from one failing start to the next."""
     holdfast = site.holdfast("--busy-after=1s", "--backoff-max=300ms")
     load = site.load()
     begin = time.monotonic()
     break_service(site, holdfast)
     holdfast.wait(OUTAGE)
     outage = time.monotonic()
+    while time.monotonic() - begin < seconds:
+        holdfast.wait("next start is tried within", holdfast.mark())
     assert_turned_away(site, 50)
     end = time.monotonic()
     # What the load was to send before the end, and sent a little late, is still turned away.
