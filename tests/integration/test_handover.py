@@ -72,13 +72,13 @@ def test_the_old_master_is_stopped_while_its_workers_leave(make_site, how, stopp
 def test_a_gentle_handover_waits_for_a_request(site):
     holdfast = site.holdfast("--handover=gentle")
     old = site.main_pid()
-    slow = site.start_slow(ms=2000)
+    slow = site.start_slow()
     holdfast.reload(2)
     with held([pid for pid in process.children(old) if pid != slow.worker]) as idle:
         for worker in idle:
             worker.wait()
     assert not slow.done()
-    status, body = slow.get()
+    status, body = slow.finish()
     assert (status, int(body.split()[1])) == (200, old)
     holdfast.wait(words.gone(1))
     holdfast.stop()
@@ -169,14 +169,14 @@ def test_a_draining_master_is_killed(site):
     """What its workers have begun they finish."""
     holdfast = site.holdfast("--handover=at-once")
     old = site.main_pid()
-    slow = site.start_slow(ms=1500)
+    slow = site.start_slow()
     with held([pid for pid in process.children(old) if pid != slow.worker]) as idle:
         holdfast.reload(2)
         for worker in idle:
             worker.wait()
     kill(old)
     assert not slow.done()
-    assert slow.get()[0] == 200
+    assert slow.finish()[0] == 200
     holdfast.wait(words.gone(1))
     assert not holdfast.lines.find("crashed")
     holdfast.stop()
@@ -232,7 +232,7 @@ def test_max_draining(site, how):
     """A reload waits for the generation that drains, and the callers for nothing."""
     holdfast = site.holdfast("--max-draining=1", f"--handover={how}")
     first = site.main_pid()
-    slow = site.start_slow(ms=2500)
+    slow = site.start_slow()
     load = site.load(slow_share=0)
     holdfast.reload(2)
     holdfast.send(signal.SIGHUP)
@@ -241,10 +241,10 @@ def test_max_draining(site, how):
     assert not holdfast.lines.find(words.reloaded(3))
     assert set(process.children(holdfast.pid)) > {first}
     assert len(process.children(holdfast.pid)) == 2
+    assert slow.finish()[0] == 200
     holdfast.wait(words.reloaded(3))
     text = holdfast.lines.list
     assert text.index(holdfast.wait(words.gone(1))) < text.index(holdfast.wait(words.reloaded(3)))
-    assert slow.get()[0] == 200
     holdfast.wait(words.gone(2))
     load.assert_nothing_lost()
     holdfast.stop()

@@ -98,7 +98,7 @@ def test_reload_overlaps(site):
     site.configure(process_control_timeout="10s")
     holdfast = site.holdfast()
     old = site.main_pid()
-    slow = site.start_slow(ms=1500)
+    slow = site.start_slow()
     idle = [Ended(pid) for pid in process.children(old) if pid != slow.worker]
     holdfast.reload(2)
     for worker in idle:
@@ -107,7 +107,7 @@ def test_reload_overlaps(site):
     # The old generation still has the request, the new one serves.
     assert process.stat(old) and not slow.done()
     assert site.main_pid() != old
-    status, body = slow.get()
+    status, body = slow.finish()
     assert (status, int(body.split()[1])) == (200, old)
     holdfast.wait(words.gone(1))
     assert process.stat(old) is None

@@ -274,7 +274,7 @@ def test_a_pool_comes_back_while_its_last_generation_drains(make_site, listen):
     """The socket that the draining generation holds is the one."""
     site = make_site(listen)
     holdfast = site.holdfast()
-    slow = site.start_slow(ms=6000)
+    slow = site.start_slow()
     pools, site.pools = site.pools, [Pool(f"127.0.0.1:{net.free_port()}", name="other", children=1)]
     site.configure()
     assert holdfast.call("reload").returncode == 0
@@ -284,7 +284,7 @@ def test_a_pool_comes_back_while_its_last_generation_drains(make_site, listen):
     result = holdfast.call("reload")
     assert result.returncode == 0, result.stderr
     assert not slow.done()
-    assert waiting.get()[0] == slow.get()[0] == site.get()[0] == 200
+    assert waiting.get()[0] == slow.finish()[0] == site.get()[0] == 200
     holdfast.stop()
 
 
@@ -339,8 +339,9 @@ def test_a_path_that_was_removed_comes_back(make_site, verb):
     holdfast.stop()
 
 
-def test_two_hundred_reloads_leave_no_descriptor(site):
-    holdfast = site.holdfast()
+def test_two_hundred_reloads_leave_no_descriptor(make_site):
+    site = make_site(children=1)
+    holdfast = site.holdfast("--handover=at-once")
     site.main_pid()
     holdfast.replace(2)
     settle(holdfast)

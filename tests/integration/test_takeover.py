@@ -102,7 +102,7 @@ def test_a_stop_in_the_middle_continues_the_old_master(make_site):
     """It is never left behind stopped: it goes on as if nothing had been."""
     site, plain = running(make_site, "unix", children=4)
     old = plain.process.pid
-    slow = site.start_slow(ms=5000)
+    slow = site.start_slow()
     idle = [pid for pid in process.children(old) if pid != slow.worker]
     watched = [Ended(pid) for pid in idle]
     holdfast = take_over(site)
@@ -110,7 +110,7 @@ def test_a_stop_in_the_middle_continues_the_old_master(make_site):
     assert process.stat(old)[0] == "T"
     assert holdfast.process.stop() == 0
     assert process.stat(old)[0] != "T"
-    assert slow.get()[0] == 200
+    assert slow.finish()[0] == 200
     assert site.main_pid() == old
     for worker in watched:
         worker.close()

@@ -10,8 +10,9 @@ if (isset($_GET['mark'])) {
     file_put_contents("$mark.new", getmypid());
     rename("$mark.new", $mark);
 }
-while (microtime(true) < $end) {
+while (microtime(true) < $end && !(isset($mark) && file_exists("$mark.end"))) {
     usleep(5000);
+    clearstatcache();
 }
 echo "busy ", posix_getppid(), " ", getmypid(), "\\n";""",
     # Holds memory while it is busy.

@@ -21,7 +21,7 @@ class Answer(threading.Thread):
         super().__init__(daemon=True)
         self.site, self.path = site, path
         self.result = None
-        self.worker = None
+        self.worker = self.mark = None
         self.start()
 
     def run(self):
@@ -32,6 +32,11 @@ class Answer(threading.Thread):
 
     def done(self):
         return self.result is not None
+
+    def finish(self):
+        """Lets a slow request end: (status, body)"""
+        self.mark.with_suffix(".end").touch()
+        return self.get()
 
     def get(self):
         """(status, body)"""
@@ -101,13 +106,13 @@ class Site:
         """The same in the background."""
         return Answer(self, path)
 
-    def start_slow(self, ms):
-        """A slow request that a worker has begun with; its pid is in worker."""
+    def start_slow(self, ms=DEADLINE * 1000):
+        """A slow request that a worker has begun with; its pid is in worker. It ends after ms, or by finish()."""
         mark = self.marks / uuid.uuid4().hex
         with Appearance(mark) as appearance:
             answer = self.get_later(f"/busy.php?ms={ms}&mark={mark.name}")
             appearance.wait()
-        answer.worker = int(mark.read_text())
+        answer.worker, answer.mark = int(mark.read_text()), mark
         return answer
 
     def main_pid(self):
