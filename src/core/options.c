@@ -19,6 +19,7 @@ HF_STRTAB_DEFINE(hf_verb, HfVerb, verb_names, HF_VERB_MAX_)
 void hf_call_clear(HfCall *call)
 {
     hf_string_set(&call->name, NULL);
+    hf_string_set(&call->unit, NULL);
     *call = (HfCall){0};
 }
 
@@ -306,7 +307,9 @@ static int parse_words(Words *words, HfCommandLine *line, HfText *error)
         return complete_settings(words, line, error);
     if (line->verb == HF_VERB_PROBE)
         return parse_probe(words, line, error);
-    return words->n > 0 ? refuse_word(words->next[0], line->verb, error) : 0;
+    if (words->n > 0)
+        return refuse_word(words->next[0], line->verb, error);
+    return hf_options_validate_call(line, error);
 }
 
 int hf_options_parse_with_file(int argc, char *const *argv, const HfOptionsFile *file,

@@ -30,6 +30,7 @@ typedef struct HfCall {
     bool quiet;   /* --quiet */
     bool json;    /* --json */
     bool watch;   /* --watch */
+    char *unit;   /* --unit, NULL: an instance is meant; with it settings.drain_timeout counts */
 } HfCall;
 
 void hf_call_clear(HfCall *call);

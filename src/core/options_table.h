@@ -101,6 +101,10 @@ const char *hf_option_verb_summary(HfVerb verb);
 /* "=ARGUMENT" or "=word|word", nothing for an option without a value. */
 void hf_option_add_argument(const HfOption *option, HfText *text);
 
+/* Do the options of a verb that calls an instance agree with each other? Returns as
+ * hf_options_parse. */
+int hf_options_validate_call(const HfCommandLine *line, HfText *error);
+
 /* Do the settings agree with each other, for a verb that has a COMMAND? Returns as
  * hf_options_parse. */
 int hf_options_validate(HfVerb verb, const HfSettings *settings, HfText *error);

@@ -119,6 +119,22 @@ static int validate_probe(const HfSettings *settings, HfText *error)
     return 0;
 }
 
+int hf_options_validate_call(const HfCommandLine *line, HfText *error)
+{
+    const HfCall *call = &line->call;
+    HF_CLEANUP_SETTINGS HfSettings defaults;
+
+    hf_settings_init(&defaults);
+    if (call->unit && (call->name || call->no_wait))
+        return hf_option_refuse(error, "--unit ends what is left of a systemd unit and waits for "
+                                       "it; it goes with neither --name nor --no-wait");
+    if (line->verb == HF_VERB_STOP && !call->unit &&
+        line->settings.drain_timeout != defaults.drain_timeout)
+        return hf_option_refuse(error, "--drain-timeout of stop is for what --unit finds; an "
+                                       "instance has its own");
+    return 0;
+}
+
 int hf_options_validate(HfVerb verb, const HfSettings *settings, HfText *error)
 {
     int r = validate_listeners(settings, error);

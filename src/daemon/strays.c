@@ -20,13 +20,11 @@ HfStrays *hf_strays_free(HfStrays *strays)
 {
     if (!strays)
         return NULL;
-    for (size_t i = 0; i < strays->n; i++) {
-        sd_event_source_disable_unref(strays->list[i].source);
+    hf_ladder_free(strays->ladder);
+    for (size_t i = 0; i < strays->n; i++)
         hf_process_clear(&strays->list[i].process);
-    }
     free(strays->list);
     hf_held_array_clear(&strays->held, &strays->n_held);
-    sd_event_source_disable_unref(strays->timer);
     free(strays);
     return NULL;
 }

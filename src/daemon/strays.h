@@ -3,13 +3,13 @@
  * first plan, and are ended then. */
 #pragma once
 
+#include "daemon/ladder.h"
 #include "daemon/start.h"
 #include "daemon/supervisor.h"
 
 typedef struct HfStray {
     HfProcess process;
-    sd_event_source *source; /* NULL: is not awaited */
-    bool holds;              /* was found to listen where the plan wants to */
+    bool holds; /* was found to listen where the plan wants to */
 } HfStray;
 
 struct HfStrays {
@@ -18,9 +18,8 @@ struct HfStrays {
     size_t n;
     HfHeld **held; /* references: copied out of them */
     size_t n_held;
-    int signal; /* that was sent last; 0: they are not asked yet */
-    sd_event_source *timer;
-    bool wanted; /* the prepare of cause goes on once they have gone */
+    HfLadder *ladder; /* NULL: they are not asked yet */
+    bool wanted;      /* the prepare of cause goes on once they have gone */
     HfCause cause;
 };
 

@@ -4,18 +4,14 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
-#include <systemd/sd-bus.h>
 
 #include "base/memory.h"
 #include "base/parse.h"
 #include "core/unit.h"
+#include "daemon/systemd.h"
 #include "sys/file.h"
 
 #define CGROUP_FILE_MAX (64U * 1024)
-#define ANSWER_TIME     (10 * HF_USEC_PER_SEC)
-#define PRIVATE_ADDRESS "unix:path=/run/systemd/private"
-#define MANAGER         "org.freedesktop.systemd1"
-#define SERVICE         "org.freedesktop.systemd1.Service"
 #define COMMAND         "sasbttttuii" /* path, arguments, flags and times of one ExecStopPost= */
 
 /* ret: "" when it is of none. */
@@ -39,41 +35,12 @@ static void close_bus(sd_bus **bus)
 }
 #define CLEANUP_BUS __attribute__((cleanup(close_bus)))
 
-/* Where no bus daemon runs, root reaches systemd as systemctl does. */
-static int connect_directly(sd_bus **ret)
-{
-    CLEANUP_BUS sd_bus *bus = NULL;
-
-    int r = sd_bus_new(&bus);
-    if (r >= 0)
-        r = sd_bus_set_address(bus, PRIVATE_ADDRESS);
-    if (r >= 0)
-        r = sd_bus_start(bus);
-    if (r >= 0)
-        *ret = HF_STEAL(bus);
-    return r;
-}
-
-static int connect_to_systemd(sd_bus **ret)
-{
-    CLEANUP_BUS sd_bus *bus = NULL;
-
-    int r = sd_bus_open_system(&bus);
-    if (r < 0)
-        r = connect_directly(&bus);
-    if (r >= 0)
-        r = sd_bus_set_method_call_timeout(bus, ANSWER_TIME);
-    if (r >= 0)
-        *ret = HF_STEAL(bus);
-    return r;
-}
-
 static int has_stop_post(sd_bus *bus, const char *path, bool *ret)
 {
     sd_bus_message *message = NULL;
 
-    int r = sd_bus_get_property(bus, MANAGER, path, SERVICE, "ExecStopPost", NULL, &message,
-                                "a(" COMMAND ")");
+    int r = sd_bus_get_property(bus, HF_SYSTEMD_NAME, path, HF_SYSTEMD_SERVICE, "ExecStopPost",
+                                NULL, &message, "a(" COMMAND ")");
     if (r >= 0)
         r = sd_bus_message_enter_container(message, 'a', "(" COMMAND ")");
     if (r >= 0)
@@ -89,11 +56,11 @@ static int has_directory(sd_bus *bus, const char *path, bool *ret)
     HF_CLEANUP_STRV char **directories = NULL;
     HF_CLEANUP_FREE char *preserve = NULL;
 
-    int r = sd_bus_get_property_strv(bus, MANAGER, path, SERVICE, "RuntimeDirectory", NULL,
-                                     &directories);
+    int r = sd_bus_get_property_strv(bus, HF_SYSTEMD_NAME, path, HF_SYSTEMD_SERVICE,
+                                     "RuntimeDirectory", NULL, &directories);
     if (r >= 0)
-        r = sd_bus_get_property_string(bus, MANAGER, path, SERVICE, "RuntimeDirectoryPreserve",
-                                       NULL, &preserve);
+        r = sd_bus_get_property_string(bus, HF_SYSTEMD_NAME, path, HF_SYSTEMD_SERVICE,
+                                       "RuntimeDirectoryPreserve", NULL, &preserve);
     if (r >= 0)
         *ret = hf_strv_length(directories) > 0 && strcmp(preserve, "yes") != 0;
     return r < 0 ? r : 0;
@@ -108,11 +75,12 @@ static int is_in_the_way(const char *unit)
     bool stop_post = true;
     bool directory = true;
 
-    int r = connect_to_systemd(&bus);
+    int r = hf_systemd_connect(&bus);
     if (r >= 0)
-        r = sd_bus_path_encode("/org/freedesktop/systemd1/unit", unit, &path);
+        r = sd_bus_path_encode(HF_SYSTEMD_UNITS_PATH, unit, &path);
     if (r >= 0)
-        r = sd_bus_get_property_string(bus, MANAGER, path, SERVICE, "Restart", NULL, &restart);
+        r = sd_bus_get_property_string(bus, HF_SYSTEMD_NAME, path, HF_SYSTEMD_SERVICE, "Restart",
+                                       NULL, &restart);
     if (r >= 0)
         r = has_stop_post(bus, path, &stop_post);
     if (r >= 0)

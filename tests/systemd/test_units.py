@@ -10,7 +10,7 @@ from harness.process import environment
 INSTALLED = pathlib.Path("/usr/local/lib/systemd/system")
 UNITS = sorted(path.name for path in INSTALLED.glob("holdfast*"))
 # those that need not be root
-HARDENED = ["holdfast@.service", "holdfast-recycle@.service"]
+HARDENED = ["holdfast@.service", "holdfast-recycle@.service", "holdfast-sweep@.service"]
 EXPOSURE_MAX = 3.0
 
 
@@ -24,7 +24,7 @@ def instance(name):
 
 def test_every_unit_is_installed():
     assert UNITS == ["holdfast-exec@.service", "holdfast-exec@.socket", "holdfast-recycle@.service",
-                     "holdfast-recycle@.timer", "holdfast@.service", "holdfast@.socket"]
+                     "holdfast-recycle@.timer", "holdfast-sweep@.service", "holdfast@.service", "holdfast@.socket"]
 
 
 @pytest.mark.parametrize("name", UNITS)
@@ -46,4 +46,4 @@ def test_the_drop_in_changes_no_sandbox_setting():
     keys = {line.partition("=")[0] for line in text.splitlines() if "=" in line and not line.startswith("#")}
     assert keys == {"StartLimitIntervalSec", "Type", "ExecStart", "ExecReload", "Restart", "RestartSec", "KillMode",
                     "FileDescriptorStoreMax", "RuntimeDirectory", "RuntimeDirectoryPreserve", "OOMPolicy",
-                    "TimeoutStopSec", "WatchdogSec"}
+                    "TimeoutStopSec", "WatchdogSec", "Wants", "PropagatesStopTo"}

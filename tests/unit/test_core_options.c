@@ -142,6 +142,11 @@ static const struct {
      "--listen belongs to run, exec and check, not to reload; see holdfast reload --help"},
     {"holdfast|run|--no-wait|x",
      "--no-wait belongs to reload, restart, stop and upgrade, not to run; see holdfast run --help"},
+    {"holdfast|stop|--unit=a.service|--name=a",
+     "--unit ends what is left of a systemd unit and waits for it; it goes with neither --name nor "
+     "--no-wait"},
+    {"holdfast|stop|--drain-timeout=3s",
+     "--drain-timeout of stop is for what --unit finds; an instance has its own"},
     {"holdfast|stop|--no-wait=yes", "--no-wait takes no value; write just --no-wait"},
     {"holdfast|run|--help=x", "--help takes no value; write just --help"},
     {"holdfast|run|--name", "--name needs a value; write --name=NAME, and see holdfast run --help"},
