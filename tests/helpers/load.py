@@ -12,6 +12,7 @@ import collections
 import errno
 import json
 import os
+import resource
 import signal
 import sys
 import urllib.parse
@@ -181,6 +182,9 @@ def arguments():
 
 
 async def main():
+    # each request under way has a descriptor
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     return await Load(arguments()).run()
 
 

@@ -5,8 +5,7 @@ import subprocess
 
 import pytest
 
-from conftest import DEBIANS_SOCKET, DEBIANS_UNIT
-from harness import process
+from conftest import DEBIANS_SOCKET, DEBIANS_UNIT, masters
 from harness.process import environment
 from harness.tools import Load
 from harness.wait import Ended
@@ -35,10 +34,6 @@ def journal():
     opened.close()
 
 
-def masters():
-    return [pid for pid in process.pids() if process.command_line(pid).startswith("php-fpm: master")]
-
-
 def kill(pid):
     with Ended(pid) as victim:
         signal.pidfd_send_signal(victim.fd, signal.SIGKILL)
@@ -56,12 +51,15 @@ def die(php, journal, *order):
                          ids="-".join)
 def test_nothing_is_lost_when_they_are_killed(php, web, journal, order):
     load = Load(web.url, rate=200)
-    before = masters()
+    before = [Ended(pid) for pid in masters()]
     die(php, journal, *order)
     php.reload()
+    for old in before:
+        old.wait()
+        old.close()
     load.assert_nothing_lost()
     print(f"killed {' and '.join(order)}: {load.result['requests']} requests, 0 failed")
-    assert masters() and not set(before) & set(masters())
+    assert len(masters()) == 1
     php.stop()
     assert php.get("Result") == "success"
     assert not masters()

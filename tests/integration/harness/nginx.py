@@ -1,4 +1,5 @@
 """nginx in front of a site."""
+import resource
 import signal
 import socket
 import subprocess
@@ -9,7 +10,7 @@ CONFIGURATION = """
 daemon off;
 user www-data;
 worker_processes 1;
-worker_rlimit_nofile 65536;
+worker_rlimit_nofile {files};
 pid {directory}/nginx.pid;
 error_log {directory}/nginx.log warn;
 events {{ worker_connections 8192; }}
@@ -51,8 +52,9 @@ class Nginx:
             self.port = listener.getsockname()[1]
             self.url = f"http://127.0.0.1:{self.port}"
             path = directory / "nginx.conf"
+            files = min(65536, resource.getrlimit(resource.RLIMIT_NOFILE)[1])
             path.write_text(CONFIGURATION.format(
-                directory=directory, root=root, address=f"127.0.0.1:{self.port}",
+                directory=directory, root=root, files=files, address=f"127.0.0.1:{self.port}",
                 backend=f"unix:{backend}" if backend.startswith("/") else backend))
             with open(directory / "nginx.stderr", "wb") as stderr:
                 self.process = Process(
