@@ -17,7 +17,7 @@ PROGRAMS = ["nginx", "php-fpm8.2", "php-cgi8.2", "wrk", "getfacl", "ss", "nm", "
             "busctl", "promtool", "prometheus-node-exporter"]
 
 SITES = pytest.StashKey()
-LOG_LINES = 20
+LOG_LINES = 30
 
 
 def pytest_configure(config):
@@ -40,12 +40,14 @@ def pytest_sessionstart(session):
 
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item, call):
-    """A failed test shows the end of what its sites' nginx and php-fpm logged."""
+    """A failed test shows the end of what holdfast, nginx and php-fpm of its sites logged."""
     outcome = yield
     report = outcome.get_result()
     if call.when != "call" or not report.failed:
         return
     for site in item.stash.get(SITES, []):
+        for instance in site.instances:
+            report.sections.append(("holdfast", "\n".join(instance.lines.list[-LOG_LINES:])))
         for path in sorted(site.directory.glob("*.log")):
             text = path.read_text(errors="replace")
             report.sections.append((f"end of {path.name}", "".join(text.splitlines(True)[-LOG_LINES:])))

@@ -146,7 +146,7 @@ def test_an_outage_and_its_end_are_mailed_once_each(site):
                         f'{{ echo "arguments: $*"; cat; }} >{mails}/.new\nmv {mails}/.new {mails}/$number\n')
     sendmail.chmod(sendmail.stat().st_mode | stat.S_IXUSR)
     with Appearance(mails / "0") as outage, Appearance(mails / "1") as recovery:
-        holdfast = site.holdfast(f"--on-event={MAIL}", "--busy-after=2s", "--backoff-max=200ms",
+        holdfast = site.holdfast(f"--on-event={MAIL}", "--busy-after=5s", "--backoff-max=200ms",
                                  env={"SENDMAIL": str(sendmail), "MAILTO": "webmaster@example.org"})
         site.break_configuration()
         os.kill(site.main_pid(), signal.SIGKILL)
@@ -158,7 +158,7 @@ def test_an_outage_and_its_end_are_mailed_once_each(site):
     first, second = ((mails / name).read_text() for name in "01")
     assert first.startswith("arguments: -oi -t\nTo: webmaster@example.org\n")
     assert f"Subject: {site.name} is not available\n" in first
-    assert "\n\noutage: no generation has been ready for 2 s" in first
+    assert "\n\noutage: no generation has been ready for 5 s" in first
     assert f"Subject: {site.name} is available again\n" in second
 
 

@@ -295,11 +295,12 @@ def test_a_service_that_dies_when_it_is_stopped(service):
 def test_in_an_outage_callers_are_closed(service):
     holdfast = service.start("--busy-after=1s", "--backoff-max=200ms")
     service.behave("exit-at-once")
+    start = holdfast.mark()
     with Ended(service.ask()) as main:
         signal.pidfd_send_signal(main.fd, signal.SIGKILL)
     holdfast.wait(words.crashed(1))
     early = service.connect()
-    holdfast.wait(r"outage: no generation has been ready for 1 s")
+    holdfast.wait(r"outage: no generation has been ready for 1 s", start)
     # The one that waits already and those that come: nothing but holdfast could end them.
     with early:
         assert early.recv(1) == b""
@@ -307,7 +308,7 @@ def test_in_an_outage_callers_are_closed(service):
         with service.connect() as connection:
             assert connection.recv(1) == b""
     service.behave("serve")
-    holdfast.wait(r"recovered: generation \d+ serves")
+    holdfast.wait(r"recovered: generation \d+ serves", start)
     assert {service.ask() for _ in range(20)} == set(process.children(holdfast.pid))
     holdfast.stop()
 
@@ -323,7 +324,7 @@ def test_an_outage_of_a_start_that_hangs(service):
     with service.connect() as connection:
         assert connection.recv(1) == b""
     service.behave("serve")
-    holdfast.wait(r"recovered: generation \d+ serves")
+    holdfast.wait(r"recovered: generation \d+ serves", start)
     assert service.ask()
     holdfast.stop()
 

@@ -212,7 +212,9 @@ def test_orphans_of_a_program_that_a_script_executed(site, adapter):
 def test_a_service_that_makes_itself_a_daemon(site):
     """It is told why that does not work, and what escaped ends with the stop."""
     site.pools[:] = []
-    program = script(site, "daemon", "setsid sleep 60 &")
+    fifo = site.directory / "escaped"
+    os.mkfifo(fifo)
+    program = script(site, "daemon", f"setsid sh -c 'echo >{fifo}; exec sleep 60' & read line <{fifo}")
     holdfast = Process([HOLDFAST, "run", f"--name={site.name}", f"--listen=127.0.0.1:{net.free_port()}", "--", program],
                        env=environment(), stderr=subprocess.PIPE)
     lines = Lines(holdfast.popen.stderr)

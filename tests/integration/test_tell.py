@@ -33,9 +33,9 @@ def test_a_failed_reload_is_ready_again(site):
     assert statuses(site)[-1].startswith("STATUS=generation 1 active")
 
 
-def test_nobody_reads(site):
+def test_nobody_reads(make_site):
     """A supervisor above that does not read its queue does not stop the one below."""
-    instance = site.holdfast()
+    instance = make_site(children=1).holdfast("--handover=at-once")
     for number in range(2, 42):
         instance.reload(number)
     instance.stop()

@@ -6,7 +6,7 @@ from harness import fastcgi, words
 
 
 def test_path_never_disappears(make_site):
-    site = make_site("unix")
+    site = make_site("unix", children=2)
     holdfast = site.holdfast()
     inode = os.stat(site.address).st_ino
     probe = site.unix_probe()

@@ -69,6 +69,7 @@ class Site:
         self.address = self.pools[0].listen
         self._nginx = None
         self._closing = []
+        self.instances = []
         self.configure()
 
     def configure(self, **options):
@@ -139,6 +140,7 @@ class Site:
     def holdfast(self, *options, command=None, **more):
         """A `holdfast run` that is ready."""
         instance = Holdfast(self, options, command, **more)
+        self.instances.append(instance)
         self._closing.append(instance.close)
         instance.start()
         return instance
