@@ -17,7 +17,7 @@ import signal
 import sys
 import urllib.parse
 
-COLUMNS = ["at", "latency", "slow", "status", "error", "body"]
+COLUMNS = ["at", "latency", "slow", "status", "error", "body", "sent"]
 
 
 class Answer(asyncio.Protocol):
@@ -113,12 +113,13 @@ class Load:
 
     async def send(self, due, slow):
         status, error, body = 0, None, ""
+        sent = self.loop.time()
         try:
             received = await asyncio.wait_for(self.exchange(self.paths[slow]), self.options.timeout)
             status, error, body = parse(received)
         except (OSError, asyncio.TimeoutError) as problem:
             error = describe(problem)
-        self.ledger.append([due, self.loop.time() - due, slow, status, error, body])
+        self.ledger.append([due, self.loop.time() - due, slow, status, error, body, sent])
         if self.options.ready_fd is not None and (slow or not self.options.slow_share):
             os.write(self.options.ready_fd, b"\n")
             os.close(self.options.ready_fd)
