@@ -1,5 +1,5 @@
 /* Places where the holdfast that tests build beside the real one (tests/meson.build) dies when
- * HOLDFAST_CRASH_POINT names them. */
+ * HOLDFAST_CRASH_POINT names them: as NAME, or NAME:N when it comes there for the Nth time. */
 #pragma once
 
 #ifdef HF_CRASH_POINTS
@@ -9,9 +9,14 @@
 
 static inline void hf_crash_point(const char *name)
 {
+    static unsigned long passes;
     const char *wanted = getenv("HOLDFAST_CRASH_POINT");
+    size_t length = strlen(name);
 
-    if (wanted && strcmp(wanted, name) == 0)
+    if (!wanted || strncmp(wanted, name, length) != 0)
+        return;
+    if (wanted[length] == '\0' ||
+        (wanted[length] == ':' && strtoul(wanted + length + 1, NULL, 10) == ++passes))
         raise(SIGKILL);
 }
 #define HF_CRASH_POINT(name) hf_crash_point(name)

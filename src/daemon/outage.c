@@ -14,6 +14,7 @@
 
 #define RETRY_AFTER_SECONDS 10
 #define PATIENCE_MSEC       1000
+#define END_MSEC            3000
 
 static void forget(HfSupervisor *supervisor)
 {
@@ -83,17 +84,22 @@ void hf_outage_begin(HfSupervisor *supervisor)
     }
 }
 
+static bool wait_for(int fd, short events, int msec)
+{
+    struct pollfd one = {.fd = fd, .events = events};
+    int r;
+
+    do
+        r = poll(&one, 1, msec);
+    while (r < 0 && errno == EINTR);
+    return r != 0;
+}
+
 /* Nothing is served meanwhile, so the loop may wait: otherwise a connection that is for the next
  * generation could still be taken. */
 static bool has_let_go(const HfSupervisor *supervisor)
 {
-    struct pollfd released = {.fd = supervisor->answerer_released};
-    int r;
-
-    do
-        r = poll(&released, 1, PATIENCE_MSEC);
-    while (r < 0 && errno == EINTR);
-    return r != 0;
+    return wait_for(supervisor->answerer_released, 0, PATIENCE_MSEC);
 }
 
 void hf_outage_end(HfSupervisor *supervisor)
@@ -107,5 +113,15 @@ void hf_outage_end(HfSupervisor *supervisor)
         has_let_go(supervisor);
     }
     hf_reaper_forget(supervisor->reaper, supervisor->answerer.pid);
+    hf_process_clear(&supervisor->dismissed);
+    supervisor->dismissed = supervisor->answerer;
+    supervisor->answerer = HF_PROCESS_NONE;
     forget(supervisor);
+}
+
+void hf_outage_await(HfSupervisor *supervisor)
+{
+    if (supervisor->dismissed.pidfd >= 0)
+        wait_for(supervisor->dismissed.pidfd, POLLIN, END_MSEC);
+    hf_process_clear(&supervisor->dismissed);
 }

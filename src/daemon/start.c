@@ -58,6 +58,7 @@ int hf_start_begin(HfSupervisor *supervisor, HfStart *start, HfText *error)
         r = hf_received_take(&supervisor->received, &supervisor->n_received, error);
     if (r >= 0)
         r = hf_runtime_claim(&supervisor->runtime, supervisor->name, error);
+    HF_CRASH_POINT("adopt-claimed");
     return r < 0 ? r : hf_start_stored(supervisor, start);
 }
 

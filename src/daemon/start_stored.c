@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "daemon/continuity.h"
+#include "daemon/crashpoint.h"
 #include "sys/memfile.h"
 
 static bool has_kind(const HfStored *stored, char kind)
@@ -176,12 +177,14 @@ int hf_start_stored(HfSupervisor *supervisor, HfStart *start)
         drop_rest(start);
         return 0;
     }
+    HF_CRASH_POINT("adopt-found");
     start->sequence = snapshot->sequence;
     forget_numbers(snapshot);
     for (size_t i = 0; i < snapshot->n_listeners; i++)
         fill_listener(supervisor, start, &snapshot->listeners[i]);
     for (size_t i = 0; i < snapshot->n_generations; i++)
         fill_generation(start, &snapshot->generations[i]);
+    HF_CRASH_POINT("adopt-filled");
     if (can_adopt(snapshot)) {
         start->event = HF_EVENT_ADOPT;
         snapshot->notify_fd = take_notify(start, supervisor->runtime.notify);
@@ -189,5 +192,6 @@ int hf_start_stored(HfSupervisor *supervisor, HfStart *start)
         r = keep_listeners(supervisor, snapshot);
     }
     drop_rest(start);
+    HF_CRASH_POINT("adopt-taken");
     return r;
 }

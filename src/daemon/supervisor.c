@@ -197,6 +197,7 @@ static void let_go(HfSupervisor *supervisor)
 static void tear_down(HfSupervisor *supervisor)
 {
     let_go(supervisor);
+    hf_outage_await(supervisor);
     hf_relays_await(&supervisor->relays);
     hf_upgrading_free(supervisor->upgrading);
     hf_store_free(supervisor->store);
@@ -280,6 +281,7 @@ int hf_supervisor_run(const HfCommandLine *line)
     supervisor->name = name;
     supervisor->runtime.lock = -1;
     supervisor->answerer = HF_PROCESS_NONE;
+    supervisor->dismissed = HF_PROCESS_NONE;
     supervisor->answerer_released = -1;
     hf_supervisor_make_limits(settings, NULL, &limits);
     hf_machine_init(&supervisor->machine, &limits);

@@ -55,6 +55,7 @@ typedef struct HfSupervisor {
     HfHeld **received;  /* from systemd */
     size_t n_received;
     HfProcess answerer;    /* in an outage */
+    HfProcess dismissed;   /* the last answerer that was told to stop: it ends what it has begun */
     int answerer_released; /* hangs up when it has let the listeners go; -1 without one */
     bool raised;           /* backlog */
     bool announced;        /* READY=1 was sent to our own supervisor */

@@ -1,14 +1,21 @@
-"""holdfast dies in the middle of an upgrade, or of writing down what it does: nothing is lost."""
+"""holdfast dies in the middle of an upgrade, of an adoption, or of writing down what it does: nothing is lost."""
+import os
+import signal
+
 import pytest
 
-from harness import words
+from harness import process, words
 from harness.manager import ManagedHoldfast
 from harness.paths import HOLDFAST
+from harness.wait import Ended
 
 CRASHING = HOLDFAST.parents[1] / "tests" / "holdfast-crashing"
 
 IN_UPGRADE = ["upgrade-asked", "upgrade-tested", "upgrade-execute", "upgrade-executed", "restore", "restored"]
-IN_RELOAD = ["store-pushed", "store-write", "store-written"]
+IN_ADOPTION = ["adopt-claimed", "adopt-found", "adopt-filled", "adopt-taken", "restore", "restored", "store-pushed",
+               "store-write", "store-written"]
+STEPS_OF_A_RELOAD = 7
+AT_THE_START = ["store-pushed", "store-write", "store-written"]
 
 
 def trip(holdfast, point):
@@ -34,7 +41,7 @@ def test_upgrade(site, point):
     holdfast.stop()
 
 
-@pytest.mark.parametrize("point", IN_RELOAD)
+@pytest.mark.parametrize("point", AT_THE_START)
 def test_writing(site, point):
     """It dies in its very first step: there is nothing yet to go on with, and nothing in the way."""
     holdfast = ManagedHoldfast(site, wrapper=(CRASHING,))
@@ -46,4 +53,59 @@ def test_writing(site, point):
     holdfast.start()
     holdfast.wait(words.ready(1))
     assert site.get()[0] == 200
+    holdfast.stop()
+
+
+def masters(holdfast):
+    """Of php-fpm; a worker has its master's title for a moment, so the parent counts. An adopted one is our own child:
+    the tests are what init is elsewhere."""
+    titled = {pid for pid in process.pids() if f"({holdfast.runtime}/" in process.command_line(pid)
+              and process.command_line(pid).startswith("php-fpm: master")}
+    return titled - {pid for pid in titled if (process.stat(pid) or (None, None))[1] in titled}
+
+
+@pytest.mark.parametrize("point", IN_ADOPTION)
+def test_adoption(make_site, point):
+    site = make_site("unix")
+    holdfast = ManagedHoldfast(site, wrapper=(CRASHING,))
+    site._closing.append(holdfast.close)
+    holdfast.start()
+    master, inode = site.main_pid(), os.stat(site.address).st_ino
+    load = site.load()
+    holdfast.process.stop(signal.SIGKILL)
+    trip(holdfast, point)
+    holdfast.launch()
+    assert holdfast.process.wait() == -signal.SIGKILL
+    trip(holdfast, None)
+    holdfast.start()
+    assert site.main_pid() == master and masters(holdfast) == {master}
+    holdfast.replace(2)
+    assert len(masters(holdfast)) == 1 and os.stat(site.address).st_ino == inode
+    load.assert_nothing_lost()
+    holdfast.stop()
+
+
+@pytest.mark.parametrize("step", range(1, STEPS_OF_A_RELOAD + 1))
+def test_reload(make_site, step):
+    """It writes down each thing that it has done, and dies then."""
+    site = make_site("unix", children=4)
+    holdfast = ManagedHoldfast(site, wrapper=(CRASHING,))
+    site._closing.append(holdfast.close)
+    holdfast.start()
+    load = site.load()
+    holdfast.process.stop(signal.SIGKILL)
+    trip(holdfast, f"store-written:{step}")
+    holdfast.launch()
+    if holdfast.store.is_ready(2, holdfast.process.ended):  # it may not come so far
+        holdfast.send(signal.SIGHUP)
+    assert holdfast.process.wait() == -signal.SIGKILL
+    trip(holdfast, None)
+    holdfast.start()
+    before = [Ended(pid) for pid in masters(holdfast)]
+    assert holdfast.call("reload").returncode == 0
+    for old in before:
+        old.wait()
+        old.close()
+    assert len(masters(holdfast)) == 1
+    load.assert_nothing_lost()
     holdfast.stop()

@@ -11,7 +11,7 @@ import threading
 from harness.holdfast import Holdfast
 from harness.lines import Lines
 from harness.process import Process, environment
-from harness.wait import DEADLINE, Ended, is_readable
+from harness.wait import DEADLINE, Ended, is_readable, readable
 
 HELPER = pathlib.Path(__file__).parents[2] / "helpers" / "with_listen_fds.py"
 AS_MAIN_PROCESS = ["/bin/sh", "-c", 'SYSTEMD_EXEC_PID=$$ exec "$@"', "sh"]
@@ -28,6 +28,7 @@ class Store(threading.Thread):
         self.ready = 0  # READY=1 so far
         self.messages = []
         self.changed = threading.Condition()
+        self.news = os.eventfd(0)  # readable when there is something new
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self.socket.bind(self.path)
         self.start()
@@ -55,6 +56,7 @@ class Store(threading.Thread):
             elif message.get("FDSTOREREMOVE") == "1":
                 self.remove(name)
             self.changed.notify_all()
+        os.eventfd_write(self.news, 1)
 
     def add(self, name, fd):
         """What is in it already is not stored again (there: kcmp)."""
@@ -80,10 +82,16 @@ class Store(threading.Thread):
                 os.close(fd)
                 self.entries.remove((name, fd))
 
+    def is_ready(self, count, process):
+        """Waits for so many READY=1 in all, or for the end of the process: false."""
+        while self.ready < count:
+            if self.news not in readable([self.news, process.fd], f"READY=1 number {count}"):
+                return False
+            os.eventfd_read(self.news)
+        return True
+
     def wait_ready(self, count, process):
-        with self.changed:
-            done = self.changed.wait_for(lambda: self.ready >= count or not process.alive(), DEADLINE)
-            assert done and self.ready >= count, f"READY=1 number {count} did not come"
+        assert self.is_ready(count, process), f"READY=1 number {count} did not come"
 
     def names(self):
         with self.changed:
@@ -96,6 +104,7 @@ class Store(threading.Thread):
         for _, fd in self.entries:
             os.close(fd)
         self.socket.close()
+        os.close(self.news)
         os.unlink(self.path)
 
 
