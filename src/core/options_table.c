@@ -202,6 +202,24 @@ const HfOption hf_option_table[] = {
      .in_file = true,
      .type = &hf_option_type_stop_signal,
      .offset = FIELD(settings.stop_signal)},
+    {.name = "stop-delay",
+     .argument = "TIME",
+     .help = "Go on serving for so long once asked to stop, until load balancers have heard of it; "
+             "asked again, stop at once",
+     .group = HF_OPTION_GROUP_REPLACEMENT,
+     .verbs = SUPERVISING,
+     .in_file = true,
+     .type = &hf_option_type_time,
+     .offset = FIELD(settings.stop_delay)},
+    {.name = "exit-with-service",
+     .help = "When the service ends by itself, end with its exit status (128+N for signal N) "
+             "instead of starting it again, as a container's runtime expects "
+             "(default: start it again)",
+     .group = HF_OPTION_GROUP_REPLACEMENT,
+     .verbs = SUPERVISING,
+     .in_file = true,
+     .type = &hf_option_type_flag,
+     .offset = FIELD(settings.exit_with_service)},
     {.name = "kill-mode",
      .help = "What a generation takes with it when it goes: the processes that run the service's "
              "program, or all, also what its scripts put in the background",

@@ -144,6 +144,8 @@ typedef struct HfSettings {
     HfHandover handover;
     HfStopSignal stop_signal;
     HfKillMode kill_mode;
+    uint64_t stop_delay;    /* usec, default 0 */
+    bool exit_with_service; /* holdfast ends when the service ends by itself */
     HfCgroupUse cgroup;
     uint64_t max_draining;     /* generations, default 4 */
     uint64_t backoff_max;      /* usec, default 30 s */

@@ -6,6 +6,7 @@
 #include "base/text.h"
 #include "daemon/control_parts.h"
 #include "daemon/controlsocket.h"
+#include "daemon/farewell.h"
 
 static const char too_many[] = "too many requests wait already, try again later";
 
@@ -59,7 +60,10 @@ int hf_control_request(HfControl *control, HfRequestKind kind, sd_bus_message *m
             return sd_bus_reply_method_errorf(message, HF_CONTROL_BUSY, "%s", too_many);
         event.id = ++control->supervisor->last_id;
     }
-    hf_supervisor_post(control->supervisor, &event);
+    if (kind == HF_REQUEST_STOP)
+        hf_farewell_ask(control->supervisor, &event);
+    else
+        hf_supervisor_post(control->supervisor, &event);
     return 1;
 }
 

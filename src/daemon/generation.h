@@ -118,5 +118,8 @@ void hf_generation_signal(HfGeneration *generation, HfRung rung, uint64_t retire
 void hf_generation_continue(HfGeneration *generation);
 void hf_generation_reopen(HfGeneration *generation);
 
+/* Of the main process that has exited, as a shell says it: 0 to 255, 128+N for signal N; 1 when it
+ * is not known. */
+int hf_generation_shell_status(const HfGeneration *generation);
 /* "exited with status 3", "was killed by signal 9 (KILL), dumped core". */
 void hf_generation_explain_status(const HfGeneration *generation, HfText *text);

@@ -1,5 +1,6 @@
 /* How a generation is asked to leave, and how it ended. */
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "daemon/generation.h"
@@ -66,6 +67,15 @@ void hf_generation_reopen(HfGeneration *generation)
     /* a program that does not handle it would die of it */
     if (signal != 0 && !generation->main_exited && hf_process_catches(generation->main.pid, signal))
         hf_process_signal(generation->main.pidfd, signal);
+}
+
+int hf_generation_shell_status(const HfGeneration *generation)
+{
+    int status = generation->status.si_status;
+
+    if (generation->status.si_code == 0)
+        return EXIT_FAILURE;
+    return generation->status.si_code == CLD_EXITED ? status : 128 + status;
 }
 
 void hf_generation_explain_status(const HfGeneration *generation, HfText *text)

@@ -194,8 +194,30 @@ static void on_ready(HfGeneration *generation, void *userdata)
     post(userdata, HF_EVENT_READY, generation->slot);
 }
 
+/* With --exit-with-service that is a stop, unless the next one is on its way. */
+static void end_with(HfSupervisor *supervisor, const HfGeneration *generation)
+{
+    const HfMachine *machine = &supervisor->machine;
+    HfGenerationState state = machine->generations[generation->slot].state;
+    bool active = hf_machine_find(machine, HF_GENERATION_ACTIVE) >= 0;
+    bool starting = hf_machine_find(machine, HF_GENERATION_STARTING) >= 0;
+    HF_CLEANUP_TEXT HfText text = {0};
+
+    if (!supervisor->settings->exit_with_service || machine->phase == HF_PHASE_STOPPING ||
+        !(state == HF_GENERATION_ACTIVE ? !starting : state == HF_GENERATION_STARTING && !active))
+        return;
+    supervisor->service_status = hf_generation_shell_status(generation);
+    hf_generation_explain_status(generation, &text);
+    hf_log(LOG_NOTICE, NULL,
+           "the service has ended by itself: it %s; holdfast ends with status %d "
+           "(--exit-with-service)",
+           hf_text_peek(&text), supervisor->service_status);
+    hf_supervisor_post(supervisor, &(HfEvent){.type = HF_EVENT_STOP_SIGNAL});
+}
+
 static void on_main_exited(HfGeneration *generation, void *userdata)
 {
+    end_with(userdata, generation);
     post(userdata, HF_EVENT_MAIN_EXITED, generation->slot);
 }
 
@@ -416,8 +438,11 @@ static void perform_upgrade(HfSupervisor *supervisor, const HfAction *action)
 
 static void perform_exit(HfSupervisor *supervisor, const HfAction *action)
 {
+    int status = supervisor->takeover_failed ? EXIT_FAILURE : action->status;
+
     hf_store_finish(supervisor->store);
-    hf_leftovers_end(supervisor, supervisor->takeover_failed ? EXIT_FAILURE : action->status);
+    hf_leftovers_end(supervisor,
+                     supervisor->service_status >= 0 ? supervisor->service_status : status);
 }
 
 static void (*const executors[])(HfSupervisor *supervisor, const HfAction *action) = {

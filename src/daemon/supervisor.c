@@ -11,6 +11,7 @@
 #include "base/parse.h"
 #include "core/names.h"
 #include "daemon/control.h"
+#include "daemon/farewell.h"
 #include "daemon/hooks.h"
 #include "daemon/leftovers.h"
 #include "daemon/outage.h"
@@ -177,6 +178,7 @@ static void let_go(HfSupervisor *supervisor)
     hf_pidfile_remove(supervisor);
     supervisor->takeover = hf_takeover_free(supervisor->takeover);
     supervisor->strays = hf_strays_free(supervisor->strays);
+    supervisor->farewell = hf_farewell_free(supervisor->farewell);
     hf_outage_end(supervisor);
     supervisor->health = hf_health_free(supervisor->health);
     supervisor->oversize = hf_oversize_free(supervisor->oversize);
@@ -282,6 +284,7 @@ int hf_supervisor_run(const HfCommandLine *line)
     supervisor->runtime.lock = -1;
     supervisor->answerer = HF_PROCESS_NONE;
     supervisor->dismissed = HF_PROCESS_NONE;
+    supervisor->service_status = -1;
     supervisor->answerer_released = -1;
     hf_supervisor_make_limits(settings, NULL, &limits);
     hf_machine_init(&supervisor->machine, &limits);

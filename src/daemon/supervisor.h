@@ -26,6 +26,7 @@
 typedef struct HfControl HfControl;
 typedef struct HfHooks HfHooks;
 typedef struct HfQueuewatch HfQueuewatch;
+typedef struct HfFarewell HfFarewell;
 typedef struct HfLeftovers HfLeftovers;
 typedef struct HfStore HfStore;
 typedef struct HfStrays HfStrays;
@@ -68,6 +69,8 @@ typedef struct HfSupervisor {
     HfHooks *hooks;
     HfQueuewatch *queuewatch;
     int status;             /* of the exit that is on its way */
+    int service_status;     /* what it becomes because the service has ended by itself; -1: no */
+    HfFarewell *farewell;   /* NULL: nothing is waited for before a stop */
     HfLeftovers *leftovers; /* NULL until the end */
     HfUpgrading *upgrading;
     HfHealth *health;     /* NULL: nothing is probed */

@@ -15,6 +15,7 @@
 #include "daemon/capture.h"
 #include "daemon/continuity.h"
 #include "daemon/crashpoint.h"
+#include "daemon/farewell.h"
 #include "daemon/outage.h"
 #include "daemon/self.h"
 #include "daemon/tell.h"
@@ -290,6 +291,7 @@ void hf_upgrading_execute(HfUpgrading *upgrading)
 {
     int r = 0;
 
+    hf_farewell_cut_short(upgrading->supervisor); /* the next program would not know of it */
     upgrading->steps = upgrading->supervisor->steps;
     if (!upgrading->idle) {
         r = sd_event_add_defer(upgrading->supervisor->loop, &upgrading->idle, on_idle, upgrading);

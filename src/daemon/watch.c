@@ -7,6 +7,7 @@
 
 #include "base/fd.h"
 #include "base/log.h"
+#include "daemon/farewell.h"
 #include "daemon/hear.h"
 #include "daemon/leftovers.h"
 #include "sys/notifysocket.h"
@@ -36,9 +37,12 @@ static int on_signal(sd_event_source *source, const struct signalfd_siginfo *inf
     (void)source;
     for (size_t i = 0; i < sizeof(taken) / sizeof(*taken); i++)
         if (taken[i].signal == (int)info->ssi_signo) {
-            hf_supervisor_post(supervisor, &taken[i].event);
-            if (taken[i].event.type == HF_EVENT_STOP_SIGNAL)
-                hf_leftovers_hurry(supervisor->leftovers);
+            if (taken[i].event.type != HF_EVENT_STOP_SIGNAL) {
+                hf_supervisor_post(supervisor, &taken[i].event);
+                continue;
+            }
+            hf_farewell_ask(supervisor, &taken[i].event);
+            hf_leftovers_hurry(supervisor->leftovers);
         }
     return 0;
 }

@@ -37,13 +37,19 @@ def read_exactly(stream, size):
     return data
 
 
-def request(address, script, query="", method="GET"):
+def request(address, *arguments, **more):
+    """request_over a connection of its own."""
+    with connect(address) as connection:
+        return request_over(connection, *arguments, **more)
+
+
+def request_over(connection, script, query="", method="GET"):
     """(header fields, body) that the script answers."""
     parameters = {"REQUEST_METHOD": method, "SCRIPT_FILENAME": script, "SCRIPT_NAME": script,
                   "REQUEST_URI": script, "QUERY_STRING": query, "SERVER_PROTOCOL": "HTTP/1.1",
                   "GATEWAY_INTERFACE": "CGI/1.1", "REDIRECT_STATUS": 200}
     output = b""
-    with connect(address) as connection, connection.makefile("rb") as stream:
+    with connection.makefile("rb") as stream:
         connection.sendall(record(BEGIN_REQUEST, struct.pack("!HB5x", RESPONDER, 0))
                            + record(PARAMS, b"".join(parameter(*item) for item in parameters.items()))
                            + record(PARAMS) + record(STDIN))
