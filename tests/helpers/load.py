@@ -17,6 +17,7 @@ import signal
 import sys
 import urllib.parse
 
+STOPPING = (signal.SIGTERM, signal.SIGINT)
 COLUMNS = ["at", "latency", "slow", "status", "error", "body", "sent"]
 
 
@@ -133,12 +134,14 @@ class Load:
             transport.abort()
 
     async def run(self):
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in STOPPING:
             self.loop.add_signal_handler(number, self.stop)
         self.tick()
         await self.stopped.wait()
         while self.pending:
             await asyncio.wait(self.pending)
+        # the loop's end gives the signals back, and one more must not cut the summary off
+        signal.pthread_sigmask(signal.SIG_BLOCK, STOPPING)
         return self.summary()
 
     def summary(self):
@@ -174,7 +177,7 @@ def arguments():
     parser.add_argument("--path", default="/hello.php", help="what is asked (%(default)s)")
     parser.add_argument("--slow-path", default="/busy.php?ms=300", help="what the share asks (%(default)s)")
     parser.add_argument("--slow-share", type=float, default=0.05, help="share of slow requests (%(default)s)")
-    parser.add_argument("--duration", type=float, default=120, help="seconds (%(default)s)")
+    parser.add_argument("--duration", type=float, default=400, help="seconds (%(default)s)")
     parser.add_argument("--requests", type=int, default=100000, help="at most so many (%(default)s)")
     parser.add_argument("--timeout", type=float, default=30, help="seconds for one answer (%(default)s)")
     parser.add_argument("--ledger", action="store_true", help="print every request, too")

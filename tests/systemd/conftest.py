@@ -1,4 +1,7 @@
+import contextlib
+import json
 import pathlib
+import subprocess
 import sys
 
 import pytest
@@ -8,6 +11,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "integratio
 from harness import process, scripts, systemd  # noqa: E402
 from harness.nginx import Nginx  # noqa: E402
 from harness.site import Site  # noqa: E402
+from harness.wait import Ended  # noqa: E402
 
 DROP_IN = pathlib.Path("/usr/local/share/holdfast/php8.2-fpm-holdfast.conf")
 DEBIANS_UNIT = "php8.2-fpm.service"
@@ -18,6 +22,16 @@ def masters():
     """Of php-fpm. A worker has its master's title for a moment, so the parent counts."""
     titled = {pid for pid in process.pids() if process.command_line(pid).startswith("php-fpm: master")}
     return [pid for pid in titled if (process.stat(pid) or (None, pid))[1] not in titled]
+
+
+def wait_until_drained():
+    """Returns when no generation but the active one has a master."""
+    status = subprocess.run(["/usr/local/bin/holdfast", "status", "--json"], env=process.environment(), check=True,
+                            stdout=subprocess.PIPE)
+    for generation in json.loads(status.stdout)["generations"]:
+        if generation["state"] == "draining" and generation["pid"]:
+            with contextlib.suppress(ProcessLookupError), Ended(generation["pid"]) as master:
+                master.wait()
 
 
 def pytest_sessionstart(session):

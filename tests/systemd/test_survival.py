@@ -5,7 +5,7 @@ import subprocess
 
 import pytest
 
-from conftest import DEBIANS_SOCKET, DEBIANS_UNIT, masters
+from conftest import DEBIANS_SOCKET, DEBIANS_UNIT, masters, wait_until_drained
 from harness.process import environment
 from harness.tools import Load
 from harness.wait import Ended
@@ -57,6 +57,7 @@ def test_nothing_is_lost_when_they_are_killed(php, web, journal, order):
     for old in before:
         old.wait()
         old.close()
+    wait_until_drained()
     load.assert_nothing_lost()
     print(f"killed {' and '.join(order)}: {load.result['requests']} requests, 0 failed")
     assert len(masters()) == 1
