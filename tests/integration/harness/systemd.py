@@ -72,6 +72,7 @@ class Units:
         return unit
 
     def close(self):
+        """May be called again."""
         for unit in reversed(self.started):
             systemctl("stop", unit.name, check=False)
             systemctl("reset-failed", unit.name, check=False)
@@ -79,4 +80,5 @@ class Units:
             file.unlink()
             if file.parent != SYSTEM and not any(file.parent.iterdir()):
                 file.parent.rmdir()
+        self.files, self.started = [], []
         systemctl("daemon-reload")
