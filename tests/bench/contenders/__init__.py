@@ -1,8 +1,10 @@
 """What is compared, the floor first. A new one is a module here and a line in ALL."""
 from contenders.floor import Floor
 from contenders.held import Reload, Restart
+from contenders.startserver import StartServer
 from contenders.stopstart import StopStart
-from contenders.usr2 import Usr2
+from contenders.stopwaitstart import StopWaitStart
+from contenders.usr2 import Usr2, Usr2Drain
 
-ALL = [Floor, Reload, Restart, Usr2, StopStart]
+ALL = [Floor, Reload, Restart, StartServer, Usr2, Usr2Drain, StopStart, StopWaitStart]
 FLOOR = Floor.name

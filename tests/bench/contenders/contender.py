@@ -3,11 +3,12 @@
 
 class Contender:
     """name: its row in the table; note: what a reader must know about the row; replaces: whether replace()
-    is called at all."""
+    is called at all; programs: {what it needs: Debian's package of it}."""
 
     name = ""
     note = ""
     replaces = True
+    programs = {}
 
     def __init__(self, site):
         self.site = site

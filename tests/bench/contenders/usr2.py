@@ -1,4 +1,4 @@
-"""php-fpm's own reload, with its defaults: process_control_timeout is unset."""
+"""php-fpm's own reload."""
 import signal
 
 import notifications
@@ -20,3 +20,12 @@ class Usr2(Contender):
 
     def stop(self):
         self.server.stop(signal.SIGQUIT)
+
+
+class Usr2Drain(Usr2):
+    name = "php-fpm USR2, drain"
+    note = "process_control_timeout = 30s: requests under way finish, and the others wait for them"
+
+    def start(self):
+        self.site.configure(process_control_timeout="30s")
+        super().start()

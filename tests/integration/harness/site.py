@@ -122,6 +122,10 @@ class Site:
         assert status == 200, f"{status} {body}"
         return int(body.split()[1])
 
+    def at_close(self, close):
+        """Calls it before nginx is ended, the newest first."""
+        self._closing.append(close)
+
     def load(self, **options):
         tool = Load(self.url, **options)
         self._closing.append(tool.abandon)
