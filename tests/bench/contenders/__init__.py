@@ -4,7 +4,8 @@ from contenders.held import Reload, Restart
 from contenders.startserver import StartServer
 from contenders.stopstart import StopStart
 from contenders.stopwaitstart import StopWaitStart
+from contenders.supervisord import Supervisord
 from contenders.usr2 import Usr2, Usr2Drain
 
-ALL = [Floor, Reload, Restart, StartServer, Usr2, Usr2Drain, StopStart, StopWaitStart]
+ALL = [Floor, Reload, Restart, StartServer, Supervisord, Usr2, Usr2Drain, StopStart, StopWaitStart]
 FLOOR = Floor.name
