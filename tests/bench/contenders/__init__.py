@@ -5,7 +5,9 @@ from contenders.startserver import StartServer
 from contenders.stopstart import StopStart
 from contenders.stopwaitstart import StopWaitStart
 from contenders.supervisord import Supervisord
+from contenders.systemd import SystemdReload, SystemdRestart
 from contenders.usr2 import Usr2, Usr2Drain
 
-ALL = [Floor, Reload, Restart, StartServer, Supervisord, Usr2, Usr2Drain, StopStart, StopWaitStart]
+ALL = [Floor, Reload, Restart, StartServer, Supervisord, SystemdReload, SystemdRestart, Usr2, Usr2Drain, StopStart,
+       StopWaitStart]
 FLOOR = Floor.name

@@ -1,0 +1,53 @@
+"""The benchmark: each contender serves, is replaced, and leaves nothing; its figures are counted right."""
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from harness.paths import HOLDFAST, ROOT
+from harness.process import environment
+
+BENCH = ROOT / "tests" / "bench"
+sys.path.append(str(BENCH))
+
+import contenders  # noqa: E402
+import ledger  # noqa: E402
+from contenders.held import Held  # noqa: E402
+
+KINDS = [pytest.param(kind, id=kind.name, marks=[] if issubclass(kind, Held) else [pytest.mark.plain])
+         for kind in contenders.ALL]
+
+
+def entry(at, latency, *, slow=False, status=200, error=None):
+    return {"at": at, "latency": latency, "slow": slow, "status": status, "error": error}
+
+
+@pytest.mark.plain
+def test_what_the_figures_count():
+    figures = ledger.figures([
+        entry(0.5, 9),  # before it began
+        entry(1, 0.1), entry(2, 0.3), entry(3, 5, slow=True), entry(4, 0.1, status=502),
+        entry(5, 0.1, slow=True, status=0, error="ECONNRESET"), entry(9, 9)], 1, 7)
+    assert (figures["requests"], figures["failed"], figures["failed_long"]) == (5, 2, 1)
+    assert figures["failures"] == {"502": 1, "ECONNRESET": 1}
+    assert figures["slowest"] == 0.3
+    assert figures["gap"] == pytest.approx(7 - 2.3)
+
+
+@pytest.mark.parametrize("unix", [False, True], ids=["tcp", "unix"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_contender(kind, unix, tmp_path):
+    told = tmp_path / "figures.json"
+    worker = {name: value for name, value in os.environ.items() if name.startswith("PYTEST_XDIST_")}
+    result = subprocess.run(
+        [BENCH / "run", f"--only={kind.name}", "--rounds=1", "--replacements=1", "--interval=2", "--rate=50",
+         "--no-cost", f"--json={told}", *(["--unix"] if unix else [])],
+        env=environment(HOLDFAST=str(HOLDFAST), **worker), capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
+    figures = json.loads(told.read_text())["contenders"][kind.name]["median"]
+    assert figures["requests"] >= 90
+    assert figures["replacements"] == (1 if kind.replaces else 0)
+    if issubclass(kind, Held) or not kind.replaces:
+        assert figures["failed"] == 0, figures["failures"]
