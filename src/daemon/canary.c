@@ -51,7 +51,7 @@ static void canary_free(HfCanary *canary)
     hf_generation_free(canary->generation);
     hf_output_free(canary->output);
     hf_fd_close(canary->notify);
-    if (canary->runtime.notify)
+    if (canary->runtime.notify && !canary->runtime.in_memory)
         unlink(canary->runtime.notify);
     free(canary->runtime.notify);
     hf_standins_clear(&canary->standins);

@@ -203,7 +203,8 @@ static int capture_generation(const HfGeneration *generation, Plans *plans, HfSn
     to->spawned = generation->spawned;
     to->program_device = generation->program.device;
     to->program_inode = generation->program.inode;
-    return COPY_TEXTS({&to->overlay, generation->overlay}, {&to->pid_file, generation->pid_file},
+    return COPY_TEXTS({&to->overlay, generation->files.overlay},
+                      {&to->pid_file, generation->files.pid_file},
                       {&to->statuses, generation->statuses}, {&to->status, generation->status_text},
                       {&to->program_comm, generation->program.comm});
 }

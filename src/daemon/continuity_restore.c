@@ -241,8 +241,10 @@ static void make_generation(HfSnapshotGeneration *from, HfPlan *plan, HfGenerati
         .main_exited = from->main_exited,
         .spawned = from->spawned,
         .started = from->started,
-        .overlay = from->overlay,
-        .pid_file = from->pid_file,
+        .files = {.overlay = from->overlay,
+                  .pid_file = from->pid_file,
+                  .overlay_fd = -1,
+                  .pid_fd = -1},
         .statuses = from->statuses,
         .status_text = from->status,
     };

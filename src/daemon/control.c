@@ -116,14 +116,12 @@ int hf_control_fd(const HfControl *control)
     return control->fd;
 }
 
-int hf_control_new(HfSupervisor *supervisor, int fd, HfControl **ret)
+static int accept_callers(HfControl *control, HfSupervisor *supervisor)
 {
-    HfControl *control = calloc(1, sizeof(*control));
-    if (!control)
-        return -ENOMEM;
-    control->supervisor = supervisor;
-    control->started = hf_clock_realtime();
-    int r = control->fd = fd >= 0 ? fd : open_socket(supervisor->runtime.control);
+    int r = 0;
+
+    if (control->fd < 0)
+        r = control->fd = open_socket(supervisor->runtime.control);
     if (r >= 0)
         r = sd_event_add_io(supervisor->loop, &control->acceptable, control->fd, EPOLLIN,
                             on_acceptable, control);
@@ -134,6 +132,18 @@ int hf_control_new(HfSupervisor *supervisor, int fd, HfControl **ret)
         r = sd_event_source_set_enabled(control->pause, SD_EVENT_OFF);
     if (r >= 0) /* a caller that can not be accepted (EMFILE) goes on waiting to be */
         r = sd_event_source_set_ratelimit(control->acceptable, HF_USEC_PER_SEC, ACCEPTS_A_SECOND);
+    return r;
+}
+
+int hf_control_new(HfSupervisor *supervisor, int fd, HfControl **ret)
+{
+    HfControl *control = calloc(1, sizeof(*control));
+    if (!control)
+        return -ENOMEM;
+    control->supervisor = supervisor;
+    control->started = hf_clock_realtime();
+    control->fd = fd;
+    int r = supervisor->runtime.in_memory ? 0 : accept_callers(control, supervisor);
     if (r < 0) {
         hf_control_free(control);
         return r;

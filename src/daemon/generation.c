@@ -3,13 +3,11 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/inotify.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "base/memory.h"
-#include "base/parse.h"
 #include "daemon/environment.h"
 #include "daemon/loop.h"
 #include "daemon/members.h"
@@ -17,9 +15,6 @@
 #include "daemon/retire.h"
 #include "daemon/scoreboard.h"
 #include "daemon/store.h"
-#include "sys/file.h"
-
-#define PID_FILE_BYTES 32
 
 static void leave_ready_watch(HfGeneration *generation)
 {
@@ -61,16 +56,10 @@ void hf_generation_notify_ready(HfGeneration *generation)
 static int on_pid_file(sd_event_source *source, const struct inotify_event *event, void *userdata)
 {
     HfGeneration *generation = userdata;
-    HF_CLEANUP_FREE char *text = NULL;
-    size_t length;
-    uint64_t pid;
 
     (void)source;
     (void)event;
-    if (hf_file_read(generation->pid_file, PID_FILE_BYTES, &text, &length) < 0)
-        return 0;
-    text[strcspn(text, "\n")] = '\0';
-    if (hf_parse_uint(text, INT32_MAX, &pid) == 0 && (pid_t)pid == generation->main.pid)
+    if (hf_files_pid(&generation->files) == generation->main.pid)
         hf_generation_ready(generation);
     return 0;
 }
@@ -87,9 +76,8 @@ static int watch_ready(HfGeneration *generation, const HfRuntime *runtime)
 {
     switch (generation->plan->readiness) {
     case HF_READINESS_PIDFILE:
-        return sd_event_add_inotify(generation->loop, &generation->pid_file_watch,
-                                    runtime->directory, IN_CLOSE_WRITE | IN_MOVED_TO, on_pid_file,
-                                    generation);
+        return hf_files_watch(&generation->files, runtime, generation->loop, on_pid_file,
+                              generation, &generation->pid_file_watch);
     case HF_READINESS_DELAY:
         return sd_event_add_time_relative(generation->loop, &generation->alive_timer,
                                           CLOCK_MONOTONIC, generation->plan->ready_delay,
@@ -173,44 +161,22 @@ int hf_generation_set_main(HfGeneration *generation, HfProcess *process)
     return 0;
 }
 
-/* Another user may not make a file in our directory, but may write to its own. */
-static int give_pid_file(const HfGeneration *generation)
-{
-    const HfCredentials *credentials = &generation->plan->credentials;
-
-    int r = hf_file_write(generation->pid_file, "", 0, 0644);
-    if (r < 0)
-        return r;
-    return lchown(generation->pid_file, credentials->uid, credentials->gid) < 0 ? -errno : 0;
-}
-
-/* php-fpm reads these when it starts, on USR2 and after emergency restarts: they live as long as it
- * does. */
 static int write_files(HfGeneration *generation, const HfRuntime *runtime)
 {
-    HF_CLEANUP_TEXT HfText text = {0};
+    int r = hf_scoreboard_make(generation, runtime);
 
-    int r = hf_runtime_file(runtime, generation->number, "pid", &generation->pid_file);
-    if (r >= 0)
-        r = hf_runtime_file(runtime, generation->number, "conf", &generation->overlay);
-    if (r >= 0)
-        r = hf_scoreboard_make(generation, runtime);
-    if (r >= 0)
-        r = hf_plan_overlay(generation->plan, generation->pid_file, generation->statuses, &text);
-    if (r >= 0)
-        r = hf_file_write(generation->overlay, hf_text_peek(&text), text.length, 0644);
-    if (r >= 0 && generation->plan->credentials.has_user)
-        r = give_pid_file(generation);
-    return r;
+    return r < 0 ? r
+                 : hf_files_make(generation->plan, runtime, generation->number,
+                                 generation->statuses, &generation->files);
 }
 
 static int make_arguments(const HfGeneration *generation, char ***ret)
 {
     HF_CLEANUP_STRV char **arguments = NULL;
-    const char *const overlay[] = {"-F", "-y", generation->overlay};
+    const char *const overlay[] = {"-F", "-y", generation->files.overlay};
 
     int r = hf_strv_copy(generation->plan->arguments, &arguments);
-    for (size_t i = 0; r >= 0 && generation->overlay && i < 3; i++)
+    for (size_t i = 0; r >= 0 && generation->files.overlay && i < 3; i++)
         r = hf_strv_append(&arguments, overlay[i]);
     if (r >= 0)
         *ret = HF_STEAL(arguments);
@@ -255,13 +221,16 @@ static int run_main(HfGeneration *generation, const HfRuntime *runtime, int outp
     const HfPlan *plan = generation->plan;
     HF_CLEANUP_STRV char **arguments = NULL;
     HF_CLEANUP_STRV char **environment = NULL;
-    HF_CLEANUP_FREE int *fds = calloc(plan->placement.n_sources + 1, sizeof(*fds));
+    HF_CLEANUP_FREE int *fds =
+        calloc(plan->placement.n_sources + HF_FILES_PASSED_MAX, sizeof(*fds));
     HfSpawnStage stage;
 
     if (!fds)
         return -ENOMEM;
     for (size_t i = 0; i < plan->placement.n_sources; i++)
         fds[i] = generation->listeners[plan->placement.sources[i]]->fd;
+    size_t n_fds = plan->placement.n_sources +
+                   hf_files_pass(&generation->files, fds + plan->placement.n_sources);
     int r = make_arguments(generation, &arguments);
     if (r >= 0)
         r = make_environment(generation, runtime, &environment);
@@ -281,7 +250,7 @@ static int run_main(HfGeneration *generation, const HfRuntime *runtime, int outp
         .stdout_fd = relayed ? generation->relay.out : output,
         .stderr_fd = relayed ? generation->relay.err : output,
         .fds = fds,
-        .n_fds = plan->placement.n_sources,
+        .n_fds = n_fds,
         .session = true,
         .credentials = &plan->credentials,
         .cgroup = generation->subgroup.directory ? &generation->subgroup.procs : NULL,
@@ -317,6 +286,7 @@ int hf_generation_spawn(sd_event *loop, HfReaper *reaper, const HfRuntime *runti
         .reaper = reaper,
         .callbacks = *callbacks,
         .main = HF_PROCESS_NONE,
+        .files = HF_FILES_NONE,
         .cgroups = &runtime->cgroups,
         .subgroup = HF_SUBGROUP_NONE,
         .relay = HF_RELAY_NONE,
@@ -326,7 +296,8 @@ int hf_generation_spawn(sd_event *loop, HfReaper *reaper, const HfRuntime *runti
     int r = plan->adapter == HF_ADAPTER_PHP_FPM ? write_files(generation, runtime) : 0;
     if (r < 0)
         hf_text_addf(error, "%s can not be written: %s",
-                     generation->overlay ? generation->overlay : "its overlay", strerror(-r));
+                     generation->files.overlay ? generation->files.overlay : "its overlay",
+                     strerror(-r));
     if (r >= 0)
         r = watch_ready(generation, runtime);
     if (r >= 0)
@@ -373,14 +344,14 @@ int hf_generation_restore(sd_event *loop, HfReaper *reaper, const HfRuntime *run
     generation->loop = loop;
     generation->reaper = reaper;
     generation->callbacks = *callbacks;
-    generation->overlay = generation->pid_file = NULL;
+    generation->files = HF_FILES_NONE;
     generation->statuses = generation->status_text = NULL;
     generation->cgroups = &runtime->cgroups;
     generation->subgroup = HF_SUBGROUP_NONE;
     *ret = generation; /* its processes live: it is kept whatever can not be watched */
-    int r = hf_string_set(&generation->overlay, from->overlay);
+    int r = hf_string_set(&generation->files.overlay, from->files.overlay);
     if (r >= 0)
-        r = hf_string_set(&generation->pid_file, from->pid_file);
+        r = hf_string_set(&generation->files.pid_file, from->files.pid_file);
     if (r >= 0)
         r = hf_string_set(&generation->statuses, from->statuses);
     if (r >= 0)
@@ -416,13 +387,8 @@ HfGeneration *hf_generation_free(HfGeneration *generation)
     hf_subgroup_clear(&generation->subgroup);
     hf_cgroups_sweep(generation->cgroups);
     hf_oom_clear(&generation->oom);
-    if (generation->overlay)
-        unlink(generation->overlay);
-    if (generation->pid_file)
-        unlink(generation->pid_file);
+    hf_files_remove(&generation->files);
     free(generation->status_text);
-    free(generation->overlay);
-    free(generation->pid_file);
     hf_scoreboard_remove(generation);
     hf_plan_unref(generation->plan);
     free(generation);

@@ -7,6 +7,7 @@
 #include <systemd/sd-event.h>
 
 #include "core/machine.h"
+#include "daemon/files.h"
 #include "daemon/oom.h"
 #include "daemon/plan.h"
 #include "daemon/reaper.h"
@@ -61,9 +62,8 @@ struct HfGeneration {
     bool others_given_up; /* and was not killed: such do not count any more */
     uint64_t spawned;     /* usec, CLOCK_MONOTONIC */
     uint64_t started;     /* usec since boot, as hf_process_started says; 0: not known */
-    char *overlay;        /* path */
-    char *pid_file;       /* path of its own */
-    char *statuses;       /* where its pools' private scoreboards are, NULL: it has none */
+    HfFiles files;
+    char *statuses; /* where its pools' private scoreboards are, NULL: it has none */
     sd_event_source *pid_file_watch;
     sd_event_source *alive_timer;
     HfRelay relay; /* between its output and ours, for readiness by log */
@@ -87,7 +87,7 @@ int hf_generation_spawn(sd_event *loop, HfReaper *reaper, const HfRuntime *runti
                         const HfGenerationCallbacks *callbacks, HfGeneration **ret, HfText *error);
 /* One that another holdfast has spawned, described as its number, slot, cause, plan (a reference is
  * taken), main (taken over, also on failure), session, program, status, main_exited, spawned,
- * started, overlay, pid_file, statuses and status_text (copied) of from. starting: it is not ready
+ * started, files, statuses and status_text (copied) of from. starting: it is not ready
  * yet, as far as is known. What is found out at once is told at once. Returns 0 or negative errno.
  */
 int hf_generation_restore(sd_event *loop, HfReaper *reaper, const HfRuntime *runtime,

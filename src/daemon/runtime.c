@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "base/log.h"
 #include "base/memory.h"
 #include "sys/file.h"
 #include "sys/lock.h"
@@ -81,12 +82,45 @@ static int make_directory(const char *path)
     return r;
 }
 
+/* Elsewhere a place may still be given; whom a container's runtime starts can not be helped. */
+static bool is_unwritable(int r)
+{
+    return r == -EROFS || ((r == -EACCES || r == -EPERM) && getpid() == 1);
+}
+
+/* Containers of one pod share their abstract names, and each holdfast is process 1 in its own. */
+static int move_to_memory(HfRuntime *runtime, const char *name)
+{
+    HF_CLEANUP_TEXT HfText path = {0};
+    uint64_t unique;
+
+    if (getentropy(&unique, sizeof(unique)) < 0)
+        return -errno;
+    hf_text_addf(&path, "@holdfast-%016llx/%s", (unsigned long long)unique, name);
+    free(runtime->directory);
+    runtime->directory = NULL;
+    free(runtime->notify);
+    runtime->notify = NULL;
+    free(runtime->control);
+    runtime->control = NULL;
+    runtime->in_memory = true;
+    int r = hf_text_take(&path, &runtime->directory);
+    return r < 0 ? r : join(runtime->directory, "notify", &runtime->notify);
+}
+
 int hf_runtime_claim(HfRuntime *runtime, const char *name, HfText *error)
 {
     HF_CLEANUP_FREE char *path = NULL;
     pid_t holder = 0;
 
     int r = make_directory(runtime->directory);
+    if (is_unwritable(r)) {
+        hf_log(LOG_NOTICE, &(HfLogFields){.error = r},
+               "the runtime directory %s can not be made: all is kept in memory, and signals are "
+               "the only control",
+               runtime->directory);
+        return move_to_memory(runtime, name);
+    }
     if (r < 0) {
         hf_text_addf(error, "the runtime directory %s can not be made: %s%s", runtime->directory,
                      strerror(-r), geteuid() == 0 ? "" : "; run as root, or set XDG_RUNTIME_DIR");

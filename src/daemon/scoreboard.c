@@ -37,7 +37,7 @@ int hf_scoreboard_make(HfGeneration *generation, const HfRuntime *runtime)
     const HfCredentials *credentials = &plan->credentials;
     HF_CLEANUP_FREE char *statuses = NULL;
 
-    if (!plan->probed)
+    if (!plan->probed || runtime->in_memory) /* php-fpm listens at no abstract name */
         return 0;
     int r = hf_runtime_statuses(runtime, generation->number, &statuses);
     if (r < 0)
