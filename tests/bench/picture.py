@@ -5,13 +5,13 @@ import tempfile
 
 from harness.process import environment
 
-WIDTH, ROW, MARGIN = 900, 190, 60  # pixels
+WIDTH, ROW, MARGIN, BETWEEN = 900, 190, 60, 70  # pixels
 FAILED_AT = 2000  # ms, the line on which failed requests are drawn
 
 HEAD = """\
 set terminal {terminal} size {width},{height} {more}
 set output "{output}"
-set multiplot layout {rows},1 margins 0.09,0.98,{bottom},0.94 spacing 0.09
+set multiplot layout {rows},1 margins 0.09,0.98,{bottom},{top} spacing {between}
 set logscale y
 set yrange [0.4:4000]
 set ytics ("1 ms" 1, "10 ms" 10, "100 ms" 100, "1 s" 1000) nomirror
@@ -26,7 +26,7 @@ ROW_TEXT = """\
 unset arrow
 unset label
 {arrows}
-set label 1 "{title}" at graph 0.0,1.08 left font ",12" front
+set label 1 "{title}" at graph 0.0,1.08 left font ",12" noenhanced front
 set label 2 "{count}" at graph 1.0,1.08 right font ",12" textcolor "{colour}" front
 {xlabel}
 plot "{answered}" using 1:2 with points pointtype 7 pointsize 0.25 linecolor "#3465a4", \\
@@ -70,5 +70,6 @@ def draw(turns, path):
                                ("pngcairo", 'background "#ffffff" font "sans-serif,11"')):
             output = path.with_suffix(".svg" if terminal == "svg" else ".png")
             text = HEAD.format(terminal=terminal, width=WIDTH, height=height, more=more, output=output,
-                               rows=len(turns), seconds=f"{seconds:g}", bottom=f"{MARGIN / 2 / height:.3f}") + rows
+                               rows=len(turns), seconds=f"{seconds:g}", bottom=f"{MARGIN / 2 / height:.3f}",
+                               top=f"{1 - MARGIN / height:.3f}", between=f"{BETWEEN / height:.3f}") + rows
             subprocess.run(["gnuplot"], input=text, env=environment(), check=True, text=True)

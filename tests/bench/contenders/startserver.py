@@ -15,7 +15,7 @@ ASKED_TO_LEAVE = "killing old workers"
 class StartServer(Contender):
     name = "start_server"
     note = ("--signal-on-hup=QUIT, process_control_timeout = 30s; takes the next one for ready after --interval, 1 s, "
-            "and one replacement is until the old one is asked to leave")
+            "and one replacement is until the old one is asked to leave; on a unix socket the old php-fpm removes the path")
     programs = {"start_server": "libserver-starter-perl"}
 
     def start(self):
