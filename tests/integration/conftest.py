@@ -9,6 +9,7 @@ import pytest
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 
 from harness import process, worker  # noqa: E402
+from harness.container import Container  # noqa: E402
 from harness.paths import HOLDFAST  # noqa: E402
 from harness.service import Service  # noqa: E402
 from harness.site import Site  # noqa: E402
@@ -90,3 +91,17 @@ def service(site):
     service = Service(site)
     yield service
     service.close()
+
+
+@pytest.fixture
+def contain():
+    """Containers that are removed with the test."""
+    made = []
+
+    def make(site, *command, **options):
+        made.append(Container(site, command, **options))
+        return made[-1]
+
+    yield make
+    for container in made:
+        container.close()

@@ -4,7 +4,6 @@ import signal
 import pytest
 
 from harness import net, process, words
-from harness.container import Container
 from harness.paths import HOLDFAST, PHP_FPM, PHP_FPM_PLAIN
 from harness.wait import Ended
 
@@ -18,20 +17,6 @@ ANY_UID = 1000650000  # as OpenShift gives them
 
 
 @pytest.fixture
-def contain(request):
-    """A container that is removed with the test."""
-    made = []
-
-    def make(site, *arguments, **options):
-        made.append(Container(site, arguments, **options))
-        return made[-1]
-
-    yield make
-    for container in made:
-        container.close()
-
-
-@pytest.fixture
 def site(make_site):
     return make_site(error_log=STDERR)
 
@@ -40,8 +25,8 @@ def start(contain, site, *options, program=PHP_FPM, **more):
     """php-fpm in a container, that is ready."""
     # The one thing of php-fpm's own that needs a file: a lock below /tmp.
     php = ["-y", site.configuration_path, *(["-d", "opcache.enable=0"] if more.get("writable") == () else [])]
-    arguments = ["run", f"--name={site.name}", *options, "--", program, *php]
-    return contain(site, *arguments, **more).start()
+    command = [HOLDFAST, "run", f"--name={site.name}", *options, "--", program, *php]
+    return contain(site, *command, **more).start()
 
 
 def reload(container, number):
@@ -161,7 +146,7 @@ def test_on_a_terminal(site, contain):
 
 def test_without_a_listener(site, contain):
     site.pools[:] = []
-    container = contain(site, "run", "--ready=delay:1ms", "--", "sleep", "infinity").start()
+    container = contain(site, HOLDFAST, "run", "--ready=delay:1ms", "--", "sleep", "infinity").start()
     container.kill(signal.SIGHUP)
     container.wait(words.gone(1))
     assert container.stop() == 0
@@ -170,7 +155,7 @@ def test_without_a_listener(site, contain):
 def test_orphans_are_reaped(site, contain):
     """10,000 children that nobody waits for."""
     site.pools[:] = []
-    container = contain(site, "run", f"--name={site.name}", "--ready=log:all left", "--", "perl", "-MPOSIX=_exit", "-e", ORPHANS).start()
+    container = contain(site, HOLDFAST, "run", f"--name={site.name}", "--ready=log:all left", "--", "perl", "-MPOSIX=_exit", "-e", ORPHANS).start()
     for _ in range(2):  # what waited when the first was answered is done before the second
         assert container.execute(HOLDFAST, "status").returncode == 0
     first = container.pid()
@@ -183,7 +168,7 @@ def test_everything_in_it_is_waited_for(site, contain):
     """A process of no generation, that takes its time to end."""
     site.pools[:] = []
     ending = f"trap 'sleep 0.3; touch {site.directory}/ended; exit' TERM; while :; do sleep 0.05; done"
-    container = contain(site, "run", "--ready=delay:50ms", "--kill-mode=all", "--", "sh", "-c",
+    container = contain(site, HOLDFAST, "run", "--ready=delay:50ms", "--kill-mode=all", "--", "sh", "-c",
                         f"sh -c \"{ending}\" & exec sleep infinity").start()
     assert container.stop() == 0
     assert (site.directory / "ended").exists()
@@ -197,7 +182,7 @@ def test_every_exit_status(site, contain):
     site.pools[:] = []
     seen = {}
     for status in range(256):
-        container = contain(site, "run", "--exit-with-service", "--ready=delay:0", "--", "sh", "-c", f"exit {status}")
+        container = contain(site, HOLDFAST, "run", "--exit-with-service", "--ready=delay:0", "--", "sh", "-c", f"exit {status}")
         container.launch()
         seen[status] = container.status()
         container.close()
@@ -214,7 +199,7 @@ def test_every_signal_that_ends_it(site, contain):
     site.pools[:] = []
     seen = {}
     for number in TERMINATING:
-        container = contain(site, "run", "--exit-with-service", "--ready=delay:0", "--", "sh", "-c",
+        container = contain(site, HOLDFAST, "run", "--exit-with-service", "--ready=delay:0", "--", "sh", "-c",
                             f"ulimit -c 0; kill -{int(number)} $$; sleep 60")
         container.launch()
         seen[int(number)] = container.status()

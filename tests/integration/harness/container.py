@@ -29,9 +29,9 @@ def tmpfs(path):
 class Container:
     """It shares the network of the test, and the site's directory."""
 
-    def __init__(self, site, arguments, *, uid=0, gid=0, writable=("/run", "/tmp"), site_writable=True, read_only=True,
-                 terminal=False, env=None, capabilities=None):
-        """arguments: the words after holdfast; writable: where a tmpfs is mounted."""
+    def __init__(self, site, command, *, uid=0, gid=0, groups=(), writable=("/run", "/tmp"), site_writable=True,
+                 read_only=True, terminal=False, env=None, capabilities=None, mounts=()):
+        """writable: where a tmpfs is mounted; mounts: what else, by bind()."""
         self.id = f"holdfast-{uuid.uuid4().hex[:12]}"
         self.bundle = site.directory / self.id
         self.state = site.directory / f"{self.id}.runc"
@@ -48,8 +48,8 @@ class Container:
             "root": {"path": "root", "readonly": read_only},
             "process": {
                 "terminal": terminal,
-                "user": {"uid": uid, "gid": gid},
-                "args": [str(HOLDFAST), *map(str, arguments)],
+                "user": {"uid": uid, "gid": gid, "additionalGids": list(groups)},
+                "args": [str(word) for word in command],
                 "env": [f"{name}={value}" for name, value in environment(**(env or {})).items()],
                 "cwd": "/",
                 "capabilities": {name: granted for name in sets},
@@ -63,6 +63,7 @@ class Container:
                 bind("/usr", "ro"), bind("/etc", "ro"), bind(HOLDFAST.parent, "ro"), bind(HELPERS, "ro"),
                 *[tmpfs(path) for path in writable],
                 bind(site.directory, "rw" if site_writable else "ro"),
+                *mounts,
             ],
             "linux": {
                 "namespaces": [{"type": kind} for kind in ("pid", "ipc", "uts", "mount")],
