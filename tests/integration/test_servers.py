@@ -65,6 +65,13 @@ class Server:
         monkeypatch.setattr(nginx, "CONFIGURATION", f"{head}{text}}}}}\n")
         return self.site.url
 
+    def break_application(self, name, mistake):
+        """A reload tells why it fails."""
+        path = self.directory / name
+        path.write_text(f"{mistake}\n{path.read_text()}")
+        assert self.holdfast.call("reload").returncode == words.EXIT_FAILURE
+        self.holdfast.wait(MISTAKE)
+
     def reload_under_load(self, url, **options):
         """Each time the old one is gone before the next reload."""
         load = Load(url, **{"path": "/", "slow_path": "/slow", **options})
@@ -118,13 +125,16 @@ def test_nothing_is_lost_behind_nginx(server, section, monkeypatch):
 def test_a_broken_application_replaces_nothing(server, section):
     server.start(section)
     assert ask(server.address)[0] == "hello"
-    application, mistake = SERVERS[section]
-    path = server.directory / application
-    path.write_text(f"{mistake}\n{path.read_text()}")
-    result = server.holdfast.call("reload")
-    assert result.returncode == words.EXIT_FAILURE
-    server.holdfast.wait(MISTAKE)
+    server.break_application(*SERVERS[section])
     assert ask(server.address)[0] == "hello"
+    server.holdfast.stop()
+
+
+def test_uwsgi(server, monkeypatch):
+    server.start("uWSGI")
+    server.reload_under_load(server.behind_nginx("nginx-uwsgi.conf", monkeypatch))
+    server.break_application("hello.py", "import no_such_module")
+    assert server.site.get("/")[0] == 200
     server.holdfast.stop()
 
 
