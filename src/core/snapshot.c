@@ -12,6 +12,7 @@ void hf_snapshot_init(HfSnapshot *snapshot)
     memset(snapshot, 0, sizeof(*snapshot));
     snapshot->current = -1;
     snapshot->lock_fd = snapshot->control_fd = snapshot->notify_fd = -1;
+    snapshot->stored_fds[0] = snapshot->stored_fds[1] = -1;
 }
 
 static void clear_object(const HfFieldGroup *group, char *object)

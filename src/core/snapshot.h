@@ -11,7 +11,8 @@
 #include "core/machine.h"
 #include "core/settings.h"
 
-#define HF_SNAPSHOT_MAX (16U << 20) /* bytes */
+#define HF_SNAPSHOT_MAX    (16U << 20) /* bytes */
+#define HF_SNAPSHOT_COPIES 2           /* in the fd store */
 #define HF_SNAPSHOT_PLANS                                                                          \
     (HF_MACHINE_SLOTS + 1) /* one of each generation at most, and the current one */
 
@@ -111,6 +112,7 @@ typedef struct HfSnapshot {
     int lock_fd;
     int control_fd;
     int notify_fd;
+    int stored_fds[HF_SNAPSHOT_COPIES]; /* the copies, in an upgrade */
     HfSnapshotListener *listeners;
     size_t n_listeners;
     size_t room_listeners;

@@ -41,6 +41,8 @@ static const HfField snapshot_fields[] = {
     M("lock-fd", INT, lock_fd),
     M("control-fd", INT, control_fd),
     M("notify-fd", INT, notify_fd),
+    M("stored-fd-0", INT, stored_fds[0]),
+    M("stored-fd-1", INT, stored_fds[1]),
     M("current", INT, current),
     NAME(HfSnapshot, "phase", hf_phase, machine.phase),
     NAME(HfSnapshot, "cause", hf_cause, machine.cause),

@@ -10,7 +10,8 @@
 
 int *hf_continuity_fd(HfSnapshot *snapshot, size_t n)
 {
-    int *const own[] = {&snapshot->lock_fd, &snapshot->control_fd, &snapshot->notify_fd};
+    int *const own[] = {&snapshot->lock_fd, &snapshot->control_fd, &snapshot->notify_fd,
+                        &snapshot->stored_fds[0], &snapshot->stored_fds[1]};
     const size_t n_own = sizeof(own) / sizeof(*own);
 
     if (n < n_own)

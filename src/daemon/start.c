@@ -50,8 +50,10 @@ int hf_start_begin(HfSupervisor *supervisor, HfStart *start, HfText *error)
         if (r < 0)
             return r;
         start->event = HF_EVENT_RESUME;
+        start->sequence = start->snapshot.sequence;
         supervisor->runtime.lock = hf_fd_steal(&start->snapshot.lock_fd);
-        return hf_fd_set_cloexec(supervisor->runtime.lock, true);
+        r = hf_fd_set_cloexec(supervisor->runtime.lock, true);
+        return r < 0 ? r : hf_store_take_passed(&start->snapshot, &start->stored, &start->n_stored);
     }
     int r = hf_store_take(&start->stored, &start->n_stored);
     if (r >= 0)

@@ -18,7 +18,7 @@
 #include "sys/notifysocket.h"
 
 #define PREFIX     "hf-"
-#define SNAPSHOTS  2
+#define SNAPSHOTS  HF_SNAPSHOT_COPIES
 #define RETRY_TIME (100 * HF_USEC_PER_MSEC) /* until systemd has read what waits */
 
 struct HfStore {
@@ -179,6 +179,42 @@ void hf_store_continue(HfStore *store, HfStored *list, size_t n, uint64_t sequen
             store->pushed[slot] = true;
         }
     }
+}
+
+void hf_store_capture(const HfStore *store, HfSnapshot *snapshot)
+{
+    if (!store)
+        return;
+    snapshot->sequence = store->sequence;
+    for (unsigned slot = 0; slot < SNAPSHOTS; slot++)
+        if (store->pushed[slot])
+            snapshot->stored_fds[slot] = store->slots[slot];
+}
+
+int hf_store_take_passed(HfSnapshot *snapshot, HfStored **ret, size_t *ret_n)
+{
+    HfStored *list = calloc(SNAPSHOTS, sizeof(*list));
+    size_t n = 0;
+
+    for (unsigned slot = 0; list && slot < SNAPSHOTS; slot++) {
+        HF_CLEANUP_TEXT HfText name = {0};
+        if (snapshot->stored_fds[slot] < 0)
+            continue;
+        add_name(&name, 's', slot);
+        int r = hf_text_take(&name, &list[n].name);
+        if (r >= 0)
+            r = hf_fd_set_cloexec(snapshot->stored_fds[slot], true);
+        list[n++].fd = hf_fd_steal(&snapshot->stored_fds[slot]);
+        if (r < 0) {
+            hf_stored_free(list, n);
+            return r;
+        }
+    }
+    if (!list)
+        return -ENOMEM;
+    *ret = list;
+    *ret_n = n;
+    return 0;
 }
 
 static int push_listener(HfHeld *held)

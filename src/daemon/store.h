@@ -6,6 +6,7 @@
 
 #include <sys/types.h>
 
+#include "core/snapshot.h"
 #include "daemon/supervisor.h"
 
 /* A descriptor that the store gave back. */
@@ -25,6 +26,10 @@ int hf_store_new(HfSupervisor *supervisor, HfStore **ret);
 HfStore *hf_store_free(HfStore *store);
 /* The snapshots that were given back go on being written, from sequence on. */
 void hf_store_continue(HfStore *store, HfStored *list, size_t n, uint64_t sequence);
+/* For an upgrade: where it is in writing them, its descriptors borrowed. */
+void hf_store_capture(const HfStore *store, HfSnapshot *snapshot);
+/* The same on the other side, as if the store had given them back. Returns 0 or negative errno. */
+int hf_store_take_passed(HfSnapshot *snapshot, HfStored **ret, size_t *ret_n);
 
 /* After each step: brings the store up to date. */
 void hf_store_sync(HfStore *store);

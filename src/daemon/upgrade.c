@@ -18,6 +18,7 @@
 #include "daemon/farewell.h"
 #include "daemon/outage.h"
 #include "daemon/self.h"
+#include "daemon/store.h"
 #include "daemon/tell.h"
 #include "sys/memfile.h"
 
@@ -77,6 +78,14 @@ __attribute__((format(printf, 2, 3))) static void fail(HfUpgrading *upgrading, c
     hf_text_addv(&upgrading->failure, format, arguments);
     va_end(arguments);
     post(upgrading, HF_EVENT_UPGRADE_FAILED);
+}
+
+static int capture(const HfUpgrading *upgrading, HfSnapshot *ret)
+{
+    int r = hf_continuity_capture(upgrading->supervisor, ret);
+    if (r >= 0)
+        hf_store_capture(upgrading->supervisor->store, ret);
+    return r;
 }
 
 /* ---- the test ---- */
@@ -158,7 +167,7 @@ static int start_test(HfUpgrading *upgrading, HfSpawnStage *stage)
     size_t n_fds;
 
     hf_snapshot_init(&snapshot);
-    int r = hf_continuity_capture(upgrading->supervisor, &snapshot);
+    int r = capture(upgrading, &snapshot);
     if (r >= 0)
         r = renumber(&snapshot, &fds, &n_fds);
     if (r < 0)
@@ -243,7 +252,7 @@ static int replace_program(HfUpgrading *upgrading)
 
     hf_snapshot_init(&snapshot);
     bool answering = supervisor->answerer.pid > 0;
-    int r = hf_continuity_capture(supervisor, &snapshot);
+    int r = capture(upgrading, &snapshot);
     if (r < 0)
         return r;
     HF_CLEANUP_FD int fd = write_snapshot(&snapshot);

@@ -120,6 +120,27 @@ def test_upgrade_after_adoption(managed):
     load.assert_nothing_lost()
 
 
+def test_what_happened_after_an_upgrade_counts(managed):
+    """It goes on writing where the program before it did: what that one wrote is not found again."""
+    site, holdfast = managed()
+    for number in (2, 3):
+        holdfast.replace(number)
+    for _ in range(2):
+        assert holdfast.call("upgrade").returncode == 0
+    killed(site.main_pid())
+    holdfast.wait(words.ready(4))
+    holdfast.wait(words.gone(3))
+    master = site.main_pid()
+    holdfast.settle()
+    assert [name for name in holdfast.store.names() if name.startswith("hf-s-")] == ["hf-s-0", "hf-s-1"]
+    die(holdfast)
+    revive(holdfast)
+    assert not holdfast.lines.find("left by a holdfast that died")
+    assert site.main_pid() == master
+    holdfast.replace(5)
+    holdfast.stop()
+
+
 def test_listener_that_goes_leaves_the_store(managed):
     site, holdfast = managed("unix")
     listeners = [name for name in holdfast.store.names() if name.startswith("hf-l-")]

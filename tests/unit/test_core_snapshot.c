@@ -71,6 +71,7 @@ static void fill(HfSnapshot *snapshot)
     snapshot->current = 0;
     snapshot->announced = true;
     snapshot->control_fd = 12;
+    snapshot->stored_fds[1] = 13;
     fill_plan(snapshot);
 
     HfSnapshotListener *listener = hf_snapshot_add_listener(snapshot);
