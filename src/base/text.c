@@ -13,6 +13,14 @@ void hf_text_clear(HfText *text)
     *text = (HfText){0};
 }
 
+void hf_text_fail(HfText *text, bool failed)
+{
+    if (!failed)
+        return;
+    hf_text_clear(text);
+    text->failed = true;
+}
+
 /* Room for extra more bytes and the NUL. */
 static bool make_room(HfText *text, size_t extra)
 {
@@ -35,7 +43,7 @@ static bool make_room(HfText *text, size_t extra)
     return true;
 
 failed:
-    text->failed = true;
+    hf_text_fail(text, true);
     return false;
 }
 
@@ -68,7 +76,7 @@ void hf_text_addv(HfText *text, const char *format, va_list arguments)
     va_copy(again, arguments);
     int length = vsnprintf(NULL, 0, format, arguments);
     if (length < 0)
-        text->failed = true;
+        hf_text_fail(text, true);
     else if (make_room(text, (size_t)length)) {
         vsnprintf(text->data + text->length, (size_t)length + 1, format, again);
         text->length += (size_t)length;
@@ -90,7 +98,7 @@ int hf_text_take(HfText *text, char **ret)
 
 const char *hf_text_peek(const HfText *text)
 {
-    return text->data && !text->failed ? text->data : "";
+    return text->data ? text->data : "";
 }
 
 /* The length of the character that starts at bytes, 0 when it is none; table 3-7 of Unicode. */

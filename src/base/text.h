@@ -10,7 +10,7 @@ typedef struct HfText {
     char *data; /* NUL-terminated when not NULL */
     size_t length;
     size_t capacity;
-    bool failed;
+    bool failed; /* and empty: neither string nor length are of any use */
 } HfText;
 
 void hf_text_clear(HfText *text);
@@ -21,6 +21,9 @@ void hf_text_add_bytes(HfText *text, const char *bytes, size_t length);
 void hf_text_addf(HfText *text, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void hf_text_addv(HfText *text, const char *format, va_list arguments)
     __attribute__((format(printf, 2, 0)));
+
+/* Makes the text fail when a part of it has. */
+void hf_text_fail(HfText *text, bool failed);
 
 /* Hands the string over (never NULL: an empty text gives ""). Returns 0, or -ENOMEM when any
  * addition has failed; text is empty and usable again after both. */

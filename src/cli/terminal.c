@@ -105,7 +105,7 @@ static void write_row(const HfTable *table, char **row, bool heading, const size
     hf_style_add(text, table->colors, heading ? HF_STYLE_HEADING : HF_STYLE_PLAIN,
                  hf_text_peek(&line));
     hf_text_add(text, "\n");
-    text->failed |= line.failed;
+    hf_text_fail(text, line.failed);
 }
 
 void hf_table_write(HfTable *table, HfText *text)
@@ -113,7 +113,7 @@ void hf_table_write(HfTable *table, HfText *text)
     size_t n = hf_strv_length(table->cells);
     HF_CLEANUP_FREE size_t *widths = hf_allocate(table->columns, sizeof(*widths));
 
-    text->failed |= table->failed || !widths;
+    hf_text_fail(text, table->failed || !widths);
     if (text->failed)
         return;
     for (size_t i = 0; i < n; i++) {

@@ -52,7 +52,7 @@ static void add_params(HfText *text, const HfFastcgiRequest *request)
 
     hf_text_addf(&below, "%s%.*s", root ? root : "", (int)path, request->uri);
     const char *script = request->script_filename ? request->script_filename : hf_text_peek(&below);
-    text->failed |= below.failed;
+    hf_text_fail(text, below.failed);
     for (size_t i = 0; i < sizeof(fixed) / sizeof(*fixed); i++)
         add_param(text, fixed[i][0], fixed[i][1], strlen(fixed[i][1]));
     add_param(text, "REQUEST_URI", request->uri, strlen(request->uri));

@@ -80,8 +80,6 @@ static int refuse_unknown(const char *word, size_t length, HfVerb verb, HfText *
     for (size_t i = 0; i < hf_option_count; i++)
         if (verb == HF_VERB_MAX_ || hf_option_is_of(&hf_option_table[i], verb))
             known[n++] = hf_option_table[i].name;
-    if (dashes > length)
-        dashes = length;
     const char *nearest = hf_option_nearest(word + dashes, length - dashes, known, n);
     hf_text_addf(error, "unknown option %s",
                  hf_option_echo(word, length, false, (char[HF_OPTION_ECHO_SIZE]){0}));
@@ -197,10 +195,12 @@ static int validate(const Words *words, const HfCommandLine *line, HfText *error
     HF_CLEANUP_TEXT HfText why = {0};
 
     int r = hf_options_validate(line->verb, &line->settings, &why);
-    if (r < 0 && words->file)
+    if (r >= 0)
+        return r;
+    if (words->file)
         hf_text_addf(error, "%s: ", words->file->path);
     hf_text_add(error, hf_text_peek(&why));
-    error->failed |= why.failed;
+    hf_text_fail(error, why.failed);
     return r;
 }
 

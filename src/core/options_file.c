@@ -104,7 +104,7 @@ int hf_options_apply_file(const HfOptionsFile *file, HfCommandLine *line, HfText
             /* what an option says of itself starts with its dashes, as on the command line */
             const char *words = hf_text_peek(&why) + (strncmp(hf_text_peek(&why), "--", 2) ? 0 : 2);
             hf_text_addf(error, "%s:%zu: %s", file->path, number, words);
-            error->failed |= why.failed;
+            hf_text_fail(error, why.failed);
             return r;
         }
         at += length + 1;

@@ -105,7 +105,7 @@ static void add_option(HfText *text, const HfOption *option)
         hf_command_line_clear(&defaults);
     }
     add_entry(text, hf_text_peek(&left), hf_text_peek(&right), OPTION_COLUMN);
-    text->failed |= left.failed || right.failed;
+    hf_text_fail(text, left.failed || right.failed);
 }
 
 static void add_group(HfText *text, HfOptionGroup group, HfVerb verb)
@@ -168,7 +168,7 @@ static void add_overview(HfText *text)
         HF_CLEANUP_TEXT HfText left = {0};
         hf_text_addf(&left, "  %s", hf_verb_name(verb));
         add_entry(text, hf_text_peek(&left), verbs[verb].summary, VERB_COLUMN);
-        text->failed |= left.failed;
+        hf_text_fail(text, left.failed);
     }
     hf_text_add(text, "\nOptions:\n");
     for (size_t i = 0; i < hf_option_count; i++) {

@@ -5,8 +5,6 @@
 #include "base/memory.h"
 #include "core/snapshot_fields.h"
 
-#define WANTED_MAX ((size_t)HF_SNAPSHOT_PLANS * HF_LISTENERS_MAX)
-
 void hf_snapshot_init(HfSnapshot *snapshot)
 {
     memset(snapshot, 0, sizeof(*snapshot));
@@ -54,7 +52,7 @@ void hf_snapshot_clear(HfSnapshot *snapshot)
 
 HfSnapshotListener *hf_snapshot_add_listener(HfSnapshot *snapshot)
 {
-    HfSnapshotListener *added = ADD(snapshot, listeners, HF_LISTENERS_MAX * HF_SNAPSHOT_PLANS);
+    HfSnapshotListener *added = ADD(snapshot, listeners, HF_SNAPSHOT_LISTENERS);
 
     if (!added)
         return NULL;
@@ -74,7 +72,7 @@ HfSnapshotPlan *hf_snapshot_add_plan(HfSnapshot *snapshot)
 
 HfSnapshotWanted *hf_snapshot_add_wanted(HfSnapshot *snapshot)
 {
-    return ADD(snapshot, wanted, WANTED_MAX);
+    return ADD(snapshot, wanted, HF_SNAPSHOT_LISTENERS);
 }
 
 HfSnapshotGeneration *hf_snapshot_add_generation(HfSnapshot *snapshot)

@@ -15,6 +15,7 @@
 #define HF_SNAPSHOT_COPIES 2           /* in the fd store */
 #define HF_SNAPSHOT_PLANS                                                                          \
     (HF_MACHINE_SLOTS + 1) /* one of each generation at most, and the current one */
+#define HF_SNAPSHOT_LISTENERS (HF_LISTENERS_MAX * HF_SNAPSHOT_PLANS)
 
 typedef struct HfSnapshotNumbers {
     uint64_t *list; /* owned */
@@ -139,7 +140,7 @@ HfSnapshotPlan *hf_snapshot_add_plan(HfSnapshot *snapshot);
 HfSnapshotWanted *hf_snapshot_add_wanted(HfSnapshot *snapshot);
 HfSnapshotGeneration *hf_snapshot_add_generation(HfSnapshot *snapshot);
 
-/* Appends the text, which ends with its checksum. */
+/* Appends the text, which ends with its checksum; text has failed when there was no memory. */
 void hf_snapshot_write(const HfSnapshot *snapshot, HfText *text);
 
 /* Returns 0, or -EBADMSG for text that is torn, cut or not a sound snapshot, -EPROTONOSUPPORT for

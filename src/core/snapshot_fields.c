@@ -195,20 +195,20 @@ LIST(plan, plans)
 LIST(wanted, wanted)
 LIST(generation, generations)
 
-#define GROUP(text, noun, adder)                                                                   \
+#define GROUP(text, noun, adder, most)                                                             \
     {                                                                                              \
         .name = (text), .fields = noun##_fields,                                                   \
         .n_fields = sizeof(noun##_fields) / sizeof(*noun##_fields), .get = get_##noun,             \
-        .add = (adder)                                                                             \
+        .add = (adder), .maximum = (most)                                                          \
     }
 
 const HfFieldGroup hf_field_groups[] = {
     {.fields = snapshot_fields, .n_fields = sizeof(snapshot_fields) / sizeof(*snapshot_fields)},
-    GROUP("slot", slot, NULL),
-    GROUP("request", request, NULL),
-    GROUP("listener", listener, add_listener),
-    GROUP("plan", plan, add_plan),
-    GROUP("wanted", wanted, add_wanted),
-    GROUP("generation", generation, add_generation),
+    GROUP("slot", slot, NULL, 0),
+    GROUP("request", request, NULL, 0),
+    GROUP("listener", listener, add_listener, HF_SNAPSHOT_LISTENERS),
+    GROUP("plan", plan, add_plan, HF_SNAPSHOT_PLANS),
+    GROUP("wanted", wanted, add_wanted, HF_SNAPSHOT_LISTENERS),
+    GROUP("generation", generation, add_generation, HF_MACHINE_SLOTS),
 };
 const size_t hf_field_groups_n = sizeof(hf_field_groups) / sizeof(*hf_field_groups);

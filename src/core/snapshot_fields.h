@@ -31,6 +31,7 @@ typedef struct HfFieldGroup {
     /* Of a list: element i, or NULL above its end. */
     void *(*get)(HfSnapshot *snapshot, size_t i);
     void *(*add)(HfSnapshot *snapshot); /* NULL: its length is fixed */
+    size_t maximum;                     /* elements of one that can grow */
 } HfFieldGroup;
 
 extern const HfFieldGroup hf_field_groups[];

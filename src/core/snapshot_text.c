@@ -91,6 +91,7 @@ static void write_field(const HfField *field, const char *object, const char *pr
             add_number(text, prefix, field->key, ((const HfSnapshotNumbers *)at)->list[i]);
         break;
     case HF_FIELD_ADDRESS:
+    default:
         hf_address_format(at, address);
         add_line(text, prefix, field->key, address);
         break;
@@ -118,8 +119,11 @@ void hf_snapshot_write(const HfSnapshot *snapshot, HfText *text)
             HF_CLEANUP_TEXT HfText prefix = {0};
             hf_text_addf(&prefix, "%s.%zu.", group->name, i);
             write_object(group, object, hf_text_peek(&prefix), text);
+            hf_text_fail(text, prefix.failed);
         }
     }
+    if (text->failed)
+        return;
     add_checksum(text, hf_text_peek(text) + start, text->length - start);
 }
 
@@ -221,6 +225,7 @@ static int read_field(const HfField *field, char *object, char *value)
         r = read_number(value, UINT64_MAX, &number);
         return r < 0 ? r : append_number(at, number);
     case HF_FIELD_ADDRESS:
+    default:
         return read_address(value, at);
     }
     if (r >= 0)
@@ -251,9 +256,11 @@ static int read_listed(HfSnapshot *snapshot, const HfFieldGroup *group, char *re
         return -EBADMSG;
     char *object = group->get(snapshot, index);
     if (!object && group->add && (index == 0 || group->get(snapshot, index - 1))) {
+        if (index >= group->maximum)
+            return -E2BIG;
         object = group->add(snapshot);
         if (!object)
-            return -E2BIG;
+            return -ENOMEM;
     }
     return object ? read_of(group, object, dot + 1, value) : -EBADMSG;
 }
@@ -323,20 +330,22 @@ static int check(const HfSnapshot *snapshot)
     return ok ? 0 : -EBADMSG;
 }
 
-/* The length without the checksum's line, when that is right; 0 otherwise. */
-static size_t whole(const char *text, size_t length)
+/* The length without the checksum's line. Returns 0, -EBADMSG when that is wrong, or -ENOMEM. */
+static int check_whole(const char *text, size_t length, size_t *ret)
 {
     const size_t tail = strlen(CHECKSUM) + HEX + 1;
     HF_CLEANUP_TEXT HfText expected = {0};
 
     if (length <= tail || memchr(text, '\0', length))
-        return 0;
+        return -EBADMSG;
     length -= tail;
     add_checksum(&expected, text, length);
-    return expected.length == tail && memcmp(text + length, hf_text_peek(&expected), tail) == 0 &&
-                   text[length - 1] == '\n'
-               ? length
-               : 0;
+    if (expected.failed)
+        return -ENOMEM;
+    if (memcmp(text + length, expected.data, tail) != 0 || text[length - 1] != '\n')
+        return -EBADMSG;
+    *ret = length;
+    return 0;
 }
 
 static int read_lines(char *text, HfSnapshot *snapshot)
@@ -364,14 +373,14 @@ int hf_snapshot_read(const char *text, size_t length, HfSnapshot *ret)
     hf_snapshot_init(&snapshot);
     if (length > HF_SNAPSHOT_MAX)
         return -E2BIG;
-    length = whole(text, length);
-    if (length == 0)
-        return -EBADMSG;
+    int r = check_whole(text, length, &length);
+    if (r < 0)
+        return r;
     HF_CLEANUP_TEXT HfText copy = {0}; /* to be cut into lines and words */
     hf_text_add_bytes(&copy, text, length);
     if (copy.failed)
         return -ENOMEM;
-    int r = read_lines(copy.data, &snapshot);
+    r = read_lines(copy.data, &snapshot);
     if (r >= 0)
         r = check(&snapshot);
     if (r < 0)

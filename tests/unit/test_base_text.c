@@ -80,12 +80,26 @@ static void failure_is_remembered_until_taken(void **state)
     hf_text_addf(&text, "%d", 3);
     assert_true(text.failed);
     assert_string_equal(hf_text_peek(&text), "");
+    assert_int_equal(text.length, 0);
     char unchanged[] = "unchanged";
     char *taken = unchanged;
     assert_int_equal(hf_text_take(&text, &taken), -ENOMEM);
     assert_ptr_equal(taken, unchanged);
     hf_text_add(&text, "again");
     assert_string_equal(hf_text_peek(&text), "again");
+}
+
+static void a_failed_part_makes_the_whole_fail(void **state)
+{
+    (void)state;
+    HF_CLEANUP_TEXT HfText text = {0};
+    hf_text_add(&text, "one");
+    hf_text_fail(&text, false);
+    assert_string_equal(hf_text_peek(&text), "one");
+    hf_text_fail(&text, true);
+    assert_true(text.failed);
+    assert_string_equal(hf_text_peek(&text), "");
+    assert_int_equal(text.length, 0);
 }
 
 static void growth_does_not_wrap(void **state)
@@ -172,6 +186,7 @@ int main(void)
         cmocka_unit_test(take_hands_over_and_empties),
         cmocka_unit_test(empty_text_is_an_empty_string),
         cmocka_unit_test(failure_is_remembered_until_taken),
+        cmocka_unit_test(a_failed_part_makes_the_whole_fail),
         cmocka_unit_test(growth_does_not_wrap),
         cmocka_unit_test(printable_table),
         cmocka_unit_test(printable_replaces_nul),
