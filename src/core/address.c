@@ -97,11 +97,11 @@ static int check_host(char *host)
     }
 }
 
-static int parse_host(const char *text, HfAddress *ret)
+/* HOST:PORT, cut at colon. */
+static int parse_host(const char *text, const char *colon, HfAddress *ret)
 {
     HfAddress address = {0};
-    const char *colon = strchr(text, ':');
-    if (!colon || parse_port(colon + 1, &address.port) < 0)
+    if (parse_port(colon + 1, &address.port) < 0)
         return -EINVAL;
     size_t length = (size_t)(colon - text);
     if (length > HF_ADDRESS_HOST_MAX)
@@ -134,8 +134,9 @@ int hf_address_parse(const char *text, HfAddress *ret)
         return parse_unix(HF_ADDRESS_ABSTRACT, text + 1, ret);
     if (*text == '[')
         return parse_inet6(text + 1, ret);
-    if (strchr(text, ':'))
-        return parse_host(text, ret);
+    const char *colon = strchr(text, ':');
+    if (colon)
+        return parse_host(text, colon, ret);
 
     HfAddress address = {.kind = HF_ADDRESS_PORT};
     int r = parse_port(text, &address.port);
@@ -169,6 +170,7 @@ void hf_address_format(const HfAddress *address, char *ret)
     *ret = '\0';
     switch (address->kind) {
     case HF_ADDRESS_NONE:
+    default:
         break;
     case HF_ADDRESS_PORT:
         put_number(ret, address->port);
@@ -235,6 +237,7 @@ int hf_address_to_sockaddr(const HfAddress *address, struct sockaddr_storage *re
     }
     case HF_ADDRESS_NONE:
     case HF_ADDRESS_HOST:
+    default:
         return -EINVAL;
     }
     *ret = any.storage;

@@ -11,16 +11,24 @@ typedef struct Span {
     size_t length;
 } Span;
 
-/* The next piece up to separator; rest becomes what is behind it. A piece of its own at the end of
- * the text is the last. */
+/* The first piece, up to separator; rest becomes what is behind it, without a start when there is
+ * nothing more. */
+static Span cut(Span *rest, char separator)
+{
+    const char *end = memchr(rest->start, separator, rest->length);
+    size_t length = end ? (size_t)(end - rest->start) : rest->length;
+    Span piece = {rest->start, length};
+
+    *rest = end ? (Span){end + 1, rest->length - length - 1} : (Span){NULL, 0};
+    return piece;
+}
+
+/* The next piece. What is behind the last separator is one of its own. */
 static bool next(Span *rest, char separator, Span *ret)
 {
     if (!rest->start)
         return false;
-    const char *end = memchr(rest->start, separator, rest->length);
-    size_t length = end ? (size_t)(end - rest->start) : rest->length;
-    *ret = (Span){rest->start, length};
-    *rest = end ? (Span){end + 1, rest->length - length - 1} : (Span){NULL, 0};
+    *ret = cut(rest, separator);
     return true;
 }
 
@@ -46,10 +54,9 @@ int hf_cgroup_path(const char *cgroup, const char *controller, const char **ret,
     Span line;
 
     while (next(&rest, '\n', &line)) {
-        Span hierarchy;
+        Span hierarchy = cut(&line, ':');
         Span controllers;
-        if (!next(&line, ':', &hierarchy) || !next(&line, ':', &controllers) || !line.start ||
-            line.length == 0 || line.start[0] != '/')
+        if (!next(&line, ':', &controllers) || line.length == 0 || line.start[0] != '/')
             continue;
         bool wanted = controller ? lists(controllers, controller)
                                  : is(hierarchy, "0") && controllers.length == 0;
@@ -157,11 +164,10 @@ int hf_cgroup_counter(const char *file, const char *key, uint64_t *ret)
 {
     Span rest = {file, strlen(file)};
     Span line;
-    Span name;
 
     while (next(&rest, '\n', &line)) {
         char number[21];
-        if (!next(&line, ' ', &name) || !is(name, key))
+        if (!is(cut(&line, ' '), key))
             continue;
         if (!line.start || line.length >= sizeof(number))
             return -EINVAL;

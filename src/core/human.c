@@ -9,14 +9,12 @@ void hf_text_add_age(HfText *text, uint64_t usec)
         const char *name;
     } units[] = {{86400, "day"}, {3600, "hour"}, {60, "minute"}, {1, "second"}};
     uint64_t seconds = usec / HF_USEC_PER_SEC;
+    size_t i = 0;
 
-    for (size_t i = 0; i < sizeof(units) / sizeof(*units); i++) {
-        uint64_t n = seconds / units[i].seconds;
-        if (n == 0 && units[i].seconds > 1)
-            continue;
-        hf_text_addf(text, "%llu %s%s", (unsigned long long)n, units[i].name, n == 1 ? "" : "s");
-        return;
-    }
+    while (seconds < units[i].seconds && units[i].seconds > 1)
+        i++;
+    uint64_t n = seconds / units[i].seconds;
+    hf_text_addf(text, "%llu %s%s", (unsigned long long)n, units[i].name, n == 1 ? "" : "s");
 }
 
 void hf_text_add_time(HfText *text, uint64_t usec)
@@ -48,7 +46,7 @@ void hf_text_add_bytes_of(HfText *text, uint64_t bytes)
     }
     unsigned long long whole = tenths / 10;
     unsigned long long fraction = tenths % 10;
-    if (fraction > 0 && unit > 0)
+    if (fraction > 0)
         hf_text_addf(text, "%llu.%llu %s", whole, fraction, units[unit]);
     else
         hf_text_addf(text, "%llu %s", whole, units[unit]);

@@ -87,7 +87,7 @@ static void launch(HfMachine *machine, HfActions *actions)
     unsigned empty = hf_machine_count(machine, HF_GENERATION_EMPTY);
     unsigned draining = hf_machine_count(machine, HF_GENERATION_DRAINING);
 
-    if (beside ? draining < machine->limits.max_draining && empty >= 2 : empty >= 1) {
+    if (beside ? draining < machine->limits.max_draining : empty > 0) {
         if (!beside)
             commit(machine, actions);
         spawn(machine, (unsigned)hf_machine_find(machine, HF_GENERATION_EMPTY), actions);
@@ -122,9 +122,7 @@ static void respawn(HfMachine *machine, HfActions *actions)
 
 static void end(HfMachine *machine, int status, HfActions *actions)
 {
-    for (size_t i = 0; i < HF_MACHINE_REQUESTS; i++)
-        if (machine->requests[i].id != 0)
-            hf_machine_answer(&machine->requests[i], HF_OUTCOME_DONE, actions);
+    hf_machine_answer_all(machine, HF_OUTCOME_DONE, actions);
     machine->upgrade = HF_UPGRADE_NONE;
     machine->phase = HF_PHASE_ENDED;
     hf_machine_settle_gap(machine, actions);
@@ -180,7 +178,7 @@ static void stop(HfMachine *machine, HfActions *actions)
     hf_machine_disarm(&machine->respawn, HF_TIMER_RESPAWN, actions);
     machine->pending = HF_REQUEST_NONE;
     machine->upgrade = HF_UPGRADE_NONE;
-    hf_machine_answer_all_but_stop(machine, HF_OUTCOME_STOPPING, actions);
+    hf_machine_answer_all(machine, HF_OUTCOME_STOPPING, actions);
     machine->phase = HF_PHASE_STOPPING;
     machine->hurry = HF_RUNG_STOP;
     for (unsigned i = 0; i < HF_MACHINE_SLOTS; i++) {
@@ -223,7 +221,7 @@ static void on_prepare_failed(HfMachine *machine, HfActions *actions)
         fail(machine, actions);
         return;
     }
-    hf_machine_answer_all_but_stop(machine, HF_OUTCOME_FAILED, actions);
+    hf_machine_answer_all(machine, HF_OUTCOME_FAILED, actions);
     end(machine, 1, actions);
 }
 
@@ -350,6 +348,7 @@ static void replace_crashed(HfMachine *machine, HfActions *actions)
     case HF_PHASE_STOPPING:
     case HF_PHASE_ENDED:
     case HF_PHASE_MAX_:
+    default:
         break;
     }
 }
@@ -380,6 +379,7 @@ static void on_main_exited(HfMachine *machine, unsigned slot, HfActions *actions
         break;
     case HF_GENERATION_EMPTY:
     case HF_GENERATION_STATE_MAX_:
+    default:
         assert(false);
     }
 }
@@ -490,6 +490,7 @@ static void on_timer(HfMachine *machine, const HfEvent *event, HfActions *action
             hf_machine_prepare(machine, HF_CAUSE_RECYCLE, actions);
         break;
     case HF_TIMER_MAX_:
+    default:
         assert(false);
     }
 }
@@ -652,6 +653,7 @@ void hf_machine_step(HfMachine *machine, const HfEvent *event, HfActions *ret)
         on_leaving(machine, event->slot, ret);
         break;
     case HF_EVENT_MAX_:
+    default:
         assert(false);
     }
     hf_machine_settle_gap(machine, ret);

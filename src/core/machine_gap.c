@@ -57,7 +57,7 @@ static void settle_outage(HfMachine *machine, bool gap, HfActions *actions)
     set_answering(machine, machine->overdue && machine->planned, actions);
     if (machine->overdue || !answers)
         hf_machine_disarm(&machine->busy, HF_TIMER_BUSY, actions);
-    else if (answers && !machine->busy)
+    else if (!machine->busy)
         hf_machine_arm(&machine->busy, HF_TIMER_BUSY, machine->limits.busy_after, false, actions);
 }
 

@@ -18,6 +18,7 @@ static unsigned patience(const HfMachineLimits *limits, HfVerdict verdict)
     case HF_VERDICT_HEALTHY:
     case HF_VERDICT_SATURATED:
     case HF_VERDICT_MAX_:
+    default:
         break;
     }
     return 0;

@@ -1,5 +1,7 @@
 #include "core/machine_parts.h"
 
+#include <assert.h>
+
 void hf_machine_leave_active(HfMachine *machine, unsigned slot, HfActions *actions)
 {
     if (machine->generations[slot].state != HF_GENERATION_ACTIVE)
@@ -27,9 +29,9 @@ static uint64_t patience_of(const HfMachineLimits *limits, HfRung rung)
         return limits->kill_interval;
     case HF_RUNG_NONE:
     case HF_RUNG_MAX_:
-        break;
+    default:
+        assert(false);
     }
-    return 0;
 }
 
 void hf_machine_climb(HfMachine *machine, unsigned slot, HfRung rung, HfActions *actions)

@@ -61,7 +61,7 @@ void hf_machine_doubt(HfMachine *machine);
 void hf_machine_answer(HfMachineRequest *request, HfOutcome outcome, HfActions *actions);
 void hf_machine_answer_running(HfMachine *machine, HfOutcome outcome, HfActions *actions);
 void hf_machine_answer_upgrades(HfMachine *machine, HfOutcome outcome, HfActions *actions);
-void hf_machine_answer_all_but_stop(HfMachine *machine, HfOutcome outcome, HfActions *actions);
+void hf_machine_answer_all(HfMachine *machine, HfOutcome outcome, HfActions *actions);
 /* Makes all but upgrades wait for the replacement after the one that runs, or for the one that
  * runs. */
 void hf_machine_move_requests(HfMachine *machine, bool next);

@@ -22,10 +22,10 @@ void hf_machine_answer_upgrades(HfMachine *machine, HfOutcome outcome, HfActions
             hf_machine_answer(&machine->requests[i], outcome, actions);
 }
 
-void hf_machine_answer_all_but_stop(HfMachine *machine, HfOutcome outcome, HfActions *actions)
+void hf_machine_answer_all(HfMachine *machine, HfOutcome outcome, HfActions *actions)
 {
     for (size_t i = 0; i < HF_MACHINE_REQUESTS; i++)
-        if (machine->requests[i].id != 0 && machine->requests[i].kind != HF_REQUEST_STOP)
+        if (machine->requests[i].id != 0)
             hf_machine_answer(&machine->requests[i], outcome, actions);
 }
 

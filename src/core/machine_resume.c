@@ -152,9 +152,9 @@ static bool phase_sound(const HfMachine *machine)
     case HF_PHASE_ENDED:
         return !starting && !active && !draining;
     case HF_PHASE_MAX_:
-        break;
+    default:
+        return false;
     }
-    return false;
 }
 
 bool hf_machine_is_sound(const HfMachine *machine)

@@ -45,9 +45,9 @@ int hf_phpfpm_key(const HfAddress *address, unsigned index, char *ret)
     case HF_ADDRESS_NONE:
     case HF_ADDRESS_HOST:
     case HF_ADDRESS_ABSTRACT:
-        break;
+    default:
+        return -EINVAL;
     }
-    return -EINVAL;
 }
 
 static bool is_number(const char *text)
