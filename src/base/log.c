@@ -157,9 +157,11 @@ static bool can_write(void)
     return !state.stalled;
 }
 
-static void write_line(const Entry *entry)
+/* Not inlined, nor are the two below: each has a buffer, and one is needed at a time. */
+__attribute__((noinline)) static void write_line(const Entry *entry)
 {
-    Line line = {0};
+    Line line;
+    line.length = 0;
     if (state.format == HF_LOG_JSON)
         build_json(&line, entry);
     else
@@ -188,9 +190,10 @@ typedef struct Fields {
         };                                                                                         \
     } while (0)
 
-static bool send_to_journal(const Entry *entry)
+__attribute__((noinline)) static bool send_to_journal(const Entry *entry)
 {
-    Fields fields = {0};
+    Fields fields;
+    fields.n = fields.text.length = 0;
     ADD_FIELD(&fields, "SYSLOG_IDENTIFIER=holdfast");
     ADD_FIELD(&fields, "PRIORITY=%d", entry->level);
     ADD_FIELD(&fields, "MESSAGE=%s", entry->message);
@@ -212,8 +215,8 @@ static void set_printable(char *ret, size_t size, const char *text)
     hf_text_printable(text ? text : "", text ? strlen(text) : 0, ret, size);
 }
 
-__attribute__((format(printf, 2, 0))) static void set_message(Entry *entry, const char *format,
-                                                              va_list arguments)
+__attribute__((noinline, format(printf, 2, 0))) static void
+set_message(Entry *entry, const char *format, va_list arguments)
 {
     char error[ERROR_BYTES] = "";
     if (entry->error > 0) {

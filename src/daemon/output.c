@@ -23,7 +23,7 @@ HfOutput *hf_output_free(HfOutput *output)
 
 bool hf_output_read(HfOutput *output)
 {
-    char buffer[16384];
+    char buffer[4096];
 
     for (size_t i = 0; i < PIPE_MAX / sizeof(buffer); i++) {
         ssize_t n = read(output->fd, buffer, sizeof(buffer));

@@ -2,6 +2,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -56,7 +57,7 @@ static void trace(const HfEvent *event, const HfActions *actions, HfPhase phase)
 static int on_step(sd_event_source *source, void *userdata)
 {
     HfSupervisor *supervisor = userdata;
-    HfActions actions;
+    HfActions *actions = &supervisor->actions;
 
     while (supervisor->n_events > 0) {
         HfEvent event = supervisor->events[supervisor->first_event];
@@ -64,14 +65,15 @@ static int on_step(sd_event_source *source, void *userdata)
         supervisor->first_event = (supervisor->first_event + 1) % HF_SUPERVISOR_EVENTS;
         if (supervisor->n_events == 0) /* so that the usual few touch no more memory */
             supervisor->first_event = 0;
-        hf_machine_step(&supervisor->machine, &event, &actions);
+        hf_machine_step(&supervisor->machine, &event, actions);
         supervisor->steps++;
         if (supervisor->settings->log_level == HF_LOG_LEVEL_DEBUG)
-            trace(&event, &actions, supervisor->machine.phase);
-        for (size_t i = 0; i < actions.n; i++)
-            hf_perform(supervisor, &actions.list[i]);
+            trace(&event, actions, supervisor->machine.phase);
+        for (size_t i = 0; i < actions->n; i++)
+            hf_perform(supervisor, &actions->list[i]);
     }
     hf_store_sync(supervisor->store);
+    malloc_trim(0); /* what a preparation took is not needed again soon */
     hf_tell_state(supervisor);
     hf_control_update(supervisor->control);
     sd_event_source_set_enabled(source, SD_EVENT_OFF);
@@ -217,7 +219,6 @@ static void tear_down(HfSupervisor *supervisor)
     free(supervisor->told);
     hf_history_clear(&supervisor->history);
     hf_notices_clear(&supervisor->notices);
-    free(supervisor);
 }
 
 static void on_told(void *userdata)
@@ -268,12 +269,13 @@ int hf_supervisor_run(const HfCommandLine *line)
     HF_CLEANUP_FREE char *name = NULL;
     HF_CLEANUP_TEXT HfText error = {0};
     HF_CLEANUP_START HfStart start = {0};
-    HfSupervisor *supervisor = calloc(1, sizeof(*supervisor));
+    static HfSupervisor
+        instance; /* its rings are hardly touched: on the heap they would be cleared */
+    HfSupervisor *supervisor = &instance;
     const HfSettings *settings = &line->settings;
     HfMachineLimits limits;
 
-    if (!supervisor || hf_name_of_instance(settings, &name) < 0) {
-        free(supervisor);
+    if (hf_name_of_instance(settings, &name) < 0) {
         hf_log(LOG_ERR, NULL, "out of memory");
         return EXIT_FAILURE;
     }

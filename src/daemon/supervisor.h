@@ -43,8 +43,7 @@ typedef struct HfSupervisor {
     HfReaper *reaper;
     HfRuntime runtime;
     HfMachine machine;
-    HfEvent events[HF_SUPERVISOR_EVENTS]; /* a ring */
-    size_t first_event;
+    size_t first_event; /* in events */
     size_t n_events;
     sd_event_source *step; /* pending while events wait */
     uint64_t steps;        /* of the machine, so far */
@@ -87,6 +86,9 @@ typedef struct HfSupervisor {
     HfTakeover *takeover; /* until the old server has left */
     bool takeover_failed;
     bool confined; /* to those that the plan needs */
+    /* last, as most of it is never touched */
+    HfActions actions;                    /* of the step that runs */
+    HfEvent events[HF_SUPERVISOR_EVENTS]; /* a ring */
 } HfSupervisor;
 
 /* Runs until the end. Returns the exit status. */
