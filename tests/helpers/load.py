@@ -86,7 +86,10 @@ class Load:
         self.start = self.loop.time()
 
     def encode(self, path):
-        return f"GET {path} HTTP/1.1\r\nHost: {self.host}\r\nConnection: close\r\n\r\n".encode()
+        post = self.options.method == "POST"
+        fields = "Content-Type: application/x-www-form-urlencoded\r\nContent-Length: 5\r\n" if post else ""
+        return (f"{self.options.method} {path} HTTP/1.1\r\nHost: {self.host}\r\nConnection: close\r\n{fields}\r\n"
+                f"{'a=one' if post else ''}").encode()
 
     def stop(self):
         self.stopped.set()
@@ -174,6 +177,7 @@ def arguments():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("url", help="http://HOST:PORT")
     parser.add_argument("--rate", type=float, default=250, help="requests a second (%(default)s)")
+    parser.add_argument("--method", choices=["GET", "POST"], default="GET", help="%(default)s")
     parser.add_argument("--path", default="/hello.php", help="what is asked (%(default)s)")
     parser.add_argument("--slow-path", default="/busy.php?ms=300", help="what the share asks (%(default)s)")
     parser.add_argument("--slow-share", type=float, default=0.05, help="share of slow requests (%(default)s)")

@@ -15,7 +15,7 @@ from harness.service import Service  # noqa: E402
 from harness.site import Site  # noqa: E402
 
 PROGRAMS = ["nginx", "php-fpm8.2", "php-cgi8.2", "wrk", "getfacl", "ss", "nm", "systemd-socket-activate", "setpriv",
-            "busctl", "promtool", "prometheus-node-exporter"]
+            "busctl", "promtool", "prometheus-node-exporter", "apache2", "lighttpd", "haproxy", "caddy"]
 
 SITES = pytest.StashKey()
 LOG_LINES = 30
@@ -48,7 +48,7 @@ def pytest_runtest_makereport(item, call):
         return
     for site in item.stash.get(SITES, []):
         for instance in site.instances:
-            report.sections.append(("holdfast", "\n".join(instance.lines.list[-LOG_LINES:])))
+            report.sections.append((type(instance).__name__.lower(), "\n".join(instance.lines.list[-LOG_LINES:])))
         for path in sorted(site.directory.glob("*.log")):
             text = path.read_text(errors="replace")
             report.sections.append((f"end of {path.name}", "".join(text.splitlines(True)[-LOG_LINES:])))

@@ -5,7 +5,7 @@ import subprocess
 
 import pytest
 
-from harness import nginx, process, words
+from harness import process, words
 from harness.paths import HOLDFAST, ROOT
 from harness.process import environment
 from harness.wait import DEADLINE
@@ -72,24 +72,6 @@ def test_a_deployment_that_does_not_start_is_taken_back(site, path, releases):
     assert result.stderr.endswith(f"deploy: {releases / '2'} is not in use, see above\n")
     assert os.readlink(site.root) == str(releases / "1")
     assert site.get()[1].startswith("release 1 ")
-    holdfast.stop()
-
-
-def test_the_nginx_site_serves(site, releases, monkeypatch):
-    (releases / "1" / "public").mkdir()
-    (releases / "1" / "public" / "index.php").write_text('<?php echo "index ", $_SERVER["SCRIPT_FILENAME"];')
-    server = (EXAMPLES / "nginx" / "php.conf").read_text()
-    assert "fastcgi_pass 127.0.0.1:9000;" in server
-    for old, new in (("listen 80;", "listen {address};"), ("/srv/www/current", str(site.root)),
-                     ("127.0.0.1:9000", "{backend}")):
-        assert old in server
-        server = server.replace(old, new)
-    server = re.sub(r"#.*", "", server).replace("{\n", "{{\n").replace("}\n", "}}\n")
-    head, _, tail = nginx.CONFIGURATION.partition("    server {{")
-    assert tail
-    monkeypatch.setattr(nginx, "CONFIGURATION", head + server + "}}\n")
-    holdfast = site.holdfast()
-    assert site.get("/some/page") == (200, f"index {releases / '1' / 'public' / 'index.php'}")
     holdfast.stop()
 
 

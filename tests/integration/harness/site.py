@@ -89,15 +89,21 @@ class Site:
             self._nginx = Nginx(self.directory, self.root, self.address)
         return self._nginx
 
+    def serve_by(self, front_end, backend=None, marks=()):
+        """Something of harness.frontends in the place of nginx; backend: in the place of the first pool."""
+        self._nginx = front_end(self.directory, self.root, backend or self.address, marks)
+        self.instances.append(self._nginx)
+        return self._nginx
+
     @property
     def url(self):
         return self.nginx.url
 
-    def get(self, path="/hello.php"):
+    def get(self, path="/hello.php", method="GET"):
         """(status, body) through nginx."""
         connection = http.client.HTTPConnection("127.0.0.1", self.nginx.port, timeout=DEADLINE)
         try:
-            connection.request("GET", path)
+            connection.request(method, path)
             answer = connection.getresponse()
             return answer.status, answer.read().decode("latin-1")
         finally:
