@@ -62,12 +62,15 @@ static bool try_next(const HfAddress *address, int r)
 static int held_new(int fd, const HfListenerSpec *spec, HfHeld **ret)
 {
     HfHeld *held = calloc(1, sizeof(*held));
+    char label[HF_ADDRESS_TEXT_MAX];
     if (!held)
         return -ENOMEM;
     held->references = 1;
     held->fd = -1;
-    hf_address_format(&spec->address, held->label);
-    int r = hf_listener_spec_copy(spec, &held->spec);
+    hf_address_format(&spec->address, label);
+    int r = hf_string_set(&held->label, label);
+    if (r >= 0)
+        r = hf_listener_spec_copy(spec, &held->spec);
     if (r >= 0 && !held->spec.name)
         r = hf_name_of_address(&spec->address, &held->spec.name);
     if (r < 0) {
@@ -251,6 +254,7 @@ HfHeld *hf_held_unref(HfHeld *held)
         hf_listener_unlink(held->spec.address.name, &held->inode);
     hf_fd_close(held->fd);
     hf_listener_spec_clear(&held->spec);
+    free(held->label);
     free(held);
     return NULL;
 }

@@ -16,13 +16,13 @@ typedef struct HfHeld {
     HfListenerSpec spec; /* as asked for; name always set */
     HfAddress bound;     /* where it listens, numeric */
     HfListenerInode inode;
-    HfAlarm alarm;                   /* of its queue */
-    bool received;                   /* from systemd: its path is not ours to unlink */
-    uint32_t highest;                /* depth of its queue that was ever seen */
-    bool taken;                      /* copied out of another server, whose path it is still */
-    unsigned index;                  /* in the snapshot that is being made */
-    bool stored;                     /* in systemd's fd store */
-    char label[HF_ADDRESS_TEXT_MAX]; /* spec's address, for people */
+    HfAlarm alarm;    /* of its queue */
+    bool received;    /* from systemd: its path is not ours to unlink */
+    uint32_t highest; /* depth of its queue that was ever seen */
+    bool taken;       /* copied out of another server, whose path it is still */
+    unsigned index;   /* in the snapshot that is being made */
+    bool stored;      /* in systemd's fd store */
+    char *label;      /* spec's address, for people */
 } HfHeld;
 
 /* Resolves, binds and listens, with the backlog raised to somaxconn when raised. Returns 0 and one

@@ -51,3 +51,15 @@ def test_a_contender(kind, unix, tmp_path):
     assert figures["replacements"] == (1 if kind.replaces else 0)
     if issubclass(kind, Held) or not kind.replaces:
         assert figures["failed"] == 0, figures["failures"]
+
+
+def test_the_scale(tmp_path):
+    told = tmp_path / "figures.json"
+    result = subprocess.run(
+        [BENCH / "scale", "--most=10", "--runs=1", f"--json={told}", f"--picture={tmp_path}/scale"],
+        env=environment(HOLDFAST=str(HOLDFAST)), capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
+    figures = json.loads(told.read_text())["figures"]
+    assert set(figures["pools"]) == set(figures["listeners"]) == {"1", "10"}
+    assert figures["listeners"]["10"]["started"]["threads"] == 1
+    assert (tmp_path / "scale.png").read_bytes().startswith(b"\x89PNG") and "<svg" in (tmp_path / "scale.svg").read_text()
