@@ -162,6 +162,14 @@ HfStore *hf_store_free(HfStore *store)
     return NULL;
 }
 
+/* One that was not taken is that of an instance that has ended: nobody sends there any more. */
+static void continue_notify(HfStore *store, const HfStored *stored)
+{
+    store->notify_pushed = stored->fd < 0;
+    if (!store->notify_pushed)
+        remove_name(PREFIX "n");
+}
+
 void hf_store_continue(HfStore *store, HfStored *list, size_t n, uint64_t sequence)
 {
     if (!store)
@@ -169,7 +177,7 @@ void hf_store_continue(HfStore *store, HfStored *list, size_t n, uint64_t sequen
     store->sequence = sequence;
     for (size_t i = 0; i < n; i++) {
         if (strcmp(list[i].name, PREFIX "n") == 0)
-            store->notify_pushed = true;
+            continue_notify(store, &list[i]);
         for (unsigned slot = 0; slot < SNAPSHOTS; slot++) {
             HF_CLEANUP_TEXT HfText name = {0};
             add_name(&name, 's', slot);

@@ -70,6 +70,19 @@ def test_restart_of_the_unit(managed):
     holdfast.replace(2)
 
 
+def test_death_after_a_restart_of_the_unit(managed):
+    """The socket that generations notify is the restarted one's, not that of the one before."""
+    site, holdfast = managed()
+    holdfast.stop()
+    holdfast.start()
+    holdfast.settle()
+    assert holdfast.store.names().count("hf-n") == 1
+    die(holdfast)
+    revive(holdfast)
+    holdfast.replace(2)
+    holdfast.stop()
+
+
 @pytest.mark.parametrize("order", ["holdfast first", "master first"])
 def test_master_is_killed_too(managed, order):
     site, holdfast = managed()
