@@ -10,6 +10,8 @@ import time
 import uuid
 
 import notifications
+from contenders.startserver import StartServer
+from contenders.supervisord import Supervisord
 from harness import net, words
 from harness.holdfast import call
 from harness.paths import HOLDFAST, PHP_FPM, RUNTIME
@@ -19,10 +21,12 @@ from harness.site import Site
 BINARIES = HOLDFAST.parents[1] / "tests" / "bench"
 STAMP = BINARIES / "stamp"
 EMPTY = BINARIES / "empty"
+SWAP = BINARIES / "swap"
 RELOADS = 20
 SETTLE = 0.5  # seconds
 EXEC_RUNS = 30
 READY_RUNS = 10
+SWAP_RUNS = 50
 
 
 def fields(pid, name):
@@ -110,6 +114,55 @@ def resident(children, idle):
         site.close()
 
 
+def others(children, idle):
+    """{name: memory, and wake-ups in an idle time} of the launchers that holdfast is compared with."""
+    found = {}
+    for kind in (StartServer, Supervisord):
+        site = Site(children=children)
+        try:
+            launcher = kind(site)
+            launcher.start()
+            pid = launcher.process.pid
+            started = memory(pid)
+            before = switches(pid)
+            time.sleep(idle)
+            found[kind.name] = {**started, "wake_ups": switches(pid) - before}
+            launcher.stop()
+        finally:
+            site.close()
+    return found
+
+
+def swaps():
+    """Medians, in seconds: from SIGHUP until the old generation is signalled, of a service that is ready at once; and
+    of that service alone, from its start to READY=1."""
+    site = Site()
+    site.pools[:] = []
+    try:
+        alone, held = [], []
+        for _ in range(SWAP_RUNS):
+            start = time.monotonic()
+            process = Process([SWAP], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                              env=environment(NOTIFY_SOCKET=site.notify.path))
+            site.notify.wait("READY=1", process.ended)
+            alone.append(time.monotonic() - start)
+            process.stop(signal.SIGTERM)
+        reader, writer = os.pipe()
+        with open(reader) as told, open(writer, "wb") as output:
+            holdfast = site.holdfast("--ready=notify", f"--listen=127.0.0.1:{net.free_port()}", command=[SWAP],
+                                     stdout=output)
+            output.close()
+            for number in range(2, SWAP_RUNS + 2):
+                start = time.monotonic()
+                holdfast.send(signal.SIGHUP)
+                held.append(int(told.readline()) / 1e9 - start)
+                holdfast.wait(words.gone(number - 1))
+            holdfast.stop()
+        return {"runs": SWAP_RUNS, "held": statistics.median(held), "alone": statistics.median(alone)}
+    finally:
+        site.close()
+
+
 def stamped(command):
     """Seconds from the exec of command to the exec of the stamp program that it starts."""
     process = Process([STAMP, *command], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
@@ -167,5 +220,7 @@ def ready(children):
 def run(options, tell):
     tell(f"memory, and {options.idle:g} s of idle time")
     result = {"resident": resident(options.children, options.idle)}
-    tell("time at the start")
-    return {**result, "exec": exec_to_exec(), "ready": ready(options.children)}
+    tell(f"other launchers, {options.idle:g} s of idle time each")
+    result["others"] = others(options.children, options.idle)
+    tell("time at the start and of a reload")
+    return {**result, "swaps": swaps(), "exec": exec_to_exec(), "ready": ready(options.children)}

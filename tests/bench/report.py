@@ -52,19 +52,22 @@ def latency_row(name, figures, floor):
         return f"{ms(figures[key])} · {figures[key] / floor[key]:.1f}×"
 
     return [name, str(figures["requests"]), failed(figures), *(cell(key) for _, key in COLUMNS),
-            ms(figures["took"]) if figures["took"] else ""]
+            ms(figures["took"]) if figures["took"] else "",
+            *([f"{figures['wrk_failed']} of {figures['wrk_requests']}"] if "wrk_requests" in figures else [])]
 
 
 def latency(results, options):
     floor = results.get(FLOOR, {}).get("median")
     rows = [latency_row(name, result["median"], floor) for name, result in results.items()]
     notes = [f"{kind.name}: {kind.note}." for kind in ALL if kind.name in results and kind.note]
+    beside = f"; beside them wrk with {options.wrk} connections without a pause" if options.wrk else ""
     late = max(result["median"]["late"] for result in results.values())
     return "\n\n".join([
         f"nginx before php-fpm on {'a unix socket' if options.unix else 'a TCP port'}, {options.children} workers; "
         f"{options.rate:g} requests a second at fixed times, {options.long_share:.0%} of them {options.long_ms} ms "
-        f"long; one replacement every {options.interval:g} s.",
-        table(["", "requests", "failed", *(title for title, _ in COLUMNS), "one replacement"], rows),
+        f"long{beside}; one replacement every {options.interval:g} s.",
+        table(["", "requests", "failed", *(title for title, _ in COLUMNS), "one replacement",
+               *(["wrk: failed"] if options.wrk else [])], rows),
         f"Times are of the short requests, counted from when each was due, medians of {options.rounds} interleaved "
         f"round{'s' if options.rounds > 1 else ''}; × is against no restarts in the same run; "
         "longest gap: for so long no short request was answered. "
@@ -73,7 +76,7 @@ def latency(results, options):
 
 
 def cost(figures):
-    resident, start, ready = figures["resident"], figures["exec"], figures["ready"]
+    resident, start, ready, swaps = figures["resident"], figures["exec"], figures["ready"], figures["swaps"]
     rows = []
     for moment, title in (("started", "after the start"), ("reloaded", f"after {resident['reloads']} reloads")):
         held, empty = resident[moment]["holdfast"], resident[moment]["empty"]
@@ -89,12 +92,21 @@ def cost(figures):
          f"+{ms(start['held'] - start['direct'])}"],
         ["from exec to READY=1 of php-fpm", ms(ready["held"]), ms(ready["alone"]),
          f"+{ms(ready['held'] - ready['alone'])}"],
+        ["from SIGHUP to the old generation's stop signal, nothing to discover", ms(swaps["held"]), ms(swaps["alone"]),
+         f"+{ms(swaps['held'] - swaps['alone'])}"],
     ]
+    started = resident["started"]["holdfast"]
+    launchers = {"holdfast": {**started, "wake_ups": resident["wake_ups"]}, **figures["others"]}
     return "\n\n".join([
         table(["cost", "holdfast", "compared with", "difference"], rows),
         "Memory is compared with that of an empty sd-event and sd-bus server, times with the service started directly; "
         f"medians of {start['runs']} and {ready['runs']} starts. Before php-fpm is started it is asked for its pools "
-        f"and its verdict: `php-fpm -tt` and `-t` by themselves take {ms(ready['tests'])}."])
+        f"and its verdict: `php-fpm -tt` and `-t` by themselves take {ms(ready['tests'])}. The reloads are {swaps['runs']} "
+        "of a service that is ready at once, beside its own start until READY=1.",
+        table(["launcher", "private dirty memory", "PSS", "threads",
+               f"wake-ups in {resident['idle_seconds']:g} idle seconds"],
+              [[name, f"{found['private_dirty_kb']} kB", f"{found['pss_kb']} kB", str(found["threads"]),
+                str(found["wake_ups"])] for name, found in launchers.items()])])
 
 
 def markdown(result, options, command):

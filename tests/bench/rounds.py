@@ -4,6 +4,7 @@ import statistics
 import time
 
 import ledger
+import wrk
 from harness.site import Site
 
 WARM_UP = 0.5  # seconds; the first requests meet cold workers, whoever serves
@@ -22,6 +23,7 @@ def turn(kind, options):
         contender.start()
         load = site.load(rate=options.rate, slow_share=options.long_share,
                          slow_path=f"/busy.php?ms={options.long_ms}")
+        closed = wrk.Wrk(site, options) if options.wrk else None
         time.sleep(WARM_UP)
         begin = time.monotonic()
         end = begin + options.interval * options.replacements
@@ -34,8 +36,9 @@ def turn(kind, options):
             replaced.append(start)
         sleep_until(end)
         result = load.stop()
+        beside = closed.finish() if closed else {}
         contender.stop()
-        return {**ledger.figures(result["ledger"], begin, end), "took": took, "late": result["late_ms"] / 1000,
+        return {**ledger.figures(result["ledger"], begin, end), **beside, "took": took, "late": result["late_ms"] / 1000,
                 "turn": {"ledger": result["ledger"], "begin": begin, "end": end, "replaced": replaced}}
     finally:
         site.close()
@@ -52,6 +55,7 @@ def median(turns):
         "failures": dict(failures),
         "replacements": len(took),
         "took": statistics.median(took) if took else None,
+        **{key: sum(figures[key] for figures in turns) for key in ("wrk_requests", "wrk_failed") if key in turns[0]},
         **{key: statistics.median(figures[key] for figures in turns) for key in TIMES},
         "late": max(figures["late"] for figures in turns),
     }

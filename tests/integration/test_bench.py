@@ -63,3 +63,18 @@ def test_the_scale(tmp_path):
     assert set(figures["pools"]) == set(figures["listeners"]) == {"1", "10"}
     assert figures["listeners"]["10"]["started"]["threads"] == 1
     assert (tmp_path / "scale.png").read_bytes().startswith(b"\x89PNG") and "<svg" in (tmp_path / "scale.svg").read_text()
+
+
+def test_the_cost_and_wrk_beside_it(tmp_path):
+    told = tmp_path / "figures.json"
+    result = subprocess.run(
+        [BENCH / "run", "--only=no restarts", "--rounds=1", "--replacements=1", "--interval=1", "--rate=50", "--idle=1",
+         "--wrk=1", f"--json={told}"],
+        env=environment(HOLDFAST=str(HOLDFAST)), capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
+    figures = json.loads(told.read_text())
+    floor = figures["contenders"]["no restarts"]["median"]
+    assert floor["wrk_requests"] > 0 and floor["wrk_failed"] == 0
+    assert figures["cost"]["resident"]["descriptors_grown"] == 0
+    assert set(figures["cost"]["others"]) == {"start_server", "supervisord"}
+    assert figures["cost"]["swaps"]["held"] > 0
