@@ -318,14 +318,6 @@ static bool equal_ready(const void *a, const void *b)
     return left->readiness == right->readiness && left->ready_delay == right->ready_delay;
 }
 
-static bool equal_take_over(const void *a, const void *b)
-{
-    const HfSettings *left = a;
-    const HfSettings *right = b;
-
-    return left->take_over == right->take_over && left->take_over_pid == right->take_over_pid;
-}
-
 const HfOptionType hf_option_type_flag = {.parse = parse_flag, .no_value = true};
 const HfOptionType hf_option_type_name = {
     .parse = parse_name, .equal = hf_option_equal_string, .completion = HF_COMPLETION_INSTANCE};
@@ -345,8 +337,7 @@ const HfOptionType hf_option_type_memory = {
     .parse = parse_memory, .show = show_memory, .equal = hf_option_equal_number};
 const HfOptionType hf_option_type_ready = {
     .parse = parse_ready, .show = show_ready, .equal = equal_ready};
-const HfOptionType hf_option_type_take_over = {
-    .parse = parse_take_over, .equal = equal_take_over, .optional_value = true};
+const HfOptionType hf_option_type_take_over = {.parse = parse_take_over, .optional_value = true};
 const HfOptionType hf_option_type_log_format = {
     .parse = parse_choice, .show = show_choice, .choice = choose_log_format};
 const HfOptionType hf_option_type_log_level = {

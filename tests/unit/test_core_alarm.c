@@ -52,6 +52,11 @@ static void takes_the_smallest_and_the_largest_numbers(void **state)
     /* a queue of one is empty, or full */
     assert_int_equal(samples(&alarm, 1, 1, 9), HF_ALARM_UNCHANGED);
     assert_int_equal(samples(&alarm, 0, 1, 3), HF_ALARM_CLEARED);
+    /* nothing is less than half of one percent of it */
+    assert_int_equal(samples(&alarm, 1, 1, 3), HF_ALARM_RAISED);
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(hf_alarm_step(&alarm, 0, 1, 1), HF_ALARM_UNCHANGED);
+    assert_int_equal(hf_alarm_step(&alarm, 0, 1, 1), HF_ALARM_CLEARED);
 }
 
 int main(void)

@@ -53,6 +53,7 @@ static void what_is_unknown_is_pointed_at(void **state)
                          -EINVAL);
         assert_ptr_equal(unknown, cases[i].text + cases[i].at);
         assert_int_equal(length, cases[i].length);
+        assert_int_equal(hf_capabilities_parse(cases[i].text, &capabilities, NULL, NULL), -EINVAL);
         assert_true(capabilities == 0x5a);
     }
 }

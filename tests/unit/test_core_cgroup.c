@@ -75,7 +75,7 @@ static const struct {
     {UNIFIED_MOUNT("/", "/sys/fs/cgroup"), "", NULL, NULL},
     {UNIFIED_MOUNT("/", "/sys/fs/cgroup"), "0:\n0::\n0::relative\n1::/x\n", NULL, NULL},
     {"1 2 3\n4 5 6 / /x rw cgroup2 cgroup2 rw\n7 8 9 / /y rw -\n7 8 9 / /y rw - cgroup2\n"
-     "7 8 9 / /y rw - cgroup2 cgroup2",
+     "7 8 9 / /y rw - cgroup2 cgroup2\n7 8 9  /y rw - cgroup2 x rw\n7 8 9 /  rw - cgroup2 x rw",
      "0::/\n", NULL, NULL},
 };
 

@@ -266,6 +266,16 @@ static void unknown_management_records(void **state)
     }
 }
 
+/* A record that is owed a reply, of one of three kinds. */
+static void add_owed(HfText *text, unsigned kind, unsigned i)
+{
+    if (kind == 0)
+        add_begin(text, 2 + i, 1, 0);
+    else
+        add_raw(text, kind == 1 ? GET_VALUES : 99, 0,
+                "\x0e\0FCGI_MAX_CONNS\x0d\0FCGI_MAX_REQS\x0f\0FCGI_MPXS_CONNS", 48, 0);
+}
+
 static void replies_are_bounded(void **state)
 {
     (void)state;
@@ -273,20 +283,15 @@ static void replies_are_bounded(void **state)
         Conversation conversation;
         begin(&conversation);
         add_begin(&conversation.in, 1, 1, 0);
-        for (unsigned i = 0; i < HF_FASTCGI_REPLIES_MAX; i++) {
-            if (kind == 0)
-                add_begin(&conversation.in, 2 + i, 1, 0);
-            else
-                add_raw(&conversation.in, kind == 1 ? GET_VALUES : 99, 0,
-                        "\x0e\0FCGI_MAX_CONNS\x0d\0FCGI_MAX_REQS\x0f\0FCGI_MPXS_CONNS", 48, 0);
-        }
+        for (unsigned i = 0; i < HF_FASTCGI_REPLIES_MAX; i++)
+            add_owed(&conversation.in, kind, i);
         assert_int_equal(feed(&conversation, 1000), HF_FASTCGI_MORE);
         /* The answer still fits. */
         Conversation answered = conversation;
         answered.in = (HfText){0};
         add(&answered.in, PARAMS, 1, "");
         assert_int_equal(feed(&answered, 1000), HF_FASTCGI_DONE);
-        add(&conversation.in, 99, 0, "");
+        add_owed(&conversation.in, kind, HF_FASTCGI_REPLIES_MAX);
         assert_int_equal(feed(&conversation, 1000), HF_FASTCGI_MALFORMED);
     }
 }

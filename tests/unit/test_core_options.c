@@ -13,7 +13,7 @@
 
 #include "base/memory.h"
 #include "base/parse.h"
-#include "core/options.h"
+#include "core/options_table.h"
 
 #define WORDS_MAX 12
 
@@ -145,6 +145,9 @@ static const struct {
     {"holdfast|stop|--unit=a.service|--name=a",
      "--unit ends what is left of a systemd unit and waits for it; it goes with neither --name nor "
      "--no-wait"},
+    {"holdfast|stop|--unit=a.service|--no-wait",
+     "--unit ends what is left of a systemd unit and waits for it; it goes with neither --name nor "
+     "--no-wait"},
     {"holdfast|stop|--drain-timeout=3s",
      "--drain-timeout of stop is for what --unit finds; an instance has its own"},
     {"holdfast|stop|--no-wait=yes", "--no-wait takes no value; write just --no-wait"},
@@ -250,6 +253,15 @@ static const struct {
      "--probe-every, --probe-timeout, --probe-failures and --probe-hung-after say how to probe, "
      "but "
      "nothing says what; add --probe, as --probe=fastcgi:/ping"},
+    {"holdfast|run|--probe-timeout=1s|php-fpm",
+     "--probe-every, --probe-timeout, --probe-failures and --probe-hung-after say how to probe, "
+     "but nothing says what; add --probe, as --probe=fastcgi:/ping"},
+    {"holdfast|run|--probe-hung-after=1min|php-fpm",
+     "--probe-every, --probe-timeout, --probe-failures and --probe-hung-after say how to probe, "
+     "but nothing says what; add --probe, as --probe=fastcgi:/ping"},
+    {"holdfast|run|--probe=fastcgi:/p|--probe-hung-after=1min|--listen=1|php-cgi",
+     "--probe-hung-after needs php-fpm's own count of requests; write --probe=fastcgi:/ping, or "
+     "drop it"},
     {"holdfast|run|--probe=tcp|--probe=none|--probe-failures=5|php-fpm",
      "--probe-every, --probe-timeout, --probe-failures and --probe-hung-after say how to probe, "
      "but "
@@ -279,6 +291,14 @@ static const struct {
      "--directory: \"www\" is no absolute path; write it from the root, as /srv/www"},
     {"holdfast|run|--directory=|x",
      "--directory: \"\" is no absolute path; write it from the root, as /srv/www"},
+    {"holdfast|run|--directory=/a\177|x",
+     "--directory: \"/a?\" is no absolute path; write it from the root, as /srv/www"},
+    {"holdfast|run|--config=|x", "--config: \"\" is no path of a file"},
+    {"holdfast|run|--config=/a\n|x", "--config: \"/a?\" is no path of a file"},
+    {"holdfast|run|--take-over=x|x", "--take-over: \"x\" is no pid; write --take-over=PID, or "
+                                     "--take-over alone for whoever holds the sockets"},
+    {"holdfast|run|--take-over=0|x", "--take-over: \"0\" is no pid; write --take-over=PID, or "
+                                     "--take-over alone for whoever holds the sockets"},
     {"holdfast|run|--directory=/a\nb|x",
      "--directory: \"/a?b\" is no absolute path; write it from the root, as /srv/www"},
     {"holdfast|run|--listen=host|x",
@@ -596,6 +616,15 @@ static const char *const accepted[] = {
     "holdfast|run|--listen=/a,mode=777|--listen=/b,mode=0|x",
     "holdfast|run|--ready-timeout=1ms|--drain-timeout=3650d|x",
     "holdfast|run|--name=a|--name=-a|x",
+    "holdfast|run|--config=/etc/x.conf",
+    "holdfast|run|--take-over|--listen=9000|x",
+    "holdfast|run|--take-over=1|--listen=9000|x",
+    "holdfast|run|--ready=pidfile|php-fpm",
+    "holdfast|run|--probe=fastcgi:/ping|--handoff=stdin|--listen=9000|x",
+    "holdfast|run|--probe=fastcgi:/ping|--probe-hung-after=1min|php-fpm",
+    "holdfast|run|--recycle-memory=2G|--recycle-memory=never|x",
+    "holdfast|stop|--unit=a.service",
+    "holdfast|stop|--unit=a.service|--drain-timeout=3s",
     "holdfast|reload|--",
     "holdfast|restart",
 };
@@ -665,6 +694,8 @@ static void help_and_version_need_nothing_else(void **state)
         {"holdfast|check|--version", HF_VERB_CHECK, false, true},
         {"holdfast|stop|-h|web", HF_VERB_STOP, true, false},
         {"holdfast|run|--handoff=stdin|--help", HF_VERB_RUN, true, false},
+        {"holdfast|probe|9000|--help", HF_VERB_PROBE, true, false},
+        {"holdfast|probe|9000|--version", HF_VERB_PROBE, false, true},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
         HF_CLEANUP_COMMAND_LINE HfCommandLine line = parse_good(cases[i].line);
@@ -680,6 +711,8 @@ static void verbs_have_their_names(void **state)
     assert_string_equal(hf_verb_name(HF_VERB_RESTART), "restart");
     assert_int_equal(hf_verb_value("check"), HF_VERB_CHECK);
     assert_int_equal(hf_verb_value("start"), -EINVAL);
+    for (HfVerb verb = 0; verb < HF_VERB_MAX_; verb++)
+        assert_true(strlen(hf_option_verb_summary(verb)) > 0);
 }
 
 /* ---- hostile argv ---- */

@@ -66,6 +66,8 @@ static const struct {
     {"holdfast|run|x", "help\n", "/etc/x.conf:1: help can only stand on the command line"},
     {"holdfast|run|x", "no-wait\n",
      "/etc/x.conf:1: no-wait belongs to reload, restart, stop and upgrade, not to run"},
+    {"holdfast|exec|x", "max-drainin=1\n",
+     "/etc/x.conf:1: unknown option \"max-drainin\"; see holdfast.conf(5)"},
     {"holdfast|exec|x", "max-draining=1\n",
      "/etc/x.conf:1: max-draining belongs to run and check, not to exec"},
     {"holdfast|run|x", "=x\n", "/etc/x.conf:1: unknown option \"\"; see holdfast.conf(5)"},
@@ -188,9 +190,25 @@ static const struct {
     {"drain-timeout=1min\nlisten=80", "listen=81", "listen drain-timeout +"},
     {"listen=80\nlisten=81", "listen=80", "listen +"},
     {"listen=80", "listen=80,backlog=3", "listen +"},
+    {"listen=80", "listen=80,name=a", "listen +"},
+    {"listen=80,name=b", "listen=80,name=a", "listen +"},
+    {"listen=80,name=a", "listen=80", "listen +"},
+    {"listen=/a,owner=a,group=a,mode=0600", "listen=/a,owner=a,group=a,mode=0600", "+"},
+    {"listen=/a,owner=a,group=a", "listen=/a,owner=b,group=a", "listen +"},
+    {"listen=/a,owner=a,group=a", "listen=/a,owner=a,group=b", "listen +"},
+    {"listen=/a,mode=0600", "listen=/a,mode=0660", "listen +"},
     {"environment=A=1", "environment=A=2", "environment +"},
     {"environment=A=1", "", "environment +"},
+    {"environment=A=1\nenvironment=B=1", "environment=A=1", "environment +"},
+    {"environment=A=1", "environment=A=1\nenvironment=B=1", "environment +"},
     {"ready=delay:1s", "ready=delay:2s", "ready +"},
+    {"ready=log:a", "ready=log:a", "+"},
+    {"ready=log:a", "ready=log:b", "ready +"},
+    {"ready=log:a", "ready=notify", "ready +"},
+    {"ready=auto", "ready=log:a", "ready +"},
+    {"probe=exec:a", "probe=exec:a", "+"},
+    {"probe=exec:a", "probe=exec:b", "probe +"},
+    {"probe=exec:a", "probe=fastcgi:/a\nhandoff=stdin\nlisten=80", "listen handoff probe +"},
     {"handover=at-once", "", "handover +"},
     {"no-new-privileges", "", "no-new-privileges +"},
     {"capabilities=none", "", "capabilities +"},
@@ -229,6 +247,24 @@ static void tells_the_difference(void **state)
     }
 }
 
+/* What only a pool of php-fpm can have. */
+static void access_lists_are_compared(void **state)
+{
+    HfCommandLine a = parse_good("holdfast|run|x", "listen=/a");
+    HfCommandLine b = parse_good("holdfast|run|x", "listen=/a");
+    const char *names[HF_OPTIONS_MAX];
+
+    (void)state;
+    assert_int_equal(hf_string_set(&a.settings.listeners[0].acl_users, "a"), 0);
+    assert_int_equal(hf_options_difference(&a.settings, &b.settings, false, names), 1);
+    assert_int_equal(hf_string_set(&b.settings.listeners[0].acl_users, "a"), 0);
+    assert_int_equal(hf_options_difference(&a.settings, &b.settings, false, names), 0);
+    assert_int_equal(hf_string_set(&b.settings.listeners[0].acl_groups, "a"), 0);
+    assert_int_equal(hf_options_difference(&a.settings, &b.settings, false, names), 1);
+    hf_command_line_clear(&a);
+    hf_command_line_clear(&b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -238,6 +274,7 @@ int main(void)
         cmocka_unit_test(the_command_line_wins),
         cmocka_unit_test(every_option_can_be_compared),
         cmocka_unit_test(tells_the_difference),
+        cmocka_unit_test(access_lists_are_compared),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -110,6 +110,7 @@ static void configuration_files(void **state)
     assert_true(fail_each_allocation(parse_file, (char[]){"name=x\nlisten=9000\n"}) > 3);
     assert_true(fail_each_allocation(parse_file, (char[]){"name=X\n"}) > 0);
     assert_true(fail_each_allocation(parse_file, (char[]){"quux=1\n"}) > 0);
+    assert_true(fail_each_allocation(parse_file, (char[]){"command=a b\n"}) > 3);
     assert_true(fail_each_allocation(parse_file, (char[]){"probe=tcp\n"}) > 0);
 }
 

@@ -44,13 +44,15 @@ static int place(void *context)
 
 static void handoffs(void **state)
 {
-    static const char *const key[] = {"127.0.0.1:9000"};
+    static const char *const keys[] = {"127.0.0.1:9000", "0.0.0.0:9000"};
     HfHandoffListener listeners[300];
 
     (void)state;
     for (size_t i = 0; i < LENGTH(listeners); i++)
-        listeners[i] = (HfHandoffListener){.name = "web", .keys = key, .n_keys = 1};
+        listeners[i] = (HfHandoffListener){.name = "web", .keys = keys};
     for (HfHandoff kind = HF_HANDOFF_AUTO + 1; kind < HF_HANDOFF_MAX_; kind++) {
+        for (size_t i = 0; i < LENGTH(listeners); i++)
+            listeners[i].n_keys = kind == HF_HANDOFF_SERVER_STARTER ? 1 : LENGTH(keys);
         Handoff handoff = {kind, listeners, kind == HF_HANDOFF_STDIN ? 1 : LENGTH(listeners)};
         assert_true(fail_each_allocation(place, &handoff) > 1);
     }

@@ -228,6 +228,27 @@ static void test_refused(void **state)
         {"plan.0.probe=15\n", "", -EBADMSG},
         {"plan.0.status-path=/holdfast-1\n", "", -EBADMSG},
         {"wanted.0.pool=0", "wanted.0.pool=1", -EBADMSG},
+        {"wanted.0.plan=0", "wanted.0.plan=1", -EBADMSG},
+        {"wanted.0.name=www\n", "", -EBADMSG},
+        {"wanted.0.address=/run/php/www.sock", "wanted.0.address=", -EBADMSG},
+        {"listener.0.address=/run/php/www.sock", "listener.0.address=here", -EBADMSG},
+        {"listener.0.name=www\n", "", -EBADMSG},
+        {"plan.0.workers=5", "plan.0.workers=x", -EBADMSG},
+        {"plan.0.probe=15\n", "plan.0.probe=15\nplan.0.probe=1\nplan.0.status-path=/x\n", -EBADMSG},
+        {"plan.0.program=", "plan.program=", -EBADMSG},
+        {"plan.0.program=", "plan.x.program=", -EBADMSG},
+        {"plan.0.program=", "plan.2.program=", -EBADMSG},
+        {"generation.0.pid=4242", "generation.0.pid=x", -EBADMSG},
+        {"generation.0.pid=4242", "generation.0.pid=2147483648", -EBADMSG},
+        {"generation.0.number=2", "generation.0.number=1", -EBADMSG},
+        {"generation.0.pid=4242\n",
+         "generation.0.pid=4242\ngeneration.1.number=2\ngeneration.1.slot=1\ngeneration.1.pid=5\n",
+         -EBADMSG},
+        {"planned=1", "planned=2", -EBADMSG},
+        {"\\x0a", "\\y0a", -EBADMSG},
+        {"\\x0a", "\\x/a", -EBADMSG},
+        {"\\x0a", "\\xAa", -EBADMSG},
+        {"\\x0a", "\\x0g", -EBADMSG},
         {"\\x0a", "\\x0", -EBADMSG},
         {"\\x0a", "\\x00", -EBADMSG},
         {"announced=1", "announced", -EBADMSG},
@@ -238,6 +259,84 @@ static void test_refused(void **state)
     for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++)
         if (read_changed(cases[i].from, cases[i].to, &unused) != cases[i].r)
             fail_msg("%s to %s", cases[i].from, cases[i].to);
+}
+
+static void test_lists_grow_one_by_one(void **state)
+{
+    HF_CLEANUP_SNAPSHOT HfSnapshot snapshot;
+    HF_CLEANUP_SNAPSHOT HfSnapshot unused;
+    HF_CLEANUP_TEXT HfText plans = {0};
+
+    (void)state;
+    hf_snapshot_init(&unused);
+    assert_int_equal(read_changed("listener.0.fd=128\n",
+                                  "listener.0.fd=128\nlistener.1.name=x\nlistener.1.address=80\n"
+                                  "generation.0.number=2\ngeneration.1.number=1\n"
+                                  "generation.1.pid=5\n",
+                                  &snapshot),
+                     0);
+    assert_int_equal(snapshot.n_listeners, 2);
+    assert_int_equal(snapshot.listeners[1].fd, -1);
+    assert_int_equal(snapshot.n_generations, 2);
+
+    hf_text_add(&plans, "current=0\n");
+    for (size_t i = 0; i <= HF_SNAPSHOT_PLANS; i++)
+        hf_text_addf(&plans, "plan.%zu.news=\n", i);
+    assert_int_equal(read_changed("current=0\n", hf_text_peek(&plans), &unused), -E2BIG);
+}
+
+/* Of a program that is no php-fpm. */
+static void test_plan_without_pools(void **state)
+{
+    HF_CLEANUP_SNAPSHOT HfSnapshot first;
+    HF_CLEANUP_SNAPSHOT HfSnapshot second;
+    HF_CLEANUP_TEXT HfText text = {0};
+    HfSnapshotPlan *plan;
+
+    (void)state;
+    fill(&first);
+    plan = &first.plans[0];
+    plan->pools = hf_strv_free(plan->pools);
+    plan->status_paths = hf_strv_free(plan->status_paths);
+    plan->workers.n = plan->probes.n = 0;
+    first.wanted[0].pool = 7;
+    write(&first, &text);
+    assert_int_equal(read_text(hf_text_peek(&text), &second), 0);
+    assert_int_equal(second.wanted[0].pool, 7);
+}
+
+static void test_lists_are_bounded(void **state)
+{
+    HF_CLEANUP_SNAPSHOT HfSnapshot snapshot;
+
+    (void)state;
+    hf_snapshot_init(&snapshot);
+    while (hf_snapshot_add_listener(&snapshot))
+        ;
+    while (hf_snapshot_add_plan(&snapshot))
+        ;
+    while (hf_snapshot_add_wanted(&snapshot))
+        ;
+    while (hf_snapshot_add_generation(&snapshot))
+        ;
+    assert_int_equal(snapshot.n_listeners, HF_SNAPSHOT_LISTENERS);
+    assert_int_equal(snapshot.n_plans, HF_SNAPSHOT_PLANS);
+    assert_int_equal(snapshot.n_wanted, HF_SNAPSHOT_LISTENERS);
+    assert_int_equal(snapshot.n_generations, HF_MACHINE_SLOTS);
+}
+
+static void test_no_text(void **state)
+{
+    HF_CLEANUP_SNAPSHOT HfSnapshot snapshot;
+    HF_CLEANUP_TEXT HfText text = {0};
+    HfSnapshot unused;
+
+    (void)state;
+    fill(&snapshot);
+    write(&snapshot, &text);
+    text.data[text.length / 2] = '\0';
+    assert_int_equal(hf_snapshot_read(text.data, text.length, &unused), -EBADMSG);
+    assert_int_equal(hf_snapshot_read(text.data, HF_SNAPSHOT_MAX + 1, &unused), -E2BIG);
 }
 
 /* Snapshots of every version that was released can be read for ever: HF_FIXTURE=1 writes today's.
@@ -272,9 +371,11 @@ static void test_fixture(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_there_and_back), cmocka_unit_test(test_torn),
-        cmocka_unit_test(test_unknown_keys),   cmocka_unit_test(test_missing_keys_have_defaults),
-        cmocka_unit_test(test_refused),        cmocka_unit_test(test_fixture),
+        cmocka_unit_test(test_there_and_back),    cmocka_unit_test(test_torn),
+        cmocka_unit_test(test_unknown_keys),      cmocka_unit_test(test_missing_keys_have_defaults),
+        cmocka_unit_test(test_refused),           cmocka_unit_test(test_lists_grow_one_by_one),
+        cmocka_unit_test(test_lists_are_bounded), cmocka_unit_test(test_plan_without_pools),
+        cmocka_unit_test(test_no_text),           cmocka_unit_test(test_fixture),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

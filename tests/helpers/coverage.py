@@ -1,0 +1,43 @@
+#!/usr/bin/python3
+"""Prints lines and branches of each layer from gcovr's JSON, and each branch of src/core that was never taken.
+
+    coverage.py FILE    fails when there is such a branch
+"""
+import json
+import pathlib
+import sys
+
+LAYERS = ("core", "base", "sys", "daemon", "cli")
+
+
+def lines_of(report, layer):
+    """[(path, line)] of what gcovr takes for code."""
+    return [(file["file"], line) for file in report["files"] if file["file"].startswith(f"src/{layer}/")
+            for line in file["lines"] if not line["gcovr/noncode"]]
+
+
+def branches_of(lines):
+    """[(path, line number, taken)] of each branch."""
+    return [(path, line["line_number"], branch["count"] > 0) for path, line in lines for branch in line["branches"]]
+
+
+def share(part, whole):
+    # never rounded up to 100 %
+    return f"{part:>6}/{whole:<5} {int(1000 * part / whole) / 10 if whole else 0:5.1f} %"
+
+
+def main():
+    report = json.loads(pathlib.Path(sys.argv[1]).read_text())
+    print(f"{'layer':<8}{'lines':>20}{'branches':>21}")
+    for layer in LAYERS:
+        lines = lines_of(report, layer)
+        branches = branches_of(lines)
+        print(f"{layer:<8}{share(sum(line['count'] > 0 for _, line in lines), len(lines)):>20}"
+              f"{share(sum(taken for *_, taken in branches), len(branches)):>21}")
+    core = branches_of(lines_of(report, "core"))
+    for path, number in sorted({(path, number) for path, number, taken in core if not taken}):
+        print(f"never taken: {path}:{number}: {pathlib.Path(path).read_text().splitlines()[number - 1].strip()}")
+    return 0 if core and all(taken for *_, taken in core) else 1
+
+
+sys.exit(main())
