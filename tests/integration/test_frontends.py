@@ -84,9 +84,11 @@ def test_a_leaving_worker_serves_a_kept_connection_once_more(site):
             fastcgi.request_over(connection, script)
 
 
+@pytest.mark.parametrize("listen", ["tcp", "unix"])
 @pytest.mark.parametrize("name", FRONT_ENDS)
-def test_pages(site, name):
+def test_pages(make_site, name, listen):
     """The first page, and the address of one that is no file where the front end sees the files."""
+    site = make_site(listen)
     public = site.directory / "1"
     public.mkdir()
     (public / "index.php").write_text('<?php echo $_SERVER["SCRIPT_FILENAME"], " ", $_GET["a"];')

@@ -9,17 +9,19 @@ from harness.process import Process, environment
 
 EXAMPLES = ROOT / "examples"
 DOCUMENTS = "/srv/www/current/public"
-BACKEND = "127.0.0.1:9000"
 
 
 class FrontEnd:
-    """Serves root at url until it is closed. backend: HOST:PORT; marks: of the lines that are wanted, too."""
+    """Serves root at url until it is closed. backend: HOST:PORT or an absolute path; marks: of the lines that are
+    wanted, too."""
 
     example = None  # below examples/
     listen = None   # what says port 80 there, and with {} what says another
     ready = None    # said when it listens
     main = None     # the configuration around it
-    backend = (BACKEND, "{}")
+    php = "127.0.0.1:9000"  # php-fpm there; tcp and unix: others
+    tcp = "{host}:{port}"
+    unix = None
     repeats_posts = False  # also with the mark keep-alive alone
 
     def __init__(self, directory, root, backend, marks=()):
@@ -35,13 +37,15 @@ class FrontEnd:
 
     def site(self, root, backend, marks):
         text = (EXAMPLES / self.example).read_text()
-        words = [(self.listen[0], self.listen[1].format(self.port)), (DOCUMENTS, str(root)),
-                 (self.backend[0], self.backend[1].format(backend)), *((f"#{mark}: ", "") for mark in marks)]
+        host, _, port = backend.rpartition(":")
+        php = self.unix.format(backend) if backend.startswith("/") else self.tcp.format(host=host, port=port)
+        words = [(self.listen[0], self.listen[1].format(self.port)), (DOCUMENTS, str(root)), (self.php, php),
+                 *((f"#{mark}: ", "") for mark in marks)]
         for old, new in words:
             assert old in text, f"{self.example}: {old}"
             text = text.replace(old, new)
         # the second way of Apache's
-        return text.replace("localhost:9000", backend.replace("127.0.0.1", "localhost"))
+        return text.replace("localhost:9000", f"localhost:{port}")
 
     def command(self):
         raise NotImplementedError
@@ -54,6 +58,7 @@ class FrontEnd:
 class Nginx(FrontEnd):
     example = "nginx/php.conf"
     listen = ("listen 80;", "listen 127.0.0.1:{};")
+    unix = "unix:{}"
     ready = "start worker processes"
     main = """
 daemon off;
@@ -80,6 +85,9 @@ http {
 class Apache(FrontEnd):
     example = "frontends/apache.conf"
     listen = ("*:80>", "*:{}>")
+    php = "fcgi://127.0.0.1:9000"
+    tcp = "fcgi://{host}:{port}"
+    unix = "unix:{}|fcgi://php"
     ready = "resuming normal operations"
     repeats_posts = True
     # One process, so that max= of the example is all that it keeps.
@@ -115,7 +123,9 @@ Include DIRECTORY/site.conf
 class Lighttpd(FrontEnd):
     example = "frontends/lighttpd.conf"
     listen = ("server.port = 80", "server.port = {}")
-    backend = ('"host" => "127.0.0.1", "port" => 9000', "{}")
+    php = '"host" => "127.0.0.1", "port" => 9000'
+    tcp = '"host" => "{host}", "port" => {port}'
+    unix = '"socket" => "{}"'
     ready = "server started"
     main = """
 server.bind = "127.0.0.1"
@@ -124,10 +134,6 @@ server.groupname = "www-data"
 include "DIRECTORY/site.conf"
 """
 
-    def site(self, root, backend, marks):
-        host, _, port = backend.partition(":")
-        return super().site(root, f'"host" => "{host}", "port" => {port}', marks)
-
     def command(self):
         return ["lighttpd", "-D", "-f", self.main_path]
 
@@ -135,6 +141,7 @@ include "DIRECTORY/site.conf"
 class Haproxy(FrontEnd):
     example = "frontends/haproxy.cfg"
     listen = ("bind :80", "bind 127.0.0.1:{}")
+    unix = "unix@{}"
     ready = "Loading success"
     # One thread, so that each request finds what another has left.
     main = """
@@ -154,6 +161,7 @@ defaults
 class Caddy(FrontEnd):
     example = "frontends/Caddyfile"
     listen = (":80 {", "http://127.0.0.1:{} {{")
+    unix = "unix/{}"
     ready = "serving initial configuration"
     main = """
 {
