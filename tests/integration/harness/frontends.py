@@ -5,7 +5,7 @@ import subprocess
 from harness import net
 from harness.lines import Lines
 from harness.paths import ROOT
-from harness.process import Process, environment
+from harness.process import Process, environment, reap_strays
 
 EXAMPLES = ROOT / "examples"
 DOCUMENTS = "/srv/www/current/public"
@@ -53,6 +53,8 @@ class FrontEnd:
     def close(self):
         self.process.stop(signal.SIGTERM)
         self.lines.join()
+        # HAProxy's worker outlives its master.
+        reap_strays()
 
 
 class Nginx(FrontEnd):
