@@ -92,6 +92,7 @@ typedef struct HfSnapshotGeneration {
     bool main_exited;
     int exit_code; /* si_code and si_status of waitid(2), once it has exited; 0: not known */
     int exit_status;
+    int owed;         /* signal that its members could not be sent yet; 0: none */
     uint64_t spawned; /* usec, CLOCK_MONOTONIC */
     char *overlay;    /* path, NULL: none */
     char *pid_file;   /* path, NULL: none */

@@ -158,6 +158,7 @@ static const HfField generation_fields[] = {
     M("main-exited", BOOL, main_exited),
     M("exit-code", INT, exit_code),
     M("exit-status", INT, exit_status),
+    M("owed-signal", INT, owed),
     M("spawned", UINT64, spawned),
     M("overlay", TEXT, overlay),
     M("pid-file", TEXT, pid_file),

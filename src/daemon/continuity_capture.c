@@ -200,6 +200,7 @@ static int capture_generation(const HfGeneration *generation, Plans *plans, HfSn
     to->main_exited = generation->main_exited;
     to->exit_code = generation->status.si_code;
     to->exit_status = generation->status.si_status;
+    to->owed = generation->owed;
     to->spawned = generation->spawned;
     to->program_device = generation->program.device;
     to->program_inode = generation->program.inode;

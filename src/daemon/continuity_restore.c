@@ -240,6 +240,7 @@ static void make_generation(HfSnapshotGeneration *from, HfPlan *plan, HfGenerati
         .stored = from->stored,
         .session = (pid_t)(from->session ? from->session : from->pid),
         .main_exited = from->main_exited,
+        .owed = from->owed,
         .spawned = from->spawned,
         .started = from->started,
         .files = {.overlay = from->overlay,

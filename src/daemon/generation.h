@@ -60,6 +60,7 @@ struct HfGeneration {
     bool late;            /* was not ready in time */
     bool others_told;     /* that a member is another user's and was not signalled */
     bool others_given_up; /* and was not killed: such do not count any more */
+    int owed;             /* signal to the members once they can be found; 0: none */
     uint64_t spawned;     /* usec, CLOCK_MONOTONIC */
     uint64_t started;     /* usec since boot, as hf_process_started says; 0: not known */
     HfFiles files;

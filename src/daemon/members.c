@@ -185,31 +185,6 @@ static void tell_of_spared(const HfGeneration *generation)
     hf_process_array_free(processes, n);
 }
 
-static void survey(HfGeneration *generation)
-{
-    int r = find_members(generation);
-
-    if (r < 0) {
-        const HfLogFields fields = {.generation = generation->number, .error = r};
-        hf_log(LOG_ERR, &fields,
-               "the processes of generation %llu can not be watched, trying again",
-               (unsigned long long)generation->number);
-        hf_members_forget(generation);
-        sd_event_add_time_relative(generation->loop, &generation->survey_timer, CLOCK_MONOTONIC,
-                                   RETRY_TIME, 0, on_retry, generation);
-    } else if (generation->n_members == 0 && !generation->gone) {
-        generation->gone = true;
-        tell_of_spared(generation);
-        generation->callbacks.gone(generation, generation->callbacks.userdata);
-    }
-}
-
-void hf_members_await(HfGeneration *generation)
-{
-    if (!generation->gone)
-        survey(generation);
-}
-
 void hf_members_refused(HfGeneration *generation, const HfProcess *process, int signal)
 {
     const HfLogFields fields = {.generation = generation->number};
@@ -243,21 +218,56 @@ static void signal_one(HfGeneration *generation, const HfProcess *process, int s
         hf_members_refused(generation, process, signal);
 }
 
+static void signal_watched(HfGeneration *generation, int signal)
+{
+    generation->owed = 0;
+    for (size_t i = 0; i < generation->n_members; i++)
+        signal_one(generation, &generation->members[i].process, signal);
+}
+
+static void survey(HfGeneration *generation)
+{
+    int r = find_members(generation);
+
+    if (r < 0) {
+        const HfLogFields fields = {.generation = generation->number, .error = r};
+        hf_log(LOG_ERR, &fields,
+               "the processes of generation %llu can not be watched, trying again",
+               (unsigned long long)generation->number);
+        hf_members_forget(generation);
+        sd_event_add_time_relative(generation->loop, &generation->survey_timer, CLOCK_MONOTONIC,
+                                   RETRY_TIME, 0, on_retry, generation);
+    } else if (generation->n_members == 0 && !generation->gone) {
+        generation->gone = true;
+        tell_of_spared(generation);
+        generation->callbacks.gone(generation, generation->callbacks.userdata);
+    } else if (generation->owed != 0) {
+        signal_watched(generation, generation->owed);
+        if (generation->others_given_up)
+            survey(generation);
+    }
+}
+
+void hf_members_await(HfGeneration *generation)
+{
+    if (!generation->gone)
+        survey(generation);
+}
+
 void hf_members_signal(HfGeneration *generation, int signal)
 {
     HfProcess *processes;
     size_t n;
 
     if (generation->main_exited) {
+        generation->owed = signal;
         hf_members_await(generation);
-        for (size_t i = 0; i < generation->n_members; i++)
-            signal_one(generation, &generation->members[i].process, signal);
-        if (generation->others_given_up)
-            hf_members_await(generation);
         return;
     }
-    if (hf_members_find(generation, &processes, &n) < 0)
+    if (hf_members_find(generation, &processes, &n) < 0) {
+        generation->owed = signal; /* until the main process has exited and they are waited for */
         return;
+    }
     for (size_t i = 0; i < n; i++)
         if (processes[i].pid != generation->main.pid)
             signal_one(generation, &processes[i], signal);

@@ -2,6 +2,7 @@
 import signal
 
 from harness import process, words
+from harness.manager import ManagedHoldfast, killed
 from harness.process import descriptors
 from harness.wait import Ended
 
@@ -104,3 +105,31 @@ def test_leaked_process_survives_a_restart_and_ends_with_the_stop(site):
         assert sleeper.alive()
         holdfast.stop()
         assert not sleeper.alive()
+
+
+def test_master_dies_while_holdfast_has_no_descriptors(site):
+    """What it left is asked to finish as soon as it can be."""
+    holdfast = site.holdfast("--drain-timeout=5min", "--backoff-max=1s")
+    master = site.main_pid()
+    slow = site.start_slow()
+    with process.exhausted(holdfast.pid):
+        killed(master)
+        holdfast.wait(r"the processes of generation 1 can not be watched")
+    assert slow.finish()[0] == 200
+    holdfast.wait(words.gone(1))
+    assert site.main_pid() != master
+    holdfast.stop()
+
+
+def test_holdfast_dies_as_well(site):
+    """The next one knows that they have not been asked."""
+    holdfast = ManagedHoldfast(site, "--drain-timeout=5min", "--backoff-max=1s")
+    site.at_close(holdfast.close)
+    holdfast.start()
+    with process.exhausted(holdfast.pid):
+        killed(site.main_pid())
+        holdfast.wait(r"no generation serves; the next start is tried")
+        holdfast.process.stop(signal.SIGKILL)
+    holdfast.start()
+    holdfast.wait(words.gone(1))
+    holdfast.stop()

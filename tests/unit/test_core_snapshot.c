@@ -94,6 +94,7 @@ static void fill(HfSnapshot *snapshot)
     generation->pid = 4242;
     generation->started = 123456789;
     generation->pidfd = 20;
+    generation->owed = 3;
     set(&generation->overlay, "/run/holdfast/php/gen-2.conf");
 }
 

@@ -1,7 +1,9 @@
 """Processes: what is ours, what is left over, what they hold."""
+import contextlib
 import ctypes
 import os
 import pathlib
+import resource
 import signal
 import subprocess
 import threading
@@ -155,3 +157,17 @@ def descriptors(pid):
         except FileNotFoundError:
             pass
     return found
+
+
+@contextlib.contextmanager
+def exhausted(pid, spare=0):
+    """The process can open no more descriptors, or so many; it may end meanwhile."""
+    used = descriptors(pid)
+    lowest = next(fd for fd in range(len(used) + 1) if fd not in used)
+    before, hard = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, (lowest + spare, hard))
+    try:
+        yield
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            resource.prlimit(pid, resource.RLIMIT_NOFILE, (before, hard))
