@@ -10,7 +10,9 @@ from harness.paths import PHP_FPM, ROOT
 from harness.process import environment
 
 README = ROOT / "README.md"
+RESULTS = ROOT / "tests" / "bench" / "RESULTS.md"
 BEGIN, END = "<!-- bench:begin -->", "<!-- bench:end -->"
+SHORT = ["p999", "slowest", "gap"]
 COLUMNS = [("p50", "p50"), ("p99", "p99"), ("p99.9", "p999"), ("slowest", "slowest"), ("longest gap", "gap")]
 
 
@@ -116,6 +118,33 @@ def markdown(result, options, command):
     return "\n\n".join(parts) + "\n"
 
 
+def short(result, options, command):
+    """What a newcomer wants to know, for the README."""
+    floor = result["contenders"].get(FLOOR, {}).get("median")
+    titles = {key: title for title, key in COLUMNS}
+    rows = [[name, f"{found['failed']} of {found['requests']}",
+             *(f"{ms(found[key])}" if not floor else f"{ms(found[key])} · {found[key] / floor[key]:.1f}×"
+               for key in SHORT)]
+            for name, found in ((name, one["median"]) for name, one in result["contenders"].items())]
+    parts = [f"`sudo {command}`, {result['machine']}, {options.rate:g} requests a second, {options.long_share:.0%} of "
+             f"them {options.long_ms} ms long, one replacement every {options.interval:g} s, medians of {options.rounds} "
+             "rounds:",
+             table(["", "failed", *(titles[key] for key in SHORT)], rows)]
+    if "cost" in result:
+        resident, start, swaps = (result["cost"][key] for key in ("resident", "exec", "swaps"))
+        held, empty = resident["started"]["holdfast"], resident["started"]["empty"]
+        peers = ", ".join(f"{name} {found['private_dirty_kb']:,} kB" for name, found in result["cost"]["others"].items())
+        parts.append(
+            f"holdfast itself has {held['private_dirty_kb']} kB of memory of its own (an empty libsystemd server "
+            f"{empty['private_dirty_kb']} kB, {peers}) and wakes up {resident['wake_ups']} times in "
+            f"{resident['idle_seconds']:g} idle seconds. It starts a service within {ms(start['held'])}, and asks the old "
+            f"generation to leave {ms(swaps['held'])} after SIGHUP, when there is nothing to discover and the next one is "
+            "ready at once.")
+    parts.append(f"What the columns mean, all the figures, and notes on each way: "
+                 f"[{RESULTS.relative_to(ROOT)}]({RESULTS.relative_to(ROOT)}).")
+    return "\n\n".join(parts) + "\n"
+
+
 def write_json(path, result):
     replace(pathlib.Path(path), json.dumps(result, indent=2) + "\n")
 
@@ -138,6 +167,7 @@ def split_readme():
     return before + begin, end + after
 
 
-def write_readme(section):
+def write_readme(summary, section):
     before, after = split_readme()
-    replace(README, f"{before}\n{section}{after}")
+    replace(README, f"{before}\n{summary}{after}")
+    replace(RESULTS, f"# Results\n\n{section}")
