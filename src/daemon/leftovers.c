@@ -97,9 +97,10 @@ static bool is_helper(const HfSupervisor *supervisor, pid_t pid)
            own.inode != 0 && hf_program_same(&program, &own);
 }
 
+/* With a container's first process the kernel kills all others, pid_namespaces(7). */
 static bool ends_all(const HfLeftovers *leftovers)
 {
-    return leftovers->supervisor->settings->kill_mode == HF_KILL_MODE_ALL;
+    return getpid() == 1 || leftovers->supervisor->settings->kill_mode == HF_KILL_MODE_ALL;
 }
 
 static int look(HfLeftovers *leftovers)

@@ -168,7 +168,7 @@ def test_everything_in_it_is_waited_for(site, contain):
     """A process of no generation, that takes its time to end."""
     site.pools[:] = []
     ending = f"trap 'sleep 0.3; touch {site.directory}/ended; exit' TERM; while :; do sleep 0.05; done"
-    container = contain(site, HOLDFAST, "run", "--ready=delay:50ms", "--kill-mode=all", "--", "sh", "-c",
+    container = contain(site, HOLDFAST, "run", "--ready=delay:50ms", "--", "sh", "-c",
                         f"sh -c \"{ending}\" & exec sleep infinity").start()
     assert container.stop() == 0
     assert (site.directory / "ended").exists()
