@@ -139,7 +139,7 @@ static int take_long(const char *argument, char *const **next, HfPhpfpmArguments
     const char *equals = strchr(name, '=');
     size_t length = equals && equals[1] ? (size_t)(equals - name) : strlen(name);
     const Option *option = find_name(name, length);
-    const char *value = NULL;
+    const char *value = "";
 
     if (!option)
         return refuse_unknown(error, argument);
@@ -156,7 +156,7 @@ static int take_cluster(const char *argument, char *const **next, HfPhpfpmArgume
 {
     for (const char *letter = argument + 1; *letter; letter++) {
         const Option *option = find_letter(*letter);
-        const char *value = NULL;
+        const char *value = "";
         if (!option)
             return refuse_unknown(error, argument);
         if (option->value) {

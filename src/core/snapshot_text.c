@@ -1,3 +1,4 @@
+#include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <string.h>
@@ -354,6 +355,7 @@ static int read_lines(char *text, HfSnapshot *snapshot)
 
     for (char *line = text; r >= 0 && *line;) {
         char *end = strchr(line, '\n');
+        assert(end); /* the last line ends, too: check_whole */
         *end = '\0';
         if (line != text)
             r = read_line(snapshot, line);

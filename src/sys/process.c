@@ -81,6 +81,7 @@ static int try(const char *directory, const char *element, const char *program, 
     int r = absolute_path(directory, element, program, &path);
     if (r < 0)
         return r;
+    assert(path);
     *reason = check_executable(path);
     if (*reason < 0)
         return 1;
