@@ -18,7 +18,7 @@ import sys
 import urllib.parse
 
 STOPPING = (signal.SIGTERM, signal.SIGINT)
-COLUMNS = ["at", "latency", "slow", "status", "error", "body", "sent"]
+COLUMNS = ["at", "latency", "slow", "status", "error", "body", "sent", "number"]
 
 
 class Answer(asyncio.Protocol):
@@ -76,7 +76,7 @@ class Load:
         url = urllib.parse.urlsplit(options.url)
         self.host, self.port = url.hostname, url.port or 80
         self.options = options
-        self.paths = [self.encode(options.path), self.encode(options.slow_path)]
+        self.paths = [options.path, options.slow_path]
         self.ledger = []
         self.late = 0.0
         self.sent = 0
@@ -106,7 +106,7 @@ class Load:
                 break
             else:
                 self.late = max(self.late, now - due)
-                task = self.loop.create_task(self.send(due, self.is_slow(self.sent)))
+                task = self.loop.create_task(self.send(due, self.is_slow(self.sent), self.sent))
                 self.pending.add(task)
                 task.add_done_callback(self.pending.discard)
                 self.sent += 1
@@ -115,21 +115,26 @@ class Load:
         share = self.options.slow_share
         return int((index + 1) * share) > int(index * share)
 
-    async def send(self, due, slow):
+    async def send(self, due, slow, number):
         status, error, body = 0, None, ""
         sent = self.loop.time()
         try:
-            received = await asyncio.wait_for(self.exchange(self.paths[slow]), self.options.timeout)
+            received = await asyncio.wait_for(self.exchange(self.paths[slow], number), self.options.timeout)
             status, error, body = parse(received)
         except (OSError, asyncio.TimeoutError) as problem:
             error = describe(problem)
-        self.ledger.append([due, self.loop.time() - due, slow, status, error, body, sent])
+        entry = [due, self.loop.time() - due, slow, status, error, body, sent, number]
+        if self.options.follow:
+            print(json.dumps(dict(zip(COLUMNS, entry))), flush=True)
+        else:
+            self.ledger.append(entry)
         if self.options.ready_fd is not None and (slow or not self.options.slow_share):
             os.write(self.options.ready_fd, b"\n")
             os.close(self.options.ready_fd)
             self.options.ready_fd = None
 
-    async def exchange(self, request):
+    async def exchange(self, path, number):
+        request = self.encode(path.replace("{n}", str(number)))
         transport, answer = await self.loop.create_connection(lambda: Answer(request), self.host, self.port)
         try:
             return await answer.done
@@ -155,6 +160,8 @@ class Load:
         def quantile(share):
             return round(quick[min(len(quick) - 1, int(share * len(quick)))] * 1000, 1) if quick else None
 
+        if self.options.follow:
+            return {"requests": self.sent}
         summary = {
             "requests": self.sent,
             "answered": self.sent - len(failed),
@@ -178,13 +185,14 @@ def arguments():
     parser.add_argument("url", help="http://HOST:PORT")
     parser.add_argument("--rate", type=float, default=250, help="requests a second (%(default)s)")
     parser.add_argument("--method", choices=["GET", "POST"], default="GET", help="%(default)s")
-    parser.add_argument("--path", default="/hello.php", help="what is asked (%(default)s)")
+    parser.add_argument("--path", default="/hello.php", help="what is asked (%(default)s); {n} is the request's number")
     parser.add_argument("--slow-path", default="/busy.php?ms=300", help="what the share asks (%(default)s)")
     parser.add_argument("--slow-share", type=float, default=0.05, help="share of slow requests (%(default)s)")
     parser.add_argument("--duration", type=float, default=400, help="seconds (%(default)s)")
     parser.add_argument("--requests", type=int, default=100000, help="at most so many (%(default)s)")
     parser.add_argument("--timeout", type=float, default=30, help="seconds for one answer (%(default)s)")
     parser.add_argument("--ledger", action="store_true", help="print every request, too")
+    parser.add_argument("--follow", action="store_true", help="print every request when it ends, and no figures")
     parser.add_argument("--ready-fd", type=int, help="gets a line when the first slow answer is in")
     return parser.parse_args()
 

@@ -62,12 +62,24 @@ def unified(suffix=""):
     return None
 
 
+def hierarchies(controller):
+    """Where cgroups with it can be made, v1 or v2."""
+    found = [where for where, options in mounts("cgroup") if controller in options]
+    return found + [where for where, _ in mounts("cgroup2")
+                    if controller in (where / "cgroup.subtree_control").read_text().split()]
+
+
+def counted():
+    """A v1 or v2 cgroup whose number of processes can be limited (pids.max), or None."""
+    for where in hierarchies("pids"):
+        with contextlib.suppress(OSError):
+            return Cgroup(where)
+    return None
+
+
 def limited(bytes_of_memory):
     """A v1 or v2 cgroup that may use so much memory and no swap, or None."""
-    hierarchies = [where for where, options in mounts("cgroup") if "memory" in options]
-    hierarchies += [where for where, _ in mounts("cgroup2")
-                    if "memory" in (where / "cgroup.subtree_control").read_text().split()]
-    for where in hierarchies:
+    for where in hierarchies("memory"):
         with contextlib.suppress(OSError):
             group = Cgroup(where)
             if (group.path / "memory.max").exists():

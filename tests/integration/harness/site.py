@@ -73,10 +73,12 @@ class Site:
         self.configure()
 
     def configure(self, **options):
-        """Writes the configuration again, with other [global] options."""
+        """Writes the configuration again, with other [global] options. Who reads it meanwhile finds it whole."""
         self.options.update(options)
         lines = {"error_log": self.error_log, **self.options}
-        self.configuration_path.write_text(configuration(self.pools, **lines))
+        written = self.configuration_path.with_suffix(".new")
+        written.write_text(configuration(self.pools, **lines))
+        written.rename(self.configuration_path)
 
     def break_configuration(self):
         """As a bad deploy does. configure() repairs it."""

@@ -1,0 +1,70 @@
+"""php-fpm's processes: found, stopped, killed."""
+import contextlib
+import os
+import signal
+import time
+
+from harness import process
+from harness.wait import Ended, Timeout
+
+STOP_DEADLINE = 5
+
+
+def masters(holdfast):
+    """Pids of the masters, those too whose holdfast has died: they became our children. A worker has its master's
+    title for a moment, so the parent counts."""
+    parents = {os.getpid()} | ({holdfast.pid} if holdfast.process.running() else set())
+    return [pid for parent in parents for pid in process.children(parent)
+            if process.command_line(pid).startswith("php-fpm: master process")]
+
+
+def workers(site):
+    """Pids of the workers of every generation."""
+    titles = {f"php-fpm: pool {pool.name}" for pool in site.pools}
+    return [pid for pid in process.pids() if process.command_line(pid) in titles]
+
+
+def send(held, number):
+    """False when it has ended."""
+    try:
+        signal.pidfd_send_signal(held.fd, number)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+@contextlib.contextmanager
+def hold(pid):
+    """Its pidfd, or None when it has ended."""
+    try:
+        held = Ended(pid)
+    except ProcessLookupError:
+        yield None
+        return
+    with held:
+        yield held
+
+
+def freeze(held):
+    """Stopped, and so at rest: it runs no instruction more. False when it has ended meanwhile."""
+    if not send(held, signal.SIGSTOP):
+        return False
+    end = time.monotonic() + STOP_DEADLINE
+    while held.alive():
+        facts = process.stat(held.pid)
+        if facts and facts[0] == "T":
+            return True
+        if time.monotonic() > end:
+            raise Timeout(f"process {held.pid} does not stop: {facts}")
+        os.sched_yield()
+    return False
+
+
+def sockets(pid):
+    return [what for what in process.descriptors(pid).values() if what.startswith("socket:")]
+
+
+def kill(held):
+    """SIGKILL, and its end."""
+    send(held, signal.SIGKILL)
+    held.wait()

@@ -1,0 +1,26 @@
+"""The soak: a few seconds of it pass, and a request that fails without a reason makes it fail."""
+import os
+import re
+import subprocess
+
+from harness.paths import HOLDFAST, ROOT
+from harness.process import environment
+
+
+def soak(*words):
+    worker = {name: value for name, value in os.environ.items() if name.startswith("PYTEST_XDIST_")}
+    return subprocess.run([ROOT / "tests" / "soak", *words], env=environment(HOLDFAST=str(HOLDFAST), **worker),
+                          stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+
+
+def test_it_passes():
+    result = soak("--seconds=8", "--seed=1")
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert re.search(r"answered +[1-9]", result.stdout) and re.search(r"unexplained +0\n", result.stdout)
+
+
+def test_a_failure_without_a_reason_is_reported(tmp_path):
+    result = soak("--seconds=1", "--seed=2", "--unnoted-kill", f"--logs={tmp_path}")
+    assert result.returncode == 1, result.stdout + result.stderr
+    assert re.search(r"WRONG: p[oa]\d+ failed, and nobody had killed its worker: status 502", result.stdout)
+    assert "seed 2" in result.stdout and (tmp_path / "holdfast.log").exists()
