@@ -15,8 +15,10 @@ from contenders.supervisord import Supervisord
 from harness import net, words
 from harness.holdfast import call
 from harness.paths import HOLDFAST, PHP_FPM, RUNTIME
-from harness.process import Process, descriptors, environment
+from harness.process import Process, command_line, descriptors, environment
+from harness.process import children as children_of
 from harness.site import Site
+from harness.wait import Ended
 
 BINARIES = HOLDFAST.parents[1] / "tests" / "bench"
 STAMP = BINARIES / "stamp"
@@ -27,6 +29,7 @@ SETTLE = 0.5  # seconds
 EXEC_RUNS = 30
 READY_RUNS = 10
 SWAP_RUNS = 50
+CRASH_RUNS = 10
 
 
 def fields(pid, name):
@@ -217,10 +220,31 @@ def ready(children):
             "tests": statistics.median(tests)}
 
 
+def crashes(children):
+    """Median of the time from SIGKILL of the master until the next one is ready; and how many processes of dead masters
+    were left once it was over."""
+    site = Site(children=children)
+    took, orphans = [], 0
+    try:
+        for _ in range(CRASH_RUNS):  # each the first of its instance: the second would be delayed
+            holdfast = site.holdfast()
+            with Ended(site.main_pid()) as master:
+                start = time.monotonic()
+                signal.pidfd_send_signal(master.fd, signal.SIGKILL)
+                holdfast.wait(words.ready(2))
+                took.append(time.monotonic() - start)
+            holdfast.wait(words.gone(1))
+            orphans += sum("php-fpm" in command_line(pid) for pid in children_of(holdfast.pid)) - 1
+            holdfast.stop()
+        return {"runs": CRASH_RUNS, "took": statistics.median(took), "orphans": orphans}
+    finally:
+        site.close()
+
+
 def run(options, tell):
     tell(f"memory, and {options.idle:g} s of idle time")
     result = {"resident": resident(options.children, options.idle)}
     tell(f"other launchers, {options.idle:g} s of idle time each")
     result["others"] = others(options.children, options.idle)
-    tell("time at the start and of a reload")
-    return {**result, "swaps": swaps(), "exec": exec_to_exec(), "ready": ready(options.children)}
+    tell("time at the start, after a crash and of a reload")
+    return {**result, "crashes": crashes(options.children), "swaps": swaps(), "exec": exec_to_exec(), "ready": ready(options.children)}

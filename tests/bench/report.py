@@ -78,7 +78,7 @@ def latency(results, options):
 
 
 def cost(figures):
-    resident, start, ready, swaps = figures["resident"], figures["exec"], figures["ready"], figures["swaps"]
+    resident, start, ready, swaps = (figures[key] for key in ("resident", "exec", "ready", "swaps"))
     rows = []
     for moment, title in (("started", "after the start"), ("reloaded", f"after {resident['reloads']} reloads")):
         held, empty = resident[moment]["holdfast"], resident[moment]["empty"]
@@ -96,6 +96,12 @@ def cost(figures):
          f"+{ms(ready['held'] - ready['alone'])}"],
         ["from SIGHUP to the old generation's stop signal, nothing to discover", ms(swaps["held"]), ms(swaps["alone"]),
          f"+{ms(swaps['held'] - swaps['alone'])}"],
+    ]
+    crashes = figures["crashes"]
+    rows += [
+        ["from kill -9 of the master to the next one ready", ms(crashes["took"]), ms(ready["alone"]),
+         f"{(crashes['took'] - ready['alone']) * 1000:+.1f} ms"],
+        [f"processes of dead masters left after {crashes['runs']} kills", str(crashes["orphans"]), "", ""],
     ]
     started = resident["started"]["holdfast"]
     launchers = {"holdfast": {**started, "wake_ups": resident["wake_ups"]}, **figures["others"]}
