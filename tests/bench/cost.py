@@ -227,6 +227,7 @@ def crashes(children):
     took, orphans = [], 0
     try:
         for _ in range(CRASH_RUNS):  # each the first of its instance: the second would be delayed
+            notifications.discard(site)
             holdfast = site.holdfast()
             with Ended(site.main_pid()) as master:
                 start = time.monotonic()
