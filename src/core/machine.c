@@ -361,9 +361,9 @@ static void on_main_exited(HfMachine *machine, unsigned slot, HfActions *actions
         return;
     generation->main_exited = true;
     switch (generation->state) {
-    case HF_GENERATION_STARTING:
+    case HF_GENERATION_STARTING: /* what it left behind may serve already */
         hf_machine_report(actions, HF_REPORT_START_FAILED, machine, slot);
-        hf_machine_climb(machine, slot, HF_RUNG_TERM, actions);
+        hf_machine_climb(machine, slot, HF_RUNG_STOP, actions);
         fail(machine, actions);
         break;
     case HF_GENERATION_ACTIVE: /* what it left behind is asked to leave */

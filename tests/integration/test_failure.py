@@ -2,6 +2,7 @@
 import signal
 
 from harness import process, words
+from harness.holdfast import Holdfast
 from harness.manager import ManagedHoldfast, killed
 from harness.process import descriptors
 from harness.wait import Ended
@@ -131,5 +132,21 @@ def test_holdfast_dies_as_well(site):
         holdfast.wait(r"no generation serves; the next start is tried")
         holdfast.process.stop(signal.SIGKILL)
     holdfast.start()
+    holdfast.wait(words.gone(1))
+    holdfast.stop()
+
+
+def test_master_dies_before_it_is_ready(site):
+    """Its workers serve already: they finish what they have."""
+    holdfast = Holdfast(site, ["--ready=delay:1h"], None)
+    site.at_close(holdfast.close)
+    holdfast.launch()
+    holdfast.wait(r"using inherited socket")
+    slow = site.start_slow()
+    killed(process.stat(slow.worker)[1])
+    holdfast.wait(words.start_failed(1))
+    holdfast.settle()
+    assert not slow.done()
+    assert slow.finish()[0] == 200
     holdfast.wait(words.gone(1))
     holdfast.stop()

@@ -16,7 +16,8 @@ static const char *const texts[] = {
     [RULE_ONE_ANSWER] = "8: every request gets exactly one answer",
     [RULE_OUTCOME] = "8: the answer is the outcome of the replacement that was asked for",
     [RULE_SERVES] = "2, 8: fair processes lead to an active generation, idle, everybody answered",
-    [RULE_EARLY_SIGNAL] = "a starting generation gets TERM and KILL only",
+    [RULE_EARLY_SIGNAL] =
+        "a starting generation gets TERM and KILL only, as long as its main process runs",
     [RULE_LATE_SIGNAL] =
         "who is gone is not signalled, and whose main process left reopens nothing",
     [RULE_PLAN] = "one PREPARE at a time; a plan is committed or discarded once; none, no SPAWN",

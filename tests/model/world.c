@@ -175,7 +175,8 @@ static Rule signal_slot(WorldSlot *slot, const HfEvent *event, HfRung rung)
 {
     if (!slot->occupied || slot->process == WORLD_PROCESS_NONE)
         return RULE_LATE_SIGNAL;
-    if (rung == HF_RUNG_STOP && !slot->ready && event->type != HF_EVENT_ADOPT)
+    if (rung == HF_RUNG_STOP && !slot->ready && event->type != HF_EVENT_ADOPT &&
+        slot->process != WORLD_PROCESS_EXITED)
         return RULE_EARLY_SIGNAL;
     if (rung < slot->asked)
         return RULE_LADDER;
