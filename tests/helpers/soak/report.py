@@ -8,5 +8,5 @@ def line(figures):
 def table(head, figures):
     """Two columns."""
     width = max(map(len, [head, *figures]))
-    rows = [f"  {name:<{width}}  {value:>9}\n" for name, value in sorted(figures.items())]
+    rows = [f"  {name:<{width}}  {value:>9}\n" for name, value in figures.items()]
     return f"{head}\n{''.join(rows)}"

@@ -58,8 +58,11 @@ class Shaking:
         """What was done, and what became of the requests."""
         done = {"episodes": self.episodes, "commands": self.chaos.calls.done,
                 "commands that failed, with a reason": self.chaos.calls.refused}
-        return report.table("done", {**self.chaos.counts, **done}) + report.table("requests",
+        return report.table("done", {**dict(sorted(self.chaos.counts.items())), **done}) + report.table("requests",
                                                                                    self.testbed.ledger.summary())
+
+    def found(self):
+        return self.chaos.found()
 
     def logs(self):
         return {"soak.log": self.testbed.site.directory / "soak.log", **self.testbed.logs()}
