@@ -217,13 +217,14 @@ static void end_master(HfTakeover *takeover)
 {
     HfProcess master = takeover->holder;
 
+    /* watched by what is held of it: its number can be free, or another's, as soon as it is killed
+     */
+    takeover->holder.pidfd = -1;
     takeover->state = HF_TAKEOVER_ENDING;
     takeover->deadline = sd_event_source_disable_unref(takeover->deadline);
     hf_process_signal(master.pidfd, SIGKILL);
     own_sockets(takeover);
-    int r = hf_process_open(master.pid, &master);
-    if (r >= 0)
-        r = watch(takeover, &master);
+    int r = watch(takeover, &master);
     hf_process_clear(&master);
     if (r < 0)
         finish(takeover);

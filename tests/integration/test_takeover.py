@@ -80,6 +80,37 @@ def test_by_its_pid(make_site):
     holdfast.stop()
 
 
+NO_ZOMBIES = """
+import signal, subprocess, sys
+signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+subprocess.Popen(sys.argv[1:])
+signal.pause()
+"""
+
+
+def test_a_master_that_is_reaped_at_once(make_site):
+    """Its parent is quicker than holdfast, which does not find it any more."""
+    site = make_site()
+    site.configure(process_control_timeout="0", pid=site.directory / "fpm.pid")
+    parent = Process([PYTHON, "-c", NO_ZOMBIES, PHP_FPM, "-F", "-y", site.configuration_path],
+                     env=environment(NOTIFY_SOCKET=str(site.notify.path)), stderr=subprocess.DEVNULL)
+    site.notify.wait("READY=1", parent.ended)
+    master = int((site.directory / "fpm.pid").read_text())
+    slow = site.start_slow()
+    holdfast = take_over(site)
+    holdfast.wait("finishes its requests")
+    # on one processor, which the master does not share until it is gone
+    processor = {min(os.sched_getaffinity(0))}
+    for pid in (holdfast.pid, master):
+        os.sched_setaffinity(pid, processor)
+    os.sched_setscheduler(master, os.SCHED_FIFO, os.sched_param(1))
+    assert slow.finish()[0] == 200
+    holdfast.wait(TAKEN)
+    holdfast.replace(2)
+    holdfast.stop()
+    parent.stop()
+
+
 def test_a_generation_that_does_not_come_up_leaves_the_old_one_untouched(make_site):
     site, plain = running(make_site, "unix")
     before = sorted(process.children(plain.process.pid))
