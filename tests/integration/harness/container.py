@@ -60,9 +60,9 @@ class Container:
                 {"destination": "/dev", "type": "tmpfs", "source": "tmpfs", "options": ["nosuid", "mode=755"]},
                 {"destination": "/dev/pts", "type": "devpts", "source": "devpts",
                  "options": ["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620"]},
-                bind("/usr", "ro"), bind("/etc", "ro"), bind(HOLDFAST.parent, "ro"), bind(HELPERS, "ro"),
-                *[tmpfs(path) for path in writable],
-                bind(site.directory, "rw" if site_writable else "ro"),
+                bind("/usr", "ro"), bind("/etc", "ro"), *[tmpfs(path) for path in writable],
+                # after the tmpfs, as the tests may be below one
+                bind(HOLDFAST.parent, "ro"), bind(HELPERS, "ro"), bind(site.directory, "rw" if site_writable else "ro"),
                 *mounts,
             ],
             "linux": {
