@@ -24,7 +24,7 @@ static bool same_settings(const HfSettings *a, const HfSettings *b)
     return equal;
 }
 
-/* A -- before the COMMAND changes nothing. */
+/* A -- before the COMMAND changes nothing, unless that stands behind --command. */
 static void check_separator(char *const *argv, const HfCommandLine *line)
 {
     size_t n = hf_strv_length(argv);
@@ -33,6 +33,9 @@ static void check_separator(char *const *argv, const HfCommandLine *line)
     HF_CLEANUP_TEXT HfText error = {0};
     HfCommandLine again;
 
+    for (size_t i = 0; i < n; i++)
+        if (strncmp(argv[i], "--command", strlen("--command")) == 0)
+            return;
     CHECK(at >= 2);
     if (strcmp(argv[at - 1], "--") == 0)
         return;
@@ -52,6 +55,8 @@ static void check_settings(char *const *argv, const HfCommandLine *line)
     const HfSettings *settings = &line->settings;
     HF_CLEANUP_FREE char *name = NULL;
 
+    if (line->config) /* its file is not read here, and nothing is judged without */
+        return;
     CHECK(settings->command && settings->command[0] && settings->command[0][0] != '\0');
     CHECK(settings->adapter < HF_ADAPTER_MAX_ && settings->handoff < HF_HANDOFF_MAX_);
     CHECK(settings->ready_timeout >= HF_USEC_PER_MSEC && settings->ready_timeout <= HF_USEC_MAX);

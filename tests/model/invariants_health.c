@@ -60,6 +60,7 @@ static Rule check_verdict(const Edge *edge)
 {
     const World *world = edge->world_after;
     const HfMachine *after = edge->after;
+    unsigned most = after->limits.probe_doublings; /* it may have doubted more under others */
     bool probed = edge->event->type == HF_EVENT_PROBED;
     HfVerdict verdict = edge->event->verdict;
     const Finding finding = find(edge);
@@ -85,7 +86,7 @@ static Rule check_verdict(const Edge *edge)
     if (after->probed != world->probed ||
         after->misses !=
             at_most(world->misses, world_patience(&after->limits, world->doubts, world->probed)) ||
-        after->doubts != at_most(world->doubts, after->limits.probe_doublings))
+        at_most(after->doubts, most) != at_most(world->doubts, most))
         return RULE_VERDICT;
     return RULE_NONE;
 }
