@@ -45,9 +45,10 @@ static int on_message(sd_bus_message *message, void *userdata, sd_bus_error *unu
 {
     HfControlClient *client = userdata;
 
-    (void)message;
     (void)unused;
     client->heard = hf_clock_monotonic();
+    if (sd_bus_message_is_method_call(message, NULL, NULL) > 0)
+        client->called = true;
     if (hf_control_keeps_up(client))
         return 0;
     hf_control_drop(client);

@@ -18,6 +18,7 @@ typedef struct HfControlClient {
     sd_bus_slot *disconnected;
     sd_event_source *read_ahead;
     uint64_t heard; /* usec, CLOCK_MONOTONIC, of its last message */
+    bool called; /* has called a method: signals would confuse who waits for his Hello's answer */
 } HfControlClient;
 
 /* A call that waits for its answer. */

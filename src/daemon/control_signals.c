@@ -19,14 +19,14 @@ static int send_signal(sd_bus *bus, const Signal *signal)
                               notice->text, notice->realtime);
 }
 
-/* To each client that listens. The connection of one that does not read ends. */
+/* To each client that has called a method before. The connection of one that does not read ends. */
 static void broadcast(HfControl *control, const Signal *signal)
 {
     HfControlClient *next;
 
     for (HfControlClient *client = control->clients; client; client = next) {
         next = client->next;
-        if (sd_bus_is_ready(client->bus) <= 0) /* still has to say who it is */
+        if (!client->called)
             continue;
         if (!hf_control_keeps_up(client) || send_signal(client->bus, signal) < 0)
             hf_control_drop(client);

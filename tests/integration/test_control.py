@@ -11,6 +11,7 @@ from harness import dbus, process, words
 from harness.paths import HOLDFAST, SOURCE
 from harness.process import environment
 from harness.sleeper import sleeper
+from harness.wait import DEADLINE, is_readable
 
 CLIENTS = 64  # that are served at the same time
 
@@ -53,6 +54,22 @@ def test_the_manual_names_every_member(control):
             assert f"*{name[1:]}* {signature}" in manual, name
         elif kind == "method" and result != "-":
             assert f"*{name[1:]}*() → {result}" in manual, name
+
+
+def test_nothing_comes_before_the_first_answer(instance, control):
+    """sd-bus ends a connection on which anything comes before the answer to its Hello."""
+    with socket.socket(socket.AF_UNIX) as caller:
+        caller.settimeout(DEADLINE)
+        caller.connect(str(control))
+        caller.sendall(dbus.HELLO)
+        assert caller.recv(4096).startswith(b"OK ")
+        caller.sendall(b"BEGIN\r\n")
+        instance.settle()
+        instance.replace(2)
+        instance.settle()
+        assert not is_readable(caller.fileno())
+        caller.sendall(dbus.call("ListListeners"))
+        assert caller.recv(65536)[1] == 2  # METHOD_RETURN
 
 
 def test_busctl_steers_and_reads(instance, control):
