@@ -217,8 +217,7 @@ static void end_master(HfTakeover *takeover)
 {
     HfProcess master = takeover->holder;
 
-    /* watched by what is held of it: its number can be free, or another's, as soon as it is killed
-     */
+    /* watched by what is held of it: killed, its number can be free at once, or another's */
     takeover->holder.pidfd = -1;
     takeover->state = HF_TAKEOVER_ENDING;
     takeover->deadline = sd_event_source_disable_unref(takeover->deadline);
