@@ -185,8 +185,8 @@ static void stop(HfMachine *machine, HfActions *actions)
         HfGenerationState state = machine->generations[i].state;
         if (state == HF_GENERATION_ACTIVE)
             hf_machine_drain(machine, i, false, actions);
-        else if (state == HF_GENERATION_STARTING) /* other signals could kill it half-started */
-            hf_machine_climb(machine, i, HF_RUNG_TERM, actions);
+        else if (state == HF_GENERATION_STARTING) /* it may serve already */
+            hf_machine_climb(machine, i, HF_RUNG_STOP, actions);
         else if (state == HF_GENERATION_DRAINING)
             hf_machine_hurry(machine, i, HF_RUNG_STOP, actions);
     }

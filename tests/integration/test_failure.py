@@ -4,6 +4,7 @@ import signal
 from harness import process, words
 from harness.holdfast import Holdfast
 from harness.manager import ManagedHoldfast, killed
+from harness.paths import PHP_FPM_PLAIN
 from harness.process import descriptors
 from harness.wait import Ended
 
@@ -136,12 +137,19 @@ def test_holdfast_dies_as_well(site):
     holdfast.stop()
 
 
-def test_master_dies_before_it_is_ready(site):
-    """Its workers serve already: they finish what they have."""
-    holdfast = Holdfast(site, ["--ready=delay:1h"], None)
+def never_ready(site):
+    """A php-fpm that serves and is not seen to be ready."""
+    holdfast = Holdfast(site, ["--adapter=php-fpm", "--ready=delay:1h", "--ready-timeout=2h"],
+                        [PHP_FPM_PLAIN, "-y", site.configuration_path])
     site.at_close(holdfast.close)
     holdfast.launch()
     holdfast.wait(r"using inherited socket")
+    return holdfast
+
+
+def test_master_dies_before_it_is_ready(site):
+    """Its workers serve already: they finish what they have."""
+    holdfast = never_ready(site)
     slow = site.start_slow()
     killed(process.stat(slow.worker)[1])
     holdfast.wait(words.start_failed(1))
@@ -150,3 +158,15 @@ def test_master_dies_before_it_is_ready(site):
     assert slow.finish()[0] == 200
     holdfast.wait(words.gone(1))
     holdfast.stop()
+
+
+def test_stop_before_it_is_ready(site):
+    """The same when all is to stop."""
+    holdfast = never_ready(site)
+    slow = site.start_slow()
+    holdfast.send(signal.SIGTERM)
+    holdfast.wait("stopping")
+    holdfast.settle()
+    assert not slow.done()
+    assert slow.finish()[0] == 200
+    assert holdfast.process.wait() == 0

@@ -17,7 +17,7 @@ static const char *const texts[] = {
     [RULE_OUTCOME] = "8: the answer is the outcome of the replacement that was asked for",
     [RULE_SERVES] = "2, 8: fair processes lead to an active generation, idle, everybody answered",
     [RULE_EARLY_SIGNAL] =
-        "a starting generation gets TERM and KILL only, as long as its main process runs",
+        "a starting generation gets TERM and KILL only, unless all stops or its main process left",
     [RULE_LATE_SIGNAL] =
         "who is gone is not signalled, and whose main process left reopens nothing",
     [RULE_PLAN] = "one PREPARE at a time; a plan is committed or discarded once; none, no SPAWN",

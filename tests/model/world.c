@@ -171,11 +171,11 @@ static Rule spawn(World *world, const HfAction *action)
     return RULE_NONE;
 }
 
-static Rule signal_slot(WorldSlot *slot, const HfEvent *event, HfRung rung)
+static Rule signal_slot(WorldSlot *slot, bool stopping, const HfEvent *event, HfRung rung)
 {
     if (!slot->occupied || slot->process == WORLD_PROCESS_NONE)
         return RULE_LATE_SIGNAL;
-    if (rung == HF_RUNG_STOP && !slot->ready && event->type != HF_EVENT_ADOPT &&
+    if (rung == HF_RUNG_STOP && !slot->ready && !stopping && event->type != HF_EVENT_ADOPT &&
         slot->process != WORLD_PROCESS_EXITED)
         return RULE_EARLY_SIGNAL;
     if (rung < slot->asked)
@@ -375,7 +375,7 @@ static Rule perform(World *world, const HfEvent *event, const HfAction *action)
     case HF_ACTION_SPAWN:
         return spawn(world, action);
     case HF_ACTION_SIGNAL:
-        return signal_slot(slot, event, action->rung);
+        return signal_slot(slot, world->stopping, event, action->rung);
     case HF_ACTION_REOPEN:
         return reopen(slot);
     case HF_ACTION_ARM:

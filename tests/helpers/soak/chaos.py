@@ -113,6 +113,11 @@ class Chaos:
         """How long a command is waited for: now and then not at all, so that others hit the middle of it."""
         return self.random.choice([0, PATIENCE if self.depth else DEADLINE])
 
+    def signal(self, number):
+        """Not before it is there: what the manager has just started does not know its signals yet."""
+        if self.holdfast.process.running() and not self.awaited:
+            self.holdfast.send(number)
+
     def killed_holdfast(self):
         if self.down is None:
             self.down = self.calls.begin(EXCUSE)
@@ -138,15 +143,13 @@ def upgrade(chaos):
 
 def signal_holdfast(chaos):
     number = chaos.random.choice([signal.SIGHUP, signal.SIGUSR2, signal.SIGUSR1])
-    if chaos.holdfast.process.running():
-        chaos.holdfast.send(number)
+    chaos.signal(number)
 
 
 def rotate_logs(chaos):
     for path in chaos.testbed.log_disk.glob("*.access"):
         path.rename(path.with_suffix(".rotated"))
-    if chaos.holdfast.process.running():
-        chaos.holdfast.send(signal.SIGUSR1)
+    chaos.signal(signal.SIGUSR1)
 
 
 def kill_worker(chaos, note=True):
