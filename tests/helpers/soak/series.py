@@ -13,6 +13,7 @@ from soak import report
 
 SMALL_SERVER = HOLDFAST.parents[1] / "tests" / "small-server"
 WARM_UP = 100  # replacements, until every list of the last ones is full
+DRAINING = 5  # generations at most, in any order
 MINUTE = 60
 MEMORY = "memory of its own, kB"
 
@@ -86,8 +87,8 @@ class Series:
 
     def measure(self):
         """Once nothing is under way."""
-        if self.done:
-            self.holdfast.wait(words.gone(self.done))
+        for number in range(max(1, self.done - DRAINING), self.done + 1):
+            self.holdfast.wait(words.gone(number))
         self.holdfast.settle()
         self.holdfast.settle()
         with self.holdfast.settled():
