@@ -2,6 +2,7 @@ import os
 import pathlib
 import shutil
 import signal
+import stat
 import sys
 
 import pytest
@@ -10,7 +11,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).parent))
 
 from harness import process, worker  # noqa: E402
 from harness.container import Container  # noqa: E402
-from harness.paths import HOLDFAST  # noqa: E402
+from harness.paths import HOLDFAST, ROOT  # noqa: E402
 from harness.service import Service  # noqa: E402
 from harness.site import Site  # noqa: E402
 
@@ -32,6 +33,9 @@ def pytest_sessionstart(session):
     missing = [name for name in PROGRAMS if not shutil.which(name, path=process.PATH)]
     if missing:
         pytest.exit(f"missing programs: {', '.join(missing)}; tests/run installs them", 2)
+    closed = [path for path in (ROOT, *ROOT.parents) if not path.stat().st_mode & stat.S_IXOTH]
+    if closed:
+        pytest.exit(f"services of the tests run as other users, who may not enter {closed[-1]}: check out elsewhere", 2)
     process.become_subreaper()
     if worker.number() is not None:
         worker.separate()

@@ -80,7 +80,7 @@ def test_the_verbs_and_an_upgrade_inside(site, contain):
         assert result.returncode == 0, result.stderr
     assert site.get()[0] == 200
     result = container.execute(HOLDFAST, "stop")
-    assert result.returncode == 0, result.stderr
+    assert result.returncode in (0, 128 + signal.SIGKILL), result.stderr  # the kernel may end it with the container
     assert container.status() == 0
 
 

@@ -92,8 +92,10 @@ class NotifySocket:
 
     def wait(self, line, process):
         """Waits for a message with this line; process (Ended) must not end before."""
+        end = time.monotonic() + DEADLINE
         while True:
-            ready = readable([self.socket.fileno(), process.fd], f"{line} from process {process.pid}")
+            ready = readable([self.socket.fileno(), process.fd], f"{line} from process {process.pid}",
+                             max(0, end - time.monotonic()))
             if self.socket.fileno() not in ready:
                 raise AssertionError(f"process {process.pid} ended before {line}")
             message = self.socket.recv(65536).decode()
