@@ -27,6 +27,7 @@ class Store(threading.Thread):
         self.entries = []  # (name, fd)
         self.ready = 0  # READY=1 so far
         self.messages = []
+        self.marks = 0  # of read_all() that were reached
         self.changed = threading.Condition()
         self.news = os.eventfd(0)  # readable when there is something new
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
@@ -42,6 +43,11 @@ class Store(threading.Thread):
                     fds.frombytes(data[: len(data) - len(data) % 4])
             if text == b"quit":
                 return
+            if text == b"mark":
+                with self.changed:
+                    self.marks += 1
+                    self.changed.notify_all()
+                continue
             self.take(dict(line.partition("=")[::2] for line in text.decode().split("\n") if line), list(fds))
 
     def take(self, message, fds):
@@ -93,13 +99,24 @@ class Store(threading.Thread):
     def wait_ready(self, count, process):
         assert self.is_ready(count, process), f"READY=1 number {count} did not come"
 
+    def send(self, text):
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as client:
+            client.sendto(text, self.path)
+
+    def read_all(self):
+        """Returns when everything that was sent until now has been read."""
+        with self.changed:
+            awaited = self.marks + 1
+            self.send(b"mark")
+            assert self.changed.wait_for(lambda: self.marks >= awaited, DEADLINE)
+
     def names(self):
+        self.read_all()
         with self.changed:
             return sorted(name for name, _ in self.entries)
 
     def quit(self):
-        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as client:
-            client.sendto(b"quit", self.path)
+        self.send(b"quit")
         self.join(DEADLINE)
         for _, fd in self.entries:
             os.close(fd)
