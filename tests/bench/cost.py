@@ -6,6 +6,7 @@ import shutil
 import signal
 import statistics
 import subprocess
+import tempfile
 import time
 import uuid
 
@@ -15,7 +16,7 @@ from contenders.supervisord import Supervisord
 from harness import net, words
 from harness.holdfast import call
 from harness.paths import HOLDFAST, PHP_FPM, RUNTIME
-from harness.process import Process, command_line, descriptors, environment
+from harness.process import PATH, Process, command_line, descriptors, environment
 from harness.process import children as children_of
 from harness.site import Site
 from harness.wait import Ended
@@ -30,6 +31,20 @@ EXEC_RUNS = 30
 READY_RUNS = 10
 SWAP_RUNS = 50
 CRASH_RUNS = 10
+SUPERVISORD = """\
+[supervisord]
+nodaemon = true
+user = root
+logfile = /dev/null
+logfile_maxbytes = 0
+pidfile = {directory}/supervisord.pid
+
+[fcgi-program:stamp]
+socket = tcp://{address}
+command = {command}
+stdout_logfile = /dev/fd/1
+stdout_logfile_maxbytes = 0
+"""
 
 
 def fields(pid, name):
@@ -171,24 +186,33 @@ def stamped(command):
     process = Process([STAMP, *command], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                       stderr=subprocess.DEVNULL, env=environment())
     try:
-        line = process.popen.stdout.readline()
-        if not line:
-            raise AssertionError(f"{command} does not start")
-        return int(line) / 1e9
+        for line in process.popen.stdout:
+            if line.strip().isdigit():  # others are what the launcher says
+                return int(line) / 1e9
+        raise AssertionError(f"{command} does not start")
     finally:
         process.stop(signal.SIGTERM)
         process.popen.stdout.close()
 
 
 def exec_to_exec():
-    """Medians: the program by itself, and behind holdfast, where nothing has to be discovered."""
-    direct, held = [], []
-    held_command = [HOLDFAST, "run", f"--name=bench-{uuid.uuid4().hex[:12]}", "--adapter=generic",
-                    f"--listen=127.0.0.1:{net.free_port()}", "--", STAMP]
-    for _ in range(EXEC_RUNS):
-        direct.append(stamped([STAMP]))
-        held.append(stamped(held_command))
-    return {"runs": EXEC_RUNS, "direct": statistics.median(direct), "held": statistics.median(held)}
+    """Medians: the program by itself, behind holdfast, where nothing has to be discovered, and behind the others."""
+    address = f"127.0.0.1:{net.free_port()}"
+    with tempfile.TemporaryDirectory() as directory:
+        configuration = pathlib.Path(directory) / "supervisord.conf"
+        configuration.write_text(SUPERVISORD.format(directory=directory, address=address, command=STAMP))
+        commands = {
+            "direct": [STAMP],
+            "held": [HOLDFAST, "run", f"--name=bench-{uuid.uuid4().hex[:12]}", "--adapter=generic",
+                     f"--listen={address}", "--", STAMP],
+            StartServer.name: [shutil.which("start_server", path=PATH), f"--port={address}", "--", STAMP],
+            Supervisord.name: [shutil.which("supervisord", path=PATH), "-c", configuration],
+        }
+        taken = {name: [] for name in commands}
+        for _ in range(EXEC_RUNS):
+            for name, command in commands.items():
+                taken[name].append(stamped(command))
+    return {"runs": EXEC_RUNS, **{name: statistics.median(times) for name, times in taken.items()}}
 
 
 def timed(action):

@@ -104,7 +104,8 @@ def cost(figures):
         [f"processes of dead masters left after {crashes['runs']} kills", str(crashes["orphans"]), "", ""],
     ]
     started = resident["started"]["holdfast"]
-    launchers = {"holdfast": {**started, "wake_ups": resident["wake_ups"]}, **figures["others"]}
+    launchers = {"holdfast": {**started, "wake_ups": resident["wake_ups"], "start": start["held"]},
+                 **{name: {**found, "start": start[name]} for name, found in figures["others"].items()}}
     return "\n\n".join([
         table(["cost", "holdfast", "compared with", "difference"], rows),
         "Memory is compared with that of an empty sd-event and sd-bus server, times with the service started directly; "
@@ -112,9 +113,9 @@ def cost(figures):
         f"and its verdict: `php-fpm -tt` and `-t` by themselves take {ms(ready['tests'])}. The reloads are {swaps['runs']} "
         "of a service that is ready at once, beside its own start until READY=1.",
         table(["launcher", "private dirty memory", "PSS", "threads",
-               f"wake-ups in {resident['idle_seconds']:g} idle seconds"],
+               f"wake-ups in {resident['idle_seconds']:g} idle seconds", "from its exec to that of the service"],
               [[name, f"{found['private_dirty_kb']} kB", f"{found['pss_kb']} kB", str(found["threads"]),
-                str(found["wake_ups"])] for name, found in launchers.items()])])
+                str(found["wake_ups"]), ms(found["start"])] for name, found in launchers.items()])])
 
 
 def markdown(result, options, command):

@@ -11,7 +11,7 @@ class Wrk:
         site.nginx  # has to listen before
         self.process = Process(["wrk", "--threads=1", f"--connections={options.wrk}", f"--duration={seconds}s",
                                 f"{site.url}/hello.php"], env=environment(), stdin=subprocess.DEVNULL,
-                               stdout=subprocess.PIPE)
+                               stdout=subprocess.PIPE, start_new_session=True)
         site.at_close(self.process.stop)
 
     def finish(self):

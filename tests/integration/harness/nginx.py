@@ -59,7 +59,8 @@ class Nginx:
             with open(directory / "nginx.stderr", "wb") as stderr:
                 self.process = Process(
                     ["nginx", "-p", directory, "-c", path], pass_fds=[listener.fileno()],
-                    env=environment(NGINX=f"{listener.fileno()};"), stdin=subprocess.DEVNULL, stderr=stderr)
+                    env=environment(NGINX=f"{listener.fileno()};"), stdin=subprocess.DEVNULL, stderr=stderr,
+                    start_new_session=True)  # as the daemon has: the kernel schedules by session (sched(7), autogroup)
 
     def close(self):
         self.process.stop(signal.SIGTERM)

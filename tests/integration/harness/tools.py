@@ -13,7 +13,8 @@ class Tool:
     """A helper that runs until it is stopped and then prints one JSON object."""
 
     def __init__(self, command, **options):
-        self.process = Process([PYTHON, *command], stdout=subprocess.PIPE, env=environment(), **options)
+        self.process = Process([PYTHON, *command], stdout=subprocess.PIPE, env=environment(),
+                               start_new_session=True, **options)
         self.result = None
 
     def stop(self):
