@@ -9,7 +9,7 @@
  * that hurries if the delay was over already. */
 void hf_farewell_ask(HfSupervisor *supervisor, const HfEvent *event);
 
-/* Posts what was asked for now. Harmless when nothing was. */
+/* Posts at once what was asked for. Harmless when nothing was. */
 void hf_farewell_cut_short(HfSupervisor *supervisor);
 
 /* NULL is fine. Returns NULL. */

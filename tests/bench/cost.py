@@ -12,7 +12,7 @@ import uuid
 
 import notifications
 from contenders.startserver import StartServer
-from contenders.supervisord import Supervisord
+from contenders.supervisord import FOREGROUND, Supervisord
 from harness import net, words
 from harness.holdfast import call
 from harness.paths import HOLDFAST, PHP_FPM, RUNTIME
@@ -31,14 +31,7 @@ EXEC_RUNS = 30
 READY_RUNS = 10
 SWAP_RUNS = 50
 CRASH_RUNS = 10
-SUPERVISORD = """\
-[supervisord]
-nodaemon = true
-user = root
-logfile = /dev/null
-logfile_maxbytes = 0
-pidfile = {directory}/supervisord.pid
-
+SUPERVISORD = FOREGROUND + """
 [fcgi-program:stamp]
 socket = tcp://{address}
 command = {command}

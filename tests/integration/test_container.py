@@ -152,6 +152,16 @@ def test_without_a_listener(site, contain):
     assert container.stop() == 0
 
 
+def test_listen_pid_is_that_of_the_service(site, contain):
+    """Of the one that listens, in the container's own numbers."""
+    site.pools[:] = []
+    container = contain(site, HOLDFAST, "run", f"--listen=127.0.0.1:{net.free_port()}", "--ready=log:listens", "--", "sh", "-c",
+                        'echo "$LISTEN_PID $$ $LISTEN_FDS listens"; exec sleep infinity').start()
+    pid, own, number = container.wait(r"^\d+ \d+ \d+ listens").split()[:3]
+    assert pid == own != "1" and number == "1"
+    assert container.stop() == 0
+
+
 def test_orphans_are_reaped(site, contain):
     """10,000 children that nobody waits for."""
     site.pools[:] = []

@@ -7,14 +7,16 @@ from harness.lines import Lines
 from harness.paths import PHP_CGI
 from harness.process import Process, environment
 
-CONFIGURATION = """\
+FOREGROUND = """\
 [supervisord]
 nodaemon = true
 user = root
 logfile = /dev/null
 logfile_maxbytes = 0
 pidfile = {directory}/supervisord.pid
+"""
 
+CONFIGURATION = FOREGROUND + """
 [unix_http_server]
 file = {directory}/supervisord.sock
 
