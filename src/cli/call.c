@@ -6,8 +6,8 @@
 #include "cli/client.h"
 #include "cli/progress.h"
 #include "cli/verbs.h"
-#include "daemon/controlsocket.h"
-#include "daemon/sweep.h"
+#include "parts/control/names.h"
+#include "parts/inherit/unit_cleanup.h"
 
 static const char *const methods[HF_VERB_MAX_] = {
     [HF_VERB_RELOAD] = "Reload",
@@ -134,8 +134,8 @@ int hf_cli_call(const HfCommandLine *line)
     HF_CLEANUP_TEXT HfText error = {0};
 
     if (line->call.unit)
-        return hf_sweep(line->call.unit, line->settings.drain_timeout) < 0 ? HF_EXIT_FAILED
-                                                                           : HF_EXIT_DONE;
+        return hf_unit_cleanup(line->call.unit, line->settings.drain_timeout) < 0 ? HF_EXIT_FAILED
+                                                                                  : HF_EXIT_DONE;
     int status = hf_client_connect(line->call.name, &bus, &error);
     if (status != HF_EXIT_DONE) {
         hf_log(LOG_ERR, NULL, "%s", hf_text_peek(&error));

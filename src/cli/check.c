@@ -2,7 +2,7 @@
 
 #include "base/log.h"
 #include "cli/verbs.h"
-#include "daemon/check.h"
+#include "run/check.h"
 
 int hf_cli_check(const HfCommandLine *line)
 {

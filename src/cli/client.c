@@ -7,7 +7,7 @@
 
 #include "base/memory.h"
 #include "cli/verbs.h"
-#include "daemon/runtime.h"
+#include "run/runtime.h"
 
 /* Where instances are: the caller's own, and those of the system. */
 static int list_bases(char ***ret)

@@ -1,4 +1,4 @@
-#include "daemon/exec.h"
+#include "run/exec.h"
 #include "base/log.h"
 #include "cli/verbs.h"
 

@@ -3,7 +3,7 @@
 
 #include "cli/client.h"
 #include "cli/view.h"
-#include "core/options.h"
+#include "config/options.h"
 
 /* Connects to the instance of that name (NULL: the only one) and calls read, hf_view_read or
  * hf_view_read_history. Returns an exit status; what failed has been logged. ret_bus may be NULL,

@@ -1,6 +1,6 @@
-#include "daemon/probe.h"
 #include "base/log.h"
 #include "cli/verbs.h"
+#include "parts/probe/probe_verb.h"
 
 int hf_cli_probe(const HfCommandLine *line)
 {

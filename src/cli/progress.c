@@ -10,7 +10,7 @@
 #include "base/memory.h"
 #include "base/text.h"
 #include "cli/terminal.h"
-#include "core/human.h"
+#include "format/quantity.h"
 
 #define START_OF_LINE "\r\033[K"
 

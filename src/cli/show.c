@@ -5,7 +5,7 @@
 #include "base/clock.h"
 #include "base/parse.h"
 #include "cli/terminal.h"
-#include "core/human.h"
+#include "format/quantity.h"
 
 #define EVENTS_SHOWN 10
 

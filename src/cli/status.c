@@ -49,7 +49,7 @@ int hf_cli_status(const HfCommandLine *line)
     HF_CLEANUP_TEXT HfText error = {0};
 
     if (line->call.watch)
-        return hf_watch_status(line->call.name, line->call.json);
+        return hf_inputs_status(line->call.name, line->call.json);
     if (line->call.name)
         return show_one(line->call.name, line->call.json);
     int status = hf_client_list(&names, &error);

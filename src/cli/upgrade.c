@@ -4,7 +4,7 @@
 #include "base/log.h"
 #include "cli/client.h"
 #include "cli/verbs.h"
-#include "daemon/controlsocket.h"
+#include "parts/control/names.h"
 
 #define CONNECTIONS_MAX 8 /* an upgrade that works ends one */
 

@@ -1,7 +1,7 @@
 /* The verbs. Each takes its parsed command line and returns the exit status. */
 #pragma once
 
-#include "core/options.h"
+#include "config/options.h"
 
 /* Exit statuses, holdfast(1). */
 enum {

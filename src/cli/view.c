@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "base/memory.h"
-#include "daemon/controlsocket.h"
+#include "parts/control/names.h"
 
 #define PATIENCE (25 * UINT64_C(1000000)) /* usec, for one answer */
 

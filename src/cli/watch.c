@@ -162,7 +162,7 @@ static int run(Watch *watch, sd_event *loop)
     return r;
 }
 
-int hf_watch_status(const char *name, bool json)
+int hf_inputs_status(const char *name, bool json)
 {
     __attribute__((cleanup(sd_event_unrefp))) sd_event *loop = NULL;
     HF_CLEANUP_BUS sd_bus *bus = NULL;

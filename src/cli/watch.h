@@ -5,4 +5,4 @@
 
 /* Shows the instance (NULL: the only one) once a second, until it ends or SIGINT or SIGTERM comes.
  * Returns an exit status. */
-int hf_watch_status(const char *name, bool json);
+int hf_inputs_status(const char *name, bool json);

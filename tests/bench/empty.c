@@ -8,7 +8,7 @@
 #include <systemd/sd-bus.h>
 #include <systemd/sd-event.h>
 
-#include "daemon/controlsocket.h"
+#include "parts/control/names.h"
 
 #define CLIENTS_MAX 32
 

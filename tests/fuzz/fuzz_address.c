@@ -4,9 +4,9 @@
 #include <string.h>
 
 #include "base/memory.h"
-#include "core/names.h"
-#include "core/phpfpm.h"
+#include "config/names.h"
 #include "fuzz.h"
+#include "service/php_fpm/php_fpm.h"
 
 static bool same(const HfAddress *a, const HfAddress *b)
 {

@@ -4,8 +4,8 @@
 #include <string.h>
 
 #include "base/memory.h"
-#include "core/phpfpm.h"
 #include "fuzz.h"
+#include "service/php_fpm/php_fpm.h"
 
 #define WORDS_MAX 64
 

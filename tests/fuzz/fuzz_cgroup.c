@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "base/memory.h"
-#include "core/cgroup.h"
+#include "format/cgroup.h"
 #include "fuzz.h"
 
 static void check_directory(const char *mountinfo, const char *cgroup, const char *controller)

@@ -2,9 +2,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/phpfpm.h"
-#include "core/phpfpm_lines.h"
 #include "fuzz.h"
+#include "service/php_fpm/lines.h"
+#include "service/php_fpm/php_fpm.h"
 
 #define LINE_MAX_ 1024
 

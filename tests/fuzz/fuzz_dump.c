@@ -5,8 +5,8 @@
 #include <string.h>
 
 #include "base/parse.h"
-#include "core/phpfpm.h"
 #include "fuzz.h"
+#include "service/php_fpm/php_fpm.h"
 
 static void check_set(const char *value)
 {

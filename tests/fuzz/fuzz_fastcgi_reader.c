@@ -3,7 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "core/fastcgi.h"
+#include "format/fastcgi.h"
 #include "fuzz.h"
 
 static HfFastcgiVerdict feed_pieces(HfFastcgiReader *reader, const uint8_t *data, size_t size,

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "base/memory.h"
-#include "core/fastcgi.h"
+#include "format/fastcgi.h"
 #include "fuzz.h"
 
 #define RETRY_AFTER 5

@@ -3,8 +3,8 @@
 #include <string.h>
 
 #include "base/memory.h"
-#include "core/fastcgi.h"
-#include "core/fastcgi_record.h"
+#include "format/fastcgi.h"
+#include "format/fastcgi_record.h"
 #include "fuzz.h"
 
 static HfFastcgiVerdict feed_pieces(HfFastcgiResponder *responder, const uint8_t *data, size_t size,

@@ -6,8 +6,8 @@
 #include <string.h>
 
 #include "base/memory.h"
-#include "core/handoff.h"
 #include "fuzz.h"
+#include "service/handoff.h"
 
 #define LISTENERS_MAX  600
 #define KEYS_MAX       4

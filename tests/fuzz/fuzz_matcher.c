@@ -2,7 +2,7 @@
  * one for the length of the text, the text, and then the stream. */
 #include <string.h>
 
-#include "core/matcher.h"
+#include "format/matcher.h"
 #include "fuzz.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

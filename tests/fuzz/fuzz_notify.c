@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "base/parse.h"
-#include "core/notify.h"
+#include "format/notify.h"
 #include "fuzz.h"
 
 static bool has_line(const char *data, size_t length, const char *line)

@@ -5,8 +5,8 @@
 
 #include "base/memory.h"
 #include "base/parse.h"
-#include "core/names.h"
-#include "core/options.h"
+#include "config/names.h"
+#include "config/options.h"
 #include "fuzz.h"
 
 #define WORDS_MAX 64

@@ -4,8 +4,8 @@
 #include <string.h>
 
 #include "base/memory.h"
-#include "core/options.h"
-#include "core/words.h"
+#include "config/options.h"
+#include "format/shell_words.h"
 #include "fuzz.h"
 
 /* What was split and is quoted again is the same. */
@@ -14,7 +14,7 @@ static void check_words(const char *text)
     HF_CLEANUP_STRV char **words = NULL;
     HF_CLEANUP_STRV char **again = NULL;
     HF_CLEANUP_TEXT HfText quoted = {0};
-    int r = hf_words_split(text, &words);
+    int r = hf_shell_words_split(text, &words);
 
     CHECK(r == 0 || r == -EINVAL);
     for (size_t i = 0; words && words[i]; i++) {
@@ -23,7 +23,7 @@ static void check_words(const char *text)
             hf_text_addf(&quoted, *c == '\'' ? "'\\%c'" : "%c", *c);
         hf_text_add(&quoted, "'");
     }
-    CHECK(hf_words_split(hf_text_peek(&quoted), &again) == 0);
+    CHECK(hf_shell_words_split(hf_text_peek(&quoted), &again) == 0);
     CHECK(hf_strv_length(words) == hf_strv_length(again));
     for (size_t i = 0; words && words[i]; i++)
         CHECK(strcmp(words[i], again[i]) == 0);

@@ -7,8 +7,8 @@
 
 #include "base/memory.h"
 #include "base/parse.h"
-#include "core/phpfpm.h"
 #include "fuzz.h"
+#include "service/php_fpm/php_fpm.h"
 
 #define OVERRIDES_MAX 8
 #define STRINGS       5 /* of an override */

@@ -2,8 +2,8 @@
  * again, and the machine that comes out of it goes on whatever happens next. */
 #include <string.h>
 
-#include "core/snapshot.h"
 #include "fuzz.h"
+#include "parts/survive/snapshot.h"
 
 #define TAIL (sizeof("checksum=0123456789abcdef\n") - 1)
 

@@ -4,8 +4,8 @@
 #include <string.h>
 
 #include "base/text.h"
-#include "core/phpfpm_status.h"
 #include "fuzz.h"
+#include "service/php_fpm/status.h"
 
 /* Written out, the numbers are read again. */
 static void check_again(const HfPhpfpmStatus *status)

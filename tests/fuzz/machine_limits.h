@@ -1,8 +1,8 @@
 /* The limits of a machine out of two bytes. */
 #pragma once
 
-#include "core/machine.h"
 #include "fuzz.h"
+#include "policy/machine.h"
 
 static inline HfMachineLimits fuzz_limits(Input *input)
 {

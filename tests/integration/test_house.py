@@ -1,4 +1,4 @@
-"""The directions between the layers, and the purity of the core."""
+"""The directions between the rooms of src, and the purity of those that are to be pure."""
 import pathlib
 import re
 import subprocess
@@ -10,13 +10,87 @@ from harness.paths import LIBRARIES, SOURCE
 
 pytestmark = pytest.mark.plain
 
+# Who may include whom, beside its own room. A part is a room of its own; main.c may include everything.
+EVERYONE = {"base"}
 MAY_INCLUDE = {
-    "base": {"base"},
-    "core": {"base", "core"},
-    "sys": {"base", "sys"},
-    "daemon": {"base", "core", "sys", "daemon"},
-    "cli": {"base", "core", "daemon", "cli"},
+    "base": set(),
+    "format": EVERYONE,
+    "kernel": EVERYONE,
+    "policy": EVERYONE,
+    "config": EVERYONE | {"format"},
+    "service": EVERYONE | {"kernel", "format", "config"},
+    "run": EVERYONE | {"kernel", "format", "policy", "config", "service/adapter.h", "service/handoff.h"},
+    "parts": EVERYONE | {"kernel", "format", "policy", "config", "service/adapter.h", "service/handoff.h", "run",
+                         "parts/events", "parts/probe"},
+    "cli": EVERYONE | {"format", "config", "parts/control/names.h"},
+    "completions": EVERYONE | {"config"},
 }
+
+# Nothing may be added here.
+KNOWN = {
+    "parts/probe/prober.c -> service/php_fpm/status.h",
+    "cli/call.c -> parts/inherit/unit_cleanup.h",
+    "cli/check.c -> run/check.h",
+    "cli/client.c -> run/runtime.h",
+    "cli/exec.c -> run/exec.h",
+    "cli/probe.c -> parts/probe/probe_verb.h",
+    "cli/run.c -> parts/survive/reexec.h",
+    "cli/run.c -> parts/survive/self_test.h",
+    "cli/run.c -> run/supervisor.h",
+    "config/configuration.c -> kernel/file.h",
+    "config/options_lists.c -> service/handoff.h",
+    "config/options_table.c -> policy/machine.h",
+    "config/options_validate.c -> service/php_fpm/php_fpm.h",
+    "parts/events/report.c -> parts/survive/upgrade.h",
+    "parts/survive/serialize_capture.c -> parts/control/control.h",
+    "parts/survive/upgrade.c -> parts/fallback/outage.h",
+    "run/actions.c -> parts/control/control.h",
+    "run/actions.c -> parts/events/record.h",
+    "run/actions.c -> parts/events/report.h",
+    "run/actions.c -> parts/fallback/outage.h",
+    "run/actions.c -> parts/inherit/orphans.h",
+    "run/actions.c -> parts/survive/fd_store.h",
+    "run/actions.c -> parts/survive/upgrade.h",
+    "run/actions.c -> parts/watch/queue_watch.h",
+    "run/activated.c -> parts/survive/fd_store.h",
+    "run/final_kill.c -> parts/events/hooks.h",
+    "run/generation.c -> parts/ready_log/ready_log.h",
+    "run/generation.c -> parts/survive/fd_store.h",
+    "run/generation.h -> parts/ready_log/relay.h",
+    "run/instance.c -> parts/inherit/orphans.h",
+    "run/instance.c -> parts/survive/adoption.h",
+    "run/instance.c -> parts/survive/reexec.h",
+    "run/instance.c -> parts/survive/serialize.h",
+    "run/instance.c -> parts/watch/memory_watch.h",
+    "run/instance.c -> parts/watch/queue_watch.h",
+    "run/instance.h -> parts/survive/fd_store.h",
+    "run/instance.h -> parts/survive/snapshot.h",
+    "run/listener.c -> parts/survive/fd_store.h",
+    "run/plan.h -> service/php_fpm/php_fpm.h",
+    "run/prepare.c -> parts/trial/preflight.h",
+    "run/prepare.c -> service/php_fpm/discovery.h",
+    "run/supervisor.c -> parts/control/control.h",
+    "run/supervisor.c -> parts/events/hooks.h",
+    "run/supervisor.c -> parts/events/sd_notify.h",
+    "run/supervisor.c -> parts/fallback/outage.h",
+    "run/supervisor.c -> parts/inherit/orphans.h",
+    "run/supervisor.c -> parts/survive/fd_store.h",
+    "run/supervisor.c -> parts/survive/upgrade.h",
+    "run/supervisor.c -> parts/watch/queue_watch.h",
+    "run/supervisor.h -> parts/events/history.h",
+    "run/supervisor.h -> parts/events/notices.h",
+    "run/supervisor.h -> parts/inherit/takeover.h",
+    "run/supervisor.h -> parts/probe/health.h",
+    "run/supervisor.h -> parts/ready_log/ready_log.h",
+    "run/supervisor.h -> parts/watch/memory_watch.h",
+    "service/php_fpm/discovery.c -> run/capture.h",
+    "service/php_fpm/discovery.c -> run/environment.h",
+    "service/php_fpm/discovery.h -> run/plan.h",
+    "service/php_fpm/discovery.h -> run/reaper.h",
+    "service/php_fpm/plan.h -> run/plan.h",
+}
+
+PURE = ("format", "policy")
 
 IMPURE_HEADERS = {"unistd.h", "stdlib.h", "stdio.h", "fcntl.h", "time.h", "signal.h", "sys/socket.h", "sys/wait.h",
                   "sys/time.h", "sys/stat.h", "pthread.h", "syslog.h"}
@@ -37,7 +111,7 @@ NEVER = {
 }
 # A child before its pidfd exists, unreaped by the very function: its number can be nobody else's.
 # A child, or its group, that has not been reaped yet: the number is nobody else's.
-EXCEPTIONS = {("sys/spawn.c", "kill("), ("daemon/capture.c", "kill(")}
+EXCEPTIONS = {("kernel/spawn.c", "kill("), ("run/capture.c", "kill(")}
 LOGS = re.compile(r"\b(hf_log(?:_lines|_setup)?|sd_journal_\w+|syslog|vsyslog|perror|printf|vprintf|puts|fprintf|vfprintf|dprintf)\s*\(")
 
 
@@ -55,31 +129,52 @@ def includes(text):
     return [(kind == '"', name) for kind, name in INCLUDE.findall(text)]
 
 
-def wrong_directions(layer, text):
-    return [name for own, name in includes(text) if own and name.split("/")[0] not in MAY_INCLUDE[layer]]
+def room(path):
+    """The folder that a file of src belongs to: "run", "parts/watch"."""
+    first, *rest = path.split("/")
+    return f"parts/{rest[0]}" if first == "parts" else first
+
+
+def wrong_directions(path, text):
+    """What a file of src includes and may not."""
+    allowed = MAY_INCLUDE[path.split("/")[0]] | {room(path)}
+    return [name for own, name in includes(text) if own and name not in allowed and room(name) not in allowed]
 
 
 def impure_includes(text):
     return [name for own, name in includes(text) if not own and name in IMPURE_HEADERS]
 
 
-@pytest.mark.parametrize("layer", sorted(MAY_INCLUDE))
-def test_include_directions(layer):
-    wrong = {str(path): found for path in sources(layer) if (found := wrong_directions(layer, path.read_text()))}
+def all_sources():
+    """{path below src: text}"""
+    return {str(path.relative_to(SOURCE)): path.read_text() for path in sorted(SOURCE.rglob("*.[ch]"))}
+
+
+def test_include_directions():
+    wrong = {f"{path} -> {name}" for path, text in all_sources().items() if path != "main.c"
+             for name in wrong_directions(path, text)}
+    assert not wrong - KNOWN
+
+
+@pytest.mark.parametrize("layer", PURE)
+def test_what_is_pure_includes_no_system_call(layer):
+    wrong = {str(path): found for path in sources(layer) if (found := impure_includes(path.read_text()))}
     assert not wrong
     assert sources(layer), f"src/{layer} is empty"
 
 
-def test_core_includes_no_system_call():
-    wrong = {str(path): found for path in sources("core") if (found := impure_includes(path.read_text()))}
-    assert not wrong
+@pytest.mark.parametrize("path, name", [
+    ("policy/machine.c", "kernel/socket.h"), ("kernel/socket.c", "format/address.h"), ("cli/call.c", "kernel/owner.h"),
+    ("run/actions.c", "parts/watch/queue_watch.h"), ("run/plan.c", "service/php_fpm/php_fpm.h"),
+    ("parts/watch/queue_watch.c", "parts/control/control.h"), ("service/handoff.c", "run/plan.h"),
+])
+def test_a_wrong_include_is_seen(path, name):
+    assert wrong_directions(path, f'#include <string.h>\n#include "base/text.h"\n# include "{name}"\n') == [name]
 
 
-def test_a_wrong_include_is_seen():
-    assert wrong_directions("core", '#include "sys/listener.h"\n') == ["sys/listener.h"]
-    assert wrong_directions("sys", '# include "core/address.h"\n') == ["core/address.h"]
-    assert wrong_directions("cli", '#include "sys/owner.h"\n') == ["sys/owner.h"]
-    assert wrong_directions("core", '#include "base/text.h"\n#include <string.h>\n') == []
+def test_a_right_include_is_not_seen():
+    assert not wrong_directions("parts/control/control.c", '#include "parts/events/notices.h"\n#include "run/plan.h"\n')
+    assert not wrong_directions("run/plan.c", '#include "service/adapter.h"\n')
     assert impure_includes("#include <time.h>\n#include <string.h>\n") == ["time.h"]
 
 
@@ -89,33 +184,27 @@ def nm(*arguments):
     return {line.split()[-1].partition("@")[0] for line in shown.splitlines() if len(line.split()) > 1}
 
 
-@pytest.fixture
-def built_libraries():
-    libraries = LIBRARIES / "libcore.a", LIBRARIES / "libbase.a"
-    for library in libraries:
-        if not library.exists():
-            pytest.fail(f"{library} is not built", pytrace=False)
-    return libraries
+def library(layer):
+    path = LIBRARIES / f"lib{layer}.a"
+    if not path.exists():
+        pytest.fail(f"{path} is not built", pytrace=False)
+    return path
 
 
-def test_core_is_pure(built_libraries):
-    core, base = built_libraries
-    undefined = nm("-u", core) - nm("--defined-only", core) - nm("--defined-only", base)
+@pytest.mark.parametrize("layer", PURE)
+def test_what_is_pure_needs_no_system(layer):
+    undefined = nm("-u", library(layer)) - nm("--defined-only", library(layer)) - nm("--defined-only", library("base"))
     undefined = {name for name in undefined if not name.startswith(("__asan_", "__ubsan_"))}
     assert undefined <= PURE_SYMBOLS, undefined - PURE_SYMBOLS
 
 
-def test_an_impure_symbol_is_seen(built_libraries):
-    _, base = built_libraries
-    assert not nm("-u", base) <= PURE_SYMBOLS
+def test_an_impure_symbol_is_seen():
+    assert not nm("-u", library("base")) <= PURE_SYMBOLS
 
 
-def test_machine_allocates_nothing(built_libraries):
-    core, _ = built_libraries
-    shown = subprocess.run(["nm", "-A", "-u", core], env=process.environment(), check=True, capture_output=True, text=True)
-    machine = {line.split()[-1] for line in shown.stdout.splitlines() if "machine" in line.split(" U ")[0]}
-    assert machine, "no object of the machine"
-    assert not {name for name in machine if name.startswith(("hf_text", "hf_memory", "malloc", "calloc", "realloc"))}
+def test_policy_allocates_nothing():
+    assert not {name for name in nm("-u", library("policy"))
+                if name.startswith(("hf_text", "hf_memory", "malloc", "calloc", "realloc"))}
 
 
 @pytest.mark.parametrize("rule", sorted(NEVER))
@@ -126,8 +215,8 @@ def test_never_anywhere(rule):
     assert not wrong
 
 
-def test_only_daemon_and_cli_log():
-    wrong = [f"{path}: {match.group()}" for layer in ("base", "core", "sys") for path in sources(layer)
+def test_only_run_parts_and_cli_log():
+    wrong = [f"{path}: {match.group()}" for layer in ("base", "format", "kernel", "policy", "config") for path in sources(layer)
              if path.stem != "log" for match in LOGS.finditer(code(path.read_text()))]
     assert not wrong
 

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/backoff.h"
+#include "policy/backoff.h"
 
 unsigned canonical_failures(const HfMachineLimits *limits)
 {

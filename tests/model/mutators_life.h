@@ -2,7 +2,7 @@
  * does wrong. */
 #pragma once
 
-#include "core/machine.h"
+#include "policy/machine.h"
 
 void mutate_roughly(HfMachine *m, const HfEvent *e, HfActions *ret);
 void mutate_deaf_to_retired(HfMachine *m, const HfEvent *e, HfActions *ret);

@@ -1,7 +1,7 @@
 /* Machines that break when holdfast's own program is replaced or dies. */
 #pragma once
 
-#include "core/machine.h"
+#include "policy/machine.h"
 
 void mutate_upgrade_any_time(HfMachine *m, const HfEvent *e, HfActions *ret);
 void mutate_forget_upgrade(HfMachine *m, const HfEvent *e, HfActions *ret);

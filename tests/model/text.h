@@ -3,7 +3,7 @@
 
 #include <stdio.h>
 
-#include "core/machine.h"
+#include "policy/machine.h"
 
 #define TEXT_LINE_MAX  160
 #define TEXT_STATE_MAX 512

@@ -6,7 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "core/machine.h"
+#include "policy/machine.h"
 #include "rules.h"
 
 #define WORLD_REQUESTS   3

@@ -25,7 +25,7 @@
 #include "base/fd.h"
 #include "base/memory.h"
 #include "base/text.h"
-#include "sys/process.h"
+#include "kernel/process.h"
 
 #define SELF "/proc/self/exe"
 

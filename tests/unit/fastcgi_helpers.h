@@ -11,7 +11,7 @@
 #include <cmocka.h>
 
 #include "base/text.h"
-#include "core/fastcgi.h"
+#include "format/fastcgi.h"
 
 enum {
     BEGIN_REQUEST = 1,

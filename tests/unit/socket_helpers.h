@@ -10,7 +10,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "sys/listener.h"
+#include "kernel/socket.h"
 
 typedef struct Address {
     struct sockaddr_storage storage;
@@ -74,13 +74,13 @@ static inline uint16_t port_of(int fd)
     return ntohs(((struct sockaddr_in *)&address.storage)->sin_port);
 }
 
-static inline HfListenerRequest request_for(const Address *address)
+static inline HfSocketRequest request_for(const Address *address)
 {
-    return (HfListenerRequest){.address = &address->storage,
-                               .address_length = address->length,
-                               .backlog = 16,
-                               .uid = (uid_t)-1,
-                               .gid = (gid_t)-1};
+    return (HfSocketRequest){.address = &address->storage,
+                             .address_length = address->length,
+                             .backlog = 16,
+                             .uid = (uid_t)-1,
+                             .gid = (gid_t)-1};
 }
 
 /* A plain listener, made without the module. */
@@ -112,7 +112,7 @@ static inline int try_connect(const Address *address)
 }
 
 /* An empty directory for each test, removed (it must be empty again) after it. On a tmpfs: see
- * hf_sockdiag_is_file. */
+ * hf_sock_diag_is_file. */
 static inline int make_directory(void **state)
 {
     const char *parent = getenv("TMPDIR");

@@ -1,0 +1,18 @@
+/* Names of instances and listeners. */
+#pragma once
+
+#include "config/settings.h"
+#include "format/address.h"
+
+/* Makes a name of what is none: every character outside [A-Za-z0-9._-] becomes '-', cut at
+ * HF_NAME_MAX, lower case when asked for, "-" for an empty text and no leading '.'. Owned result.
+ * Returns 0 or -ENOMEM. */
+int hf_name_clean(const char *text, bool lower, char **ret);
+
+/* A listener's name from its address: "127.0.0.1-9000", "9000", "run-php-www.sock". Owned. Returns
+ * 0 or -ENOMEM. */
+int hf_name_of_address(const HfAddress *address, char **ret);
+
+/* The instance's name: the setting, or the base name of the command. Owned. Returns 0 or -ENOMEM.
+ */
+int hf_name_of_instance(const HfSettings *settings, char **ret);

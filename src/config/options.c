@@ -1,0 +1,337 @@
+#include "config/options.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <string.h>
+
+#include "base/memory.h"
+#include "base/parse.h"
+#include "config/options_table.h"
+
+static const char *const verb_names[] = {
+    [HF_VERB_RUN] = "run",       [HF_VERB_EXEC] = "exec",       [HF_VERB_CHECK] = "check",
+    [HF_VERB_RELOAD] = "reload", [HF_VERB_RESTART] = "restart", [HF_VERB_STOP] = "stop",
+    [HF_VERB_STATUS] = "status", [HF_VERB_HISTORY] = "history", [HF_VERB_METRICS] = "metrics",
+    [HF_VERB_PROBE] = "probe",   [HF_VERB_UPGRADE] = "upgrade",
+};
+HF_STRTAB_DEFINE(hf_verb, HfVerb, verb_names, HF_VERB_MAX_)
+
+void hf_call_clear(HfCall *call)
+{
+    hf_string_set(&call->name, NULL);
+    hf_string_set(&call->unit, NULL);
+    *call = (HfCall){0};
+}
+
+void hf_probing_init(HfProbing *probing)
+{
+    *probing = (HfProbing){.timeout = 5 * HF_USEC_PER_SEC};
+}
+
+void hf_probing_clear(HfProbing *probing)
+{
+    hf_freep(&probing->fastcgi);
+    hf_freep(&probing->root);
+    hf_probing_init(probing);
+}
+
+void hf_command_line_clear(HfCommandLine *line)
+{
+    hf_settings_clear(&line->settings);
+    hf_call_clear(&line->call);
+    hf_string_set(&line->config, NULL);
+    hf_probing_clear(&line->probing);
+}
+
+/* What is left of the words. */
+typedef struct Words {
+    char *const *next;
+    size_t n;
+    const HfOptionsFile *file;
+} Words;
+
+static char *take_word(Words *words)
+{
+    assert(words->n > 0);
+    words->n--;
+    return *words->next++;
+}
+
+static bool has_command(HfVerb verb)
+{
+    return verb == HF_VERB_RUN || verb == HF_VERB_EXEC || verb == HF_VERB_CHECK;
+}
+
+/* " See holdfast run --help", or without the verb. */
+static int refer_to_help(HfText *error, HfVerb verb, const char *see)
+{
+    hf_text_addf(error, "%s holdfast %s%s--help", see,
+                 verb == HF_VERB_MAX_ ? "" : hf_verb_name(verb), verb == HF_VERB_MAX_ ? "" : " ");
+    return -EINVAL;
+}
+
+/* word: as given, dashes and all, of which length bytes come before a value. */
+static int refuse_unknown(const char *word, size_t length, HfVerb verb, HfText *error)
+{
+    const char *known[HF_OPTIONS_MAX];
+    size_t n = 0;
+    size_t dashes = strspn(word, "-");
+
+    for (size_t i = 0; i < hf_option_count; i++)
+        if (verb == HF_VERB_MAX_ || hf_option_is_of(&hf_option_table[i], verb))
+            known[n++] = hf_option_table[i].name;
+    const char *nearest = hf_option_nearest(word + dashes, length - dashes, known, n);
+    hf_text_addf(error, "unknown option %s",
+                 hf_option_echo(word, length, false, (char[HF_OPTION_ECHO_SIZE]){0}));
+    if (!nearest)
+        return refer_to_help(error, verb, "; see");
+    hf_text_addf(error, "; did you mean --%s?", nearest);
+    return refer_to_help(error, verb, " See");
+}
+
+void hf_option_refuse_elsewhere(const char *name, size_t length, HfVerb verb, HfText *error)
+{
+    const char *verbs[HF_VERB_MAX_];
+    size_t n = 0;
+
+    for (HfVerb other = 0; other < HF_VERB_MAX_; other++)
+        if (hf_option_find(name, length, other))
+            verbs[n++] = hf_verb_name(other);
+    hf_text_addf(error, "--%.*s belongs to ", (int)length, name);
+    hf_option_join(error, verbs, n, " and ");
+    hf_text_addf(error, ", not to %s", hf_verb_name(verb));
+}
+
+/* The row that word names, with its value when there is one behind `=`. */
+static int find_option(const char *word, HfVerb verb, const HfOption **ret, const char **ret_value,
+                       HfText *error)
+{
+    size_t length = strcspn(word, "=");
+    bool is_long = word[1] == '-';
+    const HfOption *found = is_long ? hf_option_find(word + 2, length - 2, verb) : NULL;
+
+    for (size_t i = 0; !is_long && i < hf_option_count; i++) {
+        const HfOption *option = &hf_option_table[i];
+        bool taken = verb == HF_VERB_MAX_ || hf_option_is_of(option, verb);
+        if (taken && option->letter != '\0' && word[1] == option->letter && word[2] == '\0')
+            found = option;
+    }
+    if (!found && is_long && hf_option_find(word + 2, length - 2, HF_VERB_MAX_)) {
+        hf_option_refuse_elsewhere(word + 2, length - 2, verb, error);
+        return refer_to_help(error, verb, "; see");
+    }
+    if (!found)
+        return refuse_unknown(word, length, verb, error);
+    *ret = found;
+    *ret_value = word[length] == '=' ? word + length + 1 : NULL;
+    return 0;
+}
+
+static int apply_option(const HfOption *option, const char *value, Words *words,
+                        HfCommandLine *line, HfText *error)
+{
+    if (option->type->no_value && value)
+        return hf_option_refuse(error, "--%s takes no value; write just --%s", option->name,
+                                option->name);
+    if (!option->type->no_value && !option->type->optional_value && !value) {
+        if (words->n == 0 || strncmp(words->next[0], "--", 2) == 0) {
+            hf_text_addf(error, "--%s needs a value; write --%s", option->name, option->name);
+            hf_option_add_argument(option, error);
+            return refer_to_help(error, line->verb, ", and see");
+        }
+        value = take_word(words);
+    }
+    return option->type->parse(option, value, (char *)line + option->offset, error);
+}
+
+/* Up to --help, --version, `--`, or the first word that is no option. */
+static int parse_options(Words *words, HfCommandLine *line, HfText *error)
+{
+    while (words->n > 0 && words->next[0][0] == '-' && words->next[0][1] != '\0') {
+        const char *word = take_word(words);
+        const HfOption *option;
+        const char *value;
+
+        if (strcmp(word, "--") == 0)
+            return 0;
+        int r = find_option(word, line->verb, &option, &value, error);
+        if (r == 0)
+            r = apply_option(option, value, words, line, error);
+        if (r < 0 || line->help || line->version)
+            return r;
+    }
+    return 0;
+}
+
+static int take_command(Words *words, HfSettings *settings)
+{
+    HF_CLEANUP_STRV char **command = hf_allocate(words->n + 1, sizeof(*command));
+    if (!command)
+        return -ENOMEM;
+    for (size_t i = 0; words->n > 0; i++) {
+        int r = hf_string_set(&command[i], take_word(words));
+        if (r < 0)
+            return r;
+    }
+    hf_strv_free(settings->command);
+    settings->command = HF_STEAL(command);
+    return 0;
+}
+
+static int refuse_no_command(const Words *words, const HfCommandLine *line, HfText *error)
+{
+    if (words->n == 0 && words->file)
+        return hf_option_refuse(error,
+                                "%s: no COMMAND; write it as command=COMMAND, or behind the "
+                                "options",
+                                words->file->path);
+    hf_text_addf(error, "%s; write holdfast %s [OPTION...] [--] COMMAND [ARG...], and",
+                 words->n == 0 ? "no COMMAND" : "COMMAND is empty", hf_verb_name(line->verb));
+    return refer_to_help(error, line->verb, " see");
+}
+
+static int validate(const Words *words, const HfCommandLine *line, HfText *error)
+{
+    HF_CLEANUP_TEXT HfText why = {0};
+
+    int r = hf_options_validate(line->verb, &line->settings, &why);
+    if (r >= 0)
+        return r;
+    if (words->file)
+        hf_text_addf(error, "%s: ", words->file->path);
+    hf_text_add(error, hf_text_peek(&why));
+    hf_text_fail(error, why.failed);
+    return r;
+}
+
+static int complete_settings(Words *words, HfCommandLine *line, HfText *error)
+{
+    bool unread = line->config && !words->file;
+    int r = 0;
+
+    if (words->n > 0 ? words->next[0][0] == '\0' : !line->settings.command && !unread)
+        return refuse_no_command(words, line, error);
+    if (words->n > 0)
+        r = take_command(words, &line->settings);
+    return r < 0 || unread ? r : validate(words, line, error);
+}
+
+/* Its options may stand before and behind ADDRESS. */
+static int parse_probe(Words *words, HfCommandLine *line, HfText *error)
+{
+    if (words->n == 0) {
+        hf_text_add(error, "no ADDRESS; write holdfast probe ADDRESS [OPTION...], and");
+        return refer_to_help(error, line->verb, " see");
+    }
+    const char *address = take_word(words);
+    if (hf_address_parse(address, &line->probing.address) < 0)
+        return hf_option_refuse(error,
+                                "%s is no address; write one as 127.0.0.1:9000, 9000 or "
+                                "/run/php/php-fpm.sock",
+                                HF_QUOTE(address));
+    int r = parse_options(words, line, error);
+    if (r < 0 || line->help || line->version)
+        return r;
+    if (words->n > 0)
+        return hf_option_refuse(error, "probe takes one ADDRESS, what is %s?",
+                                HF_QUOTE(words->next[0]));
+    if (line->probing.root && !line->probing.fastcgi)
+        return hf_option_refuse(error, "--fastcgi-root is for --fastcgi=/PATH only; add that, or "
+                                       "drop it");
+    return 0;
+}
+
+static int refuse_word(const char *word, HfVerb verb, HfText *error)
+{
+    bool is_name = hf_option_is_name(word, true) && word[0] != '.';
+
+    return hf_option_refuse(error, "%s takes no %s; name an instance as --name=%s",
+                            hf_verb_name(verb), HF_QUOTE(word), is_name ? word : "NAME");
+}
+
+static int refuse_verb(const char *word, HfText *error)
+{
+    const char *nearest = hf_option_nearest(word, strlen(word), verb_names, HF_VERB_MAX_);
+
+    hf_text_addf(error, "unknown verb %s", HF_QUOTE(word));
+    if (nearest) {
+        hf_text_addf(error, "; did you mean %s?", nearest);
+        return refer_to_help(error, HF_VERB_MAX_, " See");
+    }
+    hf_text_add(error, "; a command is started by holdfast run -- COMMAND,");
+    return refer_to_help(error, HF_VERB_MAX_, " see");
+}
+
+/* Only --help and --version may stand before a verb. */
+static int parse_verbless(Words *words, HfCommandLine *line, HfText *error)
+{
+    const char *word = words->n > 0 ? words->next[0] : NULL;
+    const HfOption *option;
+    const char *value;
+
+    if (!word || strcmp(word, "--") == 0) {
+        hf_text_add(error, "no verb; a command is started by holdfast run -- COMMAND,");
+        return refer_to_help(error, HF_VERB_MAX_, " see");
+    }
+    int r = find_option(word, HF_VERB_MAX_, &option, &value, error);
+    if (r < 0)
+        return r;
+    for (HfVerb verb = 0; verb < HF_VERB_MAX_; verb++)
+        if (!hf_option_is_of(option, verb)) {
+            hf_text_addf(error, "--%s goes behind the verb, as in holdfast VERB --%s;",
+                         option->name, option->name);
+            return refer_to_help(error, HF_VERB_MAX_, " see");
+        }
+    take_word(words);
+    return apply_option(option, value, words, line, error);
+}
+
+static int parse_words(Words *words, HfCommandLine *line, HfText *error)
+{
+    if (words->n == 0 || (words->next[0][0] == '-' && words->next[0][1] != '\0'))
+        return parse_verbless(words, line, error);
+
+    const char *word = take_word(words);
+    int verb = hf_verb_value(word);
+    if (verb < 0)
+        return refuse_verb(word, error);
+    line->verb = (HfVerb)verb;
+    int r = 0;
+    if (has_command(line->verb) && words->file)
+        r = hf_options_apply_file(words->file, line, error);
+    if (r >= 0)
+        r = parse_options(words, line, error);
+    if (r < 0 || line->help || line->version)
+        return r;
+    if (has_command(line->verb))
+        return complete_settings(words, line, error);
+    if (line->verb == HF_VERB_PROBE)
+        return parse_probe(words, line, error);
+    if (words->n > 0)
+        return refuse_word(words->next[0], line->verb, error);
+    return hf_options_validate_call(line, error);
+}
+
+int hf_options_parse_with_file(int argc, char *const *argv, const HfOptionsFile *file,
+                               HfCommandLine *ret, HfText *error)
+{
+    Words words = {.file = file};
+    HfCommandLine line = {.argc = argc, .argv = argv, .verb = HF_VERB_MAX_};
+
+    if (argc > 1)
+        words = (Words){.next = argv + 1, .n = (size_t)argc - 1, .file = file};
+    hf_settings_init(&line.settings);
+    hf_probing_init(&line.probing);
+    int r = parse_words(&words, &line, error);
+    if (r < 0) {
+        hf_command_line_clear(&line);
+        return r;
+    }
+    *ret = line;
+    return 0;
+}
+
+int hf_options_parse(int argc, char *const *argv, HfCommandLine *ret, HfText *error)
+{
+    return hf_options_parse_with_file(argc, argv, NULL, ret, error);
+}

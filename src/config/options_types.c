@@ -1,0 +1,358 @@
+#include <assert.h>
+#include <errno.h>
+#include <limits.h>
+#include <string.h>
+
+#include "base/memory.h"
+#include "base/parse.h"
+#include "config/options_table.h"
+#include "format/matcher.h"
+
+static int parse_flag(const HfOption *option, const char *value, void *field, HfText *error)
+{
+    (void)option, (void)value, (void)error;
+    *(bool *)field = true;
+    return 0;
+}
+
+static int parse_name(const HfOption *option, const char *value, void *field, HfText *error)
+{
+    if (!hf_option_is_name(value, true) || value[0] == '.')
+        return hf_option_refuse(error,
+                                "--%s: %s is no instance name; write 1 to %d of a-z, 0-9, '_', '-' "
+                                "and '.', the first no '.'",
+                                option->name, HF_QUOTE(value), HF_NAME_MAX);
+    return hf_string_set(field, value);
+}
+
+static bool has_control(const char *text)
+{
+    for (; *text; text++)
+        if ((unsigned char)*text < 0x20 || *text == 0x7f)
+            return true;
+    return false;
+}
+
+static int parse_text(const HfOption *option, const char *value, void *field, HfText *error)
+{
+    if (value[0] == '\0')
+        return hf_option_refuse(error, "--%s: the text is empty; leave the option out",
+                                option->name);
+    return hf_string_set(field, value);
+}
+
+static int parse_directory(const HfOption *option, const char *value, void *field, HfText *error)
+{
+    if (value[0] != '/' || has_control(value))
+        return hf_option_refuse(error,
+                                "--%s: %s is no absolute path; write it from the root, as /srv/www",
+                                option->name, HF_QUOTE(value));
+    if (strlen(value) >= PATH_MAX)
+        return hf_option_refuse(error, "--%s: %s is too long; a path has at most %d bytes",
+                                option->name, HF_QUOTE(value), PATH_MAX - 1);
+    return hf_string_set(field, value);
+}
+
+static int parse_file(const HfOption *option, const char *value, void *field, HfText *error)
+{
+    if (value[0] == '\0' || has_control(value) || strlen(value) >= PATH_MAX)
+        return hf_option_refuse(error, "--%s: %s is no path of a file", option->name,
+                                HF_QUOTE(value));
+    return hf_string_set(field, value);
+}
+
+static const struct {
+    const char *name;
+    uint64_t usec;
+} time_units[] = {
+    {"h", 3600 * HF_USEC_PER_SEC},
+    {"min", 60 * HF_USEC_PER_SEC},
+    {"s", HF_USEC_PER_SEC},
+    {"ms", HF_USEC_PER_MSEC},
+    {"us", 1},
+};
+
+static void add_time(HfText *text, uint64_t usec)
+{
+    size_t i = 0;
+
+    if (usec == 0) {
+        hf_text_add(text, "0");
+        return;
+    }
+    while (usec % time_units[i].usec != 0)
+        i++;
+    hf_text_addf(text, "%llu%s", (unsigned long long)(usec / time_units[i].usec),
+                 time_units[i].name);
+}
+
+static int parse_time(const HfOption *option, const char *value, void *field, HfText *error)
+{
+    uint64_t usec;
+    int r = hf_parse_duration(value, &usec);
+
+    if (r == -ERANGE)
+        return hf_option_refuse(error, "--%s: %s is too long; write at most %llud", option->name,
+                                HF_QUOTE(value),
+                                (unsigned long long)(HF_USEC_MAX / HF_USEC_PER_SEC / 86400));
+    if (r < 0)
+        return hf_option_refuse(error, "--%s: %s is no time; write 30s, 1min or 500ms",
+                                option->name, HF_QUOTE(value));
+    if (usec < option->minimum) {
+        hf_text_addf(error, "--%s: %s is too short; write at least ", option->name,
+                     HF_QUOTE(value));
+        add_time(error, option->minimum);
+        return -EINVAL;
+    }
+    *(uint64_t *)field = usec;
+    return 0;
+}
+
+static void show_time(const HfOption *option, const void *field, HfText *text)
+{
+    (void)option;
+    add_time(text, *(const uint64_t *)field);
+}
+
+static int parse_period(const HfOption *option, const char *value, void *field, HfText *error)
+{
+    if (strcmp(value, "never") != 0)
+        return parse_time(option, value, field, error);
+    *(uint64_t *)field = HF_USEC_INFINITY;
+    return 0;
+}
+
+static void show_period(const HfOption *option, const void *field, HfText *text)
+{
+    if (*(const uint64_t *)field == HF_USEC_INFINITY)
+        hf_text_add(text, "never");
+    else
+        show_time(option, field, text);
+}
+
+static int parse_number(const HfOption *option, const char *value, void *field, HfText *error)
+{
+    uint64_t number;
+
+    if (hf_parse_uint(value, option->maximum, &number) < 0 || number < option->minimum)
+        return hf_option_refuse(error, "--%s: %s is no number from %llu to %llu", option->name,
+                                HF_QUOTE(value), (unsigned long long)option->minimum,
+                                (unsigned long long)option->maximum);
+    *(uint64_t *)field = number;
+    return 0;
+}
+
+static void show_number(const HfOption *option, const void *field, HfText *text)
+{
+    (void)option;
+    hf_text_addf(text, "%llu", (unsigned long long)*(const uint64_t *)field);
+}
+
+static int parse_take_over(const HfOption *option, const char *value, void *field, HfText *error)
+{
+    HfSettings *settings = field;
+    uint64_t pid = 0;
+
+    if (value && (hf_parse_uint(value, INT32_MAX, &pid) < 0 || pid == 0))
+        return hf_option_refuse(error,
+                                "--%s: %s is no pid; write --%s=PID, or --%s alone for whoever "
+                                "holds the sockets",
+                                option->name, HF_QUOTE(value), option->name, option->name);
+    settings->take_over = true;
+    settings->take_over_pid = pid;
+    return 0;
+}
+
+static int parse_memory(const HfOption *option, const char *value, void *field, HfText *error)
+{
+    uint64_t bytes = 0;
+
+    if (strcmp(value, "never") != 0 &&
+        (hf_parse_bytes(value, &bytes) < 0 || bytes < option->minimum))
+        return hf_option_refuse(
+            error, "--%s: %s is no size of %lluM or more; write 512M, 2G or never", option->name,
+            HF_QUOTE(value), (unsigned long long)option->minimum / (1024 * 1024));
+    *(uint64_t *)field = bytes;
+    return 0;
+}
+
+static void show_memory(const HfOption *option, const void *field, HfText *text)
+{
+    (void)option, (void)field;
+    hf_text_add(text, "never");
+}
+
+static int parse_ready_text(const HfOption *option, const char *text, HfSettings *settings,
+                            HfText *error)
+{
+    if (text[0] == '\0' || has_control(text))
+        return hf_option_refuse(error,
+                                "--%s: %s is no text of a line; write what the service logs once "
+                                "it is ready, as log:listening",
+                                option->name, HF_QUOTE(text));
+    if (strlen(text) > HF_MATCHER_MAX)
+        return hf_option_refuse(error, "--%s: %s is too long; write at most %d bytes of it",
+                                option->name, HF_QUOTE(text), HF_MATCHER_MAX);
+    int r = hf_string_set(&settings->ready_text, text);
+    if (r >= 0)
+        settings->readiness = HF_READINESS_LOG;
+    return r;
+}
+
+static int parse_ready(const HfOption *option, const char *value, void *field, HfText *error)
+{
+    static const char delay[] = "delay:";
+    static const char log[] = "log:";
+    HfSettings *settings = field;
+
+    if (strncmp(value, delay, sizeof(delay) - 1) == 0) {
+        int r = parse_time(option, value + sizeof(delay) - 1, &settings->ready_delay, error);
+        if (r >= 0)
+            settings->readiness = HF_READINESS_DELAY;
+        return r;
+    }
+    if (strncmp(value, log, sizeof(log) - 1) == 0)
+        return parse_ready_text(option, value + sizeof(log) - 1, settings, error);
+    int number = hf_readiness_value(value);
+    if (number < 0 || number == HF_READINESS_DELAY || number == HF_READINESS_LOG)
+        return hf_option_refuse(error,
+                                "--%s: %s is unknown; write auto, notify, pidfile, delay:2s or "
+                                "log:TEXT",
+                                option->name, HF_QUOTE(value));
+    settings->readiness = (HfReadiness)number;
+    return 0;
+}
+
+static void show_ready(const HfOption *option, const void *field, HfText *text)
+{
+    const HfSettings *settings = field;
+
+    (void)option;
+    hf_text_add(text, hf_readiness_name(settings->readiness));
+}
+
+#define CHOICES_MAX 8
+
+static int parse_choice(const HfOption *option, const char *value, void *field, HfText *error)
+{
+    const char *words[CHOICES_MAX];
+    size_t n = 0;
+
+    for (const char *word; (word = option->type->choice(n)); n++) {
+        assert(n < CHOICES_MAX);
+        if (strcmp(word, value) == 0) {
+            int number = (int)n;
+            memcpy(field, &number, sizeof(number));
+            return 0;
+        }
+        words[n] = word;
+    }
+    hf_text_addf(error, "--%s: %s is no %s; write ", option->name, HF_QUOTE(value), option->name);
+    hf_option_join(error, words, n, " or ");
+    return -EINVAL;
+}
+
+static void show_choice(const HfOption *option, const void *field, HfText *text)
+{
+    int number;
+
+    memcpy(&number, field, sizeof(number));
+    hf_text_add(text, option->type->choice((size_t)number));
+}
+
+_Static_assert(sizeof(HfAdapter) == sizeof(int) && sizeof(HfHandoff) == sizeof(int),
+               "parse_choice writes an int");
+
+static const char *choose_adapter(size_t i)
+{
+    return hf_adapter_name((HfAdapter)i);
+}
+
+static const char *choose_handoff(size_t i)
+{
+    return hf_handoff_name((HfHandoff)i);
+}
+
+static const char *choose_handover(size_t i)
+{
+    return hf_handover_name((HfHandover)i);
+}
+
+static const char *choose_notify_access(size_t i)
+{
+    return hf_notify_access_name((HfNotifyAccess)i);
+}
+
+static const char *choose_kill_mode(size_t i)
+{
+    return hf_kill_mode_name((HfKillMode)i);
+}
+
+static const char *choose_cgroup(size_t i)
+{
+    return hf_cgroup_use_name((HfCgroupUse)i);
+}
+
+static const char *choose_stop_signal(size_t i)
+{
+    return hf_stop_signal_name((HfStopSignal)i);
+}
+
+static const char *choose_log_format(size_t i)
+{
+    return hf_log_format_name((HfLogFormat)i);
+}
+
+static const char *choose_log_level(size_t i)
+{
+    return hf_log_level_name((HfLogLevel)i);
+}
+
+static bool equal_ready(const void *a, const void *b)
+{
+    const HfSettings *left = a;
+    const HfSettings *right = b;
+
+    if (left->readiness == HF_READINESS_LOG && right->readiness == HF_READINESS_LOG)
+        return strcmp(left->ready_text, right->ready_text) == 0;
+    return left->readiness == right->readiness && left->ready_delay == right->ready_delay;
+}
+
+const HfOptionType hf_option_type_flag = {.parse = parse_flag, .no_value = true};
+const HfOptionType hf_option_type_name = {
+    .parse = parse_name, .equal = hf_option_equal_string, .completion = HF_COMPLETION_INSTANCE};
+const HfOptionType hf_option_type_text = {.parse = parse_text, .equal = hf_option_equal_string};
+const HfOptionType hf_option_type_directory = {.parse = parse_directory,
+                                               .equal = hf_option_equal_string,
+                                               .completion = HF_COMPLETION_DIRECTORY};
+const HfOptionType hf_option_type_file = {
+    .parse = parse_file, .equal = hf_option_equal_string, .completion = HF_COMPLETION_FILE};
+const HfOptionType hf_option_type_time = {
+    .parse = parse_time, .show = show_time, .equal = hf_option_equal_number};
+const HfOptionType hf_option_type_period = {
+    .parse = parse_period, .show = show_period, .equal = hf_option_equal_number};
+const HfOptionType hf_option_type_number = {
+    .parse = parse_number, .show = show_number, .equal = hf_option_equal_number};
+const HfOptionType hf_option_type_memory = {
+    .parse = parse_memory, .show = show_memory, .equal = hf_option_equal_number};
+const HfOptionType hf_option_type_ready = {
+    .parse = parse_ready, .show = show_ready, .equal = equal_ready};
+const HfOptionType hf_option_type_take_over = {.parse = parse_take_over, .optional_value = true};
+const HfOptionType hf_option_type_log_format = {
+    .parse = parse_choice, .show = show_choice, .choice = choose_log_format};
+const HfOptionType hf_option_type_log_level = {
+    .parse = parse_choice, .show = show_choice, .choice = choose_log_level};
+const HfOptionType hf_option_type_handover = {
+    .parse = parse_choice, .show = show_choice, .choice = choose_handover};
+const HfOptionType hf_option_type_notify_access = {
+    .parse = parse_choice, .show = show_choice, .choice = choose_notify_access};
+const HfOptionType hf_option_type_cgroup = {
+    .parse = parse_choice, .show = show_choice, .choice = choose_cgroup};
+const HfOptionType hf_option_type_kill_mode = {
+    .parse = parse_choice, .show = show_choice, .choice = choose_kill_mode};
+const HfOptionType hf_option_type_stop_signal = {
+    .parse = parse_choice, .show = show_choice, .choice = choose_stop_signal};
+const HfOptionType hf_option_type_adapter = {
+    .parse = parse_choice, .show = show_choice, .choice = choose_adapter};
+const HfOptionType hf_option_type_handoff = {
+    .parse = parse_choice, .show = show_choice, .choice = choose_handoff};

@@ -1,0 +1,158 @@
+#include <string.h>
+
+#include "config/options_table.h"
+#include "service/php_fpm/php_fpm.h"
+
+static int refuse_twins(const HfListenerSpec *a, const HfListenerSpec *b, HfText *error)
+{
+    char texts[2][HF_ADDRESS_TEXT_MAX];
+    bool same = hf_address_equal(&a->address, &b->address);
+
+    hf_address_format(&a->address, texts[0]);
+    hf_address_format(&b->address, texts[1]);
+    if (same && strcmp(texts[0], texts[1]) == 0)
+        return hf_option_refuse(error, "--listen: %s is given twice; drop one", HF_QUOTE(texts[0]));
+    if (same)
+        return hf_option_refuse(error, "--listen: %s and %s are the same place; drop one",
+                                HF_QUOTE(texts[0]), HF_QUOTE(texts[1]));
+    return hf_option_refuse(error, "--listen: %s and %s are both named %s; rename one",
+                            HF_QUOTE(texts[0]), HF_QUOTE(texts[1]), a->name);
+}
+
+static int validate_listeners(const HfSettings *settings, HfText *error)
+{
+    const HfListenerSpec *list = settings->listeners;
+
+    for (size_t i = 1; i < settings->n_listeners; i++)
+        for (size_t j = 0; j < i; j++) {
+            bool same_name =
+                list[i].name && list[j].name && strcmp(list[i].name, list[j].name) == 0;
+            if (same_name || hf_address_equal(&list[i].address, &list[j].address))
+                return refuse_twins(&list[j], &list[i], error);
+        }
+    return 0;
+}
+
+static int validate_phpfpm(const HfSettings *settings, HfText *error)
+{
+    HfHandoff handoff = hf_settings_handoff(settings);
+
+    if (handoff != HF_HANDOFF_PHP_FPM)
+        return hf_option_refuse(error,
+                                "--handoff=%s does not work with php-fpm, which can not read it; "
+                                "drop it, or say --adapter=generic if COMMAND is no php-fpm",
+                                hf_handoff_name(handoff));
+    if (settings->n_listeners > 0)
+        return hf_option_refuse(error,
+                                "--listen does not go with php-fpm, whose sockets are those of its "
+                                "pools; set listen in the pool, or say --adapter=generic if "
+                                "COMMAND is no php-fpm");
+    HfPhpfpmArguments arguments = {0};
+    int r = hf_phpfpm_arguments_parse(settings->command, &arguments, error);
+    hf_phpfpm_arguments_clear(&arguments);
+    return r;
+}
+
+/* Sockets that exec gets from systemd need no --listen. */
+static int validate_stdin(HfVerb verb, const HfSettings *settings, HfText *error)
+{
+    const char *who = settings->handoff == HF_HANDOFF_STDIN ? "--handoff=stdin" : "php-cgi";
+
+    if (settings->n_listeners > 1)
+        return hf_option_refuse(error,
+                                "%s takes one socket, not %zu; drop --listen until one is left",
+                                who, settings->n_listeners);
+    if (settings->n_listeners == 0 && verb != HF_VERB_EXEC)
+        return hf_option_refuse(error,
+                                "%s needs a socket; add --listen=ADDR, as "
+                                "--listen=127.0.0.1:9000",
+                                who);
+    return 0;
+}
+
+static int validate_canary(const HfSettings *settings, HfText *error)
+{
+    if (settings->canary_root && settings->canary.kind != HF_PROBE_FASTCGI)
+        return hf_option_refuse(error,
+                                "--canary-root is for --canary=fastcgi:/PATH only; add that, "
+                                "or drop it");
+    return 0;
+}
+
+static bool speaks_fastcgi(const HfSettings *settings)
+{
+    return hf_settings_adapter(settings) != HF_ADAPTER_GENERIC ||
+           hf_settings_handoff(settings) == HF_HANDOFF_STDIN;
+}
+
+static int validate_probe(const HfSettings *settings, HfText *error)
+{
+    HF_CLEANUP_SETTINGS HfSettings defaults;
+    HfProbeKind kind = settings->probe.kind;
+
+    hf_settings_init(&defaults);
+    bool hung = settings->probe_hung_after != defaults.probe_hung_after;
+    if (kind == HF_PROBE_NONE && (hung || settings->probe_every != defaults.probe_every ||
+                                  settings->probe_timeout != defaults.probe_timeout ||
+                                  settings->probe_failures != defaults.probe_failures))
+        return hf_option_refuse(error,
+                                "--probe-every, --probe-timeout, --probe-failures and "
+                                "--probe-hung-after say how to probe, but nothing says what; add "
+                                "--probe, as --probe=fastcgi:/ping");
+    if (kind == HF_PROBE_FASTCGI && !speaks_fastcgi(settings))
+        return hf_option_refuse(error,
+                                "--probe=fastcgi:%s asks over FastCGI, which COMMAND does not "
+                                "speak; write --probe=tcp or --probe=exec:COMMAND, or say "
+                                "--handoff=stdin if it does",
+                                settings->probe.what);
+    if (kind == HF_PROBE_TCP && settings->n_listeners == 0 &&
+        hf_settings_adapter(settings) != HF_ADAPTER_PHP_FPM)
+        return hf_option_refuse(error, "--probe=tcp needs a socket; add --listen=ADDR");
+    if (hung && (kind != HF_PROBE_FASTCGI || hf_settings_adapter(settings) != HF_ADAPTER_PHP_FPM))
+        return hf_option_refuse(error,
+                                "--probe-hung-after needs php-fpm's own count of requests; write "
+                                "--probe=fastcgi:/ping, or drop it");
+    if (settings->recycle_memory == 0 && settings->recycle_check != defaults.recycle_check)
+        return hf_option_refuse(error,
+                                "--recycle-check says how often to look at the memory, but nothing "
+                                "says how much it may be; add --recycle-memory=BYTES");
+    return 0;
+}
+
+int hf_options_validate_call(const HfCommandLine *line, HfText *error)
+{
+    const HfCall *call = &line->call;
+    HF_CLEANUP_SETTINGS HfSettings defaults;
+
+    hf_settings_init(&defaults);
+    if (call->unit && (call->name || call->no_wait))
+        return hf_option_refuse(error, "--unit ends what is left of a systemd unit and waits for "
+                                       "it; it goes with neither --name nor --no-wait");
+    if (line->verb == HF_VERB_STOP && !call->unit &&
+        line->settings.drain_timeout != defaults.drain_timeout)
+        return hf_option_refuse(error, "--drain-timeout of stop is for what --unit finds; an "
+                                       "instance has its own");
+    return 0;
+}
+
+int hf_options_validate(HfVerb verb, const HfSettings *settings, HfText *error)
+{
+    int r = validate_listeners(settings, error);
+
+    if (r >= 0)
+        r = validate_canary(settings, error);
+    if (r >= 0)
+        r = validate_probe(settings, error);
+    if (r < 0)
+        return r;
+    if (settings->readiness == HF_READINESS_PIDFILE &&
+        hf_settings_adapter(settings) != HF_ADAPTER_PHP_FPM)
+        return hf_option_refuse(error,
+                                "--ready=pidfile is for php-fpm only; write --ready=notify or "
+                                "--ready=delay:2s");
+    if (hf_settings_adapter(settings) == HF_ADAPTER_PHP_FPM)
+        return validate_phpfpm(settings, error);
+    if (hf_settings_handoff(settings) == HF_HANDOFF_STDIN)
+        return validate_stdin(verb, settings, error);
+    return 0;
+}

@@ -1,0 +1,164 @@
+#include "config/settings.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/memory.h"
+#include "base/parse.h"
+#include "format/capability.h"
+
+static const char *const adapters[] = {
+    [HF_ADAPTER_AUTO] = "auto",
+    [HF_ADAPTER_PHP_FPM] = "php-fpm",
+    [HF_ADAPTER_PHP_CGI] = "php-cgi",
+    [HF_ADAPTER_GENERIC] = "generic",
+};
+HF_STRTAB_DEFINE(hf_adapter, HfAdapter, adapters, HF_ADAPTER_MAX_)
+
+static const char *const handoffs[] = {
+    [HF_HANDOFF_AUTO] = "auto",
+    [HF_HANDOFF_LISTEN_FDS] = "listen-fds",
+    [HF_HANDOFF_PHP_FPM] = "php-fpm",
+    [HF_HANDOFF_STDIN] = "stdin",
+    [HF_HANDOFF_SERVER_STARTER] = "server-starter",
+};
+HF_STRTAB_DEFINE(hf_handoff, HfHandoff, handoffs, HF_HANDOFF_MAX_)
+
+static const char *const handovers[] = {
+    [HF_HANDOVER_GENTLE] = "gentle",
+    [HF_HANDOVER_AT_ONCE] = "at-once",
+};
+HF_STRTAB_DEFINE(hf_handover, HfHandover, handovers, HF_HANDOVER_MAX_)
+
+static const char *const kill_modes[] = {
+    [HF_KILL_MODE_SERVICE] = "service",
+    [HF_KILL_MODE_ALL] = "all",
+};
+HF_STRTAB_DEFINE(hf_kill_mode, HfKillMode, kill_modes, HF_KILL_MODE_MAX_)
+
+static const char *const notify_accesses[] = {"main", "all"};
+HF_STRTAB_DEFINE(hf_notify_access, HfNotifyAccess, notify_accesses, HF_NOTIFY_ACCESS_MAX_)
+
+static const char *const cgroup_uses[] = {
+    [HF_CGROUP_USE_AUTO] = "auto",
+    [HF_CGROUP_USE_OFF] = "off",
+};
+HF_STRTAB_DEFINE(hf_cgroup_use, HfCgroupUse, cgroup_uses, HF_CGROUP_USE_MAX_)
+
+static const char *const stop_signals[] = {
+    [HF_STOP_SIGNAL_AUTO] = "auto", [HF_STOP_SIGNAL_TERM] = "TERM", [HF_STOP_SIGNAL_QUIT] = "QUIT",
+    [HF_STOP_SIGNAL_INT] = "INT",   [HF_STOP_SIGNAL_HUP] = "HUP",   [HF_STOP_SIGNAL_USR1] = "USR1",
+    [HF_STOP_SIGNAL_USR2] = "USR2",
+};
+HF_STRTAB_DEFINE(hf_stop_signal, HfStopSignal, stop_signals, HF_STOP_SIGNAL_MAX_)
+
+static const char *const readinesses[] = {
+    [HF_READINESS_AUTO] = "auto",       [HF_READINESS_NOTIFY] = "notify",
+    [HF_READINESS_PIDFILE] = "pidfile", [HF_READINESS_DELAY] = "delay",
+    [HF_READINESS_LOG] = "log",
+};
+HF_STRTAB_DEFINE(hf_readiness, HfReadiness, readinesses, HF_READINESS_MAX_)
+
+void hf_listener_spec_init(HfListenerSpec *spec)
+{
+    *spec = (HfListenerSpec){.backlog = HF_BACKLOG_MAXIMUM, .mode = HF_MODE_UNSET};
+}
+
+void hf_listener_spec_clear(HfListenerSpec *spec)
+{
+    hf_freep(&spec->name);
+    hf_freep(&spec->owner);
+    hf_freep(&spec->group);
+    hf_freep(&spec->acl_users);
+    hf_freep(&spec->acl_groups);
+    hf_listener_spec_init(spec);
+}
+
+int hf_listener_spec_copy(const HfListenerSpec *spec, HfListenerSpec *ret)
+{
+    HfListenerSpec copy = *spec;
+    copy.name = copy.owner = copy.group = copy.acl_users = copy.acl_groups = NULL;
+    if (hf_string_set(&copy.name, spec->name) < 0 || hf_string_set(&copy.owner, spec->owner) < 0 ||
+        hf_string_set(&copy.group, spec->group) < 0 ||
+        hf_string_set(&copy.acl_users, spec->acl_users) < 0 ||
+        hf_string_set(&copy.acl_groups, spec->acl_groups) < 0) {
+        hf_listener_spec_clear(&copy);
+        return -ENOMEM;
+    }
+    *ret = copy;
+    return 0;
+}
+
+void hf_settings_init(HfSettings *settings)
+{
+    *settings = (HfSettings){
+        .ready_timeout = 60 * HF_USEC_PER_SEC,
+        .drain_timeout = 30 * HF_USEC_PER_SEC,
+        .ready_delay = HF_USEC_PER_SEC,
+        .max_draining = 4,
+        .backoff_max = 30 * HF_USEC_PER_SEC,
+        .recycle_every = HF_USEC_INFINITY,
+        .on_event_timeout = 30 * HF_USEC_PER_SEC,
+        .queue_every = HF_USEC_INFINITY,
+        .queue_warn = 80,
+        .probe_every = 10 * HF_USEC_PER_SEC,
+        .probe_timeout = 5 * HF_USEC_PER_SEC,
+        .probe_failures = 3,
+        .probe_hung_after = HF_USEC_INFINITY,
+        .recycle_check = 30 * HF_USEC_PER_SEC,
+        .busy_after = 10 * HF_USEC_PER_SEC,
+        .log_level = HF_LOG_LEVEL_INFO,
+        .capabilities = HF_CAPABILITIES_ALL,
+    };
+}
+
+void hf_settings_clear(HfSettings *settings)
+{
+    for (size_t i = 0; i < settings->n_listeners; i++)
+        hf_listener_spec_clear(&settings->listeners[i]);
+    hf_freep(&settings->listeners);
+    hf_freep(&settings->name);
+    hf_freep(&settings->directory);
+    hf_freep(&settings->preflight);
+    hf_freep(&settings->canary.what);
+    hf_freep(&settings->canary_root);
+    hf_freep(&settings->ready_text);
+    hf_freep(&settings->user);
+    hf_freep(&settings->group);
+    hf_freep(&settings->on_event);
+    hf_strv_free(settings->environment);
+    hf_freep(&settings->probe.what);
+    hf_strv_free(settings->command);
+    hf_settings_init(settings);
+}
+
+static bool is_program(const char *command, const char *prefix)
+{
+    const char *slash = strrchr(command, '/');
+    const char *name = slash ? slash + 1 : command;
+    return strncmp(name, prefix, strlen(prefix)) == 0;
+}
+
+HfAdapter hf_settings_adapter(const HfSettings *settings)
+{
+    if (settings->adapter != HF_ADAPTER_AUTO)
+        return settings->adapter;
+    const char *program = settings->command ? settings->command[0] : NULL;
+    if (program && is_program(program, "php-fpm"))
+        return HF_ADAPTER_PHP_FPM;
+    if (program && is_program(program, "php-cgi"))
+        return HF_ADAPTER_PHP_CGI;
+    return HF_ADAPTER_GENERIC;
+}
+
+HfHandoff hf_settings_handoff(const HfSettings *settings)
+{
+    if (settings->handoff != HF_HANDOFF_AUTO)
+        return settings->handoff;
+    HfAdapter adapter = hf_settings_adapter(settings);
+    if (adapter == HF_ADAPTER_PHP_FPM)
+        return HF_HANDOFF_PHP_FPM;
+    if (adapter == HF_ADAPTER_PHP_CGI)
+        return HF_HANDOFF_STDIN;
+    return HF_HANDOFF_LISTEN_FDS;
+}

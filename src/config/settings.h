@@ -1,0 +1,187 @@
+/* What the user asked for. Filled by core/options from the command line and the configuration file.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/log.h"
+#include "base/strtab.h"
+#include "format/address.h"
+
+typedef enum HfAdapter {
+    HF_ADAPTER_AUTO, /* by the program's name */
+    HF_ADAPTER_PHP_FPM,
+    HF_ADAPTER_PHP_CGI,
+    HF_ADAPTER_GENERIC,
+    HF_ADAPTER_MAX_,
+} HfAdapter;
+HF_STRTAB_DECLARE(hf_adapter, HfAdapter); /* auto, php-fpm, php-cgi, generic */
+
+typedef enum HfHandoff {
+    HF_HANDOFF_AUTO, /* by the adapter */
+    HF_HANDOFF_LISTEN_FDS,
+    HF_HANDOFF_PHP_FPM,
+    HF_HANDOFF_STDIN,
+    HF_HANDOFF_SERVER_STARTER,
+    HF_HANDOFF_MAX_,
+} HfHandoff;
+HF_STRTAB_DECLARE(hf_handoff, HfHandoff); /* auto, listen-fds, php-fpm, stdin, server-starter */
+
+/* How a reload's old generation is let go. */
+typedef enum HfHandover {
+    HF_HANDOVER_GENTLE,  /* settles, then its workers are retired one after another (php-fpm) */
+    HF_HANDOVER_AT_ONCE, /* is sent its stop signal */
+    HF_HANDOVER_MAX_,
+} HfHandover;
+HF_STRTAB_DECLARE(hf_handover, HfHandover); /* gentle, at-once */
+
+/* What of a generation is ended with it. */
+typedef enum HfKillMode {
+    HF_KILL_MODE_SERVICE, /* what runs the service's program; at the end also who holds a listener
+                           */
+    HF_KILL_MODE_ALL,     /* every process; at the end also all else that descends from us */
+    HF_KILL_MODE_MAX_,
+} HfKillMode;
+HF_STRTAB_DECLARE(hf_kill_mode, HfKillMode); /* service, all */
+
+/* Whether generations get sub-cgroups. */
+typedef enum HfCgroupUse {
+    HF_CGROUP_USE_AUTO, /* where holdfast's own cgroup was delegated to it */
+    HF_CGROUP_USE_OFF,
+    HF_CGROUP_USE_MAX_,
+} HfCgroupUse;
+HF_STRTAB_DECLARE(hf_cgroup_use, HfCgroupUse); /* auto, off */
+
+typedef enum HfStopSignal {
+    HF_STOP_SIGNAL_AUTO, /* by the adapter: QUIT for php-fpm, else TERM */
+    HF_STOP_SIGNAL_TERM,
+    HF_STOP_SIGNAL_QUIT,
+    HF_STOP_SIGNAL_INT,
+    HF_STOP_SIGNAL_HUP,
+    HF_STOP_SIGNAL_USR1,
+    HF_STOP_SIGNAL_USR2,
+    HF_STOP_SIGNAL_MAX_,
+} HfStopSignal;
+HF_STRTAB_DECLARE(hf_stop_signal, HfStopSignal); /* auto, TERM, QUIT, ... */
+
+/* How a generation is seen to be ready. */
+typedef enum HfReadiness {
+    HF_READINESS_AUTO,    /* php-fpm: NOTIFY or PIDFILE, as its build can; others: ALIVE */
+    HF_READINESS_NOTIFY,  /* READY=1 (sd_notify(3)) */
+    HF_READINESS_PIDFILE, /* php-fpm's pid file of that generation appears */
+    HF_READINESS_DELAY,   /* READY=1, or still there ready_delay after its start */
+    HF_READINESS_LOG,     /* ready_text appears in what it writes to stdout or stderr */
+    HF_READINESS_MAX_,
+} HfReadiness;
+HF_STRTAB_DECLARE(hf_readiness, HfReadiness); /* auto, notify, pidfile, delay, log */
+
+/* Whose READY=1 and other messages are believed. */
+typedef enum HfNotifyAccess {
+    HF_NOTIFY_ACCESS_MAIN, /* the main process */
+    HF_NOTIFY_ACCESS_ALL,  /* every process of the generation's session */
+    HF_NOTIFY_ACCESS_MAX_,
+} HfNotifyAccess;
+HF_STRTAB_DECLARE(hf_notify_access, HfNotifyAccess); /* main, all */
+
+/* How a service is asked whether it is well. */
+typedef enum HfProbeKind {
+    HF_PROBE_NONE,
+    HF_PROBE_FASTCGI, /* what: path and query of a page that must answer 200 to 399 */
+    HF_PROBE_EXEC,    /* what: shell command that must succeed */
+    HF_PROBE_TCP,     /* a connection must be taken; also of a unix socket */
+} HfProbeKind;
+
+typedef struct HfProbe {
+    HfProbeKind kind;
+    char *what; /* owned; NULL for NONE and TCP */
+} HfProbe;
+
+#define HF_NAME_MAX 64 /* bytes of an instance's or listener's name */
+
+#define HF_BACKLOG_MAXIMUM (-1) /* net.core.somaxconn */
+#define HF_MODE_UNSET      UINT32_MAX
+
+/* One socket to be bound. Owned strings. */
+typedef struct HfListenerSpec {
+    HfAddress address;
+    char *name;       /* LISTEN_FDNAMES entry, [A-Za-z0-9._-]{1,64}; NULL: made from the address */
+    int backlog;      /* > 0, or HF_BACKLOG_MAXIMUM */
+    uint32_t mode;    /* of a unix path; HF_MODE_UNSET: as the umask leaves it */
+    char *owner;      /* user name or number, NULL unset; sets the user's group too without group */
+    char *group;      /* NULL unset */
+    char *acl_users;  /* comma-separated names, NULL unset; */
+    char *acl_groups; /* with either ACL set owner and group are ignored */
+} HfListenerSpec;
+
+/* Nothing set: no address, the largest backlog, no mode. */
+void hf_listener_spec_init(HfListenerSpec *spec);
+/* Frees what it owns; as after hf_listener_spec_init then. */
+void hf_listener_spec_clear(HfListenerSpec *spec);
+/* Deep copy. Returns 0 or -ENOMEM. */
+int hf_listener_spec_copy(const HfListenerSpec *spec, HfListenerSpec *ret);
+
+#define HF_LISTENERS_MAX   4096 /* listeners of one instance */
+#define HF_ENVIRONMENT_MAX 1024 /* environment entries of one instance */
+
+typedef struct HfSettings {
+    char *name; /* instance, [a-z0-9._-]{1,64}; NULL: the program's base name */
+    HfAdapter adapter;
+    HfHandoff handoff;
+    HfListenerSpec *listeners;
+    size_t n_listeners;
+    char *directory;        /* of the service; NULL: holdfast's own at its start */
+    uint64_t ready_timeout; /* usec, default 60 s */
+    uint64_t drain_timeout; /* usec, default 30 s */
+    char *preflight;        /* shell command that must succeed before a start; NULL: none */
+    HfProbe canary;         /* asked of the next generation before it replaces one */
+    char *canary_root;      /* directory of the canary's script; NULL: it is a whole path */
+    HfReadiness readiness;
+    uint64_t ready_delay; /* usec, default 1 s */
+    char *ready_text;     /* 1 to HF_MATCHER_MAX bytes; NULL unless readiness is LOG */
+    HfNotifyAccess notify_access;
+    HfHandover handover;
+    HfStopSignal stop_signal;
+    HfKillMode kill_mode;
+    uint64_t stop_delay;    /* usec, default 0 */
+    bool exit_with_service; /* holdfast ends when the service ends by itself */
+    HfCgroupUse cgroup;
+    uint64_t max_draining;     /* generations, default 4 */
+    uint64_t backoff_max;      /* usec, default 30 s */
+    uint64_t recycle_every;    /* usec; HF_USEC_INFINITY, the default: never */
+    HfProbe probe;             /* asked of the active generation again and again */
+    uint64_t probe_every;      /* usec, default 10 s */
+    uint64_t probe_timeout;    /* usec, default 5 s */
+    uint64_t probe_failures;   /* in a row, default 3 */
+    uint64_t probe_hung_after; /* usec; HF_USEC_INFINITY, the default: never */
+    uint64_t recycle_memory;   /* bytes; 0, the default: never */
+    uint64_t recycle_check;    /* usec, default 30 s: how often the memory is looked at */
+    uint64_t busy_after;       /* usec, default 10 s; HF_USEC_INFINITY: never */
+    char **environment;        /* NAME=VALUE of the service, each name once; NULL: none */
+    HfLogFormat log_format;
+    HfLogLevel log_level;      /* the least urgent that is written, default info */
+    char *user;                /* of the service, name or number; NULL: holdfast's own */
+    char *group;               /* NULL: the user's, or holdfast's own */
+    bool no_new_privileges;    /* of the service */
+    uint64_t capabilities;     /* 1 << number each, that the service can have at most;
+                                  HF_CAPABILITIES_ALL, the default: as they are */
+    char *on_event;            /* shell command for what happens; NULL: none */
+    uint64_t on_event_timeout; /* usec, default 30 s */
+    uint64_t queue_every;      /* usec; HF_USEC_INFINITY, the default: never */
+    uint64_t queue_warn;       /* percent of a queue, default 80 */
+    bool take_over;            /* the sockets of a server that runs */
+    uint64_t take_over_pid;    /* its pid; 0: whoever holds them */
+    char **command;            /* COMMAND [ARG...], NULL-terminated vector, at least one string */
+} HfSettings;
+
+/* The defaults. */
+void hf_settings_init(HfSettings *settings);
+/* Frees what it owns, takes a zeroed one too; as after hf_settings_init then. */
+void hf_settings_clear(HfSettings *settings);
+#define HF_CLEANUP_SETTINGS __attribute__((cleanup(hf_settings_clear)))
+
+/* Resolves AUTO: php-fpm* and php-cgi* by the base name of command[0], else generic. */
+HfAdapter hf_settings_adapter(const HfSettings *settings);
+/* Resolves AUTO: php-fpm for php-fpm, stdin for php-cgi, else listen-fds. */
+HfHandoff hf_settings_handoff(const HfSettings *settings);

@@ -1,8 +1,0 @@
-/* The answerer at work, in its process. */
-#pragma once
-
-#include "daemon/answerer.h"
-
-/* Accepts until stop_fd is readable, then finishes. The listeners are closed then, or on failure by
- * the end of the process. Returns 0 or negative errno. */
-int hf_answerer_serve(const HfAnswererRequest *request, int stop_fd);

@@ -1,6 +1,0 @@
-/* What the machine decided, in words, once. */
-#pragma once
-
-#include "daemon/supervisor.h"
-
-void hf_report(HfSupervisor *supervisor, const HfAction *action);

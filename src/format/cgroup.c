@@ -1,0 +1,179 @@
+#include "format/cgroup.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/parse.h"
+
+/* A piece of a text, not terminated. */
+typedef struct Span {
+    const char *start;
+    size_t length;
+} Span;
+
+/* The first piece, up to separator; rest becomes what is behind it, without a start when there is
+ * nothing more. */
+static Span cut(Span *rest, char separator)
+{
+    const char *end = memchr(rest->start, separator, rest->length);
+    size_t length = end ? (size_t)(end - rest->start) : rest->length;
+    Span piece = {rest->start, length};
+
+    *rest = end ? (Span){end + 1, rest->length - length - 1} : (Span){NULL, 0};
+    return piece;
+}
+
+/* The next piece. What is behind the last separator is one of its own. */
+static bool next(Span *rest, char separator, Span *ret)
+{
+    if (!rest->start)
+        return false;
+    *ret = cut(rest, separator);
+    return true;
+}
+
+static bool is(Span span, const char *text)
+{
+    return span.length == strlen(text) && memcmp(span.start, text, span.length) == 0;
+}
+
+static bool lists(Span list, const char *word)
+{
+    Span item;
+
+    while (next(&list, ',', &item))
+        if (is(item, word))
+            return true;
+    return false;
+}
+
+/* "HIERARCHY:CONTROLLER[,CONTROLLER...]:PATH"; v2 is hierarchy 0 without controllers. */
+int hf_cgroup_path(const char *cgroup, const char *controller, const char **ret, size_t *ret_length)
+{
+    Span rest = {cgroup, strlen(cgroup)};
+    Span line;
+
+    while (next(&rest, '\n', &line)) {
+        Span hierarchy = cut(&line, ':');
+        Span controllers;
+        if (!next(&line, ':', &controllers) || line.length == 0 || line.start[0] != '/')
+            continue;
+        bool wanted = controller ? lists(controllers, controller)
+                                 : is(hierarchy, "0") && controllers.length == 0;
+        if (!wanted)
+            continue;
+        *ret = line.start;
+        *ret_length = line.length;
+        return 0;
+    }
+    return -ENOENT;
+}
+
+static bool is_octal(char c)
+{
+    return c >= '0' && c <= '7';
+}
+
+/* One byte of a field of mountinfo, which has blanks, tabs, newlines and backslashes as \OOO. */
+static char take_byte(Span *field)
+{
+    const char *c = field->start;
+    size_t n = 1;
+    char byte = c[0];
+
+    if (field->length >= 4 && c[0] == '\\' && is_octal(c[1]) && is_octal(c[2]) && is_octal(c[3])) {
+        byte = (char)((c[1] - '0') * 64 + (c[2] - '0') * 8 + (c[3] - '0'));
+        n = 4;
+    }
+    *field = (Span){c + n, field->length - n};
+    return byte;
+}
+
+/* What of path lies below root; false when path is not at or below it. */
+static bool below(Span root, Span path, Span *ret)
+{
+    if (is(root, "/")) {
+        *ret = is(path, "/") ? (Span){path.start + 1, 0} : path;
+        return true;
+    }
+    while (root.length > 0) {
+        char byte = take_byte(&root);
+        if (path.length == 0 || path.start[0] != byte)
+            return false;
+        path = (Span){path.start + 1, path.length - 1};
+    }
+    if (path.length > 0 && path.start[0] != '/')
+        return false;
+    *ret = path;
+    return true;
+}
+
+typedef struct Mount {
+    Span root;
+    Span point;
+    Span type;
+    Span options; /* of the file system: the controllers are among them */
+} Mount;
+
+/* ID PARENT MAJOR:MINOR ROOT POINT OPTIONS [OPTIONAL...] - TYPE SOURCE OPTIONS */
+static bool parse_mount(Span line, Mount *ret)
+{
+    Span source;
+    Span field;
+
+    for (int i = 0; i < 3; i++)
+        if (!next(&line, ' ', &field))
+            return false;
+    if (!next(&line, ' ', &ret->root) || !next(&line, ' ', &ret->point))
+        return false;
+    do
+        if (!next(&line, ' ', &field))
+            return false;
+    while (!is(field, "-"));
+    return next(&line, ' ', &ret->type) && next(&line, ' ', &source) &&
+           next(&line, ' ', &ret->options) && ret->root.length > 0 && ret->point.length > 0;
+}
+
+int hf_cgroup_directory(const char *mountinfo, const char *cgroup, const char *controller,
+                        HfText *text)
+{
+    Span rest = {mountinfo, strlen(mountinfo)};
+    Span path;
+    Span inside;
+    Span line;
+    Mount mount;
+
+    int r = hf_cgroup_path(cgroup, controller, &path.start, &path.length);
+    if (r < 0)
+        return r;
+    while (next(&rest, '\n', &line)) {
+        if (!parse_mount(line, &mount) || !is(mount.type, controller ? "cgroup" : "cgroup2") ||
+            (controller && !lists(mount.options, controller)) || !below(mount.root, path, &inside))
+            continue;
+        while (mount.point.length > 0) {
+            char byte = take_byte(&mount.point);
+            hf_text_add_bytes(text, &byte, 1);
+        }
+        hf_text_add_bytes(text, inside.start, inside.length);
+        return 0;
+    }
+    return -ENOENT;
+}
+
+int hf_cgroup_counter(const char *file, const char *key, uint64_t *ret)
+{
+    Span rest = {file, strlen(file)};
+    Span line;
+
+    while (next(&rest, '\n', &line)) {
+        char number[21];
+        if (!is(cut(&line, ' '), key))
+            continue;
+        if (!line.start || line.length >= sizeof(number))
+            return -EINVAL;
+        memcpy(number, line.start, line.length);
+        number[line.length] = '\0';
+        return hf_parse_uint(number, UINT64_MAX, ret) < 0 ? -EINVAL : 0;
+    }
+    return -ENOENT;
+}

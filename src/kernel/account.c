@@ -1,0 +1,148 @@
+#include "kernel/account.h"
+
+#include <errno.h>
+#include <grp.h>
+#include <pwd.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdlib.h>
+
+#include "base/memory.h"
+#include "base/parse.h"
+
+#define ENTRY_FIRST 1024
+/* A group's entry lists all its members. */
+#define ENTRY_MAX ((size_t)1 << 20)
+
+/* What the lookups return when there is no such entry: see the notes in getpwnam(3). */
+static int translate(int error, bool found)
+{
+    if (found)
+        return 0;
+    if (error == 0 || error == ESRCH || error == EBADF || error == EPERM)
+        return -ENOENT;
+    return -error;
+}
+
+void hf_account_clear(HfAccount *account)
+{
+    hf_freep(&account->name);
+    hf_freep(&account->home);
+}
+
+static int take_entry(const struct passwd *entry, HfAccount *ret)
+{
+    HfAccount account = {.uid = entry->pw_uid, .gid = entry->pw_gid};
+
+    if (hf_string_set(&account.name, entry->pw_name) < 0 ||
+        hf_string_set(&account.home, entry->pw_dir) < 0) {
+        hf_account_clear(&account);
+        return -ENOMEM;
+    }
+    *ret = account;
+    return 0;
+}
+
+/* By number when name is NULL. */
+static int find_user(const char *name, uid_t uid, HfAccount *ret)
+{
+    for (size_t size = ENTRY_FIRST; size <= ENTRY_MAX;) {
+        HF_CLEANUP_FREE char *buffer = hf_allocate(size, 1);
+        struct passwd entry;
+        struct passwd *found = NULL;
+
+        if (!buffer)
+            return -ENOMEM;
+        int error = name ? getpwnam_r(name, &entry, buffer, size, &found)
+                         : getpwuid_r(uid, &entry, buffer, size, &found);
+        if (error == ERANGE)
+            size *= 2;
+        else if (error != EINTR) {
+            int r = translate(error, found != NULL);
+            return r < 0 ? r : take_entry(found, ret);
+        }
+    }
+    return -ERANGE;
+}
+
+static int find_group(const char *name, gid_t *ret)
+{
+    for (size_t size = ENTRY_FIRST; size <= ENTRY_MAX;) {
+        HF_CLEANUP_FREE char *buffer = hf_allocate(size, 1);
+        struct group entry;
+        struct group *found = NULL;
+
+        if (!buffer)
+            return -ENOMEM;
+        int error = getgrnam_r(name, &entry, buffer, size, &found);
+        if (error == ERANGE)
+            size *= 2;
+        else if (error != EINTR) {
+            int r = translate(error, found != NULL);
+            if (r < 0)
+                return r;
+            *ret = found->gr_gid;
+            return 0;
+        }
+    }
+    return -ERANGE;
+}
+
+/* Returns 0, -EINVAL (a name), or -ERANGE; (uid_t) -1 means "leave" to chown(2) and is no id. */
+static int parse_id(const char *text, uint32_t *ret)
+{
+    uint64_t id;
+    int r = hf_parse_uint(text, UINT32_MAX - 1, &id);
+    if (r < 0)
+        return r;
+    *ret = (uint32_t)id;
+    return 0;
+}
+
+int hf_account_find(const char *name, HfAccount *ret)
+{
+    uint32_t uid;
+    int r = parse_id(name, &uid);
+
+    if (r == -EINVAL)
+        return find_user(name, 0, ret);
+    if (r < 0)
+        return r;
+    r = find_user(NULL, uid, ret);
+    if (r != -ENOENT)
+        return r;
+    *ret = (HfAccount){.uid = uid, .gid = (gid_t)-1};
+    return 0;
+}
+
+int hf_account_user(const char *name, uid_t *ret_uid, gid_t *ret_gid)
+{
+    HfAccount account;
+    uint32_t uid;
+
+    if (!ret_gid && parse_id(name, &uid) == 0) { /* no entry is needed */
+        *ret_uid = uid;
+        return 0;
+    }
+    int r = hf_account_find(name, &account);
+    if (r < 0)
+        return r;
+    *ret_uid = account.uid;
+    if (ret_gid)
+        *ret_gid = account.gid;
+    hf_account_clear(&account);
+    return 0;
+}
+
+int hf_account_group(const char *name, gid_t *ret_gid)
+{
+    gid_t gid;
+    int r = parse_id(name, &gid);
+
+    if (r == -EINVAL)
+        r = find_group(name, &gid);
+    if (r < 0)
+        return r;
+    *ret_gid = gid;
+    return 0;
+}

@@ -1,0 +1,225 @@
+#include "kernel/cgroup.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/memory.h"
+#include "base/parse.h"
+#include "base/text.h"
+#include "kernel/file.h"
+
+#define LEVELS_MAX     8
+#define EVENTS_MAX     4096
+#define PROCESSES_MAX  ((size_t)1024 * 1024) /* bytes of a cgroup.procs */
+#define LISTED_MAX     ((size_t)65536)
+#define MEMBERSHIP_MAX ((size_t)64 * 1024) /* bytes of a /proc/PID/cgroup */
+
+static bool is_marked(const char *directory, const char *attribute)
+{
+    char value = '0';
+
+    return getxattr(directory, attribute, &value, 1) == 1 && value == '1';
+}
+
+bool hf_cgroup_is_delegated(const char *directory)
+{
+    struct statfs system;
+
+    return statfs(directory, &system) == 0 && system.f_type == CGROUP2_SUPER_MAGIC &&
+           faccessat(AT_FDCWD, directory, W_OK, AT_EACCESS) == 0 &&
+           (is_marked(directory, "user.delegate") || is_marked(directory, "trusted.delegate"));
+}
+
+static int join(const char *directory, const char *name, char **ret)
+{
+    HF_CLEANUP_TEXT HfText path = {0};
+
+    hf_text_addf(&path, "%s/%s", directory, name);
+    return hf_text_take(&path, ret);
+}
+
+int hf_cgroup_make(const char *directory)
+{
+    HF_CLEANUP_FREE char *procs = NULL;
+
+    int r = join(directory, "cgroup.procs", &procs);
+    if (r < 0)
+        return r;
+    if (mkdir(directory, 0755) < 0)
+        return -errno;
+    int fd = open(procs, O_WRONLY | O_CLOEXEC);
+    r = -errno;
+    if (fd < 0)
+        rmdir(directory);
+    return fd < 0 ? r : fd;
+}
+
+/* From the deepest on up; what a directory holds besides directories goes with it. */
+typedef void (*Visit)(const char *directory, void *userdata);
+
+static void walk(const char *directory, int levels, Visit visit, void *userdata)
+{
+    const struct dirent *entry;
+    DIR *opened = levels > 0 ? opendir(directory) : NULL;
+
+    while (opened && (entry = readdir(opened))) {
+        HF_CLEANUP_FREE char *below = NULL;
+        if (entry->d_type == DT_DIR && entry->d_name[0] != '.' &&
+            join(directory, entry->d_name, &below) == 0)
+            walk(below, levels - 1, visit, userdata);
+    }
+    if (opened)
+        closedir(opened);
+    visit(directory, userdata);
+}
+
+void hf_cgroup_await_empty(const char *directory, int msec)
+{
+    HF_CLEANUP_FREE char *events = NULL;
+    char text[EVENTS_MAX];
+
+    if (join(directory, "cgroup.events", &events) < 0)
+        return;
+    HF_CLEANUP_FD int fd = open(events, O_RDONLY | O_CLOEXEC);
+    ssize_t n = fd >= 0 ? read(fd, text, sizeof(text) - 1) : -1;
+    if (n < 0)
+        return;
+    text[n] = '\0';
+    struct pollfd changed = {.fd = fd, .events = POLLPRI};
+    if (strstr(text, "populated 1"))
+        (void)poll(&changed, 1, msec);
+}
+
+static void remove_one(const char *directory, void *result)
+{
+    *(int *)result = rmdir(directory) == 0 || errno == ENOENT ? 0 : -errno;
+}
+
+/* In it or below it. */
+static bool is_populated(const char *directory)
+{
+    HF_CLEANUP_FREE char *events = NULL;
+    HF_CLEANUP_FREE char *text = NULL;
+
+    return join(directory, "cgroup.events", &events) == 0 &&
+           hf_file_read(events, EVENTS_MAX, &text, NULL) == 0 && strstr(text, "populated 1");
+}
+
+int hf_cgroup_remove(const char *directory)
+{
+    int r = 0; /* of the last, which is the topmost */
+
+    if (is_populated(directory)) /* its empty parts are its own, too */
+        return -EBUSY;
+    walk(directory, LEVELS_MAX, remove_one, &r);
+    return r;
+}
+
+static void move_one(const char *directory, void *into)
+{
+    HF_CLEANUP_FREE char *procs = NULL;
+    HF_CLEANUP_FREE char *list = NULL;
+    char *rest;
+
+    if (join(directory, "cgroup.procs", &procs) < 0 ||
+        hf_file_read(procs, PROCESSES_MAX, &list, NULL) < 0)
+        return;
+    for (char *pid = strtok_r(list, "\n", &rest); pid; pid = strtok_r(NULL, "\n", &rest))
+        while (write(*(int *)into, pid, strlen(pid)) < 0 && errno == EINTR)
+            ;
+}
+
+void hf_cgroup_empty(const char *directory, const char *into)
+{
+    HF_CLEANUP_FREE char *procs = NULL;
+
+    if (join(into, "cgroup.procs", &procs) < 0)
+        return;
+    HF_CLEANUP_FD int fd = open(procs, O_WRONLY | O_CLOEXEC);
+    if (fd >= 0)
+        walk(directory, LEVELS_MAX, move_one, &fd);
+}
+
+int hf_cgroup_holds(const char *path, pid_t pid)
+{
+    static const char v2[] = "0::";
+    HF_CLEANUP_FREE char *list = NULL;
+    char file[64];
+    char *rest;
+
+    snprintf(file, sizeof(file), "/proc/%d/cgroup", (int)pid);
+    int r = hf_file_read(file, MEMBERSHIP_MAX, &list, NULL);
+    if (r < 0)
+        return r == -ENOENT || r == -ESRCH ? 0 : r;
+    for (char *line = strtok_r(list, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest)) {
+        const char *its = line + sizeof(v2) - 1;
+        if (strncmp(line, v2, sizeof(v2) - 1) != 0 || strncmp(its, path, strlen(path)) != 0)
+            continue;
+        return its[strlen(path)] == '\0' || its[strlen(path)] == '/';
+    }
+    return 0;
+}
+
+typedef struct List {
+    pid_t *pids;
+    size_t n;
+    int result;
+} List;
+
+static int append(List *list, pid_t pid)
+{
+    if (list->n >= LISTED_MAX)
+        return 0;
+    if ((list->n & (list->n - 1)) == 0) { /* full: the room is a power of two */
+        size_t room = list->n == 0 ? 1 : 2 * list->n;
+        pid_t *grown = reallocarray(list->pids, room, sizeof(*grown));
+        if (!grown)
+            return -ENOMEM;
+        list->pids = grown;
+    }
+    list->pids[list->n++] = pid;
+    return 0;
+}
+
+static void list_one(const char *directory, void *userdata)
+{
+    HF_CLEANUP_FREE char *procs = NULL;
+    HF_CLEANUP_FREE char *text = NULL;
+    List *list = userdata;
+    uint64_t pid;
+    char *rest;
+
+    int r = join(directory, "cgroup.procs", &procs);
+    if (r >= 0)
+        r = hf_file_read(procs, PROCESSES_MAX, &text, NULL);
+    for (char *line = r < 0 ? NULL : strtok_r(text, "\n", &rest); r >= 0 && line;
+         line = strtok_r(NULL, "\n", &rest))
+        if (hf_parse_uint(line, INT32_MAX, &pid) == 0 && pid > 0)
+            r = append(list, (pid_t)pid);
+    list->result = r; /* that of the topmost counts, which comes last: one below may go */
+}
+
+int hf_cgroup_list(const char *directory, pid_t **ret, size_t *ret_n)
+{
+    List list = {0};
+
+    walk(directory, 1, list_one, &list);
+    if (list.result < 0) {
+        free(list.pids);
+        return list.result;
+    }
+    *ret = list.pids;
+    *ret_n = list.n;
+    return 0;
+}

@@ -1,0 +1,110 @@
+/* Child processes: spawned, signalled through pidfds, told apart. clone(2), pidfd_open(2),
+ * execve(2). */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "kernel/credentials.h"
+
+typedef struct HfProcess {
+    pid_t pid; /* 0: none */
+    int pidfd; /* owned, CLOEXEC; -1: none */
+} HfProcess;
+
+#define HF_PROCESS_NONE ((HfProcess){.pid = 0, .pidfd = -1})
+
+void hf_process_clear(HfProcess *process);
+
+/* Where the child failed before the program ran. */
+typedef enum HfSpawnStage {
+    HF_SPAWN_FORK,
+    HF_SPAWN_SESSION,
+    HF_SPAWN_CAPABILITIES,
+    HF_SPAWN_USER,
+    HF_SPAWN_DIRECTORY,
+    HF_SPAWN_DESCRIPTORS,
+    HF_SPAWN_EXEC,
+} HfSpawnStage;
+
+/* Everything that a child inherits; nothing else is open in it. Borrowed; all strings are prepared
+ * before fork. Sources of descriptors may be any numbers, the same one more than once, and among
+ * the numbers that the child is to have. */
+typedef struct HfSpawn {
+    const char *program; /* path, looked up after the change of directory */
+    char *const *argv;
+    char *const *envp;     /* whole environment */
+    bool listen_pid;       /* add LISTEN_PID=<own pid> to envp, in place of any that is there */
+    const char *directory; /* NULL: as it is */
+    int stdin_fd;          /* -1: /dev/null */
+    int stdout_fd;         /* -1: inherited, or /dev/null when it is closed */
+    int stderr_fd;         /* -1: likewise */
+    const int *fds;        /* become 3, 4, ...; blocking state untouched */
+    size_t n_fds;
+    const int *cgroup; /* descriptor of the cgroup.procs to enter, if it can; NULL: stays */
+    bool session;      /* setsid(2): a session and group of its own, named after its pid */
+    const HfCredentials *credentials; /* NULL: as they are */
+} HfSpawn;
+
+/* Raises the soft limit of open files (RLIMIT_NOFILE) to the hard one for this process alone:
+ * children are given the old one. Returns 0 or negative errno. */
+int hf_process_raise_files(void);
+
+/* Gives this process back the limit that its children are given, as before execve(2) of itself.
+ * Returns 0 or negative errno. */
+int hf_process_lower_files(void);
+
+/* Returns 0 once the program runs (its exec closed the pipe), or negative errno and the stage; the
+ * child is reaped then. The child starts with an empty signal mask and default dispositions. Until
+ * fork every signal is blocked. A child that is killed before its exec also gives 0: its end is
+ * seen as any other's. */
+int hf_process_spawn(const HfSpawn *spawn, HfProcess *ret, HfSpawnStage *ret_stage);
+
+/* The same set-up in this process itself, for `holdfast exec`: does not return on success. On
+ * failure descriptors, directory and dispositions may have changed; stderr is the one that was
+ * asked for. */
+int hf_process_become(const HfSpawn *spawn, HfSpawnStage *ret_stage);
+
+/* The path of program as execvp(3) would find it in path (a PATH value; NULL: the usual one), and
+ * after that in the sbin directories; one with a slash, and the relative elements of path, are
+ * taken relative to directory (NULL: the working directory). Owned and absolute result. -ENOENT,
+ * -EACCES (found, but not executable), -EISDIR. */
+int hf_process_find(const char *program, const char *path, const char *directory, char **ret);
+
+/* The pid of the process that a pidfd is of. Returns 0, -ESRCH when it has been reaped, or -EINVAL
+ * for a descriptor that is no pidfd. */
+int hf_process_of_pidfd(int pidfd, pid_t *ret);
+
+/* pidfd_send_signal(2). -ESRCH when it is gone. */
+int hf_process_signal(int pidfd, int signal);
+
+/* The program that a process runs: the inode of /proc/PID/exe, or, where that may not be read, its
+ * comm. */
+typedef struct HfProgram {
+    dev_t device;
+    ino_t inode; /* 0: unknown, comm counts */
+    char comm[16];
+} HfProgram;
+
+/* By inode where both are known, else by comm. */
+bool hf_program_same(const HfProgram *a, const HfProgram *b);
+
+/* Returns 0, or -ESRCH when pid is gone. */
+int hf_process_program(pid_t pid, HfProgram *ret);
+
+/* usec since boot at which the process began (field 22 of /proc/PID/stat), to tell a reused pid.
+ * -ESRCH when pid is gone. */
+int hf_process_started(pid_t pid, uint64_t *ret_usec);
+
+/* Does pid have a handler of its own for signal (SigCgt of /proc/PID/status)? false when it can not
+ * be told. */
+bool hf_process_catches(pid_t pid, int signal);
+
+/* RssAnon of /proc/PID/status, bytes: what it has in memory that no file backs; pages that are
+ * shared since a fork count for each process. -ESRCH when pid is gone, -ENODATA for a zombie. */
+int hf_process_memory(pid_t pid, uint64_t *ret_bytes);
+
+/* The parent's pid (field 4). Returns 0, or -ESRCH when pid is gone. */
+int hf_process_parent(pid_t pid, pid_t *ret);

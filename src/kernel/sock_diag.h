@@ -1,0 +1,43 @@
+/* The kernel's table of sockets, of this network namespace. sock_diag(7), netlink(7). */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/socket.h>
+#include <sys/types.h>
+
+/* One socket of the table. */
+typedef struct HfSockDiag {
+    ino_t inode;    /* as fstat(2) of its descriptor says; 0: no process has it */
+    unsigned state; /* TCP_LISTEN and the like of <netinet/tcp.h>, for unix too */
+    /* Its own address; of an unnamed unix socket the family only. A unix path comes as it was
+     * bound. */
+    struct sockaddr_storage address;
+    unsigned address_length;
+    bool v6only;
+    bool has_file; /* a unix path that may be gone by now */
+    dev_t file_device;
+    uint32_t file_inode; /* the low 32 bits */
+    bool has_queue;      /* unix only */
+    uint32_t queue_depth;
+    uint32_t queue_limit;
+} HfSockDiag;
+
+/* Returns false to see no more. socket is valid during the call. */
+typedef bool (*HfSockDiagVisit)(const HfSockDiag *socket, void *userdata);
+
+/* The TCP sockets of family (AF_INET or AF_INET6) with that local port (host byte order) in one of
+ * states (bits 1 << TCP_...). Returns 0 or negative errno. */
+int hf_sock_diag_tcp(int family, uint16_t port, uint32_t states, HfSockDiagVisit visit,
+                     void *userdata);
+
+/* All unix sockets in one of states; has_queue stays false. Returns 0 or negative errno. */
+int hf_sock_diag_unix(uint32_t states, HfSockDiagVisit visit, void *userdata);
+
+/* The unix socket with that inode, without its address, with its queue. Returns 0, -ENOENT, or
+ * negative errno. */
+int hf_sock_diag_unix_queue(ino_t inode, HfSockDiag *ret);
+
+/* Is it bound to this file? A file system may report another device number to stat(2) than the
+ * kernel has (btrfs, overlayfs): false then. */
+bool hf_sock_diag_is_file(const HfSockDiag *socket, dev_t device, ino_t inode);

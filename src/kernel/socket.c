@@ -1,0 +1,163 @@
+#include "kernel/socket.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/parse.h"
+#include "kernel/socket_path.h"
+
+#define SOMAXCONN_FILE    "/proc/sys/net/core/somaxconn"
+#define SOMAXCONN_DEFAULT 4096
+
+static int set_flag(int fd, int level, int option, int value)
+{
+    return setsockopt(fd, level, option, &value, sizeof(value)) < 0 ? -errno : 0;
+}
+
+static int open_socket(const struct sockaddr_storage *address, int *ret)
+{
+    HF_CLEANUP_FD int fd = socket(address->ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    int r = 0;
+
+    if (fd < 0)
+        return -errno;
+    if (address->ss_family == AF_INET || address->ss_family == AF_INET6)
+        r = set_flag(fd, SOL_SOCKET, SO_REUSEADDR, 1);
+    if (r >= 0 && address->ss_family == AF_INET6) {
+        const struct in6_addr *ip = &((const struct sockaddr_in6 *)address)->sin6_addr;
+        /* ::ffff:1.2.3.4 is an IPv4 address, which a socket for IPv6 only can not have */
+        int v6only = !IN6_IS_ADDR_UNSPECIFIED(ip) && !IN6_IS_ADDR_V4MAPPED(ip);
+        r = set_flag(fd, IPPROTO_IPV6, IPV6_V6ONLY, v6only);
+    }
+    if (r < 0)
+        return r;
+    *ret = hf_fd_steal(&fd);
+    return 0;
+}
+
+/* Fills *inode as soon as there is something to be unlinked again; says in *stage where it is. */
+static int make(const HfSocketRequest *request, const char *path, int fd, HfSocketInode *inode,
+                HfSocketStage *stage)
+{
+    int r;
+
+    if (path[0]) {
+        *stage = HF_LISTENER_PATH;
+        r = hf_socket_path_clear(path);
+        if (r == -EADDRINUSE)
+            *stage = HF_LISTENER_BIND;
+        if (r < 0)
+            return r;
+    }
+    *stage = HF_LISTENER_BIND;
+    if (bind(fd, (const struct sockaddr *)request->address, request->address_length) < 0)
+        return -errno;
+    if (path[0]) {
+        r = hf_socket_path_inode(path, inode);
+        if (r >= 0)
+            r = hf_socket_path_secure(path, inode, request, stage);
+        if (r < 0)
+            return r;
+    }
+    *stage = HF_LISTENER_LISTEN;
+    return listen(fd, request->backlog) < 0 ? -errno : 0;
+}
+
+int hf_socket_bind(const HfSocketRequest *request, int *ret_fd, HfSocketInode *ret_inode,
+                   HfSocketStage *ret_stage)
+{
+    char path[HF_LISTENER_PATH_MAX];
+    HfSocketInode inode = {0};
+    HfSocketStage stage = HF_LISTENER_SOCKET;
+    HF_CLEANUP_FD int fd = -1;
+
+    assert(request->address_length <= sizeof(*request->address));
+    hf_socket_path_of(request, path);
+    int r = open_socket(request->address, &fd);
+    if (r >= 0)
+        r = make(request, path, fd, &inode, &stage);
+    if (r < 0) {
+        /* before the socket is closed, so that the inode can not be another's already */
+        if (inode.inode != 0)
+            (void)hf_socket_unlink(path, &inode);
+        *ret_stage = stage;
+        return r;
+    }
+    *ret_inode = inode;
+    *ret_fd = hf_fd_steal(&fd);
+    return 0;
+}
+
+int hf_socket_secure(const HfSocketRequest *request, const HfSocketInode *inode,
+                     HfSocketStage *ret_stage)
+{
+    char path[HF_LISTENER_PATH_MAX];
+
+    hf_socket_path_of(request, path);
+    return hf_socket_path_secure(path, inode, request, ret_stage);
+}
+
+static int get_option(int fd, int option, int *ret)
+{
+    socklen_t length = sizeof(*ret);
+
+    return getsockopt(fd, SOL_SOCKET, option, ret, &length) < 0 ? -errno : 0;
+}
+
+int hf_socket_verify(int fd)
+{
+    int type = 0;
+    int listens = 0;
+    int r = get_option(fd, SO_TYPE, &type);
+
+    if (r >= 0)
+        r = get_option(fd, SO_ACCEPTCONN, &listens);
+    if (r < 0)
+        return r;
+    if (type != SOCK_STREAM)
+        return -EPROTOTYPE;
+    return listens ? 0 : -EINVAL;
+}
+
+int hf_listener_name(int fd, struct sockaddr_storage *ret, unsigned *ret_length)
+{
+    struct sockaddr_storage name = {0};
+    socklen_t length = sizeof(name);
+
+    if (getsockname(fd, (struct sockaddr *)&name, &length) < 0)
+        return -errno;
+    if (length > sizeof(name))
+        return -ENAMETOOLONG;
+    *ret = name;
+    *ret_length = length;
+    return 0;
+}
+
+int hf_socket_set_backlog(int fd, int backlog)
+{
+    return listen(fd, backlog) < 0 ? -errno : 0;
+}
+
+int hf_socket_somaxconn(void)
+{
+    char text[32];
+    uint64_t value;
+    ssize_t n;
+
+    HF_CLEANUP_FD int fd = open(SOMAXCONN_FILE, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return SOMAXCONN_DEFAULT;
+    do
+        n = read(fd, text, sizeof(text) - 1);
+    while (n < 0 && errno == EINTR);
+    if (n <= 0)
+        return SOMAXCONN_DEFAULT;
+    text[n] = '\0';
+    text[strcspn(text, "\n")] = '\0';
+    return hf_parse_uint(text, INT32_MAX, &value) < 0 ? SOMAXCONN_DEFAULT : (int)value;
+}

@@ -1,0 +1,203 @@
+#include "kernel/socket_path.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "kernel/sock_diag.h"
+#include "kernel/socket_acl.h"
+
+static bool is_socket(const struct stat *st)
+{
+    return (st->st_mode & S_IFMT) == S_IFSOCK;
+}
+
+static HfSocketInode inode_of(const struct stat *st)
+{
+    return (HfSocketInode){.device = st->st_dev, .inode = st->st_ino};
+}
+
+static bool inodes_equal(const HfSocketInode *a, const HfSocketInode *b)
+{
+    return a->device == b->device && a->inode == b->inode;
+}
+
+void hf_socket_path_of(const HfSocketRequest *request, char ret[static HF_LISTENER_PATH_MAX])
+{
+    const struct sockaddr_un *address = (const struct sockaddr_un *)request->address;
+    const size_t start = offsetof(struct sockaddr_un, sun_path);
+
+    _Static_assert(HF_LISTENER_PATH_MAX > sizeof(address->sun_path), "room for the NUL");
+    memset(ret, 0, HF_LISTENER_PATH_MAX);
+    if (address->sun_family == AF_UNIX && request->address_length > start &&
+        request->address_length <= sizeof(*address))
+        memcpy(ret, address->sun_path, request->address_length - start);
+}
+
+/* Does nobody answer there? Returns 0, -EADDRINUSE, or negative errno. */
+static int probe(const char *path)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    HF_CLEANUP_FD int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    int r;
+
+    if (fd < 0)
+        return -errno;
+    memcpy(address.sun_path, path, strnlen(path, sizeof(address.sun_path)));
+    do
+        r = connect(fd, (const struct sockaddr *)&address, sizeof(address));
+    while (r < 0 && errno == EINTR);
+    return r < 0 && (errno == ECONNREFUSED || errno == ENOENT) ? 0 : -EADDRINUSE;
+}
+
+typedef struct Holder {
+    struct stat file;
+    bool found;
+} Holder;
+
+static bool visit(const HfSockDiag *socket, void *userdata)
+{
+    Holder *holder = userdata;
+    holder->found = hf_sock_diag_is_file(socket, holder->file.st_dev, holder->file.st_ino);
+    return !holder->found;
+}
+
+/* A socket that is bound and about to listen refuses connections as well. Connections accepted
+ * from a listener that is gone carry its path, too: they are in neither state. */
+static bool is_about_to_listen(const struct stat *file)
+{
+    Holder holder = {.file = *file};
+
+    return hf_sock_diag_unix(1u << TCP_CLOSE | 1u << TCP_LISTEN, visit, &holder) >= 0 &&
+           holder.found;
+}
+
+/* What stands there? Returns 0 (nothing), 1 and its inode (a socket nobody is behind), -EADDRINUSE
+ * or -ENOTSOCK. */
+static int look(const char *path, HfSocketInode *ret)
+{
+    struct stat st;
+
+    /* Whatever keeps lstat from seeing it will keep bind from it, and bind gives the reason. */
+    if (lstat(path, &st) < 0)
+        return 0;
+    if (!is_socket(&st))
+        return -ENOTSOCK;
+    int r = probe(path);
+    if (r < 0)
+        return r;
+    if (is_about_to_listen(&st))
+        return -EADDRINUSE;
+    *ret = inode_of(&st);
+    return 1;
+}
+
+int hf_socket_path_clear(const char *path)
+{
+    HfSocketInode inode;
+
+    int r = look(path, &inode);
+    if (r <= 0)
+        return r;
+    r = hf_socket_unlink(path, &inode);
+    if (r == -ESTALE)
+        return -EADDRINUSE;
+    return r == -ENOENT ? 0 : r;
+}
+
+int hf_socket_probe(const HfSocketRequest *request, HfSocketStage *ret_stage)
+{
+    char path[HF_LISTENER_PATH_MAX];
+    HfSocketInode inode;
+
+    hf_socket_path_of(request, path);
+    if (path[0] == '\0')
+        return 0;
+    int r = look(path, &inode);
+    if (r < 0) {
+        *ret_stage = r == -ENOTSOCK ? HF_LISTENER_PATH : HF_LISTENER_BIND;
+        return r;
+    }
+    char *slash = strrchr(path, '/');
+    if (slash)
+        slash[slash == path] = '\0';
+    if (faccessat(AT_FDCWD, slash ? path : ".", W_OK | X_OK, AT_EACCESS) == 0)
+        return 0;
+    r = -errno;
+    *ret_stage = HF_LISTENER_BIND;
+    return r;
+}
+
+int hf_socket_path_inode(const char *path, HfSocketInode *ret)
+{
+    struct stat st;
+
+    if (lstat(path, &st) < 0 || !is_socket(&st))
+        return -EADDRINUSE;
+    *ret = inode_of(&st);
+    return 0;
+}
+
+/* By way of /proc: the path may be another file by now, and sockets have no fchmod of their own. */
+static int secure_file(int fd, const HfSocketRequest *request, HfSocketStage *stage)
+{
+    char file[64];
+    snprintf(file, sizeof(file), "/proc/self/fd/%d", fd);
+
+    *stage = HF_LISTENER_ACL;
+    int r = request->replace_acl ? hf_socket_acl_drop(file) : 0;
+    if (r < 0)
+        return r;
+    *stage = HF_LISTENER_MODE;
+    if (request->has_mode && chmod(file, request->mode & 07777) < 0)
+        return -errno;
+    if (request->n_acl_users > 0 || request->n_acl_groups > 0) {
+        *stage = HF_LISTENER_ACL;
+        return hf_socket_acl_set(file, request);
+    }
+    *stage = HF_LISTENER_OWNER;
+    /* the owner may "change" them to what they are without privilege */
+    if ((request->uid != (uid_t)-1 || request->gid != (gid_t)-1) &&
+        fchownat(fd, "", request->uid, request->gid, AT_EMPTY_PATH) < 0)
+        return -errno;
+    return 0;
+}
+
+int hf_socket_path_secure(const char *path, const HfSocketInode *inode,
+                          const HfSocketRequest *request, HfSocketStage *ret_stage)
+{
+    HfSocketStage stage = HF_LISTENER_BIND;
+    struct stat st;
+    int r = 0;
+
+    HF_CLEANUP_FD int fd = open(path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0 || fstat(fd, &st) < 0)
+        r = errno == ENOENT ? -EADDRINUSE : -errno;
+    if (r >= 0) {
+        HfSocketInode found = inode_of(&st);
+        r = inodes_equal(&found, inode) ? 0 : -EADDRINUSE;
+    }
+    if (r >= 0)
+        r = secure_file(fd, request, &stage);
+    if (r < 0)
+        *ret_stage = stage;
+    return r;
+}
+
+int hf_socket_unlink(const char *path, const HfSocketInode *inode)
+{
+    struct stat st;
+
+    if (lstat(path, &st) < 0)
+        return -errno;
+    HfSocketInode found = inode_of(&st);
+    if (!is_socket(&st) || !inodes_equal(&found, inode))
+        return -ESTALE;
+    return unlink(path) < 0 ? -errno : 0;
+}

@@ -1,0 +1,320 @@
+#include "kernel/process.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/pidfd.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/memory.h"
+
+#define FIRST_PASSED      3
+#define LISTEN_PID_PREFIX "LISTEN_PID="
+
+/* What must not be made between fork and exec. */
+typedef struct Prepared {
+    char **envp;  /* a vector of borrowed strings */
+    int *sources; /* of descriptor 0, 1, 2, ...; -1: /dev/null */
+    char listen_pid[sizeof(LISTEN_PID_PREFIX) + 3 * sizeof(pid_t)];
+} Prepared;
+
+typedef struct Failure {
+    HfSpawnStage stage;
+    int error;
+} Failure;
+
+/* What children get back; RLIM_INFINITY as long as nothing was raised. */
+static rlim_t own_files = RLIM_INFINITY;
+
+int hf_process_raise_files(void)
+{
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+        return -errno;
+    if (limit.rlim_cur == limit.rlim_max)
+        return 0;
+    rlim_t own = limit.rlim_cur;
+    limit.rlim_cur = limit.rlim_max;
+    if (setrlimit(RLIMIT_NOFILE, &limit) < 0)
+        return -errno;
+    own_files = own;
+    return 0;
+}
+
+int hf_process_lower_files(void)
+{
+    struct rlimit limit;
+
+    if (own_files == RLIM_INFINITY)
+        return 0;
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+        return -errno;
+    limit.rlim_cur = own_files;
+    return setrlimit(RLIMIT_NOFILE, &limit) < 0 ? -errno : 0;
+}
+
+static void prepared_clear(Prepared *prepared)
+{
+    free(prepared->envp);
+    free(prepared->sources);
+}
+#define CLEANUP_PREPARED __attribute__((cleanup(prepared_clear)))
+
+static int prepare_environment(const HfSpawn *spawn, Prepared *prepared)
+{
+    size_t n = 0;
+
+    prepared->envp = calloc(hf_strv_length(spawn->envp) + 2, sizeof(*prepared->envp));
+    if (!prepared->envp)
+        return -ENOMEM;
+    for (char *const *entry = spawn->envp; *entry; entry++)
+        if (!spawn->listen_pid ||
+            strncmp(*entry, LISTEN_PID_PREFIX, strlen(LISTEN_PID_PREFIX)) != 0)
+            prepared->envp[n++] = *entry;
+    memcpy(prepared->listen_pid, LISTEN_PID_PREFIX, sizeof(LISTEN_PID_PREFIX));
+    if (spawn->listen_pid)
+        prepared->envp[n++] = prepared->listen_pid;
+    return 0;
+}
+
+/* fd, or for -1 the caller's own number unless that is closed. */
+static int inherited_unless_set(int fd, int own)
+{
+    if (fd >= 0)
+        return fd;
+    return fcntl(own, F_GETFD) >= 0 ? own : -1;
+}
+
+static int prepare_sources(const HfSpawn *spawn, Prepared *prepared)
+{
+    prepared->sources = calloc(FIRST_PASSED + spawn->n_fds, sizeof(*prepared->sources));
+    if (!prepared->sources)
+        return -ENOMEM;
+    prepared->sources[STDIN_FILENO] = spawn->stdin_fd;
+    prepared->sources[STDOUT_FILENO] = inherited_unless_set(spawn->stdout_fd, STDOUT_FILENO);
+    prepared->sources[STDERR_FILENO] = inherited_unless_set(spawn->stderr_fd, STDERR_FILENO);
+    for (size_t i = 0; i < spawn->n_fds; i++) {
+        assert(spawn->fds[i] >= 0);
+        prepared->sources[FIRST_PASSED + i] = spawn->fds[i];
+    }
+    return 0;
+}
+
+static int prepare(const HfSpawn *spawn, Prepared *prepared)
+{
+    assert(spawn->program && spawn->argv && spawn->argv[0] && spawn->envp);
+    assert(spawn->fds || spawn->n_fds == 0);
+
+    int r = prepare_environment(spawn, prepared);
+    return r < 0 ? r : prepare_sources(spawn, prepared);
+}
+
+static void reset_dispositions(void)
+{
+    const struct sigaction by_default = {.sa_handler = SIG_DFL};
+
+    /* Fails for KILL, STOP and the two of libc, which nobody can have changed. */
+    for (int signal = 1; signal <= SIGRTMAX; signal++)
+        (void)sigaction(signal, &by_default, NULL);
+}
+
+/* Copies *fd out of the range below minimum. The original stays: it may be a source twice. */
+static int lift(int *fd, int minimum)
+{
+    if (*fd >= minimum)
+        return 0;
+    int lifted = fcntl(*fd, F_DUPFD_CLOEXEC, minimum);
+    if (lifted < 0)
+        return -errno;
+    *fd = lifted;
+    return 0;
+}
+
+/* error_fd: kept, by another number if need be; -1: none. */
+static int lay_out_descriptors(int *sources, int n_sources, int *error_fd)
+{
+    int r;
+
+    if (*error_fd >= 0) {
+        r = lift(error_fd, n_sources);
+        if (r < 0)
+            return r;
+    }
+    for (int i = 0; i < n_sources; i++) {
+        if (sources[i] < 0) {
+            sources[i] = open("/dev/null", (i == STDIN_FILENO ? O_RDONLY : O_WRONLY) | O_CLOEXEC);
+            if (sources[i] < 0)
+                return -errno;
+        }
+        r = lift(&sources[i], n_sources);
+        if (r < 0)
+            return r;
+    }
+    for (int i = 0; i < n_sources; i++)
+        while (dup2(sources[i], i) < 0)
+            if (errno != EINTR)
+                return -errno;
+    return close_range((unsigned)n_sources, ~0U, CLOSE_RANGE_CLOEXEC) < 0 ? -errno : 0;
+}
+
+/* By hand: snprintf(3) is not async-signal-safe. */
+static void format_own_pid(char *text)
+{
+    char digits[3 * sizeof(pid_t)];
+    size_t n = 0;
+
+    for (pid_t rest = getpid(); rest > 0; rest /= 10)
+        digits[n++] = (char)('0' + rest % 10);
+    while (n > 0)
+        *text++ = digits[--n];
+    *text = '\0';
+}
+
+static int enter_credentials(const HfCredentials *credentials, HfSpawnStage *stage)
+{
+    *stage = HF_SPAWN_CAPABILITIES;
+    int r = hf_credentials_narrow(credentials);
+    if (r < 0)
+        return r;
+    *stage = HF_SPAWN_USER;
+    return hf_credentials_enter(credentials);
+}
+
+/* Async-signal-safe calls only. */
+static int enter(const HfSpawn *spawn, Prepared *prepared, int *error_fd, HfSpawnStage *stage)
+{
+    *stage = HF_SPAWN_SESSION;
+    if (spawn->cgroup) /* 0: whoever writes; where it came to be can be seen */
+        (void)!write(*spawn->cgroup, "0", 1);
+    reset_dispositions();
+    if (spawn->session && setsid() < 0)
+        return -errno;
+
+    int r = spawn->credentials ? enter_credentials(spawn->credentials, stage) : 0;
+    if (r < 0)
+        return r;
+    *stage = HF_SPAWN_DIRECTORY;
+    if (spawn->directory && chdir(spawn->directory) < 0)
+        return -errno;
+
+    *stage = HF_SPAWN_DESCRIPTORS;
+    r = lay_out_descriptors(prepared->sources, FIRST_PASSED + (int)spawn->n_fds, error_fd);
+    if (r >= 0)
+        r = hf_process_lower_files();
+    if (r < 0)
+        return r;
+
+    *stage = HF_SPAWN_EXEC;
+    if (spawn->listen_pid)
+        format_own_pid(prepared->listen_pid + strlen(LISTEN_PID_PREFIX));
+    sigset_t none;
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+    execve(spawn->program, spawn->argv, prepared->envp);
+    return -errno;
+}
+
+static _Noreturn void run_child(const HfSpawn *spawn, Prepared *prepared, int error_fd)
+{
+    Failure failure;
+
+    failure.error = enter(spawn, prepared, &error_fd, &failure.stage);
+    while (write(error_fd, &failure, sizeof(failure)) < 0 && errno == EINTR)
+        ;
+    _exit(127);
+}
+
+static void block_all_signals(sigset_t *ret_old)
+{
+    sigset_t all;
+
+    sigfillset(&all);
+    sigprocmask(SIG_SETMASK, &all, ret_old);
+}
+
+/* How the child fared: 0 once it has executed the program, or what it reported. */
+static int read_outcome(int error_fd, HfSpawnStage *ret_stage)
+{
+    Failure failure;
+    ssize_t n;
+
+    do
+        n = read(error_fd, &failure, sizeof(failure));
+    while (n < 0 && errno == EINTR);
+    if (n == 0)
+        return 0;
+    if (n != (ssize_t)sizeof(failure)) {
+        *ret_stage = HF_SPAWN_FORK;
+        return n < 0 ? -errno : -EIO;
+    }
+    *ret_stage = failure.stage;
+    return failure.error;
+}
+
+static void end_child(pid_t pid)
+{
+    siginfo_t info;
+
+    /* Not yet reaped, so the number can not be anybody else's. */
+    (void)kill(pid, SIGKILL);
+    while (waitid(P_PID, (id_t)pid, &info, WEXITED) < 0 && errno == EINTR)
+        ;
+}
+
+int hf_process_spawn(const HfSpawn *spawn, HfProcess *ret, HfSpawnStage *ret_stage)
+{
+    CLEANUP_PREPARED Prepared prepared = {0};
+    int ends[2];
+    sigset_t old;
+
+    *ret_stage = HF_SPAWN_FORK;
+    int r = prepare(spawn, &prepared);
+    if (r < 0)
+        return r;
+    if (pipe2(ends, O_CLOEXEC) < 0)
+        return -errno;
+    HF_CLEANUP_FD int read_end = ends[0];
+    HF_CLEANUP_FD int write_end = ends[1];
+
+    block_all_signals(&old);
+    pid_t pid = fork();
+    if (pid == 0)
+        run_child(spawn, &prepared, hf_fd_steal(&write_end));
+    int error = errno;
+    sigprocmask(SIG_SETMASK, &old, NULL);
+    if (pid < 0)
+        return -error;
+    write_end = hf_fd_close(write_end);
+
+    HF_CLEANUP_FD int pidfd = pidfd_open(pid, 0);
+    r = pidfd < 0 ? -errno : read_outcome(read_end, ret_stage);
+    if (r < 0) {
+        end_child(pid);
+        return r;
+    }
+    *ret = (HfProcess){.pid = pid, .pidfd = hf_fd_steal(&pidfd)};
+    return 0;
+}
+
+int hf_process_become(const HfSpawn *spawn, HfSpawnStage *ret_stage)
+{
+    CLEANUP_PREPARED Prepared prepared = {0};
+    int error_fd = -1;
+    sigset_t old;
+
+    *ret_stage = HF_SPAWN_FORK;
+    int r = prepare(spawn, &prepared);
+    if (r < 0)
+        return r;
+    block_all_signals(&old);
+    r = enter(spawn, &prepared, &error_fd, ret_stage);
+    sigprocmask(SIG_SETMASK, &old, NULL);
+    return r;
+}

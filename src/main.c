@@ -1,0 +1,57 @@
+/* main: the verb table, nothing else. */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <syslog.h>
+
+#include "base/fd.h"
+#include "base/log.h"
+#include "base/text.h"
+#include "cli/verbs.h"
+#include "config/configuration.h"
+#include "parts/fallback/fallback.h"
+#include "parts/ready_log/relay.h"
+#include "parts/survive/reexec.h"
+
+static int (*const verbs[])(const HfCommandLine *line) = {
+    [HF_VERB_RUN] = hf_cli_run,         [HF_VERB_EXEC] = hf_cli_exec,
+    [HF_VERB_CHECK] = hf_cli_check,     [HF_VERB_RELOAD] = hf_cli_call,
+    [HF_VERB_RESTART] = hf_cli_call,    [HF_VERB_STOP] = hf_cli_call,
+    [HF_VERB_STATUS] = hf_cli_status,   [HF_VERB_HISTORY] = hf_cli_history,
+    [HF_VERB_METRICS] = hf_cli_metrics, [HF_VERB_PROBE] = hf_cli_probe,
+    [HF_VERB_UPGRADE] = hf_cli_upgrade,
+};
+_Static_assert(sizeof(verbs) / sizeof(*verbs) == HF_VERB_MAX_, "a function a verb");
+
+static int print(const char *text)
+{
+    return fputs(text, stdout) < 0 || fflush(stdout) != 0 ? HF_EXIT_FAILED : HF_EXIT_DONE;
+}
+
+int main(int argc, char *argv[])
+{
+    HF_CLEANUP_COMMAND_LINE HfCommandLine line = {0};
+    HF_CLEANUP_TEXT HfText text = {0};
+
+    if (hf_fd_fill_standard() < 0)
+        return HF_EXIT_FAILED;
+    hf_reexec_init(&argc, &argv);
+    hf_log_setup(NULL, LOG_INFO, HF_LOG_TEXT);
+    if (argc > 1 && strcmp(argv[1], HF_ANSWERER_OPTION) == 0)
+        return hf_fallback_main(argc, argv);
+    if (argc > 1 && strcmp(argv[1], HF_RELAY_OPTION) == 0)
+        return hf_relay_main(argc, argv);
+    int r = hf_configuration_read(argc, argv, &line, &text);
+    if (r < 0) {
+        hf_log(LOG_ERR, NULL, "%s", text.length > 0 ? hf_text_peek(&text) : "out of memory");
+        return r == -EINVAL ? HF_EXIT_USAGE : HF_EXIT_FAILED;
+    }
+    if (line.version)
+        return print("holdfast " HF_VERSION "\n");
+    if (line.help) {
+        hf_options_help(line.verb == HF_VERB_MAX_ ? NULL : &line.verb, &text);
+        return print(hf_text_peek(&text));
+    }
+    hf_log_setup(NULL, hf_log_priority(line.settings.log_level), line.settings.log_format);
+    return verbs[line.verb](&line);
+}

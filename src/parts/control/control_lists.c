@@ -1,0 +1,172 @@
+#include <string.h>
+
+#include "base/clock.h"
+#include "parts/control/control_parts.h"
+#include "parts/control/names.h"
+#include "parts/events/record.h"
+
+typedef int (*AppendRows)(HfControl *control, sd_bus_message *reply);
+
+static int reply_list(sd_bus_message *message, HfControl *control, const char *row,
+                      AppendRows append)
+{
+    __attribute__((cleanup(sd_bus_message_unrefp))) sd_bus_message *reply = NULL;
+
+    int r = sd_bus_message_new_method_return(message, &reply);
+    if (r >= 0)
+        r = sd_bus_message_open_container(reply, 'a', row);
+    if (r >= 0)
+        r = append(control, reply);
+    if (r >= 0)
+        r = sd_bus_message_close_container(reply);
+    return r < 0 ? r : sd_bus_message_send(reply);
+}
+
+/* ---- generations ---- */
+
+static int append_generation(HfControl *control, sd_bus_message *reply, unsigned slot)
+{
+    HfSupervisor *supervisor = control->supervisor;
+    const HfMachineGeneration *state = &supervisor->machine.generations[slot];
+    const HfGeneration *generation = supervisor->generations[slot];
+    const HfHistoryEntry *entry = hf_history_find(&supervisor->history, generation->number);
+    uint64_t processes = 0;
+    uint64_t memory = 0;
+
+    hf_record_measure(supervisor, generation, &processes, &memory); /* 0 says that it failed */
+    return sd_bus_message_append(
+        reply, HF_CONTROL_GENERATION, generation->number, hf_generation_state_name(state->state),
+        hf_rung_name(state->rung), hf_cause_name(generation->cause),
+        (uint32_t)(generation->main_exited ? 0 : generation->main.pid), entry ? entry->started : 0,
+        entry ? entry->ready : 0, hf_clock_monotonic() - generation->spawned, (uint32_t)processes,
+        memory, generation->status_text ? generation->status_text : "");
+}
+
+/* The oldest first. */
+static int append_generations(HfControl *control, sd_bus_message *reply)
+{
+    const HfSupervisor *supervisor = control->supervisor;
+    uint64_t last = 0;
+
+    for (;;) {
+        int next = -1;
+        for (unsigned i = 0; i < HF_MACHINE_SLOTS; i++) {
+            const HfGeneration *generation = supervisor->generations[i];
+            if (generation && generation->number > last &&
+                (next < 0 || generation->number < supervisor->generations[next]->number))
+                next = (int)i;
+        }
+        if (next < 0)
+            return 0;
+        last = supervisor->generations[next]->number;
+        int r = append_generation(control, reply, (unsigned)next);
+        if (r < 0)
+            return r;
+    }
+}
+
+int hf_control_list_generations(sd_bus_message *message, void *userdata, sd_bus_error *unused)
+{
+    (void)unused;
+    return reply_list(message, userdata, HF_CONTROL_GENERATION, append_generations);
+}
+
+/* ---- listeners ---- */
+
+static int append_listener(sd_bus_message *reply, HfListener *held)
+{
+    char address[HF_ADDRESS_TEXT_MAX];
+    char printable[HF_ADDRESS_TEXT_MAX]; /* D-Bus takes only UTF-8 */
+    bool local = held->bound.kind == HF_ADDRESS_UNIX || held->bound.kind == HF_ADDRESS_ABSTRACT;
+    HfQueue queue = {0};
+    uint32_t drops;
+    int64_t told = -1; /* the kernel counts none */
+
+    hf_listener_queue(held, &queue); /* a limit of 0 says that it failed */
+    if (!local && hf_queue_drops(held->fd, &drops) == 0)
+        told = drops;
+    hf_address_format(&held->bound, address);
+    hf_text_printable(address, strlen(address), printable, sizeof(printable));
+    return sd_bus_message_append(reply, HF_CONTROL_LISTENER, held->spec.name, printable,
+                                 local ? "unix" : "tcp", queue.depth, queue.limit, held->highest,
+                                 told);
+}
+
+static bool has(const HfPlan *plan, const HfListener *held)
+{
+    for (size_t i = 0; plan && i < plan->n_listeners; i++)
+        if (plan->listeners[i] == held)
+            return true;
+    return false;
+}
+
+/* Those of the current plan, then what only older generations have still. */
+static int append_listeners(HfControl *control, sd_bus_message *reply)
+{
+    const HfSupervisor *supervisor = control->supervisor;
+    const HfPlan *plans[1 + HF_MACHINE_SLOTS] = {supervisor->current};
+    int r = 0;
+
+    for (unsigned i = 0; i < HF_MACHINE_SLOTS; i++)
+        plans[1 + i] = supervisor->generations[i] ? supervisor->generations[i]->plan : NULL;
+    for (size_t i = 0; i < 1 + HF_MACHINE_SLOTS; i++)
+        for (size_t j = 0; plans[i] && j < plans[i]->n_listeners && r >= 0; j++) {
+            bool told = false;
+            for (size_t k = 0; k < i; k++)
+                told |= has(plans[k], plans[i]->listeners[j]);
+            if (!told)
+                r = append_listener(reply, plans[i]->listeners[j]);
+        }
+    return r;
+}
+
+int hf_control_list_listeners(sd_bus_message *message, void *userdata, sd_bus_error *unused)
+{
+    (void)unused;
+    return reply_list(message, userdata, HF_CONTROL_LISTENER, append_listeners);
+}
+
+/* ---- what was ---- */
+
+static int append_events(HfControl *control, sd_bus_message *reply)
+{
+    const HfNotices *notices = &control->supervisor->notices;
+    int r = 0;
+
+    for (size_t i = 0; i < notices->n && r >= 0; i++) {
+        const HfNotice *notice = hf_notices_get(notices, i);
+        r = sd_bus_message_append(reply, HF_CONTROL_EVENT, hf_notice_name(notice->name),
+                                  notice->generation, notice->cause, notice->text,
+                                  notice->realtime);
+    }
+    return r;
+}
+
+int hf_control_list_events(sd_bus_message *message, void *userdata, sd_bus_error *unused)
+{
+    (void)unused;
+    return reply_list(message, userdata, HF_CONTROL_EVENT, append_events);
+}
+
+static int append_history(HfControl *control, sd_bus_message *reply)
+{
+    const HfHistory *history = &control->supervisor->history;
+    int r = 0;
+
+    for (size_t i = 0; i < history->n && r >= 0; i++) {
+        const HfHistoryEntry *entry = hf_history_get(history, i);
+        uint64_t lifetime =
+            entry->ended > 0 ? entry->lifetime : hf_clock_monotonic() - entry->since;
+        r = sd_bus_message_append(reply, HF_CONTROL_PAST, entry->number,
+                                  hf_cause_name(entry->cause), entry->started, entry->ready,
+                                  entry->ended, entry->ready_after, lifetime,
+                                  (uint32_t)entry->processes, entry->end ? entry->end : "");
+    }
+    return r;
+}
+
+int hf_control_get_history(sd_bus_message *message, void *userdata, sd_bus_error *unused)
+{
+    (void)unused;
+    return reply_list(message, userdata, HF_CONTROL_PAST, append_history);
+}

@@ -1,0 +1,147 @@
+#include <unistd.h>
+
+#include "parts/control/control_parts.h"
+#include "parts/control/names.h"
+
+const char *hf_control_state(const HfMachine *machine)
+{
+    bool active = hf_machine_find(machine, HF_GENERATION_ACTIVE) >= 0;
+
+    if (machine->phase == HF_PHASE_STOPPING || machine->phase == HF_PHASE_ENDED)
+        return "stopping";
+    if (machine->outage)
+        return "outage";
+    if (active)
+        return machine->phase == HF_PHASE_IDLE ? "running" : "replacing";
+    if (machine->phase == HF_PHASE_CLEARING)
+        return "replacing";
+    return machine->phase == HF_PHASE_BACKOFF ? "retrying" : "starting";
+}
+
+uint64_t hf_control_generation(const HfMachine *machine)
+{
+    int active = hf_machine_find(machine, HF_GENERATION_ACTIVE);
+
+    return active >= 0 ? machine->generations[active].number : 0;
+}
+
+static int method_reload(sd_bus_message *message, void *userdata, sd_bus_error *unused)
+{
+    (void)unused;
+    return hf_control_request(userdata, HF_REQUEST_RELOAD, message);
+}
+
+static int method_restart(sd_bus_message *message, void *userdata, sd_bus_error *unused)
+{
+    (void)unused;
+    return hf_control_request(userdata, HF_REQUEST_RESTART, message);
+}
+
+static int method_stop(sd_bus_message *message, void *userdata, sd_bus_error *unused)
+{
+    (void)unused;
+    return hf_control_request(userdata, HF_REQUEST_STOP, message);
+}
+
+/* The answer is the request's number: the connection does not outlive an upgrade that works. */
+static int method_upgrade(sd_bus_message *message, void *userdata, sd_bus_error *unused)
+{
+    HfControl *control = userdata;
+    HfSupervisor *supervisor = control->supervisor;
+
+    (void)unused;
+    hf_supervisor_post(supervisor, &(HfEvent){.type = HF_EVENT_REQUEST,
+                                              .request = HF_REQUEST_UPGRADE,
+                                              .id = ++supervisor->last_id});
+    return sd_bus_reply_method_return(message, "t", supervisor->last_id);
+}
+
+static int method_upgrade_result(sd_bus_message *message, void *userdata, sd_bus_error *unused)
+{
+    uint64_t id;
+
+    (void)unused;
+    int r = sd_bus_message_read(message, "t", &id);
+    return r < 0 ? r : hf_control_await(userdata, id, message);
+}
+
+/* A getter of sd-bus(3) that appends one property's value. */
+#define PROPERTY(name, ...)                                                                        \
+    static int get_##name(sd_bus *bus, const char *path, const char *interface,                    \
+                          const char *property, sd_bus_message *reply, void *userdata,             \
+                          sd_bus_error *unused)                                                    \
+    {                                                                                              \
+        const HfControl *control = userdata;                                                       \
+        const HfSupervisor *supervisor = control->supervisor;                                      \
+                                                                                                   \
+        (void)bus, (void)path, (void)interface, (void)property, (void)supervisor, (void)unused;    \
+        return sd_bus_message_append(reply, __VA_ARGS__);                                          \
+    }
+
+PROPERTY(name, "s", supervisor->name)
+PROPERTY(version, "s", HF_VERSION)
+PROPERTY(pid, "u", (uint32_t)getpid())
+PROPERTY(started, "t", control->started)
+PROPERTY(state, "s", hf_control_state(&supervisor->machine))
+PROPERTY(generation, "t", hf_control_generation(&supervisor->machine))
+PROPERTY(draining, "u", hf_machine_count(&supervisor->machine, HF_GENERATION_DRAINING))
+PROPERTY(failures, "t", supervisor->history.failures)
+PROPERTY(replaced, "t", supervisor->history.replaced_at)
+PROPERTY(ready_after, "t", supervisor->history.ready_after)
+
+/* {cause: how often}; the first start replaces nothing. */
+static int get_replacements(sd_bus *bus, const char *path, const char *interface,
+                            const char *property, sd_bus_message *reply, void *userdata,
+                            sd_bus_error *unused)
+{
+    const HfControl *control = userdata;
+
+    (void)bus, (void)path, (void)interface, (void)property, (void)unused;
+    int r = sd_bus_message_open_container(reply, 'a', "{st}");
+    for (HfCause cause = 0; cause < HF_CAUSE_MAX_ && r >= 0; cause++)
+        if (cause != HF_CAUSE_START)
+            r = sd_bus_message_append(reply, "{st}", hf_cause_name(cause),
+                                      control->supervisor->history.replaced[cause]);
+    return r < 0 ? r : sd_bus_message_close_container(reply);
+}
+
+#define CONSTANT SD_BUS_VTABLE_PROPERTY_CONST
+#define CHANGES  SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE
+#define OPEN     SD_BUS_VTABLE_UNPRIVILEGED /* who may connect may call */
+
+/* Further members go to the end of a list's structure under a new method: the old ones stay. */
+const sd_bus_vtable hf_control_object[] = {
+    SD_BUS_VTABLE_START(0),
+    SD_BUS_PROPERTY("Name", "s", get_name, 0, CONSTANT),
+    SD_BUS_PROPERTY("Version", "s", get_version, 0, CONSTANT),
+    SD_BUS_PROPERTY("Pid", "u", get_pid, 0, CONSTANT),
+    SD_BUS_PROPERTY("Started", "t", get_started, 0, CONSTANT),
+    SD_BUS_PROPERTY("State", "s", get_state, 0, CHANGES),
+    SD_BUS_PROPERTY("Generation", "t", get_generation, 0, CHANGES),
+    SD_BUS_PROPERTY("Draining", "u", get_draining, 0, CHANGES),
+    SD_BUS_PROPERTY("Replacements", "a{st}", get_replacements, 0, 0),
+    SD_BUS_PROPERTY("Failures", "t", get_failures, 0, 0),
+    SD_BUS_PROPERTY("Replaced", "t", get_replaced, 0, 0),
+    SD_BUS_PROPERTY("ReadyAfter", "t", get_ready_after, 0, 0),
+    SD_BUS_METHOD("Reload", NULL, NULL, method_reload, OPEN),
+    SD_BUS_METHOD("Restart", NULL, NULL, method_restart, OPEN),
+    SD_BUS_METHOD("Stop", NULL, NULL, method_stop, OPEN),
+    SD_BUS_METHOD_WITH_ARGS("Upgrade", SD_BUS_NO_ARGS, SD_BUS_RESULT("t", id), method_upgrade,
+                            OPEN),
+    SD_BUS_METHOD_WITH_ARGS("UpgradeResult", SD_BUS_ARGS("t", id), SD_BUS_NO_RESULT,
+                            method_upgrade_result, OPEN),
+    SD_BUS_METHOD_WITH_ARGS("ListGenerations", SD_BUS_NO_ARGS,
+                            SD_BUS_RESULT(HF_CONTROL_GENERATIONS, generations),
+                            hf_control_list_generations, OPEN),
+    SD_BUS_METHOD_WITH_ARGS("ListListeners", SD_BUS_NO_ARGS,
+                            SD_BUS_RESULT(HF_CONTROL_LISTENERS, listeners),
+                            hf_control_list_listeners, OPEN),
+    SD_BUS_METHOD_WITH_ARGS("ListEvents", SD_BUS_NO_ARGS, SD_BUS_RESULT(HF_CONTROL_EVENTS, events),
+                            hf_control_list_events, OPEN),
+    SD_BUS_METHOD_WITH_ARGS("GetHistory", SD_BUS_NO_ARGS,
+                            SD_BUS_RESULT(HF_CONTROL_HISTORY, generations), hf_control_get_history,
+                            OPEN),
+    SD_BUS_SIGNAL_WITH_ARGS(
+        "Event", SD_BUS_ARGS("s", name, "t", generation, "s", cause, "s", text, "t", usec), 0),
+    SD_BUS_VTABLE_END,
+};

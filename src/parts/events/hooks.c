@@ -1,0 +1,227 @@
+#include "parts/events/hooks.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/memory.h"
+#include "base/parse.h"
+#include "base/text.h"
+#include "run/command.h"
+
+/* One that waits. */
+typedef struct Waiting {
+    HfNotice notice; /* text owned */
+    unsigned times;
+} Waiting;
+
+struct HfHooks {
+    HfSupervisor *supervisor;
+    Waiting waiting[HF_NOTICE_MAX_]; /* in the order of coming, each name once */
+    size_t n_waiting;
+    HfCapture *running;
+    HfNoticeName running_for;
+    uint64_t timeout; /* of the one that runs */
+    sd_event_source *next;
+    HfHooksCallback finished;
+    void *userdata;
+    sd_event_source *deadline;
+};
+
+static Waiting shift(HfHooks *hooks)
+{
+    Waiting first = hooks->waiting[0];
+
+    hooks->n_waiting--;
+    memmove(hooks->waiting, hooks->waiting + 1, hooks->n_waiting * sizeof(*hooks->waiting));
+    return first;
+}
+
+static int make_environment(const HfHooks *hooks, const Waiting *waiting, char ***ret)
+{
+    const HfNotice *notice = &waiting->notice;
+    HF_CLEANUP_STRV char **list = NULL;
+    const struct {
+        const char *key;
+        const char *text;
+        unsigned long long number;
+    } entries[] = {
+        {"HOLDFAST_EVENT", hf_notice_name(notice->name), 0},
+        {"HOLDFAST_NAME", hooks->supervisor->name, 0},
+        {"HOLDFAST_GENERATION", NULL, notice->generation},
+        {"HOLDFAST_CAUSE", notice->cause, 0},
+        {"HOLDFAST_TEXT", notice->text, 0},
+        {"HOLDFAST_TIME", NULL, notice->realtime / HF_USEC_PER_SEC},
+        {"HOLDFAST_REPEATS", NULL, waiting->times - 1},
+    };
+
+    for (size_t i = 0; i < sizeof(entries) / sizeof(*entries); i++) {
+        HF_CLEANUP_TEXT HfText text = {0};
+        char *entry = NULL;
+        if (entries[i].text)
+            hf_text_addf(&text, "%s=%s", entries[i].key, entries[i].text);
+        else
+            hf_text_addf(&text, "%s=%llu", entries[i].key, entries[i].number);
+        int r = hf_text_take(&text, &entry);
+        if (r >= 0)
+            r = hf_strv_consume(&list, entry);
+        if (r < 0)
+            return r;
+    }
+    *ret = HF_STEAL(list);
+    return 0;
+}
+
+static void go_on(HfHooks *hooks)
+{
+    if (hooks->n_waiting > 0 || hooks->finished)
+        sd_event_source_set_enabled(hooks->next, SD_EVENT_ONESHOT);
+}
+
+static void on_done(const HfCaptured *captured, void *userdata)
+{
+    HfHooks *hooks = userdata;
+    HF_CLEANUP_TEXT HfText text = {0};
+
+    hooks->running = NULL;
+    if (!hf_command_succeeded(captured)) {
+        hf_command_explain("the command", captured, hooks->timeout, &text);
+        hf_log(LOG_WARNING, NULL, "--on-event, %s:", hf_notice_name(hooks->running_for));
+        hf_log_lines(LOG_WARNING, NULL, hf_text_peek(&text));
+    }
+    go_on(hooks);
+}
+
+static void start(HfHooks *hooks, const Waiting *waiting)
+{
+    const HfSettings *settings = hooks->supervisor->settings;
+    HF_CLEANUP_STRV char **environment = NULL;
+
+    if (!settings->on_event) { /* a reload has taken it away meanwhile */
+        go_on(hooks);
+        return;
+    }
+    hooks->running_for = waiting->notice.name;
+    hooks->timeout = settings->on_event_timeout;
+    int r = make_environment(hooks, waiting, &environment);
+    if (r >= 0)
+        r = hf_command_start(hooks->supervisor->loop, hooks->supervisor->reaper, settings->on_event,
+                             NULL, (const char *const *)environment, hooks->timeout, on_done, hooks,
+                             &hooks->running);
+    if (r < 0) {
+        const HfLogFields fields = {.error = r};
+        hf_log(LOG_WARNING, &fields, "the command for the event %s can not be run",
+               hf_notice_name(waiting->notice.name));
+        go_on(hooks);
+    }
+}
+
+static int on_next(sd_event_source *source, void *userdata)
+{
+    HfHooks *hooks = userdata;
+
+    (void)source;
+    if (hooks->running)
+        return 0;
+    if (hooks->n_waiting > 0) {
+        Waiting waiting = shift(hooks);
+        start(hooks, &waiting);
+        free(waiting.notice.text);
+    } else if (hooks->finished) {
+        HfHooksCallback finished = HF_STEAL(hooks->finished);
+        finished(hooks->userdata);
+    }
+    return 0;
+}
+
+static void on_notice(const HfNotice *notice, void *userdata)
+{
+    HfHooks *hooks = userdata;
+    Waiting *waiting = hooks->waiting;
+
+    if (!hooks->supervisor->settings->on_event)
+        return;
+    while (waiting < hooks->waiting + hooks->n_waiting && waiting->notice.name != notice->name)
+        waiting++;
+    char *text = strdup(notice->text);
+    if (!text) {
+        hf_log(LOG_WARNING, NULL, "out of memory, no command is run for the event %s",
+               hf_notice_name(notice->name));
+        return;
+    }
+    if (waiting == hooks->waiting + hooks->n_waiting) {
+        hooks->n_waiting++;
+        waiting->times = 0;
+    } else {
+        free(waiting->notice.text);
+    }
+    waiting->notice = *notice;
+    waiting->notice.text = text;
+    waiting->times++;
+    go_on(hooks);
+}
+
+int hf_hooks_new(HfSupervisor *supervisor, HfHooks **ret)
+{
+    HfHooks *hooks = calloc(1, sizeof(*hooks));
+    if (!hooks)
+        return -ENOMEM;
+    hooks->supervisor = supervisor;
+    int r = sd_event_add_defer(supervisor->loop, &hooks->next, on_next, hooks);
+    if (r >= 0) /* supervision comes first */
+        r = sd_event_source_set_priority(hooks->next, SD_EVENT_PRIORITY_IDLE);
+    if (r >= 0)
+        r = sd_event_source_set_enabled(hooks->next, SD_EVENT_OFF);
+    if (r < 0) {
+        hf_hooks_free(hooks);
+        return r;
+    }
+    hf_notices_subscribe(&supervisor->notices, on_notice, hooks);
+    *ret = hooks;
+    return 0;
+}
+
+HfHooks *hf_hooks_free(HfHooks *hooks)
+{
+    if (!hooks)
+        return NULL;
+    hf_capture_abort(hooks->running);
+    while (hooks->n_waiting > 0)
+        free(shift(hooks).notice.text);
+    sd_event_source_disable_unref(hooks->deadline);
+    sd_event_source_disable_unref(hooks->next);
+    free(hooks);
+    return NULL;
+}
+
+pid_t hf_hooks_session(const HfHooks *hooks)
+{
+    return hooks->running ? hf_capture_session(hooks->running) : 0;
+}
+
+static int on_deadline(sd_event_source *source, uint64_t usec, void *userdata)
+{
+    HfHooks *hooks = userdata;
+
+    (void)source;
+    (void)usec;
+    while (hooks->n_waiting > 0)
+        free(shift(hooks).notice.text);
+    hooks->running = hf_capture_abort(hooks->running);
+    go_on(hooks);
+    return 0;
+}
+
+int hf_hooks_finish(HfHooks *hooks, HfHooksCallback callback, void *userdata)
+{
+    int r = sd_event_add_time_relative(hooks->supervisor->loop, &hooks->deadline, CLOCK_MONOTONIC,
+                                       hooks->supervisor->settings->on_event_timeout, 0,
+                                       on_deadline, hooks);
+    if (r < 0)
+        return r;
+    hooks->finished = callback;
+    hooks->userdata = userdata;
+    go_on(hooks);
+    return 0;
+}

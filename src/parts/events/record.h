@@ -1,0 +1,12 @@
+/* What the machine decided, for the history. */
+#pragma once
+
+#include "run/supervisor.h"
+
+/* Before hf_report, whose readers may look at the history. */
+void hf_record(HfSupervisor *supervisor, const HfAction *action);
+
+/* Counts the processes of a generation for the history. memory, bytes, may be NULL. Returns 0 or
+ * negative errno. */
+int hf_record_measure(HfSupervisor *supervisor, const HfGeneration *generation,
+                      uint64_t *ret_processes, uint64_t *ret_memory);

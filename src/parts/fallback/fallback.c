@@ -1,0 +1,197 @@
+#include "parts/fallback/fallback.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/log.h"
+#include "base/memory.h"
+#include "base/parse.h"
+#include "base/text.h"
+#include "kernel/privilege.h"
+#include "kernel/socket.h"
+#include "parts/fallback/fallback_loop.h"
+
+#define FIRST_LISTENER 3 /* HfSpawn's first */
+#define FASTCGI        'f'
+#define OTHER          'o'
+
+/* Words of the command line, after HF_ANSWERER_OPTION. */
+typedef enum Word {
+    WORD_PARENT = 2,
+    WORD_RETRY_AFTER,
+    WORD_CONNECTION,
+    WORD_GRACE,
+    WORD_KINDS, /* FASTCGI or OTHER for each listener */
+    WORD_MAX_,
+} Word;
+
+static int add_number(char ***argv, uint64_t number)
+{
+    HF_CLEANUP_TEXT HfText text = {0};
+    char *word = NULL;
+
+    hf_text_addf(&text, "%llu", (unsigned long long)number);
+    if (hf_text_take(&text, &word) < 0)
+        return -ENOMEM;
+    return hf_strv_consume(argv, word);
+}
+
+static int add_kinds(char ***argv, const HfFallbackRequest *request)
+{
+    HF_CLEANUP_TEXT HfText text = {0};
+    char *word = NULL;
+
+    for (size_t i = 0; i < request->n; i++)
+        hf_text_addf(&text, "%c", request->fastcgi[i] ? FASTCGI : OTHER);
+    if (hf_text_take(&text, &word) < 0)
+        return -ENOMEM;
+    return hf_strv_consume(argv, word);
+}
+
+static int make_arguments(const HfFallbackRequest *request, char ***ret)
+{
+    HF_CLEANUP_STRV char **argv = NULL;
+
+    int r = hf_strv_append(&argv, "holdfast");
+    if (r >= 0)
+        r = hf_strv_append(&argv, HF_ANSWERER_OPTION);
+    if (r >= 0)
+        r = add_number(&argv, (uint64_t)getpid());
+    if (r >= 0)
+        r = add_number(&argv, request->retry_after_seconds);
+    if (r >= 0)
+        r = add_number(&argv, request->limits.connection);
+    if (r >= 0)
+        r = add_number(&argv, request->limits.grace);
+    if (r >= 0)
+        r = add_kinds(&argv, request);
+    if (r < 0)
+        return r;
+    assert(hf_strv_length(argv) == WORD_MAX_);
+    *ret = HF_STEAL(argv);
+    return 0;
+}
+
+int hf_fallback_start(const HfFallbackRequest *request, HfProcess *ret)
+{
+    HF_CLEANUP_STRV char **argv = NULL;
+    static char *const no_environment[] = {NULL};
+    int fds[HF_ANSWERER_LISTENERS_MAX + 1];
+    HfSpawnStage stage;
+
+    assert(request->n > 0);
+    if (request->n > HF_ANSWERER_LISTENERS_MAX)
+        return -E2BIG;
+    int r = make_arguments(request, &argv);
+    if (r < 0)
+        return r;
+    memcpy(fds, request->fds, request->n * sizeof(*fds));
+    fds[request->n] = request->released_fd;
+    const HfSpawn spawn = {
+        .program = "/proc/self/exe", /* also when an update has replaced the file */
+        .argv = argv,
+        .envp = no_environment,
+        .directory = "/",
+        .stdin_fd = -1,
+        .stdout_fd = -1,
+        .stderr_fd = -1,
+        .fds = fds,
+        .n_fds = request->n + (request->released_fd >= 0),
+        .session = true, /* a terminal's interrupt is for holdfast */
+    };
+    return hf_process_spawn(&spawn, ret, &stage);
+}
+
+typedef struct Task {
+    HfFallbackRequest request;
+    pid_t parent;
+    int fds[HF_ANSWERER_LISTENERS_MAX];
+    bool fastcgi[HF_ANSWERER_LISTENERS_MAX];
+} Task;
+
+static int parse_kinds(const char *kinds, Task *task)
+{
+    size_t n = strlen(kinds);
+
+    if (n == 0 || n > HF_ANSWERER_LISTENERS_MAX)
+        return -EINVAL;
+    for (size_t i = 0; i < n; i++) {
+        if (kinds[i] != FASTCGI && kinds[i] != OTHER)
+            return -EINVAL;
+        task->fds[i] = FIRST_LISTENER + (int)i;
+        task->fastcgi[i] = kinds[i] == FASTCGI;
+        if (hf_socket_verify(task->fds[i]) < 0)
+            return -EINVAL;
+    }
+    task->request.n = n;
+    int released = FIRST_LISTENER + (int)n;
+    task->request.released_fd = fcntl(released, F_GETFD) < 0 ? -1 : released;
+    return 0;
+}
+
+static int parse_arguments(int argc, char **argv, Task *task)
+{
+    uint64_t parent;
+    uint64_t retry_after;
+
+    if (argc != WORD_MAX_ || hf_parse_uint(argv[WORD_PARENT], INT32_MAX, &parent) < 0 ||
+        hf_parse_uint(argv[WORD_RETRY_AFTER], UINT32_MAX, &retry_after) < 0 ||
+        hf_parse_uint(argv[WORD_CONNECTION], HF_USEC_MAX, &task->request.limits.connection) < 0 ||
+        hf_parse_uint(argv[WORD_GRACE], HF_USEC_MAX, &task->request.limits.grace) < 0 ||
+        parse_kinds(argv[WORD_KINDS], task) < 0)
+        return -EINVAL;
+    task->parent = (pid_t)parent;
+    task->request.retry_after_seconds = (unsigned)retry_after;
+    task->request.fds = task->fds;
+    task->request.fastcgi = task->fastcgi;
+    return 0;
+}
+
+/* A descriptor that is readable once SIGTERM has come, or negative errno. */
+static int open_stop(void)
+{
+    sigset_t term;
+
+    sigemptyset(&term);
+    sigaddset(&term, SIGTERM);
+    if (sigprocmask(SIG_BLOCK, &term, NULL) < 0)
+        return -errno;
+    int fd = signalfd(-1, &term, SFD_CLOEXEC | SFD_NONBLOCK);
+    return fd < 0 ? -errno : fd;
+}
+
+int hf_fallback_main(int argc, char **argv)
+{
+    Task task = {0};
+
+    if (parse_arguments(argc, argv, &task) < 0) {
+        hf_log(LOG_ERR, NULL, HF_ANSWERER_OPTION " is for holdfast's own use");
+        return 2;
+    }
+    HF_CLEANUP_FD int stop_fd = open_stop();
+    int r = stop_fd < 0 ? stop_fd : 0;
+    if (r >= 0)
+        r = hf_privilege_keep(0); /* it talks to strangers */
+    if (r >= 0 && prctl(PR_SET_PDEATHSIG, SIGTERM) < 0)
+        r = -errno;
+    if (r >= 0 && getppid() != task.parent) /* it ended before it could be watched */
+        return EXIT_SUCCESS;
+    if (r >= 0)
+        r = hf_process_raise_files();
+    if (r >= 0)
+        r = hf_fallback_serve(&task.request, stop_fd);
+    if (r < 0) {
+        const HfLogFields fields = {.error = r};
+        hf_log(LOG_ERR, &fields, "the outage can not be answered, clients wait");
+        return EXIT_FAILURE;
+    }
+    return EXIT_SUCCESS;
+}

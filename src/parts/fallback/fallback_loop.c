@@ -1,0 +1,245 @@
+#include "parts/fallback/fallback_loop.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <time.h>
+
+#include "base/fd.h"
+#include "base/memory.h"
+#include "base/parse.h"
+#include "parts/fallback/fallback_connection.h"
+
+#define ACCEPTS_AT_ONCE 16
+#define LOST_RACE_TIME  5000                     /* usec */
+#define CLOSE_TIME      HF_USEC_PER_SEC          /* for the other side to close, too */
+#define PAUSE           (100 * HF_USEC_PER_MSEC) /* when the kernel is out of something */
+
+typedef struct Answerer {
+    const HfFallbackRequest *request;
+    int *listeners; /* -1: broken */
+    HfFallbackConnection *connections;
+    struct pollfd *polled; /* stop_fd, listeners, connections */
+    HfText answer;
+    uint64_t now;
+    uint64_t paused_until; /* 0: accepting */
+    bool stopping;
+} Answerer;
+
+static uint64_t now_usec(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * HF_USEC_PER_SEC + (uint64_t)now.tv_nsec / 1000;
+}
+
+static uint64_t earlier(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+static void on_alarm(int signal)
+{
+    (void)signal;
+}
+
+static int install_alarm(void)
+{
+    const struct sigaction interrupting = {.sa_handler = on_alarm}; /* no SA_RESTART */
+
+    return sigaction(SIGALRM, &interrupting, NULL) < 0 ? -errno : 0;
+}
+
+/* The listener blocks, and has to: its flags are the service's, too. Whoever else holds it may be
+ * faster than we are between poll and accept, so a timer interrupts a lost race; it repeats, as its
+ * first expiry may come before accept. Returns the descriptor or negative errno, -EINTR for a lost
+ * race. */
+static int accept_bounded(int listener)
+{
+    static const struct itimerval armed = {{0, LOST_RACE_TIME}, {0, LOST_RACE_TIME}};
+    static const struct itimerval disarmed;
+
+    if (setitimer(ITIMER_REAL, &armed, NULL) < 0)
+        return -errno;
+    int fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    int error = errno;
+    setitimer(ITIMER_REAL, &disarmed, NULL);
+    return fd < 0 ? -error : fd;
+}
+
+static bool is_readable(int fd)
+{
+    struct pollfd one = {.fd = fd, .events = POLLIN};
+
+    return poll(&one, 1, 0) > 0;
+}
+
+static HfFallbackConnection *free_slot(Answerer *answerer)
+{
+    for (size_t i = 0; i < HF_ANSWERER_CONNECTIONS; i++)
+        if (answerer->connections[i].fd < 0)
+            return &answerer->connections[i];
+    return NULL;
+}
+
+/* Returns false when this listener has nothing more to give now. */
+static bool accept_one(Answerer *answerer, size_t index)
+{
+    bool fastcgi = answerer->request->fastcgi[index];
+    uint64_t limit = answerer->request->limits.connection;
+
+    HfFallbackConnection *slot = free_slot(answerer);
+    if (!slot || !is_readable(answerer->listeners[index]))
+        return false;
+    int fd = accept_bounded(answerer->listeners[index]);
+    switch (fd < 0 ? -fd : 0) {
+    case 0:
+        break;
+    case EMFILE:
+    case ENFILE:
+    case ENOBUFS:
+    case ENOMEM:
+        answerer->paused_until = answerer->now + PAUSE;
+        return false;
+    case EBADF:
+    case EINVAL:
+    case ENOTSOCK:
+    case EOPNOTSUPP:
+        answerer->listeners[index] = hf_fd_close(answerer->listeners[index]);
+        return false;
+    default: /* a lost race, or a connection that failed before it was ours, accept(2) */
+        return false;
+    }
+    hf_fallback_connection_open(slot, fd, fastcgi ? &answerer->answer : NULL,
+                                answerer->now + (fastcgi ? limit : earlier(limit, CLOSE_TIME)));
+    return true;
+}
+
+static void let_go(Answerer *answerer)
+{
+    for (size_t i = 0; i < answerer->request->n; i++)
+        answerer->listeners[i] = hf_fd_close(answerer->listeners[i]);
+    hf_fd_close(answerer->request->released_fd);
+    answerer->stopping = true;
+    for (size_t i = 0; i < HF_ANSWERER_CONNECTIONS; i++)
+        answerer->connections[i].deadline = earlier(
+            answerer->connections[i].deadline, answerer->now + answerer->request->limits.grace);
+}
+
+/* Fills in what to wait for and returns when to stop waiting, HF_USEC_INFINITY: never. */
+static uint64_t prepare_poll(Answerer *answerer, int stop_fd, size_t *ret_open)
+{
+    struct pollfd *polled = answerer->polled;
+    uint64_t until = HF_USEC_INFINITY;
+    size_t open = 0;
+
+    for (size_t i = 0; i < HF_ANSWERER_CONNECTIONS; i++) {
+        HfFallbackConnection *connection = &answerer->connections[i];
+        if (connection->fd >= 0 && connection->deadline <= answerer->now)
+            hf_fallback_connection_close(connection);
+        struct pollfd *slot = &polled[1 + answerer->request->n + i];
+        *slot = (struct pollfd){.fd = connection->fd};
+        if (connection->fd < 0)
+            continue;
+        slot->events = hf_fallback_connection_events(connection);
+        until = earlier(until, connection->deadline);
+        open++;
+    }
+    if (answerer->paused_until > answerer->now)
+        until = earlier(until, answerer->paused_until);
+    else
+        answerer->paused_until = 0;
+    bool accepting = open < HF_ANSWERER_CONNECTIONS && answerer->paused_until == 0;
+    polled[0] = (struct pollfd){.fd = answerer->stopping ? -1 : stop_fd, .events = POLLIN};
+    for (size_t i = 0; i < answerer->request->n; i++)
+        polled[1 + i] =
+            (struct pollfd){.fd = accepting ? answerer->listeners[i] : -1, .events = POLLIN};
+    *ret_open = open;
+    return until;
+}
+
+static int wait_for_events(const Answerer *answerer, uint64_t until)
+{
+    uint64_t left = until - answerer->now;
+    const struct timespec timeout = {
+        .tv_sec = (time_t)(left / HF_USEC_PER_SEC),
+        .tv_nsec = (long)(left % HF_USEC_PER_SEC * 1000),
+    };
+    nfds_t n = 1 + answerer->request->n + HF_ANSWERER_CONNECTIONS;
+
+    if (ppoll(answerer->polled, n, until == HF_USEC_INFINITY ? NULL : &timeout, NULL) >= 0)
+        return 1;
+    return errno == EINTR ? 0 : -errno;
+}
+
+static void serve_events(Answerer *answerer)
+{
+    const struct pollfd *polled = answerer->polled;
+    size_t n = answerer->request->n;
+
+    /* Connections first: their indexes are those of the poll. */
+    for (size_t i = 0; i < HF_ANSWERER_CONNECTIONS; i++)
+        if (polled[1 + n + i].fd >= 0 && polled[1 + n + i].revents != 0)
+            hf_fallback_connection_serve(&answerer->connections[i]);
+    if (polled[0].revents != 0) {
+        let_go(answerer);
+        return;
+    }
+    for (size_t i = 0; i < n; i++)
+        if (polled[1 + i].fd >= 0 && polled[1 + i].revents != 0)
+            for (unsigned taken = 0; taken < ACCEPTS_AT_ONCE && accept_one(answerer, i); taken++)
+                ;
+}
+
+static int loop(Answerer *answerer, int stop_fd)
+{
+    for (;;) {
+        size_t open;
+        answerer->now = now_usec();
+        uint64_t until = prepare_poll(answerer, stop_fd, &open);
+        if (answerer->stopping && open == 0)
+            return 0;
+        int r = wait_for_events(answerer, until);
+        if (r < 0)
+            return r;
+        if (r > 0) {
+            answerer->now = now_usec();
+            serve_events(answerer);
+        }
+    }
+}
+
+static void answerer_clear(Answerer *answerer)
+{
+    for (size_t i = 0; answerer->connections && i < HF_ANSWERER_CONNECTIONS; i++)
+        hf_fallback_connection_close(&answerer->connections[i]);
+    hf_freep(&answerer->listeners);
+    hf_freep(&answerer->connections);
+    hf_freep(&answerer->polled);
+    hf_text_clear(&answerer->answer);
+}
+#define CLEANUP_ANSWERER __attribute__((cleanup(answerer_clear)))
+
+int hf_fallback_serve(const HfFallbackRequest *request, int stop_fd)
+{
+    CLEANUP_ANSWERER Answerer answerer = {.request = request};
+    size_t n = request->n;
+
+    answerer.listeners = hf_allocate(n, sizeof(*answerer.listeners));
+    answerer.polled = hf_allocate(1 + n + HF_ANSWERER_CONNECTIONS, sizeof(*answerer.polled));
+    answerer.connections = hf_allocate(HF_ANSWERER_CONNECTIONS, sizeof(*answerer.connections));
+    if (!answerer.listeners || !answerer.polled || !answerer.connections)
+        return -ENOMEM;
+    for (size_t i = 0; i < HF_ANSWERER_CONNECTIONS; i++)
+        answerer.connections[i].fd = -1;
+    for (size_t i = 0; i < n; i++)
+        answerer.listeners[i] = request->fds[i];
+    hf_fastcgi_busy_answer(request->retry_after_seconds, &answerer.answer);
+    if (answerer.answer.failed)
+        return -ENOMEM;
+    int r = install_alarm();
+    return r < 0 ? r : loop(&answerer, stop_fd);
+}

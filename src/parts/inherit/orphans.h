@@ -1,0 +1,46 @@
+/* Processes that a holdfast before this one left in our unit's cgroup and that belong to no
+ * generation that is known: they serve on until there is somebody else, lend their sockets to the
+ * first plan, and are ended then. */
+#pragma once
+
+#include "run/escalation.h"
+#include "run/instance.h"
+#include "run/supervisor.h"
+
+typedef struct HfOrphan {
+    HfProcess process;
+    bool holds; /* was found to listen where the plan wants to */
+} HfOrphan;
+
+struct HfOrphans {
+    HfSupervisor *supervisor;
+    HfOrphan *list;
+    size_t n;
+    HfListener **held; /* references: copied out of them */
+    size_t n_held;
+    HfEscalation *ladder; /* NULL: they are not asked yet */
+    bool wanted;          /* the prepare of cause goes on once they have gone */
+    HfCause cause;
+};
+
+/* Looks for them, also among the pidfds that the store gave back, and takes those. None:
+ * supervisor->strays stays NULL. What goes wrong is logged, and they are left. */
+void hf_orphans_find(HfSupervisor *supervisor, HfInstance *start);
+/* Each takes NULL. Sockets that are not in use yet stay with their holders. Returns NULL. */
+HfOrphans *hf_orphans_free(HfOrphans *strays);
+
+/* Copies what plan wants, is not among held, and one of them listens at, to strays->held. Where
+ * that is not possible they are asked to leave at once, and hf_orphans_await has a reason. Returns
+ * 0, or negative errno with one line in error. */
+int hf_orphans_lend(HfOrphans *strays, const HfPlan *plan, HfListener *const *held, size_t n,
+                    HfText *error);
+
+/* Has plan serve in their place: those that run its program or hold one of its listeners, with kill
+ * mode all every one, are sent its stop signal, after its drain timeout TERM, then KILL. Harmless
+ * when repeated. */
+void hf_orphans_begin(HfOrphans *strays, const HfPlan *plan);
+
+/* The prepare of cause has failed: is it to be made once more when they have gone? */
+bool hf_orphans_await(HfOrphans *strays, HfCause cause);
+/* It is not wanted any more. */
+void hf_orphans_forget(HfOrphans *strays);

@@ -1,0 +1,282 @@
+#include "parts/inherit/takeover.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/memory.h"
+#include "base/parse.h"
+#include "kernel/members.h"
+#include "kernel/owner.h"
+#include "kernel/socket_copy.h"
+#include "parts/inherit/unit.h"
+#include "run/resolved_listener.h"
+#include "run/supervisor.h"
+
+static void explain_copy(const HfTakeover *takeover, const char *label, int r, HfText *error)
+{
+    int pid = (int)takeover->holder.pid;
+
+    if (r == -EPERM || r == -EACCES)
+        hf_text_addf(error,
+                     "%s can not be copied out of %s (pid %d): not permitted; run holdfast as root "
+                     "or as the user of that process with CAP_SYS_PTRACE, and in a container allow "
+                     "pidfd_getfd (systemd-nspawn --system-call-filter=pidfd_getfd)",
+                     label, takeover->name, pid);
+    else if (r == -ESRCH)
+        hf_text_addf(error, "%s (pid %d) has left meanwhile; leave --take-over out", takeover->name,
+                     pid);
+    else if (r == -ENOSYS)
+        hf_text_add(error, "--take-over needs Linux 5.6 (pidfd_getfd)");
+    else
+        hf_text_addf(error, "%s can not be copied out of %s (pid %d): %s", label, takeover->name,
+                     pid, strerror(-r));
+}
+
+static int explain_other(const HfTakeover *takeover, const HfResolvedListener *target,
+                         HfText *error)
+{
+    HfOwner owner;
+
+    hf_text_addf(error, "%s is not among the sockets of %s (pid %d)", target->label, takeover->name,
+                 (int)takeover->holder.pid);
+    if (hf_owner_find(target->request.address, target->request.address_length, &owner) == 0)
+        hf_text_addf(error, ", but of %s (pid %d)", owner.program, (int)owner.pid);
+    hf_text_add(error, "; all must be of one server");
+    return -ENOTCONN;
+}
+
+/* 0.0.0.0:9000 stands in the way of 127.0.0.1:9000, but is not that. */
+static int check_same(const HfTakeover *takeover, const HfResolvedListener *target,
+                      const HfListener *held, HfText *error)
+{
+    HfAddress address;
+    char bound[HF_ADDRESS_TEXT_MAX];
+
+    if (hf_address_is_path(&held->spec.address))
+        return 0;
+    for (int i = 0; i < target->n; i++)
+        if (hf_address_from_sockaddr(&target->addresses[i], target->lengths[i], &address) == 0 &&
+            hf_address_equal(&address, &held->bound))
+            return 0;
+    hf_address_format(&held->bound, bound);
+    hf_text_addf(error, "%s (pid %d) listens at %s, not at %s; make the two the same",
+                 takeover->name, (int)takeover->holder.pid, bound, target->label);
+    return -EADDRNOTAVAIL;
+}
+
+/* php-fpm's workers take O_NONBLOCK, which all holders share, for an error and exit. */
+static int check_blocking(const HfPlan *plan, const HfListener *held, HfText *error)
+{
+    if (plan->adapter != HF_ADAPTER_PHP_FPM || !(fcntl(held->fd, F_GETFL) & O_NONBLOCK))
+        return 0;
+    hf_text_addf(error,
+                 "%s is a non-blocking socket, with which php-fpm does not work; it can not be "
+                 "taken over",
+                 held->label);
+    return -EINVAL;
+}
+
+static int keep(HfTakeover *takeover, int fd, const HfListenerSpec *spec, HfListener **ret)
+{
+    HF_CLEANUP_FD int owned = fd;
+    HfListener **grown = reallocarray(takeover->held, takeover->n_held + 1, sizeof(HfListener *));
+
+    if (!grown)
+        return -ENOMEM;
+    takeover->held = grown;
+    int r = hf_listener_take(hf_fd_steal(&owned), spec, ret);
+    if (r >= 0)
+        takeover->held[takeover->n_held++] = *ret;
+    return r;
+}
+
+static int identify(HfTakeover *takeover, HfText *error)
+{
+    int r = hf_process_program(takeover->holder.pid, &takeover->program);
+    if (r < 0) {
+        hf_text_addf(error, "pid %d has left meanwhile; leave --take-over out",
+                     (int)takeover->holder.pid);
+        return r;
+    }
+    const char *comm = takeover->program.comm;
+    if (takeover->name[0] == '\0')
+        hf_text_printable(comm, strlen(comm), takeover->name, sizeof(takeover->name));
+    takeover->phpfpm = strncmp(takeover->name, "php-fpm", strlen("php-fpm")) == 0;
+    return 0;
+}
+
+/* What is stopped and awaited hangs on the master. */
+static int check_master(const HfTakeover *takeover, HfText *error)
+{
+    HfProgram program;
+    pid_t parent;
+
+    if (!takeover->phpfpm || hf_process_parent(takeover->holder.pid, &parent) < 0 ||
+        hf_process_program(parent, &program) < 0 || program.inode == 0 ||
+        program.inode != takeover->program.inode || program.device != takeover->program.device)
+        return 0;
+    hf_text_addf(error, "pid %d is a worker of %s (pid %d); write --take-over=%d",
+                 (int)takeover->holder.pid, takeover->name, (int)parent, (int)parent);
+    return -EINVAL;
+}
+
+static int check_network(const HfTakeover *takeover, HfText *error)
+{
+    int r = hf_takeover_same_network(takeover->holder.pid);
+
+    if (r == 0) {
+        hf_text_addf(error,
+                     "%s (pid %d) is in another network namespace; run holdfast in that one, as "
+                     "by nsenter --net --target %d",
+                     takeover->name, (int)takeover->holder.pid, (int)takeover->holder.pid);
+        return -EXDEV;
+    }
+    if (r < 0)
+        explain_copy(takeover, "its socket", r, error);
+    return r < 0 ? r : 0;
+}
+
+static int choose_holder(HfTakeover *takeover, pid_t pid, HfText *error)
+{
+    if (pid == getpid()) {
+        hf_text_add(error, "holdfast can not take over from itself; leave --take-over out");
+        return -EINVAL;
+    }
+    int r = hf_process_open(pid, &takeover->holder);
+    if (r < 0) {
+        hf_text_addf(error, "there is no process %d to take over from", (int)pid);
+        return r;
+    }
+    r = identify(takeover, error);
+    if (r >= 0)
+        r = check_master(takeover, error);
+    if (r >= 0)
+        r = check_network(takeover, error);
+    return r < 0 ? r : hf_unit_check(pid, error);
+}
+
+/* Returns 1 when somebody was found. */
+static int find_holder(HfTakeover *takeover, const HfResolvedListener *target, HfText *error)
+{
+    HfOwner owner;
+
+    int r = hf_owner_find(target->request.address, target->request.address_length, &owner);
+    if (r == -ENOENT)
+        return 0;
+    if (r == -EACCES)
+        hf_text_addf(error,
+                     "who listens at %s can not be seen from here; run holdfast as root and "
+                     "in that process's pid namespace",
+                     target->label);
+    else if (r < 0)
+        hf_text_addf(error, "who listens at %s can not be told: %s", target->label, strerror(-r));
+    if (r < 0)
+        return r;
+    memcpy(takeover->name, owner.program, sizeof(takeover->name));
+    r = choose_holder(takeover, owner.pid, error);
+    return r < 0 ? r : 1;
+}
+
+/* Returns 0 also when nobody listens there. */
+static int copy_address(HfTakeover *takeover, const HfPlan *plan, const HfListenerSpec *spec,
+                        const HfResolvedListener *target, HfText *error)
+{
+    HfListener *held;
+    int fd;
+
+    if (takeover->holder.pid == 0) {
+        int found = find_holder(takeover, target, error);
+        if (found <= 0)
+            return found;
+    }
+    int r = hf_takeover_copy(&takeover->holder, target->request.address,
+                             target->request.address_length, &fd);
+    if (r == -ENOENT)
+        return 0;
+    if (r == -ENOTCONN)
+        return explain_other(takeover, target, error);
+    if (r >= 0)
+        r = keep(takeover, fd, spec, &held);
+    if (r < 0) {
+        explain_copy(takeover, target->label, r, error);
+        return r;
+    }
+    r = check_same(takeover, target, held, error);
+    return r < 0 ? r : check_blocking(plan, held, error);
+}
+
+static int copy_listener(HfTakeover *takeover, const HfPlan *plan, const HfListenerSpec *spec,
+                         HfText *error)
+{
+    HF_CLEANUP_TARGET HfResolvedListener target = {0};
+    size_t before = takeover->n_held;
+
+    int r = hf_resolved_listener_find(spec, &target, error);
+    for (int i = 0; r >= 0 && i < target.n && takeover->n_held == before; i++) {
+        hf_resolved_listener_aim(&target, i);
+        r = copy_address(takeover, plan, spec, &target, error);
+    }
+    return r;
+}
+
+static int copy_all(HfTakeover *takeover, const HfPlan *plan, HfText *error)
+{
+    int r = 0;
+
+    for (size_t i = 0; r >= 0 && i < plan->n_wanted; i++)
+        r = copy_listener(takeover, plan, &plan->wanted[i].spec, error);
+    if (r < 0 || takeover->n_held > 0)
+        return r;
+    hf_text_add(error, "there is nothing to take over: nobody listens at ");
+    for (size_t i = 0; i < plan->n_wanted && i < 4; i++) {
+        char label[HF_ADDRESS_TEXT_MAX];
+        hf_address_format(&plan->wanted[i].spec.address, label);
+        hf_text_addf(error, "%s%s", i > 0 ? ", " : "", label);
+    }
+    hf_text_add(error, "; leave --take-over out");
+    return -ENOTCONN;
+}
+
+int hf_takeover_new(HfSupervisor *supervisor, const HfPlan *plan, pid_t pid, HfTakeover **ret,
+                    HfText *error)
+{
+    HfTakeover *takeover = calloc(1, sizeof(*takeover));
+    if (!takeover)
+        return -ENOMEM;
+    takeover->supervisor = supervisor;
+    takeover->holder = HF_PROCESS_NONE;
+    int r = pid > 0 ? choose_holder(takeover, pid, error) : 0;
+    if (r >= 0)
+        r = copy_all(takeover, plan, error);
+    if (r < 0) {
+        hf_takeover_free(takeover);
+        return r;
+    }
+    *ret = takeover;
+    return 0;
+}
+
+HfTakeover *hf_takeover_free(HfTakeover *takeover)
+{
+    if (!takeover)
+        return NULL;
+    if (takeover->stopped)
+        hf_process_signal(takeover->holder.pidfd, SIGCONT);
+    sd_event_source_disable_unref(takeover->timer);
+    sd_event_source_disable_unref(takeover->pace);
+    sd_event_source_disable_unref(takeover->deadline);
+    for (size_t i = 0; i < takeover->n_members; i++) {
+        sd_event_source_disable_unref(takeover->members[i].source);
+        hf_process_clear(&takeover->members[i].process);
+    }
+    free(takeover->members);
+    hf_listener_array_clear(&takeover->held, &takeover->n_held);
+    hf_process_clear(&takeover->holder);
+    free(takeover);
+    return NULL;
+}

@@ -1,0 +1,59 @@
+/* Take-over of a server that runs (--take-over): its listening sockets are copied into the first
+ * plan, and once that serves, the old server is let finish and ended. Until then nothing about it
+ * has changed. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <systemd/sd-event.h>
+
+#include "base/text.h"
+#include "kernel/process.h"
+#include "run/listener.h"
+#include "run/plan.h"
+
+typedef struct HfSupervisor HfSupervisor;
+
+typedef enum HfTakeoverState {
+    HF_TAKEOVER_COPIED,   /* the old server serves, untouched */
+    HF_TAKEOVER_SETTLING, /* the new one serves beside it and warms up */
+    HF_TAKEOVER_DRAINING, /* the old one takes no more: members are asked, and awaited */
+    HF_TAKEOVER_ENDING,   /* a php-fpm without workers has been killed */
+} HfTakeoverState;
+
+typedef struct HfTakeoverMember {
+    HfProcess process;
+    sd_event_source *source; /* on until it has gone */
+} HfTakeoverMember;
+
+typedef struct HfTakeover {
+    HfSupervisor *supervisor;
+    HfTakeoverState state;
+    HfProcess holder;
+    HfProgram program;
+    char name[64]; /* of its program, printable */
+    bool phpfpm;   /* its master is stopped (SIGSTOP), its workers are asked, then it is killed */
+    bool stopped;
+    int signal;        /* that members are sent next: stop signal, TERM, KILL */
+    size_t asked;      /* members that were sent the stop signal */
+    HfListener **held; /* references */
+    size_t n_held;
+    HfTakeoverMember *members;
+    size_t n_members;
+    sd_event_source *timer;    /* settling */
+    sd_event_source *pace;     /* between two workers */
+    sd_event_source *deadline; /* of the drain, then of each rung */
+} HfTakeover;
+
+/* Copies what plan wants and the old server listens at; what nobody listens at stays to be bound.
+ * pid 0: whoever holds it. Returns 0 and an object, or negative errno with the reason in error:
+ * nothing was touched then. */
+int hf_takeover_new(HfSupervisor *supervisor, const HfPlan *plan, pid_t pid, HfTakeover **ret,
+                    HfText *error);
+
+/* The plan that was made of it serves: the old server may go. */
+void hf_takeover_begin(HfTakeover *takeover);
+
+/* A master that is stopped still is continued, sockets that are still its own stay. NULL is fine.
+ * Returns NULL. */
+HfTakeover *hf_takeover_free(HfTakeover *takeover);

@@ -1,0 +1,380 @@
+#include "parts/survive/fd_store.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <systemd/sd-daemon.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/log.h"
+#include "base/memory.h"
+#include "kernel/memfile.h"
+#include "kernel/notify_socket.h"
+#include "parts/survive/serialize.h"
+#include "run/crash_point.h"
+#include "run/inputs.h"
+#include "run/own_unit.h"
+
+#define PREFIX     "hf-"
+#define SNAPSHOTS  HF_SNAPSHOT_COPIES
+#define RETRY_TIME (100 * HF_USEC_PER_MSEC) /* until systemd has read what waits */
+
+struct HfFdStore {
+    HfSupervisor *supervisor;
+    int slots[SNAPSHOTS];
+    bool pushed[SNAPSHOTS];
+    bool notify_pushed;
+    uint64_t sequence;
+    HfText last; /* without sequence */
+    bool failed; /* has been told */
+    sd_event_source *retry;
+};
+
+static bool left;
+
+/* ---- the protocol ---- */
+
+/* systemd.exec(5) SYSTEMD_EXEC_PID, FDSTORE: only the main process of a unit has one. */
+static bool is_available(void)
+{
+    const char *socket = getenv("NOTIFY_SOCKET");
+    const char *store = getenv("FDSTORE");
+
+    if (!socket || !*socket || (store && strcmp(store, "0") == 0))
+        return false;
+    return store || hf_own_unit_is_main();
+}
+
+static int push(const char *name, int fd)
+{
+    HF_CLEANUP_TEXT HfText text = {0};
+
+    hf_text_addf(&text, "FDSTORE=1\nFDNAME=%s\n", name);
+    return hf_notifysocket_send_fd(getenv("NOTIFY_SOCKET"), hf_text_peek(&text), fd);
+}
+
+/* What can not be sent now stays there, and is closed by whoever gets it back. */
+static void remove_name(const char *name)
+{
+    HF_CLEANUP_TEXT HfText text = {0};
+
+    if (left || !is_available())
+        return;
+    hf_text_addf(&text, "FDSTOREREMOVE=1\nFDNAME=%s\n", name);
+    (void)hf_notifysocket_send(getenv("NOTIFY_SOCKET"), hf_text_peek(&text));
+}
+
+static void add_name(HfText *text, char kind, uint64_t number)
+{
+    hf_text_addf(text, PREFIX "%c-%llu", kind, (unsigned long long)number);
+}
+
+void hf_fd_store_forget_listener(ino_t socket)
+{
+    HF_CLEANUP_TEXT HfText name = {0};
+
+    add_name(&name, 'l', socket);
+    remove_name(hf_text_peek(&name));
+}
+
+void hf_fd_store_forget_process(uint64_t generation)
+{
+    HF_CLEANUP_TEXT HfText name = {0};
+
+    add_name(&name, 'p', generation);
+    remove_name(hf_text_peek(&name));
+}
+
+void hf_fd_store_leave(void)
+{
+    left = true;
+}
+
+bool hf_fd_store_is_left(void)
+{
+    return left;
+}
+
+/* ---- what came back ---- */
+
+bool hf_fd_store_is_name(const char *name)
+{
+    return strncmp(name, PREFIX, strlen(PREFIX)) == 0;
+}
+
+void hf_stored_free(HfStored *list, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        free(list[i].name);
+        hf_fd_close(list[i].fd);
+    }
+    free(list);
+}
+
+int hf_fd_store_take(HfStored **ret, size_t *ret_n)
+{
+    HF_CLEANUP_STRV char **names = NULL;
+    size_t taken = 0;
+
+    int n = sd_listen_fds_with_names(0, &names);
+    if (n <= 0)
+        return n;
+    HfStored *list = calloc((size_t)n, sizeof(*list));
+    if (!list)
+        return -ENOMEM;
+    for (int i = 0; i < n; i++) {
+        if (!hf_fd_store_is_name(names[i]))
+            continue;
+        list[taken] = (HfStored){HF_STEAL(names[i]), SD_LISTEN_FDS_START + i};
+        names[i] = strdup(""); /* the vector goes on */
+        taken++;
+    }
+    *ret = list;
+    *ret_n = taken;
+    return 0;
+}
+
+/* ---- the store ---- */
+
+int hf_fd_store_new(HfSupervisor *supervisor, HfFdStore **ret)
+{
+    if (!is_available())
+        return 0;
+    HfFdStore *store = calloc(1, sizeof(*store));
+    if (!store)
+        return -ENOMEM;
+    *store = (HfFdStore){.supervisor = supervisor, .slots = {-1, -1}};
+    *ret = store;
+    return 0;
+}
+
+HfFdStore *hf_fd_store_free(HfFdStore *store)
+{
+    if (!store)
+        return NULL;
+    for (size_t i = 0; i < SNAPSHOTS; i++)
+        hf_fd_close(store->slots[i]);
+    hf_text_clear(&store->last);
+    sd_event_source_disable_unref(store->retry);
+    free(store);
+    return NULL;
+}
+
+/* One that was not taken is that of an instance that has ended: nobody sends there any more. */
+static void continue_notify(HfFdStore *store, const HfStored *stored)
+{
+    store->notify_pushed = stored->fd < 0;
+    if (!store->notify_pushed)
+        remove_name(PREFIX "n");
+}
+
+void hf_fd_store_continue(HfFdStore *store, HfStored *list, size_t n, uint64_t sequence)
+{
+    if (!store)
+        return;
+    store->sequence = sequence;
+    for (size_t i = 0; i < n; i++) {
+        if (strcmp(list[i].name, PREFIX "n") == 0)
+            continue_notify(store, &list[i]);
+        for (unsigned slot = 0; slot < SNAPSHOTS; slot++) {
+            HF_CLEANUP_TEXT HfText name = {0};
+            add_name(&name, 's', slot);
+            if (strcmp(list[i].name, hf_text_peek(&name)) != 0 || store->slots[slot] >= 0)
+                continue;
+            store->slots[slot] = hf_fd_steal(&list[i].fd);
+            store->pushed[slot] = true;
+        }
+    }
+}
+
+void hf_fd_store_capture(const HfFdStore *store, HfSnapshot *snapshot)
+{
+    if (!store)
+        return;
+    snapshot->sequence = store->sequence;
+    for (unsigned slot = 0; slot < SNAPSHOTS; slot++)
+        if (store->pushed[slot])
+            snapshot->stored_fds[slot] = store->slots[slot];
+}
+
+int hf_fd_store_take_passed(HfSnapshot *snapshot, HfStored **ret, size_t *ret_n)
+{
+    HfStored *list = calloc(SNAPSHOTS, sizeof(*list));
+    size_t n = 0;
+
+    for (unsigned slot = 0; list && slot < SNAPSHOTS; slot++) {
+        HF_CLEANUP_TEXT HfText name = {0};
+        if (snapshot->stored_fds[slot] < 0)
+            continue;
+        add_name(&name, 's', slot);
+        int r = hf_text_take(&name, &list[n].name);
+        if (r >= 0)
+            r = hf_fd_set_cloexec(snapshot->stored_fds[slot], true);
+        list[n++].fd = hf_fd_steal(&snapshot->stored_fds[slot]);
+        if (r < 0) {
+            hf_stored_free(list, n);
+            return r;
+        }
+    }
+    if (!list)
+        return -ENOMEM;
+    *ret = list;
+    *ret_n = n;
+    return 0;
+}
+
+static int push_listener(HfListener *held)
+{
+    HF_CLEANUP_TEXT HfText name = {0};
+
+    if (held->received || held->stored)
+        return 0;
+    add_name(&name, 'l', hf_listener_socket(held));
+    int r = push(hf_text_peek(&name), held->fd);
+    held->stored = r >= 0;
+    return r;
+}
+
+static int push_listeners(const HfPlan *plan)
+{
+    int r = 0;
+
+    for (size_t i = 0; plan && r >= 0 && i < plan->n_listeners; i++)
+        r = push_listener(plan->listeners[i]);
+    return r;
+}
+
+static int push_generation(HfGeneration *generation)
+{
+    HF_CLEANUP_TEXT HfText name = {0};
+
+    if (generation->stored || generation->main_exited)
+        return 0;
+    add_name(&name, 'p', generation->number);
+    int r = push(hf_text_peek(&name), generation->main.pidfd);
+    generation->stored = r >= 0;
+    return r;
+}
+
+static int push_snapshot(HfFdStore *store, unsigned slot)
+{
+    HF_CLEANUP_TEXT HfText name = {0};
+
+    if (store->slots[slot] < 0) {
+        int fd = hf_memfile_open("holdfast-snapshot");
+        if (fd < 0)
+            return fd;
+        store->slots[slot] = fd;
+    }
+    if (store->pushed[slot])
+        return 0;
+    add_name(&name, 's', slot);
+    int r = push(hf_text_peek(&name), store->slots[slot]);
+    store->pushed[slot] = r >= 0;
+    return r;
+}
+
+/* The snapshots first: whatever else there is room for, they tell what it is. */
+static int push_all(HfFdStore *store)
+{
+    HfSupervisor *supervisor = store->supervisor;
+    int r = 0;
+
+    for (unsigned slot = 0; r >= 0 && slot < SNAPSHOTS; slot++)
+        r = push_snapshot(store, slot);
+    if (r >= 0)
+        r = push_listeners(supervisor->current);
+    if (r >= 0)
+        r = push_listeners(supervisor->prepared);
+    for (unsigned i = 0; r >= 0 && i < HF_MACHINE_SLOTS; i++)
+        if (supervisor->generations[i])
+            r = push_generation(supervisor->generations[i]);
+    if (r >= 0 && !store->notify_pushed) {
+        r = push(PREFIX "n", hf_inputs_fd(supervisor->watch));
+        store->notify_pushed = r >= 0;
+    }
+    return r;
+}
+
+static bool is_same(const HfText *a, const HfText *b)
+{
+    return a->length == b->length && memcmp(a->data, b->data, a->length) == 0;
+}
+
+static int write_snapshot(HfFdStore *store)
+{
+    HF_CLEANUP_SNAPSHOT HfSnapshot snapshot;
+    HF_CLEANUP_TEXT HfText plain = {0};
+    HF_CLEANUP_TEXT HfText text = {0};
+
+    hf_snapshot_init(&snapshot);
+    int r = hf_serialize_capture(store->supervisor, &snapshot);
+    if (r < 0)
+        return r;
+    hf_snapshot_write(&snapshot, &plain);
+    if (plain.failed)
+        return -ENOMEM;
+    if (is_same(&plain, &store->last))
+        return 0;
+    snapshot.sequence = ++store->sequence;
+    hf_snapshot_write(&snapshot, &text);
+    if (text.failed)
+        return -ENOMEM;
+    HF_CRASH_POINT("store-write");
+    r = hf_memfile_replace(store->slots[store->sequence % SNAPSHOTS], text.data, text.length);
+    if (r < 0)
+        return r;
+    HF_CRASH_POINT("store-written");
+    hf_text_clear(&store->last);
+    store->last = plain;
+    plain = (HfText){0};
+    return 0;
+}
+
+static int on_retry(sd_event_source *source, uint64_t usec, void *userdata)
+{
+    (void)source;
+    (void)usec;
+    hf_fd_store_sync(userdata);
+    return 0;
+}
+
+static void try_again(HfFdStore *store)
+{
+    if (store->retry && sd_event_source_set_time_relative(store->retry, RETRY_TIME) >= 0 &&
+        sd_event_source_set_enabled(store->retry, SD_EVENT_ONESHOT) >= 0)
+        return;
+    store->retry = sd_event_source_disable_unref(store->retry);
+    (void)sd_event_add_time_relative(store->supervisor->loop, &store->retry, CLOCK_MONOTONIC,
+                                     RETRY_TIME, 0, on_retry, store);
+}
+
+void hf_fd_store_sync(HfFdStore *store)
+{
+    if (!store || left)
+        return;
+    int r = push_all(store);
+    if (r == -EAGAIN)
+        try_again(store);
+    HF_CRASH_POINT("store-pushed");
+    int written = store->slots[0] >= 0 && store->slots[1] >= 0 ? write_snapshot(store) : 0;
+    r = r == -EAGAIN ? 0 : r;
+    r = r < 0 ? r : written;
+    if (r < 0 && !store->failed) {
+        const HfLogFields fields = {.error = r};
+        hf_log(LOG_WARNING, &fields,
+               "systemd's fd store can not be kept up to date: a crash of holdfast itself would "
+               "close the sockets");
+    }
+    store->failed = r < 0;
+}
+
+void hf_fd_store_finish(HfFdStore *store)
+{
+    if (!store || left)
+        return;
+    hf_fd_store_sync(store);
+    left = true;
+}

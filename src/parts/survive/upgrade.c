@@ -1,0 +1,314 @@
+#include "parts/survive/upgrade.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/log.h"
+#include "base/memory.h"
+#include "base/parse.h"
+#include "format/quantity.h"
+#include "kernel/memfile.h"
+#include "parts/events/sd_notify.h"
+#include "parts/fallback/outage.h"
+#include "parts/survive/fd_store.h"
+#include "parts/survive/reexec.h"
+#include "parts/survive/serialize.h"
+#include "run/capture.h"
+#include "run/crash_point.h"
+#include "run/stop_delay.h"
+
+#define TEST_TIMEOUT (10 * HF_USEC_PER_SEC)
+#define TEST_OUTPUT  4096
+#define FIRST_FD     3 /* HfSpawn's first; the snapshot, and then what it names */
+
+struct HfUpgrading {
+    HfSupervisor *supervisor;
+    HfCapture *test;
+    sd_event_source *idle; /* executes when nothing else waits */
+    uint64_t steps;        /* of the supervisor, when it was to be executed */
+    char *path;
+    struct stat tested; /* what stood there */
+    HfText failure;
+};
+
+int hf_upgrading_new(HfSupervisor *supervisor, HfUpgrading **ret)
+{
+    HfUpgrading *upgrading = calloc(1, sizeof(*upgrading));
+    if (!upgrading)
+        return -ENOMEM;
+    upgrading->supervisor = supervisor;
+    *ret = upgrading;
+    return 0;
+}
+
+HfUpgrading *hf_upgrading_free(HfUpgrading *upgrading)
+{
+    if (!upgrading)
+        return NULL;
+    hf_capture_abort(upgrading->test);
+    sd_event_source_disable_unref(upgrading->idle);
+    free(upgrading->path);
+    hf_text_clear(&upgrading->failure);
+    free(upgrading);
+    return NULL;
+}
+
+const char *hf_upgrading_failure(const HfUpgrading *upgrading)
+{
+    return hf_text_peek(&upgrading->failure);
+}
+
+static void post(HfUpgrading *upgrading, HfEventType type)
+{
+    hf_supervisor_post(upgrading->supervisor, &(HfEvent){.type = type});
+}
+
+__attribute__((format(printf, 2, 3))) static void fail(HfUpgrading *upgrading, const char *format,
+                                                       ...)
+{
+    va_list arguments;
+
+    hf_text_clear(&upgrading->failure);
+    va_start(arguments, format);
+    hf_text_addv(&upgrading->failure, format, arguments);
+    va_end(arguments);
+    post(upgrading, HF_EVENT_UPGRADE_FAILED);
+}
+
+static int capture(const HfUpgrading *upgrading, HfSnapshot *ret)
+{
+    int r = hf_serialize_capture(upgrading->supervisor, ret);
+    if (r >= 0)
+        hf_fd_store_capture(upgrading->supervisor->store, ret);
+    return r;
+}
+
+/* ---- the test ---- */
+
+static const char *last_line(char *output)
+{
+    size_t length = strlen(output);
+
+    while (length > 0 && output[length - 1] == '\n')
+        output[--length] = '\0';
+    const char *newline = strrchr(output, '\n');
+    return newline ? newline + 1 : output;
+}
+
+static void on_tested(const HfCaptured *captured, void *userdata)
+{
+    HfUpgrading *upgrading = userdata;
+    HF_CLEANUP_FREE char *output = strdup(captured->output);
+    HF_CLEANUP_TEXT HfText patience = {0};
+
+    upgrading->test = NULL;
+    HF_CRASH_POINT("upgrade-tested");
+    const char *line = output ? last_line(output) : "";
+    bool good = captured->status.si_code == CLD_EXITED && captured->status.si_status == 0;
+    hf_text_add_time(&patience, TEST_TIMEOUT);
+    if (captured->timed_out)
+        fail(upgrading, "%s was not done with its self-test within %s", upgrading->path,
+             hf_text_peek(&patience));
+    else if (good && strcmp(line, HF_SELF_PASSED) == 0)
+        post(upgrading, HF_EVENT_UPGRADE_TESTED);
+    else if (good)
+        fail(upgrading, "%s does not say that it passed its self-test: is it holdfast?",
+             upgrading->path);
+    else if (captured->status.si_code == CLD_EXITED)
+        fail(upgrading, "%s failed its self-test with status %d: %s", upgrading->path,
+             captured->status.si_status, *line ? line : "it does not say why");
+    else
+        fail(upgrading, "%s was killed by signal %d in its self-test", upgrading->path,
+             captured->status.si_status);
+}
+
+static int write_snapshot(const HfSnapshot *snapshot)
+{
+    HF_CLEANUP_TEXT HfText text = {0};
+
+    hf_snapshot_write(snapshot, &text);
+    return text.failed ? -ENOMEM
+                       : hf_memfile_make("holdfast-snapshot", hf_text_peek(&text), text.length);
+}
+
+/* The descriptors that the snapshot names, which in it become FIRST_FD + 1, ... */
+static int renumber(HfSnapshot *snapshot, int **ret, size_t *ret_n)
+{
+    size_t n = 0;
+    int *fd;
+
+    while (hf_serialize_fd(snapshot, n))
+        n++;
+    int *list = calloc(n + 1, sizeof(*list));
+    if (!list)
+        return -ENOMEM;
+    *ret_n = 1;
+    for (size_t i = 0; i < n; i++) {
+        fd = hf_serialize_fd(snapshot, i);
+        if (*fd < 0)
+            continue;
+        list[*ret_n] = *fd;
+        *fd = FIRST_FD + (int)(*ret_n)++;
+    }
+    *ret = list;
+    return 0;
+}
+
+static int start_test(HfUpgrading *upgrading, HfSpawnStage *stage)
+{
+    HF_CLEANUP_SNAPSHOT HfSnapshot snapshot;
+    HF_CLEANUP_FREE int *fds = NULL;
+    HF_CLEANUP_STRV char **argv = NULL;
+    size_t n_fds;
+
+    hf_snapshot_init(&snapshot);
+    int r = capture(upgrading, &snapshot);
+    if (r >= 0)
+        r = renumber(&snapshot, &fds, &n_fds);
+    if (r < 0)
+        return r;
+    HF_CLEANUP_FD int fd = write_snapshot(&snapshot);
+    if (fd < 0)
+        return fd;
+    fds[0] = fd;
+    r = hf_reexec_arguments(upgrading->path, HF_SELF_TEST, FIRST_FD, &argv);
+    if (r < 0)
+        return r;
+    const HfSpawn spawn = {
+        .program = upgrading->path,
+        .argv = argv,
+        .envp = environ,
+        .stdin_fd = -1,
+        .fds = fds,
+        .n_fds = n_fds,
+        .session = true,
+    };
+    return hf_capture_start(upgrading->supervisor->loop, upgrading->supervisor->reaper, &spawn,
+                            TEST_OUTPUT, TEST_TIMEOUT, on_tested, upgrading, &upgrading->test,
+                            stage);
+}
+
+static int find_program(HfUpgrading *upgrading)
+{
+    free(HF_STEAL(upgrading->path));
+    int r = hf_reexec_path(&upgrading->path);
+    if (r < 0)
+        return r;
+    return stat(upgrading->path, &upgrading->tested) < 0 ? -errno : 0;
+}
+
+void hf_upgrading_test(HfUpgrading *upgrading)
+{
+    HfSpawnStage stage = HF_SPAWN_FORK;
+
+    HF_CRASH_POINT("upgrade-asked");
+    if (upgrading->supervisor->takeover) {
+        fail(upgrading, "%s, which was taken over, has not left yet; try again when it has",
+             upgrading->supervisor->takeover->name);
+        return;
+    }
+    upgrading->test = hf_capture_abort(upgrading->test);
+    int r = find_program(upgrading);
+    if (r >= 0)
+        r = start_test(upgrading, &stage);
+    if (r < 0)
+        fail(upgrading, "%s can not be %s: %s",
+             upgrading->path ? upgrading->path : "holdfast's own program",
+             stage == HF_SPAWN_EXEC ? "executed" : "tested", strerror(-r));
+}
+
+/* ---- the execution ---- */
+
+static void pass_on(HfSnapshot *snapshot, bool pass)
+{
+    int *fd;
+
+    for (size_t i = 0; (fd = hf_serialize_fd(snapshot, i)); i++)
+        if (*fd >= 0)
+            hf_fd_set_cloexec(*fd, !pass);
+}
+
+static bool is_as_tested(const HfUpgrading *upgrading)
+{
+    struct stat now;
+
+    return stat(upgrading->path, &now) == 0 && now.st_dev == upgrading->tested.st_dev &&
+           now.st_ino == upgrading->tested.st_ino && now.st_size == upgrading->tested.st_size &&
+           now.st_mtim.tv_sec == upgrading->tested.st_mtim.tv_sec &&
+           now.st_mtim.tv_nsec == upgrading->tested.st_mtim.tv_nsec;
+}
+
+/* Returns only on failure, with everything as it was. */
+static int replace_program(HfUpgrading *upgrading)
+{
+    HfSupervisor *supervisor = upgrading->supervisor;
+    HF_CLEANUP_SNAPSHOT HfSnapshot snapshot;
+    HF_CLEANUP_STRV char **argv = NULL;
+
+    hf_snapshot_init(&snapshot);
+    bool answering = supervisor->answerer.pid > 0;
+    int r = capture(upgrading, &snapshot);
+    if (r < 0)
+        return r;
+    HF_CLEANUP_FD int fd = write_snapshot(&snapshot);
+    if (fd < 0)
+        return fd;
+    r = hf_reexec_arguments(upgrading->path, HF_SELF_RESUME, fd, &argv);
+    if (r < 0)
+        return r;
+    hf_sd_notify_reloading(supervisor);
+    hf_outage_end(supervisor);
+    hf_process_lower_files();
+    pass_on(&snapshot, true);
+    hf_fd_set_cloexec(fd, false);
+    HF_CRASH_POINT("upgrade-execute");
+    execve(upgrading->path, argv, environ);
+    r = -errno;
+    pass_on(&snapshot, false);
+    hf_process_raise_files();
+    hf_sd_notify_again(supervisor);
+    if (answering)
+        post(upgrading, HF_EVENT_ANSWERER_GONE);
+    return r;
+}
+
+static int on_idle(sd_event_source *source, void *userdata)
+{
+    HfUpgrading *upgrading = userdata;
+
+    sd_event_source_set_enabled(source, SD_EVENT_OFF);
+    if (upgrading->supervisor->steps != upgrading->steps) {
+        post(upgrading, HF_EVENT_UPGRADE_TESTED);
+        return 0;
+    }
+    if (!is_as_tested(upgrading)) {
+        fail(upgrading, "%s was changed while it was tested; try again", upgrading->path);
+        return 0;
+    }
+    hf_log(LOG_INFO, NULL, "upgrade: %s passed its self-test and is executed now", upgrading->path);
+    int r = replace_program(upgrading);
+    fail(upgrading, "%s can not be executed: %s", upgrading->path, strerror(-r));
+    return 0;
+}
+
+void hf_upgrading_execute(HfUpgrading *upgrading)
+{
+    int r = 0;
+
+    hf_stop_delay_cut_short(upgrading->supervisor); /* the next program would not know of it */
+    upgrading->steps = upgrading->supervisor->steps;
+    if (!upgrading->idle) {
+        r = sd_event_add_defer(upgrading->supervisor->loop, &upgrading->idle, on_idle, upgrading);
+        if (r >= 0) /* what was read from signals and connections already comes first */
+            r = sd_event_source_set_priority(upgrading->idle, SD_EVENT_PRIORITY_IDLE);
+    } else {
+        r = sd_event_source_set_enabled(upgrading->idle, SD_EVENT_ONESHOT);
+    }
+    if (r < 0)
+        fail(upgrading, "the new program can not be executed: %s", strerror(-r));
+}

@@ -1,0 +1,299 @@
+#include "parts/trial/canary.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/memory.h"
+#include "format/quantity.h"
+#include "kernel/notify_socket.h"
+#include "parts/trial/request.h"
+#include "parts/trial/stand_ins.h"
+#include "run/generation.h"
+#include "run/loop.h"
+#include "run/notify_server.h"
+#include "run/output.h"
+
+#define OUTPUT_MAX      (64U * 1024)
+#define COMPLAINT_LINES 20
+#define RUNG_TIME       (500 * HF_USEC_PER_MSEC) /* from one rung of the ladder to the next */
+
+struct HfCanary {
+    sd_event *loop;
+    HfReaper *reaper;
+    HfRuntime runtime; /* borrowed, but for notify */
+    const HfSettings *settings;
+    HfPlan *plan;
+    HfStandIns standins;
+    HfOutput *output;
+    int notify; /* socket */
+    sd_event_source *notified;
+    HfGeneration *generation;
+    bool ready;
+    HfRequest *trial;
+    HfRung rung; /* NONE while it is tried */
+    sd_event_source *timer;
+    sd_event_source *gone;
+    int result;
+    HfText error;
+    HfCanaryCallback callback;
+    void *userdata;
+};
+
+static void canary_free(HfCanary *canary)
+{
+    sd_event_source_disable_unref(canary->timer);
+    sd_event_source_disable_unref(canary->gone);
+    sd_event_source_disable_unref(canary->notified);
+    hf_request_abort(canary->trial);
+    hf_generation_free(canary->generation);
+    hf_output_free(canary->output);
+    hf_fd_close(canary->notify);
+    if (canary->runtime.notify && !canary->runtime.in_memory)
+        unlink(canary->runtime.notify);
+    free(canary->runtime.notify);
+    hf_standins_clear(&canary->standins);
+    hf_plan_unref(canary->plan);
+    hf_text_clear(&canary->error);
+    free(canary);
+}
+
+HfCanary *hf_canary_abort(HfCanary *canary)
+{
+    if (!canary)
+        return NULL;
+    canary->rung = HF_RUNG_KILL;
+    if (canary->generation)
+        hf_generation_signal(canary->generation, HF_RUNG_KILL, 0);
+    canary_free(canary);
+    return NULL;
+}
+
+/* ---- the end ---- */
+
+static int on_gone_at_last(sd_event_source *source, void *userdata)
+{
+    HfCanary *canary = userdata;
+    HfText error = canary->error;
+    int r = canary->result;
+    HfCanaryCallback callback = canary->callback;
+    void *callback_data = canary->userdata;
+
+    (void)source;
+    canary->error = (HfText){0};
+    canary_free(canary);
+    callback(r, hf_text_peek(&error), callback_data);
+    hf_text_clear(&error);
+    return 0;
+}
+
+/* A generation does not bear to be freed from within its own call back. */
+static void on_gone(HfGeneration *generation, void *userdata)
+{
+    HfCanary *canary = userdata;
+
+    (void)generation;
+    sd_event_source_set_enabled(canary->gone, SD_EVENT_ONESHOT);
+}
+
+static void rearm(HfCanary *canary, uint64_t usec)
+{
+    sd_event_source_set_time_relative(canary->timer, usec);
+    sd_event_source_set_time_accuracy(canary->timer, HF_LOOP_ACCURACY(usec));
+    sd_event_source_set_enabled(canary->timer, SD_EVENT_ONESHOT);
+}
+
+static void climb(HfCanary *canary, HfRung rung)
+{
+    canary->rung = rung;
+    rearm(canary, RUNG_TIME);
+    hf_generation_signal(canary->generation, rung, 0);
+}
+
+/* What the service itself said, after what was found wrong with it. */
+static void conclude(HfCanary *canary)
+{
+    HfOutput *output = canary->output;
+    HF_CLEANUP_TEXT HfText complaint = {0};
+
+    canary->result = -EBADMSG;
+    canary->trial = hf_request_abort(canary->trial);
+    hf_output_read(output);
+    if (canary->plan->adapter != HF_ADAPTER_PHP_FPM) {
+        hf_output_show(hf_text_peek(&output->text), output->text.length, &canary->error);
+        return;
+    }
+    hf_phpfpm_complaint(hf_text_peek(&output->text), output->text.length, COMPLAINT_LINES,
+                        &complaint);
+    if (complaint.length > 0)
+        hf_text_addf(&canary->error, ":\n%s", hf_text_peek(&complaint));
+}
+
+/* It has nothing to finish. */
+static void end_badly(HfCanary *canary)
+{
+    conclude(canary);
+    climb(canary, HF_RUNG_TERM);
+}
+
+static void on_main_exited(HfGeneration *generation, void *userdata)
+{
+    HfCanary *canary = userdata;
+
+    if (canary->rung != HF_RUNG_NONE)
+        return;
+    hf_text_add(&canary->error, "the canary ");
+    hf_generation_explain_status(generation, &canary->error);
+    conclude(canary);
+    canary->rung = HF_RUNG_STOP; /* what it left behind is asked next */
+    rearm(canary, RUNG_TIME);
+}
+
+static int on_timer(sd_event_source *source, uint64_t usec, void *userdata)
+{
+    HfCanary *canary = userdata;
+
+    (void)source;
+    (void)usec;
+    if (canary->rung != HF_RUNG_NONE) {
+        climb(canary, canary->rung < HF_RUNG_KILL ? canary->rung + 1 : HF_RUNG_KILL);
+        return 0;
+    }
+    hf_text_add(&canary->error,
+                canary->ready ? "the canary did not answer in " : "the canary was not ready in ");
+    hf_text_add_time(&canary->error, canary->settings->ready_timeout);
+    end_badly(canary);
+    return 0;
+}
+
+/* ---- the questions ---- */
+
+static void on_tried(int r, size_t asked, const char *error, void *userdata)
+{
+    HfCanary *canary = userdata;
+
+    canary->trial = NULL;
+    if (r >= 0) {
+        climb(canary, HF_RUNG_STOP);
+        return;
+    }
+    hf_text_addf(&canary->error, "the canary of %s is not well: %s", canary->standins.labels[asked],
+                 error);
+    end_badly(canary);
+}
+
+static void on_ready(HfGeneration *generation, void *userdata)
+{
+    HfCanary *canary = userdata;
+
+    (void)generation;
+    if (canary->ready || canary->rung != HF_RUNG_NONE)
+        return;
+    canary->ready = true;
+    const HfRequestQuestion question = {
+        .probe = &canary->settings->canary,
+        .root = canary->settings->canary_root,
+        .directory = canary->plan->directory,
+        .timeout = canary->settings->ready_timeout,
+    };
+    int r = hf_request_start(canary->loop, canary->reaper, &question, canary->standins.addresses,
+                             canary->standins.n_serving, on_tried, canary, &canary->trial);
+    if (r < 0) {
+        hf_text_addf(&canary->error, "the canary can not be asked: %s", strerror(-r));
+        end_badly(canary);
+    }
+}
+
+static int on_notify(sd_event_source *source, int fd, uint32_t revents, void *userdata)
+{
+    HfCanary *canary = userdata;
+
+    (void)source;
+    (void)revents;
+    hf_notify_server_canary(canary->generation, canary->settings->notify_access, fd);
+    return 0;
+}
+
+static void on_last_words(HfGeneration *generation, void *userdata)
+{
+    HfCanary *canary = userdata;
+
+    hf_notify_server_canary(generation, canary->settings->notify_access, canary->notify);
+}
+
+/* ---- the start ---- */
+
+static int listen_to_it(HfCanary *canary)
+{
+    int r = hf_runtime_file(&canary->runtime, 0, "notify", &canary->runtime.notify);
+    if (r >= 0)
+        r = canary->notify = hf_notifysocket_open(canary->runtime.notify);
+    if (r >= 0)
+        r = sd_event_add_io(canary->loop, &canary->notified, canary->notify, EPOLLIN, on_notify,
+                            canary);
+    if (r >= 0)
+        r = sd_event_add_defer(canary->loop, &canary->gone, on_gone_at_last, canary);
+    if (r >= 0)
+        r = sd_event_source_set_enabled(canary->gone, SD_EVENT_OFF);
+    uint64_t timeout = canary->settings->ready_timeout;
+    if (r >= 0)
+        r = sd_event_add_time_relative(canary->loop, &canary->timer, CLOCK_MONOTONIC, timeout,
+                                       HF_LOOP_ACCURACY(timeout), on_timer, canary);
+    return r;
+}
+
+static int spawn(HfCanary *canary, HfText *error)
+{
+    HF_CLEANUP_FD int writing = -1;
+    const HfGenerationCallbacks callbacks = {
+        .ready = on_ready,
+        .main_exited = on_main_exited,
+        .gone = on_gone,
+        .last_words = on_last_words,
+        .userdata = canary,
+    };
+
+    int r = hf_output_open(canary->loop, OUTPUT_MAX, &canary->output, &writing);
+    if (r < 0)
+        return r;
+    const HfStandIn stand_in = {.listeners = canary->standins.listeners, .output = writing};
+    return hf_generation_spawn(canary->loop, canary->reaper, &canary->runtime, canary->plan, 0, 0,
+                               HF_CAUSE_RELOAD, &stand_in, &callbacks, &canary->generation, error);
+}
+
+int hf_canary_start(sd_event *loop, HfReaper *reaper, const HfRuntime *runtime,
+                    const HfSettings *settings, HfPlan *plan, HfCanaryCallback callback,
+                    void *userdata, HfCanary **ret, HfText *error)
+{
+    HfCanary *canary = calloc(1, sizeof(*canary));
+    if (!canary)
+        return -ENOMEM;
+    *canary = (HfCanary){
+        .loop = loop,
+        .reaper = reaper,
+        .runtime = *runtime,
+        .settings = settings,
+        .plan = hf_plan_ref(plan),
+        .notify = -1,
+        .callback = callback,
+        .userdata = userdata,
+    };
+    canary->runtime.notify = NULL;
+    int r = hf_standins_bind(plan, runtime->directory, &canary->standins, error);
+    if (r >= 0 && canary->standins.n_serving == 0) {
+        hf_text_add(error, "the service has no socket to be asked at; add --listen=ADDR");
+        r = -ENODATA;
+    }
+    if (r >= 0)
+        r = listen_to_it(canary);
+    if (r >= 0)
+        r = spawn(canary, error);
+    if (r < 0) {
+        canary_free(canary);
+        return r;
+    }
+    *ret = canary;
+    return 0;
+}

@@ -1,0 +1,116 @@
+#include "parts/trial/preflight.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "parts/trial/canary.h"
+#include "run/command.h"
+
+struct HfPreflight {
+    sd_event *loop;
+    HfReaper *reaper;
+    const HfSettings *settings;
+    const HfRuntime *runtime;
+    HfPlan *plan; /* reference */
+    HfCapture *command;
+    HfCanary *canary;
+    HfPreflightCallback callback;
+    void *userdata;
+};
+
+HfPreflight *hf_preflight_abort(HfPreflight *preflight)
+{
+    if (!preflight)
+        return NULL;
+    hf_capture_abort(preflight->command);
+    hf_canary_abort(preflight->canary);
+    hf_plan_unref(preflight->plan);
+    free(preflight);
+    return NULL;
+}
+
+static void finish(HfPreflight *preflight, int r, const char *error)
+{
+    HfPreflightCallback callback = preflight->callback;
+    void *userdata = preflight->userdata;
+
+    hf_preflight_abort(preflight);
+    callback(r, error, userdata);
+}
+
+static void on_canary(int r, const char *error, void *userdata)
+{
+    HfPreflight *preflight = userdata;
+
+    preflight->canary = NULL;
+    finish(preflight, r, error);
+}
+
+static int start_canary(HfPreflight *preflight, HfText *error)
+{
+    HF_CLEANUP_TEXT HfText why = {0};
+
+    if (preflight->settings->canary.kind == HF_PROBE_NONE || !preflight->runtime)
+        return 1;
+    int r =
+        hf_canary_start(preflight->loop, preflight->reaper, preflight->runtime, preflight->settings,
+                        preflight->plan, on_canary, preflight, &preflight->canary, &why);
+    if (r < 0)
+        hf_text_addf(error, "the canary can not be started: %s",
+                     why.length > 0 ? hf_text_peek(&why) : strerror(-r));
+    return r;
+}
+
+static void on_command(const HfCaptured *captured, void *userdata)
+{
+    HfPreflight *preflight = userdata;
+    HF_CLEANUP_TEXT HfText error = {0};
+    int r = -EBADMSG;
+
+    preflight->command = NULL;
+    if (hf_command_succeeded(captured))
+        r = start_canary(preflight, &error);
+    else
+        hf_command_explain("the preflight", captured, preflight->settings->ready_timeout, &error);
+    if (r != 0)
+        finish(preflight, r, hf_text_peek(&error));
+}
+
+static int start_command(HfPreflight *preflight, HfText *error)
+{
+    const HfSettings *settings = preflight->settings;
+
+    if (!settings->preflight)
+        return start_canary(preflight, error);
+    int r = hf_command_start(preflight->loop, preflight->reaper, settings->preflight,
+                             preflight->plan->directory, (const char *const *)settings->environment,
+                             settings->ready_timeout, on_command, preflight, &preflight->command);
+    if (r < 0)
+        hf_text_addf(error, "the preflight can not be run: %s", strerror(-r));
+    return r;
+}
+
+int hf_preflight_start(sd_event *loop, HfReaper *reaper, const HfSettings *settings,
+                       const HfRuntime *runtime, HfPlan *plan, HfPreflightCallback callback,
+                       void *userdata, HfPreflight **ret, HfText *error)
+{
+    HfPreflight *preflight = calloc(1, sizeof(*preflight));
+    if (!preflight)
+        return -ENOMEM;
+    *preflight = (HfPreflight){
+        .loop = loop,
+        .reaper = reaper,
+        .settings = settings,
+        .runtime = runtime,
+        .plan = hf_plan_ref(plan),
+        .callback = callback,
+        .userdata = userdata,
+    };
+    int r = start_command(preflight, error);
+    if (r == 0)
+        *ret = preflight;
+    else
+        hf_preflight_abort(preflight);
+    return r;
+}

@@ -1,0 +1,52 @@
+#include "policy/capability_needs.h"
+
+#include <linux/capability.h>
+
+#define FACT(member) offsetof(HfCapabilityNeedFacts, member)
+
+const HfCapabilityNeed hf_purposes[] = {
+    {CAP_KILL, FACT(service), "to signal the service's processes, whoever they run as"},
+    {CAP_SYS_PTRACE, FACT(service), "to tell them by what they execute and hold open"},
+    {CAP_NET_BIND_SERVICE, FACT(low_port), "to bind a port below 1024"},
+    {CAP_CHOWN, FACT(path_rights), "to give a unix path its owner and group"},
+    {CAP_FOWNER, FACT(path_rights), "to change the rights of a unix path that is another user's"},
+    {CAP_DAC_OVERRIDE, FACT(path_rights), "to connect to a unix path that is another user's"},
+    {CAP_DAC_OVERRIDE, FACT(foreign_directory),
+     "to make and remove a unix path or pid file in a directory that is another user's"},
+    {CAP_FOWNER, FACT(foreign_directory),
+     "to remove a unix path or pid file from a sticky directory that is another user's"},
+    {CAP_DAC_OVERRIDE, FACT(scoreboards), "to ask php-fpm's pools how busy they are"},
+    {CAP_DAC_OVERRIDE, FACT(private_files), "to execute a program that is another user's alone"},
+    {CAP_DAC_READ_SEARCH, FACT(private_files),
+     "to find program, directory and configuration where only another user may look"},
+    {CAP_SETUID, FACT(user), "to start the service as its user"},
+    {CAP_SETGID, FACT(user), "to start the service with its groups"},
+    {CAP_CHOWN, FACT(foreign_pid_file), "to give php-fpm's user a pid file"},
+    {CAP_SETPCAP, FACT(narrowed), "to narrow the service's capabilities"},
+};
+const size_t hf_capability_need_count = sizeof(hf_purposes) / sizeof(*hf_purposes);
+
+bool hf_capability_need_applies(const HfCapabilityNeed *purpose, const HfCapabilityNeedFacts *facts)
+{
+    return *(const bool *)((const char *)facts + purpose->fact);
+}
+
+uint64_t hf_purposes_needed(const HfCapabilityNeedFacts *facts)
+{
+    uint64_t needed = 0;
+
+    for (size_t i = 0; i < hf_capability_need_count; i++)
+        if (hf_capability_need_applies(&hf_purposes[i], facts))
+            needed |= UINT64_C(1) << hf_purposes[i].capability;
+    return needed;
+}
+
+const HfCapabilityNeed *hf_capability_need_find(const HfCapabilityNeedFacts *facts,
+                                                uint64_t capabilities)
+{
+    for (size_t i = 0; i < hf_capability_need_count; i++)
+        if ((capabilities >> hf_purposes[i].capability & 1) &&
+            hf_capability_need_applies(&hf_purposes[i], facts))
+            return &hf_purposes[i];
+    return NULL;
+}

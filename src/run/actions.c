@@ -1,0 +1,474 @@
+#include "run/actions.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include "base/log.h"
+#include "base/memory.h"
+#include "parts/control/control.h"
+#include "parts/events/record.h"
+#include "parts/events/report.h"
+#include "parts/fallback/outage.h"
+#include "parts/inherit/orphans.h"
+#include "parts/survive/fd_store.h"
+#include "parts/survive/upgrade.h"
+#include "parts/watch/queue_watch.h"
+#include "policy/backoff.h"
+#include "run/activated.h"
+#include "run/drop_capabilities.h"
+#include "run/final_kill.h"
+#include "run/inputs.h"
+#include "run/loop.h"
+#include "run/pid_file.h"
+#include "run/reconfigure.h"
+
+static void post(HfSupervisor *supervisor, HfEventType type, unsigned slot)
+{
+    hf_supervisor_post(supervisor, &(HfEvent){.type = type, .slot = slot});
+}
+
+/* ---- plans ---- */
+
+/* The sockets that plan names may come from systemd, and those of the first from another server. */
+static int prepare_to_bind(HfSupervisor *supervisor, HfPlan *plan, HfText *error)
+{
+    const HfSettings *settings = &supervisor->line->settings;
+
+    int r = hf_activated_want(supervisor->received, supervisor->n_received, plan);
+    if (r >= 0)
+        r = hf_drop_capabilities_permits(supervisor, plan, error);
+    if (r >= 0 && settings->take_over && !supervisor->takeover && !supervisor->current)
+        r = hf_takeover_new(supervisor, plan, (pid_t)settings->take_over_pid, &supervisor->takeover,
+                            error);
+    return r;
+}
+
+/* Everything that is held already may serve the next plan, also what only a draining generation has
+ * still. */
+static int bind_plan(HfPlan *plan, HfText *error, void *userdata)
+{
+    HfSupervisor *supervisor = userdata;
+    const HfPlan *plans[1 + HF_MACHINE_SLOTS] = {supervisor->current};
+    size_t maximum = supervisor->n_received + supervisor->n_kept;
+    size_t n = 0;
+    int r = prepare_to_bind(supervisor, plan, error);
+
+    if (r < 0)
+        return r;
+    const HfTakeover *takeover = supervisor->takeover;
+    maximum += takeover ? takeover->n_held : 0;
+    maximum += supervisor->strays ? supervisor->strays->n_held + plan->n_wanted : 0;
+    for (size_t i = 0; i < HF_MACHINE_SLOTS; i++)
+        if (supervisor->generations[i])
+            plans[1 + i] = supervisor->generations[i]->plan;
+    for (size_t i = 0; i < 1 + HF_MACHINE_SLOTS; i++)
+        maximum += plans[i] ? plans[i]->n_listeners : 0;
+    HF_CLEANUP_FREE HfListener **held = calloc(maximum + 1, sizeof(HfListener *));
+    if (!held)
+        return -ENOMEM;
+    for (size_t i = 0; i < 1 + HF_MACHINE_SLOTS; i++)
+        for (size_t j = 0; plans[i] && j < plans[i]->n_listeners; j++)
+            held[n++] = plans[i]->listeners[j];
+    for (size_t i = 0; i < supervisor->n_received; i++)
+        held[n++] = supervisor->received[i];
+    for (size_t i = 0; i < supervisor->n_kept; i++)
+        held[n++] = supervisor->kept[i];
+    for (size_t i = 0; takeover && i < takeover->n_held; i++)
+        held[n++] = takeover->held[i];
+    r = hf_orphans_lend(supervisor->strays, plan, held, n, error);
+    if (r < 0)
+        return r;
+    for (size_t i = 0; supervisor->strays && i < supervisor->strays->n_held; i++)
+        held[n++] = supervisor->strays->held[i];
+    r = hf_plan_bind(plan, held, n, supervisor->raised, error);
+    if (r < 0)
+        return r;
+    return hf_activated_check(supervisor->received, supervisor->n_received, plan, error);
+}
+
+static void fail_prepare(HfSupervisor *supervisor, const char *why)
+{
+    hf_reconfigure_discard(supervisor);
+    hf_supervisor_set_failure(supervisor, why);
+    post(supervisor, HF_EVENT_PREPARE_FAILED, 0);
+}
+
+static void on_prepared(int r, HfPlan *plan, const char *why, void *userdata)
+{
+    HfSupervisor *supervisor = userdata;
+
+    HF_CLEANUP_TEXT HfText error = {0};
+
+    supervisor->prepare = NULL;
+    if (r >= 0) {
+        r = hf_drop_capabilities(supervisor, plan, &error);
+        why = hf_text_peek(&error);
+    }
+    if (r < 0 && hf_orphans_await(supervisor->strays, supervisor->machine.cause)) {
+        hf_log(LOG_WARNING, NULL, "%s", why);
+        hf_plan_unref(plan);
+        hf_reconfigure_discard(supervisor);
+        return;
+    }
+    if (r < 0) {
+        hf_plan_unref(plan);
+        fail_prepare(supervisor, why);
+        return;
+    }
+    supervisor->prepared = plan;
+    post(supervisor, HF_EVENT_PREPARED, 0);
+}
+
+/* A canary protects a generation that serves. */
+static bool wants_canary(const HfMachine *machine)
+{
+    return machine->cause != HF_CAUSE_HEALTH && hf_machine_find(machine, HF_GENERATION_ACTIVE) >= 0;
+}
+
+static void perform_prepare(HfSupervisor *supervisor, const HfAction *action)
+{
+    HF_CLEANUP_TEXT HfText error = {0};
+
+    hf_supervisor_set_failure(supervisor, NULL);
+    int r = hf_reconfigure_begin(supervisor, action->cause, &error);
+    if (r < 0) {
+        fail_prepare(supervisor, hf_text_peek(&error));
+        return;
+    }
+    const HfPrepareQuestion question = {
+        .loop = supervisor->loop,
+        .reaper = supervisor->reaper,
+        .settings = hf_reconfigure_settings(supervisor),
+        .aliases = supervisor->runtime.aliases,
+        .runtime = wants_canary(&supervisor->machine) ? &supervisor->runtime : NULL,
+        .bind = bind_plan,
+        .binder = supervisor,
+    };
+
+    r = hf_prepare_start(&question, on_prepared, supervisor, &supervisor->prepare);
+    if (r < 0)
+        fail_prepare(supervisor, strerror(-r));
+}
+
+static void perform_abort_prepare(HfSupervisor *supervisor, const HfAction *action)
+{
+    (void)action;
+    supervisor->prepare = hf_prepare_abort(supervisor->prepare);
+    hf_orphans_forget(supervisor->strays);
+    supervisor->prepared = hf_plan_unref(supervisor->prepared);
+    hf_reconfigure_discard(supervisor);
+}
+
+static void perform_commit(HfSupervisor *supervisor, const HfAction *action)
+{
+    hf_reconfigure_commit(supervisor, action->cause);
+    hf_plan_unref(supervisor->current);
+    supervisor->current = HF_STEAL(supervisor->prepared);
+    if (supervisor->current)
+        hf_plan_apply(supervisor->current, supervisor->raised);
+    hf_listener_array_clear(&supervisor->kept, &supervisor->n_kept);
+    hf_queue_watch_apply(supervisor->queuewatch);
+    hf_memory_watch_apply(supervisor->oversize);
+}
+
+static void perform_discard(HfSupervisor *supervisor, const HfAction *action)
+{
+    (void)action;
+    supervisor->prepared = hf_plan_unref(supervisor->prepared);
+    hf_reconfigure_discard(supervisor);
+}
+
+static void perform_backlog(HfSupervisor *supervisor, const HfAction *action)
+{
+    supervisor->raised = action->raised;
+    for (size_t i = 0; supervisor->current && i < supervisor->current->n_listeners; i++)
+        hf_listener_raise_backlog(supervisor->current->listeners[i], action->raised);
+}
+
+/* ---- generations ---- */
+
+static void on_ready(HfGeneration *generation, void *userdata)
+{
+    post(userdata, HF_EVENT_READY, generation->slot);
+}
+
+/* With --exit-with-service that is a stop, unless the next one is on its way. */
+static void end_with(HfSupervisor *supervisor, const HfGeneration *generation)
+{
+    const HfMachine *machine = &supervisor->machine;
+    HfGenerationState state = machine->generations[generation->slot].state;
+    bool active = hf_machine_find(machine, HF_GENERATION_ACTIVE) >= 0;
+    bool starting = hf_machine_find(machine, HF_GENERATION_STARTING) >= 0;
+    HF_CLEANUP_TEXT HfText text = {0};
+
+    if (!supervisor->settings->exit_with_service || machine->phase == HF_PHASE_STOPPING ||
+        !(state == HF_GENERATION_ACTIVE ? !starting : state == HF_GENERATION_STARTING && !active))
+        return;
+    supervisor->service_status = hf_generation_shell_status(generation);
+    hf_generation_explain_status(generation, &text);
+    hf_log(LOG_NOTICE, NULL,
+           "the service has ended by itself: it %s; holdfast ends with status %d "
+           "(--exit-with-service)",
+           hf_text_peek(&text), supervisor->service_status);
+    hf_supervisor_post(supervisor, &(HfEvent){.type = HF_EVENT_STOP_SIGNAL});
+}
+
+static void on_main_exited(HfGeneration *generation, void *userdata)
+{
+    end_with(userdata, generation);
+    post(userdata, HF_EVENT_MAIN_EXITED, generation->slot);
+}
+
+static void on_gone(HfGeneration *generation, void *userdata)
+{
+    post(userdata, HF_EVENT_GONE, generation->slot);
+}
+
+static void on_retired(HfGeneration *generation, void *userdata)
+{
+    post(userdata, HF_EVENT_RETIRED, generation->slot);
+}
+
+static void on_last_words(HfGeneration *generation, void *userdata)
+{
+    const HfSupervisor *supervisor = userdata;
+
+    (void)generation;
+    hf_inputs_last_words(supervisor->watch);
+}
+
+const HfGenerationCallbacks *hf_actions_callbacks(HfSupervisor *supervisor)
+{
+    static HfGenerationCallbacks callbacks;
+
+    callbacks = (HfGenerationCallbacks){
+        .ready = on_ready,
+        .main_exited = on_main_exited,
+        .gone = on_gone,
+        .retired = on_retired,
+        .last_words = on_last_words,
+        .userdata = supervisor,
+    };
+    return &callbacks;
+}
+
+static void perform_spawn(HfSupervisor *supervisor, const HfAction *action)
+{
+    HfPlan *plan = action->prepared ? supervisor->prepared : supervisor->current;
+    HF_CLEANUP_TEXT HfText error = {0};
+
+    hf_history_start(&supervisor->history, action->number, action->cause);
+    int r = hf_generation_spawn(supervisor->loop, supervisor->reaper, &supervisor->runtime, plan,
+                                action->slot, action->number, action->cause, NULL,
+                                hf_actions_callbacks(supervisor),
+                                &supervisor->generations[action->slot], &error);
+    if (r < 0) {
+        hf_supervisor_set_failure(supervisor, hf_text_peek(&error));
+        hf_history_end(&supervisor->history, action->number, hf_text_peek(&error));
+        post(supervisor, HF_EVENT_SPAWN_FAILED, action->slot);
+    }
+}
+
+static void perform_signal(HfSupervisor *supervisor, const HfAction *action)
+{
+    HfGeneration *generation = supervisor->generations[action->slot];
+
+    hf_health_leave(supervisor->health, action->slot);
+    if (generation)
+        hf_generation_signal(generation, action->rung, supervisor->machine.limits.retire_time);
+}
+
+static void perform_continue(HfSupervisor *supervisor, const HfAction *action)
+{
+    HfGeneration *generation = supervisor->generations[action->slot];
+
+    if (generation)
+        hf_generation_continue(generation);
+}
+
+static void perform_reopen(HfSupervisor *supervisor, const HfAction *action)
+{
+    HfGeneration *generation = supervisor->generations[action->slot];
+
+    if (generation)
+        hf_generation_reopen(generation);
+}
+
+static void perform_forget(HfSupervisor *supervisor, const HfAction *action)
+{
+    HfGeneration **generation = &supervisor->generations[action->slot];
+
+    hf_health_leave(supervisor->health, action->slot);
+    if (*generation)
+        hf_relays_keep(&supervisor->relays, *generation);
+    *generation = hf_generation_free(*generation);
+}
+
+static void perform_answerer(HfSupervisor *supervisor, const HfAction *action)
+{
+    if (action->raised)
+        hf_outage_begin(supervisor);
+    else
+        hf_outage_end(supervisor);
+}
+
+static void perform_probe(HfSupervisor *supervisor, const HfAction *action)
+{
+    hf_health_probe(supervisor->health, supervisor->settings,
+                    supervisor->generations[action->slot]);
+}
+
+/* ---- timers ---- */
+
+typedef struct TimerData {
+    HfSupervisor *supervisor;
+    HfEvent event;
+} TimerData;
+
+static int on_timer(sd_event_source *source, uint64_t usec, void *userdata)
+{
+    const TimerData *data = userdata;
+
+    (void)source;
+    (void)usec;
+    hf_supervisor_post(data->supervisor, &data->event);
+    return 0;
+}
+
+static sd_event_source **timer_of(HfSupervisor *supervisor, const HfAction *action)
+{
+    return &supervisor->timers[action->timer][action->slot];
+}
+
+static void perform_disarm(HfSupervisor *supervisor, const HfAction *action)
+{
+    sd_event_source **timer = timer_of(supervisor, action);
+
+    *timer = sd_event_source_disable_unref(*timer);
+}
+
+static void perform_arm(HfSupervisor *supervisor, const HfAction *action)
+{
+    sd_event_source **timer = timer_of(supervisor, action);
+    uint64_t usec = action->usec;
+    uint64_t random;
+
+    if (action->extend && hf_supervisor_waits_longer(supervisor, action->timer, action->slot, usec))
+        return;
+    perform_disarm(supervisor, action);
+    if (action->spread && getrandom(&random, sizeof(random), GRND_NONBLOCK) == sizeof(random))
+        usec = hf_backoff_jitter(usec, random);
+    TimerData *data = malloc(sizeof(*data));
+    int r = data ? sd_event_add_time_relative(supervisor->loop, timer, CLOCK_MONOTONIC, usec,
+                                              HF_LOOP_ACCURACY(usec), on_timer, data)
+                 : -ENOMEM;
+    if (r < 0) {
+        const HfLogFields fields = {.error = r};
+        hf_log(LOG_ERR, &fields, "the timer %s can not be armed, it counts as elapsed",
+               hf_timer_name(action->timer));
+        free(data);
+        hf_supervisor_post(
+            supervisor,
+            &(HfEvent){.type = HF_EVENT_TIMER, .timer = action->timer, .slot = action->slot});
+        return;
+    }
+    *data = (TimerData){supervisor,
+                        {.type = HF_EVENT_TIMER, .timer = action->timer, .slot = action->slot}};
+    sd_event_source_set_destroy_callback(*timer, free);
+}
+
+/* ---- the outside ---- */
+
+static void perform_answer(HfSupervisor *supervisor, const HfAction *action)
+{
+    hf_control_answer(supervisor->control, action->id, action->outcome,
+                      supervisor->failure ? supervisor->failure : "");
+}
+
+/* A server that was not touched yet is better than one that does not come up. */
+static void give_up_takeover(HfSupervisor *supervisor)
+{
+    const HfTakeover *takeover = supervisor->takeover;
+
+    hf_log(LOG_ERR, NULL, "the take-over failed; %s (pid %d) goes on serving, untouched",
+           takeover->name, (int)takeover->holder.pid);
+    supervisor->takeover_failed = true;
+    hf_supervisor_post(supervisor,
+                       &(HfEvent){.type = HF_EVENT_REQUEST, .request = HF_REQUEST_STOP});
+}
+
+static void report_to_takeover(HfSupervisor *supervisor, HfReport report)
+{
+    HfTakeover *takeover = supervisor->takeover;
+
+    if (!takeover || takeover->state != HF_TAKEOVER_COPIED || supervisor->takeover_failed)
+        return;
+    if (report == HF_REPORT_READY)
+        hf_takeover_begin(takeover);
+    else if (report == HF_REPORT_START_FAILED)
+        give_up_takeover(supervisor);
+}
+
+static void perform_report(HfSupervisor *supervisor, const HfAction *action)
+{
+    hf_record(supervisor, action);
+    hf_report(supervisor, action);
+    report_to_takeover(supervisor, action->report);
+    if (action->report == HF_REPORT_READY)
+        hf_orphans_begin(supervisor->strays, supervisor->current);
+    /* until it has left, it is the old server's */
+    if ((action->report == HF_REPORT_READY || action->report == HF_REPORT_RESUMED) &&
+        !supervisor->takeover)
+        hf_pid_file_write(supervisor, action->slot);
+}
+
+static void perform_test_upgrade(HfSupervisor *supervisor, const HfAction *action)
+{
+    (void)action;
+    hf_upgrading_test(supervisor->upgrading);
+}
+
+static void perform_upgrade(HfSupervisor *supervisor, const HfAction *action)
+{
+    (void)action;
+    hf_upgrading_execute(supervisor->upgrading);
+}
+
+static void perform_exit(HfSupervisor *supervisor, const HfAction *action)
+{
+    int status = supervisor->takeover_failed ? EXIT_FAILURE : action->status;
+
+    hf_fd_store_finish(supervisor->store);
+    hf_final_kill_end(supervisor,
+                      supervisor->service_status >= 0 ? supervisor->service_status : status);
+}
+
+static void (*const executors[])(HfSupervisor *supervisor, const HfAction *action) = {
+    [HF_ACTION_PREPARE] = perform_prepare,
+    [HF_ACTION_ABORT_PREPARE] = perform_abort_prepare,
+    [HF_ACTION_COMMIT] = perform_commit,
+    [HF_ACTION_DISCARD] = perform_discard,
+    [HF_ACTION_SPAWN] = perform_spawn,
+    [HF_ACTION_SIGNAL] = perform_signal,
+    [HF_ACTION_CONTINUE] = perform_continue,
+    [HF_ACTION_ANSWERER] = perform_answerer,
+    [HF_ACTION_PROBE] = perform_probe,
+    [HF_ACTION_REOPEN] = perform_reopen,
+    [HF_ACTION_ARM] = perform_arm,
+    [HF_ACTION_DISARM] = perform_disarm,
+    [HF_ACTION_FORGET] = perform_forget,
+    [HF_ACTION_BACKLOG] = perform_backlog,
+    [HF_ACTION_ANSWER] = perform_answer,
+    [HF_ACTION_REPORT] = perform_report,
+    [HF_ACTION_TEST_UPGRADE] = perform_test_upgrade,
+    [HF_ACTION_UPGRADE] = perform_upgrade,
+    [HF_ACTION_EXIT] = perform_exit,
+};
+_Static_assert(sizeof(executors) / sizeof(*executors) == HF_ACTION_MAX_, "an executor an action");
+
+void hf_actions_perform(HfSupervisor *supervisor, const HfAction *action)
+{
+    executors[action->type](supervisor, action);
+}

@@ -1,0 +1,76 @@
+#include "run/activated.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <systemd/sd-daemon.h>
+
+#include "base/memory.h"
+#include "parts/survive/fd_store.h"
+
+int hf_activated_take(HfListener ***ret, size_t *ret_n, HfText *error)
+{
+    HF_CLEANUP_STRV char **names = NULL;
+    size_t taken = 0;
+
+    int n = sd_listen_fds_with_names(1, &names);
+    if (n < 0)
+        hf_text_addf(error, "LISTEN_FDS is not understood: %s", strerror(-n));
+    if (n <= 0)
+        return n;
+    HfListener **list = calloc((size_t)n, sizeof(HfListener *));
+    if (!list)
+        return -ENOMEM;
+    for (int i = 0; i < n; i++) {
+        if (hf_fd_store_is_name(names[i]))
+            continue;
+        const char *name = strcmp(names[i], "unknown") == 0 ? NULL : names[i];
+        int r = hf_listener_receive(SD_LISTEN_FDS_START + i, name, &list[taken]);
+        if (r < 0) {
+            hf_text_addf(
+                error,
+                "socket %d (%s) from systemd can not be held, it is no listening stream socket: %s",
+                i + 1, names[i], strerror(-r));
+            hf_listener_array_clear(&list, &taken);
+            return r;
+        }
+        taken++;
+    }
+    *ret = list;
+    *ret_n = taken;
+    return 0;
+}
+
+int hf_activated_want(HfListener *const *received, size_t n, HfPlan *plan)
+{
+    int r = 0;
+
+    if (plan->n_wanted > 0 || plan->adapter == HF_ADAPTER_PHP_FPM)
+        return 0;
+    for (size_t i = 0; i < n && r >= 0; i++)
+        r = hf_plan_want(plan, &received[i]->spec, NULL);
+    return r;
+}
+
+static bool uses(const HfPlan *plan, const HfListener *held)
+{
+    for (size_t i = 0; i < plan->n_listeners; i++)
+        if (plan->listeners[i] == held)
+            return true;
+    return false;
+}
+
+int hf_activated_check(HfListener *const *received, size_t n, const HfPlan *plan, HfText *error)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (uses(plan, received[i]))
+            continue;
+        hf_text_addf(
+            error,
+            "the socket %s (%s) from systemd matches nothing that the service listens at; correct "
+            "ListenStream= or FileDescriptorName= in the .socket unit",
+            received[i]->label, received[i]->spec.name);
+        return -EADDRNOTAVAIL;
+    }
+    return 0;
+}

@@ -1,0 +1,18 @@
+/* Sockets that systemd passed (LISTEN_FDS, sd_listen_fds(3)). */
+#pragma once
+
+#include "base/text.h"
+#include "run/listener.h"
+#include "run/plan.h"
+
+/* Takes them all, and the variables out of the environment. None is fine. Returns 0, or negative
+ * errno with one line in error. */
+int hf_activated_take(HfListener ***ret, size_t *ret_n, HfText *error);
+
+/* A service that says nowhere itself where it listens listens at all that was passed. Returns 0,
+ * -E2BIG or -ENOMEM. */
+int hf_activated_want(HfListener *const *received, size_t n, HfPlan *plan);
+
+/* Every received one must be used by plan. Returns 0, or -EADDRNOTAVAIL with one line in error that
+ * names the first that is not. */
+int hf_activated_check(HfListener *const *received, size_t n, const HfPlan *plan, HfText *error);

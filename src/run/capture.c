@@ -1,0 +1,163 @@
+#include "run/capture.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/memory.h"
+#include "run/loop.h"
+#include "run/output.h"
+
+struct HfCapture {
+    HfReaper *reaper;
+    HfProcess process;
+    HfOutput *output;
+    sd_event_source *timer;
+    bool timed_out;
+    HfCaptureCallback callback;
+    void *userdata;
+};
+
+static void capture_free(HfCapture *capture)
+{
+    sd_event_source_disable_unref(capture->timer);
+    hf_output_free(capture->output);
+    hf_process_clear(&capture->process);
+    free(capture);
+}
+
+/* With all that it has started, a script's php-fpm for one. It has not been reaped: its group is
+ * nobody else's. */
+static void kill_child(const HfCapture *capture)
+{
+    kill(-capture->process.pid, SIGKILL);
+}
+
+static int on_timeout(sd_event_source *source, uint64_t usec, void *userdata)
+{
+    HfCapture *capture = userdata;
+
+    (void)source;
+    (void)usec;
+    capture->timed_out = true;
+    kill_child(capture);
+    return 0;
+}
+
+/* What the child left in the pipe is all that counts: a grandchild may hold it open for ever. */
+static void on_exit_of_child(const siginfo_t *info, void *userdata)
+{
+    HfCapture *capture = userdata;
+
+    HfOutput *output = HF_STEAL(capture->output);
+    hf_output_read(output);
+    HfCaptured captured = {
+        .status = *info,
+        .timed_out = capture->timed_out,
+        .truncated = output->truncated || output->text.failed,
+        .output = hf_text_peek(&output->text),
+        .length = output->text.length,
+    };
+    HfCaptureCallback callback = capture->callback;
+    void *callback_data = capture->userdata;
+    capture_free(capture);
+    callback(&captured, callback_data);
+    hf_output_free(output);
+}
+
+int hf_capture_start(sd_event *loop, HfReaper *reaper, const HfSpawn *spawn, size_t maximum,
+                     uint64_t timeout, HfCaptureCallback callback, void *userdata, HfCapture **ret,
+                     HfSpawnStage *ret_stage)
+{
+    HF_CLEANUP_FD int writing = -1;
+    HfSpawnStage stage = HF_SPAWN_FORK;
+    int r;
+
+    assert(spawn->session);
+    HfCapture *capture = calloc(1, sizeof(*capture));
+    if (!capture) {
+        r = -ENOMEM;
+        goto failed;
+    }
+    capture->process = HF_PROCESS_NONE;
+    r = hf_output_open(loop, maximum, &capture->output, &writing);
+    if (r < 0)
+        goto failed;
+
+    HfSpawn piped = *spawn;
+    piped.stdout_fd = writing;
+    piped.stderr_fd = writing;
+    capture->reaper = reaper;
+    capture->callback = callback;
+    capture->userdata = userdata;
+    r = sd_event_add_time_relative(loop, &capture->timer, CLOCK_MONOTONIC, timeout, 0, on_timeout,
+                                   capture);
+    if (r < 0)
+        goto failed;
+    r = hf_process_spawn(&piped, &capture->process, &stage);
+    if (r < 0)
+        goto failed;
+    r = hf_reaper_watch(reaper, capture->process.pid, on_exit_of_child, capture);
+    if (r < 0) {
+        kill_child(capture);
+        goto failed;
+    }
+    *ret = capture;
+    return 0;
+
+failed:
+    if (capture)
+        capture_free(capture);
+    *ret_stage = stage;
+    return r;
+}
+
+pid_t hf_capture_session(const HfCapture *capture)
+{
+    return capture->process.pid;
+}
+
+HfCapture *hf_capture_abort(HfCapture *capture)
+{
+    if (!capture)
+        return NULL;
+    kill_child(capture);
+    hf_reaper_forget(capture->reaper, capture->process.pid);
+    capture_free(capture);
+    return NULL;
+}
+
+typedef struct Now {
+    sd_event *event;
+    int result;
+    HfText *output;
+} Now;
+
+static void on_now(const HfCaptured *captured, void *userdata)
+{
+    Now *now = userdata;
+    bool done = captured->status.si_code == CLD_EXITED && captured->status.si_status == 0;
+
+    now->result = done ? 0 : -EREMOTEIO;
+    hf_text_add_bytes(now->output, captured->output, captured->length);
+    sd_event_exit(now->event, 0);
+}
+
+int hf_capture_now(const HfSpawn *spawn, size_t maximum, uint64_t timeout, HfText *output)
+{
+    HF_CLEANUP_LOOP HfLoop loop = {0};
+    HfCapture *capture;
+    HfSpawnStage stage;
+
+    int r = hf_loop_open(&loop);
+    Now now = {.event = loop.event, .output = output};
+    if (r >= 0)
+        r = hf_capture_start(loop.event, loop.reaper, spawn, maximum, timeout, on_now, &now,
+                             &capture, &stage);
+    if (r >= 0)
+        r = sd_event_loop(loop.event);
+    return r < 0 ? r : now.result;
+}

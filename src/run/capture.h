@@ -1,0 +1,42 @@
+/* A short-lived child whose output is wanted: bounded in size and time. */
+#pragma once
+
+#include <signal.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <systemd/sd-event.h>
+
+#include "base/text.h"
+#include "kernel/process.h"
+#include "run/reaper.h"
+
+typedef struct HfCapture HfCapture;
+
+typedef struct HfCaptured {
+    siginfo_t status;   /* as the reaper gives it */
+    bool timed_out;     /* and was killed, with its group */
+    bool truncated;     /* more output than maximum; the rest was dropped */
+    const char *output; /* stdout and stderr together, NUL-terminated, valid during the call */
+    size_t length;
+} HfCaptured;
+
+/* The capture has been freed already when this is called. */
+typedef void (*HfCaptureCallback)(const HfCaptured *captured, void *userdata);
+
+/* spawn: of a session of its own; stdout_fd and stderr_fd are set here. timeout: usec. Returns 0
+ * and the capture, which ends with one call back or with hf_capture_abort, or negative errno and
+ * the stage. */
+int hf_capture_start(sd_event *loop, HfReaper *reaper, const HfSpawn *spawn, size_t maximum,
+                     uint64_t timeout, HfCaptureCallback callback, void *userdata, HfCapture **ret,
+                     HfSpawnStage *ret_stage);
+
+/* Kills the child and its group; no call back. NULL is fine. Returns NULL. */
+HfCapture *hf_capture_abort(HfCapture *capture);
+
+/* The session of the child, which is its pid. */
+pid_t hf_capture_session(const HfCapture *capture);
+
+/* The same in a loop of its own. Fills output with what the child printed. Returns 0 when it exited
+ * with status 0, -EREMOTEIO when it did not, or another negative errno. */
+int hf_capture_now(const HfSpawn *spawn, size_t maximum, uint64_t timeout, HfText *output);

@@ -1,0 +1,202 @@
+#include "run/check.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/memory.h"
+#include "base/parse.h"
+#include "config/names.h"
+#include "format/quantity.h"
+#include "run/capture.h"
+#include "run/drop_capabilities.h"
+#include "run/environment.h"
+#include "run/listener.h"
+#include "run/prepare.h"
+#include "run/runtime.h"
+
+#define INFORMATION_MAX (4U * 1024 * 1024)
+
+static void print_listener(const HfPlan *plan, size_t i, HfText *report)
+{
+    const HfListenerSpec *spec = &plan->wanted[i].spec;
+    char label[HF_ADDRESS_TEXT_MAX];
+
+    hf_address_format(&spec->address, label);
+    hf_text_addf(report, "  %s", label);
+    if (spec->name)
+        hf_text_addf(report, "  name=%s", spec->name);
+    if (spec->backlog == HF_BACKLOG_MAXIMUM)
+        hf_text_addf(report, "  backlog=max");
+    else
+        hf_text_addf(report, "  backlog=%d", spec->backlog);
+    if (spec->mode != HF_MODE_UNSET)
+        hf_text_addf(report, "  mode=%04o", spec->mode);
+    const struct {
+        const char *name;
+        const char *value;
+    } rights[] = {{"owner", spec->owner},
+                  {"group", spec->group},
+                  {"acl-users", spec->acl_users},
+                  {"acl-groups", spec->acl_groups}};
+    for (size_t j = 0; j < sizeof(rights) / sizeof(*rights); j++)
+        if (rights[j].value)
+            hf_text_addf(report, "  %s=%s", rights[j].name, rights[j].value);
+    hf_text_add(report, "\n");
+}
+
+static void print_handoff(const HfPlan *plan, HfText *report)
+{
+    hf_text_addf(report, "Handoff: %s\n", hf_handoff_name(plan->handoff));
+    if (plan->placement.on_stdin)
+        hf_text_add(report, "  standard input is the listener\n");
+    for (char *const *entry = plan->placement.environment; entry && *entry; entry++)
+        hf_text_addf(report, "  %s\n", *entry);
+    if (plan->placement.listen_pid)
+        hf_text_add(report, "  LISTEN_PID=(pid of the service)\n");
+}
+
+static void print_overlay(const HfPlan *plan, const HfRuntime *runtime, HfText *report)
+{
+    HF_CLEANUP_FREE char *pid_file = NULL;
+    HF_CLEANUP_FREE char *statuses = NULL;
+    HF_CLEANUP_TEXT HfText overlay = {0};
+
+    if (hf_runtime_file(runtime, 1, "pid", &pid_file) < 0 ||
+        hf_runtime_statuses(runtime, 1, &statuses) < 0 ||
+        hf_plan_overlay(plan, pid_file, statuses, &overlay) < 0)
+        return;
+    hf_text_add(report, "Overlay:\n");
+    const char *line = hf_text_peek(&overlay);
+    while (*line) {
+        size_t length = strcspn(line, "\n");
+        hf_text_addf(report, "  %.*s\n", (int)length, line);
+        line += length + (line[length] == '\n');
+    }
+}
+
+/* php.ini's memory_limit as this php-fpm with these options sees it: "128M", "-1". Owned; NULL when
+ * it does not tell. */
+static char *ask_memory_limit(const HfPlan *plan, uint64_t timeout)
+{
+    static const char key[] = "\nmemory_limit => ";
+    HF_CLEANUP_TEXT HfText output = {0};
+    HF_CLEANUP_STRV char **argv = NULL;
+    HF_CLEANUP_STRV char **environment = NULL;
+
+    if (hf_strv_copy(plan->arguments, &argv) < 0 || hf_strv_append(&argv, "-i") < 0 ||
+        hf_environment_make(plan->environment, NULL, &environment) < 0)
+        return NULL;
+    const HfSpawn spawn = {
+        .program = plan->program,
+        .argv = argv,
+        .envp = environment,
+        .directory = plan->directory,
+        .stdin_fd = -1,
+        .stdout_fd = -1,
+        .stderr_fd = -1,
+        .session = true,
+        .credentials = &plan->credentials,
+    };
+    if (hf_capture_now(&spawn, INFORMATION_MAX, timeout, &output) < 0)
+        return NULL;
+    const char *found = strstr(hf_text_peek(&output), key);
+    if (!found)
+        return NULL;
+    found += sizeof(key) - 1;
+    return strndup(found, strcspn(found, " \n"));
+}
+
+/* During a reload two generations are there. */
+static void print_peak(const HfPlan *plan, uint64_t timeout, HfText *report)
+{
+    HF_CLEANUP_FREE char *fallback = ask_memory_limit(plan, timeout);
+    uint64_t memory = 0;
+    bool limited = true;
+
+    for (size_t i = 0; plan->pools[i]; i++) {
+        const char *limit = plan->memory_limits[i][0] ? plan->memory_limits[i] : fallback;
+        uint64_t bytes;
+        if (!limit || hf_parse_bytes(limit, &bytes) < 0 ||
+            __builtin_mul_overflow(bytes, plan->workers[i] * 2, &bytes) ||
+            __builtin_add_overflow(memory, bytes, &memory))
+            limited = false;
+    }
+    hf_text_addf(report, "Peak during a reload: %llu workers, two generations of %llu",
+                 (unsigned long long)plan->peak_workers * 2,
+                 (unsigned long long)plan->peak_workers);
+    if (limited) {
+        hf_text_add(report, "; ");
+        hf_text_add_bytes_of(report, memory);
+        hf_text_add(report, " if each reaches its memory_limit\n");
+    } else {
+        hf_text_add(report, "; memory has no limit (memory_limit)\n");
+    }
+}
+
+static void print_canary(const HfSettings *settings, HfText *report)
+{
+    if (settings->canary.kind == HF_PROBE_NONE)
+        return;
+    hf_text_addf(report,
+                 "Canary: before each reload and restart the next generation is started on private "
+                 "sockets and %s %s%s\n",
+                 settings->canary.kind == HF_PROBE_EXEC ? "tested by" : "asked for",
+                 settings->canary_root ? settings->canary_root : "", settings->canary.what);
+}
+
+static int find_problems(const HfPlan *plan, HfText *report)
+{
+    int n = 0;
+
+    for (size_t i = 0; i < plan->n_wanted; i++) {
+        HF_CLEANUP_TEXT HfText problem = {0};
+        if (hf_listener_probe(&plan->wanted[i].spec, &problem) >= 0)
+            continue;
+        hf_text_addf(report, "Problem: %s\n", hf_text_peek(&problem));
+        n++;
+    }
+    return n;
+}
+
+static int print_plan(HfPlan *plan, const HfRuntime *runtime, const HfSettings *settings,
+                      HfText *report, HfText *error)
+{
+    int r = hf_plan_place(plan, error);
+    if (r < 0)
+        return r;
+    hf_text_addf(report, "Service: %s (%s)\n", plan->program, hf_adapter_name(plan->adapter));
+    hf_text_addf(report, "Listeners: %zu\n", plan->n_wanted);
+    for (size_t i = 0; i < plan->n_wanted; i++)
+        print_listener(plan, i, report);
+    print_handoff(plan, report);
+    if (plan->adapter == HF_ADAPTER_PHP_FPM) {
+        print_overlay(plan, runtime, report);
+        print_peak(plan, settings->ready_timeout, report);
+    }
+    hf_drop_capabilities_describe(plan, report);
+    print_canary(settings, report);
+    int n = find_problems(plan, report);
+    if (n == 0)
+        hf_text_add(report, "No problem found.\n");
+    return n;
+}
+
+int hf_check_run(const HfSettings *settings, HfText *report, HfText *error)
+{
+    HF_CLEANUP_FREE char *name = NULL;
+    HfRuntime runtime = {.lock = -1};
+    HfPlan *plan = NULL;
+
+    int r = hf_name_of_instance(settings, &name);
+    if (r >= 0)
+        r = hf_runtime_name(name, &runtime);
+    if (r >= 0)
+        r = hf_prepare_now(settings, runtime.aliases, &plan, error);
+    if (r >= 0)
+        r = print_plan(plan, &runtime, settings, report, error);
+    hf_plan_unref(plan);
+    hf_runtime_release(&runtime);
+    return r;
+}

@@ -1,0 +1,159 @@
+#include "run/drop_capabilities.h"
+
+#include <errno.h>
+#include <linux/capability.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/memory.h"
+#include "format/capability.h"
+#include "kernel/privilege.h"
+#include "policy/capability_needs.h"
+
+/* May root as such make and remove files beside path? */
+static bool is_beside_open(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    HF_CLEANUP_FREE char *directory = NULL;
+
+    if (!slash)
+        return hf_privilege_is_open(".", W_OK | X_OK);
+    directory = strndup(path, slash == path ? 1 : (size_t)(slash - path));
+    return directory && hf_privilege_is_open(directory, W_OK | X_OK);
+}
+
+static bool has_port(const HfAddress *address)
+{
+    return address->kind == HF_ADDRESS_HOST || address->kind == HF_ADDRESS_PORT ||
+           address->kind == HF_ADDRESS_INET || address->kind == HF_ADDRESS_INET6;
+}
+
+/* A socket that systemd made is bound for good, but may have to be connected to. */
+static void look_at_listener(const HfListenerSpec *spec, const HfListener *held,
+                             unsigned first_port, HfCapabilityNeedFacts *facts)
+{
+    bool received = held && held->received;
+
+    if (has_port(&spec->address) && spec->address.port > 0 && spec->address.port < first_port)
+        facts->low_port |= !received;
+    if (!hf_address_is_path(&spec->address))
+        return;
+    if (!received && (spec->owner || spec->group || spec->acl_users || spec->acl_groups))
+        facts->path_rights = true;
+    if (!hf_privilege_is_open(spec->address.name, W_OK) ||
+        (!received && !is_beside_open(spec->address.name)))
+        facts->foreign_directory = true;
+}
+
+static bool are_files_open(const HfPlan *plan)
+{
+    return hf_privilege_is_open(plan->program, X_OK) &&
+           (!plan->directory || hf_privilege_is_open(plan->directory, X_OK)) &&
+           (!plan->include || plan->include[0] != '/' || hf_privilege_is_open(plan->include, R_OK));
+}
+
+static HfCapabilityNeedFacts learn_facts(const HfPlan *plan)
+{
+    const HfCredentials *credentials = &plan->credentials;
+    unsigned first_port = hf_privilege_first_port();
+    HfCapabilityNeedFacts facts = {
+        .service = true,
+        .user = credentials->has_user || credentials->has_group,
+        .foreign_pid_file = credentials->has_user && plan->adapter == HF_ADAPTER_PHP_FPM,
+        .scoreboards = plan->probed != NULL,
+        .narrowed = credentials->capabilities != HF_CAPABILITIES_ALL,
+    };
+
+    for (size_t i = 0; i < plan->n_wanted; i++)
+        look_at_listener(&plan->wanted[i].spec, i < plan->n_listeners ? plan->listeners[i] : NULL,
+                         first_port, &facts);
+    if (plan->pid_file && !is_beside_open(plan->pid_file))
+        facts.foreign_directory = true;
+    facts.private_files = !are_files_open(plan);
+    return facts;
+}
+
+/* What the service itself is to have: usually it is given all of it anew by its exec as root. */
+static uint64_t passed_on(const HfPlan *plan)
+{
+    const HfCredentials *credentials = &plan->credentials;
+
+    if (credentials->has_user && credentials->uid != 0)
+        return 0;
+    if (hf_privilege_returns() && !credentials->no_new_privileges)
+        return 0;
+    return credentials->capabilities;
+}
+
+int hf_drop_capabilities(HfSupervisor *supervisor, const HfPlan *plan, HfText *error)
+{
+    HF_CLEANUP_TEXT HfText kept = {0};
+    uint64_t before;
+
+    if (geteuid() != 0 || supervisor->confined)
+        return 0;
+    int r = hf_privilege_permitted(&before);
+    if (r >= 0) {
+        const HfCapabilityNeedFacts facts = learn_facts(plan);
+        uint64_t needed = hf_purposes_needed(&facts) | passed_on(plan);
+        r = hf_privilege_keep(needed);
+        supervisor->given_up = before & ~needed;
+        hf_capabilities_format(before & needed, &kept);
+    }
+    if (r < 0) {
+        hf_text_addf(error, "the capabilities that are not needed can not be given up: %s",
+                     strerror(-r));
+        return r;
+    }
+    supervisor->confined = true;
+    hf_log(LOG_DEBUG, NULL, "of its capabilities holdfast keeps: %s", hf_text_peek(&kept));
+    return 0;
+}
+
+int hf_drop_capabilities_permits(const HfSupervisor *supervisor, const HfPlan *plan, HfText *error)
+{
+    if (supervisor->given_up == 0)
+        return 0;
+    const HfCapabilityNeedFacts facts = learn_facts(plan);
+    uint64_t passed = passed_on(plan) & supervisor->given_up;
+    const HfCapabilityNeed *purpose = hf_capability_need_find(&facts, supervisor->given_up);
+    HF_CLEANUP_TEXT HfText names = {0};
+
+    if (!purpose && passed == 0)
+        return 0;
+    hf_capabilities_format(purpose ? UINT64_C(1) << purpose->capability : passed, &names);
+    hf_text_addf(error,
+                 "this needs the capability %s, %s; holdfast gave it up at its start, as nothing "
+                 "needed it then: stop holdfast and start it anew",
+                 hf_text_peek(&names), purpose ? purpose->why : "to pass it on to the service");
+    return -EPERM;
+}
+
+static void describe_passed(uint64_t passed, HfText *report)
+{
+    if (passed == HF_CAPABILITIES_ALL) {
+        hf_text_add(report, "  all  to pass them on to the service, which no_new_privs keeps from "
+                            "gaining them\n");
+    } else if (passed != 0) {
+        hf_text_add(report, "  ");
+        hf_capabilities_format(passed, report);
+        hf_text_add(report, "  to pass them on to the service\n");
+    }
+}
+
+void hf_drop_capabilities_describe(const HfPlan *plan, HfText *report)
+{
+    if (geteuid() != 0) {
+        hf_text_add(report, "Privileges: holdfast is not root and changes none\n");
+        return;
+    }
+    const HfCapabilityNeedFacts facts = learn_facts(plan);
+    hf_text_add(report, "Capabilities that holdfast keeps once its sockets are bound:\n");
+    for (size_t i = 0; i < hf_capability_need_count; i++)
+        if (hf_capability_need_applies(&hf_purposes[i], &facts))
+            hf_text_addf(report, "  %s  %s\n", hf_capability_name(hf_purposes[i].capability),
+                         hf_purposes[i].why);
+    describe_passed(passed_on(plan), report);
+}

@@ -1,0 +1,173 @@
+#include "run/exec.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/log.h"
+#include "base/memory.h"
+#include "config/names.h"
+#include "kernel/memfile.h"
+#include "kernel/process.h"
+#include "run/activated.h"
+#include "run/environment.h"
+#include "run/prepare.h"
+#include "run/runtime.h"
+
+/* What a service that systemd supervises directly is to go on seeing. */
+static const char *const kept[] = {"NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"};
+
+static int make_environment(const HfPlan *plan, char ***ret)
+{
+    HF_CLEANUP_STRV char **own = NULL;
+
+    int r = hf_strv_copy(plan->environment, &own);
+    if (r < 0)
+        return r;
+    for (size_t i = 0; i < sizeof(kept) / sizeof(*kept); i++) {
+        const char *value = getenv(kept[i]);
+        HF_CLEANUP_TEXT HfText entry = {0};
+        char *string;
+        if (!value)
+            continue;
+        hf_text_addf(&entry, "%s=%s", kept[i], value);
+        r = hf_text_take(&entry, &string);
+        if (r >= 0)
+            r = hf_strv_consume(&own, string);
+        if (r < 0)
+            return r;
+    }
+    r = plan->handoff == HF_HANDOFF_SERVER_STARTER
+            ? hf_strv_append(&own, "SERVER_STARTER_GENERATION=1")
+            : 0;
+    if (r < 0)
+        return r;
+    return hf_environment_make(plan->placement.environment, (const char *const *)own, ret);
+}
+
+/* The overlay goes along as one more descriptor: there is nobody to remove a file. */
+static int add_overlay(HfPlan *plan, int *ret_fd)
+{
+    HF_CLEANUP_TEXT HfText overlay = {0};
+    HF_CLEANUP_TEXT HfText path = {0};
+
+    int r = hf_plan_overlay(plan, plan->pid_file, NULL, &overlay);
+    if (r < 0)
+        return r;
+    hf_text_addf(&path, "/proc/self/fd/%zu", HF_HANDOFF_FIRST_FD + plan->placement.n_sources);
+    r = hf_strv_append(&plan->arguments, "-F");
+    if (r >= 0)
+        r = hf_strv_append(&plan->arguments, "-y");
+    if (r >= 0)
+        r = hf_strv_append(&plan->arguments, hf_text_peek(&path));
+    if (r < 0)
+        return r;
+    r = hf_memfile_make("holdfast-overlay", hf_text_peek(&overlay), overlay.length);
+    if (r < 0)
+        return r;
+    *ret_fd = r;
+    return 0;
+}
+
+static int become(HfPlan *plan, HfText *error)
+{
+    HF_CLEANUP_STRV char **environment = NULL;
+    HF_CLEANUP_FREE int *fds = calloc(plan->placement.n_sources + 1, sizeof(*fds));
+    HF_CLEANUP_FD int overlay = -1;
+    size_t n = 0;
+    HfSpawnStage stage;
+
+    if (!fds)
+        return -ENOMEM;
+    for (; n < plan->placement.n_sources; n++)
+        fds[n] = plan->listeners[plan->placement.sources[n]]->fd;
+    int r = make_environment(plan, &environment);
+    if (r >= 0 && plan->adapter == HF_ADAPTER_PHP_FPM) {
+        r = add_overlay(plan, &overlay);
+        fds[n++] = overlay;
+    }
+    if (r < 0)
+        return r;
+    const HfSpawn spawn = {
+        .program = plan->program,
+        .argv = plan->arguments,
+        .envp = environment,
+        .listen_pid = plan->placement.listen_pid,
+        .directory = plan->directory,
+        .stdin_fd = plan->placement.on_stdin ? plan->listeners[0]->fd : -1,
+        .stdout_fd = -1,
+        .stderr_fd = -1,
+        .fds = fds,
+        .n_fds = n,
+    };
+    r = hf_process_become(&spawn, &stage);
+    hf_text_addf(error, "%s can not be executed: %s", plan->program, strerror(-r));
+    return r;
+}
+
+/* Nothing is bound here: that is the .socket unit's part. */
+static int check_complete(const HfPlan *plan, HfListener *const *received, size_t n, HfText *error)
+{
+    if (n == 0) {
+        hf_text_add(error,
+                    "no socket was passed (LISTEN_FDS is not set); start it from a .socket unit, "
+                    "or use holdfast run");
+        return -ENOTCONN;
+    }
+    for (size_t i = 0; i < plan->n_wanted; i++) {
+        char label[HF_ADDRESS_TEXT_MAX];
+        if (hf_listener_find(received, n, &plan->wanted[i].spec))
+            continue;
+        hf_address_format(&plan->wanted[i].spec.address, label);
+        hf_text_addf(
+            error,
+            "the service listens at %s, but no such socket was passed; add ListenStream=%s "
+            "to the .socket unit",
+            label, label);
+        return -EADDRNOTAVAIL;
+    }
+    return 0;
+}
+
+static int translate(const HfSettings *settings, const HfRuntime *runtime,
+                     HfListener *const *received, size_t n, HfText *error)
+{
+    HfPlan *plan = NULL;
+
+    int r = hf_prepare_now(settings, runtime->aliases, &plan, error);
+    if (r >= 0)
+        r = hf_activated_want(received, n, plan);
+    if (r >= 0)
+        r = check_complete(plan, received, n, error);
+    if (r >= 0)
+        r = hf_plan_bind(plan, received, n, false, error);
+    if (r >= 0)
+        r = hf_activated_check(received, n, plan, error);
+    if (r >= 0)
+        r = become(plan, error);
+    hf_plan_unref(plan);
+    return r;
+}
+
+int hf_exec_run(const HfSettings *settings, HfText *error)
+{
+    HF_CLEANUP_FREE char *name = NULL;
+    HfRuntime runtime = {.lock = -1};
+    HfListener **received = NULL;
+    size_t n = 0;
+
+    int r = hf_name_of_instance(settings, &name);
+    if (r >= 0)
+        r = hf_runtime_name(name, &runtime);
+    if (r >= 0)
+        r = hf_activated_take(&received, &n, error);
+    if (r >= 0)
+        r = translate(settings, &runtime, received, n, error);
+    hf_listener_array_clear(&received, &n);
+    hf_runtime_release(&runtime);
+    if (error->length == 0)
+        hf_text_addf(error, "the service can not be executed: %s", strerror(-r));
+    return r;
+}

@@ -1,0 +1,396 @@
+#include "run/generation.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/memory.h"
+#include "parts/ready_log/ready_log.h"
+#include "parts/survive/fd_store.h"
+#include "run/environment.h"
+#include "run/loop.h"
+#include "run/members.h"
+#include "run/retire.h"
+#include "run/scoreboard.h"
+
+static void leave_ready_watch(HfGeneration *generation)
+{
+    generation->pid_file_watch = sd_event_source_disable_unref(generation->pid_file_watch);
+    generation->alive_timer = sd_event_source_disable_unref(generation->alive_timer);
+    hf_ready_log_ignore(generation);
+}
+
+/* What was executed first may be a script that has executed the service since. */
+void hf_generation_learn_program(HfGeneration *generation)
+{
+    if (!generation->main_exited)
+        hf_process_program(generation->main.pid, &generation->program);
+}
+
+static void learn_start(HfGeneration *generation)
+{
+    if (hf_process_started(generation->main.pid, &generation->started) < 0)
+        generation->started = 0; /* it has ended already */
+}
+
+void hf_generation_ready(HfGeneration *generation)
+{
+    leave_ready_watch(generation);
+    hf_generation_learn_program(generation);
+    if (!generation->main_exited)
+        generation->callbacks.ready(generation, generation->callbacks.userdata);
+}
+
+void hf_generation_notify_ready(HfGeneration *generation)
+{
+    HfReadiness readiness = generation->plan->readiness;
+
+    if (readiness == HF_READINESS_NOTIFY || readiness == HF_READINESS_DELAY)
+        hf_generation_ready(generation);
+}
+
+/* The pid file of another process says nothing about this one. */
+static int on_pid_file(sd_event_source *source, const struct inotify_event *event, void *userdata)
+{
+    HfGeneration *generation = userdata;
+
+    (void)source;
+    (void)event;
+    if (hf_files_pid(&generation->files) == generation->main.pid)
+        hf_generation_ready(generation);
+    return 0;
+}
+
+static int on_alive(sd_event_source *source, uint64_t usec, void *userdata)
+{
+    (void)source;
+    (void)usec;
+    hf_generation_ready(userdata);
+    return 0;
+}
+
+static int watch_ready(HfGeneration *generation, const HfRuntime *runtime)
+{
+    switch (generation->plan->readiness) {
+    case HF_READINESS_PIDFILE:
+        return hf_files_watch(&generation->files, runtime, generation->loop, on_pid_file,
+                              generation, &generation->pid_file_watch);
+    case HF_READINESS_DELAY:
+        return sd_event_add_time_relative(generation->loop, &generation->alive_timer,
+                                          CLOCK_MONOTONIC, generation->plan->ready_delay,
+                                          HF_LOOP_ACCURACY(generation->plan->ready_delay), on_alive,
+                                          generation);
+    case HF_READINESS_LOG: /* the relay tells, which is made with the service; of a start that
+                              another holdfast began nobody does, and its deadline passes */
+    case HF_READINESS_NOTIFY:
+        return 0;
+    case HF_READINESS_AUTO:
+    case HF_READINESS_MAX_:
+        break;
+    }
+    return -EINVAL;
+}
+
+void hf_generation_main_exited(HfGeneration *generation, const siginfo_t *info)
+{
+    generation->main_watch = sd_event_source_disable_unref(generation->main_watch);
+    generation->status = *info;
+    generation->oom_verdict = hf_oom_look(&generation->oom);
+    generation->main_exited = true;
+    leave_ready_watch(generation);
+    generation->callbacks.main_exited(generation, generation->callbacks.userdata);
+    hf_members_await(generation);
+}
+
+static void on_main_exit(const siginfo_t *info, void *userdata)
+{
+    HfGeneration *generation = userdata;
+
+    if (generation->callbacks.last_words)
+        generation->callbacks.last_words(generation, generation->callbacks.userdata);
+    if (generation->main.pid == info->si_pid)
+        hf_generation_main_exited(generation, info);
+}
+
+/* The one that MAINPID= named becomes our child when its parent leaves, and is reaped then as any
+ * other; until then its pidfd alone tells. */
+static int on_main_ended(sd_event_source *source, int fd, uint32_t revents, void *userdata)
+{
+    HfGeneration *generation = userdata;
+    const siginfo_t unknown = {.si_pid = generation->main.pid};
+    pid_t parent;
+
+    (void)fd;
+    (void)revents;
+    if (hf_process_parent(generation->main.pid, &parent) == 0 && parent == getpid()) {
+        sd_event_source_set_enabled(source, SD_EVENT_OFF);
+        return 0;
+    }
+    hf_reaper_forget(generation->reaper, generation->main.pid);
+    hf_generation_main_exited(generation, &unknown);
+    return 0;
+}
+
+int hf_generation_set_main(HfGeneration *generation, HfProcess *process)
+{
+    sd_event_source *watch = NULL;
+
+    int r = hf_reaper_watch(generation->reaper, process->pid, on_main_exit, generation);
+    if (r < 0)
+        return r;
+    r = sd_event_add_io(generation->loop, &watch, process->pidfd, EPOLLIN, on_main_ended,
+                        generation);
+    if (r < 0) {
+        hf_reaper_forget(generation->reaper, process->pid);
+        return r;
+    }
+    hf_reaper_forget(generation->reaper, generation->main.pid);
+    sd_event_source_disable_unref(generation->main_watch);
+    hf_process_clear(&generation->main);
+    if (generation->stored)
+        hf_fd_store_forget_process(generation->number);
+    generation->stored = false;
+    generation->main_watch = watch;
+    generation->main = *process;
+    *process = HF_PROCESS_NONE;
+    hf_generation_learn_program(generation);
+    learn_start(generation);
+    return 0;
+}
+
+static int write_files(HfGeneration *generation, const HfRuntime *runtime)
+{
+    int r = hf_scoreboard_make(generation, runtime);
+
+    return r < 0 ? r
+                 : hf_files_make(generation->plan, runtime, generation->number,
+                                 generation->statuses, &generation->files);
+}
+
+static int make_arguments(const HfGeneration *generation, char ***ret)
+{
+    HF_CLEANUP_STRV char **arguments = NULL;
+    const char *const overlay[] = {"-F", "-y", generation->files.overlay};
+
+    int r = hf_strv_copy(generation->plan->arguments, &arguments);
+    for (size_t i = 0; r >= 0 && generation->files.overlay && i < 3; i++)
+        r = hf_strv_append(&arguments, overlay[i]);
+    if (r >= 0)
+        *ret = HF_STEAL(arguments);
+    return r;
+}
+
+static int make_environment(const HfGeneration *generation, const HfRuntime *runtime, char ***ret)
+{
+    HF_CLEANUP_TEXT HfText notify = {0};
+    HF_CLEANUP_TEXT HfText number = {0};
+    HF_CLEANUP_STRV char **own = NULL;
+
+    hf_text_addf(&notify, "NOTIFY_SOCKET=%s", runtime->notify);
+    hf_text_addf(&number, "SERVER_STARTER_GENERATION=%llu", (unsigned long long)generation->number);
+    int r = hf_strv_copy(generation->plan->environment, &own);
+    if (r >= 0)
+        r = hf_strv_append(&own, hf_text_peek(&notify));
+    if (r >= 0 && generation->plan->handoff == HF_HANDOFF_SERVER_STARTER)
+        r = hf_strv_append(&own, hf_text_peek(&number));
+    if (r >= 0)
+        r = hf_environment_make(generation->plan->placement.environment, (const char *const *)own,
+                                ret);
+    return r;
+}
+
+static void explain_spawn(const HfPlan *plan, int r, HfSpawnStage stage, HfText *error)
+{
+    static const char *const stages[] = {
+        [HF_SPAWN_FORK] = "no process can be made",
+        [HF_SPAWN_SESSION] = "no session can be made",
+        [HF_SPAWN_CAPABILITIES] = "its capabilities can not be narrowed",
+        [HF_SPAWN_USER] = "its user and group can not be set",
+        [HF_SPAWN_DIRECTORY] = "its working directory can not be entered",
+        [HF_SPAWN_DESCRIPTORS] = "its sockets can not be handed over",
+        [HF_SPAWN_EXEC] = "it can not be executed",
+    };
+    hf_text_addf(error, "%s: %s: %s", plan->program, stages[stage], strerror(-r));
+}
+
+static int run_main(HfGeneration *generation, const HfRuntime *runtime, int output, HfText *error)
+{
+    const HfPlan *plan = generation->plan;
+    HF_CLEANUP_STRV char **arguments = NULL;
+    HF_CLEANUP_STRV char **environment = NULL;
+    HF_CLEANUP_FREE int *fds =
+        calloc(plan->placement.n_sources + HF_FILES_PASSED_MAX, sizeof(*fds));
+    HfSpawnStage stage;
+
+    if (!fds)
+        return -ENOMEM;
+    for (size_t i = 0; i < plan->placement.n_sources; i++)
+        fds[i] = generation->listeners[plan->placement.sources[i]]->fd;
+    size_t n_fds = plan->placement.n_sources +
+                   hf_files_pass(&generation->files, fds + plan->placement.n_sources);
+    int r = make_arguments(generation, &arguments);
+    if (r >= 0)
+        r = make_environment(generation, runtime, &environment);
+    if (r < 0)
+        return r;
+    bool relayed = plan->readiness == HF_READINESS_LOG;
+    r = relayed ? hf_ready_log_begin(generation, output) : 0;
+    if (r < 0)
+        return r;
+    const HfSpawn spawn = {
+        .program = plan->program,
+        .argv = arguments,
+        .envp = environment,
+        .listen_pid = plan->placement.listen_pid,
+        .directory = plan->directory,
+        .stdin_fd = plan->placement.on_stdin ? generation->listeners[0]->fd : -1,
+        .stdout_fd = relayed ? generation->relay.out : output,
+        .stderr_fd = relayed ? generation->relay.err : output,
+        .fds = fds,
+        .n_fds = n_fds,
+        .session = true,
+        .credentials = &plan->credentials,
+        .cgroup = generation->subgroup.directory ? &generation->subgroup.procs : NULL,
+    };
+    hf_oom_begin(&generation->oom, generation->cgroups, &generation->subgroup);
+    r = hf_process_spawn(&spawn, &generation->main, &stage);
+    hf_ready_log_spawned(generation);
+    if (r < 0) {
+        explain_spawn(plan, r, stage, error);
+        return r;
+    }
+    generation->session = generation->main.pid;
+    hf_subgroup_entered(&generation->subgroup, generation->number, generation->main.pid);
+    hf_generation_learn_program(generation);
+    learn_start(generation);
+    return hf_reaper_watch(generation->reaper, generation->main.pid, on_main_exit, generation);
+}
+
+int hf_generation_spawn(sd_event *loop, HfReaper *reaper, const HfRuntime *runtime, HfPlan *plan,
+                        unsigned slot, uint64_t number, HfCause cause, const HfStandIn *stand_in,
+                        const HfGenerationCallbacks *callbacks, HfGeneration **ret, HfText *error)
+{
+    HfGeneration *generation = calloc(1, sizeof(*generation));
+    if (!generation)
+        return -ENOMEM;
+    *generation = (HfGeneration){
+        .number = number,
+        .slot = slot,
+        .cause = cause,
+        .plan = hf_plan_ref(plan),
+        .listeners = stand_in ? stand_in->listeners : plan->listeners,
+        .loop = loop,
+        .reaper = reaper,
+        .callbacks = *callbacks,
+        .main = HF_PROCESS_NONE,
+        .files = HF_FILES_NONE,
+        .cgroups = &runtime->cgroups,
+        .subgroup = HF_SUBGROUP_NONE,
+        .relay = HF_RELAY_NONE,
+    };
+    generation->spawned = hf_clock_monotonic();
+
+    int r = plan->adapter == HF_ADAPTER_PHP_FPM ? write_files(generation, runtime) : 0;
+    if (r < 0)
+        hf_text_addf(error, "%s can not be written: %s",
+                     generation->files.overlay ? generation->files.overlay : "its overlay",
+                     strerror(-r));
+    if (r >= 0)
+        r = watch_ready(generation, runtime);
+    if (r >= 0)
+        r = hf_subgroup_make(generation->cgroups, number, &generation->subgroup);
+    if (r >= 0)
+        r = run_main(generation, runtime, stand_in ? stand_in->output : -1, error);
+    if (r < 0) {
+        if (error->length == 0)
+            hf_text_addf(error, "%s can not be started: %s", plan->program, strerror(-r));
+        if (generation->main.pid > 0)
+            hf_process_signal(generation->main.pidfd, SIGKILL);
+        hf_generation_free(generation);
+        return r;
+    }
+    *ret = generation;
+    return 0;
+}
+
+/* Whose child it is shows when it ends. */
+static int watch_restored(HfGeneration *generation, const HfRuntime *runtime, bool starting)
+{
+    int r = hf_reaper_watch(generation->reaper, generation->main.pid, on_main_exit, generation);
+
+    if (r >= 0)
+        r = sd_event_add_io(generation->loop, &generation->main_watch, generation->main.pidfd,
+                            EPOLLIN, on_main_ended, generation);
+    return r >= 0 && starting ? watch_ready(generation, runtime) : r;
+}
+
+int hf_generation_restore(sd_event *loop, HfReaper *reaper, const HfRuntime *runtime,
+                          HfGeneration *from, bool starting, const HfGenerationCallbacks *callbacks,
+                          HfGeneration **ret)
+{
+    HfGeneration *generation = malloc(sizeof(*generation));
+    if (!generation) {
+        hf_process_clear(&from->main);
+        return -ENOMEM;
+    }
+    *generation = *from;
+    from->main = HF_PROCESS_NONE;
+    generation->plan = hf_plan_ref(from->plan);
+    generation->listeners = generation->plan->listeners;
+    generation->relay = HF_RELAY_NONE;
+    generation->loop = loop;
+    generation->reaper = reaper;
+    generation->callbacks = *callbacks;
+    generation->files = HF_FILES_NONE;
+    generation->statuses = generation->status_text = NULL;
+    generation->cgroups = &runtime->cgroups;
+    generation->subgroup = HF_SUBGROUP_NONE;
+    *ret = generation; /* its processes live: it is kept whatever can not be watched */
+    int r = hf_string_set(&generation->files.overlay, from->files.overlay);
+    if (r >= 0)
+        r = hf_string_set(&generation->files.pid_file, from->files.pid_file);
+    if (r >= 0)
+        r = hf_string_set(&generation->statuses, from->statuses);
+    if (r >= 0)
+        r = hf_string_set(&generation->status_text, from->status_text);
+    if (r >= 0)
+        r = hf_subgroup_find(generation->cgroups, generation->number,
+                             generation->main_exited ? 0 : generation->main.pid,
+                             &generation->subgroup);
+    hf_oom_begin(&generation->oom, generation->cgroups, &generation->subgroup);
+    if (r >= 0 && !generation->main_exited)
+        r = watch_restored(generation, runtime, starting);
+    if (generation->main_exited)
+        hf_members_await(generation);
+    else if (generation->pid_file_watch)
+        on_pid_file(NULL, NULL, generation);
+    return r;
+}
+
+HfGeneration *hf_generation_free(HfGeneration *generation)
+{
+    if (!generation)
+        return NULL;
+    leave_ready_watch(generation);
+    hf_ready_log_forget(generation);
+    hf_members_forget(generation);
+    hf_retire_end(generation);
+    if (generation->main.pid > 0)
+        hf_reaper_forget(generation->reaper, generation->main.pid);
+    sd_event_source_disable_unref(generation->main_watch);
+    if (generation->stored)
+        hf_fd_store_forget_process(generation->number);
+    hf_process_clear(&generation->main);
+    hf_subgroup_clear(&generation->subgroup);
+    hf_cgroups_sweep(generation->cgroups);
+    hf_oom_clear(&generation->oom);
+    hf_files_remove(&generation->files);
+    free(generation->status_text);
+    hf_scoreboard_remove(generation);
+    hf_plan_unref(generation->plan);
+    free(generation);
+    return NULL;
+}

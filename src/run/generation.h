@@ -1,0 +1,126 @@
+/* One running incarnation of the service: its processes and files. */
+#pragma once
+
+#include <signal.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <systemd/sd-event.h>
+
+#include "kernel/process.h"
+#include "parts/ready_log/relay.h"
+#include "policy/machine.h"
+#include "run/generation_files.h"
+#include "run/oom.h"
+#include "run/plan.h"
+#include "run/reaper.h"
+#include "run/runtime.h"
+
+typedef struct HfGeneration HfGeneration;
+
+/* What a generation tells; posted as machine events. */
+typedef struct HfGenerationCallbacks {
+    void (*ready)(HfGeneration *generation, void *userdata);
+    void (*main_exited)(HfGeneration *generation, void *userdata);
+    void (*gone)(HfGeneration *generation, void *userdata);    /* once, after main_exited */
+    void (*retired)(HfGeneration *generation, void *userdata); /* every worker was asked */
+    /* Its main process has ended: what that has said before is to be heard now. May be NULL. */
+    void (*last_words)(HfGeneration *generation, void *userdata);
+    void *userdata;
+} HfGenerationCallbacks;
+
+/* What a canary has instead of what every other generation has. */
+typedef struct HfStandIn {
+    HfListener *const *listeners; /* one for each of the plan's; they outlive the generation */
+    int output;                   /* its stdout and stderr; borrowed during the spawn */
+} HfStandIn;
+
+struct HfGeneration {
+    uint64_t number;
+    unsigned slot;
+    HfCause cause;
+    HfPlan *plan;                 /* reference */
+    HfListener *const *listeners; /* borrowed: the plan's, or a canary's own */
+    sd_event *loop;
+    HfReaper *reaper;
+    HfGenerationCallbacks callbacks;
+    HfProcess main;
+    pid_t session;               /* of all its members: the pid of its first main process */
+    sd_event_source *main_watch; /* on the pidfd of one that may be no child of ours */
+    bool main_refused;           /* that MAINPID= named a stranger was told */
+    char *status_text;           /* STATUS=, the last one; printable UTF-8, or NULL */
+    HfProgram program;
+    HfSubgroup subgroup;
+    const HfCgroups *cgroups;
+    HfOom oom;
+    HfOomVerdict oom_verdict; /* of what happened while the main process ran */
+    bool killed;              /* holdfast sent SIGKILL */
+    siginfo_t status;         /* of the main process, once it has exited; si_code 0: not known */
+    bool main_exited;
+    bool stored;          /* its pidfd is in systemd's fd store */
+    bool late;            /* was not ready in time */
+    bool others_told;     /* that a member is another user's and was not signalled */
+    bool others_given_up; /* and was not killed: such do not count any more */
+    int owed;             /* signal to the members once they can be found; 0: none */
+    uint64_t spawned;     /* usec, CLOCK_MONOTONIC */
+    uint64_t started;     /* usec since boot, as hf_process_started says; 0: not known */
+    HfFiles files;
+    char *statuses; /* where its pools' private scoreboards are, NULL: it has none */
+    sd_event_source *pid_file_watch;
+    sd_event_source *alive_timer;
+    HfRelay relay; /* between its output and ours, for readiness by log */
+    sd_event_source *relay_watch;
+    struct HfMemberWatch
+        *members; /* living processes it is waited for, once the main one has exited */
+    size_t n_members;
+    HfProcess *retiring; /* workers that are still to be asked, from next_retiring on */
+    size_t n_retiring;
+    size_t next_retiring;
+    uint64_t retire_pace; /* usec */
+    sd_event_source *retire_timer;
+    sd_event_source *survey_timer; /* the next try to find them */
+    bool gone;                     /* was told */
+};
+
+/* Spawns. stand_in: NULL but for a canary, whose number is 0. Returns 0, or negative errno with one
+ * line in error. */
+int hf_generation_spawn(sd_event *loop, HfReaper *reaper, const HfRuntime *runtime, HfPlan *plan,
+                        unsigned slot, uint64_t number, HfCause cause, const HfStandIn *stand_in,
+                        const HfGenerationCallbacks *callbacks, HfGeneration **ret, HfText *error);
+/* One that another holdfast has spawned, described as its number, slot, cause, plan (a reference is
+ * taken), main (taken over, also on failure), session, program, status, main_exited, spawned,
+ * started, files, statuses and status_text (copied) of from. starting: it is not ready
+ * yet, as far as is known. What is found out at once is told at once. Returns 0 or negative errno.
+ */
+int hf_generation_restore(sd_event *loop, HfReaper *reaper, const HfRuntime *runtime,
+                          HfGeneration *from, bool starting, const HfGenerationCallbacks *callbacks,
+                          HfGeneration **ret);
+/* Its files are removed, its processes no longer watched. NULL is fine. Returns NULL. */
+HfGeneration *hf_generation_free(HfGeneration *generation);
+
+/* It serves, as far as can be seen. */
+void hf_generation_ready(HfGeneration *generation);
+/* READY=1 of its main process came. */
+void hf_generation_notify_ready(HfGeneration *generation);
+
+/* Takes process, another member, over as the main one: signals go to it, its exit is the one that
+ * counts. Returns 0, or negative errno and nothing has changed. */
+int hf_generation_set_main(HfGeneration *generation, HfProcess *process);
+/* Its main process has ended. info: zeroed when it could not even be killed; of one whose status
+ * nobody tells us, the pid. */
+void hf_generation_main_exited(HfGeneration *generation, const siginfo_t *info);
+/* What its main process runs now. */
+void hf_generation_learn_program(HfGeneration *generation);
+
+/* STOP and TERM go to the main process, or to every member once that has exited; KILL goes to all.
+ * RETIRE stops the main process (SIGSTOP) and sends the stop signal to its workers one by one,
+ * within retire_time (usec); ends in a call of retired. */
+void hf_generation_signal(HfGeneration *generation, HfRung rung, uint64_t retire_time);
+/* SIGCONT to a main process that was stopped. */
+void hf_generation_continue(HfGeneration *generation);
+void hf_generation_reopen(HfGeneration *generation);
+
+/* Of the main process that has exited, as a shell says it: 0 to 255, 128+N for signal N; 1 when it
+ * is not known. */
+int hf_generation_shell_status(const HfGeneration *generation);
+/* "exited with status 3", "was killed by signal 9 (KILL), dumped core". */
+void hf_generation_explain_status(const HfGeneration *generation, HfText *text);

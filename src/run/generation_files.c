@@ -1,0 +1,136 @@
+#include "run/generation_files.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/inotify.h>
+#include <sys/stat.h>
+#include <systemd/sd-daemon.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/memory.h"
+#include "base/parse.h"
+#include "kernel/file.h"
+#include "kernel/memfile.h"
+
+#define PID_FILE_BYTES 32
+#define MODE           0644
+
+/* Another user may not make a file in our directory, but may write to its own. */
+static int give_on_disk(const HfFiles *files, const HfCredentials *credentials)
+{
+    int r = hf_file_write(files->pid_file, "", 0, MODE);
+    if (r < 0)
+        return r;
+    return lchown(files->pid_file, credentials->uid, credentials->gid) < 0 ? -errno : 0;
+}
+
+static int make_on_disk(const HfPlan *plan, const HfRuntime *runtime, uint64_t number,
+                        const char *statuses, HfFiles *files)
+{
+    HF_CLEANUP_TEXT HfText text = {0};
+
+    int r = hf_runtime_file(runtime, number, "pid", &files->pid_file);
+    if (r >= 0)
+        r = hf_runtime_file(runtime, number, "conf", &files->overlay);
+    if (r >= 0)
+        r = hf_plan_overlay(plan, files->pid_file, statuses, &text);
+    if (r >= 0)
+        r = hf_file_write(files->overlay, hf_text_peek(&text), text.length, MODE);
+    return r >= 0 && plan->credentials.has_user ? give_on_disk(files, &plan->credentials) : r;
+}
+
+static int name_inherited(const HfPlan *plan, size_t index, char **ret)
+{
+    HF_CLEANUP_TEXT HfText path = {0};
+
+    hf_text_addf(&path, "/proc/self/fd/%zu",
+                 SD_LISTEN_FDS_START + plan->placement.n_sources + index);
+    return hf_text_take(&path, ret);
+}
+
+/* Opened anew by its name, so its owner and mode count. */
+static int give_in_memory(const HfFiles *files, const HfCredentials *credentials)
+{
+    if (fchmod(files->pid_fd, MODE) < 0)
+        return -errno;
+    if (credentials->has_user && fchown(files->pid_fd, credentials->uid, credentials->gid) < 0)
+        return -errno;
+    return 0;
+}
+
+static int make_in_memory(const HfPlan *plan, const char *statuses, HfFiles *files)
+{
+    HF_CLEANUP_TEXT HfText text = {0};
+
+    int r = name_inherited(plan, 0, &files->overlay);
+    if (r >= 0)
+        r = name_inherited(plan, 1, &files->pid_file);
+    if (r >= 0)
+        r = hf_plan_overlay(plan, files->pid_file, statuses, &text);
+    if (r >= 0)
+        r = files->overlay_fd =
+            hf_memfile_make("holdfast-overlay", hf_text_peek(&text), text.length);
+    if (r >= 0)
+        r = files->pid_fd = hf_memfile_open("holdfast-pid");
+    return r < 0 ? r : give_in_memory(files, &plan->credentials);
+}
+
+int hf_files_make(const HfPlan *plan, const HfRuntime *runtime, uint64_t number,
+                  const char *statuses, HfFiles *files)
+{
+    return runtime->in_memory ? make_in_memory(plan, statuses, files)
+                              : make_on_disk(plan, runtime, number, statuses, files);
+}
+
+size_t hf_files_pass(const HfFiles *files, int *fds)
+{
+    if (files->pid_fd < 0)
+        return 0;
+    fds[0] = files->overlay_fd;
+    fds[1] = files->pid_fd;
+    return 2;
+}
+
+int hf_files_watch(const HfFiles *files, const HfRuntime *runtime, sd_event *loop,
+                   sd_event_inotify_handler_t callback, void *userdata, sd_event_source **ret)
+{
+    HF_CLEANUP_TEXT HfText path = {0};
+
+    if (files->pid_fd >= 0)
+        hf_text_addf(&path, "/proc/self/fd/%d", files->pid_fd);
+    else
+        hf_text_add(&path, runtime->directory);
+    return sd_event_add_inotify(loop, ret, hf_text_peek(&path), IN_CLOSE_WRITE | IN_MOVED_TO,
+                                callback, userdata);
+}
+
+pid_t hf_files_pid(const HfFiles *files)
+{
+    HF_CLEANUP_FREE char *text = NULL;
+    size_t length;
+    uint64_t pid;
+
+    int r = files->pid_fd >= 0 ? hf_memfile_read(files->pid_fd, PID_FILE_BYTES, &text, &length)
+                               : hf_file_read(files->pid_file, PID_FILE_BYTES, &text, &length);
+    if (r < 0)
+        return 0;
+    text[strcspn(text, "\n")] = '\0';
+    return hf_parse_uint(text, INT32_MAX, &pid) == 0 ? (pid_t)pid : 0;
+}
+
+void hf_files_remove(HfFiles *files)
+{
+    bool on_disk = files->pid_fd < 0;
+
+    if (files->overlay && on_disk)
+        unlink(files->overlay);
+    if (files->pid_file && on_disk)
+        unlink(files->pid_file);
+    hf_fd_close(files->overlay_fd);
+    hf_fd_close(files->pid_fd);
+    free(files->overlay);
+    free(files->pid_file);
+    *files = HF_FILES_NONE;
+}

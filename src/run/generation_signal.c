@@ -1,0 +1,104 @@
+/* How a generation is asked to leave, and how it ended. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "run/generation.h"
+#include "run/members.h"
+#include "run/retire.h"
+
+static int signal_of(const HfGeneration *generation, HfRung rung)
+{
+    switch (rung) {
+    case HF_RUNG_STOP:
+        return generation->plan->stop_signal;
+    case HF_RUNG_TERM:
+        return SIGTERM;
+    case HF_RUNG_KILL:
+        return SIGKILL;
+    case HF_RUNG_NONE:
+    case HF_RUNG_SETTLE:
+    case HF_RUNG_RETIRE:
+    case HF_RUNG_MAX_:
+        break;
+    }
+    return 0;
+}
+
+void hf_generation_continue(HfGeneration *generation)
+{
+    if (!generation->main_exited)
+        hf_process_signal(generation->main.pidfd, SIGCONT);
+}
+
+/* A main process that can not even be killed counts as exited: nothing waits for it for ever. */
+static void refused(HfGeneration *generation, int signal)
+{
+    hf_members_refused(generation, &generation->main, signal);
+    if (signal != SIGKILL)
+        return;
+    hf_reaper_forget(generation->reaper, generation->main.pid);
+    hf_generation_main_exited(generation, &(siginfo_t){0});
+}
+
+void hf_generation_signal(HfGeneration *generation, HfRung rung, uint64_t retire_time)
+{
+    int signal = signal_of(generation, rung);
+
+    generation->killed |= rung == HF_RUNG_KILL;
+    hf_generation_learn_program(generation);
+    hf_retire_end(generation);
+    if (rung == HF_RUNG_RETIRE) {
+        hf_process_signal(generation->main.pidfd, SIGSTOP);
+        hf_retire_begin(generation, retire_time);
+        return;
+    }
+
+    if (!generation->main_exited && hf_process_signal(generation->main.pidfd, signal) == -EPERM)
+        refused(generation, signal);
+    if (generation->main_exited || rung == HF_RUNG_KILL)
+        hf_members_signal(generation, signal);
+}
+
+void hf_generation_reopen(HfGeneration *generation)
+{
+    int signal = generation->plan->reopen_signal;
+
+    /* a program that does not handle it would die of it */
+    if (signal != 0 && !generation->main_exited && hf_process_catches(generation->main.pid, signal))
+        hf_process_signal(generation->main.pidfd, signal);
+}
+
+int hf_generation_shell_status(const HfGeneration *generation)
+{
+    int status = generation->status.si_status;
+
+    if (generation->status.si_code == 0)
+        return EXIT_FAILURE;
+    return generation->status.si_code == CLD_EXITED ? status : 128 + status;
+}
+
+void hf_generation_explain_status(const HfGeneration *generation, HfText *text)
+{
+    int status = generation->status.si_status;
+
+    if (generation->status.si_code == 0) {
+        hf_text_add(text, generation->status.si_pid != 0 ? "ended, how only its parent knows"
+                                                         : "can not be signalled");
+        return;
+    }
+    if (generation->status.si_code == CLD_EXITED) {
+        hf_text_addf(text, "exited with status %d", status);
+        return;
+    }
+    static const char *const by[] = {
+        [HF_OOM_NO] = ", not by holdfast",
+        [HF_OOM_MACHINE] = ", not by holdfast; the kernel's OOM killer has been at work",
+        [HF_OOM_GROUP] = ", by the kernel's OOM killer: there was not enough memory",
+    };
+    const char *name = sigabbrev_np(status);
+    hf_text_addf(text, "was killed by signal %d (SIG%s)%s", status, name ? name : "?",
+                 generation->status.si_code == CLD_DUMPED ? ", core dumped" : "");
+    if (status == SIGKILL && !generation->killed)
+        hf_text_add(text, by[generation->oom_verdict]);
+}

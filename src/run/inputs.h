@@ -1,0 +1,12 @@
+/* Signals and notify datagrams to events, nothing else. */
+#pragma once
+
+#include "run/supervisor.h"
+
+/* Blocks the signals that are taken. fd: the notify socket, taken over, -1: opened anew. Returns 0
+ * or negative errno. */
+int hf_inputs_new(HfSupervisor *supervisor, int fd, HfInputs **ret);
+int hf_inputs_fd(const HfInputs *watch); /* borrowed */
+HfInputs *hf_inputs_free(HfInputs *watch);
+/* Hears at once what generations have said until now. */
+void hf_inputs_last_words(HfInputs *watch);

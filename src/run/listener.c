@@ -1,0 +1,355 @@
+#include "run/listener.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/memory.h"
+#include "config/names.h"
+#include "format/quantity.h"
+#include "kernel/owner.h"
+#include "parts/survive/fd_store.h"
+#include "run/resolved_listener.h"
+
+#define PARKED_MINIMUM 128 /* above what a child's layout usually takes */
+
+static void explain_bind(const HfListenerSpec *spec, const char *label, int r, HfSocketStage stage,
+                         const HfSocketRequest *request, HfText *error)
+{
+    HfOwner owner;
+
+    if (r == -EADDRINUSE && hf_owner_find(request->address, request->address_length, &owner) == 0) {
+        hf_text_addf(error, "%s is in use by %s (pid %d, since ", label, owner.program,
+                     (int)owner.pid);
+        hf_text_add_age(error, owner.age);
+        hf_text_add(error, "); stop it, or choose another address");
+    } else if (r == -EADDRINUSE) {
+        hf_text_addf(error, "%s is in use by a process that can not be seen from here", label);
+    } else if (r == -ENOTSOCK) {
+        hf_text_addf(error, "%s is a file, not a socket; move it away, or choose another path",
+                     label);
+    } else if (stage == HF_LISTENER_BIND && r == -ENOENT && hf_address_is_path(&spec->address)) {
+        hf_text_addf(error, "%s can not be bound: its directory does not exist; create it", label);
+    } else if (stage == HF_LISTENER_BIND && r == -EACCES && !hf_address_is_path(&spec->address)) {
+        hf_text_addf(error, "%s can not be bound: ports below 1024 need CAP_NET_BIND_SERVICE",
+                     label);
+    } else {
+        static const char *const stages[] = {
+            [HF_LISTENER_SOCKET] = "no socket can be made for it",
+            [HF_LISTENER_PATH] = "what stands there can not be replaced",
+            [HF_LISTENER_BIND] = "it can not be bound",
+            [HF_LISTENER_MODE] = "its mode can not be set",
+            [HF_LISTENER_OWNER] = "its owner can not be set",
+            [HF_LISTENER_ACL] = "its access control list can not be set",
+            [HF_LISTENER_LISTEN] = "it can not listen",
+        };
+        hf_text_addf(error, "%s: %s: %s", label, stages[stage], strerror(-r));
+    }
+}
+
+static bool try_next(const HfAddress *address, int r)
+{
+    if (address->kind == HF_ADDRESS_PORT)
+        return r == -EAFNOSUPPORT || r == -EADDRNOTAVAIL;
+    return address->kind == HF_ADDRESS_HOST;
+}
+
+static int held_new(int fd, const HfListenerSpec *spec, HfListener **ret)
+{
+    HfListener *held = calloc(1, sizeof(*held));
+    char label[HF_ADDRESS_TEXT_MAX];
+    if (!held)
+        return -ENOMEM;
+    held->references = 1;
+    held->fd = -1;
+    hf_address_format(&spec->address, label);
+    int r = hf_string_set(&held->label, label);
+    if (r >= 0)
+        r = hf_listener_spec_copy(spec, &held->spec);
+    if (r >= 0 && !held->spec.name)
+        r = hf_name_of_address(&spec->address, &held->spec.name);
+    if (r < 0) {
+        hf_listener_unref(held);
+        return r;
+    }
+
+    struct sockaddr_storage bound;
+    unsigned length;
+    r = hf_listener_name(fd, &bound, &length);
+    if (r >= 0)
+        r = hf_address_from_sockaddr(&bound, length, &held->bound);
+    if (r < 0) {
+        hf_listener_unref(held);
+        return r;
+    }
+    held->fd = fd;
+    *ret = held;
+    return 0;
+}
+
+/* Out of the way of the numbers that a child's layout uses, if there is room. */
+static int park(int fd)
+{
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur <= 2 * PARKED_MINIMUM)
+        return fd;
+    return hf_fd_raise(fd, PARKED_MINIMUM);
+}
+
+/* Makes fd a held listener; consumes it also on failure. */
+static int hold(int fd, const HfListenerSpec *spec, const HfSocketInode *inode, HfListener **ret)
+{
+    HF_CLEANUP_FD int parked = park(fd);
+
+    int r = parked < 0 ? parked : held_new(parked, spec, ret);
+    if (r < 0) {
+        if (inode->inode != 0)
+            hf_socket_unlink(spec->address.name, inode);
+        return r;
+    }
+    hf_fd_steal(&parked);
+    (*ret)->inode = *inode;
+    return 0;
+}
+
+int hf_listener_bind(const HfListenerSpec *spec, bool raised, HfListener **ret, HfText *error)
+{
+    HF_CLEANUP_TARGET HfResolvedListener target = {0};
+    HfSocketStage stage = HF_LISTENER_SOCKET;
+    HfSocketInode inode = {0};
+    int fd = -1;
+
+    int r = hf_resolved_listener_find(spec, &target, error);
+    if (r < 0)
+        return r;
+    if (raised)
+        target.request.backlog = hf_socket_somaxconn();
+    for (int i = 0; i < target.n; i++) {
+        hf_resolved_listener_aim(&target, i);
+        r = hf_socket_bind(&target.request, &fd, &inode, &stage);
+        if (r >= 0 || !try_next(&spec->address, r))
+            break;
+    }
+    if (r < 0) {
+        explain_bind(spec, target.label, r, stage, &target.request, error);
+        return r;
+    }
+    r = hold(fd, spec, &inode, ret);
+    if (r < 0)
+        hf_text_addf(error, "%s can not be held: %s", target.label, strerror(-r));
+    return r;
+}
+
+int hf_listener_probe(const HfListenerSpec *spec, HfText *error)
+{
+    HF_CLEANUP_TARGET HfResolvedListener target = {0};
+    HfSocketStage stage = HF_LISTENER_BIND;
+    HfOwner owner;
+
+    int r = hf_resolved_listener_find(spec, &target, error);
+    if (r < 0)
+        return r;
+    r = hf_socket_probe(&target.request, &stage);
+    if (r >= 0 && !hf_address_is_path(&spec->address)) {
+        int found = hf_owner_find(target.request.address, target.request.address_length, &owner);
+        r = found == 0 || found == -EACCES ? -EADDRINUSE : 0;
+    }
+    if (r < 0)
+        explain_bind(spec, target.label, r, stage, &target.request, error);
+    return r;
+}
+
+int hf_listener_receive(int fd, const char *name, HfListener **ret)
+{
+    HfListenerSpec spec;
+    struct sockaddr_storage bound;
+    unsigned length;
+
+    hf_listener_spec_init(&spec);
+    spec.backlog = 0; /* the .socket unit's */
+    int r = hf_socket_verify(fd);
+    if (r >= 0)
+        r = hf_listener_name(fd, &bound, &length);
+    if (r >= 0)
+        r = hf_address_from_sockaddr(&bound, length, &spec.address);
+    if (r < 0)
+        return r;
+    HF_CLEANUP_FREE char *copy = NULL;
+    r = name && *name ? hf_string_set(&copy, name) : 0;
+    if (r < 0)
+        return r;
+    spec.name = copy;
+    r = hold(fd, &spec, &(HfSocketInode){0}, ret);
+    if (r < 0)
+        return r;
+    (*ret)->received = true;
+    return 0;
+}
+
+int hf_listener_take(int fd, const HfListenerSpec *spec, HfListener **ret)
+{
+    HfSocketInode inode = {0};
+    HfListenerSpec bare;
+    HF_CLEANUP_FD int owned = fd;
+
+    /* backlog and rights are given it once the plan counts */
+    hf_listener_spec_init(&bare);
+    bare.address = spec->address;
+    bare.name = spec->name;
+    bare.backlog = 0;
+    int r =
+        hf_address_is_path(&spec->address) ? hf_socket_path_inode(spec->address.name, &inode) : 0;
+    if (r >= 0)
+        r = hold(hf_fd_steal(&owned), &bare, &(HfSocketInode){0}, ret);
+    if (r < 0)
+        return r;
+    (*ret)->inode = inode;
+    (*ret)->taken = true;
+    return 0;
+}
+
+int hf_listener_restore(int fd, const HfListenerSpec *spec, const HfSocketInode *inode,
+                        bool received, HfListener **ret)
+{
+    HF_CLEANUP_FD int owned = fd;
+    HfListener *held;
+
+    int r = held_new(owned, spec, &held);
+    if (r < 0)
+        return r;
+    hf_fd_steal(&owned);
+    held->inode = *inode;
+    held->received = received;
+    *ret = held;
+    return 0;
+}
+
+ino_t hf_listener_socket(const HfListener *held)
+{
+    struct stat status;
+
+    return fstat(held->fd, &status) < 0 ? 0 : status.st_ino;
+}
+
+HfListener *hf_listener_ref(HfListener *held)
+{
+    held->references++;
+    return held;
+}
+
+HfListener *hf_listener_unref(HfListener *held)
+{
+    if (!held || --held->references > 0)
+        return NULL;
+    if (held->stored)
+        hf_fd_store_forget_listener(hf_listener_socket(held));
+    bool stays = held->received || held->taken || (held->stored && hf_fd_store_is_left());
+    if (!stays && held->inode.inode != 0)
+        hf_socket_unlink(held->spec.address.name, &held->inode);
+    hf_fd_close(held->fd);
+    hf_listener_spec_clear(&held->spec);
+    free(held->label);
+    free(held);
+    return NULL;
+}
+
+HfListener *hf_listener_find(HfListener *const *list, size_t n, const HfListenerSpec *spec)
+{
+    for (size_t i = 0; i < n; i++)
+        if (hf_address_equal(&list[i]->spec.address, &spec->address) ||
+            hf_address_equal(&list[i]->bound, &spec->address))
+            return list[i];
+    for (size_t i = 0; i < n; i++)
+        if (list[i]->received && spec->name && strcmp(list[i]->spec.name, spec->name) == 0)
+            return list[i];
+    return NULL;
+}
+
+void hf_listener_raise_backlog(HfListener *held, bool raised)
+{
+    if (held->received)
+        return;
+    bool maximum = raised || held->spec.backlog == HF_BACKLOG_MAXIMUM;
+    hf_socket_set_backlog(held->fd, maximum ? hf_socket_somaxconn() : held->spec.backlog);
+}
+
+static bool differ(const char *a, const char *b)
+{
+    return strcmp(a ? a : "", b ? b : "") != 0;
+}
+
+static bool acls_differ(const HfListenerSpec *a, const HfListenerSpec *b)
+{
+    return differ(a->acl_users, b->acl_users) || differ(a->acl_groups, b->acl_groups);
+}
+
+static bool rights_differ(const HfListenerSpec *a, const HfListenerSpec *b)
+{
+    return a->mode != b->mode || differ(a->owner, b->owner) || differ(a->group, b->group) ||
+           acls_differ(a, b);
+}
+
+static int secure(const HfListener *held, const HfListenerSpec *spec, HfText *error)
+{
+    HF_CLEANUP_TARGET HfResolvedListener target = {0};
+    HfSocketStage stage;
+
+    int r = hf_resolved_listener_find(spec, &target, error);
+    if (r < 0)
+        return r;
+    target.request.replace_acl = acls_differ(&held->spec, spec);
+    r = hf_socket_secure(&target.request, &held->inode, &stage);
+    if (r < 0)
+        explain_bind(spec, target.label, r, stage, &target.request, error);
+    return r;
+}
+
+int hf_listener_respecify(HfListener *held, const HfListenerSpec *spec, bool raised, HfText *error)
+{
+    HfListenerSpec copy;
+
+    if (held->received)
+        return spec->name ? hf_string_set(&held->spec.name, spec->name) : 0;
+    int r = hf_listener_spec_copy(spec, &copy);
+    if (r < 0)
+        return r;
+    copy.address = held->spec.address;
+    if (held->inode.inode != 0 && rights_differ(&held->spec, spec))
+        r = secure(held, spec, error);
+    bool backlog = held->spec.backlog != spec->backlog;
+    hf_listener_spec_clear(&held->spec);
+    held->spec = copy;
+    if (backlog)
+        hf_listener_raise_backlog(held, raised);
+    return r;
+}
+
+int hf_listener_queue(HfListener *held, HfQueue *ret)
+{
+    int r = hf_queue_read(held->fd, ret);
+
+    if (r == 0 && ret->depth > held->highest)
+        held->highest = ret->depth;
+    return r;
+}
+
+bool hf_listener_is_lost(const HfListener *held)
+{
+    return !held->received && held->inode.inode != 0 && access(held->spec.address.name, F_OK) < 0 &&
+           errno == ENOENT;
+}
+
+void hf_listener_array_clear(HfListener ***list, size_t *n)
+{
+    for (size_t i = 0; i < *n; i++)
+        hf_listener_unref((*list)[i]);
+    free(*list);
+    *list = NULL;
+    *n = 0;
+}

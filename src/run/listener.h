@@ -1,0 +1,74 @@
+/* Listeners that are held: shared by the plans that use them, closed with the last. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/text.h"
+#include "config/settings.h"
+#include "kernel/queue.h"
+#include "kernel/socket.h"
+#include "policy/queue_alarm.h"
+
+typedef struct HfListener {
+    unsigned references;
+    int fd;              /* owned; blocking state never touched */
+    HfListenerSpec spec; /* as asked for; name always set */
+    HfAddress bound;     /* where it listens, numeric */
+    HfSocketInode inode;
+    HfQueueAlarm alarm; /* of its queue */
+    bool received;      /* from systemd: its path is not ours to unlink */
+    uint32_t highest;   /* depth of its queue that was ever seen */
+    bool taken;         /* copied out of another server, whose path it is still */
+    unsigned index;     /* in the snapshot that is being made */
+    bool stored;        /* in systemd's fd store */
+    char *label;        /* spec's address, for people */
+} HfListener;
+
+/* Resolves, binds and listens, with the backlog raised to somaxconn when raised. Returns 0 and one
+ * reference, or negative errno with one line in error that says what to do. */
+int hf_listener_bind(const HfListenerSpec *spec, bool raised, HfListener **ret, HfText *error);
+
+/* Would hf_listener_bind succeed, as far as can be told without binding? Returns 0, or negative
+ * errno with one line in error. */
+int hf_listener_probe(const HfListenerSpec *spec, HfText *error);
+
+/* Takes a listening socket that systemd passed. Consumes fd once it is known to listen. Returns 0
+ * or negative errno. */
+int hf_listener_receive(int fd, const char *name, HfListener **ret);
+
+/* Takes a listening socket that was copied out of another server. Consumes fd also on failure.
+ * Until taken is reset its path is not unlinked. Returns 0 or negative errno. */
+int hf_listener_take(int fd, const HfListenerSpec *spec, HfListener **ret);
+/* The listener that another holdfast held: spec as it had it, inode of the path that it bound.
+ * Consumes fd also on failure. Returns 0 and one reference, or negative errno. */
+int hf_listener_restore(int fd, const HfListenerSpec *spec, const HfSocketInode *inode,
+                        bool received, HfListener **ret);
+
+/* What tells the socket from any other: its inode. 0 when it can not be told. */
+ino_t hf_listener_socket(const HfListener *held);
+
+HfListener *hf_listener_ref(HfListener *held);
+/* The last one unlinks the path that was bound here and closes. Returns NULL. */
+HfListener *hf_listener_unref(HfListener *held);
+
+/* The listener among n that spec asks for: same address, or received under spec's name. NULL: none.
+ * Borrowed. */
+HfListener *hf_listener_find(HfListener *const *list, size_t n, const HfListenerSpec *spec);
+
+/* To somaxconn, or back to what spec says. */
+void hf_listener_raise_backlog(HfListener *held, bool raised);
+
+/* The same socket from now on serves spec: takes over its name, its backlog and, for a path bound
+ * here, its rights; what they leave unset stays. Returns 0, or negative errno with one line in
+ * error. */
+int hf_listener_respecify(HfListener *held, const HfListenerSpec *spec, bool raised, HfText *error);
+
+/* Its accept queue now. Returns as hf_queue_read. */
+int hf_listener_queue(HfListener *held, HfQueue *ret);
+
+/* Has the path that was bound here been removed? Nobody can connect then. */
+bool hf_listener_is_lost(const HfListener *held);
+
+/* An array of references. */
+void hf_listener_array_clear(HfListener ***list, size_t *n);

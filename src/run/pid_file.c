@@ -1,0 +1,51 @@
+#include "run/pid_file.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/memory.h"
+#include "kernel/file.h"
+
+#define PID_BYTES 32
+
+static bool names_us(const char *path)
+{
+    HF_CLEANUP_FREE char *text = NULL;
+    HF_CLEANUP_TEXT HfText own = {0};
+    size_t length;
+
+    if (hf_file_read(path, PID_BYTES, &text, &length) < 0)
+        return false;
+    hf_text_addf(&own, "%d\n", (int)getpid());
+    return strcmp(text, hf_text_peek(&own)) == 0;
+}
+
+void hf_pid_file_remove(HfSupervisor *supervisor)
+{
+    if (supervisor->pid_file && names_us(supervisor->pid_file))
+        unlink(supervisor->pid_file);
+    free(supervisor->pid_file);
+    supervisor->pid_file = NULL;
+}
+
+void hf_pid_file_write(HfSupervisor *supervisor, unsigned slot)
+{
+    const char *path = supervisor->generations[slot]->plan->pid_file;
+    HF_CLEANUP_TEXT HfText text = {0};
+
+    if (supervisor->pid_file && (!path || strcmp(path, supervisor->pid_file) != 0))
+        hf_pid_file_remove(supervisor);
+    if (!path || (supervisor->pid_file && names_us(path)))
+        return;
+    hf_text_addf(&text, "%d\n", (int)getpid());
+    int r = hf_file_write(path, hf_text_peek(&text), text.length, 0644);
+    if (r >= 0)
+        r = hf_string_set(&supervisor->pid_file, path);
+    if (r < 0) {
+        const HfLogFields fields = {.error = r};
+        hf_log(LOG_WARNING, &fields, "the pid file %s can not be written, going on without it",
+               path);
+    }
+}

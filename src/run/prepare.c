@@ -1,0 +1,306 @@
+#include "run/prepare.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/memory.h"
+#include "kernel/process.h"
+#include "parts/trial/preflight.h"
+#include "run/loop.h"
+#include "run/service_credentials.h"
+#include "service/php_fpm/discovery.h"
+
+struct HfPrepare {
+    HfPrepareQuestion question;
+    HfPlan *plan;
+    HfPhpfpmArguments arguments;
+    char *base; /* what relative paths are relative to */
+    HfDiscovery *discovery;
+    HfPreflight *preflight;
+    sd_event_source *deferred;
+    HfPrepareCallback callback;
+    void *userdata;
+};
+
+HfPrepare *hf_prepare_abort(HfPrepare *prepare)
+{
+    if (!prepare)
+        return NULL;
+    sd_event_source_disable_unref(prepare->deferred);
+    hf_discovery_abort(prepare->discovery);
+    hf_preflight_abort(prepare->preflight);
+    hf_phpfpm_arguments_clear(&prepare->arguments);
+    free(prepare->base);
+    hf_plan_unref(prepare->plan);
+    free(prepare);
+    return NULL;
+}
+
+static void finish(HfPrepare *prepare, int r, const char *error)
+{
+    HfPrepareCallback callback = prepare->callback;
+    void *userdata = prepare->userdata;
+    HfPlan *plan = r >= 0 ? HF_STEAL(prepare->plan) : NULL;
+
+    hf_prepare_abort(prepare);
+    callback(r, plan, error, userdata);
+}
+
+static void on_preflight(int r, const char *error, void *userdata)
+{
+    HfPrepare *prepare = userdata;
+
+    prepare->preflight = NULL;
+    finish(prepare, r, error);
+}
+
+/* The plan stands; what is left is the user's own opinion. */
+static void go_on(HfPrepare *prepare)
+{
+    const HfPrepareQuestion *question = &prepare->question;
+    HF_CLEANUP_TEXT HfText error = {0};
+
+    int r =
+        hf_preflight_start(question->loop, question->reaper, question->settings, question->runtime,
+                           prepare->plan, on_preflight, prepare, &prepare->preflight, &error);
+    if (r != 0)
+        finish(prepare, r, hf_text_peek(&error));
+}
+
+static void on_discovered(int r, const char *error, void *userdata)
+{
+    HfPrepare *prepare = userdata;
+
+    prepare->discovery = NULL;
+    if (r < 0)
+        finish(prepare, r, error);
+    else
+        go_on(prepare);
+}
+
+static int find_program(const HfSettings *settings, char **ret, HfText *error)
+{
+    const char *command = settings->command[0];
+
+    int r = hf_process_find(command, getenv("PATH"), settings->directory, ret);
+    if (r == -ENOENT && strchr(command, '/'))
+        hf_text_addf(error, "there is no program %s; check the path", command);
+    else if (r == -ENOENT)
+        hf_text_addf(error, "the program %s was not found in PATH; install it, or give its path",
+                     command);
+    else if (r == -EACCES)
+        hf_text_addf(error, "%s is not executable; check its mode and its directories'", command);
+    else if (r < 0)
+        hf_text_addf(error, "%s can not be run: %s", command, strerror(-r));
+    return r;
+}
+
+/* php-fpm would call a missing file an include that matches nothing. */
+static int check_configuration(const HfPhpfpmArguments *arguments, const char *directory,
+                               HfText *error)
+{
+    HF_CLEANUP_TEXT HfText path = {0};
+
+    if (!arguments->configuration)
+        return 0;
+    if (arguments->configuration[0] != '/' && directory)
+        hf_text_addf(&path, "%s/", directory);
+    hf_text_add(&path, arguments->configuration);
+    if (access(hf_text_peek(&path), R_OK) == 0)
+        return 0;
+    int r = -errno;
+    hf_text_addf(error, "php-fpm's configuration %s can not be read: %s", hf_text_peek(&path),
+                 strerror(-r));
+    return r;
+}
+
+static int plan_phpfpm(HfPrepare *prepare, HfText *error)
+{
+    const HfSettings *settings = prepare->question.settings;
+
+    int r = hf_phpfpm_arguments_parse(settings->command, &prepare->arguments, error);
+    if (r >= 0)
+        r = check_configuration(&prepare->arguments, settings->directory, error);
+    prepare->base = settings->directory ? strdup(settings->directory) : get_current_dir_name();
+    if (!prepare->base) /* deleted, perhaps: only what is relative to it can not be found */
+        prepare->base = strdup("/proc/self/cwd");
+    if (r >= 0 && !prepare->base)
+        r = -ENOMEM;
+    if (r >= 0)
+        r = hf_strv_copy(prepare->arguments.arguments, &prepare->plan->arguments);
+    if (r < 0)
+        return r;
+    if (prepare->arguments.daemonize)
+        hf_log(LOG_NOTICE, NULL,
+               "php-fpm's option -D is left out: holdfast keeps it in the foreground");
+    const HfDiscoveryQuestion question = {
+        .loop = prepare->question.loop,
+        .reaper = prepare->question.reaper,
+        .program = prepare->plan->program,
+        .directory = settings->directory,
+        .base = prepare->base,
+        .aliases = prepare->question.aliases,
+        .page = settings->probe.kind == HF_PROBE_FASTCGI ? settings->probe.what : NULL,
+        .arguments = &prepare->arguments,
+        .bind = prepare->question.bind,
+        .binder = prepare->question.binder,
+        .timeout = settings->ready_timeout,
+    };
+    return hf_discovery_start(&question, prepare->plan, on_discovered, prepare,
+                              &prepare->discovery);
+}
+
+static int plan_others(HfPrepare *prepare, HfText *error)
+{
+    const HfSettings *settings = prepare->question.settings;
+    HfPlan *plan = prepare->plan;
+
+    if (plan->readiness == HF_READINESS_AUTO)
+        plan->readiness = HF_READINESS_DELAY;
+    int r = hf_strv_copy(settings->command, &plan->arguments);
+    for (size_t i = 0; r >= 0 && i < settings->n_listeners; i++)
+        r = hf_plan_want(plan, &settings->listeners[i], NULL);
+    if (r >= 0 && prepare->question.bind)
+        r = prepare->question.bind(plan, error, prepare->question.binder);
+    return r;
+}
+
+static int stop_signal_of(const HfSettings *settings)
+{
+    static const int numbers[] = {
+        [HF_STOP_SIGNAL_TERM] = SIGTERM, [HF_STOP_SIGNAL_QUIT] = SIGQUIT,
+        [HF_STOP_SIGNAL_INT] = SIGINT,   [HF_STOP_SIGNAL_HUP] = SIGHUP,
+        [HF_STOP_SIGNAL_USR1] = SIGUSR1, [HF_STOP_SIGNAL_USR2] = SIGUSR2,
+    };
+    _Static_assert(sizeof(numbers) / sizeof(*numbers) == HF_STOP_SIGNAL_MAX_, "each signal");
+
+    if (settings->stop_signal != HF_STOP_SIGNAL_AUTO)
+        return numbers[settings->stop_signal];
+    return hf_settings_adapter(settings) == HF_ADAPTER_PHP_FPM ? SIGQUIT : SIGTERM;
+}
+
+static int make_environment(HfPlan *plan, const HfSettings *settings)
+{
+    int r = hf_strv_copy(plan->credentials.environment, &plan->environment);
+
+    for (char *const *entry = settings->environment; r >= 0 && entry && *entry; entry++)
+        r = hf_strv_set(&plan->environment, *entry);
+    return r;
+}
+
+static int plan_start(HfPrepare *prepare, HfText *error)
+{
+    const HfSettings *settings = prepare->question.settings;
+
+    int r = hf_plan_new(&prepare->plan);
+    if (r < 0)
+        return r;
+    HfPlan *plan = prepare->plan;
+    plan->adapter = hf_settings_adapter(settings);
+    plan->handoff = hf_settings_handoff(settings);
+    plan->drain_timeout = settings->drain_timeout;
+    plan->readiness = settings->readiness;
+    plan->ready_delay = settings->ready_delay;
+    plan->stop_signal = stop_signal_of(settings);
+    plan->kill_mode = settings->kill_mode;
+    plan->reopen_signal = plan->adapter == HF_ADAPTER_PHP_CGI ? 0 : SIGUSR1;
+    r = find_program(settings, &plan->program, error);
+    if (r < 0)
+        return r;
+    if (plan->readiness == HF_READINESS_LOG)
+        r = hf_string_set(&plan->ready_text, settings->ready_text);
+    if (r >= 0)
+        r = hf_service_credentials_find(settings, &plan->credentials, error);
+    if (r >= 0)
+        r = make_environment(plan, settings);
+    if (r >= 0)
+        r = hf_string_set(&plan->directory, settings->directory);
+    if (r < 0)
+        return r;
+    return plan->adapter == HF_ADAPTER_PHP_FPM ? plan_phpfpm(prepare, error)
+                                               : plan_others(prepare, error);
+}
+
+static int on_deferred(sd_event_source *source, void *userdata)
+{
+    HfPrepare *prepare = userdata;
+    HF_CLEANUP_TEXT HfText error = {0};
+
+    sd_event_source_set_enabled(source, SD_EVENT_OFF);
+    int r = plan_start(prepare, &error);
+    if (r < 0 && error.length == 0)
+        hf_text_addf(&error, "the start can not be prepared: %s", strerror(-r));
+    if (r < 0)
+        finish(prepare, r, hf_text_peek(&error));
+    else if (!prepare->discovery)
+        go_on(prepare);
+    return 0;
+}
+
+int hf_prepare_start(const HfPrepareQuestion *question, HfPrepareCallback callback, void *userdata,
+                     HfPrepare **ret)
+{
+    HfPrepare *prepare = calloc(1, sizeof(*prepare));
+    if (!prepare)
+        return -ENOMEM;
+    prepare->question = *question;
+    prepare->callback = callback;
+    prepare->userdata = userdata;
+    int r = sd_event_add_defer(question->loop, &prepare->deferred, on_deferred, prepare);
+    if (r < 0) {
+        hf_prepare_abort(prepare);
+        return r;
+    }
+    *ret = prepare;
+    return 0;
+}
+
+typedef struct Now {
+    sd_event *event;
+    int result;
+    HfPlan *plan;
+    HfText *error;
+} Now;
+
+static void on_now(int r, HfPlan *plan, const char *error, void *userdata)
+{
+    Now *now = userdata;
+
+    now->result = r;
+    now->plan = plan;
+    if (r < 0)
+        hf_text_add(now->error, error);
+    sd_event_exit(now->event, 0);
+}
+
+int hf_prepare_now(const HfSettings *settings, const char *aliases, HfPlan **ret, HfText *error)
+{
+    HF_CLEANUP_LOOP HfLoop loop = {0};
+    HfPrepare *prepare;
+
+    int r = hf_loop_open(&loop);
+    Now now = {.event = loop.event, .error = error};
+    if (r >= 0) {
+        const HfPrepareQuestion question = {
+            .loop = loop.event,
+            .reaper = loop.reaper,
+            .settings = settings,
+            .aliases = aliases,
+        };
+        r = hf_prepare_start(&question, on_now, &now, &prepare);
+    }
+    if (r >= 0)
+        r = sd_event_loop(loop.event);
+    if (r >= 0)
+        r = now.result;
+    if (r < 0 && error->length == 0)
+        hf_text_addf(error, "the start can not be prepared: %s", strerror(-r));
+    if (r < 0)
+        return r;
+    *ret = now.plan;
+    return 0;
+}

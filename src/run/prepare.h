@@ -1,0 +1,36 @@
+/* Settings to a plan: finds the program, asks php-fpm, has the listeners bound. */
+#pragma once
+
+#include <systemd/sd-event.h>
+
+#include "base/text.h"
+#include "config/settings.h"
+#include "run/plan.h"
+#include "run/reaper.h"
+#include "run/runtime.h"
+
+typedef struct HfPrepare HfPrepare;
+
+typedef struct HfPrepareQuestion {
+    sd_event *loop;
+    HfReaper *reaper;
+    const HfSettings *settings; /* borrowed until the call back */
+    const char *aliases;        /* see HfDiscoveryQuestion; borrowed likewise */
+    const HfRuntime *runtime;   /* of a canary, which is to live before the plan counts as good, if
+                                   the settings have one; NULL: none */
+    HfPlanBinder bind;          /* NULL: leave the plan unbound */
+    void *binder;               /* its userdata */
+} HfPrepareQuestion;
+
+/* result 0: plan is the callee's. Else negative errno and why in error. The prepare has
+ * been freed. Comes from the loop, never from within hf_prepare_start. */
+typedef void (*HfPrepareCallback)(int result, HfPlan *plan, const char *error, void *userdata);
+
+int hf_prepare_start(const HfPrepareQuestion *question, HfPrepareCallback callback, void *userdata,
+                     HfPrepare **ret);
+/* No call back. NULL is fine. Returns NULL. */
+HfPrepare *hf_prepare_abort(HfPrepare *prepare);
+
+/* The same in a loop of its own, for verbs that do nothing else. Returns 0 and the plan, or
+ * negative errno and error. */
+int hf_prepare_now(const HfSettings *settings, const char *aliases, HfPlan **ret, HfText *error);

@@ -1,0 +1,106 @@
+#include "run/reaper.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+
+typedef struct Watch {
+    struct Watch *next;
+    pid_t pid;
+    HfReaperCallback callback;
+    void *userdata;
+} Watch;
+
+struct HfReaper {
+    Watch *watches;
+    sd_event_source *source;
+    int was_subreaper;
+};
+
+static Watch *take(HfReaper *reaper, pid_t pid)
+{
+    for (Watch **link = &reaper->watches; *link; link = &(*link)->next) {
+        Watch *watch = *link;
+        if (watch->pid != pid)
+            continue;
+        *link = watch->next;
+        return watch;
+    }
+    return NULL;
+}
+
+void hf_reaper_sweep(HfReaper *reaper)
+{
+    siginfo_t info;
+
+    for (;;) { /* several SIGCHLDs may have become one */
+        info = (siginfo_t){0};
+        if (waitid(P_ALL, 0, &info, WEXITED | WNOHANG) < 0 || info.si_pid == 0)
+            return;
+        Watch *watch = take(reaper, info.si_pid);
+        if (!watch)
+            continue;
+        watch->callback(&info, watch->userdata);
+        free(watch);
+    }
+}
+
+static int on_sigchld(sd_event_source *source, const struct signalfd_siginfo *unused,
+                      void *userdata)
+{
+    (void)source;
+    (void)unused;
+    hf_reaper_sweep(userdata);
+    return 0;
+}
+
+int hf_reaper_new(sd_event *loop, HfReaper **ret)
+{
+    HfReaper *reaper = calloc(1, sizeof(*reaper));
+    if (!reaper)
+        return -ENOMEM;
+
+    /* ignored, as some parents leave it, the kernel would reap in our stead and tell nothing */
+    if (signal(SIGCHLD, SIG_DFL) == SIG_ERR ||
+        prctl(PR_GET_CHILD_SUBREAPER, &reaper->was_subreaper) < 0 ||
+        prctl(PR_SET_CHILD_SUBREAPER, 1) < 0) {
+        int r = -errno;
+        free(reaper);
+        return r;
+    }
+    int r = sd_event_add_signal(loop, &reaper->source, SIGCHLD, on_sigchld, reaper);
+    if (r < 0) {
+        hf_reaper_free(reaper);
+        return r;
+    }
+    *ret = reaper;
+    return 0;
+}
+
+HfReaper *hf_reaper_free(HfReaper *reaper)
+{
+    if (!reaper)
+        return NULL;
+    while (reaper->watches)
+        free(take(reaper, reaper->watches->pid));
+    sd_event_source_disable_unref(reaper->source);
+    prctl(PR_SET_CHILD_SUBREAPER, (unsigned long)reaper->was_subreaper); /* it outlives execve(2) */
+    free(reaper);
+    return NULL;
+}
+
+int hf_reaper_watch(HfReaper *reaper, pid_t pid, HfReaperCallback callback, void *userdata)
+{
+    Watch *watch = malloc(sizeof(*watch));
+    if (!watch)
+        return -ENOMEM;
+    *watch = (Watch){reaper->watches, pid, callback, userdata};
+    reaper->watches = watch;
+    return 0;
+}
+
+void hf_reaper_forget(HfReaper *reaper, pid_t pid)
+{
+    free(take(reaper, pid));
+}

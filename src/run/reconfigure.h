@@ -1,0 +1,20 @@
+/* The configuration file read again for each next generation, while holdfast runs. */
+#pragma once
+
+#include "run/supervisor.h"
+
+/* Reads the file for the generation that is being prepared, and offers its limits to the machine.
+ * After a crash a file that can not be used is warned of and the settings in force go on. Returns
+ * 0, or negative errno with one line in error. */
+int hf_reconfigure_begin(HfSupervisor *supervisor, HfCause cause, HfText *error);
+
+/* Those that the next generation is made of. Borrowed until commit or discard. */
+const HfSettings *hf_reconfigure_settings(const HfSupervisor *supervisor);
+
+/* They are in force from now on; what has changed is logged. */
+void hf_reconfigure_commit(HfSupervisor *supervisor, HfCause cause);
+/* They come to nothing. */
+void hf_reconfigure_discard(HfSupervisor *supervisor);
+
+/* Both are let go. */
+void hf_reconfigure_clear(HfSupervisor *supervisor);

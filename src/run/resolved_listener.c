@@ -1,0 +1,121 @@
+#include "run/resolved_listener.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/memory.h"
+#include "kernel/account.h"
+#include "kernel/resolve.h"
+
+void hf_resolved_listener_clear(HfResolvedListener *target)
+{
+    free(target->accounts.users);
+    free(target->accounts.groups);
+}
+
+void hf_resolved_listener_aim(HfResolvedListener *target, int i)
+{
+    target->request.address = &target->addresses[i];
+    target->request.address_length = target->lengths[i];
+}
+
+static int explain_account(const char *kind, const char *name, int r, HfText *error)
+{
+    if (r == -ENOENT)
+        hf_text_addf(error, "there is no %s \"%s\" on this system", kind, name);
+    else
+        hf_text_addf(error, "the %s \"%s\" can not be looked up: %s", kind, name, strerror(-r));
+    return r;
+}
+
+/* Comma-separated names to numbers. */
+static int parse_accounts(const char *list, bool groups, HfAccounts *accounts, HfText *error)
+{
+    HF_CLEANUP_FREE char *copy = list ? strdup(list) : NULL;
+    if (!list)
+        return 0;
+    if (!copy)
+        return -ENOMEM;
+
+    size_t maximum = 1;
+    for (const char *c = copy; *c; c++)
+        maximum += *c == ',';
+    uid_t *users = groups ? NULL : calloc(maximum, sizeof(*users));
+    gid_t *gids = groups ? calloc(maximum, sizeof(*gids)) : NULL;
+    accounts->users = users ? users : accounts->users;
+    accounts->groups = gids ? gids : accounts->groups;
+    if (!users && !gids)
+        return -ENOMEM;
+
+    char *rest = NULL;
+    for (char *name = strtok_r(copy, ", ", &rest); name; name = strtok_r(NULL, ", ", &rest)) {
+        int r = groups ? hf_account_group(name, &gids[accounts->n_groups++])
+                       : hf_account_user(name, &users[accounts->n_users++], NULL);
+        if (r < 0)
+            return explain_account(groups ? "group" : "user", name, r, error);
+    }
+    return 0;
+}
+
+/* The addresses to be tried in turn: php-fpm, too, takes the first of a host's that can be bound.
+ */
+static int list_addresses(const HfAddress *address, const char *label, struct sockaddr_storage *ret,
+                          unsigned *ret_lengths, HfText *error)
+{
+    socklen_t length;
+
+    if (address->kind == HF_ADDRESS_HOST) {
+        int n = hf_resolve(address->name, address->port, ret, ret_lengths, HF_TARGET_ADDRESSES_MAX);
+        if (n < 0)
+            hf_text_addf(error, "%s: the host name has no address: %s", label, strerror(-n));
+        return n;
+    }
+    int r = hf_address_to_sockaddr(address, &ret[0], &length);
+    assert(r == 0);
+    ret_lengths[0] = length;
+    if (address->kind != HF_ADDRESS_PORT)
+        return 1;
+    /* a machine without IPv6 */
+    HfAddress any = {.kind = HF_ADDRESS_INET, .port = address->port};
+    r = hf_address_to_sockaddr(&any, &ret[1], &length);
+    assert(r == 0);
+    ret_lengths[1] = length;
+    return 2;
+}
+
+int hf_resolved_listener_find(const HfListenerSpec *spec, HfResolvedListener *target, HfText *error)
+{
+    HfSocketRequest *request = &target->request;
+
+    *request = (HfSocketRequest){
+        .backlog = spec->backlog == HF_BACKLOG_MAXIMUM ? hf_socket_somaxconn() : spec->backlog,
+        .has_mode = spec->mode != HF_MODE_UNSET,
+        .mode = spec->mode,
+        .uid = (uid_t)-1,
+        .gid = (gid_t)-1,
+    };
+    hf_address_format(&spec->address, target->label);
+    int r = spec->owner ? hf_account_user(spec->owner, &request->uid, &request->gid) : 0;
+    if (r < 0)
+        return explain_account("user", spec->owner, r, error);
+    r = spec->group ? hf_account_group(spec->group, &request->gid) : 0;
+    if (r < 0)
+        return explain_account("group", spec->group, r, error);
+    r = parse_accounts(spec->acl_users, false, &target->accounts, error);
+    if (r >= 0)
+        r = parse_accounts(spec->acl_groups, true, &target->accounts, error);
+    if (r < 0)
+        return r;
+    request->acl_users = target->accounts.users;
+    request->n_acl_users = target->accounts.n_users;
+    request->acl_groups = target->accounts.groups;
+    request->n_acl_groups = target->accounts.n_groups;
+    target->n =
+        list_addresses(&spec->address, target->label, target->addresses, target->lengths, error);
+    if (target->n < 0)
+        return target->n;
+    hf_resolved_listener_aim(target, 0);
+    return 0;
+}

@@ -1,0 +1,38 @@
+/* A listener's settings with every name looked up: what the kernel is to be asked for. */
+#pragma once
+
+#include <sys/socket.h>
+#include <sys/types.h>
+
+#include "base/text.h"
+#include "config/settings.h"
+#include "kernel/socket.h"
+
+#define HF_TARGET_ADDRESSES_MAX 16
+
+typedef struct HfAccounts {
+    uid_t *users;
+    size_t n_users;
+    gid_t *groups;
+    size_t n_groups;
+} HfAccounts;
+
+typedef struct HfResolvedListener {
+    char label[HF_ADDRESS_TEXT_MAX]; /* the address, for people */
+    HfSocketRequest request;
+    HfAccounts accounts;
+    struct sockaddr_storage addresses[HF_TARGET_ADDRESSES_MAX]; /* to be tried in turn */
+    unsigned lengths[HF_TARGET_ADDRESSES_MAX];
+    int n;
+} HfResolvedListener;
+
+/* Asks the resolver and the account database, which may take a while. Fills a zeroed target, which
+ * is to be cleared also on failure, aimed at its first address. Returns 0, or negative errno with
+ * one line in error. */
+int hf_resolved_listener_find(const HfListenerSpec *spec, HfResolvedListener *target,
+                              HfText *error);
+/* The request is for address i. */
+void hf_resolved_listener_aim(HfResolvedListener *target, int i);
+
+void hf_resolved_listener_clear(HfResolvedListener *target);
+#define HF_CLEANUP_TARGET __attribute__((cleanup(hf_resolved_listener_clear)))

@@ -1,0 +1,41 @@
+/* The instance's place on disk, locked: /run/holdfast/NAME, for root and below systemd's
+ * RuntimeDirectory=, else $XDG_RUNTIME_DIR/holdfast/NAME. In a container that can not be written
+ * it is in memory: names of abstract sockets, unix(7), and inherited files. */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/text.h"
+#include "run/cgroups.h"
+
+typedef struct HfRuntime {
+    char *directory; /* made if it was not there; in memory: begins with '@' */
+    char *aliases;   /* DIRECTORY/none: what unix listeners are called in overlays; never made */
+    char *statuses;  /* DIRECTORY/status: private sockets of php-fpm; made when there is one */
+    char *notify;    /* path of the notify socket */
+    char *control;   /* path of the control socket; NULL in memory: there is none */
+    HfCgroups cgroups;
+    bool in_memory;
+    int lock; /* held for as long as the instance runs; -1 in memory */
+} HfRuntime;
+
+#define HF_RUNTIME_BASE "/run/holdfast" /* of the system's instances */
+
+/* The directory above the instances'. Owned. Returns 0 or -ENOMEM. */
+int hf_runtime_base(char **ret);
+
+/* The paths, without touching the disk. Returns 0 or -ENOMEM. */
+int hf_runtime_name(const char *name, HfRuntime *ret);
+/* Makes the directory and locks it; where the file system is read-only, or the first process of a
+ * container may not write, the instance is in memory from then on. Returns 0, or negative errno
+ * with one line in error. */
+int hf_runtime_claim(HfRuntime *runtime, const char *name, HfText *error);
+/* Removes the directory if it was claimed, and frees. */
+void hf_runtime_release(HfRuntime *runtime);
+
+/* DIRECTORY/gen-NUMBER.SUFFIX, or DIRECTORY/canary.SUFFIX for 0. Owned. Returns 0 or -ENOMEM. */
+int hf_runtime_file(const HfRuntime *runtime, uint64_t number, const char *suffix, char **ret);
+
+/* DIRECTORY/status/NUMBER, see hf_plan_status_socket. Owned. Returns 0 or -ENOMEM. */
+int hf_runtime_statuses(const HfRuntime *runtime, uint64_t number, char **ret);

@@ -1,0 +1,118 @@
+/* Owns the loop; the only caller of hf_machine_step. Events are queued, never handled from within
+ * an action. */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <systemd/sd-event.h>
+
+#include "config/options.h"
+#include "parts/events/history.h"
+#include "parts/events/notices.h"
+#include "parts/inherit/takeover.h"
+#include "parts/probe/health.h"
+#include "parts/ready_log/ready_log.h"
+#include "parts/watch/memory_watch.h"
+#include "policy/machine.h"
+#include "run/generation.h"
+#include "run/listener.h"
+#include "run/plan.h"
+#include "run/prepare.h"
+#include "run/reaper.h"
+#include "run/runtime.h"
+
+#define HF_SUPERVISOR_EVENTS 1024 /* that can wait between two steps */
+
+typedef struct HfControl HfControl;
+typedef struct HfHooks HfHooks;
+typedef struct HfQueueWatch HfQueueWatch;
+typedef struct HfStopDelay HfStopDelay;
+typedef struct HfFinalKill HfFinalKill;
+typedef struct HfFdStore HfFdStore;
+typedef struct HfOrphans HfOrphans;
+typedef struct HfUpgrading HfUpgrading;
+typedef struct HfInputs HfInputs;
+
+typedef struct HfSupervisor {
+    const HfCommandLine *line;  /* that it was started with, borrowed */
+    const HfSettings *settings; /* in force: of line, or of read; until the next COMMIT */
+    HfCommandLine *read;        /* with the file as it was last; NULL: nothing else than line */
+    HfCommandLine *next;        /* of the generation that is being prepared; NULL: as in force */
+    const char *name;           /* of the instance, borrowed */
+    sd_event *loop;
+    HfReaper *reaper;
+    HfRuntime runtime;
+    HfMachine machine;
+    size_t first_event; /* in events */
+    size_t n_events;
+    sd_event_source *step; /* pending while events wait */
+    uint64_t steps;        /* of the machine, so far */
+    HfGeneration *generations[HF_MACHINE_SLOTS];
+    sd_event_source *timers[HF_TIMER_MAX_][HF_MACHINE_SLOTS];
+    HfPlan *current; /* committed */
+    HfPlan *prepared;
+    HfPrepare *prepare;    /* running */
+    HfListener **received; /* from systemd */
+    size_t n_received;
+    HfProcess answerer;    /* in an outage */
+    HfProcess dismissed;   /* the last answerer that was told to stop: it ends what it has begun */
+    int answerer_released; /* hangs up when it has let the listeners go; -1 without one */
+    bool raised;           /* backlog */
+    bool announced;        /* READY=1 was sent to our own supervisor */
+    char *told;            /* the state that it was told last; NULL: nothing yet */
+    char *pid_file;        /* the user's, that we wrote; NULL: none */
+    char *failure;         /* why the last replacement failed, for those who asked for it */
+    HfRelays relays;
+    HfNotices notices;
+    HfHistory history;
+    HfHooks *hooks;
+    HfQueueWatch *queuewatch;
+    int status;             /* of the exit that is on its way */
+    int service_status;     /* what it becomes because the service has ended by itself; -1: no */
+    HfStopDelay *farewell;  /* NULL: nothing is waited for before a stop */
+    HfFinalKill *leftovers; /* NULL until the end */
+    HfUpgrading *upgrading;
+    HfHealth *health;        /* NULL: nothing is probed */
+    char *finding;           /* what the last probe found wrong */
+    HfMemoryWatch *oversize; /* NULL: nobody looks at it */
+    HfFdStore *store;        /* NULL: none */
+    HfListener **kept;       /* from the store, until the first plan has chosen among them */
+    size_t n_kept;
+    HfOrphans *strays; /* NULL: none are left */
+    HfInputs *watch;
+    HfControl *control;
+    uint64_t last_id;     /* of requests */
+    uint64_t given_up;    /* capabilities, 1 << number */
+    HfTakeover *takeover; /* until the old server has left */
+    bool takeover_failed;
+    bool confined; /* to those that the plan needs */
+    /* last, as most of it is never touched */
+    HfActions actions;                    /* of the step that runs */
+    HfEvent events[HF_SUPERVISOR_EVENTS]; /* a ring */
+} HfSupervisor;
+
+/* Runs until the end. Returns the exit status. */
+int hf_supervisor_run(const HfCommandLine *line);
+
+/* What the machine is to know of settings. before: those in force until then, NULL: none. */
+void hf_supervisor_make_limits(const HfSettings *settings, const HfSettings *before,
+                               HfMachineLimits *ret);
+
+/* Lets the sockets go, and ends once nobody is told any more. */
+void hf_supervisor_exit(HfSupervisor *supervisor, int status);
+
+/* Queues one event; a full queue can not happen, as every source is bounded, and asserts. */
+void hf_supervisor_post(HfSupervisor *supervisor, const HfEvent *event);
+
+/* The timer is armed, and elapses later than usec from now. */
+bool hf_supervisor_waits_longer(const HfSupervisor *supervisor, HfTimer timer, unsigned slot,
+                                uint64_t usec);
+
+/* The active generation, or NULL. */
+HfGeneration *hf_supervisor_active(const HfSupervisor *supervisor);
+
+/* The generation whose main process is pid, or NULL. */
+HfGeneration *hf_supervisor_find(const HfSupervisor *supervisor, pid_t pid);
+
+/* Replaces the text that explains the last failure. NULL forgets it. */
+void hf_supervisor_set_failure(HfSupervisor *supervisor, const char *text);

@@ -1,0 +1,246 @@
+#include <errno.h>
+#include <limits.h>
+#include <string.h>
+
+#include "base/memory.h"
+#include "base/parse.h"
+#include "service/php_fpm/lines.h"
+#include "service/php_fpm/php_fpm.h"
+
+#define DEFAULT_MODE 0660 /* fpm_unix.c */
+#define UNSET        "undefined"
+
+static void clear_pool(HfPhpfpmPool *pool)
+{
+    hf_freep(&pool->name);
+    hf_freep(&pool->listen);
+    hf_freep(&pool->status_listen);
+    hf_freep(&pool->status_path);
+    hf_freep(&pool->ping_path);
+    hf_freep(&pool->owner);
+    hf_freep(&pool->group);
+    hf_freep(&pool->acl_users);
+    hf_freep(&pool->acl_groups);
+    hf_freep(&pool->manager);
+    hf_freep(&pool->memory_limit);
+}
+
+void hf_phpfpm_config_clear(HfPhpfpmConfig *config)
+{
+    for (size_t i = 0; i < config->n_pools; i++)
+        clear_pool(&config->pools[i]);
+    hf_freep(&config->pools);
+    hf_freep(&config->pid_file);
+    hf_freep(&config->prefix);
+    *config = (HfPhpfpmConfig){0};
+}
+
+static bool is_set(const char *value)
+{
+    return *value != '\0' && strcmp(value, UNSET) != 0;
+}
+
+/* One key's value into the field at field. */
+typedef int (*Take)(const char *value, void *field);
+
+static int take_text(const char *value, void *field)
+{
+    return hf_string_set(field, value);
+}
+
+static int take_path(const char *value, void *field)
+{
+    return *value == '/' ? hf_string_set(field, value) : 0;
+}
+
+static int take_backlog(const char *value, void *field)
+{
+    bool negative = *value == '-';
+    uint64_t number;
+
+    if (hf_parse_uint(value + negative, INT_MAX, &number) < 0)
+        return -EBADMSG;
+    /* To the kernel a negative backlog is a huge one, and 0 still lets one connection wait. */
+    *(int *)field = negative ? HF_BACKLOG_MAXIMUM : number == 0 ? 1 : (int)number;
+    return 0;
+}
+
+static int take_mode(const char *value, void *field)
+{
+    unsigned mode;
+
+    if (hf_parse_mode(value, &mode) < 0)
+        return -EBADMSG;
+    *(uint32_t *)field = mode;
+    return 0;
+}
+
+static int take_count(const char *value, void *field)
+{
+    return hf_parse_uint(value, INT_MAX, field) < 0 ? -EBADMSG : 0;
+}
+
+static int take_time(const char *value, void *field)
+{
+    return hf_parse_duration(value, field) < 0 ? -EBADMSG : 0;
+}
+
+static int take_presence(const char *value, void *field)
+{
+    (void)value;
+    *(bool *)field = true;
+    return 0;
+}
+
+static int take_status_listen(const char *value, void *field)
+{
+    HfPhpfpmPool *pool = field;
+
+    pool->has_status_listen = true;
+    return is_set(value) ? hf_string_set(&pool->status_listen, value) : 0;
+}
+
+typedef struct Key {
+    const char *name;
+    Take take;
+    size_t offset;
+    bool always; /* also when it is unset */
+} Key;
+
+static const Key global_keys[] = {
+    {"pid", take_text, offsetof(HfPhpfpmConfig, pid_file), false},
+    {"syslog.ident", take_path, offsetof(HfPhpfpmConfig, prefix), false},
+    {"process_control_timeout", take_time, offsetof(HfPhpfpmConfig, process_control_timeout),
+     false},
+    {"systemd_interval", take_presence, offsetof(HfPhpfpmConfig, has_systemd_interval), false},
+    {0},
+};
+
+/* php-fpm applies php_value before php_admin_value, and prints them in that order: the last one
+ * counts. */
+static const Key pool_keys[] = {
+    {"listen", take_text, offsetof(HfPhpfpmPool, listen), false},
+    {"listen.backlog", take_backlog, offsetof(HfPhpfpmPool, backlog), false},
+    {"listen.acl_users", take_text, offsetof(HfPhpfpmPool, acl_users), false},
+    {"listen.acl_groups", take_text, offsetof(HfPhpfpmPool, acl_groups), false},
+    {"listen.owner", take_text, offsetof(HfPhpfpmPool, owner), false},
+    {"listen.group", take_text, offsetof(HfPhpfpmPool, group), false},
+    {"listen.mode", take_mode, offsetof(HfPhpfpmPool, mode), false},
+    {"pm", take_text, offsetof(HfPhpfpmPool, manager), false},
+    {"pm.max_children", take_count, offsetof(HfPhpfpmPool, max_children), false},
+    {"pm.status_listen", take_status_listen, 0, true},
+    {"pm.status_path", take_text, offsetof(HfPhpfpmPool, status_path), false},
+    {"ping.path", take_text, offsetof(HfPhpfpmPool, ping_path), false},
+    {"php_value[memory_limit]", take_text, offsetof(HfPhpfpmPool, memory_limit), false},
+    {"php_admin_value[memory_limit]", take_text, offsetof(HfPhpfpmPool, memory_limit), false},
+    {0},
+};
+
+static const Key *find_key(const Key *keys, const char *name, size_t length)
+{
+    for (; keys->name; keys++)
+        if (strlen(keys->name) == length && memcmp(keys->name, name, length) == 0)
+            return keys;
+    return NULL;
+}
+
+/* bytes as a string. Returns 0, -ENOMEM, or -EBADMSG when there is a control character in it. */
+static int take_string(const char *bytes, size_t length, char **ret)
+{
+    HfText text = {0};
+
+    for (size_t i = 0; i < length; i++)
+        if ((unsigned char)bytes[i] < 0x20 || bytes[i] == 0x7f)
+            return -EBADMSG;
+    hf_text_add_bytes(&text, bytes, length);
+    return hf_text_take(&text, ret);
+}
+
+/* line: "\tname = value". */
+static int take_entry(const HfPhpfpmLine *line, const Key *keys, void *object)
+{
+    const char *name = line->text + 1;
+    size_t length = line->length - 1;
+    const char *equals = memmem(name, length, " = ", 3);
+    HF_CLEANUP_FREE char *value = NULL;
+
+    const Key *key = equals ? find_key(keys, name, (size_t)(equals - name)) : NULL;
+    if (!key)
+        return 0;
+    if (line->cut)
+        return -EBADMSG;
+    const char *start = equals + 3;
+    int r = take_string(start, length - (size_t)(start - name), &value);
+    if (r < 0 || (!is_set(value) && !key->always))
+        return r;
+    return key->take(value, (char *)object + key->offset);
+}
+
+static bool is_complete(const HfPhpfpmConfig *config)
+{
+    const HfPhpfpmPool *last = config->n_pools > 0 ? &config->pools[config->n_pools - 1] : NULL;
+
+    return !last || (last->listen && last->manager && last->max_children > 0);
+}
+
+static int add_pool(HfPhpfpmConfig *config, size_t *capacity, const char *name, size_t length)
+{
+    if (!is_complete(config))
+        return -EBADMSG;
+    if (config->n_pools >= HF_LISTENERS_MAX)
+        return -E2BIG;
+    int r = hf_array_reserve(&config->pools, capacity, config->n_pools + 1, sizeof(*config->pools));
+    if (r < 0)
+        return r;
+    HfPhpfpmPool pool = {.backlog = HF_BACKLOG_MAXIMUM, .mode = DEFAULT_MODE};
+    r = take_string(name, length, &pool.name);
+    if (r < 0)
+        return r;
+    config->pools[config->n_pools++] = pool;
+    return 0;
+}
+
+static int take_lines(const char *dump, size_t length, HfPhpfpmConfig *config)
+{
+    const Key *keys = NULL;
+    void *object = NULL;
+    size_t capacity = 0;
+    HfPhpfpmLine line;
+    int r = 0;
+
+    while (r >= 0 && hf_phpfpm_line_next(&dump, &length, &line)) {
+        if (line.level != HF_PHPFPM_NOTICE || line.length < 2)
+            continue;
+        const char *name = line.text + 1;
+        size_t name_length = line.length - 2;
+        if (*line.text == '[' && line.text[line.length - 1] == ']') {
+            bool global = name_length == 6 && memcmp(name, "global", 6) == 0;
+            if (!global && !keys)
+                continue;
+            if (!global)
+                r = add_pool(config, &capacity, name, name_length);
+            keys = global ? global_keys : pool_keys;
+            object = global || r < 0 ? (void *)config : &config->pools[config->n_pools - 1];
+        } else if (*line.text == '\t' && keys) {
+            r = take_entry(&line, keys, object);
+        }
+    }
+    return r < 0 || is_complete(config) ? r : -EBADMSG;
+}
+
+int hf_phpfpm_config_parse(const char *dump, size_t length, HfPhpfpmConfig *ret)
+{
+    HfPhpfpmConfig config = {0};
+
+    if (length > HF_PHPFPM_DUMP_MAX)
+        return -E2BIG;
+    int r = take_lines(dump, length, &config);
+    if (r >= 0 && config.n_pools == 0)
+        r = -ENODATA;
+    if (r < 0) {
+        hf_phpfpm_config_clear(&config);
+        return r;
+    }
+    *ret = config;
+    return 0;
+}

@@ -1,0 +1,176 @@
+#include <errno.h>
+#include <string.h>
+
+#include "base/memory.h"
+#include "base/parse.h"
+#include "service/php_fpm/php_fpm.h"
+
+/* php-fpm counts a timer in milliseconds, in an int. */
+#define TIMEOUT_MAX UINT64_C(2147483)
+
+#define FILE_NAME "/php-fpm.conf"
+
+static const char *const default_includes[] = {
+    "PHP_CONFIG_FILE_PATH \"" FILE_NAME "\"",
+    "PHP_SYSCONFDIR \"" FILE_NAME "\"",
+};
+
+static bool has_control(const char *text)
+{
+    for (; *text; text++)
+        if ((unsigned char)*text < 0x20 || *text == 0x7f)
+            return true;
+    return false;
+}
+
+/* Double-quoted for the ini parser, which takes a backslash off \\ and \" and leaves it in \$; what
+ * it leaves is glob(3)'s. */
+static int quote_include(const char *path, char **ret)
+{
+    HF_CLEANUP_TEXT HfText text = {0};
+
+    if (has_control(path))
+        return -EINVAL;
+    hf_text_add(&text, "\"");
+    for (; *path; path++) {
+        if (*path == '\\')
+            hf_text_add(&text, "\\\\\\");
+        else if (strchr("*?[]", *path))
+            hf_text_add(&text, "\\\\");
+        else if (*path == '"' || *path == '$')
+            hf_text_add(&text, "\\");
+        hf_text_add_bytes(&text, path, 1);
+    }
+    hf_text_add(&text, "\"");
+    return hf_text_take(&text, ret);
+}
+
+int hf_phpfpm_include(const HfPhpfpmArguments *arguments, const char *directory, unsigned attempt,
+                      char **ret)
+{
+    const char *path = arguments->configuration ? arguments->configuration : arguments->prefix;
+    HF_CLEANUP_TEXT HfText absolute = {0};
+
+    if (attempt >= (path ? 1 : sizeof(default_includes) / sizeof(*default_includes)))
+        return -ENOENT;
+    if (!path) {
+        *ret = NULL;
+        return hf_string_set(ret, default_includes[attempt]);
+    }
+    if (*path != '/')
+        hf_text_addf(&absolute, "%s/", directory ? directory : "/proc/self/cwd");
+    hf_text_add(&absolute, path);
+    if (!arguments->configuration)
+        hf_text_add(&absolute, "/etc" FILE_NAME);
+    return absolute.failed ? -ENOMEM : quote_include(hf_text_peek(&absolute), ret);
+}
+
+void hf_phpfpm_question(const char *include, HfText *text)
+{
+    hf_text_addf(text,
+                 "include = %s\n"
+                 "[global]\n"
+                 "log_level = notice\n"
+                 "error_log = /dev/null\n"
+                 "syslog.ident = PHP_PREFIX\n"
+                 "daemonize = no\n",
+                 include);
+}
+
+static bool is_plain(const char *value)
+{
+    for (; *value; value++) {
+        bool letter = (*value >= 'a' && *value <= 'z') || (*value >= 'A' && *value <= 'Z');
+        bool digit = *value >= '0' && *value <= '9';
+        if (!letter && !digit && !strchr("/._-", *value))
+            return false;
+    }
+    return true;
+}
+
+/* Adds value so that the ini parser takes it literally. Returns 0, or -EINVAL when there is no such
+ * way. */
+static int add_literal(HfText *text, const char *before, const char *value, const char *after)
+{
+    const char *quote = is_plain(value) ? "" : "'";
+
+    if (*value == '\0' || has_control(value))
+        return -EINVAL;
+    if (strchr(value, '\'')) {
+        if (strpbrk(value, "\"$\\"))
+            return -EINVAL;
+        quote = "\"";
+    }
+    hf_text_addf(text, "%s%s%s%s%s\n", before, quote, value, quote, after);
+    return 0;
+}
+
+/* An absolute path as a value. php-fpm would replace $pool also between quotes. */
+static int add_path(HfText *text, const char *before, const char *path)
+{
+    if (*path != '/' || strstr(path, "$pool"))
+        return -EINVAL;
+    return add_literal(text, before, path, "");
+}
+
+/* A path, or what a host name was resolved to. */
+static int add_address(HfText *text, const char *before, const char *value)
+{
+    HfAddress address;
+
+    if (*value == '/')
+        return add_path(text, before, value);
+    if (hf_address_parse(value, &address) < 0 ||
+        (address.kind != HF_ADDRESS_INET && address.kind != HF_ADDRESS_INET6))
+        return -EINVAL;
+    return add_literal(text, before, value, "");
+}
+
+static int add_override(HfText *text, const HfPhpfpmOverride *override)
+{
+    if (!override->listen && !override->status_listen && !override->status_path &&
+        !override->ping_path)
+        return 0;
+    int r = add_literal(text, "[", override->pool, "]");
+    if (r >= 0 && override->listen)
+        r = add_address(text, "listen = ", override->listen);
+    if (r >= 0 && override->status_listen)
+        r = add_address(text, "pm.status_listen = ", override->status_listen);
+    if (r >= 0 && override->status_path)
+        r = add_path(text, "pm.status_path = ", override->status_path);
+    if (r >= 0 && override->ping_path)
+        r = add_path(text, "ping.path = ", override->ping_path);
+    return r;
+}
+
+static uint64_t timeout_seconds(uint64_t usec)
+{
+    uint64_t seconds = usec / HF_USEC_PER_SEC + (usec % HF_USEC_PER_SEC > 0 ? 1 : 0);
+
+    if (seconds == 0)
+        return 1;
+    return seconds < TIMEOUT_MAX ? seconds : TIMEOUT_MAX;
+}
+
+int hf_phpfpm_overlay(const HfPhpfpmOverlay *overlay, HfText *text)
+{
+    HF_CLEANUP_TEXT HfText result = {0};
+    int r = 0;
+
+    hf_text_addf(&result, "include = %s\n", overlay->include);
+    for (size_t i = 0; r >= 0 && i < overlay->n_overrides; i++)
+        r = add_override(&result, &overlay->overrides[i]);
+    if (r < 0)
+        return r;
+    hf_text_addf(&result, "[global]\ndaemonize = no\nprocess_control_timeout = %llus\n",
+                 (unsigned long long)timeout_seconds(overlay->drain_timeout));
+    r = overlay->pid_file ? add_path(&result, "pid = ", overlay->pid_file) : 0;
+    if (r < 0)
+        return r;
+    if (overlay->systemd_interval)
+        hf_text_add(&result, "systemd_interval = 0\n");
+    if (result.failed)
+        return -ENOMEM;
+    hf_text_add_bytes(text, result.data, result.length);
+    return 0;
+}

@@ -1,0 +1,134 @@
+/* php-fpm's command line, its -tt dump, and the overlay that goes over the user's configuration. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/text.h"
+#include "config/settings.h"
+
+/* ---- command line (php-fpm(8), php_getopt: short options cluster, values attached or not) ---- */
+
+typedef struct HfPhpfpmArguments {
+    char **arguments; /* owned: argv without -D, -F, -y, -g and --, in order, argv[0] first, every
+                         option on its own and short: "-n", "-d", "a=b" */
+    char *configuration; /* owned: FILE of -y/--fpm-config (the last), NULL when absent */
+    char *prefix;        /* owned: DIR of -p/--prefix, NULL when absent; may be relative */
+    char *pid_file;      /* owned: FILE of -g/--pid, NULL when absent */
+    bool daemonize;      /* -D was given (and stripped) */
+} HfPhpfpmArguments;
+
+void hf_phpfpm_arguments_clear(HfPhpfpmArguments *arguments);
+
+/* Returns 0, -ENOMEM, or -EINVAL with one line in error: an option that makes php-fpm print and
+ * leave (-t, -i, -m, -v, -h), an unknown one, a missing value, an operand, or -d fpm.config=, which
+ * an overlay would overrule unseen. */
+int hf_phpfpm_arguments_parse(char *const *argv, HfPhpfpmArguments *ret, HfText *error);
+
+/* ---- the dump of `php-fpm -tt` ---- */
+
+typedef struct HfPhpfpmPool {
+    char *name;
+    char *listen;           /* after $pool and prefixes: "127.0.0.1:9000", "9000", "/run/php.sock";
+                               relative to the working directory when -p is */
+    char *status_listen;    /* pm.status_listen, NULL unset; may be relative to -p or
+                               HfPhpfpmConfig.prefix */
+    bool has_status_listen; /* the build knows it, set or not (8.0 on) */
+    char *status_path;      /* pm.status_path, NULL unset */
+    char *ping_path;        /* ping.path, NULL unset */
+    int backlog;            /* listen.backlog, > 0; HF_BACKLOG_MAXIMUM for -1 and unset */
+    uint32_t mode;          /* listen.mode; 0660 when unset (php-fpm's default) */
+    char *owner, *group;    /* listen.*, NULL unset */
+    char *acl_users, *acl_groups; /* listen.*, NULL unset */
+    char *manager;                /* pm: static, dynamic, ondemand */
+    uint64_t max_children;
+    char *memory_limit; /* as php-fpm applies it: php_admin_value[memory_limit], else php_value,
+                           NULL unset */
+} HfPhpfpmPool;
+
+typedef struct HfPhpfpmConfig {
+    HfPhpfpmPool *pools;
+    size_t n_pools;
+    char *pid_file; /* NULL unset; relative to the working directory when -p is */
+    char *prefix;   /* compiled-in: what a relative pm.status_listen is below without -p. NULL when
+                       the dump was not asked for with hf_phpfpm_question */
+    bool has_systemd_interval;        /* the build knows systemd: READY=1 will come */
+    uint64_t process_control_timeout; /* usec, 0 when unset */
+} HfPhpfpmConfig;
+
+void hf_phpfpm_config_clear(HfPhpfpmConfig *config);
+
+#define HF_PHPFPM_DUMP_MAX (16U * 1024 * 1024) /* bytes of a dump that are read */
+
+/* dump: stderr of `php-fpm -tt`, need not be NUL-terminated. Lines that are no dump lines are
+ * skipped, "undefined" and empty values are unset. Returns 0, -ENOMEM, -ENODATA without any pool,
+ * -E2BIG above HF_LISTENERS_MAX pools or HF_PHPFPM_DUMP_MAX bytes, -EBADMSG for a pool without
+ * listen, pm or pm.max_children, and for a malformed number, a control character or a value that
+ * php-fpm has cut to its log_limit in a key that is used here. */
+int hf_phpfpm_config_parse(const char *dump, size_t length, HfPhpfpmConfig *ret);
+
+/* php-fpm's own complaint, for people: the lines of output with their "[date] LEVEL: " prefix
+ * dropped, ERROR, ALERT, WARNING and unprefixed ones (a syntax error) only, or all lines when there
+ * is none; blank lines never. At most max_lines, each printable and of bounded length, a newline
+ * between them and none at the end. */
+void hf_phpfpm_complaint(const char *output, size_t length, size_t max_lines, HfText *text);
+
+/* Where php-fpm must find the overlay that hf_phpfpm_include_missed looks for. */
+#define HF_PHPFPM_OVERLAY_DIRECTORY "/proc/self/fd/"
+
+/* Did the include of an overlay at HF_PHPFPM_OVERLAY_DIRECTORY match no file? To php-fpm that is
+ * only a warning. An include in the user's own files that matches nothing is not meant. */
+bool hf_phpfpm_include_missed(const char *output, size_t length);
+
+/* ---- the overlay ---- */
+
+/* The overlay that only asks, for `php-fpm [ARGUMENT...] -F -O -tt -y OVERLAY`: includes the user's
+ * file, forces what the dump needs, and has the compiled-in prefix printed as syslog.ident. include
+ * is an expression as hf_phpfpm_include makes it. */
+void hf_phpfpm_question(const char *include, HfText *text);
+
+/* The value of the include= line: FILE of -y made absolute with directory (NULL: with
+ * /proc/self/cwd, where php-fpm itself looks), quoted so that the ini parser and glob(3) take it as
+ * it is; PREFIX/etc/php-fpm.conf with -p; without both the compiled-in default, as the constants
+ * that PHP's ini parser resolves: attempt 0 is PHP_CONFIG_FILE_PATH (Debian), attempt 1
+ * PHP_SYSCONFDIR (upstream). Returns 0, -ENOMEM, -ENOENT when there is no such attempt, or -EINVAL
+ * for a path with a control character. */
+int hf_phpfpm_include(const HfPhpfpmArguments *arguments, const char *directory, unsigned attempt,
+                      char **ret);
+
+/* What is overridden in one pool. Borrowed strings, NULL: leave. */
+typedef struct HfPhpfpmOverride {
+    const char *pool;
+    const char *listen;
+    const char *status_listen;
+    const char *status_path; /* pm.status_path */
+    const char *ping_path;   /* ping.path */
+} HfPhpfpmOverride;
+
+typedef struct HfPhpfpmOverlay {
+    const char *include;
+    const char *pid_file; /* NULL: as the user's configuration says */
+    /* usec; process_control_timeout, whole seconds, rounded up, at least 1, at most 24 days */
+    uint64_t drain_timeout;
+    bool systemd_interval; /* write systemd_interval = 0 */
+    const HfPhpfpmOverride *overrides;
+    size_t n_overrides;
+} HfPhpfpmOverlay;
+
+/* Overrides come as one section each, [global] last, so that they win. Returns 0, -ENOMEM, or
+ * -EINVAL for what an ini file can not carry: control characters, quotes mixed, $pool in a path, or
+ * a path that is not absolute. */
+int hf_phpfpm_overlay(const HfPhpfpmOverlay *overlay, HfText *text);
+
+/* The FPM_SOCKETS key under which php-fpm looks the address up: "127.0.0.1:9000", "::1:9000" (no
+ * scope), a path; PORT has two (":::9000" and "0.0.0.0:9000"). index counts from 0. Returns 0,
+ * -ENOENT past the last, -EINVAL for HOST, for kinds that php-fpm does not know and for a path with
+ * ':', ',' or '=', which needs an alias. ret holds HF_ADDRESS_TEXT_MAX bytes. */
+int hf_phpfpm_key(const HfAddress *address, unsigned index, char *ret);
+
+/* The address behind a listen value as php-fpm reads it: digits are a port, with a colon it is an
+ * address or host and a port (IPv6 with or without brackets), all else is a path, @name too, taken
+ * below prefix when relative (NULL or itself relative: refused). A path with a colon does not exist
+ * for php-fpm. Returns as hf_address_parse, or -ENOMEM. */
+int hf_phpfpm_address(const char *listen, const char *prefix, HfAddress *ret);

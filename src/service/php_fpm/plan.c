@@ -1,0 +1,174 @@
+#include "service/php_fpm/plan.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/un.h>
+
+#include "base/memory.h"
+#include "config/names.h"
+
+/* A path that exists nowhere, so that a leaving php-fpm unlinks nothing: ALIASES/POOL, or a number
+ * where the pool's name will not do. */
+static int make_alias(const char *aliases, const char *pool, size_t index, bool status, char **ret)
+{
+    HF_CLEANUP_FREE char *clean = NULL;
+    HF_CLEANUP_TEXT HfText text = {0};
+
+    int r = hf_name_clean(pool, false, &clean);
+    if (r < 0)
+        return r;
+    const char *suffix = status ? "-status" : "";
+    bool plain = strcmp(clean, pool) == 0;
+    size_t length = strlen(aliases) + 1 + strlen(clean) + strlen(suffix);
+    if (plain && length < sizeof(((struct sockaddr_un *)0)->sun_path))
+        hf_text_addf(&text, "%s/%s%s", aliases, clean, suffix);
+    else
+        hf_text_addf(&text, "%s/.%zu%s", aliases, index, suffix);
+    return hf_text_take(&text, ret);
+}
+
+/* What relative paths are below: php-fpm has expanded listen already, as far as -p is not relative
+ * itself. */
+typedef struct Places {
+    const char *base;
+    char *prefix; /* absolute, of pm.status_listen */
+    const char *aliases;
+} Places;
+
+static int want(const HfPhpfpmConfig *config, size_t index, bool status, const Places *places,
+                HfPlan *plan, HfText *error)
+{
+    const HfPhpfpmPool *pool = &config->pools[index];
+    const char *listen = status ? pool->status_listen : pool->listen;
+    const char *key = status ? "pm.status_listen" : "listen";
+    HfListenerSpec spec;
+    HfPlanned *planned;
+
+    hf_listener_spec_init(&spec);
+    int r = hf_phpfpm_address(listen, status ? places->prefix : places->base, &spec.address);
+    if (r < 0) {
+        hf_text_addf(error, "[%s] %s = %s: not an address that can be held%s", pool->name, key,
+                     listen, r == -ENAMETOOLONG ? ", it is too long" : "");
+        return r;
+    }
+    for (size_t i = 0; i < plan->n_wanted; i++)
+        if (hf_address_equal(&plan->wanted[i].spec.address, &spec.address)) {
+            hf_text_addf(error, "[%s] %s = %s: another pool listens there already", pool->name, key,
+                         listen);
+            return -EADDRINUSE;
+        }
+
+    HF_CLEANUP_FREE char *name = NULL;
+    HF_CLEANUP_TEXT HfText full = {0};
+    hf_text_addf(&full, "%s%s", pool->name, status ? "-status" : "");
+    r = hf_name_clean(hf_text_peek(&full), false, &name);
+    if (r < 0)
+        return r;
+    bool path = hf_address_is_path(&spec.address);
+    spec.name = name;
+    spec.backlog = pool->backlog;
+    spec.mode = path ? pool->mode : HF_MODE_UNSET;
+    spec.owner = path ? pool->owner : NULL;
+    spec.group = path ? pool->group : NULL;
+    spec.acl_users = path ? pool->acl_users : NULL;
+    spec.acl_groups = path ? pool->acl_groups : NULL;
+    r = hf_plan_want(plan, &spec, &planned);
+    if (r < 0)
+        return r;
+    planned->pool = index;
+    planned->status = status;
+    return path ? make_alias(places->aliases, pool->name, index, status, &planned->alias) : 0;
+}
+
+static int join(const char *base, const char *path, char **ret)
+{
+    HF_CLEANUP_TEXT HfText text = {0};
+
+    if (path[0] != '/')
+        hf_text_addf(&text, "%s/", base);
+    hf_text_add(&text, path);
+    return hf_text_take(&text, ret);
+}
+
+static int want_pools(const HfPhpfpmConfig *config, const Places *places, HfPlan *plan,
+                      HfText *error)
+{
+    for (size_t i = 0; i < config->n_pools; i++) {
+        const HfPhpfpmPool *pool = &config->pools[i];
+        int r = hf_strv_append(&plan->pools, pool->name);
+        if (r >= 0)
+            r = hf_strv_append(&plan->memory_limits, pool->memory_limit ? pool->memory_limit : "");
+        if (r >= 0)
+            r = want(config, i, false, places, plan, error);
+        if (r >= 0 && pool->status_listen)
+            r = want(config, i, true, places, plan, error);
+        if (r < 0)
+            return r;
+        plan->workers[i] = pool->max_children;
+        plan->peak_workers += pool->max_children;
+    }
+    return 0;
+}
+
+/* A name that nobody who comes through the web server can know: the status page would answer there,
+ * too. */
+static int make_status_path(char **ret)
+{
+    uint64_t random[2];
+    HF_CLEANUP_TEXT HfText path = {0};
+
+    if (getrandom(random, sizeof(random), 0) != sizeof(random))
+        return -EIO;
+    hf_text_addf(&path, "/holdfast-%016llx%016llx", (unsigned long long)random[0],
+                 (unsigned long long)random[1]);
+    return hf_text_take(&path, ret);
+}
+
+/* page: that the probes ask for. */
+static int probe_pools(const HfPhpfpmConfig *config, const char *page, HfPlan *plan)
+{
+    HF_CLEANUP_FREE char *own = NULL;
+
+    plan->probed = calloc(config->n_pools, sizeof(*plan->probed));
+    if (!plan->probed)
+        return -ENOMEM;
+    int r = make_status_path(&own);
+    for (size_t i = 0; r >= 0 && i < config->n_pools; i++) {
+        const HfPhpfpmPool *pool = &config->pools[i];
+        plan->probed[i] = (HfPlanPool){
+            .pings = strcmp(page, HF_PLAN_PING) == 0 && !pool->ping_path,
+            .counts = pool->has_status_listen,
+            .listens = !pool->status_listen,
+            .writes_path = !pool->status_path,
+        };
+        r = hf_string_set(&plan->probed[i].status_path,
+                          pool->status_path ? pool->status_path : own);
+    }
+    return r;
+}
+
+int hf_phpfpm_plan(const HfPhpfpmConfig *config, const HfPhpfpmArguments *arguments,
+                   const char *base, const char *aliases, const char *page, HfPlan *plan,
+                   HfText *error)
+{
+    const char *pid_file = arguments->pid_file ? arguments->pid_file : config->pid_file;
+    const char *prefix = arguments->prefix ? arguments->prefix : config->prefix;
+    HF_CLEANUP_FREE char *absolute = NULL;
+
+    plan->workers = calloc(config->n_pools, sizeof(*plan->workers));
+    if (!plan->workers)
+        return -ENOMEM;
+    int r = prefix ? join(base, prefix, &absolute) : 0;
+    if (r >= 0)
+        r = want_pools(config, &(Places){base, absolute, aliases}, plan, error);
+    if (r >= 0 && page)
+        r = probe_pools(config, page, plan);
+    if (r < 0)
+        return r;
+    plan->systemd_interval = config->has_systemd_interval;
+    if (plan->readiness == HF_READINESS_AUTO)
+        plan->readiness = config->has_systemd_interval ? HF_READINESS_NOTIFY : HF_READINESS_PIDFILE;
+    return pid_file ? join(base, pid_file, &plan->pid_file) : 0;
+}

@@ -1,0 +1,382 @@
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/memory.h"
+#include "parts/survive/snapshot.h"
+
+#define FIXTURE "fixtures/snapshot/0.1.0"
+
+static void set(char **field, const char *text)
+{
+    assert_int_equal(hf_string_set(field, text), 0);
+}
+
+static void fill_plan(HfSnapshot *snapshot)
+{
+    HfSnapshotPlan *plan = hf_snapshot_add_plan(snapshot);
+
+    plan->adapter = HF_ADAPTER_PHP_FPM;
+    plan->handoff = HF_HANDOFF_PHP_FPM;
+    plan->readiness = HF_READINESS_NOTIFY;
+    set(&plan->program, "/usr/sbin/php-fpm8.2");
+    assert_int_equal(hf_strv_append(&plan->arguments, "php-fpm8.2"), 0);
+    assert_int_equal(hf_strv_append(&plan->arguments, "-d\nname=a\\b"), 0);
+    assert_int_equal(hf_strv_append(&plan->pools, "www"), 0);
+    assert_int_equal(hf_strv_append(&plan->memory_limits, ""), 0);
+    plan->workers.list = calloc(1, sizeof(uint64_t));
+    plan->workers.list[0] = 5;
+    plan->workers.n = 1;
+    plan->peak_workers = 5;
+    assert_int_equal(hf_strv_append(&plan->status_paths, "/holdfast-1"), 0);
+    plan->probes.list = calloc(1, sizeof(uint64_t));
+    plan->probes.list[0] = 15;
+    plan->probes.n = 1;
+    plan->stop_signal = 3;
+    plan->reopen_signal = 10;
+    plan->drain_timeout = 30000000;
+    plan->has_user = true;
+    plan->uid = 33;
+    set(&plan->include, "/etc/php/8.2/fpm/php-fpm.conf");
+    set(&plan->ready_text, "ready to handle connections");
+}
+
+static void fill(HfSnapshot *snapshot)
+{
+    hf_snapshot_init(snapshot);
+    snapshot->sequence = 7;
+    set(&snapshot->version, "0.1.0");
+    snapshot->machine.phase = HF_PHASE_IDLE;
+    snapshot->machine.planned = true;
+    snapshot->machine.last_number = 2;
+    snapshot->machine.generations[1] = (HfMachineGeneration){
+        .state = HF_GENERATION_ACTIVE,
+        .number = 2,
+    };
+    snapshot->machine.generations[0] = (HfMachineGeneration){
+        .state = HF_GENERATION_DRAINING,
+        .rung = HF_RUNG_RETIRE,
+        .stopped = true,
+        .number = 1,
+    };
+    snapshot->machine.requests[3] =
+        (HfMachineRequest){.id = 12, .kind = HF_REQUEST_UPGRADE, .next = true};
+    snapshot->machine.upgrade = HF_UPGRADE_TESTING;
+    snapshot->current = 0;
+    snapshot->announced = true;
+    snapshot->control_fd = 12;
+    snapshot->stored_fds[1] = 13;
+    fill_plan(snapshot);
+
+    HfSnapshotListener *listener = hf_snapshot_add_listener(snapshot);
+    assert_int_equal(hf_address_parse("/run/php/www.sock", &listener->spec.address), 0);
+    set(&listener->spec.name, "www");
+    listener->spec.mode = 0660;
+    listener->spec.backlog = HF_BACKLOG_MAXIMUM;
+    listener->fd = 128;
+    listener->inode = 4711;
+
+    HfSnapshotWanted *wanted = hf_snapshot_add_wanted(snapshot);
+    wanted->address = listener->spec.address;
+    set(&wanted->name, "www");
+    set(&wanted->alias, "/run/holdfast/php/none/www");
+
+    HfSnapshotGeneration *generation = hf_snapshot_add_generation(snapshot);
+    generation->number = 2;
+    generation->slot = 1;
+    generation->cause = HF_CAUSE_RELOAD;
+    generation->pid = 4242;
+    generation->started = 123456789;
+    generation->pidfd = 20;
+    generation->owed = 3;
+    set(&generation->overlay, "/run/holdfast/php/gen-2.conf");
+}
+
+static void write(const HfSnapshot *snapshot, HfText *text)
+{
+    hf_snapshot_write(snapshot, text);
+    assert_false(text->failed);
+}
+
+static int read_text(const char *text, HfSnapshot *ret)
+{
+    return hf_snapshot_read(text, strlen(text), ret);
+}
+
+static void test_there_and_back(void **state)
+{
+    HF_CLEANUP_SNAPSHOT HfSnapshot first;
+    HF_CLEANUP_SNAPSHOT HfSnapshot second;
+    HF_CLEANUP_TEXT HfText text = {0};
+    HF_CLEANUP_TEXT HfText again = {0};
+
+    (void)state;
+    fill(&first);
+    write(&first, &text);
+    assert_int_equal(read_text(hf_text_peek(&text), &second), 0);
+    write(&second, &again);
+    assert_string_equal(hf_text_peek(&again), hf_text_peek(&text));
+    assert_string_equal(second.plans[0].arguments[1], "-d\nname=a\\b");
+    assert_int_equal(second.listeners[0].spec.mode, 0660);
+    assert_int_equal(second.machine.requests[3].id, 12);
+    assert_memory_equal(&second.machine.generations, &first.machine.generations,
+                        sizeof(first.machine.generations));
+}
+
+static void test_torn(void **state)
+{
+    HF_CLEANUP_SNAPSHOT HfSnapshot snapshot;
+    HfSnapshot unused;
+    HF_CLEANUP_TEXT HfText text = {0};
+
+    (void)state;
+    fill(&snapshot);
+    write(&snapshot, &text);
+    for (size_t length = 0; length < text.length; length++)
+        assert_int_equal(hf_snapshot_read(text.data, length, &unused), -EBADMSG);
+    for (size_t i = 0; i < text.length; i++) {
+        text.data[i] ^= 1;
+        assert_true(hf_snapshot_read(text.data, text.length, &unused) < 0);
+        text.data[i] ^= 1;
+    }
+}
+
+/* The text with a line more or a word changed, and its checksum made right again. */
+static void reseal(const char *text, const char *from, const char *to, HfText *ret)
+{
+    const char *end = strstr(text, "\nchecksum=") + 1;
+    const char *at = strstr(text, from);
+    uint64_t hash = 0xcbf29ce484222325;
+
+    assert_non_null(at);
+    hf_text_add_bytes(ret, text, (size_t)(at - text));
+    hf_text_add(ret, to);
+    hf_text_add_bytes(ret, at + strlen(from), (size_t)(end - at) - strlen(from));
+    for (size_t i = 0; i < ret->length; i++)
+        hash = (hash ^ (unsigned char)ret->data[i]) * 0x100000001b3;
+    hf_text_addf(ret, "checksum=%016llx\n", (unsigned long long)hash);
+}
+
+static int read_changed(const char *from, const char *to, HfSnapshot *ret)
+{
+    HF_CLEANUP_SNAPSHOT HfSnapshot snapshot;
+    HF_CLEANUP_TEXT HfText text = {0};
+    HF_CLEANUP_TEXT HfText changed = {0};
+
+    fill(&snapshot);
+    write(&snapshot, &text);
+    reseal(hf_text_peek(&text), from, to, &changed);
+    return hf_snapshot_read(changed.data, changed.length, ret);
+}
+
+static void test_unknown_keys(void **state)
+{
+    HF_CLEANUP_SNAPSHOT HfSnapshot snapshot;
+
+    (void)state;
+    assert_int_equal(read_changed("sequence=7\n",
+                                  "sequence=8\nnews=\\zz\nnews.0.key=x\nslot.0.news=\\zz\n",
+                                  &snapshot),
+                     0);
+    assert_int_equal(snapshot.sequence, 8);
+    assert_string_equal(snapshot.plans[0].program, "/usr/sbin/php-fpm8.2");
+}
+
+static void test_missing_keys_have_defaults(void **state)
+{
+    HF_CLEANUP_SNAPSHOT HfSnapshot snapshot;
+
+    (void)state;
+    assert_int_equal(read_changed("plan.0.capabilities=18446744073709551615\n", "", &snapshot), 0);
+    assert_int_equal(snapshot.plans[0].capabilities, UINT64_MAX);
+    hf_snapshot_clear(&snapshot);
+    assert_int_equal(read_changed("control-fd=12\n", "", &snapshot), 0);
+    assert_int_equal(snapshot.control_fd, -1);
+}
+
+static void test_refused(void **state)
+{
+    static const struct {
+        const char *from;
+        const char *to;
+        int r;
+    } cases[] = {
+        {"holdfast-snapshot=1", "holdfast-snapshot=2", -EPROTONOSUPPORT},
+        {"holdfast-snapshot=1", "something-else=1", -EBADMSG},
+        {"phase=idle", "phase=dancing", -EBADMSG},
+        {"phase=idle", "phase=starting", -EBADMSG},
+        {"current=0", "current=1", -EBADMSG},
+        {"current=0", "current=-2", -EBADMSG},
+        {"current=0", "current=-1", -EBADMSG},
+        {"slot.0.stopped=1", "slot.0.stopped=0", -EBADMSG},
+        {"slot.1.number=2", "slot.1.number=3", -EBADMSG},
+        {"slot.1.", "slot.8.", -EBADMSG},
+        {"generation.0.slot=1", "generation.0.slot=8", -EBADMSG},
+        {"generation.0.pid=4242", "generation.0.pid=0", -EBADMSG},
+        {"generation.0.plan=0", "generation.0.plan=1", -EBADMSG},
+        {"listener.0.fd=128", "listener.0.fd=2147483648", -EBADMSG},
+        {"listener.0.address=/run/php/www.sock\n", "", -EBADMSG},
+        {"listener.0.address", "listener.1.address", -EBADMSG},
+        {"wanted.0.listener=0", "wanted.0.listener=1", -EBADMSG},
+        {"plan.0.program=/usr/sbin/php-fpm8.2\n", "", -EBADMSG},
+        {"plan.0.workers=5\n", "", -EBADMSG},
+        {"plan.0.probe=15\n", "", -EBADMSG},
+        {"plan.0.status-path=/holdfast-1\n", "", -EBADMSG},
+        {"wanted.0.pool=0", "wanted.0.pool=1", -EBADMSG},
+        {"wanted.0.plan=0", "wanted.0.plan=1", -EBADMSG},
+        {"wanted.0.name=www\n", "", -EBADMSG},
+        {"wanted.0.address=/run/php/www.sock", "wanted.0.address=", -EBADMSG},
+        {"listener.0.address=/run/php/www.sock", "listener.0.address=here", -EBADMSG},
+        {"listener.0.name=www\n", "", -EBADMSG},
+        {"plan.0.workers=5", "plan.0.workers=x", -EBADMSG},
+        {"plan.0.probe=15\n", "plan.0.probe=15\nplan.0.probe=1\nplan.0.status-path=/x\n", -EBADMSG},
+        {"plan.0.program=", "plan.program=", -EBADMSG},
+        {"plan.0.program=", "plan.x.program=", -EBADMSG},
+        {"plan.0.program=", "plan.2.program=", -EBADMSG},
+        {"generation.0.pid=4242", "generation.0.pid=x", -EBADMSG},
+        {"generation.0.pid=4242", "generation.0.pid=2147483648", -EBADMSG},
+        {"generation.0.number=2", "generation.0.number=1", -EBADMSG},
+        {"generation.0.pid=4242\n",
+         "generation.0.pid=4242\ngeneration.1.number=2\ngeneration.1.slot=1\ngeneration.1.pid=5\n",
+         -EBADMSG},
+        {"planned=1", "planned=2", -EBADMSG},
+        {"\\x0a", "\\y0a", -EBADMSG},
+        {"\\x0a", "\\x/a", -EBADMSG},
+        {"\\x0a", "\\xAa", -EBADMSG},
+        {"\\x0a", "\\x0g", -EBADMSG},
+        {"\\x0a", "\\x0", -EBADMSG},
+        {"\\x0a", "\\x00", -EBADMSG},
+        {"announced=1", "announced", -EBADMSG},
+    };
+    HfSnapshot unused;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++)
+        if (read_changed(cases[i].from, cases[i].to, &unused) != cases[i].r)
+            fail_msg("%s to %s", cases[i].from, cases[i].to);
+}
+
+static void test_lists_grow_one_by_one(void **state)
+{
+    HF_CLEANUP_SNAPSHOT HfSnapshot snapshot;
+    HF_CLEANUP_SNAPSHOT HfSnapshot unused;
+    HF_CLEANUP_TEXT HfText plans = {0};
+
+    (void)state;
+    hf_snapshot_init(&unused);
+    assert_int_equal(read_changed("listener.0.fd=128\n",
+                                  "listener.0.fd=128\nlistener.1.name=x\nlistener.1.address=80\n"
+                                  "generation.0.number=2\ngeneration.1.number=1\n"
+                                  "generation.1.pid=5\n",
+                                  &snapshot),
+                     0);
+    assert_int_equal(snapshot.n_listeners, 2);
+    assert_int_equal(snapshot.listeners[1].fd, -1);
+    assert_int_equal(snapshot.n_generations, 2);
+
+    hf_text_add(&plans, "current=0\n");
+    for (size_t i = 0; i <= HF_SNAPSHOT_PLANS; i++)
+        hf_text_addf(&plans, "plan.%zu.news=\n", i);
+    assert_int_equal(read_changed("current=0\n", hf_text_peek(&plans), &unused), -E2BIG);
+}
+
+/* Of a program that is no php-fpm. */
+static void test_plan_without_pools(void **state)
+{
+    HF_CLEANUP_SNAPSHOT HfSnapshot first;
+    HF_CLEANUP_SNAPSHOT HfSnapshot second;
+    HF_CLEANUP_TEXT HfText text = {0};
+    HfSnapshotPlan *plan;
+
+    (void)state;
+    fill(&first);
+    plan = &first.plans[0];
+    plan->pools = hf_strv_free(plan->pools);
+    plan->status_paths = hf_strv_free(plan->status_paths);
+    plan->workers.n = plan->probes.n = 0;
+    first.wanted[0].pool = 7;
+    write(&first, &text);
+    assert_int_equal(read_text(hf_text_peek(&text), &second), 0);
+    assert_int_equal(second.wanted[0].pool, 7);
+}
+
+static void test_lists_are_bounded(void **state)
+{
+    HF_CLEANUP_SNAPSHOT HfSnapshot snapshot;
+
+    (void)state;
+    hf_snapshot_init(&snapshot);
+    while (hf_snapshot_add_listener(&snapshot))
+        ;
+    while (hf_snapshot_add_plan(&snapshot))
+        ;
+    while (hf_snapshot_add_wanted(&snapshot))
+        ;
+    while (hf_snapshot_add_generation(&snapshot))
+        ;
+    assert_int_equal(snapshot.n_listeners, HF_SNAPSHOT_LISTENERS);
+    assert_int_equal(snapshot.n_plans, HF_SNAPSHOT_PLANS);
+    assert_int_equal(snapshot.n_wanted, HF_SNAPSHOT_LISTENERS);
+    assert_int_equal(snapshot.n_generations, HF_MACHINE_SLOTS);
+}
+
+static void test_no_text(void **state)
+{
+    HF_CLEANUP_SNAPSHOT HfSnapshot snapshot;
+    HF_CLEANUP_TEXT HfText text = {0};
+    HfSnapshot unused;
+
+    (void)state;
+    fill(&snapshot);
+    write(&snapshot, &text);
+    text.data[text.length / 2] = '\0';
+    assert_int_equal(hf_snapshot_read(text.data, text.length, &unused), -EBADMSG);
+    assert_int_equal(hf_snapshot_read(text.data, HF_SNAPSHOT_MAX + 1, &unused), -E2BIG);
+}
+
+/* Snapshots of every version that was released can be read for ever: HF_FIXTURE=1 writes today's.
+ */
+static void test_fixture(void **state)
+{
+    HF_CLEANUP_SNAPSHOT HfSnapshot snapshot;
+    HF_CLEANUP_SNAPSHOT HfSnapshot expected;
+    char text[16384];
+
+    (void)state;
+    fill(&expected);
+    if (getenv("HF_FIXTURE")) {
+        HF_CLEANUP_TEXT HfText today = {0};
+        write(&expected, &today);
+        FILE *file = fopen(FIXTURE, "w");
+        assert_non_null(file);
+        fputs(hf_text_peek(&today), file);
+        fclose(file);
+    }
+    FILE *file = fopen(FIXTURE, "r");
+    assert_non_null(file);
+    size_t length = fread(text, 1, sizeof(text), file);
+    fclose(file);
+    assert_int_equal(hf_snapshot_read(text, length, &snapshot), 0);
+    assert_string_equal(snapshot.version, "0.1.0");
+    assert_int_equal(snapshot.generations[0].pid, 4242);
+    assert_int_equal(snapshot.plans[0].uid, 33);
+    assert_memory_equal(&snapshot.machine, &expected.machine, sizeof(expected.machine));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_there_and_back),    cmocka_unit_test(test_torn),
+        cmocka_unit_test(test_unknown_keys),      cmocka_unit_test(test_missing_keys_have_defaults),
+        cmocka_unit_test(test_refused),           cmocka_unit_test(test_lists_grow_one_by_one),
+        cmocka_unit_test(test_lists_are_bounded), cmocka_unit_test(test_plan_without_pools),
+        cmocka_unit_test(test_no_text),           cmocka_unit_test(test_fixture),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,92 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "service/php_fpm/status.h"
+
+/* As php-fpm 8.2 prints it. */
+static const char page[] = "pool:                 www\n"
+                           "process manager:      static\n"
+                           "start time:           24/Nov/2026:10:24:13 +0000\n"
+                           "start since:          15\n"
+                           "accepted conn:        170\n"
+                           "listen queue:         3\n"
+                           "max listen queue:     4\n"
+                           "listen queue len:     4096\n"
+                           "idle processes:       5\n"
+                           "active processes:     11\n"
+                           "total processes:      16\n"
+                           "max active processes: 12\n"
+                           "max children reached: 2\n"
+                           "slow requests:        0\n";
+
+static void the_page_of_php_fpm_is_read(void **state)
+{
+    (void)state;
+    HfPhpfpmStatus status;
+
+    assert_int_equal(hf_phpfpm_status_parse(page, strlen(page), &status), 0);
+    assert_int_equal(status.accepted, 170);
+    assert_int_equal(status.queued, 3);
+    assert_int_equal(status.idle, 5);
+    assert_int_equal(status.active, 11);
+    assert_int_equal(status.max_children, 2);
+}
+
+static void what_is_no_such_page_is_refused(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *page;
+        int result;
+    } rows[] = {
+        {"accepted conn: 1\nidle processes: 2\nactive processes: 3", 0},
+        {"accepted conn:1\r\nidle processes:2\r\nactive processes:3\r\n", 0},
+        {"", -ENODATA},
+        {"File not found.\n", -ENODATA},
+        {"accepted conn: 1\nidle processes: 2\n", -ENODATA},
+        {"accepted conn: 1\nactive processes: 3\n", -ENODATA},
+        {" accepted conn: 1\nidle processes: 2\nactive processes: 3\n", -ENODATA},
+        {"accepted conn:\nidle processes: 2\nactive processes: 3\n", -EBADMSG},
+        {"accepted conn: -1\nidle processes: 2\nactive processes: 3\n", -EBADMSG},
+        {"accepted conn: 1 2\nidle processes: 2\nactive processes: 3\n", -EBADMSG},
+        {"accepted conn: 18446744073709551616\nidle processes: 2\nactive processes: 3\n", -EBADMSG},
+        {"accepted conn: 000000000000000000000000000000001\n", -EBADMSG},
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+        HfPhpfpmStatus status;
+        int r = hf_phpfpm_status_parse(rows[i].page, strlen(rows[i].page), &status);
+        if (r != rows[i].result)
+            fail_msg("row %zu: %d", i, r);
+    }
+}
+
+static void a_page_without_an_end_is_refused(void **state)
+{
+    (void)state;
+    char *long_page = calloc(1, HF_PHPFPM_STATUS_MAX + 1);
+    HfPhpfpmStatus status;
+
+    assert_non_null(long_page);
+    memcpy(long_page, page, strlen(page));
+    assert_int_equal(hf_phpfpm_status_parse(long_page, HF_PHPFPM_STATUS_MAX, &status), 0);
+    assert_int_equal(hf_phpfpm_status_parse(long_page, HF_PHPFPM_STATUS_MAX + 1, &status), -E2BIG);
+    free(long_page);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_page_of_php_fpm_is_read),
+        cmocka_unit_test(what_is_no_such_page_is_refused),
+        cmocka_unit_test(a_page_without_an_end_is_refused),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
