@@ -69,7 +69,7 @@ http {{
 
 
 class Failure(Exception):
-    """For people; the demonstration can not go on."""
+    """For people; the demonstration cannot go on."""
 
 
 def listen(port):

@@ -116,7 +116,7 @@ static int explain(const char *which, int r, HfText *error)
         hf_text_addf(error, "%s may only be reached by root and the user it runs as", which);
         return HF_EXIT_NOT_PERMITTED;
     }
-    hf_text_addf(error, "%s can not be reached: %s", which, strerror(-r));
+    hf_text_addf(error, "%s cannot be reached: %s", which, strerror(-r));
     return HF_EXIT_FAILED;
 }
 

@@ -186,7 +186,7 @@ int hf_inputs_status(const char *name, bool json)
         free(watch.traces[i].address);
     free(watch.traces);
     if (r < 0) {
-        hf_log(LOG_ERR, NULL, "the instance can not be watched: %s", strerror(-r));
+        hf_log(LOG_ERR, NULL, "the instance cannot be watched: %s", strerror(-r));
         return HF_EXIT_FAILED;
     }
     return r;

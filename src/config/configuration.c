@@ -14,7 +14,7 @@ static int explain(const char *path, int r, HfText *error)
     else if (r == -EINVAL)
         hf_text_addf(error, "%s is no regular file", path);
     else
-        hf_text_addf(error, "%s can not be read: %s", path, strerror(-r));
+        hf_text_addf(error, "%s cannot be read: %s", path, strerror(-r));
     return r;
 }
 

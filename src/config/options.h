@@ -92,7 +92,7 @@ int hf_options_parse_with_file(int argc, char *const *argv, const HfOptionsFile 
 #define HF_OPTIONS_MAX 64 /* rows of the option table, at most */
 
 /* The names of the options that may stand in a file and in which two settings differ, in the order
- * of the table: of those that can change while holdfast runs, or with fixed of those that can not.
+ * of the table: of those that can change while holdfast runs, or with fixed of those that cannot.
  * Returns how many. */
 size_t hf_options_difference(const HfSettings *a, const HfSettings *b, bool fixed,
                              const char *ret[HF_OPTIONS_MAX]);

@@ -78,7 +78,7 @@ const HfOption hf_option_table[] = {
      .type = &hf_option_type_text,
      .offset = FIELD(settings.group)},
     {.name = "no-new-privileges",
-     .help = "COMMAND can not gain privileges by set-user-ID programs, sendmail for one "
+     .help = "COMMAND cannot gain privileges by set-user-ID programs, sendmail for one "
              "(default: it can)",
      .group = HF_OPTION_GROUP_SERVICE,
      .verbs = SUPERVISING,

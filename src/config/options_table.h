@@ -55,7 +55,7 @@ struct HfOption {
     HfOptionGroup group;
     unsigned verbs; /* 1 << HfVerb, of those that take it */
     bool in_file;   /* may stand in a configuration file */
-    bool fixed;     /* can not change while holdfast runs */
+    bool fixed;     /* cannot change while holdfast runs */
     const HfOptionType *type;
     size_t offset;    /* of the field in HfCommandLine */
     uint64_t minimum; /* usec, of a TIME; of a number; bytes, of a size */

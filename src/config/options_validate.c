@@ -39,7 +39,7 @@ static int validate_phpfpm(const HfSettings *settings, HfText *error)
 
     if (handoff != HF_HANDOFF_PHP_FPM)
         return hf_option_refuse(error,
-                                "--handoff=%s does not work with php-fpm, which can not read it; "
+                                "--handoff=%s does not work with php-fpm, which cannot read it; "
                                 "drop it, or say --adapter=generic if COMMAND is no php-fpm",
                                 hf_handoff_name(handoff));
     if (settings->n_listeners > 0)

@@ -25,7 +25,7 @@ void hf_cgroup_empty(const char *directory, const char *into);
 void hf_cgroup_await_empty(const char *directory, int msec);
 
 /* Is pid in the v2 cgroup path (as /proc/PID/cgroup shows it) or below it? Negative errno when it
- * can not be looked at; gone is not there. */
+ * cannot be looked at; gone is not there. */
 int hf_cgroup_holds(const char *path, pid_t pid);
 
 /* The processes in a cgroup (of v2 or a v1 hierarchy) and in those right below it, at most 65536.

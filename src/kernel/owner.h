@@ -16,5 +16,5 @@ typedef struct HfOwner {
  * the same port, or a unix path or abstract name. Connections that a listener left behind do not
  * count: they keep nobody from binding. The oldest of several (a master, not its workers); it may
  * be the calling process. Returns 0, -ENOENT when nobody listens there, -EACCES when
- * somebody does who can not be seen (another pid namespace, no permission), or negative errno. */
+ * somebody does who cannot be seen (another pid namespace, no permission), or negative errno. */
 int hf_owner_find(const struct sockaddr_storage *address, unsigned length, HfOwner *ret);

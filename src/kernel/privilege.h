@@ -23,5 +23,5 @@ bool hf_privilege_returns(void);
  * override file permissions? Also true when path does not exist. */
 bool hf_privilege_is_open(const char *path, int mode);
 
-/* net.ipv4.ip_unprivileged_port_start, 1024 when it can not be read. ip(7). */
+/* net.ipv4.ip_unprivileged_port_start, 1024 when it cannot be read. ip(7). */
 unsigned hf_privilege_first_port(void);

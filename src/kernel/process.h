@@ -98,7 +98,7 @@ int hf_process_program(pid_t pid, HfProgram *ret);
  * -ESRCH when pid is gone. */
 int hf_process_started(pid_t pid, uint64_t *ret_usec);
 
-/* Does pid have a handler of its own for signal (SigCgt of /proc/PID/status)? false when it can not
+/* Does pid have a handler of its own for signal (SigCgt of /proc/PID/status)? false when it cannot
  * be told. */
 bool hf_process_catches(pid_t pid, int signal);
 

@@ -30,7 +30,7 @@ static int open_socket(const struct sockaddr_storage *address, int *ret)
         r = set_flag(fd, SOL_SOCKET, SO_REUSEADDR, 1);
     if (r >= 0 && address->ss_family == AF_INET6) {
         const struct in6_addr *ip = &((const struct sockaddr_in6 *)address)->sin6_addr;
-        /* ::ffff:1.2.3.4 is an IPv4 address, which a socket for IPv6 only can not have */
+        /* ::ffff:1.2.3.4 is an IPv4 address, which a socket for IPv6 only cannot have */
         int v6only = !IN6_IS_ADDR_UNSPECIFIED(ip) && !IN6_IS_ADDR_V4MAPPED(ip);
         r = set_flag(fd, IPPROTO_IPV6, IPV6_V6ONLY, v6only);
     }
@@ -82,7 +82,7 @@ int hf_socket_bind(const HfSocketRequest *request, int *ret_fd, HfSocketInode *r
     if (r >= 0)
         r = make(request, path, fd, &inode, &stage);
     if (r < 0) {
-        /* before the socket is closed, so that the inode can not be another's already */
+        /* before the socket is closed, so that the inode cannot be another's already */
         if (inode.inode != 0)
             (void)hf_socket_unlink(path, &inode);
         *ret_stage = stage;

@@ -75,7 +75,7 @@ int hf_listener_name(int fd, struct sockaddr_storage *ret, unsigned *ret_length)
 /* Changes the backlog of a socket that listens. */
 int hf_socket_set_backlog(int fd, int backlog);
 
-/* net.core.somaxconn, 4096 when it can not be read. */
+/* net.core.somaxconn, 4096 when it cannot be read. */
 int hf_socket_somaxconn(void);
 
 /* Unlinks path if it still is that inode, for which a descriptor of the listener is to be open

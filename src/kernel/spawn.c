@@ -262,7 +262,7 @@ static void end_child(pid_t pid)
 {
     siginfo_t info;
 
-    /* Not yet reaped, so the number can not be anybody else's. */
+    /* Not yet reaped, so the number cannot be anybody else's. */
     (void)kill(pid, SIGKILL);
     while (waitid(P_PID, (id_t)pid, &info, WEXITED) < 0 && errno == EINTR)
         ;

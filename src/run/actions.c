@@ -366,7 +366,7 @@ static void perform_arm(HfSupervisor *supervisor, const HfAction *action)
                  : -ENOMEM;
     if (r < 0) {
         const HfLogFields fields = {.error = r};
-        hf_log(LOG_ERR, &fields, "the timer %s can not be armed, it counts as elapsed",
+        hf_log(LOG_ERR, &fields, "the timer %s cannot be armed, it counts as elapsed",
                hf_timer_name(action->timer));
         free(data);
         hf_supervisor_post(

@@ -29,7 +29,7 @@ int hf_activated_take(HfListener ***ret, size_t *ret_n, HfText *error)
         if (r < 0) {
             hf_text_addf(
                 error,
-                "socket %d (%s) from systemd can not be held, it is no listening stream socket: %s",
+                "socket %d (%s) from systemd cannot be held, it is no listening stream socket: %s",
                 i + 1, names[i], strerror(-r));
             hf_listener_array_clear(&list, &taken);
             return r;

@@ -136,7 +136,7 @@ static void dissolve_one(const HfCgroups *cgroups, const char *directory)
     }
     if (r < 0) {
         const HfLogFields fields = {.error = r};
-        hf_log(LOG_WARNING, &fields, "the cgroup %s can not be removed, it stays", directory);
+        hf_log(LOG_WARNING, &fields, "the cgroup %s cannot be removed, it stays", directory);
     }
 }
 

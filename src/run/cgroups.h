@@ -12,7 +12,7 @@ typedef struct HfCgroups {
     char *oom_file;  /* that counts the OOM kills of our own cgroup, NULL: none does */
 } HfCgroups;
 
-/* name: of the instance. use: make sub-cgroups where that may be done. What can not be looked at is
+/* name: of the instance. use: make sub-cgroups where that may be done. What cannot be looked at is
  * not there. Returns 0 or -ENOMEM. */
 int hf_cgroups_find(const char *name, bool use, HfCgroups *ret);
 /* At the end: processes that go on are moved up into our own cgroup, no sub-cgroup stays. Frees. */

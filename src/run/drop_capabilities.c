@@ -103,7 +103,7 @@ int hf_drop_capabilities(HfSupervisor *supervisor, const HfPlan *plan, HfText *e
         hf_capabilities_format(before & needed, &kept);
     }
     if (r < 0) {
-        hf_text_addf(error, "the capabilities that are not needed can not be given up: %s",
+        hf_text_addf(error, "the capabilities that are not needed cannot be given up: %s",
                      strerror(-r));
         return r;
     }

@@ -103,7 +103,7 @@ static int become(HfPlan *plan, HfText *error)
         .n_fds = n,
     };
     r = hf_process_become(&spawn, &stage);
-    hf_text_addf(error, "%s can not be executed: %s", plan->program, strerror(-r));
+    hf_text_addf(error, "%s cannot be executed: %s", plan->program, strerror(-r));
     return r;
 }
 
@@ -168,6 +168,6 @@ int hf_exec_run(const HfSettings *settings, HfText *error)
     hf_listener_array_clear(&received, &n);
     hf_runtime_release(&runtime);
     if (error->length == 0)
-        hf_text_addf(error, "the service can not be executed: %s", strerror(-r));
+        hf_text_addf(error, "the service cannot be executed: %s", strerror(-r));
     return r;
 }

@@ -115,7 +115,7 @@ static int look(HfFinalKill *leftovers)
 static void tell_of_others(HfFinalKill *leftovers, const HfText *others)
 {
     if (others->length > 0 && !leftovers->told_of_others)
-        hf_log(LOG_ERR, NULL, "of another user, can not be signalled and is left behind: %s",
+        hf_log(LOG_ERR, NULL, "of another user, cannot be signalled and is left behind: %s",
                hf_text_peek(others));
     leftovers->told_of_others = true;
 }
@@ -233,7 +233,7 @@ static void take_signal_round(HfFinalKill *leftovers)
     }
     if (r < 0) {
         const HfLogFields fields = {.error = r};
-        hf_log(LOG_ERR, &fields, "what the service left behind can not be looked at, it is left");
+        hf_log(LOG_ERR, &fields, "what the service left behind cannot be looked at, it is left");
     }
     if (r < 0 || leftovers->n == 0)
         end(leftovers);

@@ -5,7 +5,7 @@
 
 /* Ends what still holds a listener, or with kill_mode all, or as process 1, every descendant: TERM,
  * then KILL until they are gone. Then, or at once when there is none, hf_supervisor_exit. Never for
- * ever: what can not be ended is logged and left. */
+ * ever: what cannot be ended is logged and left. */
 void hf_final_kill_end(HfSupervisor *supervisor, int status);
 /* Another stop signal: KILL at once. NULL is fine. */
 void hf_final_kill_hurry(HfFinalKill *leftovers);

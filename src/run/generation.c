@@ -207,11 +207,11 @@ static void explain_spawn(const HfPlan *plan, int r, HfSpawnStage stage, HfText 
     static const char *const stages[] = {
         [HF_SPAWN_FORK] = "no process can be made",
         [HF_SPAWN_SESSION] = "no session can be made",
-        [HF_SPAWN_CAPABILITIES] = "its capabilities can not be narrowed",
-        [HF_SPAWN_USER] = "its user and group can not be set",
-        [HF_SPAWN_DIRECTORY] = "its working directory can not be entered",
-        [HF_SPAWN_DESCRIPTORS] = "its sockets can not be handed over",
-        [HF_SPAWN_EXEC] = "it can not be executed",
+        [HF_SPAWN_CAPABILITIES] = "its capabilities cannot be narrowed",
+        [HF_SPAWN_USER] = "its user and group cannot be set",
+        [HF_SPAWN_DIRECTORY] = "its working directory cannot be entered",
+        [HF_SPAWN_DESCRIPTORS] = "its sockets cannot be handed over",
+        [HF_SPAWN_EXEC] = "it cannot be executed",
     };
     hf_text_addf(error, "%s: %s: %s", plan->program, stages[stage], strerror(-r));
 }
@@ -295,7 +295,7 @@ int hf_generation_spawn(sd_event *loop, HfReaper *reaper, const HfRuntime *runti
 
     int r = plan->adapter == HF_ADAPTER_PHP_FPM ? write_files(generation, runtime) : 0;
     if (r < 0)
-        hf_text_addf(error, "%s can not be written: %s",
+        hf_text_addf(error, "%s cannot be written: %s",
                      generation->files.overlay ? generation->files.overlay : "its overlay",
                      strerror(-r));
     if (r >= 0)
@@ -306,7 +306,7 @@ int hf_generation_spawn(sd_event *loop, HfReaper *reaper, const HfRuntime *runti
         r = run_main(generation, runtime, stand_in ? stand_in->output : -1, error);
     if (r < 0) {
         if (error->length == 0)
-            hf_text_addf(error, "%s can not be started: %s", plan->program, strerror(-r));
+            hf_text_addf(error, "%s cannot be started: %s", plan->program, strerror(-r));
         if (generation->main.pid > 0)
             hf_process_signal(generation->main.pidfd, SIGKILL);
         hf_generation_free(generation);
@@ -348,7 +348,7 @@ int hf_generation_restore(sd_event *loop, HfReaper *reaper, const HfRuntime *run
     generation->statuses = generation->status_text = NULL;
     generation->cgroups = &runtime->cgroups;
     generation->subgroup = HF_SUBGROUP_NONE;
-    *ret = generation; /* its processes live: it is kept whatever can not be watched */
+    *ret = generation; /* its processes live: it is kept whatever cannot be watched */
     int r = hf_string_set(&generation->files.overlay, from->files.overlay);
     if (r >= 0)
         r = hf_string_set(&generation->files.pid_file, from->files.pid_file);

@@ -31,7 +31,7 @@ void hf_generation_continue(HfGeneration *generation)
         hf_process_signal(generation->main.pidfd, SIGCONT);
 }
 
-/* A main process that can not even be killed counts as exited: nothing waits for it for ever. */
+/* A main process that cannot even be killed counts as exited: nothing waits for it for ever. */
 static void refused(HfGeneration *generation, int signal)
 {
     hf_members_refused(generation, &generation->main, signal);
@@ -84,7 +84,7 @@ void hf_generation_explain_status(const HfGeneration *generation, HfText *text)
 
     if (generation->status.si_code == 0) {
         hf_text_add(text, generation->status.si_pid != 0 ? "ended, how only its parent knows"
-                                                         : "can not be signalled");
+                                                         : "cannot be signalled");
         return;
     }
     if (generation->status.si_code == CLD_EXITED) {

@@ -25,7 +25,7 @@ void hf_instance_clear(HfInstance *start)
     hf_stored_free(start->stored, start->n_stored);
 }
 
-/* It was tested a moment ago: what can not be read now is lost. */
+/* It was tested a moment ago: what cannot be read now is lost. */
 static int read_passed(HfInstance *start, HfText *error)
 {
     HF_CLEANUP_FD int fd = hf_reexec_take_snapshot();
@@ -36,7 +36,7 @@ static int read_passed(HfInstance *start, HfText *error)
     if (r >= 0)
         r = hf_snapshot_read(text, length, &start->snapshot);
     if (r < 0)
-        hf_text_addf(error, "what the holdfast before this one has left can not be read: %s",
+        hf_text_addf(error, "what the holdfast before this one has left cannot be read: %s",
                      strerror(-r));
     return r;
 }
@@ -101,7 +101,7 @@ int hf_instance_end(HfSupervisor *supervisor, HfInstance *start, HfText *error)
     if (r >= 0 && start->event == HF_EVENT_ADOPT)
         settle_in(supervisor);
     if (r < 0 && error->length == 0)
-        hf_text_addf(error, "what the holdfast before this one has left can not be taken over: %s",
+        hf_text_addf(error, "what the holdfast before this one has left cannot be taken over: %s",
                      strerror(-r));
     if (r >= 0)
         hf_orphans_find(supervisor, start);

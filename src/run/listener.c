@@ -29,24 +29,24 @@ static void explain_bind(const HfListenerSpec *spec, const char *label, int r, H
         hf_text_add_age(error, owner.age);
         hf_text_add(error, "); stop it, or choose another address");
     } else if (r == -EADDRINUSE) {
-        hf_text_addf(error, "%s is in use by a process that can not be seen from here", label);
+        hf_text_addf(error, "%s is in use by a process that cannot be seen from here", label);
     } else if (r == -ENOTSOCK) {
         hf_text_addf(error, "%s is a file, not a socket; move it away, or choose another path",
                      label);
     } else if (stage == HF_LISTENER_BIND && r == -ENOENT && hf_address_is_path(&spec->address)) {
-        hf_text_addf(error, "%s can not be bound: its directory does not exist; create it", label);
+        hf_text_addf(error, "%s cannot be bound: its directory does not exist; create it", label);
     } else if (stage == HF_LISTENER_BIND && r == -EACCES && !hf_address_is_path(&spec->address)) {
-        hf_text_addf(error, "%s can not be bound: ports below 1024 need CAP_NET_BIND_SERVICE",
+        hf_text_addf(error, "%s cannot be bound: ports below 1024 need CAP_NET_BIND_SERVICE",
                      label);
     } else {
         static const char *const stages[] = {
             [HF_LISTENER_SOCKET] = "no socket can be made for it",
-            [HF_LISTENER_PATH] = "what stands there can not be replaced",
-            [HF_LISTENER_BIND] = "it can not be bound",
-            [HF_LISTENER_MODE] = "its mode can not be set",
-            [HF_LISTENER_OWNER] = "its owner can not be set",
-            [HF_LISTENER_ACL] = "its access control list can not be set",
-            [HF_LISTENER_LISTEN] = "it can not listen",
+            [HF_LISTENER_PATH] = "what stands there cannot be replaced",
+            [HF_LISTENER_BIND] = "it cannot be bound",
+            [HF_LISTENER_MODE] = "its mode cannot be set",
+            [HF_LISTENER_OWNER] = "its owner cannot be set",
+            [HF_LISTENER_ACL] = "its access control list cannot be set",
+            [HF_LISTENER_LISTEN] = "it cannot listen",
         };
         hf_text_addf(error, "%s: %s: %s", label, stages[stage], strerror(-r));
     }
@@ -142,7 +142,7 @@ int hf_listener_bind(const HfListenerSpec *spec, bool raised, HfListener **ret, 
     }
     r = hold(fd, spec, &inode, ret);
     if (r < 0)
-        hf_text_addf(error, "%s can not be held: %s", target.label, strerror(-r));
+        hf_text_addf(error, "%s cannot be held: %s", target.label, strerror(-r));
     return r;
 }
 

@@ -45,7 +45,7 @@ int hf_listener_take(int fd, const HfListenerSpec *spec, HfListener **ret);
 int hf_listener_restore(int fd, const HfListenerSpec *spec, const HfSocketInode *inode,
                         bool received, HfListener **ret);
 
-/* What tells the socket from any other: its inode. 0 when it can not be told. */
+/* What tells the socket from any other: its inode. 0 when it cannot be told. */
 ino_t hf_listener_socket(const HfListener *held);
 
 HfListener *hf_listener_ref(HfListener *held);

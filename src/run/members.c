@@ -124,7 +124,7 @@ bool hf_members_has(const HfGeneration *generation, pid_t pid)
     return true;
 }
 
-/* Who can not be ended does not count any more. */
+/* Who cannot be ended does not count any more. */
 static void drop_others(HfProcess *processes, size_t *n)
 {
     size_t kept = 0;
@@ -166,7 +166,7 @@ void hf_members_describe(const HfProcess *processes, size_t n, HfText *text)
         hf_text_addf(text, " and %zu more", n - DESCRIBED_MAX);
 }
 
-/* What its scripts put in the background goes on: no failure when it can not be looked at. */
+/* What its scripts put in the background goes on: no failure when it cannot be looked at. */
 static void tell_of_spared(const HfGeneration *generation)
 {
     const HfLogFields fields = {.generation = generation->number};
@@ -194,7 +194,7 @@ void hf_members_refused(HfGeneration *generation, const HfProcess *process, int 
     if (!*told) {
         hf_members_describe(process, 1, &text);
         hf_log(LOG_ERR, &fields,
-               "a process of generation %llu is another user's and can not be signalled, %s: %s",
+               "a process of generation %llu is another user's and cannot be signalled, %s: %s",
                (unsigned long long)generation->number,
                signal == SIGKILL ? "it is left behind" : "it is waited for", hf_text_peek(&text));
     }
@@ -231,8 +231,7 @@ static void survey(HfGeneration *generation)
 
     if (r < 0) {
         const HfLogFields fields = {.generation = generation->number, .error = r};
-        hf_log(LOG_ERR, &fields,
-               "the processes of generation %llu can not be watched, trying again",
+        hf_log(LOG_ERR, &fields, "the processes of generation %llu cannot be watched, trying again",
                (unsigned long long)generation->number);
         hf_members_forget(generation);
         sd_event_add_time_relative(generation->loop, &generation->survey_timer, CLOCK_MONOTONIC,

@@ -56,7 +56,7 @@ static void take_main_pid(HfGeneration *generation, pid_t pid)
     int r = hf_generation_set_main(generation, &process);
     const HfLogFields failed = {.generation = generation->number, .error = r};
     if (r < 0)
-        hf_log(LOG_ERR, &failed, "pid %d can not be watched, the main process stays pid %d",
+        hf_log(LOG_ERR, &failed, "pid %d cannot be watched, the main process stays pid %d",
                (int)pid, (int)generation->main.pid);
     else
         hf_log(LOG_INFO, &fields, "the main process of generation %llu is pid %d from now on",

@@ -45,7 +45,7 @@ void hf_pid_file_write(HfSupervisor *supervisor, unsigned slot)
         r = hf_string_set(&supervisor->pid_file, path);
     if (r < 0) {
         const HfLogFields fields = {.error = r};
-        hf_log(LOG_WARNING, &fields, "the pid file %s can not be written, going on without it",
+        hf_log(LOG_WARNING, &fields, "the pid file %s cannot be written, going on without it",
                path);
     }
 }

@@ -141,11 +141,11 @@ int hf_plan_place(HfPlan *plan, HfText *error)
     HfPlacement placement;
     int r = hf_handoff_place(plan->handoff, listeners, plan->n_wanted, &placement);
     if (r == -E2BIG && plan->handoff == HF_HANDOFF_SERVER_STARTER)
-        hf_text_add(error, "--handoff=server-starter can not name so many listeners; drop some");
+        hf_text_add(error, "--handoff=server-starter cannot name so many listeners; drop some");
     else if (r == -E2BIG)
         hf_text_add(error, "--handoff=stdin takes exactly one listener; add --listen=ADDRESS");
     else if (r < 0)
-        hf_text_addf(error, "the sockets can not be handed over: %s", strerror(-r));
+        hf_text_addf(error, "the sockets cannot be handed over: %s", strerror(-r));
     if (r < 0)
         return r;
     hf_placement_clear(&plan->placement);

@@ -81,7 +81,7 @@ int hf_plan_want(HfPlan *plan, const HfListenerSpec *spec, HfPlanned **ret);
 int hf_plan_bind(HfPlan *plan, HfListener *const *held, size_t n_held, bool raised, HfText *error);
 
 /* The plan counts from now on: gives the listeners that were held before the names, backlogs and
- * rights that it wants. What can not be changed is logged and stays. */
+ * rights that it wants. What cannot be changed is logged and stays. */
 void hf_plan_apply(HfPlan *plan, bool raised);
 
 /* Makes the placement, from the bound addresses, or, before hf_plan_bind, from the wanted ones.

@@ -95,7 +95,7 @@ static int find_program(const HfSettings *settings, char **ret, HfText *error)
     else if (r == -EACCES)
         hf_text_addf(error, "%s is not executable; check its mode and its directories'", command);
     else if (r < 0)
-        hf_text_addf(error, "%s can not be run: %s", command, strerror(-r));
+        hf_text_addf(error, "%s cannot be run: %s", command, strerror(-r));
     return r;
 }
 
@@ -113,7 +113,7 @@ static int check_configuration(const HfPhpfpmArguments *arguments, const char *d
     if (access(hf_text_peek(&path), R_OK) == 0)
         return 0;
     int r = -errno;
-    hf_text_addf(error, "php-fpm's configuration %s can not be read: %s", hf_text_peek(&path),
+    hf_text_addf(error, "php-fpm's configuration %s cannot be read: %s", hf_text_peek(&path),
                  strerror(-r));
     return r;
 }
@@ -126,7 +126,7 @@ static int plan_phpfpm(HfPrepare *prepare, HfText *error)
     if (r >= 0)
         r = check_configuration(&prepare->arguments, settings->directory, error);
     prepare->base = settings->directory ? strdup(settings->directory) : get_current_dir_name();
-    if (!prepare->base) /* deleted, perhaps: only what is relative to it can not be found */
+    if (!prepare->base) /* deleted, perhaps: only what is relative to it cannot be found */
         prepare->base = strdup("/proc/self/cwd");
     if (r >= 0 && !prepare->base)
         r = -ENOMEM;
@@ -233,7 +233,7 @@ static int on_deferred(sd_event_source *source, void *userdata)
     sd_event_source_set_enabled(source, SD_EVENT_OFF);
     int r = plan_start(prepare, &error);
     if (r < 0 && error.length == 0)
-        hf_text_addf(&error, "the start can not be prepared: %s", strerror(-r));
+        hf_text_addf(&error, "the start cannot be prepared: %s", strerror(-r));
     if (r < 0)
         finish(prepare, r, hf_text_peek(&error));
     else if (!prepare->discovery)
@@ -298,7 +298,7 @@ int hf_prepare_now(const HfSettings *settings, const char *aliases, HfPlan **ret
     if (r >= 0)
         r = now.result;
     if (r < 0 && error->length == 0)
-        hf_text_addf(error, "the start can not be prepared: %s", strerror(-r));
+        hf_text_addf(error, "the start cannot be prepared: %s", strerror(-r));
     if (r < 0)
         return r;
     *ret = now.plan;

@@ -40,7 +40,7 @@ int hf_reconfigure_begin(HfSupervisor *supervisor, HfCause cause, HfText *error)
         return 0;
     int r = read_again(supervisor, &supervisor->next, error);
     if (r < 0 && error->length == 0)
-        hf_text_addf(error, "%s can not be read: %s", supervisor->line->config, strerror(-r));
+        hf_text_addf(error, "%s cannot be read: %s", supervisor->line->config, strerror(-r));
     if (r < 0 && cause != HF_CAUSE_CRASH)
         return r;
     if (r < 0) {
@@ -71,8 +71,7 @@ static void tell_changes(const HfSupervisor *supervisor, const HfSettings *next,
     n = hf_options_difference(&supervisor->line->settings, next, true, names);
     for (size_t i = 0; i < n; i++)
         hf_log(LOG_WARNING, NULL,
-               "--%s can not change while holdfast runs, it stays as it was at the start",
-               names[i]);
+               "--%s cannot change while holdfast runs, it stays as it was at the start", names[i]);
 }
 
 void hf_reconfigure_commit(HfSupervisor *supervisor, HfCause cause)

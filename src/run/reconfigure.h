@@ -4,7 +4,7 @@
 #include "run/supervisor.h"
 
 /* Reads the file for the generation that is being prepared, and offers its limits to the machine.
- * After a crash a file that can not be used is warned of and the settings in force go on. Returns
+ * After a crash a file that cannot be used is warned of and the settings in force go on. Returns
  * 0, or negative errno with one line in error. */
 int hf_reconfigure_begin(HfSupervisor *supervisor, HfCause cause, HfText *error);
 

@@ -26,7 +26,7 @@ static int explain_account(const char *kind, const char *name, int r, HfText *er
     if (r == -ENOENT)
         hf_text_addf(error, "there is no %s \"%s\" on this system", kind, name);
     else
-        hf_text_addf(error, "the %s \"%s\" can not be looked up: %s", kind, name, strerror(-r));
+        hf_text_addf(error, "the %s \"%s\" cannot be looked up: %s", kind, name, strerror(-r));
     return r;
 }
 

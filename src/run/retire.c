@@ -39,7 +39,7 @@ static int on_pace(sd_event_source *source, uint64_t usec, void *userdata)
     return 0;
 }
 
-/* What can not be found can not be asked: the main process is continued and does it. */
+/* What cannot be found cannot be asked: the main process is continued and does it. */
 void hf_retire_begin(HfGeneration *generation, uint64_t time)
 {
     if (hf_members_of_service(generation, &generation->retiring, &generation->n_retiring) < 0)

@@ -82,7 +82,7 @@ static int make_directory(const char *path)
     return r;
 }
 
-/* Elsewhere a place may still be given; whom a container's runtime starts can not be helped. */
+/* Elsewhere a place may still be given; whom a container's runtime starts cannot be helped. */
 static bool is_unwritable(int r)
 {
     return r == -EROFS || ((r == -EACCES || r == -EPERM) && getpid() == 1);
@@ -116,13 +116,13 @@ int hf_runtime_claim(HfRuntime *runtime, const char *name, HfText *error)
     int r = make_directory(runtime->directory);
     if (is_unwritable(r)) {
         hf_log(LOG_NOTICE, &(HfLogFields){.error = r},
-               "the runtime directory %s can not be made: all is kept in memory, and signals are "
+               "the runtime directory %s cannot be made: all is kept in memory, and signals are "
                "the only control",
                runtime->directory);
         return move_to_memory(runtime, name);
     }
     if (r < 0) {
-        hf_text_addf(error, "the runtime directory %s can not be made: %s%s", runtime->directory,
+        hf_text_addf(error, "the runtime directory %s cannot be made: %s%s", runtime->directory,
                      strerror(-r), geteuid() == 0 ? "" : "; run as root, or set XDG_RUNTIME_DIR");
         return r;
     }
@@ -137,7 +137,7 @@ int hf_runtime_claim(HfRuntime *runtime, const char *name, HfText *error)
     else if (r == -EWOULDBLOCK)
         hf_text_addf(error, "an instance named %s is running already; choose another --name", name);
     else if (r < 0)
-        hf_text_addf(error, "%s can not be locked: %s", path, strerror(-r));
+        hf_text_addf(error, "%s cannot be locked: %s", path, strerror(-r));
     if (r < 0)
         return r;
     runtime->lock = r;

@@ -1,5 +1,5 @@
 /* The instance's place on disk, locked: /run/holdfast/NAME, for root and below systemd's
- * RuntimeDirectory=, else $XDG_RUNTIME_DIR/holdfast/NAME. In a container that can not be written
+ * RuntimeDirectory=, else $XDG_RUNTIME_DIR/holdfast/NAME. In a container that cannot be written
  * it is in memory: names of abstract sockets, unix(7), and inherited files. */
 #pragma once
 

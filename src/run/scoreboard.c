@@ -44,7 +44,7 @@ int hf_scoreboard_make(HfGeneration *generation, const HfRuntime *runtime)
         return r;
     if (longest(plan, statuses) >= sizeof(((struct sockaddr_un *)0)->sun_path)) {
         hf_log(LOG_WARNING, &(HfLogFields){.generation = generation->number},
-               "%s is too long a path for sockets: a busy php-fpm can not be told from a dead one; "
+               "%s is too long a path for sockets: a busy php-fpm cannot be told from a dead one; "
                "choose a shorter --name",
                statuses);
         return 0;

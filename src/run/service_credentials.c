@@ -12,7 +12,7 @@ static int explain_account(const char *option, const char *name, int r, HfText *
     if (r == -ENOENT)
         hf_text_addf(error, "--%s: there is no %s \"%s\" on this system", option, option, name);
     else if (r < 0)
-        hf_text_addf(error, "--%s: \"%s\" can not be looked up: %s", option, name, strerror(-r));
+        hf_text_addf(error, "--%s: \"%s\" cannot be looked up: %s", option, name, strerror(-r));
     return r;
 }
 

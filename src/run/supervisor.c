@@ -169,7 +169,7 @@ static int set_up(HfSupervisor *supervisor, HfInstance *start, HfText *error)
     if (r >= 0)
         r = hf_instance_end(supervisor, start, error);
     if (r < 0 && error->length == 0)
-        hf_text_addf(error, "the instance can not be set up: %s", strerror(-r));
+        hf_text_addf(error, "the instance cannot be set up: %s", strerror(-r));
     return r;
 }
 

@@ -231,7 +231,7 @@ def test_a_program_without_sockets(site):
     holdfast = site.holdfast("--ready=delay:100ms", "--canary=exec:true", command=["sleep", "600"])
     failed = holdfast.call("reload")
     assert failed.returncode == words.EXIT_FAILURE
-    assert "the canary can not be started: the service has no socket to be asked at" in failed.stderr
+    assert "the canary cannot be started: the service has no socket to be asked at" in failed.stderr
     holdfast.stop()
 
 

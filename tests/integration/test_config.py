@@ -160,7 +160,7 @@ def test_changed_ready_timeout_is_that_of_the_next_start(file, holdfast):
     (lambda path: path.write_text("listen = 80\n\ndrain-timout = 5s\n"),
      ':3: unknown option "drain-timout"; did you mean drain-timeout?'),
     (lambda path: path.write_bytes(b"listen\0"), ":1: there is a NUL in the line"),
-    (os.unlink, " can not be read: No such file or directory"),
+    (os.unlink, " cannot be read: No such file or directory"),
     (lambda path: (path.unlink(), os.mkfifo(path)), " is no regular file"),
 ], ids=["typo", "binary", "deleted", "fifo"])
 def test_a_bad_file_leaves_the_old_generation_serving(file, holdfast, damage, error):
@@ -198,7 +198,7 @@ def test_what_can_not_change_says_so(file, site):
     for number in (2, 3):
         since = holdfast.mark()
         holdfast.reload(number)
-        holdfast.wait("--name can not change while holdfast runs, it stays", since)
+        holdfast.wait("--name cannot change while holdfast runs, it stays", since)
     assert holdfast.call("reload").returncode == 0, "it is found by its old name"
     assert_stops(holdfast)
 
@@ -240,7 +240,7 @@ def test_unreadable_file(tmp_path):
     result = subprocess.run(["setpriv", "--reuid=65534", "--clear-groups", HOLDFAST, "check", f"--config={path}", "x"],
                             env=process.environment(), capture_output=True, text=True, check=False)
     assert result.returncode == words.EXIT_FAILURE
-    assert result.stderr == f"holdfast: {path} can not be read: Permission denied\n"
+    assert result.stderr == f"holdfast: {path} cannot be read: Permission denied\n"
 
 
 def test_the_command_line_wins_whatever_the_order(tmp_path):

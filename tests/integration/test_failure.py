@@ -116,7 +116,7 @@ def test_master_dies_while_holdfast_has_no_descriptors(site):
     slow = site.start_slow()
     with process.exhausted(holdfast.pid):
         killed(master)
-        holdfast.wait(r"the processes of generation 1 can not be watched")
+        holdfast.wait(r"the processes of generation 1 cannot be watched")
     assert slow.finish()[0] == 200
     holdfast.wait(words.gone(1))
     assert site.main_pid() != master

@@ -92,7 +92,7 @@ def test_php_fpm_as_another_user(make_site, program):
     assert status(first)["Uid"].split() == [str(WWW_DATA.pw_uid)] * 4
     holdfast.replace(2)
     assert site.main_pid() != first
-    assert not holdfast.lines.find("can not|WARNING: .*[Pp]id")
+    assert not holdfast.lines.find("cannot|WARNING: .*[Pp]id")
     holdfast.stop()
 
 

@@ -137,11 +137,11 @@ def broken_elf(path):
 
 BROKEN = {
     "missing": (lambda program: program.path.unlink(), "No such file"),
-    "not executable": (lambda program: program.path.chmod(stat.S_IRUSR), "Permission denied|can not be"),
+    "not executable": (lambda program: program.path.chmod(stat.S_IRUSR), "Permission denied|cannot be"),
     "no program": (lambda program: program.put(lambda path: path.write_text("?")), "Exec format error"),
-    "truncated": (lambda program: program.put(broken_elf), "killed by signal|can not be|status"),
+    "truncated": (lambda program: program.put(broken_elf), "killed by signal|cannot be|status"),
     "another one": (lambda program: program.put(lambda path: shutil.copyfile("/bin/true", path)), "is it holdfast?"),
-    "fails": (lambda program: program.script("echo can not >&2; exit 3"), "status 3: can not"),
+    "fails": (lambda program: program.script("echo cannot >&2; exit 3"), "status 3: cannot"),
     "dies": (lambda program: program.script("kill -SEGV $$"), "killed by signal 11"),
     "too old": (lambda program: program.script("echo unknown option --self-test >&2; exit 2"), "unknown option"),
 }

@@ -323,10 +323,10 @@ static const struct {
     {"holdfast|exec|--listen=1|--listen=2|php-cgi",
      "php-cgi takes one socket, not 2; drop --listen until one is left"},
     {"holdfast|run|--handoff=stdin|php-fpm8.2",
-     "--handoff=stdin does not work with php-fpm, which can not read it; drop it, or say "
+     "--handoff=stdin does not work with php-fpm, which cannot read it; drop it, or say "
      "--adapter=generic if COMMAND is no php-fpm"},
     {"holdfast|run|--handoff=listen-fds|--adapter=php-fpm|x",
-     "--handoff=listen-fds does not work with php-fpm, which can not read it; drop it, or say "
+     "--handoff=listen-fds does not work with php-fpm, which cannot read it; drop it, or say "
      "--adapter=generic if COMMAND is no php-fpm"},
     {"holdfast|run|--listen=9000|php-fpm8.2",
      "--listen does not go with php-fpm, whose sockets are those of its pools; set listen in the "

@@ -85,7 +85,7 @@ static int on_acceptable(sd_event_source *source, int fd, uint32_t revents, void
     int r = hf_control_add(control, &accepted);
     if (r < 0) {
         const HfLogFields fields = {.error = r};
-        hf_log(LOG_WARNING, &fields, "a control connection can not be served, it is closed");
+        hf_log(LOG_WARNING, &fields, "a control connection cannot be served, it is closed");
     }
     return 0;
 }
@@ -130,7 +130,7 @@ static int accept_callers(HfControl *control, HfSupervisor *supervisor)
                               HF_LOOP_ACCURACY(SILENCE), on_pause_end, control);
     if (r >= 0)
         r = sd_event_source_set_enabled(control->pause, SD_EVENT_OFF);
-    if (r >= 0) /* a caller that can not be accepted (EMFILE) goes on waiting to be */
+    if (r >= 0) /* a caller that cannot be accepted (EMFILE) goes on waiting to be */
         r = sd_event_source_set_ratelimit(control->acceptable, HF_USEC_PER_SEC, ACCEPTS_A_SECOND);
     return r;
 }

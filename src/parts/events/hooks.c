@@ -111,7 +111,7 @@ static void start(HfHooks *hooks, const Waiting *waiting)
                              &hooks->running);
     if (r < 0) {
         const HfLogFields fields = {.error = r};
-        hf_log(LOG_WARNING, &fields, "the command for the event %s can not be run",
+        hf_log(LOG_WARNING, &fields, "the command for the event %s cannot be run",
                hf_notice_name(waiting->notice.name));
         go_on(hooks);
     }

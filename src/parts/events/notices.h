@@ -67,7 +67,7 @@ typedef struct HfNotices {
 
 void hf_notices_clear(HfNotices *notices);
 
-/* For as long as notices lives. More than HF_NOTICE_SUBSCRIBERS can not happen, and asserts. */
+/* For as long as notices lives. More than HF_NOTICE_SUBSCRIBERS cannot happen, and asserts. */
 void hf_notices_subscribe(HfNotices *notices, HfNoticeCallback callback, void *userdata);
 
 /* text: of any bytes and length. */

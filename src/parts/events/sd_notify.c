@@ -114,7 +114,7 @@ void hf_sd_notify_state(HfSupervisor *supervisor)
         supervisor->announced |= ready;
     } else if (ready && !supervisor->announced && r != -EAGAIN) {
         const HfLogFields fields = {.error = r};
-        hf_log(LOG_WARNING, &fields, "NOTIFY_SOCKET can not be told that the service is ready");
+        hf_log(LOG_WARNING, &fields, "NOTIFY_SOCKET cannot be told that the service is ready");
     }
 }
 

@@ -190,7 +190,7 @@ int hf_fallback_main(int argc, char **argv)
         r = hf_fallback_serve(&task.request, stop_fd);
     if (r < 0) {
         const HfLogFields fields = {.error = r};
-        hf_log(LOG_ERR, &fields, "the outage can not be answered, clients wait");
+        hf_log(LOG_ERR, &fields, "the outage cannot be answered, clients wait");
         return EXIT_FAILURE;
     }
     return EXIT_SUCCESS;

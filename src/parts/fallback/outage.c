@@ -79,7 +79,7 @@ void hf_outage_begin(HfSupervisor *supervisor)
     int r = start(supervisor);
     if (r < 0) {
         const HfLogFields fields = {.error = r};
-        hf_log(LOG_ERR, &fields, "the answerer can not be started; connections wait in the queue");
+        hf_log(LOG_ERR, &fields, "the answerer cannot be started; connections wait in the queue");
         gone(supervisor);
     }
 }

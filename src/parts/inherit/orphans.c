@@ -163,7 +163,7 @@ void hf_orphans_find(HfSupervisor *supervisor, HfInstance *start)
     if (r < 0) {
         const HfLogFields fields = {.error = r};
         hf_log(LOG_WARNING, &fields,
-               "what a holdfast that died left in this unit can not be looked at, it is left");
+               "what a holdfast that died left in this unit cannot be looked at, it is left");
     }
     if (r < 0 || strays->n == 0) {
         hf_orphans_free(strays);
@@ -265,7 +265,7 @@ static int lend_one(HfOrphans *strays, const HfPlan *plan, const HfListenerSpec 
             return 0;
         }
         hf_text_addf(error,
-                     "%s is held by pid %d, which a holdfast that died left, and can not be "
+                     "%s is held by pid %d, which a holdfast that died left, and cannot be "
                      "copied out of it: %s; it is bound once that has left",
                      target.label, pid, strerror(-r));
         return -EADDRINUSE;

@@ -96,7 +96,7 @@ void hf_orphans_begin(HfOrphans *strays, const HfPlan *plan)
     int r = ask(strays, plan);
     if (r < 0) {
         const HfLogFields fields = {.error = r};
-        hf_log(LOG_ERR, &fields, "what a holdfast that died left can not be awaited, it is left");
+        hf_log(LOG_ERR, &fields, "what a holdfast that died left cannot be awaited, it is left");
     }
     if (r <= 0)
         strays->supervisor->strays = hf_orphans_free(strays);

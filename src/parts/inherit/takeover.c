@@ -23,7 +23,7 @@ static void explain_copy(const HfTakeover *takeover, const char *label, int r, H
 
     if (r == -EPERM || r == -EACCES)
         hf_text_addf(error,
-                     "%s can not be copied out of %s (pid %d): not permitted; run holdfast as root "
+                     "%s cannot be copied out of %s (pid %d): not permitted; run holdfast as root "
                      "or as the user of that process with CAP_SYS_PTRACE, and in a container allow "
                      "pidfd_getfd (systemd-nspawn --system-call-filter=pidfd_getfd)",
                      label, takeover->name, pid);
@@ -33,7 +33,7 @@ static void explain_copy(const HfTakeover *takeover, const char *label, int r, H
     else if (r == -ENOSYS)
         hf_text_add(error, "--take-over needs Linux 5.6 (pidfd_getfd)");
     else
-        hf_text_addf(error, "%s can not be copied out of %s (pid %d): %s", label, takeover->name,
+        hf_text_addf(error, "%s cannot be copied out of %s (pid %d): %s", label, takeover->name,
                      pid, strerror(-r));
 }
 
@@ -75,7 +75,7 @@ static int check_blocking(const HfPlan *plan, const HfListener *held, HfText *er
     if (plan->adapter != HF_ADAPTER_PHP_FPM || !(fcntl(held->fd, F_GETFL) & O_NONBLOCK))
         return 0;
     hf_text_addf(error,
-                 "%s is a non-blocking socket, with which php-fpm does not work; it can not be "
+                 "%s is a non-blocking socket, with which php-fpm does not work; it cannot be "
                  "taken over",
                  held->label);
     return -EINVAL;
@@ -144,7 +144,7 @@ static int check_network(const HfTakeover *takeover, HfText *error)
 static int choose_holder(HfTakeover *takeover, pid_t pid, HfText *error)
 {
     if (pid == getpid()) {
-        hf_text_add(error, "holdfast can not take over from itself; leave --take-over out");
+        hf_text_add(error, "holdfast cannot take over from itself; leave --take-over out");
         return -EINVAL;
     }
     int r = hf_process_open(pid, &takeover->holder);
@@ -170,11 +170,11 @@ static int find_holder(HfTakeover *takeover, const HfResolvedListener *target, H
         return 0;
     if (r == -EACCES)
         hf_text_addf(error,
-                     "who listens at %s can not be seen from here; run holdfast as root and "
+                     "who listens at %s cannot be seen from here; run holdfast as root and "
                      "in that process's pid namespace",
                      target->label);
     else if (r < 0)
-        hf_text_addf(error, "who listens at %s can not be told: %s", target->label, strerror(-r));
+        hf_text_addf(error, "who listens at %s cannot be told: %s", target->label, strerror(-r));
     if (r < 0)
         return r;
     memcpy(takeover->name, owner.program, sizeof(takeover->name));

@@ -239,10 +239,10 @@ static void go_on(HfTakeover *takeover)
         return;
     }
     int r = gather(takeover);
-    if (r < 0) { /* what can not be found can not be awaited: until the deadline */
+    if (r < 0) { /* what cannot be found cannot be awaited: until the deadline */
         const HfLogFields fields = {.error = r};
         hf_log(LOG_ERR, &fields,
-               "the processes of %s (pid %d) can not be watched, they have "
+               "the processes of %s (pid %d) cannot be watched, they have "
                "--drain-timeout",
                takeover->name, (int)takeover->holder.pid);
     } else if (takeover->n_members == before && takeover->phpfpm) {

@@ -9,5 +9,5 @@
  * run what removes its socket (ExecStopPost=), or remove the directory of its socket
  * (RuntimeDirectory=)? Asks systemd and waits for the answer. Returns 0 when not, or when pid is of
  * no unit but our own; negative errno and in error the unit's name and the commands that keep
- * systemd from it, also when it can not be asked. */
+ * systemd from it, also when it cannot be asked. */
 int hf_unit_check(pid_t pid, HfText *error);

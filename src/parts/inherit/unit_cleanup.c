@@ -258,7 +258,7 @@ int hf_unit_cleanup(const char *unit, uint64_t drain_timeout)
         r = sd_event_loop(sweep.loop);
     if (r < 0) {
         const HfLogFields fields = {.error = r};
-        hf_log(LOG_ERR, &fields, "what %s has left can not be ended", unit);
+        hf_log(LOG_ERR, &fields, "what %s has left cannot be ended", unit);
     }
     clear(&sweep);
     return r;

@@ -64,7 +64,7 @@ static void excuse(const HfHealth *health, int r)
 {
     const HfLogFields fields = {.generation = health->generation->number, .error = r};
 
-    hf_log(LOG_WARNING, &fields, "generation %llu can not be probed",
+    hf_log(LOG_WARNING, &fields, "generation %llu cannot be probed",
            (unsigned long long)health->generation->number);
 }
 

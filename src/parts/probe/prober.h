@@ -29,7 +29,7 @@ typedef struct HfProberQuestion {
  * from the loop, never from within hf_prober_start. */
 typedef void (*HfProberCallback)(HfVerdict verdict, const char *text, void *userdata);
 
-/* Returns 0, or negative errno when holdfast itself can not. */
+/* Returns 0, or negative errno when holdfast itself cannot. */
 int hf_prober_start(const HfProberQuestion *question, HfProberCallback callback, void *userdata,
                     HfProber **ret);
 /* No call back. NULL is fine. Returns NULL. */

@@ -163,7 +163,7 @@ static bool can_adopt(const HfSnapshot *snapshot)
     if (hf_serialize_check(snapshot, &error) == 0)
         return true;
     hf_log(LOG_ERR, NULL,
-           "what a holdfast that died has left can not be adopted, a new generation is started: %s",
+           "what a holdfast that died has left cannot be adopted, a new generation is started: %s",
            hf_text_peek(&error));
     return false;
 }

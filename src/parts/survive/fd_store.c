@@ -55,7 +55,7 @@ static int push(const char *name, int fd)
     return hf_notifysocket_send_fd(getenv("NOTIFY_SOCKET"), hf_text_peek(&text), fd);
 }
 
-/* What can not be sent now stays there, and is closed by whoever gets it back. */
+/* What cannot be sent now stays there, and is closed by whoever gets it back. */
 static void remove_name(const char *name)
 {
     HF_CLEANUP_TEXT HfText text = {0};
@@ -365,7 +365,7 @@ void hf_fd_store_sync(HfFdStore *store)
     if (r < 0 && !store->failed) {
         const HfLogFields fields = {.error = r};
         hf_log(LOG_WARNING, &fields,
-               "systemd's fd store can not be kept up to date: a crash of holdfast itself would "
+               "systemd's fd store cannot be kept up to date: a crash of holdfast itself would "
                "close the sockets");
     }
     store->failed = r < 0;

@@ -35,7 +35,7 @@ static int load(HfSnapshot *ret, HfText *error)
     if (r >= 0)
         r = hf_snapshot_read(text, length, ret);
     if (r < 0)
-        hf_text_addf(error, "the snapshot can not be read: %s", explain(r));
+        hf_text_addf(error, "the snapshot cannot be read: %s", explain(r));
     return r;
 }
 

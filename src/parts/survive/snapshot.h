@@ -145,5 +145,5 @@ HfSnapshotGeneration *hf_snapshot_add_generation(HfSnapshot *snapshot);
 void hf_snapshot_write(const HfSnapshot *snapshot, HfText *text);
 
 /* Returns 0, or -EBADMSG for text that is torn, cut or not a sound snapshot, -EPROTONOSUPPORT for
- * one of a version that can not be read, -E2BIG beyond the bounds, -ENOMEM. */
+ * one of a version that cannot be read, -E2BIG beyond the bounds, -ENOMEM. */
 int hf_snapshot_read(const char *text, size_t length, HfSnapshot *ret);

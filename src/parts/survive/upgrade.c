@@ -217,7 +217,7 @@ void hf_upgrading_test(HfUpgrading *upgrading)
     if (r >= 0)
         r = start_test(upgrading, &stage);
     if (r < 0)
-        fail(upgrading, "%s can not be %s: %s",
+        fail(upgrading, "%s cannot be %s: %s",
              upgrading->path ? upgrading->path : "holdfast's own program",
              stage == HF_SPAWN_EXEC ? "executed" : "tested", strerror(-r));
 }
@@ -292,7 +292,7 @@ static int on_idle(sd_event_source *source, void *userdata)
     }
     hf_log(LOG_INFO, NULL, "upgrade: %s passed its self-test and is executed now", upgrading->path);
     int r = replace_program(upgrading);
-    fail(upgrading, "%s can not be executed: %s", upgrading->path, strerror(-r));
+    fail(upgrading, "%s cannot be executed: %s", upgrading->path, strerror(-r));
     return 0;
 }
 
@@ -310,5 +310,5 @@ void hf_upgrading_execute(HfUpgrading *upgrading)
         r = sd_event_source_set_enabled(upgrading->idle, SD_EVENT_ONESHOT);
     }
     if (r < 0)
-        fail(upgrading, "the new program can not be executed: %s", strerror(-r));
+        fail(upgrading, "the new program cannot be executed: %s", strerror(-r));
 }

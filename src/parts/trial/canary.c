@@ -201,7 +201,7 @@ static void on_ready(HfGeneration *generation, void *userdata)
     int r = hf_request_start(canary->loop, canary->reaper, &question, canary->standins.addresses,
                              canary->standins.n_serving, on_tried, canary, &canary->trial);
     if (r < 0) {
-        hf_text_addf(&canary->error, "the canary can not be asked: %s", strerror(-r));
+        hf_text_addf(&canary->error, "the canary cannot be asked: %s", strerror(-r));
         end_badly(canary);
     }
 }

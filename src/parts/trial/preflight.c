@@ -57,7 +57,7 @@ static int start_canary(HfPreflight *preflight, HfText *error)
         hf_canary_start(preflight->loop, preflight->reaper, preflight->runtime, preflight->settings,
                         preflight->plan, on_canary, preflight, &preflight->canary, &why);
     if (r < 0)
-        hf_text_addf(error, "the canary can not be started: %s",
+        hf_text_addf(error, "the canary cannot be started: %s",
                      why.length > 0 ? hf_text_peek(&why) : strerror(-r));
     return r;
 }
@@ -87,7 +87,7 @@ static int start_command(HfPreflight *preflight, HfText *error)
                              preflight->plan->directory, (const char *const *)settings->environment,
                              settings->ready_timeout, on_command, preflight, &preflight->command);
     if (r < 0)
-        hf_text_addf(error, "the preflight can not be run: %s", strerror(-r));
+        hf_text_addf(error, "the preflight cannot be run: %s", strerror(-r));
     return r;
 }
 

@@ -50,7 +50,7 @@ static void check(HfMemoryWatch *oversize)
     int r = hf_members_measure(active, &processes, &bytes);
     if (r < 0) {
         const HfLogFields fields = {.generation = active->number, .error = r};
-        hf_log(LOG_WARNING, &fields, "the memory of generation %llu can not be measured",
+        hf_log(LOG_WARNING, &fields, "the memory of generation %llu cannot be measured",
                (unsigned long long)active->number);
     } else if (bytes > supervisor->settings->recycle_memory) {
         post(oversize, active, bytes);

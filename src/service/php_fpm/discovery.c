@@ -153,7 +153,7 @@ static void on_pools(const HfCaptured *captured, void *userdata)
         r = ask_verdict(discovery);
     if (r < 0) {
         if (error.length == 0)
-            hf_text_addf(&error, "php-fpm can not be asked for its verdict: %s", strerror(-r));
+            hf_text_addf(&error, "php-fpm cannot be asked for its verdict: %s", strerror(-r));
         finish(discovery, r, hf_text_peek(&error));
     }
 }

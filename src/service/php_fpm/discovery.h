@@ -19,7 +19,7 @@ typedef struct HfDiscoveryQuestion {
     const char *aliases;   /* below it unix listeners get their aliases; need not exist */
     const char *page;      /* that probes ask for, NULL: none */
     const HfPhpfpmArguments *arguments; /* borrowed until the call back */
-    HfPlanBinder bind; /* called between the two questions, so that what can not be bound leaves no
+    HfPlanBinder bind; /* called between the two questions, so that what cannot be bound leaves no
                           trace of -t; or NULL */
     void *binder;      /* its userdata */
     uint64_t timeout;  /* usec, of each run of php-fpm */

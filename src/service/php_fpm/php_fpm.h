@@ -117,7 +117,7 @@ typedef struct HfPhpfpmOverlay {
 } HfPhpfpmOverlay;
 
 /* Overrides come as one section each, [global] last, so that they win. Returns 0, -ENOMEM, or
- * -EINVAL for what an ini file can not carry: control characters, quotes mixed, $pool in a path, or
+ * -EINVAL for what an ini file cannot carry: control characters, quotes mixed, $pool in a path, or
  * a path that is not absolute. */
 int hf_phpfpm_overlay(const HfPhpfpmOverlay *overlay, HfText *text);
 

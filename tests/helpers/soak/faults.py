@@ -73,7 +73,7 @@ def take_the_descriptors(chaos):
 
 @contextlib.contextmanager
 def take_the_pids(chaos):
-    """holdfast can make one process or none. Not while a php-fpm starts: one that can not make all its workers ends
+    """holdfast can make one process or none. Not while a php-fpm starts: one that cannot make all its workers ends
     those that it has made, and their requests."""
     group = chaos.testbed.group
     chaos.quiet()
