@@ -10,15 +10,41 @@
 #include "cli/verbs.h"
 #include "config/configuration.h"
 #include "parts/fallback/fallback.h"
+#include "parts/inherit/unit_cleanup.h"
+#include "parts/probe/probe_verb.h"
 #include "parts/ready_log/relay.h"
 #include "parts/survive/reexec.h"
+#include "parts/survive/self_test.h"
+#include "run/check.h"
+#include "run/exec.h"
+#include "run/supervisor.h"
+
+static int run(const HfCommandLine *line)
+{
+    if (hf_reexec_mode() == HF_SELF_TESTED)
+        return hf_selftest_run(&line->settings);
+    return hf_supervisor_run(line);
+}
+
+static int stop(const HfCommandLine *line)
+{
+    if (!line->call.unit)
+        return hf_cli_call(line);
+    int r = hf_unit_cleanup(line->call.unit, line->settings.drain_timeout);
+    return r < 0 ? HF_EXIT_FAILED : HF_EXIT_DONE;
+}
 
 static int (*const verbs[])(const HfCommandLine *line) = {
-    [HF_VERB_RUN] = hf_cli_run,         [HF_VERB_EXEC] = hf_cli_exec,
-    [HF_VERB_CHECK] = hf_cli_check,     [HF_VERB_RELOAD] = hf_cli_call,
-    [HF_VERB_RESTART] = hf_cli_call,    [HF_VERB_STOP] = hf_cli_call,
-    [HF_VERB_STATUS] = hf_cli_status,   [HF_VERB_HISTORY] = hf_cli_history,
-    [HF_VERB_METRICS] = hf_cli_metrics, [HF_VERB_PROBE] = hf_cli_probe,
+    [HF_VERB_RUN] = run,
+    [HF_VERB_EXEC] = hf_exec,
+    [HF_VERB_CHECK] = hf_check,
+    [HF_VERB_RELOAD] = hf_cli_call,
+    [HF_VERB_RESTART] = hf_cli_call,
+    [HF_VERB_STOP] = stop,
+    [HF_VERB_STATUS] = hf_cli_status,
+    [HF_VERB_HISTORY] = hf_cli_history,
+    [HF_VERB_METRICS] = hf_cli_metrics,
+    [HF_VERB_PROBE] = hf_probe,
     [HF_VERB_UPGRADE] = hf_cli_upgrade,
 };
 _Static_assert(sizeof(verbs) / sizeof(*verbs) == HF_VERB_MAX_, "a function a verb");

@@ -7,7 +7,6 @@
 #include "cli/progress.h"
 #include "cli/verbs.h"
 #include "parts/control/names.h"
-#include "parts/inherit/unit_cleanup.h"
 
 static const char *const methods[HF_VERB_MAX_] = {
     [HF_VERB_RELOAD] = "Reload",
@@ -133,9 +132,6 @@ int hf_cli_call(const HfCommandLine *line)
     HF_CLEANUP_BUS sd_bus *bus = NULL;
     HF_CLEANUP_TEXT HfText error = {0};
 
-    if (line->call.unit)
-        return hf_unit_cleanup(line->call.unit, line->settings.drain_timeout) < 0 ? HF_EXIT_FAILED
-                                                                                  : HF_EXIT_DONE;
     int status = hf_client_connect(line->call.name, &bus, &error);
     if (status != HF_EXIT_DONE) {
         hf_log(LOG_ERR, NULL, "%s", hf_text_peek(&error));

@@ -7,7 +7,7 @@
 
 #include "base/memory.h"
 #include "cli/verbs.h"
-#include "run/runtime.h"
+#include "config/names.h"
 
 /* Where instances are: the caller's own, and those of the system. */
 static int list_bases(char ***ret)
@@ -15,7 +15,7 @@ static int list_bases(char ***ret)
     HF_CLEANUP_STRV char **bases = NULL;
     HF_CLEANUP_FREE char *own = NULL;
 
-    int r = hf_runtime_base(&own);
+    int r = hf_name_of_runtime_base(&own);
     if (r >= 0)
         r = hf_strv_append(&bases, own);
     if (r >= 0 && strcmp(own, HF_RUNTIME_BASE) != 0)

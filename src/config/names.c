@@ -1,7 +1,8 @@
 #include "config/names.h"
 
-#include <errno.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/memory.h"
 
@@ -53,4 +54,29 @@ int hf_name_of_instance(const HfSettings *settings, char **ret)
         return hf_string_set(ret, settings->name);
     }
     return hf_name_clean(slash ? slash + 1 : settings->command[0], true, ret);
+}
+
+/* The directory that systemd made for an instance (RuntimeDirectory=holdfast/NAME) is below the
+ * usual base, also for a user who could not have made it. systemd.exec(5) RUNTIME_DIRECTORY. */
+static bool given_by_systemd(void)
+{
+    static const char beginning[] = HF_RUNTIME_BASE "/";
+    const char *list = getenv("RUNTIME_DIRECTORY");
+
+    for (; list && *list; list += strcspn(list, ":"), list += *list == ':')
+        if (strncmp(list, beginning, sizeof(beginning) - 1) == 0)
+            return true;
+    return false;
+}
+
+int hf_name_of_runtime_base(char **ret)
+{
+    const char *own = getenv("XDG_RUNTIME_DIR");
+    HF_CLEANUP_TEXT HfText path = {0};
+
+    if (geteuid() != 0 && !given_by_systemd() && own && own[0] == '/')
+        hf_text_addf(&path, "%s/holdfast", own);
+    else
+        hf_text_add(&path, HF_RUNTIME_BASE);
+    return hf_text_take(&path, ret);
 }

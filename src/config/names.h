@@ -1,4 +1,4 @@
-/* Names of instances and listeners. */
+/* Names of instances and listeners, and where instances have their directories. */
 #pragma once
 
 #include "config/settings.h"
@@ -16,3 +16,8 @@ int hf_name_of_address(const HfAddress *address, char **ret);
 /* The instance's name: the setting, or the base name of the command. Owned. Returns 0 or -ENOMEM.
  */
 int hf_name_of_instance(const HfSettings *settings, char **ret);
+
+#define HF_RUNTIME_BASE "/run/holdfast" /* of the system's instances */
+
+/* The directory above those of the caller's instances. Owned. Returns 0 or -ENOMEM. */
+int hf_name_of_runtime_base(char **ret);

@@ -23,6 +23,15 @@ typedef enum HfVerb {
 } HfVerb;
 HF_STRTAB_DECLARE(hf_verb, HfVerb);
 
+/* Exit statuses, holdfast(1). */
+enum {
+    HF_EXIT_DONE = 0,
+    HF_EXIT_FAILED = 1,
+    HF_EXIT_USAGE = 2,
+    HF_EXIT_NOT_RUNNING = 3,
+    HF_EXIT_NOT_PERMITTED = 4,
+};
+
 /* What the verbs that talk to a running instance were told. Owned strings. */
 typedef struct HfCall {
     char *name;   /* --name, NULL: the only running instance */

@@ -1,10 +1,12 @@
 #include "run/check.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/log.h"
 #include "base/memory.h"
 #include "base/parse.h"
 #include "config/names.h"
@@ -183,7 +185,8 @@ static int print_plan(HfPlan *plan, const HfRuntime *runtime, const HfSettings *
     return n;
 }
 
-int hf_check_run(const HfSettings *settings, HfText *report, HfText *error)
+/* Returns how many problems were found, or negative errno with them in error. */
+static int write_report(const HfSettings *settings, HfText *report, HfText *error)
 {
     HF_CLEANUP_FREE char *name = NULL;
     HfRuntime runtime = {.lock = -1};
@@ -199,4 +202,17 @@ int hf_check_run(const HfSettings *settings, HfText *report, HfText *error)
     hf_plan_unref(plan);
     hf_runtime_release(&runtime);
     return r;
+}
+
+int hf_check(const HfCommandLine *line)
+{
+    HF_CLEANUP_TEXT HfText report = {0};
+    HF_CLEANUP_TEXT HfText error = {0};
+
+    int problems = write_report(&line->settings, &report, &error);
+    if (fputs(hf_text_peek(&report), stdout) < 0 || fflush(stdout) != 0)
+        return HF_EXIT_FAILED;
+    if (problems < 0)
+        hf_log_lines(LOG_ERR, NULL, hf_text_peek(&error));
+    return problems == 0 ? HF_EXIT_DONE : HF_EXIT_FAILED;
 }

@@ -1,9 +1,7 @@
 /* `holdfast check`: what run would do, and what would stop it. Binds nothing. */
 #pragma once
 
-#include "base/text.h"
-#include "config/settings.h"
+#include "config/options.h"
 
-/* Writes the report for people. Returns how many problems were found, or negative errno with them
- * in error. */
-int hf_check_run(const HfSettings *settings, HfText *report, HfText *error);
+/* Prints the report. Returns the exit status: success only when there is no problem. */
+int hf_check(const HfCommandLine *line);

@@ -151,8 +151,10 @@ static int translate(const HfSettings *settings, const HfRuntime *runtime,
     return r;
 }
 
-int hf_exec_run(const HfSettings *settings, HfText *error)
+int hf_exec(const HfCommandLine *line)
 {
+    const HfSettings *settings = &line->settings;
+    HF_CLEANUP_TEXT HfText error = {0};
     HF_CLEANUP_FREE char *name = NULL;
     HfRuntime runtime = {.lock = -1};
     HfListener **received = NULL;
@@ -162,12 +164,13 @@ int hf_exec_run(const HfSettings *settings, HfText *error)
     if (r >= 0)
         r = hf_runtime_name(name, &runtime);
     if (r >= 0)
-        r = hf_activated_take(&received, &n, error);
+        r = hf_activated_take(&received, &n, &error);
     if (r >= 0)
-        r = translate(settings, &runtime, received, n, error);
+        r = translate(settings, &runtime, received, n, &error);
     hf_listener_array_clear(&received, &n);
     hf_runtime_release(&runtime);
-    if (error->length == 0)
-        hf_text_addf(error, "the service cannot be executed: %s", strerror(-r));
-    return r;
+    if (error.length == 0)
+        hf_text_addf(&error, "the service cannot be executed: %s", strerror(-r));
+    hf_log_lines(LOG_ERR, NULL, hf_text_peek(&error));
+    return HF_EXIT_FAILED;
 }

@@ -1,8 +1,7 @@
 /* `holdfast exec`: translates what systemd passed, becomes the service. */
 #pragma once
 
-#include "base/text.h"
-#include "config/settings.h"
+#include "config/options.h"
 
-/* Does not return on success. Returns negative errno with one line in error. */
-int hf_exec_run(const HfSettings *settings, HfText *error);
+/* Does not return on success. Returns the exit status; why has been logged. */
+int hf_exec(const HfCommandLine *line);

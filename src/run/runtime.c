@@ -9,35 +9,11 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "config/names.h"
 #include "kernel/file.h"
 #include "kernel/lock.h"
 
 #define TRIES 16
-
-/* The directory that systemd made for an instance (RuntimeDirectory=holdfast/NAME) is below the
- * usual base, also for a user who could not have made it. systemd.exec(5) RUNTIME_DIRECTORY. */
-static bool given_by_systemd(void)
-{
-    static const char beginning[] = HF_RUNTIME_BASE "/";
-    const char *list = getenv("RUNTIME_DIRECTORY");
-
-    for (; list && *list; list += strcspn(list, ":"), list += *list == ':')
-        if (strncmp(list, beginning, sizeof(beginning) - 1) == 0)
-            return true;
-    return false;
-}
-
-int hf_runtime_base(char **ret)
-{
-    const char *own = getenv("XDG_RUNTIME_DIR");
-    HF_CLEANUP_TEXT HfText path = {0};
-
-    if (geteuid() != 0 && !given_by_systemd() && own && own[0] == '/')
-        hf_text_addf(&path, "%s/holdfast", own);
-    else
-        hf_text_add(&path, HF_RUNTIME_BASE);
-    return hf_text_take(&path, ret);
-}
 
 static int join(const char *directory, const char *name, char **ret)
 {
@@ -52,7 +28,7 @@ int hf_runtime_name(const char *name, HfRuntime *ret)
     HF_CLEANUP_FREE char *base = NULL;
     HfRuntime runtime = {.lock = -1};
 
-    int r = hf_runtime_base(&base);
+    int r = hf_name_of_runtime_base(&base);
     if (r >= 0)
         r = join(base, name, &runtime.directory);
     if (r >= 0)
@@ -150,7 +126,7 @@ void hf_runtime_release(HfRuntime *runtime)
         HF_CLEANUP_FREE char *base = NULL;
         hf_file_remove_directory(runtime->statuses);
         hf_file_remove_directory(runtime->directory);
-        if (hf_runtime_base(&base) == 0)
+        if (hf_name_of_runtime_base(&base) == 0)
             rmdir(base); /* the last instance takes it along */
     }
     runtime->lock = hf_fd_close(runtime->lock);

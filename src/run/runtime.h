@@ -20,11 +20,6 @@ typedef struct HfRuntime {
     int lock; /* held for as long as the instance runs; -1 in memory */
 } HfRuntime;
 
-#define HF_RUNTIME_BASE "/run/holdfast" /* of the system's instances */
-
-/* The directory above the instances'. Owned. Returns 0 or -ENOMEM. */
-int hf_runtime_base(char **ret);
-
 /* The paths, without touching the disk. Returns 0 or -ENOMEM. */
 int hf_runtime_name(const char *name, HfRuntime *ret);
 /* Makes the directory and locks it; where the file system is read-only, or the first process of a

@@ -29,14 +29,6 @@ MAY_INCLUDE = {
 # Nothing may be added here.
 KNOWN = {
     "parts/probe/prober.c -> service/php_fpm/status.h",
-    "cli/call.c -> parts/inherit/unit_cleanup.h",
-    "cli/check.c -> run/check.h",
-    "cli/client.c -> run/runtime.h",
-    "cli/exec.c -> run/exec.h",
-    "cli/probe.c -> parts/probe/probe_verb.h",
-    "cli/run.c -> parts/survive/reexec.h",
-    "cli/run.c -> parts/survive/self_test.h",
-    "cli/run.c -> run/supervisor.h",
     "config/configuration.c -> kernel/file.h",
     "config/options_lists.c -> service/handoff.h",
     "config/options_table.c -> policy/machine.h",

@@ -5,7 +5,9 @@
 
 #include <cmocka.h>
 
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/memory.h"
 #include "config/names.h"
@@ -92,6 +94,44 @@ static void the_program_names_its_instance(void **state)
     }
 }
 
+static void instances_are_below_the_callers_runtime_directory(void **state)
+{
+    (void)state;
+    static const struct {
+        uid_t uid;
+        const char *own;
+        const char *from_systemd;
+        const char *want;
+    } rows[] = {
+        {0, "/run/user/0", NULL, "/run/holdfast"},
+        {65534, NULL, NULL, "/run/holdfast"},
+        {65534, "/run/user/1", NULL, "/run/user/1/holdfast"},
+        {65534, "run", NULL, "/run/holdfast"},
+        {65534, "/run/user/1", "", "/run/user/1/holdfast"},
+        {65534, "/run/user/1", "/run/holdfast/web", "/run/holdfast"},
+        {65534, "/run/user/1", "/run/other:/run/holdfast/web", "/run/holdfast"},
+        {65534, "/run/user/1", "/run/holdfast-like/web", "/run/user/1/holdfast"},
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+        HF_CLEANUP_FREE char *base = NULL;
+        if (geteuid() != 0 && rows[i].uid == 0)
+            continue;
+        assert_int_equal(rows[i].own ? setenv("XDG_RUNTIME_DIR", rows[i].own, 1)
+                                     : unsetenv("XDG_RUNTIME_DIR"),
+                         0);
+        assert_int_equal(rows[i].from_systemd ? setenv("RUNTIME_DIRECTORY", rows[i].from_systemd, 1)
+                                              : unsetenv("RUNTIME_DIRECTORY"),
+                         0);
+        if (geteuid() == 0 && rows[i].uid != 0)
+            assert_int_equal(seteuid(rows[i].uid), 0);
+        int r = hf_name_of_runtime_base(&base);
+        if (getuid() == 0)
+            assert_int_equal(seteuid(0), 0);
+        assert_int_equal(r, 0);
+        assert_string_equal(base, rows[i].want);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -99,6 +139,7 @@ int main(void)
         cmocka_unit_test(a_long_text_is_cut),
         cmocka_unit_test(an_address_names_its_listener),
         cmocka_unit_test(the_program_names_its_instance),
+        cmocka_unit_test(instances_are_below_the_callers_runtime_directory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

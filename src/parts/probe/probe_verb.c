@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/log.h"
 #include "parts/probe/fastcgi_request.h"
 #include "run/resolved_listener.h"
 
@@ -47,7 +48,8 @@ static bool try_next(int r)
            r == -EHOSTUNREACH;
 }
 
-int hf_probe_run(const HfProbing *probing, HfText *why)
+/* Returns 0, or negative errno with one line in why. */
+static int ask_each(const HfProbing *probing, HfText *why)
 {
     HF_CLEANUP_TARGET HfResolvedListener target = {0};
     HfListenerSpec spec;
@@ -69,4 +71,14 @@ int hf_probe_run(const HfProbing *probing, HfText *why)
     hf_text_addf(why, "%s is not well: %s", target.label,
                  reason.length > 0 ? hf_text_peek(&reason) : strerror(-r));
     return r;
+}
+
+int hf_probe(const HfCommandLine *line)
+{
+    HF_CLEANUP_TEXT HfText why = {0};
+
+    if (ask_each(&line->probing, &why) >= 0)
+        return HF_EXIT_DONE;
+    hf_log(LOG_ERR, NULL, "%s", hf_text_peek(&why));
+    return HF_EXIT_FAILED;
 }
