@@ -50,9 +50,8 @@ typedef struct HfFastcgiRequest {
 } HfFastcgiRequest;
 
 /* Appends everything that is to be sent: a GET to a responder that closes the connection (6.2).
- * Returns 0, -EINVAL (uri does not begin with a slash, has a fragment, blanks or control
- * characters), -E2BIG above HF_FASTCGI_PARAMS_MAX, or -ENOMEM; request is untouched for the first
- * two. */
+ * Returns 0, -EINVAL (uri is none that hf_http_is_target takes), -E2BIG above
+ * HF_FASTCGI_PARAMS_MAX, or -ENOMEM; request is untouched for the first two. */
 int hf_fastcgi_request(const HfFastcgiRequest *request, HfText *ret);
 
 typedef struct HfFastcgiReader {

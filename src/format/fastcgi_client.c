@@ -5,6 +5,7 @@
 
 #include "format/fastcgi.h"
 #include "format/fastcgi_record.h"
+#include "format/http.h"
 
 #define REQUEST_ID 1
 
@@ -73,22 +74,12 @@ static void add_record(HfText *text, uint8_t type, const char *content, size_t l
     hf_text_add_bytes(text, content, length);
 }
 
-static bool good_uri(const char *uri)
-{
-    if (uri[0] != '/')
-        return false;
-    for (const char *at = uri; *at; at++)
-        if ((unsigned char)*at <= ' ' || *at == 0x7f || *at == '#')
-            return false;
-    return true;
-}
-
 int hf_fastcgi_request(const HfFastcgiRequest *request, HfText *ret)
 {
     static const char begin[HF_FASTCGI_FIXED] = {0, HF_FASTCGI_RESPONDER_ROLE}; /* no KEEP_CONN */
     HF_CLEANUP_TEXT HfText params = {0};
 
-    if (!good_uri(request->uri))
+    if (!hf_http_is_target(request->uri))
         return -EINVAL;
     add_params(&params, request);
     if (params.failed)

@@ -1,0 +1,67 @@
+/* HTTP/1.1 without I/O, the client's side of one request on one connection: bytes to send, bytes in
+ * and a verdict out. RFC 9112, the sections named in the source. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/text.h"
+
+#define HF_HTTP_LINE_MAX   8192               /* bytes of one line of an answer */
+#define HF_HTTP_BODY_KEPT  1024               /* bytes of its body kept */
+#define HF_HTTP_ANSWER_MAX (16 * 1024 * 1024) /* bytes, more of them are malformed */
+
+typedef struct HfHttpRequest {
+    const char *target;         /* path, and query after a ?: "/healthz?deep=1" */
+    const char *const *headers; /* "NAME: VALUE", each as hf_http_is_header takes it; they replace
+                             what is sent of the same name otherwise, Host for one. NULL: none */
+} HfHttpRequest;
+
+/* Does it begin with a slash, and has it neither fragment, blanks nor control characters? */
+bool hf_http_is_target(const char *target);
+/* Is it a field of a request that changes nothing about its length or its connection? */
+bool hf_http_is_header(const char *header);
+
+/* Appends a GET that asks for the connection to be closed. Returns 0, -EINVAL (target or a header
+ * is none; nothing is appended then), or -ENOMEM. */
+int hf_http_request(const HfHttpRequest *request, HfText *ret);
+
+typedef enum HfHttpVerdict {
+    HF_HTTP_MORE,      /* feed what comes next */
+    HF_HTTP_DONE,      /* the answer is complete */
+    HF_HTTP_MALFORMED, /* close the connection */
+} HfHttpVerdict;
+
+/* What the next byte is part of. */
+typedef enum HfHttpPart {
+    HF_HTTP_STATUS,
+    HF_HTTP_FIELD,
+    HF_HTTP_BODY,       /* left bytes of it are still to come */
+    HF_HTTP_CHUNK_SIZE, /* a line that says how long the next chunk is */
+    HF_HTTP_CHUNK,      /* left bytes of it are still to come */
+    HF_HTTP_CHUNK_END,  /* the empty line behind it */
+    HF_HTTP_TRAILER,    /* a field behind the last chunk */
+    HF_HTTP_UNTIL_CLOSE,
+} HfHttpPart;
+
+typedef struct HfHttpReader {
+    HfHttpVerdict verdict;
+    HfHttpPart part;
+    size_t bytes;    /* that have come */
+    unsigned status; /* 200 to 599 or 101; of use once the verdict is DONE */
+    bool has_length;
+    bool coded;   /* there is a Transfer-Encoding */
+    bool chunked; /* which ends with chunked */
+    uint64_t left;
+    size_t n_line;
+    size_t n_body;
+    char line[HF_HTTP_LINE_MAX];
+    char body[HF_HTTP_BODY_KEPT]; /* hostile, its first n_body bytes */
+} HfHttpReader;
+
+void hf_http_reader_init(HfHttpReader *reader);
+/* The same verdict for ever, whatever follows, once it is not MORE. */
+HfHttpVerdict hf_http_reader_feed(HfHttpReader *reader, const void *data, size_t length);
+/* The connection has ended: DONE or MALFORMED. */
+HfHttpVerdict hf_http_reader_close(HfHttpReader *reader);
