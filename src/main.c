@@ -8,7 +8,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "cli/verbs.h"
-#include "config/configuration.h"
+#include "run/configuration.h"
 #include "parts/fallback/fallback.h"
 #include "parts/inherit/unit_cleanup.h"
 #include "parts/probe/probe_verb.h"

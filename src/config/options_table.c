@@ -3,7 +3,6 @@
 #include <string.h>
 
 #include "base/parse.h"
-#include "policy/machine.h"
 
 #define SERVING (1U << HF_VERB_RUN | 1U << HF_VERB_EXEC | 1U << HF_VERB_CHECK)
 #define LOOKING (1U << HF_VERB_STATUS | 1U << HF_VERB_HISTORY | 1U << HF_VERB_METRICS)
@@ -248,7 +247,7 @@ const HfOption hf_option_table[] = {
      .type = &hf_option_type_number,
      .offset = FIELD(settings.max_draining),
      .minimum = 1,
-     .maximum = HF_MACHINE_DRAINING_MAX},
+     .maximum = HF_DRAINING_MAX},
     {.name = "backoff-max",
      .argument = "TIME",
      .help = "The longest delay between two starts that fail",

@@ -124,6 +124,7 @@ int hf_listener_spec_copy(const HfListenerSpec *spec, HfListenerSpec *ret);
 
 #define HF_LISTENERS_MAX   4096 /* listeners of one instance */
 #define HF_ENVIRONMENT_MAX 1024 /* environment entries of one instance */
+#define HF_DRAINING_MAX    5    /* old generations that may finish at the same time */
 
 typedef struct HfSettings {
     char *name; /* instance, [a-z0-9._-]{1,64}; NULL: the program's base name */

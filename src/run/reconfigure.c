@@ -6,7 +6,7 @@
 
 #include "base/log.h"
 #include "base/memory.h"
-#include "config/configuration.h"
+#include "run/configuration.h"
 
 static HfCommandLine *drop(HfCommandLine *line)
 {

@@ -236,6 +236,8 @@ void hf_supervisor_exit(HfSupervisor *supervisor, int status)
         on_told(supervisor);
 }
 
+_Static_assert(HF_DRAINING_MAX == HF_MACHINE_DRAINING_MAX, "the machine has room for them");
+
 void hf_supervisor_make_limits(const HfSettings *settings, const HfSettings *before,
                                HfMachineLimits *ret)
 {

@@ -29,9 +29,7 @@ MAY_INCLUDE = {
 # Nothing may be added here.
 KNOWN = {
     "parts/probe/prober.c -> service/php_fpm/status.h",
-    "config/configuration.c -> kernel/file.h",
     "config/options_lists.c -> service/handoff.h",
-    "config/options_table.c -> policy/machine.h",
     "config/options_validate.c -> service/php_fpm/php_fpm.h",
     "parts/events/report.c -> parts/survive/upgrade.h",
     "parts/survive/serialize_capture.c -> parts/control/control.h",

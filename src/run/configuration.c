@@ -1,4 +1,4 @@
-#include "config/configuration.h"
+#include "run/configuration.h"
 
 #include <errno.h>
 #include <string.h>
