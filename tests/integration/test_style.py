@@ -1,17 +1,29 @@
-"""The tree is as .clang-format and .clang-tidy want it, and gcc's analyzer finds nothing in it."""
+"""The tree is as .clang-format and .clang-tidy want it, gcc's analyzer finds nothing in it, and files, functions and
+names are of a size and kind that people find their way by."""
+import collections
 import json
 import os
+import re
 import shlex
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from harness.paths import ROOT
+from harness.paths import ROOT, SOURCE
 
 pytestmark = pytest.mark.plain
 
 BUILD = ROOT / "build"
+
+FILE_MOST = 600  # lines
+FUNCTION_MOST = 60  # lines, of its heading as well
+NAME_MOST = 3  # files in which static functions share a name
+# What is beyond that. Nothing may be added here.
+LONG_FILES = {"policy/machine.c"}
+LONG_FUNCTIONS = {("parts/events/report.c", "add_words"), ("policy/machine.c", "hf_machine_step")}
+SHARED_NAMES = {"finish": 9, "on_timer": 7, "begin": 5, "ask": 5, "keep": 5, "make_environment": 5, "go_on": 5,
+                "on_answer": 4, "explain": 4, "find": 4, "take_line": 4, "look": 4, "watch": 4, "fail": 4, "post": 4}
 
 
 def sources():
@@ -63,3 +75,47 @@ def test_the_analyzer_sees_a_null_pointer(tmp_path):
     bad.write_text("#include <stdlib.h>\nchar *f(void); char *f(void) { char *p = malloc(4); *p = 1; return p; }\n")
     some = next(words for path, words in commands().items() if path.endswith("base/fd.c"))
     assert "analyzer-possible-null-dereference" in analyze([*some[:-1], str(bad)])
+
+
+def functions(text):
+    """[(name, is it static?, lines)] of what a formatted file defines."""
+    found, lines = [], text.splitlines()
+    for first, line in enumerate(lines):
+        if line != "{":
+            continue
+        heading = first - 1
+        while not re.match(r"[A-Za-z_]", lines[heading]):
+            heading -= 1
+        words = " ".join(lines[heading:first])
+        found.append((re.search(r"(\w+)\(", words).group(1), words.startswith("static "),
+                      lines.index("}", first) - heading + 1))
+    return found
+
+
+def sources_of_src():
+    """{path below src: text}"""
+    return {str(path.relative_to(SOURCE)): path.read_text() for path in sorted(SOURCE.rglob("*.c"))}
+
+
+def test_no_file_is_long():
+    assert {path for path, text in sources_of_src().items() if len(text.splitlines()) > FILE_MOST} <= LONG_FILES
+
+
+def test_no_function_is_long():
+    assert {(path, name) for path, text in sources_of_src().items()
+            for name, _, lines in functions(text) if lines > FUNCTION_MOST} <= LONG_FUNCTIONS
+
+
+def test_static_functions_are_found_by_their_names():
+    files = collections.defaultdict(set)
+    for path, text in sources_of_src().items():
+        for name, static, _ in functions(text):
+            if static:
+                files[name].add(path)
+    assert not {name: sorted(paths) for name, paths in files.items() if len(paths) > SHARED_NAMES.get(name, NAME_MOST)}
+
+
+def test_functions_are_seen():
+    text = "static int one(int a,\n               int b)\n{\n    if (a)\n    {\n    }\n}\n\nint two(void)\n{\n}\n"
+    assert functions(text) == [("one", True, 7), ("two", False, 3)]
+    assert len(functions((SOURCE / "main.c").read_text())) > 2
