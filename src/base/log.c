@@ -1,8 +1,7 @@
-#define SD_JOURNAL_SUPPRESS_LOCATION
-
 #include "base/log.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
 #include <stdarg.h>
@@ -11,12 +10,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/uio.h>
-#include <systemd/sd-journal.h>
+#include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "base/fd.h"
 #include "base/text.h"
 
 /* Bytes; the longest line of all, JSON with every byte escaped, stays below HF_LOG_LINE_MAX. */
@@ -26,7 +26,8 @@
 #define ERROR_BYTES    100
 #define MESSAGE_BYTES  (HF_LOG_LINE_MAX - 1280)
 
-#define PATIENCE 100 /* ms */
+#define PATIENCE       100                           /* ms */
+#define JOURNAL_SOCKET "/run/systemd/journal/socket" /* of systemd's "Native Journal Protocol" */
 
 _Static_assert(HF_LOG_LINE_MAX <= PIPE_BUF, "a line is written whole, pipe(7)");
 
@@ -35,7 +36,8 @@ static struct {
     int level;
     HfLogFormat format;
     bool journal;
-    bool stalled; /* nobody read stderr when last looked at */
+    bool stalled;          /* nobody read stderr when last looked at */
+    unsigned long dropped; /* messages since the last one that was taken */
 } state = {.level = LOG_INFO};
 
 static const char *const formats[] = {[HF_LOG_TEXT] = "text", [HF_LOG_JSON] = "json"};
@@ -147,9 +149,8 @@ static void build_text(Line *line, const Entry *entry)
         add(line, "holdfast: %s", entry->message);
 }
 
-/* A pipe that has room takes a whole line (HF_LOG_LINE_MAX is PIPE_BUF). Who does not read is
- * waited for once, not with every line. */
-static bool can_write(void)
+/* Who does not read is waited for once, not with every line. */
+static bool stderr_has_room(void)
 {
     struct pollfd reader = {.fd = STDERR_FILENO, .events = POLLOUT};
 
@@ -157,8 +158,29 @@ static bool can_write(void)
     return !state.stalled;
 }
 
+/* A description of our own does not wait and leaves that which others share as it is. Where there
+ * can be none (a socket, another user's terminal), a reader with room takes a whole line: as a pipe
+ * does, HF_LOG_LINE_MAX is PIPE_BUF. */
+static bool write_without_waiting(const char *data, size_t length)
+{
+    HF_CLEANUP_FD int own =
+        open("/proc/self/fd/2", O_WRONLY | O_APPEND | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+    int fd = own >= 0 ? own : STDERR_FILENO;
+
+    while (length > 0 && stderr_has_room()) {
+        ssize_t n = write(fd, data, length);
+        if (n < 0 && errno != EINTR)
+            return errno != EAGAIN; /* a stderr that cannot be written to at all loses nothing */
+        if (n > 0) {
+            data += n;
+            length -= (size_t)n;
+        }
+    }
+    return length == 0;
+}
+
 /* Not inlined, nor are the two below: each has a buffer, and one is needed at a time. */
-__attribute__((noinline)) static void write_line(const Entry *entry)
+__attribute__((noinline)) static bool write_line(const Entry *entry)
 {
     Line line;
     line.length = 0;
@@ -169,45 +191,58 @@ __attribute__((noinline)) static void write_line(const Entry *entry)
     if (line.length == HF_LOG_LINE_MAX)
         line.length--;
     line.data[line.length++] = '\n';
-    while (can_write() && write(STDERR_FILENO, line.data, line.length) < 0 && errno == EINTR)
-        ;
+    return write_without_waiting(line.data, line.length);
 }
 
-/* "KEY=value" entries for the journal. */
-typedef struct Fields {
-    Line text;
-    size_t n;
-    struct iovec list[8];
-} Fields;
-
-#define ADD_FIELD(fields, ...)                                                                     \
-    do {                                                                                           \
-        size_t start_ = (fields)->text.length;                                                     \
-        add(&(fields)->text, __VA_ARGS__);                                                         \
-        (fields)->list[(fields)->n++] = (struct iovec){                                            \
-            .iov_base = (fields)->text.data + start_,                                              \
-            .iov_len = (fields)->text.length - start_,                                             \
-        };                                                                                         \
-    } while (0)
-
-__attribute__((noinline)) static bool send_to_journal(const Entry *entry)
+/* Returns 1 when the journal has it, 0 when it does not read, -1 when there is none. No field has a
+ * newline in it, and all of them fit into a datagram: no memfd is needed. */
+__attribute__((noinline)) static int send_to_journal(const Entry *entry)
 {
-    Fields fields;
-    fields.n = fields.text.length = 0;
-    ADD_FIELD(&fields, "SYSLOG_IDENTIFIER=holdfast");
-    ADD_FIELD(&fields, "PRIORITY=%d", entry->level);
-    ADD_FIELD(&fields, "MESSAGE=%s", entry->message);
+    struct sockaddr_un journal = {.sun_family = AF_UNIX, .sun_path = JOURNAL_SOCKET};
+    Line line;
+
+    line.length = 0;
+    add(&line, "SYSLOG_IDENTIFIER=holdfast\nPRIORITY=%d\nMESSAGE=%s\n", entry->level,
+        entry->message);
     if (*state.name)
-        ADD_FIELD(&fields, "HOLDFAST_NAME=%s", state.name);
+        add(&line, "HOLDFAST_NAME=%s\n", state.name);
     if (entry->generation > 0)
-        ADD_FIELD(&fields, "HOLDFAST_GENERATION=%llu", entry->generation);
+        add(&line, "HOLDFAST_GENERATION=%llu\n", entry->generation);
     if (*entry->listener)
-        ADD_FIELD(&fields, "HOLDFAST_LISTENER=%s", entry->listener);
+        add(&line, "HOLDFAST_LISTENER=%s\n", entry->listener);
     if (entry->error > 0)
-        ADD_FIELD(&fields, "ERRNO=%d", entry->error);
+        add(&line, "ERRNO=%d\n", entry->error);
     if (*entry->message_id)
-        ADD_FIELD(&fields, "MESSAGE_ID=%s", entry->message_id);
-    return sd_journal_sendv(fields.list, (int)fields.n) >= 0;
+        add(&line, "MESSAGE_ID=%s\n", entry->message_id);
+    struct iovec data = {.iov_base = line.data, .iov_len = line.length};
+    const struct msghdr message = {
+        .msg_name = &journal, .msg_namelen = sizeof(journal), .msg_iov = &data, .msg_iovlen = 1};
+    HF_CLEANUP_FD int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return -1;
+    if (sendmsg(fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0)
+        return 1;
+    return errno == EAGAIN || errno == ENOBUFS ? 0 : -1;
+}
+
+/* False when nobody reads. */
+static bool deliver(const Entry *entry)
+{
+    int r = state.journal ? send_to_journal(entry) : -1;
+
+    return r < 0 ? write_line(entry) : r > 0;
+}
+
+/* Not while it is still so: what comes next says it. */
+static bool deliver_drops(void)
+{
+    Entry entry = {.level = LOG_WARNING};
+
+    snprintf(entry.message, sizeof(entry.message),
+             state.dropped == 1 ? "%lu message was dropped, as nobody read the log"
+                                : "%lu messages were dropped, as nobody read the log",
+             state.dropped);
+    return deliver(&entry);
 }
 
 static void set_printable(char *ret, size_t size, const char *text)
@@ -273,8 +308,10 @@ void hf_log(int level, const HfLogFields *fields, const char *format, ...)
     set_message(&entry, format, arguments);
     va_end(arguments);
 
-    if (!state.journal || !send_to_journal(&entry))
-        write_line(&entry);
+    if (state.dropped > 0 && deliver_drops())
+        state.dropped = 0;
+    if (state.dropped > 0 || !deliver(&entry))
+        state.dropped++;
     errno = saved;
 }
 

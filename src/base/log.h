@@ -1,4 +1,4 @@
-/* One line a failure, with fields. Only daemon/ and cli/ may call it. */
+/* One line a failure, with fields. Only run, the parts and cli may call it. */
 #pragma once
 
 #include <syslog.h>
@@ -46,8 +46,9 @@ static inline int hf_log_priority(HfLogLevel level)
 void hf_log_setup(const char *name, int level, HfLogFormat format);
 
 /* level: LOG_ERR, LOG_WARNING, LOG_NOTICE, LOG_INFO or LOG_DEBUG. fields may be NULL. One write(2)
- * of at most HF_LOG_LINE_MAX bytes; what is not printable UTF-8 becomes '?'. A line for which
- * stderr has no room, as nobody reads it, is lost after 100 ms. Keeps errno. */
+ * of at most HF_LOG_LINE_MAX bytes; what is not printable UTF-8 becomes '?'. Never waits for who
+ * does not read: what the journal does not take at once, and stderr not within 100 ms, is dropped,
+ * and how much that was is said before the next line that is taken. Keeps errno. */
 void hf_log(int level, const HfLogFields *fields, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 

@@ -1,12 +1,13 @@
 """What holdfast logs, for people and for programs."""
 import json
 import re
+import socket
 
 import pytest
 
 from harness import words
 from harness.holdfast import call
-from harness.paths import SOURCE
+from harness.paths import HOLDFAST, SOURCE
 
 SERVER = ["/bin/sleep", "infinity"]
 QUICK = "--ready=delay:10ms"
@@ -14,7 +15,7 @@ QUICK = "--ready=delay:10ms"
 
 def message_ids():
     """{notice: id} that holdfast knows."""
-    text = (SOURCE / "daemon" / "notices.c").read_text()
+    text = (SOURCE / "parts" / "events" / "notices.c").read_text()
     found = {name.lower().replace("_", "-"): number
              for name, number in re.findall(r'\[HF_NOTICE_(\w+)\] = "([0-9a-f]{32})"', text)}
     assert len(found) >= 14
@@ -62,3 +63,35 @@ def test_the_manual_lists_each_message_id():
     ids = message_ids()
     assert listed == ids
     assert len(set(ids.values())) == len(ids)
+
+
+IN_JOURNAL = """mount --bind "$JOURNAL" /run/systemd && JOURNAL_STREAM=$(stat -L -c %d:%i /proc/self/fd/2) exec "$0" "$@" """
+
+
+def test_a_journal_that_does_not_read_keeps_nobody_waiting(site, tmp_path):
+    """Whatever of it is dropped is counted, and said once it reads."""
+    directory = tmp_path / "journal"
+    directory.mkdir()
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as journal:
+        journal.bind(str(directory / "socket"))
+        journal.setblocking(False)
+        filled = 0
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
+            sender.setblocking(False)
+            try:
+                while filled < 10000:
+                    sender.sendto(b"MESSAGE=full\n", str(directory / "socket"))
+                    filled += 1
+            except BlockingIOError:
+                pass
+        holdfast = site.holdfast(QUICK, command=SERVER, env={"JOURNAL": str(tmp_path)},
+                                 wrapper=("unshare", "-m", "sh", "-c", IN_JOURNAL, HOLDFAST))
+        for _ in range(3):
+            assert holdfast.call("reload").returncode == 0
+        for _ in range(filled):
+            journal.recv(4096)
+        holdfast.stop()
+        assert holdfast.lines.text() == ""
+        first = journal.recv(4096).decode()
+        assert re.search(r"^PRIORITY=4\nMESSAGE=\d+ messages were dropped, as nobody read the log$", first, re.MULTILINE)
+        assert f"HOLDFAST_NAME={site.name}\n" in first and "MESSAGE=" in journal.recv(4096).decode()

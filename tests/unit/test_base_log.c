@@ -10,27 +10,29 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/uio.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "base/log.h"
 
-/* Stands in for libsystemd's: the entry that would have gone to the journal, one field a line. */
+/* Stands in for libc's: the datagram that would have gone to the journal. */
 static char journal[16384];
-static int journal_result;
+static int journal_error;
 
-int sd_journal_sendv(const struct iovec *fields, int n);
-int sd_journal_sendv(const struct iovec *fields, int n)
+ssize_t sendmsg(int fd, const struct msghdr *message, int flags)
 {
-    size_t length = 0;
-    for (int i = 0; i < n; i++) {
-        memcpy(journal + length, fields[i].iov_base, fields[i].iov_len);
-        length += fields[i].iov_len;
-        journal[length++] = '\n';
-    }
-    journal[length] = '\0';
-    return journal_result;
+    const struct sockaddr_un *to = message->msg_name;
+    size_t n = message->msg_iov->iov_len;
+
+    (void)fd;
+    assert_true(flags & MSG_DONTWAIT);
+    assert_string_equal(to->sun_path, "/run/systemd/journal/socket");
+    memcpy(journal, message->msg_iov->iov_base, n);
+    journal[n] = '\0';
+    errno = journal_error;
+    return journal_error ? -1 : (ssize_t)n;
 }
 
 static int saved_stderr = -1;
@@ -45,7 +47,7 @@ static int redirect(void **state)
         return -1;
     saved_stderr = dup(STDERR_FILENO);
     *journal = '\0';
-    journal_result = 0;
+    journal_error = 0;
     unsetenv("JOURNAL_STREAM");
     return dup2(capture, STDERR_FILENO) < 0 ? -1 : 0;
 }
@@ -293,35 +295,89 @@ static void failing_journal_leaves_stderr(void **state)
 {
     (void)state;
     set_journal_stream("");
-    journal_result = -ENOBUFS;
+    journal_error = ECONNREFUSED;
     hf_log_setup(NULL, LOG_INFO, HF_LOG_TEXT);
     hf_log(LOG_INFO, NULL, "hello");
     assert_string_equal(written(), "holdfast: hello\n");
 }
 
-static void a_reader_that_stalls_costs_lines_not_time(void **state)
+static void a_journal_that_does_not_read_costs_messages(void **state)
 {
     (void)state;
-    static char filling[65536];
-    int ends[2];
-    assert_int_equal(pipe2(ends, O_CLOEXEC | O_NONBLOCK), 0);
-    assert_true(fcntl(ends[1], F_SETPIPE_SZ, 1) > 0);
-    while (write(ends[1], filling, sizeof(filling)) > 0)
-        ;
-    assert_int_equal(fcntl(ends[1], F_SETFL, 0), 0);
-    dup2(ends[1], STDERR_FILENO);
+    set_journal_stream("");
     hf_log_setup(NULL, LOG_INFO, HF_LOG_TEXT);
-    hf_log(LOG_INFO, NULL, "lost"); /* or the test hangs */
+    journal_error = EAGAIN;
     hf_log(LOG_INFO, NULL, "lost");
-    while (read(ends[0], filling, sizeof(filling)) > 0)
+    hf_log(LOG_INFO, NULL, "lost");
+    journal_error = 0;
+    hf_log(LOG_DEBUG, NULL, "too detailed");
+    assert_null(strstr(journal, "were dropped")); /* what is not logged says nothing */
+    hf_log(LOG_INFO, NULL, "seen");
+    assert_non_null(strstr(journal, "MESSAGE=seen\n"));
+    assert_string_equal(written(), "");
+    journal_error = EAGAIN;
+    hf_log(LOG_INFO, NULL, "lost");
+    journal_error = ENOENT; /* there is no journal any more: stderr */
+    hf_log(LOG_INFO, NULL, "seen");
+    assert_string_equal(written(), "holdfast: 1 message was dropped, as nobody read the log\n"
+                                   "holdfast: seen\n");
+}
+
+static char filling[65536];
+
+/* In place of stderr until it is read; its flags are as a shell leaves them. */
+static void fill(int reader, int writer)
+{
+    while (read(reader, filling, sizeof(filling)) > 0)
+        ;
+    assert_int_equal(fcntl(writer, F_SETFL, O_NONBLOCK), 0);
+    while (write(writer, "x", 1) > 0)
+        ;
+    assert_int_equal(fcntl(writer, F_SETFL, 0), 0);
+    dup2(writer, STDERR_FILENO);
+}
+
+/* Two messages are lost while nobody reads. Returns what a third one writes then. */
+static const char *lose_two(int reader)
+{
+    hf_log_setup(NULL, LOG_INFO, HF_LOG_TEXT);
+    hf_log(LOG_INFO, NULL, "lost %2000s", ""); /* or the test hangs */
+    hf_log(LOG_INFO, NULL, "lost %2000s", "");
+    while (read(reader, filling, sizeof(filling)) > 0)
         ;
     hf_log(LOG_INFO, NULL, "seen");
-    ssize_t n = read(ends[0], filling, sizeof(filling));
+    ssize_t n = read(reader, filling, sizeof(filling) - 1);
     dup2(capture, STDERR_FILENO);
+    filling[n < 0 ? 0 : n] = '\0';
+    return filling;
+}
+
+static void a_pipe_that_nobody_reads_costs_lines_not_time(void **state)
+{
+    (void)state;
+    int ends[2];
+    assert_int_equal(pipe2(ends, O_CLOEXEC | O_NONBLOCK), 0);
+    fill(ends[0], ends[1]);
+    assert_string_equal(lose_two(ends[0]),
+                        "holdfast: 2 messages were dropped, as nobody read the log\n"
+                        "holdfast: seen\n");
     close(ends[0]);
     close(ends[1]);
-    assert_int_equal(n, strlen("holdfast: seen\n"));
-    assert_memory_equal(filling, "holdfast: seen\n", (size_t)n);
+}
+
+/* A little room is left there, which poll(2) takes for enough. */
+static void a_terminal_that_nobody_reads_costs_lines_not_time(void **state)
+{
+    (void)state;
+    int master = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC | O_NONBLOCK);
+    assert_true(master >= 0 && grantpt(master) == 0 && unlockpt(master) == 0);
+    int terminal = open(ptsname(master), O_RDWR | O_NOCTTY | O_CLOEXEC);
+    assert_true(terminal >= 0);
+    fill(master, terminal);
+    assert_true(read(master, filling, 20) > 0);
+    assert_non_null(strstr(lose_two(master), "holdfast: seen\r\n"));
+    close(terminal);
+    close(master);
 }
 
 #define TEST(function) cmocka_unit_test_setup_teardown(function, redirect, restore)
@@ -344,7 +400,9 @@ int main(void)
         TEST(journal_gets_only_what_is_there),
         TEST(another_journal_stream_is_not_ours),
         TEST(failing_journal_leaves_stderr),
-        TEST(a_reader_that_stalls_costs_lines_not_time),
+        TEST(a_journal_that_does_not_read_costs_messages),
+        TEST(a_pipe_that_nobody_reads_costs_lines_not_time),
+        TEST(a_terminal_that_nobody_reads_costs_lines_not_time),
     };
     return cmocka_run_group_tests_name("base/log", tests, NULL, NULL);
 }
