@@ -8,7 +8,6 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "cli/verbs.h"
-#include "run/configuration.h"
 #include "parts/fallback/fallback.h"
 #include "parts/inherit/unit_cleanup.h"
 #include "parts/probe/probe_verb.h"
@@ -16,6 +15,7 @@
 #include "parts/survive/reexec.h"
 #include "parts/survive/self_test.h"
 #include "run/check.h"
+#include "run/configuration.h"
 #include "run/exec.h"
 #include "run/supervisor.h"
 
