@@ -35,8 +35,28 @@
 #define PROBE_DOUBLINGS 6 /* 64 times as many failures */
 #define RETIRE_TIME     (500 * HF_USEC_PER_MSEC)
 
+/* What a service may say as often as it likes waits once for each generation; the last one counts.
+ */
+static bool merge_event(HfSupervisor *supervisor, const HfEvent *event)
+{
+    if (event->type != HF_EVENT_READY && event->type != HF_EVENT_LEAVING &&
+        event->type != HF_EVENT_EXTEND)
+        return false;
+    for (size_t i = 0; i < supervisor->n_events; i++) {
+        HfEvent *waiting =
+            &supervisor->events[(supervisor->first_event + i) % HF_SUPERVISOR_EVENTS];
+        if (waiting->type == event->type && waiting->slot == event->slot) {
+            *waiting = *event;
+            return true;
+        }
+    }
+    return false;
+}
+
 void hf_supervisor_post(HfSupervisor *supervisor, const HfEvent *event)
 {
+    if (merge_event(supervisor, event))
+        return;
     assert(supervisor->n_events < HF_SUPERVISOR_EVENTS);
     size_t last = (supervisor->first_event + supervisor->n_events) % HF_SUPERVISOR_EVENTS;
     supervisor->events[last] = *event;

@@ -101,7 +101,9 @@ void hf_supervisor_make_limits(const HfSettings *settings, const HfSettings *bef
 /* Lets the sockets go, and ends once nobody is told any more. */
 void hf_supervisor_exit(HfSupervisor *supervisor, int status);
 
-/* Queues one event; a full queue cannot happen, as every source is bounded, and asserts. */
+/* Queues one event. READY, LEAVING and EXTEND of a generation wait once, the last one counts. A
+ * full queue asserts and cannot happen: what one dispatch of any other source posts is bounded, and
+ * steps come before the next. */
 void hf_supervisor_post(HfSupervisor *supervisor, const HfEvent *event);
 
 /* The timer is armed, and elapses later than usec from now. */

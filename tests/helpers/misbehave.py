@@ -6,6 +6,7 @@ Answers each connection with one line of JSON and closes it. Tells on stderr wha
 import argparse
 import json
 import os
+import select
 import signal
 import socket
 import subprocess
@@ -226,6 +227,18 @@ def hand_over_and_stay(_options):
         signal.pause()
 
 
+def flood(_options):
+    """Says very much while holdfast is stopped, which goes on once this one has ended."""
+    holdfast, pidfd = os.getppid(), os.pidfd_open(os.getpid())
+    os.kill(holdfast, signal.SIGSTOP)
+    if os.fork() == 0:
+        select.select([pidfd], [], [])
+        os.kill(holdfast, signal.SIGCONT)
+        os._exit(0)
+    for number in range(450):
+        tell(f"READY=1\nSTOPPING=1\nEXTEND_TIMEOUT_USEC={number + 1}000000")
+
+
 def name_stranger(_options):
     for _ in range(100):
         tell("MAINPID=1\nSTATUS=nothing new")
@@ -276,6 +289,7 @@ BEHAVIOURS = {
     "child-ready": child_ready,
     "hand-over": hand_over,
     "hand-over-and-stay": hand_over_and_stay,
+    "flood": flood,
     "name-stranger": name_stranger,
     "die-draining": die_draining,
     "stranger": stranger,

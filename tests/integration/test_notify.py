@@ -9,6 +9,7 @@ import subprocess
 import pytest
 
 from harness import process, words
+from harness.paths import HOLDFAST
 from harness.process import environment
 from harness.wait import DEADLINE, Ended
 
@@ -54,6 +55,19 @@ def test_strangers_are_not_believed(service, access):
     service.trigger()
     holdfast.wait(words.ready(1))
     assert not holdfast.lines.find("MAINPID|leaves by itself")
+    holdfast.stop()
+
+
+LONG_QUEUE = 'ip link set lo up && echo 512 >/proc/sys/net/unix/max_dgram_qlen && exec "$0" "$@"'
+
+
+def test_last_words_without_end_are_heard_once(service):
+    """450 datagrams of three messages each, all of them waiting when the process that sent them has ended."""
+    service.behave("flood")
+    holdfast = service.launch(wrapper=("unshare", "-n", "sh", "-c", LONG_QUEUE, HOLDFAST))
+    holdfast.wait(words.ready(1))
+    service.behave("serve")
+    service.site.notify.wait("READY=1", holdfast.process.ended)
     holdfast.stop()
 
 
