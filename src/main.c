@@ -17,13 +17,17 @@
 #include "run/check.h"
 #include "run/configuration.h"
 #include "run/exec.h"
-#include "run/supervisor.h"
+#include "run/run.h"
+
+static const HfPart *const parts[] = {
+    NULL,
+};
 
 static int run(const HfCommandLine *line)
 {
     if (hf_reexec_mode() == HF_SELF_TESTED)
         return hf_selftest_run(&line->settings);
-    return hf_supervisor_run(line);
+    return hf_run(line, parts);
 }
 
 static int stop(const HfCommandLine *line)

@@ -468,7 +468,18 @@ static void (*const executors[])(HfSupervisor *supervisor, const HfAction *actio
 };
 _Static_assert(sizeof(executors) / sizeof(*executors) == HF_ACTION_MAX_, "an executor an action");
 
+/* What belonged to the generation, or to all, is there for a last time. */
+static bool is_last_look(const HfAction *action)
+{
+    return action->type == HF_ACTION_FORGET || action->type == HF_ACTION_EXIT;
+}
+
 void hf_actions_perform(HfSupervisor *supervisor, const HfAction *action)
 {
-    executors[action->type](supervisor, action);
+    if (!is_last_look(action))
+        executors[action->type](supervisor, action);
+    HF_EACH_PART (supervisor, i, performed)
+        supervisor->parts[i]->performed(supervisor->states[i], action);
+    if (is_last_look(action))
+        executors[action->type](supervisor, action);
 }

@@ -179,7 +179,7 @@ static void end_loop(HfSupervisor *supervisor, int status)
     /* a failure has had its line already */
     hf_notices_publish(&supervisor->notices, HF_NOTICE_STOPPED, status == 0 ? LOG_INFO : LOG_DEBUG,
                        0, "", "stopped");
-    hf_supervisor_exit(supervisor, status);
+    hf_supervisor_end(supervisor, status);
 }
 
 static void end(HfFinalKill *leftovers)

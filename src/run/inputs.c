@@ -62,7 +62,7 @@ void hf_inputs_last_words(HfInputs *watch)
     hf_notify_server_last_words(watch->supervisor, watch->fd);
 }
 
-static int take_signals(HfSupervisor *supervisor)
+int hf_inputs_block(void)
 {
     sigset_t set;
 
@@ -72,6 +72,11 @@ static int take_signals(HfSupervisor *supervisor)
         sigaddset(&set, taken[i].signal);
     if (sigprocmask(SIG_BLOCK, &set, NULL) < 0 || signal(SIGPIPE, SIG_IGN) == SIG_ERR)
         return -errno;
+    return 0;
+}
+
+static int take_signals(HfSupervisor *supervisor)
+{
     for (size_t i = 0; i < sizeof(taken) / sizeof(*taken); i++) {
         int r = sd_event_add_signal(supervisor->loop, NULL, taken[i].signal, on_signal, supervisor);
         if (r < 0)

@@ -3,7 +3,9 @@
 
 #include "run/supervisor.h"
 
-/* Blocks the signals that are taken. fd: the notify socket, taken over, -1: opened anew. Returns 0
+/* Blocks the signals that are taken, and those of children. Returns 0 or negative errno. */
+int hf_inputs_block(void);
+/* fd: the notify socket, taken over, -1: opened anew. Returns 0
  * or negative errno. */
 int hf_inputs_new(HfSupervisor *supervisor, int fd, HfInputs **ret);
 int hf_inputs_fd(const HfInputs *watch); /* borrowed */

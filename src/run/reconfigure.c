@@ -8,12 +8,52 @@
 #include "base/memory.h"
 #include "run/configuration.h"
 
+#define TERM_TIMEOUT    (5 * HF_USEC_PER_SEC)
+#define KILL_INTERVAL   (1 * HF_USEC_PER_SEC)
+#define STABLE_TIME     (10 * HF_USEC_PER_SEC)
+#define SETTLE_TIME     (100 * HF_USEC_PER_MSEC)
+#define PROBE_DOUBLINGS 6 /* 64 times as many failures */
+#define RETIRE_TIME     (500 * HF_USEC_PER_MSEC)
+
 static HfCommandLine *drop(HfCommandLine *line)
 {
     if (line)
         hf_command_line_clear(line);
     free(line);
     return NULL;
+}
+
+_Static_assert(HF_DRAINING_MAX == HF_MACHINE_DRAINING_MAX, "the machine has room for them");
+
+void hf_reconfigure_limits(const HfSupervisor *supervisor, const HfSettings *settings,
+                           const HfSettings *before, HfMachineLimits *ret)
+{
+    /* it is the generation before that is let go, the new one has to stand beside it */
+    bool gentle = settings->handover == HF_HANDOVER_GENTLE &&
+                  hf_settings_adapter(settings) == HF_ADAPTER_PHP_FPM &&
+                  (!before || hf_settings_adapter(before) == HF_ADAPTER_PHP_FPM);
+
+    *ret = (HfMachineLimits){
+        .ready_timeout = settings->ready_timeout,
+        .drain_timeout = settings->drain_timeout,
+        .term_timeout = TERM_TIMEOUT,
+        .kill_interval = KILL_INTERVAL,
+        .backoff_max = settings->backoff_max,
+        .stable_time = STABLE_TIME,
+        .gentle = gentle,
+        .settle_time = SETTLE_TIME,
+        .retire_time = RETIRE_TIME,
+        .busy_after = settings->busy_after,
+        .probe_every = settings->probe.kind == HF_PROBE_NONE ? 0 : settings->probe_every,
+        .probe_failures = (unsigned)settings->probe_failures,
+        .probe_hung = hf_health_hung_probes(settings),
+        .probe_doublings = PROBE_DOUBLINGS,
+        .recycle_every = settings->recycle_every == HF_USEC_INFINITY ? 0 : settings->recycle_every,
+        .max_draining = (unsigned)settings->max_draining,
+    };
+    for (size_t i = 0; supervisor->parts[i]; i++)
+        if (supervisor->parts[i]->limit)
+            supervisor->parts[i]->limit(settings, ret);
 }
 
 static int read_again(const HfSupervisor *supervisor, HfCommandLine **ret, HfText *error)
@@ -48,7 +88,7 @@ int hf_reconfigure_begin(HfSupervisor *supervisor, HfCause cause, HfText *error)
                hf_text_peek(error));
         return 0;
     }
-    hf_supervisor_make_limits(&supervisor->next->settings, supervisor->settings, &limits);
+    hf_reconfigure_limits(supervisor, &supervisor->next->settings, supervisor->settings, &limits);
     hf_machine_offer(&supervisor->machine, &limits);
     return 0;
 }

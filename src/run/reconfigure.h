@@ -3,6 +3,10 @@
 
 #include "run/supervisor.h"
 
+/* What the machine is to know of settings. before: those in force until then, NULL: none. */
+void hf_reconfigure_limits(const HfSupervisor *supervisor, const HfSettings *settings,
+                           const HfSettings *before, HfMachineLimits *ret);
+
 /* Reads the file for the generation that is being prepared, and offers its limits to the machine.
  * After a crash a file that cannot be used is warned of and the settings in force go on. Returns
  * 0, or negative errno with one line in error. */

@@ -16,6 +16,7 @@
 #include "policy/machine.h"
 #include "run/generation.h"
 #include "run/listener.h"
+#include "run/part.h"
 #include "run/plan.h"
 #include "run/prepare.h"
 #include "run/reaper.h"
@@ -39,6 +40,10 @@ typedef struct HfSupervisor {
     HfCommandLine *read;        /* with the file as it was last; NULL: nothing else than line */
     HfCommandLine *next;        /* of the generation that is being prepared; NULL: as in force */
     const char *name;           /* of the instance, borrowed */
+    const HfPart *const *parts; /* NULL after the last */
+    void *states[HF_PARTS_MAX];
+    HfEventType first; /* START, or what a part made of it */
+    HfNotes notes;     /* of the holdfast before this one */
     sd_event *loop;
     HfReaper *reaper;
     HfRuntime runtime;
@@ -46,7 +51,9 @@ typedef struct HfSupervisor {
     size_t first_event; /* in events */
     size_t n_events;
     sd_event_source *step; /* pending while events wait */
-    uint64_t steps;        /* of the machine, so far */
+    sd_event_source *ending;
+    unsigned n_ending; /* that are waited for */
+    uint64_t steps;    /* of the machine, so far */
     HfGeneration *generations[HF_MACHINE_SLOTS];
     sd_event_source *timers[HF_TIMER_MAX_][HF_MACHINE_SLOTS];
     HfPlan *current; /* committed */
@@ -91,15 +98,13 @@ typedef struct HfSupervisor {
     HfEvent events[HF_SUPERVISOR_EVENTS]; /* a ring */
 } HfSupervisor;
 
-/* Runs until the end. Returns the exit status. */
-int hf_supervisor_run(const HfCommandLine *line);
+/* Nothing of the service is left: lets the sockets go, and ends once every part has ended. */
+void hf_supervisor_end(HfSupervisor *supervisor, int status);
+/* A part that the end waited for has done what it had to. */
+void hf_supervisor_ended(HfSupervisor *supervisor);
 
-/* What the machine is to know of settings. before: those in force until then, NULL: none. */
-void hf_supervisor_make_limits(const HfSettings *settings, const HfSettings *before,
-                               HfMachineLimits *ret);
-
-/* Lets the sockets go, and ends once nobody is told any more. */
-void hf_supervisor_exit(HfSupervisor *supervisor, int status);
+/* The state of part, or NULL: it is not in this build, or has none. */
+void *hf_supervisor_state(const HfSupervisor *supervisor, const HfPart *part);
 
 /* Queues one event. READY, LEAVING and EXTEND of a generation wait once, the last one counts. A
  * full queue asserts and cannot happen: what one dispatch of any other source posts is bounded, and

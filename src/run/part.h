@@ -1,0 +1,82 @@
+/* The moments at which the parts of src/parts are called. run knows of parts only what main.c
+ * lists; parts know run, and of one another only events and probe. Each moment may be NULL. They
+ * are called in the order of the list, with the part's own state where it has one. */
+#pragma once
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+#include "base/text.h"
+#include "config/options.h"
+#include "policy/machine.h"
+#include "run/notes.h"
+#include "run/plan.h"
+
+typedef struct HfSupervisor HfSupervisor;
+
+#define HF_PARTS_MAX 16
+
+/* Listeners that the next plan may choose among. */
+typedef struct HfOffer {
+    HfListener **list; /* borrowed */
+    size_t n;
+    size_t size;
+} HfOffer;
+
+/* Returns 0 or -ENOMEM. */
+int hf_offer_add(HfOffer *offer, HfListener *listener);
+
+typedef struct HfPart {
+    const char *name; /* as in meson's option "without" */
+
+    /* What the machine is to know of settings, beside what run says: without the part it is 0. */
+    void (*limit)(const HfSettings *settings, HfMachineLimits *limits);
+
+    /* ---- the beginning; each returns 0, or negative errno with one line in error ---- */
+
+    /* The loop stands, nothing is claimed. *ret: the part's state, NULL when there is none. Here
+     * supervisor->first becomes RESUME or ADOPT, and supervisor->notes is filled. */
+    int (*begin)(HfSupervisor *supervisor, void **ret, HfText *error);
+    /* The runtime directory is ours. */
+    int (*claimed)(void *state, HfText *error);
+    /* The first event is posted; what was restored stands. */
+    int (*begun)(void *state, HfText *error);
+
+    /* ---- a replacement ---- */
+
+    /* Adds what plan may use to offer. Returns 0, or negative errno with one line in error. */
+    int (*lend)(void *state, HfPlan *plan, HfOffer *offer, HfText *error);
+    /* The plan could not be bound: does the part see to it that it is prepared once more? */
+    bool (*unprepared)(void *state, HfCause cause);
+
+    /* ---- each step ---- */
+
+    /* run has performed action; of FORGET and EXIT: it is about to. */
+    void (*performed)(void *state, const HfAction *action);
+    /* Nothing waits to be decided. */
+    void (*stepped)(void *state);
+
+    /* ---- this program gives way to the next ---- */
+
+    /* Adds what the next holdfast is to find in its notes; descriptors are borrowed. */
+    int (*captured)(void *state, HfNotes *notes);
+    /* Why it may not be replaced now: appends a line to why. */
+    void (*objects)(void *state, HfText *why);
+    /* The program is executed now; or, going false, was not, and everything goes on. */
+    void (*replacing)(void *state, bool going);
+
+    /* ---- the end ---- */
+
+    /* A helper that ends by itself, and is not to be killed? */
+    bool (*owns)(void *state, pid_t pid);
+    /* The service is gone. Returns true when the loop is to go on until hf_supervisor_ended. */
+    bool (*end)(void *state);
+    /* Lets go of all that has to do with the service. Harmless when repeated. */
+    void (*let_go)(void *state);
+    void (*free)(void *state);
+} HfPart;
+
+/* For i of each part with a state that has the moment. */
+#define HF_EACH_PART(supervisor, i, moment)                                                        \
+    for (size_t i = 0; (supervisor)->parts[i]; i++)                                                \
+        if ((supervisor)->states[i] && (supervisor)->parts[i]->moment)

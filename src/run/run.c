@@ -1,0 +1,265 @@
+#include "run/run.h"
+
+#include <errno.h>
+#include <malloc.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/fd.h"
+#include "base/log.h"
+#include "base/memory.h"
+#include "base/parse.h"
+#include "config/names.h"
+#include "parts/control/control.h"
+#include "parts/events/hooks.h"
+#include "parts/events/sd_notify.h"
+#include "parts/fallback/outage.h"
+#include "parts/inherit/orphans.h"
+#include "parts/survive/fd_store.h"
+#include "parts/survive/upgrade.h"
+#include "parts/watch/queue_watch.h"
+#include "run/actions.h"
+#include "run/activated.h"
+#include "run/final_kill.h"
+#include "run/inputs.h"
+#include "run/instance.h"
+#include "run/pid_file.h"
+#include "run/reconfigure.h"
+#include "run/stop_delay.h"
+
+static void trace(const HfEvent *event, const HfActions *actions, HfPhase phase)
+{
+    HF_CLEANUP_TEXT HfText text = {0};
+
+    for (size_t i = 0; i < actions->n; i++)
+        hf_text_addf(&text, " %s", hf_action_name(actions->list[i].type));
+    hf_log(LOG_DEBUG, NULL, "event %s of slot %u:%s; %s now", hf_event_name(event->type),
+           event->slot, actions->n > 0 ? hf_text_peek(&text) : " nothing", hf_phase_name(phase));
+}
+
+static int on_step(sd_event_source *source, void *userdata)
+{
+    HfSupervisor *supervisor = userdata;
+    HfActions *actions = &supervisor->actions;
+
+    while (supervisor->n_events > 0) {
+        HfEvent event = supervisor->events[supervisor->first_event];
+        supervisor->n_events--;
+        supervisor->first_event = (supervisor->first_event + 1) % HF_SUPERVISOR_EVENTS;
+        if (supervisor->n_events == 0) /* so that the usual few touch no more memory */
+            supervisor->first_event = 0;
+        hf_machine_step(&supervisor->machine, &event, actions);
+        supervisor->steps++;
+        if (supervisor->settings->log_level == HF_LOG_LEVEL_DEBUG)
+            trace(&event, actions, supervisor->machine.phase);
+        for (size_t i = 0; i < actions->n; i++)
+            hf_actions_perform(supervisor, &actions->list[i]);
+    }
+    hf_fd_store_sync(supervisor->store);
+    HF_EACH_PART (supervisor, i, stepped)
+        supervisor->parts[i]->stepped(supervisor->states[i]);
+    malloc_trim(0); /* what a preparation took is not needed again soon */
+    hf_sd_notify_state(supervisor);
+    hf_control_update(supervisor->control);
+    sd_event_source_set_enabled(source, SD_EVENT_OFF);
+    return 0;
+}
+
+static void on_probed(unsigned slot, HfVerdict verdict, const char *text, void *userdata)
+{
+    HfSupervisor *supervisor = userdata;
+
+    if (hf_string_set(&supervisor->finding, text) < 0)
+        hf_string_set(&supervisor->finding, NULL);
+    hf_supervisor_post(supervisor,
+                       &(HfEvent){.type = HF_EVENT_PROBED, .slot = slot, .verdict = verdict});
+}
+
+/* Everything that has to do with the service; harmless when repeated. */
+static void let_go(HfSupervisor *supervisor)
+{
+    hf_fd_store_leave();
+    HF_EACH_PART (supervisor, i, let_go)
+        supervisor->parts[i]->let_go(supervisor->states[i]);
+    hf_pid_file_remove(supervisor);
+    supervisor->takeover = hf_takeover_free(supervisor->takeover);
+    supervisor->strays = hf_orphans_free(supervisor->strays);
+    supervisor->farewell = hf_stop_delay_free(supervisor->farewell);
+    hf_outage_end(supervisor);
+    supervisor->health = hf_health_free(supervisor->health);
+    supervisor->oversize = hf_memory_watch_free(supervisor->oversize);
+    for (unsigned i = 0; i < HF_MACHINE_SLOTS; i++)
+        supervisor->generations[i] = hf_generation_free(supervisor->generations[i]);
+    for (unsigned timer = 0; timer < HF_TIMER_MAX_; timer++)
+        for (unsigned i = 0; i < HF_MACHINE_SLOTS; i++)
+            supervisor->timers[timer][i] =
+                sd_event_source_disable_unref(supervisor->timers[timer][i]);
+    supervisor->prepare = hf_prepare_abort(supervisor->prepare);
+    supervisor->leftovers = hf_final_kill_free(supervisor->leftovers);
+    supervisor->prepared = hf_plan_unref(supervisor->prepared);
+    supervisor->current = hf_plan_unref(supervisor->current);
+    hf_listener_array_clear(&supervisor->received, &supervisor->n_received);
+    hf_listener_array_clear(&supervisor->kept, &supervisor->n_kept);
+}
+
+static void on_told(void *userdata)
+{
+    hf_supervisor_ended(userdata);
+}
+
+/* The sockets go, and the loop ends once no part has anything left to do. */
+static int on_ending(sd_event_source *source, void *userdata)
+{
+    HfSupervisor *supervisor = userdata;
+
+    sd_event_source_set_enabled(source, SD_EVENT_OFF);
+    supervisor->n_ending = 1;
+    HF_EACH_PART (supervisor, i, end)
+        supervisor->n_ending += supervisor->parts[i]->end(supervisor->states[i]);
+    supervisor->n_ending += hf_hooks_finish(supervisor->hooks, on_told, supervisor) >= 0;
+    let_go(supervisor);
+    hf_supervisor_ended(supervisor);
+    return 0;
+}
+
+static int begin_parts(HfSupervisor *supervisor, HfText *error)
+{
+    int r = 0;
+
+    for (size_t i = 0; r >= 0 && supervisor->parts[i]; i++)
+        if (supervisor->parts[i]->begin)
+            r = supervisor->parts[i]->begin(supervisor, &supervisor->states[i], error);
+    return r;
+}
+
+static int add_source(HfSupervisor *supervisor, sd_event_source **source,
+                      sd_event_handler_t callback)
+{
+    int r = sd_event_add_defer(supervisor->loop, source, callback, supervisor);
+    if (r >= 0) /* before any other source: what waits is decided before more is taken */
+        r = sd_event_source_set_priority(*source, SD_EVENT_PRIORITY_IMPORTANT);
+    return r < 0 ? r : sd_event_source_set_enabled(*source, SD_EVENT_OFF);
+}
+
+static int make_loop(HfSupervisor *supervisor)
+{
+    int r = sd_event_new(&supervisor->loop);
+    if (r >= 0)
+        r = add_source(supervisor, &supervisor->step, on_step);
+    if (r >= 0)
+        r = add_source(supervisor, &supervisor->ending, on_ending);
+    if (r >= 0)
+        r = hf_inputs_block();
+    return r < 0 ? r : hf_reaper_new(supervisor->loop, &supervisor->reaper);
+}
+
+static int set_up(HfSupervisor *supervisor, HfInstance *start, HfText *error)
+{
+    int r = hf_process_raise_files(); /* a listener, a member and a caller each take one */
+    if (r >= 0)
+        r = hf_runtime_name(supervisor->name, &supervisor->runtime);
+    if (r >= 0)
+        r = make_loop(supervisor);
+    if (r >= 0)
+        r = begin_parts(supervisor, error);
+    if (r >= 0)
+        r = hf_instance_begin(supervisor, start, error);
+    if (r >= 0)
+        r = hf_cgroups_find(supervisor->name, supervisor->settings->cgroup == HF_CGROUP_USE_AUTO,
+                            &supervisor->runtime.cgroups);
+    HF_EACH_PART (supervisor, i, claimed)
+        r = r < 0 ? r : supervisor->parts[i]->claimed(supervisor->states[i], error);
+    if (r >= 0)
+        r = hf_inputs_new(supervisor, hf_fd_steal(&start->snapshot.notify_fd), &supervisor->watch);
+    if (r >= 0)
+        r = hf_control_new(supervisor, hf_fd_steal(&start->snapshot.control_fd),
+                           &supervisor->control);
+    if (r >= 0)
+        r = hf_hooks_new(supervisor, &supervisor->hooks);
+    if (r >= 0)
+        r = hf_queue_watch_new(supervisor, &supervisor->queuewatch);
+    if (r >= 0)
+        r = hf_upgrading_new(supervisor, &supervisor->upgrading);
+    if (r >= 0)
+        r = hf_memory_watch_new(supervisor, &supervisor->oversize);
+    if (r >= 0)
+        r = hf_health_new(supervisor->loop, supervisor->reaper, supervisor->name, on_probed,
+                          supervisor, &supervisor->health);
+    if (r >= 0)
+        r = hf_fd_store_new(supervisor, &supervisor->store);
+    if (r >= 0)
+        r = hf_sd_notify_watchdog(supervisor);
+    if (r >= 0)
+        r = hf_instance_end(supervisor, start, error);
+    HF_EACH_PART (supervisor, i, begun)
+        r = r < 0 ? r : supervisor->parts[i]->begun(supervisor->states[i], error);
+    if (r < 0 && error->length == 0)
+        hf_text_addf(error, "the instance cannot be set up: %s", strerror(-r));
+    return r;
+}
+
+static void tear_down(HfSupervisor *supervisor)
+{
+    let_go(supervisor);
+    hf_outage_await(supervisor);
+    hf_relays_await(&supervisor->relays);
+    hf_upgrading_free(supervisor->upgrading);
+    hf_fd_store_free(supervisor->store);
+    hf_queue_watch_free(supervisor->queuewatch);
+    hf_hooks_free(supervisor->hooks);
+    hf_inputs_free(supervisor->watch);
+    hf_runtime_release(&supervisor->runtime);
+    HF_EACH_PART (supervisor, i, free)
+        supervisor->parts[i]->free(supervisor->states[i]);
+    hf_control_free(supervisor->control); /* who asked for the stop sees by it that all is let go */
+    hf_reaper_free(supervisor->reaper);
+    sd_event_source_disable_unref(supervisor->step);
+    sd_event_source_disable_unref(supervisor->ending);
+    sd_event_unref(supervisor->loop);
+    hf_reconfigure_clear(supervisor);
+    free(supervisor->failure);
+    free(supervisor->finding);
+    free(supervisor->told);
+    hf_history_clear(&supervisor->history);
+    hf_notices_clear(&supervisor->notices);
+}
+
+int hf_run(const HfCommandLine *line, const HfPart *const *parts)
+{
+    HF_CLEANUP_FREE char *name = NULL;
+    HF_CLEANUP_TEXT HfText error = {0};
+    HF_CLEANUP_START HfInstance start = {0};
+    static HfSupervisor
+        instance; /* its rings are hardly touched: on the heap they would be cleared */
+    HfSupervisor *supervisor = &instance;
+    const HfSettings *settings = &line->settings;
+    HfMachineLimits limits;
+
+    if (hf_name_of_instance(settings, &name) < 0) {
+        hf_log(LOG_ERR, NULL, "out of memory");
+        return EXIT_FAILURE;
+    }
+    hf_log_setup(name, hf_log_priority(settings->log_level), settings->log_format);
+    supervisor->line = line;
+    supervisor->parts = parts;
+    supervisor->settings = settings;
+    supervisor->name = name;
+    supervisor->runtime.lock = -1;
+    supervisor->answerer = HF_PROCESS_NONE;
+    supervisor->dismissed = HF_PROCESS_NONE;
+    supervisor->service_status = -1;
+    supervisor->answerer_released = -1;
+    hf_reconfigure_limits(supervisor, settings, NULL, &limits);
+    hf_machine_init(&supervisor->machine, &limits);
+    hf_snapshot_init(&start.snapshot);
+    int status = EXIT_FAILURE;
+    int r = set_up(supervisor, &start, &error);
+    if (r < 0) {
+        hf_log(LOG_ERR, NULL, "%s", error.length > 0 ? hf_text_peek(&error) : strerror(-r));
+    } else {
+        r = sd_event_loop(supervisor->loop);
+        status = r < 0 ? EXIT_FAILURE : r;
+    }
+    tear_down(supervisor);
+    return status;
+}
