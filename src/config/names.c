@@ -80,3 +80,24 @@ int hf_name_of_runtime_base(char **ret)
         hf_text_add(&path, HF_RUNTIME_BASE);
     return hf_text_take(&path, ret);
 }
+
+bool hf_name_is_reserved(const char *entry)
+{
+    static const struct {
+        const char *name;
+        bool prefix;
+    } reserved[] = {
+        {"LISTEN_FD", true},      {"LISTEN_PID", true},    {"FPM_SOCKETS", true},
+        {"NOTIFY_SOCKET", false}, {"WATCHDOG_PID", false}, {"WATCHDOG_USEC", false},
+        {"MAINPID", false},       {"FDSTORE", false},      {"SERVER_STARTER_", true},
+        {"HOLDFAST_", true},
+    };
+    size_t length = strcspn(entry, "=");
+    for (size_t i = 0; i < sizeof(reserved) / sizeof(*reserved); i++) {
+        size_t n = strlen(reserved[i].name);
+        if (length >= n && memcmp(entry, reserved[i].name, n) == 0 &&
+            (reserved[i].prefix || length == n))
+            return true;
+    }
+    return false;
+}

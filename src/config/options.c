@@ -194,7 +194,7 @@ static int validate(const Words *words, const HfCommandLine *line, HfText *error
 {
     HF_CLEANUP_TEXT HfText why = {0};
 
-    int r = hf_options_validate(line->verb, &line->settings, &why);
+    int r = hf_options_validate(&line->settings, &why);
     if (r >= 0)
         return r;
     if (words->file)

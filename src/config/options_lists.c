@@ -2,9 +2,9 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "config/names.h"
 #include "config/options_table.h"
 #include "format/shell_words.h"
-#include "service/handoff.h"
 
 static int parse_listen(const HfOption *option, const char *value, void *field, HfText *error)
 {
@@ -88,7 +88,7 @@ static int parse_environment(const HfOption *option, const char *value, void *fi
                                 "--%s: %s is no NAME=VALUE; NAME is of A-Z, a-z, 0-9 and '_', and "
                                 "does not start with a digit",
                                 option->name, HF_QUOTE(value));
-    if (hf_handoff_is_foreign(value))
+    if (hf_name_is_reserved(value))
         return hf_option_refuse(error, "--%s: %.*s is set by holdfast itself; leave it out",
                                 option->name, (int)length, value);
     if (hf_strv_length(*environment) >= HF_ENVIRONMENT_MAX)

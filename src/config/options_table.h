@@ -107,7 +107,7 @@ int hf_options_validate_call(const HfCommandLine *line, HfText *error);
 
 /* Do the settings agree with each other, for a verb that has a COMMAND? Returns as
  * hf_options_parse. */
-int hf_options_validate(HfVerb verb, const HfSettings *settings, HfText *error);
+int hf_options_validate(const HfSettings *settings, HfText *error);
 
 /* Appends to error and returns -EINVAL. */
 int hf_option_refuse(HfText *error, const char *format, ...) __attribute__((format(printf, 2, 3)));

@@ -260,17 +260,34 @@ static void show_choice(const HfOption *option, const void *field, HfText *text)
     hf_text_add(text, option->type->choice((size_t)number));
 }
 
-_Static_assert(sizeof(HfAdapter) == sizeof(int) && sizeof(HfHandoff) == sizeof(int),
-               "parse_choice writes an int");
+/* A word that somebody else understands, who knows more of them than those that --help names. */
+static int parse_word(const HfOption *option, const char *value, void *field, HfText *error)
+{
+    (void)option, (void)error;
+    return hf_string_set(field, strcmp(value, "auto") == 0 ? NULL : value);
+}
+
+static void show_word(const HfOption *option, const void *field, HfText *text)
+{
+    const char *word = *(const char *const *)field;
+
+    (void)option;
+    hf_text_add(text, word ? word : "auto");
+}
 
 static const char *choose_adapter(size_t i)
 {
-    return hf_adapter_name((HfAdapter)i);
+    static const char *const words[] = {"auto", "php-fpm", "php-cgi", "generic", NULL};
+
+    return words[i];
 }
 
 static const char *choose_handoff(size_t i)
 {
-    return hf_handoff_name((HfHandoff)i);
+    static const char *const words[] = {"auto",  "listen-fds",     "php-fpm",
+                                        "stdin", "server-starter", NULL};
+
+    return words[i];
 }
 
 static const char *choose_handover(size_t i)
@@ -352,7 +369,11 @@ const HfOptionType hf_option_type_kill_mode = {
     .parse = parse_choice, .show = show_choice, .choice = choose_kill_mode};
 const HfOptionType hf_option_type_stop_signal = {
     .parse = parse_choice, .show = show_choice, .choice = choose_stop_signal};
-const HfOptionType hf_option_type_adapter = {
-    .parse = parse_choice, .show = show_choice, .choice = choose_adapter};
-const HfOptionType hf_option_type_handoff = {
-    .parse = parse_choice, .show = show_choice, .choice = choose_handoff};
+const HfOptionType hf_option_type_adapter = {.parse = parse_word,
+                                             .show = show_word,
+                                             .choice = choose_adapter,
+                                             .equal = hf_option_equal_string};
+const HfOptionType hf_option_type_handoff = {.parse = parse_word,
+                                             .show = show_word,
+                                             .choice = choose_handoff,
+                                             .equal = hf_option_equal_string};

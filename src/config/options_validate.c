@@ -1,7 +1,6 @@
 #include <string.h>
 
 #include "config/options_table.h"
-#include "service/php_fpm/php_fpm.h"
 
 static int refuse_twins(const HfListenerSpec *a, const HfListenerSpec *b, HfText *error)
 {
@@ -33,43 +32,6 @@ static int validate_listeners(const HfSettings *settings, HfText *error)
     return 0;
 }
 
-static int validate_phpfpm(const HfSettings *settings, HfText *error)
-{
-    HfHandoff handoff = hf_settings_handoff(settings);
-
-    if (handoff != HF_HANDOFF_PHP_FPM)
-        return hf_option_refuse(error,
-                                "--handoff=%s does not work with php-fpm, which cannot read it; "
-                                "drop it, or say --adapter=generic if COMMAND is no php-fpm",
-                                hf_handoff_name(handoff));
-    if (settings->n_listeners > 0)
-        return hf_option_refuse(error,
-                                "--listen does not go with php-fpm, whose sockets are those of its "
-                                "pools; set listen in the pool, or say --adapter=generic if "
-                                "COMMAND is no php-fpm");
-    HfPhpfpmArguments arguments = {0};
-    int r = hf_phpfpm_arguments_parse(settings->command, &arguments, error);
-    hf_phpfpm_arguments_clear(&arguments);
-    return r;
-}
-
-/* Sockets that exec gets from systemd need no --listen. */
-static int validate_stdin(HfVerb verb, const HfSettings *settings, HfText *error)
-{
-    const char *who = settings->handoff == HF_HANDOFF_STDIN ? "--handoff=stdin" : "php-cgi";
-
-    if (settings->n_listeners > 1)
-        return hf_option_refuse(error,
-                                "%s takes one socket, not %zu; drop --listen until one is left",
-                                who, settings->n_listeners);
-    if (settings->n_listeners == 0 && verb != HF_VERB_EXEC)
-        return hf_option_refuse(error,
-                                "%s needs a socket; add --listen=ADDR, as "
-                                "--listen=127.0.0.1:9000",
-                                who);
-    return 0;
-}
-
 static int validate_canary(const HfSettings *settings, HfText *error)
 {
     if (settings->canary_root && settings->canary.kind != HF_PROBE_FASTCGI)
@@ -77,12 +39,6 @@ static int validate_canary(const HfSettings *settings, HfText *error)
                                 "--canary-root is for --canary=fastcgi:/PATH only; add that, "
                                 "or drop it");
     return 0;
-}
-
-static bool speaks_fastcgi(const HfSettings *settings)
-{
-    return hf_settings_adapter(settings) != HF_ADAPTER_GENERIC ||
-           hf_settings_handoff(settings) == HF_HANDOFF_STDIN;
 }
 
 static int validate_probe(const HfSettings *settings, HfText *error)
@@ -99,19 +55,6 @@ static int validate_probe(const HfSettings *settings, HfText *error)
                                 "--probe-every, --probe-timeout, --probe-failures and "
                                 "--probe-hung-after say how to probe, but nothing says what; add "
                                 "--probe, as --probe=fastcgi:/ping");
-    if (kind == HF_PROBE_FASTCGI && !speaks_fastcgi(settings))
-        return hf_option_refuse(error,
-                                "--probe=fastcgi:%s asks over FastCGI, which COMMAND does not "
-                                "speak; write --probe=tcp or --probe=exec:COMMAND, or say "
-                                "--handoff=stdin if it does",
-                                settings->probe.what);
-    if (kind == HF_PROBE_TCP && settings->n_listeners == 0 &&
-        hf_settings_adapter(settings) != HF_ADAPTER_PHP_FPM)
-        return hf_option_refuse(error, "--probe=tcp needs a socket; add --listen=ADDR");
-    if (hung && (kind != HF_PROBE_FASTCGI || hf_settings_adapter(settings) != HF_ADAPTER_PHP_FPM))
-        return hf_option_refuse(error,
-                                "--probe-hung-after needs php-fpm's own count of requests; write "
-                                "--probe=fastcgi:/ping, or drop it");
     if (settings->recycle_memory == 0 && settings->recycle_check != defaults.recycle_check)
         return hf_option_refuse(error,
                                 "--recycle-check says how often to look at the memory, but nothing "
@@ -135,7 +78,7 @@ int hf_options_validate_call(const HfCommandLine *line, HfText *error)
     return 0;
 }
 
-int hf_options_validate(HfVerb verb, const HfSettings *settings, HfText *error)
+int hf_options_validate(const HfSettings *settings, HfText *error)
 {
     int r = validate_listeners(settings, error);
 
@@ -143,16 +86,5 @@ int hf_options_validate(HfVerb verb, const HfSettings *settings, HfText *error)
         r = validate_canary(settings, error);
     if (r >= 0)
         r = validate_probe(settings, error);
-    if (r < 0)
-        return r;
-    if (settings->readiness == HF_READINESS_PIDFILE &&
-        hf_settings_adapter(settings) != HF_ADAPTER_PHP_FPM)
-        return hf_option_refuse(error,
-                                "--ready=pidfile is for php-fpm only; write --ready=notify or "
-                                "--ready=delay:2s");
-    if (hf_settings_adapter(settings) == HF_ADAPTER_PHP_FPM)
-        return validate_phpfpm(settings, error);
-    if (hf_settings_handoff(settings) == HF_HANDOFF_STDIN)
-        return validate_stdin(verb, settings, error);
-    return 0;
+    return r;
 }

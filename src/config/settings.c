@@ -7,23 +7,6 @@
 #include "base/parse.h"
 #include "format/capability.h"
 
-static const char *const adapters[] = {
-    [HF_ADAPTER_AUTO] = "auto",
-    [HF_ADAPTER_PHP_FPM] = "php-fpm",
-    [HF_ADAPTER_PHP_CGI] = "php-cgi",
-    [HF_ADAPTER_GENERIC] = "generic",
-};
-HF_STRTAB_DEFINE(hf_adapter, HfAdapter, adapters, HF_ADAPTER_MAX_)
-
-static const char *const handoffs[] = {
-    [HF_HANDOFF_AUTO] = "auto",
-    [HF_HANDOFF_LISTEN_FDS] = "listen-fds",
-    [HF_HANDOFF_PHP_FPM] = "php-fpm",
-    [HF_HANDOFF_STDIN] = "stdin",
-    [HF_HANDOFF_SERVER_STARTER] = "server-starter",
-};
-HF_STRTAB_DEFINE(hf_handoff, HfHandoff, handoffs, HF_HANDOFF_MAX_)
-
 static const char *const handovers[] = {
     [HF_HANDOVER_GENTLE] = "gentle",
     [HF_HANDOVER_AT_ONCE] = "at-once",
@@ -118,6 +101,8 @@ void hf_settings_clear(HfSettings *settings)
         hf_listener_spec_clear(&settings->listeners[i]);
     hf_freep(&settings->listeners);
     hf_freep(&settings->name);
+    hf_freep(&settings->adapter);
+    hf_freep(&settings->handoff);
     hf_freep(&settings->directory);
     hf_freep(&settings->preflight);
     hf_freep(&settings->canary.what);
@@ -130,35 +115,4 @@ void hf_settings_clear(HfSettings *settings)
     hf_freep(&settings->probe.what);
     hf_strv_free(settings->command);
     hf_settings_init(settings);
-}
-
-static bool is_program(const char *command, const char *prefix)
-{
-    const char *slash = strrchr(command, '/');
-    const char *name = slash ? slash + 1 : command;
-    return strncmp(name, prefix, strlen(prefix)) == 0;
-}
-
-HfAdapter hf_settings_adapter(const HfSettings *settings)
-{
-    if (settings->adapter != HF_ADAPTER_AUTO)
-        return settings->adapter;
-    const char *program = settings->command ? settings->command[0] : NULL;
-    if (program && is_program(program, "php-fpm"))
-        return HF_ADAPTER_PHP_FPM;
-    if (program && is_program(program, "php-cgi"))
-        return HF_ADAPTER_PHP_CGI;
-    return HF_ADAPTER_GENERIC;
-}
-
-HfHandoff hf_settings_handoff(const HfSettings *settings)
-{
-    if (settings->handoff != HF_HANDOFF_AUTO)
-        return settings->handoff;
-    HfAdapter adapter = hf_settings_adapter(settings);
-    if (adapter == HF_ADAPTER_PHP_FPM)
-        return HF_HANDOFF_PHP_FPM;
-    if (adapter == HF_ADAPTER_PHP_CGI)
-        return HF_HANDOFF_STDIN;
-    return HF_HANDOFF_LISTEN_FDS;
 }

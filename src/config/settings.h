@@ -10,25 +10,6 @@
 #include "base/strtab.h"
 #include "format/address.h"
 
-typedef enum HfAdapter {
-    HF_ADAPTER_AUTO, /* by the program's name */
-    HF_ADAPTER_PHP_FPM,
-    HF_ADAPTER_PHP_CGI,
-    HF_ADAPTER_GENERIC,
-    HF_ADAPTER_MAX_,
-} HfAdapter;
-HF_STRTAB_DECLARE(hf_adapter, HfAdapter); /* auto, php-fpm, php-cgi, generic */
-
-typedef enum HfHandoff {
-    HF_HANDOFF_AUTO, /* by the adapter */
-    HF_HANDOFF_LISTEN_FDS,
-    HF_HANDOFF_PHP_FPM,
-    HF_HANDOFF_STDIN,
-    HF_HANDOFF_SERVER_STARTER,
-    HF_HANDOFF_MAX_,
-} HfHandoff;
-HF_STRTAB_DECLARE(hf_handoff, HfHandoff); /* auto, listen-fds, php-fpm, stdin, server-starter */
-
 /* How a reload's old generation is let go. */
 typedef enum HfHandover {
     HF_HANDOVER_GENTLE,  /* settles, then its workers are retired one after another (php-fpm) */
@@ -127,9 +108,9 @@ int hf_listener_spec_copy(const HfListenerSpec *spec, HfListenerSpec *ret);
 #define HF_DRAINING_MAX    5    /* old generations that may finish at the same time */
 
 typedef struct HfSettings {
-    char *name; /* instance, [a-z0-9._-]{1,64}; NULL: the program's base name */
-    HfAdapter adapter;
-    HfHandoff handoff;
+    char *name;    /* instance, [a-z0-9._-]{1,64}; NULL: the program's base name */
+    char *adapter; /* its name; NULL: by the program's (service/adapter.h says which there are) */
+    char *handoff; /* its name; NULL: by the adapter */
     HfListenerSpec *listeners;
     size_t n_listeners;
     char *directory;        /* of the service; NULL: holdfast's own at its start */
@@ -181,8 +162,3 @@ void hf_settings_init(HfSettings *settings);
 /* Frees what it owns, takes a zeroed one too; as after hf_settings_init then. */
 void hf_settings_clear(HfSettings *settings);
 #define HF_CLEANUP_SETTINGS __attribute__((cleanup(hf_settings_clear)))
-
-/* Resolves AUTO: php-fpm* and php-cgi* by the base name of command[0], else generic. */
-HfAdapter hf_settings_adapter(const HfSettings *settings);
-/* Resolves AUTO: php-fpm for php-fpm, stdin for php-cgi, else listen-fds. */
-HfHandoff hf_settings_handoff(const HfSettings *settings);

@@ -45,7 +45,7 @@ int hf_activated_want(HfListener *const *received, size_t n, HfPlan *plan)
 {
     int r = 0;
 
-    if (plan->n_wanted > 0 || plan->adapter == HF_ADAPTER_PHP_FPM)
+    if (plan->n_wanted > 0 || plan->adapter->finds_listeners)
         return 0;
     for (size_t i = 0; i < n && r >= 0; i++)
         r = hf_plan_want(plan, &received[i]->spec, NULL);

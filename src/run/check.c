@@ -50,7 +50,7 @@ static void print_listener(const HfPlan *plan, size_t i, HfText *report)
 
 static void print_handoff(const HfPlan *plan, HfText *report)
 {
-    hf_text_addf(report, "Handoff: %s\n", hf_handoff_name(plan->handoff));
+    hf_text_addf(report, "Handoff: %s\n", plan->handoff->name);
     if (plan->placement.on_stdin)
         hf_text_add(report, "  standard input is the listener\n");
     for (char *const *entry = plan->placement.environment; entry && *entry; entry++)
@@ -67,7 +67,7 @@ static void print_overlay(const HfPlan *plan, const HfRuntime *runtime, HfText *
 
     if (hf_runtime_file(runtime, 1, "pid", &pid_file) < 0 ||
         hf_runtime_statuses(runtime, 1, &statuses) < 0 ||
-        hf_plan_overlay(plan, pid_file, statuses, &overlay) < 0)
+        plan->adapter->overlay(plan, pid_file, statuses, &overlay) < 0)
         return;
     hf_text_add(report, "Overlay:\n");
     const char *line = hf_text_peek(&overlay);
@@ -78,16 +78,17 @@ static void print_overlay(const HfPlan *plan, const HfRuntime *runtime, HfText *
     }
 }
 
-/* php.ini's memory_limit as this php-fpm with these options sees it: "128M", "-1". Owned; NULL when
- * it does not tell. */
+/* The memory limit (php.ini's) as this program with these options sees it: "128M", "-1". Owned;
+ * NULL when it does not tell. */
 static char *ask_memory_limit(const HfPlan *plan, uint64_t timeout)
 {
-    static const char key[] = "\nmemory_limit => ";
+    const HfAdapter *adapter = plan->adapter;
     HF_CLEANUP_TEXT HfText output = {0};
     HF_CLEANUP_STRV char **argv = NULL;
     HF_CLEANUP_STRV char **environment = NULL;
 
-    if (hf_strv_copy(plan->arguments, &argv) < 0 || hf_strv_append(&argv, "-i") < 0 ||
+    if (!adapter->limit_argument || hf_strv_copy(plan->arguments, &argv) < 0 ||
+        hf_strv_append(&argv, adapter->limit_argument) < 0 ||
         hf_environment_make(plan->environment, NULL, &environment) < 0)
         return NULL;
     const HfSpawn spawn = {
@@ -103,10 +104,10 @@ static char *ask_memory_limit(const HfPlan *plan, uint64_t timeout)
     };
     if (hf_capture_now(&spawn, INFORMATION_MAX, timeout, &output) < 0)
         return NULL;
-    const char *found = strstr(hf_text_peek(&output), key);
+    const char *found = strstr(hf_text_peek(&output), adapter->limit_key);
     if (!found)
         return NULL;
-    found += sizeof(key) - 1;
+    found += strlen(adapter->limit_key);
     return strndup(found, strcspn(found, " \n"));
 }
 
@@ -168,15 +169,15 @@ static int print_plan(HfPlan *plan, const HfRuntime *runtime, const HfSettings *
     int r = hf_plan_place(plan, error);
     if (r < 0)
         return r;
-    hf_text_addf(report, "Service: %s (%s)\n", plan->program, hf_adapter_name(plan->adapter));
+    hf_text_addf(report, "Service: %s (%s)\n", plan->program, plan->adapter->name);
     hf_text_addf(report, "Listeners: %zu\n", plan->n_wanted);
     for (size_t i = 0; i < plan->n_wanted; i++)
         print_listener(plan, i, report);
     print_handoff(plan, report);
-    if (plan->adapter == HF_ADAPTER_PHP_FPM) {
+    if (plan->adapter->overlay)
         print_overlay(plan, runtime, report);
+    if (plan->pools)
         print_peak(plan, settings->ready_timeout, report);
-    }
     hf_drop_capabilities_describe(plan, report);
     print_canary(settings, report);
     int n = find_problems(plan, report);

@@ -61,7 +61,7 @@ static HfCapabilityNeedFacts learn_facts(const HfPlan *plan)
     HfCapabilityNeedFacts facts = {
         .service = true,
         .user = credentials->has_user || credentials->has_group,
-        .foreign_pid_file = credentials->has_user && plan->adapter == HF_ADAPTER_PHP_FPM,
+        .foreign_pid_file = credentials->has_user && plan->adapter->overlay != NULL,
         .scoreboards = plan->probed != NULL,
         .narrowed = credentials->capabilities != HF_CAPABILITIES_ALL,
     };

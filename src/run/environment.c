@@ -5,7 +5,7 @@
 #include <unistd.h>
 
 #include "base/memory.h"
-#include "service/handoff.h"
+#include "service/adapter.h"
 
 static bool sets(const char *const *entries, const char *entry)
 {

@@ -39,9 +39,7 @@ static int make_environment(const HfPlan *plan, char ***ret)
         if (r < 0)
             return r;
     }
-    r = plan->handoff == HF_HANDOFF_SERVER_STARTER
-            ? hf_strv_append(&own, "SERVER_STARTER_GENERATION=1")
-            : 0;
+    r = hf_plan_number_environment(plan, 1, &own);
     if (r < 0)
         return r;
     return hf_environment_make(plan->placement.environment, (const char *const *)own, ret);
@@ -53,15 +51,11 @@ static int add_overlay(HfPlan *plan, int *ret_fd)
     HF_CLEANUP_TEXT HfText overlay = {0};
     HF_CLEANUP_TEXT HfText path = {0};
 
-    int r = hf_plan_overlay(plan, plan->pid_file, NULL, &overlay);
+    int r = plan->adapter->overlay(plan, plan->pid_file, NULL, &overlay);
     if (r < 0)
         return r;
     hf_text_addf(&path, "/proc/self/fd/%zu", HF_HANDOFF_FIRST_FD + plan->placement.n_sources);
-    r = hf_strv_append(&plan->arguments, "-F");
-    if (r >= 0)
-        r = hf_strv_append(&plan->arguments, "-y");
-    if (r >= 0)
-        r = hf_strv_append(&plan->arguments, hf_text_peek(&path));
+    r = hf_plan_overlay_arguments(plan, hf_text_peek(&path), &plan->arguments);
     if (r < 0)
         return r;
     r = hf_memfile_make("holdfast-overlay", hf_text_peek(&overlay), overlay.length);
@@ -84,7 +78,7 @@ static int become(HfPlan *plan, HfText *error)
     for (; n < plan->placement.n_sources; n++)
         fds[n] = plan->listeners[plan->placement.sources[n]]->fd;
     int r = make_environment(plan, &environment);
-    if (r >= 0 && plan->adapter == HF_ADAPTER_PHP_FPM) {
+    if (r >= 0 && plan->adapter->overlay) {
         r = add_overlay(plan, &overlay);
         fds[n++] = overlay;
     }

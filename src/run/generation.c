@@ -173,11 +173,10 @@ static int write_files(HfGeneration *generation, const HfRuntime *runtime)
 static int make_arguments(const HfGeneration *generation, char ***ret)
 {
     HF_CLEANUP_STRV char **arguments = NULL;
-    const char *const overlay[] = {"-F", "-y", generation->files.overlay};
 
     int r = hf_strv_copy(generation->plan->arguments, &arguments);
-    for (size_t i = 0; r >= 0 && generation->files.overlay && i < 3; i++)
-        r = hf_strv_append(&arguments, overlay[i]);
+    if (r >= 0 && generation->files.overlay)
+        r = hf_plan_overlay_arguments(generation->plan, generation->files.overlay, &arguments);
     if (r >= 0)
         *ret = HF_STEAL(arguments);
     return r;
@@ -186,16 +185,14 @@ static int make_arguments(const HfGeneration *generation, char ***ret)
 static int make_environment(const HfGeneration *generation, const HfRuntime *runtime, char ***ret)
 {
     HF_CLEANUP_TEXT HfText notify = {0};
-    HF_CLEANUP_TEXT HfText number = {0};
     HF_CLEANUP_STRV char **own = NULL;
 
     hf_text_addf(&notify, "NOTIFY_SOCKET=%s", runtime->notify);
-    hf_text_addf(&number, "SERVER_STARTER_GENERATION=%llu", (unsigned long long)generation->number);
     int r = hf_strv_copy(generation->plan->environment, &own);
     if (r >= 0)
         r = hf_strv_append(&own, hf_text_peek(&notify));
-    if (r >= 0 && generation->plan->handoff == HF_HANDOFF_SERVER_STARTER)
-        r = hf_strv_append(&own, hf_text_peek(&number));
+    if (r >= 0)
+        r = hf_plan_number_environment(generation->plan, generation->number, &own);
     if (r >= 0)
         r = hf_environment_make(generation->plan->placement.environment, (const char *const *)own,
                                 ret);
@@ -293,7 +290,7 @@ int hf_generation_spawn(sd_event *loop, HfReaper *reaper, const HfRuntime *runti
     };
     generation->spawned = hf_clock_monotonic();
 
-    int r = plan->adapter == HF_ADAPTER_PHP_FPM ? write_files(generation, runtime) : 0;
+    int r = plan->adapter->overlay ? write_files(generation, runtime) : 0;
     if (r < 0)
         hf_text_addf(error, "%s cannot be written: %s",
                      generation->files.overlay ? generation->files.overlay : "its overlay",

@@ -35,7 +35,7 @@ static int make_on_disk(const HfPlan *plan, const HfRuntime *runtime, uint64_t n
     if (r >= 0)
         r = hf_runtime_file(runtime, number, "conf", &files->overlay);
     if (r >= 0)
-        r = hf_plan_overlay(plan, files->pid_file, statuses, &text);
+        r = plan->adapter->overlay(plan, files->pid_file, statuses, &text);
     if (r >= 0)
         r = hf_file_write(files->overlay, hf_text_peek(&text), text.length, MODE);
     return r >= 0 && plan->credentials.has_user ? give_on_disk(files, &plan->credentials) : r;
@@ -68,7 +68,7 @@ static int make_in_memory(const HfPlan *plan, const char *statuses, HfFiles *fil
     if (r >= 0)
         r = name_inherited(plan, 1, &files->pid_file);
     if (r >= 0)
-        r = hf_plan_overlay(plan, files->pid_file, statuses, &text);
+        r = plan->adapter->overlay(plan, files->pid_file, statuses, &text);
     if (r >= 0)
         r = files->overlay_fd =
             hf_memfile_make("holdfast-overlay", hf_text_peek(&text), text.length);

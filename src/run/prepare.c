@@ -6,20 +6,23 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/fd.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "kernel/memfile.h"
 #include "kernel/process.h"
 #include "parts/trial/preflight.h"
+#include "run/capture.h"
+#include "run/environment.h"
 #include "run/loop.h"
 #include "run/service_credentials.h"
-#include "service/php_fpm/discovery.h"
 
 struct HfPrepare {
     HfPrepareQuestion question;
     HfPlan *plan;
-    HfPhpfpmArguments arguments;
+    HfDiscovery discovery;
     char *base; /* what relative paths are relative to */
-    HfDiscovery *discovery;
+    HfCapture *capture;
     HfPreflight *preflight;
     sd_event_source *deferred;
     HfPrepareCallback callback;
@@ -31,9 +34,8 @@ HfPrepare *hf_prepare_abort(HfPrepare *prepare)
     if (!prepare)
         return NULL;
     sd_event_source_disable_unref(prepare->deferred);
-    hf_discovery_abort(prepare->discovery);
+    hf_capture_abort(prepare->capture);
     hf_preflight_abort(prepare->preflight);
-    hf_phpfpm_arguments_clear(&prepare->arguments);
     free(prepare->base);
     hf_plan_unref(prepare->plan);
     free(prepare);
@@ -71,14 +73,83 @@ static void go_on(HfPrepare *prepare)
         finish(prepare, r, hf_text_peek(&error));
 }
 
-static void on_discovered(int r, const char *error, void *userdata)
+static void discover(HfPrepare *prepare, const HfAnswer *answer);
+
+static void on_answer(const HfCaptured *captured, void *userdata)
 {
     HfPrepare *prepare = userdata;
+    bool exited = captured->status.si_code == CLD_EXITED;
+    const HfAnswer answer = {
+        .timed_out = captured->timed_out,
+        .truncated = captured->truncated,
+        .signal = exited ? 0 : captured->status.si_status,
+        .status = exited ? captured->status.si_status : 0,
+        .output = captured->output,
+        .length = captured->length,
+    };
 
-    prepare->discovery = NULL;
+    prepare->capture = NULL;
+    discover(prepare, &answer);
+}
+
+static int put_question(HfPrepare *prepare, const HfQuestion *question)
+{
+    const HfPlan *plan = prepare->plan;
+    HF_CLEANUP_STRV char **environment = NULL;
+    HfSpawnStage stage;
+
+    int r = hf_environment_make(plan->environment, NULL, &environment);
     if (r < 0)
-        finish(prepare, r, error);
-    else
+        return r;
+    HF_CLEANUP_FD int file =
+        hf_memfile_make("holdfast-overlay", hf_text_peek(&question->input), question->input.length);
+    if (file < 0)
+        return file;
+    const HfSpawn spawn = {
+        .program = plan->program,
+        .argv = question->arguments,
+        .envp = environment,
+        .directory = plan->directory,
+        .stdin_fd = -1,
+        .stdout_fd = -1,
+        .stderr_fd = -1,
+        .fds = &file,
+        .n_fds = 1,
+        .session = true,
+        .credentials = &plan->credentials,
+    };
+    return hf_capture_start(prepare->question.loop, prepare->question.reaper, &spawn,
+                            question->most, prepare->question.settings->ready_timeout, on_answer,
+                            prepare, &prepare->capture, &stage);
+}
+
+/* Goes on as the adapter says, until it waits for an answer or has ended. */
+static void discover(HfPrepare *prepare, const HfAnswer *answer)
+{
+    HfPlan *plan = prepare->plan;
+    HF_CLEANUP_TEXT HfText error = {0};
+    int r;
+
+    do {
+        HF_CLEANUP_QUESTION HfQuestion question = {0};
+        r = plan->adapter->discover(&prepare->discovery, answer, &question, &error);
+        answer = NULL;
+        if (prepare->discovery.note)
+            hf_log(LOG_NOTICE, NULL, "%s", prepare->discovery.note);
+        prepare->discovery.note = NULL;
+        if (r == HF_STEP_BIND && prepare->question.bind) {
+            int bound = prepare->question.bind(plan, &error, prepare->question.binder);
+            r = bound < 0 ? bound : r;
+        } else if (r == HF_STEP_ASK) {
+            int asked = put_question(prepare, &question);
+            r = asked < 0 ? asked : r;
+        }
+    } while (r == HF_STEP_BIND);
+    if (r < 0 && error.length == 0)
+        hf_text_addf(&error, "the start cannot be prepared: %s", strerror(-r));
+    if (r < 0)
+        finish(prepare, r, hf_text_peek(&error));
+    else if (r == HF_STEP_DONE)
         go_on(prepare);
 }
 
@@ -99,76 +170,6 @@ static int find_program(const HfSettings *settings, char **ret, HfText *error)
     return r;
 }
 
-/* php-fpm would call a missing file an include that matches nothing. */
-static int check_configuration(const HfPhpfpmArguments *arguments, const char *directory,
-                               HfText *error)
-{
-    HF_CLEANUP_TEXT HfText path = {0};
-
-    if (!arguments->configuration)
-        return 0;
-    if (arguments->configuration[0] != '/' && directory)
-        hf_text_addf(&path, "%s/", directory);
-    hf_text_add(&path, arguments->configuration);
-    if (access(hf_text_peek(&path), R_OK) == 0)
-        return 0;
-    int r = -errno;
-    hf_text_addf(error, "php-fpm's configuration %s cannot be read: %s", hf_text_peek(&path),
-                 strerror(-r));
-    return r;
-}
-
-static int plan_phpfpm(HfPrepare *prepare, HfText *error)
-{
-    const HfSettings *settings = prepare->question.settings;
-
-    int r = hf_phpfpm_arguments_parse(settings->command, &prepare->arguments, error);
-    if (r >= 0)
-        r = check_configuration(&prepare->arguments, settings->directory, error);
-    prepare->base = settings->directory ? strdup(settings->directory) : get_current_dir_name();
-    if (!prepare->base) /* deleted, perhaps: only what is relative to it cannot be found */
-        prepare->base = strdup("/proc/self/cwd");
-    if (r >= 0 && !prepare->base)
-        r = -ENOMEM;
-    if (r >= 0)
-        r = hf_strv_copy(prepare->arguments.arguments, &prepare->plan->arguments);
-    if (r < 0)
-        return r;
-    if (prepare->arguments.daemonize)
-        hf_log(LOG_NOTICE, NULL,
-               "php-fpm's option -D is left out: holdfast keeps it in the foreground");
-    const HfDiscoveryQuestion question = {
-        .loop = prepare->question.loop,
-        .reaper = prepare->question.reaper,
-        .program = prepare->plan->program,
-        .directory = settings->directory,
-        .base = prepare->base,
-        .aliases = prepare->question.aliases,
-        .page = settings->probe.kind == HF_PROBE_FASTCGI ? settings->probe.what : NULL,
-        .arguments = &prepare->arguments,
-        .bind = prepare->question.bind,
-        .binder = prepare->question.binder,
-        .timeout = settings->ready_timeout,
-    };
-    return hf_discovery_start(&question, prepare->plan, on_discovered, prepare,
-                              &prepare->discovery);
-}
-
-static int plan_others(HfPrepare *prepare, HfText *error)
-{
-    const HfSettings *settings = prepare->question.settings;
-    HfPlan *plan = prepare->plan;
-
-    if (plan->readiness == HF_READINESS_AUTO)
-        plan->readiness = HF_READINESS_DELAY;
-    int r = hf_strv_copy(settings->command, &plan->arguments);
-    for (size_t i = 0; r >= 0 && i < settings->n_listeners; i++)
-        r = hf_plan_want(plan, &settings->listeners[i], NULL);
-    if (r >= 0 && prepare->question.bind)
-        r = prepare->question.bind(plan, error, prepare->question.binder);
-    return r;
-}
-
 static int stop_signal_of(const HfSettings *settings)
 {
     static const int numbers[] = {
@@ -180,7 +181,7 @@ static int stop_signal_of(const HfSettings *settings)
 
     if (settings->stop_signal != HF_STOP_SIGNAL_AUTO)
         return numbers[settings->stop_signal];
-    return hf_settings_adapter(settings) == HF_ADAPTER_PHP_FPM ? SIGQUIT : SIGTERM;
+    return hf_adapter_of(settings)->stop_signal;
 }
 
 static int make_environment(HfPlan *plan, const HfSettings *settings)
@@ -200,14 +201,14 @@ static int plan_start(HfPrepare *prepare, HfText *error)
     if (r < 0)
         return r;
     HfPlan *plan = prepare->plan;
-    plan->adapter = hf_settings_adapter(settings);
-    plan->handoff = hf_settings_handoff(settings);
+    plan->adapter = hf_adapter_of(settings);
+    plan->handoff = hf_handoff_of(settings);
     plan->drain_timeout = settings->drain_timeout;
     plan->readiness = settings->readiness;
     plan->ready_delay = settings->ready_delay;
     plan->stop_signal = stop_signal_of(settings);
     plan->kill_mode = settings->kill_mode;
-    plan->reopen_signal = plan->adapter == HF_ADAPTER_PHP_CGI ? 0 : SIGUSR1;
+    plan->reopen_signal = plan->adapter->reopen_signal;
     r = find_program(settings, &plan->program, error);
     if (r < 0)
         return r;
@@ -221,8 +222,18 @@ static int plan_start(HfPrepare *prepare, HfText *error)
         r = hf_string_set(&plan->directory, settings->directory);
     if (r < 0)
         return r;
-    return plan->adapter == HF_ADAPTER_PHP_FPM ? plan_phpfpm(prepare, error)
-                                               : plan_others(prepare, error);
+    prepare->base = settings->directory ? strdup(settings->directory) : get_current_dir_name();
+    if (!prepare->base) /* deleted, perhaps: only what is relative to it cannot be found */
+        prepare->base = strdup("/proc/self/cwd");
+    if (!prepare->base)
+        return -ENOMEM;
+    prepare->discovery = (HfDiscovery){
+        .settings = settings,
+        .base = prepare->base,
+        .aliases = prepare->question.aliases,
+        .plan = plan,
+    };
+    return 0;
 }
 
 static int on_deferred(sd_event_source *source, void *userdata)
@@ -236,8 +247,8 @@ static int on_deferred(sd_event_source *source, void *userdata)
         hf_text_addf(&error, "the start cannot be prepared: %s", strerror(-r));
     if (r < 0)
         finish(prepare, r, hf_text_peek(&error));
-    else if (!prepare->discovery)
-        go_on(prepare);
+    else
+        discover(prepare, NULL);
     return 0;
 }
 

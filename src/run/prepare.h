@@ -15,7 +15,7 @@ typedef struct HfPrepareQuestion {
     sd_event *loop;
     HfReaper *reaper;
     const HfSettings *settings; /* borrowed until the call back */
-    const char *aliases;        /* see HfDiscoveryQuestion; borrowed likewise */
+    const char *aliases;        /* see HfDiscovery; borrowed likewise */
     const HfRuntime *runtime;   /* of a canary, which is to live before the plan counts as good, if
                                    the settings have one; NULL: none */
     HfPlanBinder bind;          /* NULL: leave the plan unbound */

@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "run/configuration.h"
+#include "service/adapter.h"
 
 #define TERM_TIMEOUT    (5 * HF_USEC_PER_SEC)
 #define KILL_INTERVAL   (1 * HF_USEC_PER_SEC)
@@ -29,9 +30,8 @@ void hf_reconfigure_limits(const HfSupervisor *supervisor, const HfSettings *set
                            const HfSettings *before, HfMachineLimits *ret)
 {
     /* it is the generation before that is let go, the new one has to stand beside it */
-    bool gentle = settings->handover == HF_HANDOVER_GENTLE &&
-                  hf_settings_adapter(settings) == HF_ADAPTER_PHP_FPM &&
-                  (!before || hf_settings_adapter(before) == HF_ADAPTER_PHP_FPM);
+    bool gentle = settings->handover == HF_HANDOVER_GENTLE && hf_adapter_of(settings)->retires &&
+                  (!before || hf_adapter_of(before)->retires);
 
     *ret = (HfMachineLimits){
         .ready_timeout = settings->ready_timeout,

@@ -1,11 +1,11 @@
 #include "service/handoff.h"
 
-#include <assert.h>
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/memory.h"
-#include "base/text.h"
+#include "service/php_fpm/php_fpm.h"
 
 #define ENTRIES_MAX 128 /* of one variable, as php-fpm's fpm_sockets.c writes it */
 #define VARIABLE_MAX                                                                               \
@@ -45,11 +45,11 @@ static int append_text(char ***environment, HfText *text)
     return r < 0 ? r : hf_strv_consume(environment, entry);
 }
 
-static int add_listen_fds(const HfHandoffListener *listeners, size_t n, char ***environment)
+static int add_listen_fds(const HfHandoffListener *listeners, size_t n, HfPlacement *placement)
 {
     HF_CLEANUP_TEXT HfText text = {0};
     hf_text_addf(&text, "LISTEN_FDS=%zu", n);
-    int r = append_text(environment, &text);
+    int r = append_text(&placement->environment, &text);
     if (r < 0)
         return r;
     hf_text_add(&text, "LISTEN_FDNAMES=");
@@ -60,10 +60,10 @@ static int add_listen_fds(const HfHandoffListener *listeners, size_t n, char ***
     /* Names are optional; one variable that is too long would make every exec fail. */
     if (text.length >= VARIABLE_MAX)
         return 0;
-    return append_text(environment, &text);
+    return append_text(&placement->environment, &text);
 }
 
-static int add_server_starter(const HfHandoffListener *listeners, size_t n, char ***environment)
+static int add_server_starter(const HfHandoffListener *listeners, size_t n, HfPlacement *placement)
 {
     HF_CLEANUP_TEXT HfText text = {0};
 
@@ -76,7 +76,7 @@ static int add_server_starter(const HfHandoffListener *listeners, size_t n, char
     }
     if (text.length >= VARIABLE_MAX)
         return -E2BIG;
-    return append_text(environment, &text);
+    return append_text(&placement->environment, &text);
 }
 
 /* FPM_SOCKETS, FPM_SOCKETS_1, ... as they fill. */
@@ -113,11 +113,13 @@ static int add_key(Variables *variables, const char *key, size_t fd)
     return 0;
 }
 
-/* Gives each key its descriptor; sources has room for all and its first n are set. */
+/* Gives each key its descriptor. */
 static int add_fpm_sockets(const HfHandoffListener *listeners, size_t n, HfPlacement *placement)
 {
+    int r = add_listen_fds(listeners, n, placement);
+    if (r < 0)
+        return r;
     Variables variables = {.environment = HF_STEAL(placement->environment)};
-    int r = 0;
     for (size_t i = 0; i < n && r == 0; i++)
         for (size_t k = 0; k < listeners[i].n_keys && r == 0; k++) {
             size_t position = i;
@@ -134,12 +136,68 @@ static int add_fpm_sockets(const HfHandoffListener *listeners, size_t n, HfPlace
     return r;
 }
 
-int hf_handoff_place(HfHandoff kind, const HfHandoffListener *listeners, size_t n_listeners,
-                     HfPlacement *ret)
+/* ---- the conventions ---- */
+
+static int php_fpm_key(const HfPlanned *planned, unsigned index, char *ret)
 {
-    assert(kind > HF_HANDOFF_AUTO && kind < HF_HANDOFF_MAX_);
+    if (planned->alias) {
+        if (index > 0)
+            return -ENOENT;
+        snprintf(ret, HF_ADDRESS_TEXT_MAX, "%s", planned->alias);
+        return 0;
+    }
+    int r = hf_phpfpm_key(hf_planned_address(planned), index, ret);
+    if (r == -EINVAL && index == 0) /* a host name that is not resolved yet */
+        hf_address_format(hf_planned_address(planned), ret);
+    return r == -EINVAL && index == 0 ? 0 : r;
+}
+
+/* Server::Starter's own words: HOST:PORT, PORT or a path. */
+static int server_starter_key(const HfPlanned *planned, unsigned index, char *ret)
+{
+    if (index > 0)
+        return -ENOENT;
+    hf_address_format(&planned->spec.address, ret);
+    return 0;
+}
+
+const HfHandoff hf_handoff_listen_fds = {
+    .name = "listen-fds",
+    .listen_pid = true,
+    .add = add_listen_fds,
+};
+
+const HfHandoff hf_handoff_php_fpm = {
+    .name = "php-fpm",
+    .listen_pid = true,
+    .key = php_fpm_key,
+    .descriptor_each = true,
+    .add = add_fpm_sockets,
+};
+
+const HfHandoff hf_handoff_stdin = {
+    .name = "stdin",
+    .most = 1,
+    .fastcgi = true,
+    .on_stdin = true,
+    .too_many = "--handoff=stdin takes exactly one listener; add --listen=ADDRESS",
+};
+
+const HfHandoff hf_handoff_server_starter = {
+    .name = "server-starter",
+    .key = server_starter_key,
+    .add = add_server_starter,
+    .too_many = "--handoff=server-starter cannot name so many listeners; drop some",
+    .generation = "SERVER_STARTER_GENERATION",
+};
+
+/* ---- what a generation gets ---- */
+
+int hf_handoff_place(const HfHandoff *handoff, const HfHandoffListener *listeners,
+                     size_t n_listeners, HfPlacement *ret)
+{
     HF_CLEANUP_PLACEMENT HfPlacement placement = {0};
-    if (kind == HF_HANDOFF_STDIN && n_listeners > 1)
+    if (handoff->most > 0 && n_listeners > handoff->most)
         return -E2BIG;
 
     size_t n_sources = 0;
@@ -147,7 +205,7 @@ int hf_handoff_place(HfHandoff kind, const HfHandoffListener *listeners, size_t 
         int r = check_listener(&listeners[i]);
         if (r < 0)
             return r;
-        size_t n_keys = kind == HF_HANDOFF_PHP_FPM ? listeners[i].n_keys : 0;
+        size_t n_keys = handoff->descriptor_each ? listeners[i].n_keys : 0;
         n_sources += n_keys > 1 ? n_keys : 1;
     }
     placement.environment = hf_allocate(1, sizeof(*placement.environment));
@@ -155,18 +213,14 @@ int hf_handoff_place(HfHandoff kind, const HfHandoffListener *listeners, size_t 
     if (!placement.environment || !placement.sources)
         return -ENOMEM;
 
-    if (kind == HF_HANDOFF_STDIN) {
+    if (handoff->on_stdin) {
         placement.on_stdin = n_listeners > 0;
     } else if (n_listeners > 0) {
-        bool starter = kind == HF_HANDOFF_SERVER_STARTER;
-        placement.listen_pid = !starter;
+        placement.listen_pid = handoff->listen_pid;
         placement.n_sources = n_listeners;
         for (size_t i = 0; i < n_listeners; i++)
             placement.sources[i] = i;
-        int r = (starter ? add_server_starter : add_listen_fds)(listeners, n_listeners,
-                                                                &placement.environment);
-        if (r == 0 && kind == HF_HANDOFF_PHP_FPM)
-            r = add_fpm_sockets(listeners, n_listeners, &placement);
+        int r = handoff->add(listeners, n_listeners, &placement);
         if (r < 0)
             return r;
     }
@@ -175,23 +229,47 @@ int hf_handoff_place(HfHandoff kind, const HfHandoffListener *listeners, size_t 
     return 0;
 }
 
-bool hf_handoff_is_foreign(const char *entry)
+typedef struct Keys {
+    char texts[HF_HANDOFF_KEYS_MAX][HF_ADDRESS_TEXT_MAX];
+    const char *pointers[HF_HANDOFF_KEYS_MAX];
+} Keys;
+
+static void make_keys(const HfHandoff *handoff, const HfPlanned *planned, Keys *keys,
+                      HfHandoffListener *ret)
 {
-    static const struct {
-        const char *name;
-        bool prefix;
-    } foreign[] = {
-        {"LISTEN_FD", true},      {"LISTEN_PID", true},    {"FPM_SOCKETS", true},
-        {"NOTIFY_SOCKET", false}, {"WATCHDOG_PID", false}, {"WATCHDOG_USEC", false},
-        {"MAINPID", false},       {"FDSTORE", false},      {"SERVER_STARTER_", true},
-        {"HOLDFAST_", true},
-    };
-    size_t length = strcspn(entry, "=");
-    for (size_t i = 0; i < sizeof(foreign) / sizeof(*foreign); i++) {
-        size_t n = strlen(foreign[i].name);
-        if (length >= n && memcmp(entry, foreign[i].name, n) == 0 &&
-            (foreign[i].prefix || length == n))
-            return true;
+    unsigned n = 0;
+
+    for (; n < HF_HANDOFF_KEYS_MAX && handoff->key(planned, n, keys->texts[n]) == 0; n++)
+        keys->pointers[n] = keys->texts[n];
+    ret->keys = keys->pointers;
+    ret->n_keys = n;
+}
+
+const HfAddress *hf_planned_address(const HfPlanned *planned)
+{
+    bool resolved = planned->bound.kind != HF_ADDRESS_NONE;
+
+    return resolved && planned->spec.address.kind == HF_ADDRESS_HOST ? &planned->bound
+                                                                     : &planned->spec.address;
+}
+
+int hf_handoff_place_planned(const HfHandoff *handoff, const HfPlanned *wanted, size_t n,
+                             HfPlacement *ret, HfText *error)
+{
+    HF_CLEANUP_FREE HfHandoffListener *listeners = hf_allocate(n + 1, sizeof(*listeners));
+    HF_CLEANUP_FREE Keys *keys = hf_allocate(n + 1, sizeof(*keys));
+
+    if (!listeners || !keys)
+        return -ENOMEM;
+    for (size_t i = 0; i < n; i++) {
+        listeners[i].name = wanted[i].spec.name;
+        if (handoff->key)
+            make_keys(handoff, &wanted[i], &keys[i], &listeners[i]);
     }
-    return false;
+    int r = hf_handoff_place(handoff, listeners, n, ret);
+    if (r == -E2BIG && handoff->too_many)
+        hf_text_add(error, handoff->too_many);
+    else if (r < 0)
+        hf_text_addf(error, "the sockets cannot be handed over: %s", strerror(-r));
+    return r;
 }

@@ -3,7 +3,6 @@
 #include <string.h>
 
 #include "fuzz.h"
-#include "service/php_fpm/lines.h"
 #include "service/php_fpm/php_fpm.h"
 
 #define LINE_MAX_ 1024

@@ -7,7 +7,7 @@
 
 #include "base/memory.h"
 #include "fuzz.h"
-#include "service/handoff.h"
+#include "service/adapter.h"
 
 #define LISTENERS_MAX  600
 #define KEYS_MAX       4
@@ -71,9 +71,9 @@ static size_t key_bytes(const Listeners *listeners)
     return bytes;
 }
 
-static bool good(HfHandoff kind, const Listeners *listeners)
+static bool good(const HfHandoff *kind, const Listeners *listeners)
 {
-    bool one_key = kind == HF_HANDOFF_SERVER_STARTER;
+    bool one_key = kind == &hf_handoff_server_starter;
 
     for (size_t i = 0; i < listeners->n; i++) {
         const HfHandoffListener *listener = &listeners->list[i];
@@ -208,7 +208,7 @@ static void check_server_starter(const Listeners *listeners, const HfPlacement *
     CHECK(n == listeners->n && placement->n_sources == n);
 }
 
-static void check_placement(HfHandoff kind, const Listeners *listeners,
+static void check_placement(const HfHandoff *kind, const Listeners *listeners,
                             const HfPlacement *placement)
 {
     CHECK(placement->environment);
@@ -217,18 +217,18 @@ static void check_placement(HfHandoff kind, const Listeners *listeners,
         CHECK(strchr(*entry, '=') && strlen(*entry) < VARIABLE_MAX);
         CHECK(is_clean(*entry));
     }
-    if (listeners->n == 0 || kind == HF_HANDOFF_STDIN) {
+    if (listeners->n == 0 || kind == &hf_handoff_stdin) {
         CHECK(!*placement->environment && placement->n_sources == 0 && !placement->listen_pid);
         CHECK(placement->on_stdin == (listeners->n > 0));
         return;
     }
     CHECK(!placement->on_stdin);
-    if (kind == HF_HANDOFF_SERVER_STARTER) {
+    if (kind == &hf_handoff_server_starter) {
         check_server_starter(listeners, placement);
         return;
     }
     check_listen_fds(listeners, placement);
-    if (kind == HF_HANDOFF_PHP_FPM) {
+    if (kind == &hf_handoff_php_fpm) {
         check_fpm_sockets(listeners, placement);
     } else {
         CHECK(placement->n_sources == listeners->n);
@@ -239,7 +239,7 @@ static void check_placement(HfHandoff kind, const Listeners *listeners,
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     Input input = {data, size};
-    HfHandoff kind = HF_HANDOFF_AUTO + 1 + input_byte(&input) % (HF_HANDOFF_MAX_ - 1);
+    const HfHandoff *kind = hf_handoffs[input_byte(&input) % 4];
     size_t repeat = input_byte(&input) % 200 + 1;
     Listeners *listeners = must(hf_allocate(1, sizeof(*listeners)));
     HfPlacement placement = {.n_sources = 77};
@@ -253,10 +253,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
             listeners->list[listeners->n++] = listeners->list[k];
 
     int r = hf_handoff_place(kind, listeners->list, listeners->n, &placement);
-    if (kind == HF_HANDOFF_STDIN && listeners->n > 1)
+    if (kind == &hf_handoff_stdin && listeners->n > 1)
         CHECK(r == -E2BIG);
     else if (r == -E2BIG)
-        CHECK(kind == HF_HANDOFF_SERVER_STARTER && key_bytes(listeners) > 0 && listeners->n > 1);
+        CHECK(kind == &hf_handoff_server_starter && key_bytes(listeners) > 0 && listeners->n > 1);
     else
         CHECK(r == (good(kind, listeners) ? 0 : -EINVAL));
     if (r == 0) {

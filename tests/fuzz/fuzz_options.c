@@ -8,13 +8,14 @@
 #include "config/names.h"
 #include "config/options.h"
 #include "fuzz.h"
+#include "service/adapter.h"
 
 #define WORDS_MAX 64
 
 static bool same_settings(const HfSettings *a, const HfSettings *b)
 {
-    bool equal = same_string(a->name, b->name) && a->adapter == b->adapter &&
-                 a->handoff == b->handoff && a->n_listeners == b->n_listeners &&
+    bool equal = same_string(a->name, b->name) && same_string(a->adapter, b->adapter) &&
+                 same_string(a->handoff, b->handoff) && a->n_listeners == b->n_listeners &&
                  same_string(a->directory, b->directory) && a->ready_timeout == b->ready_timeout &&
                  a->drain_timeout == b->drain_timeout &&
                  hf_strv_length(a->command) == hf_strv_length(b->command);
@@ -50,6 +51,17 @@ static void check_separator(char *const *argv, const HfCommandLine *line)
     hf_command_line_clear(&again);
 }
 
+static void check_adapter(const HfCommandLine *line)
+{
+    HF_CLEANUP_TEXT HfText error = {0};
+
+    int r = hf_adapter_validate(line, &error);
+    CHECK(r == 0 || r == -EINVAL);
+    check_error(r, &error);
+    if (r == 0)
+        CHECK(hf_adapter_of(&line->settings) && hf_handoff_of(&line->settings));
+}
+
 static void check_settings(char *const *argv, const HfCommandLine *line)
 {
     const HfSettings *settings = &line->settings;
@@ -58,13 +70,10 @@ static void check_settings(char *const *argv, const HfCommandLine *line)
     if (line->config) /* its file is not read here, and nothing is judged without */
         return;
     CHECK(settings->command && settings->command[0] && settings->command[0][0] != '\0');
-    CHECK(settings->adapter < HF_ADAPTER_MAX_ && settings->handoff < HF_HANDOFF_MAX_);
     CHECK(settings->ready_timeout >= HF_USEC_PER_MSEC && settings->ready_timeout <= HF_USEC_MAX);
     CHECK(settings->drain_timeout <= HF_USEC_MAX);
     CHECK(settings->n_listeners <= HF_LISTENERS_MAX);
     CHECK(!settings->directory || (*settings->directory == '/' && is_clean(settings->directory)));
-    CHECK(hf_settings_adapter(settings) != HF_ADAPTER_AUTO);
-    CHECK(hf_settings_handoff(settings) != HF_HANDOFF_AUTO);
     CHECK(hf_name_of_instance(settings, &name) == 0);
     CHECK(*name != '\0' && *name != '.' && strlen(name) <= HF_NAME_MAX && !strchr(name, '/'));
     for (size_t i = 0; i < settings->n_listeners; i++)
@@ -72,6 +81,7 @@ static void check_settings(char *const *argv, const HfCommandLine *line)
             CHECK(!hf_address_equal(&settings->listeners[i].address,
                                     &settings->listeners[k].address));
     check_separator(argv, line);
+    check_adapter(line);
 }
 
 static bool takes_command(HfVerb verb)

@@ -5,13 +5,14 @@
 
 #include "base/text.h"
 #include "fuzz.h"
-#include "service/php_fpm/status.h"
+#include "service/adapter.h"
+#include "service/php_fpm/php_fpm.h"
 
 /* Written out, the numbers are read again. */
-static void check_again(const HfPhpfpmStatus *status)
+static void check_again(const HfScoreboard *status)
 {
     HF_CLEANUP_TEXT HfText page = {0};
-    HfPhpfpmStatus again;
+    HfScoreboard again;
 
     hf_text_addf(&page,
                  "pool: www\naccepted conn: %llu\nlisten queue:%llu\r\nidle processes:   %llu\n"
@@ -26,9 +27,9 @@ static void check_again(const HfPhpfpmStatus *status)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static const char noise[] = "slow requests: many\n";
-    const HfPhpfpmStatus untouched = {1, 2, 3, 4, 5};
-    HfPhpfpmStatus status = untouched;
-    HfPhpfpmStatus longer = untouched;
+    const HfScoreboard untouched = {1, 2, 3, 4, 5};
+    HfScoreboard status = untouched;
+    HfScoreboard longer = untouched;
 
     int r = hf_phpfpm_status_parse((const char *)data, size, &status);
     if (r < 0)

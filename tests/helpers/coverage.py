@@ -11,8 +11,8 @@ LAYERS = ("base", "format", "policy", "config", "service", "kernel", "run", "par
 # Unit tests take each of their branches.
 WHOLE = ("format/", "policy/", "config/options", "config/settings", "config/names", "service/handoff",
          "service/php_fpm/", "parts/survive/snapshot")
-# those that start processes
-APART = ("service/php_fpm/discovery", "service/php_fpm/plan")
+# what the integration tests take
+APART = ("service/php_fpm/pools",)
 
 
 def lines_of(report, layer):

@@ -28,9 +28,6 @@ MAY_INCLUDE = {
 
 # Nothing may be added here.
 KNOWN = {
-    "parts/probe/prober.c -> service/php_fpm/status.h",
-    "config/options_lists.c -> service/handoff.h",
-    "config/options_validate.c -> service/php_fpm/php_fpm.h",
     "parts/events/report.c -> parts/survive/upgrade.h",
     "parts/survive/serialize_capture.c -> parts/control/control.h",
     "parts/survive/upgrade.c -> parts/fallback/outage.h",
@@ -56,9 +53,7 @@ KNOWN = {
     "run/instance.h -> parts/survive/fd_store.h",
     "run/instance.h -> parts/survive/snapshot.h",
     "run/listener.c -> parts/survive/fd_store.h",
-    "run/plan.h -> service/php_fpm/php_fpm.h",
     "run/prepare.c -> parts/trial/preflight.h",
-    "run/prepare.c -> service/php_fpm/discovery.h",
     "run/run.c -> parts/control/control.h",
     "run/run.c -> parts/events/hooks.h",
     "run/run.c -> parts/events/sd_notify.h",
@@ -73,11 +68,6 @@ KNOWN = {
     "run/supervisor.h -> parts/probe/health.h",
     "run/supervisor.h -> parts/ready_log/ready_log.h",
     "run/supervisor.h -> parts/watch/memory_watch.h",
-    "service/php_fpm/discovery.c -> run/capture.h",
-    "service/php_fpm/discovery.c -> run/environment.h",
-    "service/php_fpm/discovery.h -> run/plan.h",
-    "service/php_fpm/discovery.h -> run/reaper.h",
-    "service/php_fpm/plan.h -> run/plan.h",
 }
 
 PURE = ("format", "policy")

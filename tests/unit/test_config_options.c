@@ -14,6 +14,7 @@
 #include "base/memory.h"
 #include "base/parse.h"
 #include "config/options_table.h"
+#include "service/adapter.h"
 
 #define WORDS_MAX 12
 
@@ -39,8 +40,17 @@ static char **split(const char *line)
 static int parse(const char *line, HfCommandLine *ret, HfText *error)
 {
     HF_CLEANUP_STRV char **words = split(line);
+    HfCommandLine parsed;
 
-    return hf_options_parse((int)hf_strv_length(words), words, ret, error);
+    int r = hf_options_parse((int)hf_strv_length(words), words, &parsed, error);
+    if (r < 0)
+        return r;
+    r = hf_adapter_validate(&parsed, error);
+    if (r < 0)
+        hf_command_line_clear(&parsed);
+    else
+        *ret = parsed;
+    return r;
 }
 
 static HfCommandLine parse_good(const char *line)
@@ -552,8 +562,8 @@ static void run_takes_all_its_options(void **state)
     assert_int_equal(line.verb, HF_VERB_RUN);
     assert_false(line.help || line.version);
     assert_string_equal(settings->name, "web-1_.x");
-    assert_int_equal(settings->adapter, HF_ADAPTER_GENERIC);
-    assert_int_equal(settings->handoff, HF_HANDOFF_LISTEN_FDS);
+    assert_string_equal(settings->adapter, "generic");
+    assert_string_equal(settings->handoff, "listen-fds");
     assert_int_equal(settings->ready_timeout, 90 * HF_USEC_PER_SEC);
     assert_int_equal(settings->drain_timeout, 0);
     assert_string_equal(settings->directory, "/srv/www");
@@ -585,8 +595,8 @@ static void defaults_stay_without_options(void **state)
 
     assert_null(line.settings.name);
     assert_null(line.settings.directory);
-    assert_int_equal(line.settings.adapter, defaults.adapter);
-    assert_int_equal(line.settings.handoff, defaults.handoff);
+    assert_null(line.settings.adapter);
+    assert_null(line.settings.handoff);
     assert_int_equal(line.settings.ready_timeout, defaults.ready_timeout);
     assert_int_equal(line.settings.drain_timeout, defaults.drain_timeout);
     assert_int_equal(line.settings.n_listeners, 0);

@@ -23,8 +23,8 @@ static void defaults(void **state)
     assert_int_equal(settings.n_listeners, 0);
     assert_null(settings.directory);
     assert_null(settings.command);
-    assert_int_equal(settings.adapter, HF_ADAPTER_AUTO);
-    assert_int_equal(settings.handoff, HF_HANDOFF_AUTO);
+    assert_null(settings.adapter);
+    assert_null(settings.handoff);
     assert_int_equal(settings.ready_timeout, 60 * HF_USEC_PER_SEC);
     assert_int_equal(settings.drain_timeout, 30 * HF_USEC_PER_SEC);
 
@@ -58,6 +58,8 @@ static void clear_frees_everything(void **state)
     HfSettings settings;
     hf_settings_init(&settings);
     assert_int_equal(hf_string_set(&settings.name, "x"), 0);
+    assert_int_equal(hf_string_set(&settings.adapter, "a"), 0);
+    assert_int_equal(hf_string_set(&settings.handoff, "h"), 0);
     assert_int_equal(hf_string_set(&settings.directory, "/"), 0);
     assert_int_equal(hf_strv_append(&settings.command, "true"), 0);
     settings.listeners = hf_allocate(2, sizeof(*settings.listeners));
@@ -100,88 +102,12 @@ static void spec_copy_is_deep(void **state)
     assert_true(!copy.name && !copy.owner && !copy.group && !copy.acl_users && !copy.acl_groups);
 }
 
-static void automatic_choices(void **state)
-{
-    (void)state;
-    static const struct {
-        const char *program;
-        HfAdapter adapter;
-        HfHandoff handoff;
-    } rows[] = {
-        {"php-fpm", HF_ADAPTER_PHP_FPM, HF_HANDOFF_PHP_FPM},
-        {"php-fpm8.2", HF_ADAPTER_PHP_FPM, HF_HANDOFF_PHP_FPM},
-        {"/usr/sbin/php-fpm8.2", HF_ADAPTER_PHP_FPM, HF_HANDOFF_PHP_FPM},
-        {"php-cgi", HF_ADAPTER_PHP_CGI, HF_HANDOFF_STDIN},
-        {"./php-cgi8.2", HF_ADAPTER_PHP_CGI, HF_HANDOFF_STDIN},
-        {"php", HF_ADAPTER_GENERIC, HF_HANDOFF_LISTEN_FDS},
-        {"my-php-fpm", HF_ADAPTER_GENERIC, HF_HANDOFF_LISTEN_FDS},
-        {"/opt/php-fpm/server", HF_ADAPTER_GENERIC, HF_HANDOFF_LISTEN_FDS},
-        {"/opt/php-fpm/", HF_ADAPTER_GENERIC, HF_HANDOFF_LISTEN_FDS},
-        {"", HF_ADAPTER_GENERIC, HF_HANDOFF_LISTEN_FDS},
-    };
-    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
-        HF_CLEANUP_SETTINGS HfSettings settings;
-        hf_settings_init(&settings);
-        assert_int_equal(hf_strv_append(&settings.command, rows[i].program), 0);
-        assert_int_equal(hf_settings_adapter(&settings), rows[i].adapter);
-        assert_int_equal(hf_settings_handoff(&settings), rows[i].handoff);
-    }
-}
-
-static void no_command_is_generic(void **state)
-{
-    (void)state;
-    HfSettings settings;
-    hf_settings_init(&settings);
-    assert_int_equal(hf_settings_adapter(&settings), HF_ADAPTER_GENERIC);
-    char *nothing[] = {NULL};
-    settings.command = nothing;
-    assert_int_equal(hf_settings_adapter(&settings), HF_ADAPTER_GENERIC);
-}
-
-static void explicit_choices_win(void **state)
-{
-    (void)state;
-    HF_CLEANUP_SETTINGS HfSettings settings;
-    hf_settings_init(&settings);
-    assert_int_equal(hf_strv_append(&settings.command, "php-fpm8.2"), 0);
-    settings.adapter = HF_ADAPTER_PHP_CGI;
-    assert_int_equal(hf_settings_adapter(&settings), HF_ADAPTER_PHP_CGI);
-    assert_int_equal(hf_settings_handoff(&settings), HF_HANDOFF_STDIN);
-    settings.handoff = HF_HANDOFF_LISTEN_FDS;
-    assert_int_equal(hf_settings_handoff(&settings), HF_HANDOFF_LISTEN_FDS);
-    settings.adapter = HF_ADAPTER_GENERIC;
-    assert_int_equal(hf_settings_adapter(&settings), HF_ADAPTER_GENERIC);
-}
-
-static void names(void **state)
-{
-    (void)state;
-    static const char *const adapters[] = {"auto", "php-fpm", "php-cgi", "generic"};
-    for (int i = 0; i < HF_ADAPTER_MAX_; i++) {
-        assert_string_equal(hf_adapter_name((HfAdapter)i), adapters[i]);
-        assert_int_equal(hf_adapter_value(adapters[i]), i);
-    }
-    static const char *const handoffs[] = {"auto", "listen-fds", "php-fpm", "stdin",
-                                           "server-starter"};
-    for (int i = 0; i < HF_HANDOFF_MAX_; i++) {
-        assert_string_equal(hf_handoff_name((HfHandoff)i), handoffs[i]);
-        assert_int_equal(hf_handoff_value(handoffs[i]), i);
-    }
-    assert_int_equal(hf_adapter_value("PHP-FPM"), -EINVAL);
-    assert_int_equal(hf_handoff_value("server_starter"), -EINVAL);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(defaults),
         cmocka_unit_test(clear_frees_everything),
         cmocka_unit_test(spec_copy_is_deep),
-        cmocka_unit_test(automatic_choices),
-        cmocka_unit_test(no_command_is_generic),
-        cmocka_unit_test(explicit_choices_win),
-        cmocka_unit_test(names),
     };
     return cmocka_run_group_tests_name("core/settings", tests, NULL, NULL);
 }

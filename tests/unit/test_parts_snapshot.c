@@ -22,8 +22,8 @@ static void fill_plan(HfSnapshot *snapshot)
 {
     HfSnapshotPlan *plan = hf_snapshot_add_plan(snapshot);
 
-    plan->adapter = HF_ADAPTER_PHP_FPM;
-    plan->handoff = HF_HANDOFF_PHP_FPM;
+    set(&plan->adapter, "php-fpm");
+    set(&plan->handoff, "php-fpm");
     plan->readiness = HF_READINESS_NOTIFY;
     set(&plan->program, "/usr/sbin/php-fpm8.2");
     assert_int_equal(hf_strv_append(&plan->arguments, "php-fpm8.2"), 0);

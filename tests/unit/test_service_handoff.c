@@ -12,7 +12,7 @@
 
 #include "base/memory.h"
 #include "base/text.h"
-#include "service/handoff.h"
+#include "service/adapter.h"
 
 #define LENGTH(array) (sizeof(array) / sizeof(*(array)))
 
@@ -40,7 +40,7 @@ static void listen_fds_in_order(void **state)
     const HfHandoffListener listeners[] = {
         {.name = "web", .keys = any, .n_keys = 2}, {.name = "admin"}, {.name = NULL}, {.name = ""}};
     HF_CLEANUP_PLACEMENT HfPlacement placement = {0};
-    assert_int_equal(hf_handoff_place(HF_HANDOFF_LISTEN_FDS, listeners, 4, &placement), 0);
+    assert_int_equal(hf_handoff_place(&hf_handoff_listen_fds, listeners, 4, &placement), 0);
     expect_environment(&placement,
                        (const char *[]){"LISTEN_FDS=4", "LISTEN_FDNAMES=web:admin:unknown:unknown"},
                        2);
@@ -55,7 +55,7 @@ static void server_starter_names_each_port(void **state)
     const HfHandoffListener listeners[] = {{.name = "a", .keys = web, .n_keys = 1},
                                            {.keys = path, .n_keys = 1}};
     HF_CLEANUP_PLACEMENT HfPlacement placement = {0};
-    assert_int_equal(hf_handoff_place(HF_HANDOFF_SERVER_STARTER, listeners, 2, &placement), 0);
+    assert_int_equal(hf_handoff_place(&hf_handoff_server_starter, listeners, 2, &placement), 0);
     expect_environment(&placement,
                        (const char *[]){"SERVER_STARTER_PORT=127.0.0.1:9000=3;/run/php/none/www=4"},
                        1);
@@ -73,14 +73,15 @@ static void server_starter_has_one_variable(void **state)
         {.keys = keys, .n_keys = 1}, {.keys = keys, .n_keys = 1}, {.keys = keys, .n_keys = 1}};
     HfPlacement placement;
     memset(long_path, 'x', sizeof(long_path) - 1);
-    assert_int_equal(hf_handoff_place(HF_HANDOFF_SERVER_STARTER, listeners, 3, &placement), -E2BIG);
-    assert_int_equal(hf_handoff_place(HF_HANDOFF_SERVER_STARTER, listeners, 2, &placement), 0);
+    assert_int_equal(hf_handoff_place(&hf_handoff_server_starter, listeners, 3, &placement),
+                     -E2BIG);
+    assert_int_equal(hf_handoff_place(&hf_handoff_server_starter, listeners, 2, &placement), 0);
     hf_placement_clear(&placement);
     listeners[1] = (HfHandoffListener){.name = "no key"};
-    assert_int_equal(hf_handoff_place(HF_HANDOFF_SERVER_STARTER, listeners, 2, &placement),
+    assert_int_equal(hf_handoff_place(&hf_handoff_server_starter, listeners, 2, &placement),
                      -EINVAL);
     listeners[1] = (HfHandoffListener){.keys = semicolon, .n_keys = 1};
-    assert_int_equal(hf_handoff_place(HF_HANDOFF_SERVER_STARTER, listeners, 2, &placement),
+    assert_int_equal(hf_handoff_place(&hf_handoff_server_starter, listeners, 2, &placement),
                      -EINVAL);
 }
 
@@ -95,7 +96,7 @@ static void php_fpm_puts_second_keys_behind(void **state)
         {.name = "e", .keys = path, .n_keys = 1},
     };
     HF_CLEANUP_PLACEMENT HfPlacement placement = {0};
-    assert_int_equal(hf_handoff_place(HF_HANDOFF_PHP_FPM, listeners, 5, &placement), 0);
+    assert_int_equal(hf_handoff_place(&hf_handoff_php_fpm, listeners, 5, &placement), 0);
     expect_environment(&placement,
                        (const char *[]){"LISTEN_FDS=5", "LISTEN_FDNAMES=a:b:c:d:e",
                                         "FPM_SOCKETS=:::9000=3,0.0.0.0:9000=8,127.0.0.1:9000=4,"
@@ -110,7 +111,7 @@ static void php_fpm_without_keys_has_no_variable(void **state)
     (void)state;
     const HfHandoffListener listener = {.name = "a"};
     HF_CLEANUP_PLACEMENT HfPlacement placement = {0};
-    assert_int_equal(hf_handoff_place(HF_HANDOFF_PHP_FPM, &listener, 1, &placement), 0);
+    assert_int_equal(hf_handoff_place(&hf_handoff_php_fpm, &listener, 1, &placement), 0);
     expect_environment(&placement, (const char *[]){"LISTEN_FDS=1", "LISTEN_FDNAMES=a"}, 2);
 }
 
@@ -158,7 +159,7 @@ static void place_many(size_t n, size_t key_length, size_t expected_variables)
         listeners[i] = (HfHandoffListener){.name = "x", .keys = &keys[i], .n_keys = 1};
     }
     HF_CLEANUP_PLACEMENT HfPlacement placement = {0};
-    assert_int_equal(hf_handoff_place(HF_HANDOFF_PHP_FPM, listeners, n, &placement), 0);
+    assert_int_equal(hf_handoff_place(&hf_handoff_php_fpm, listeners, n, &placement), 0);
     assert_int_equal(hf_strv_length(placement.environment), 2 + expected_variables);
     size_t variables;
     assert_int_equal(count_entries(&placement, &variables), n);
@@ -196,9 +197,9 @@ static void names_that_do_not_fit_are_left_out(void **state)
     for (size_t i = 0; i < HF_LISTENERS_MAX; i++)
         listeners[i].name = name;
     HF_CLEANUP_PLACEMENT HfPlacement few = {0}, many = {0};
-    assert_int_equal(hf_handoff_place(HF_HANDOFF_LISTEN_FDS, listeners, 2000, &few), 0);
+    assert_int_equal(hf_handoff_place(&hf_handoff_listen_fds, listeners, 2000, &few), 0);
     assert_int_equal(hf_strv_length(few.environment), 2);
-    assert_int_equal(hf_handoff_place(HF_HANDOFF_LISTEN_FDS, listeners, HF_LISTENERS_MAX, &many),
+    assert_int_equal(hf_handoff_place(&hf_handoff_listen_fds, listeners, HF_LISTENERS_MAX, &many),
                      0);
     expect_environment(&many, (const char *[]){"LISTEN_FDS=4096"}, 1);
     assert_int_equal(many.n_sources, HF_LISTENERS_MAX);
@@ -209,9 +210,9 @@ static void stdin_takes_one(void **state)
     (void)state;
     const HfHandoffListener listeners[] = {{.name = "a", .keys = any, .n_keys = 2}, {.name = "b"}};
     HF_CLEANUP_PLACEMENT HfPlacement placement = {0};
-    assert_int_equal(hf_handoff_place(HF_HANDOFF_STDIN, listeners, 2, &placement), -E2BIG);
+    assert_int_equal(hf_handoff_place(&hf_handoff_stdin, listeners, 2, &placement), -E2BIG);
     assert_null(placement.environment);
-    assert_int_equal(hf_handoff_place(HF_HANDOFF_STDIN, listeners, 1, &placement), 0);
+    assert_int_equal(hf_handoff_place(&hf_handoff_stdin, listeners, 1, &placement), 0);
     assert_true(placement.on_stdin);
     assert_false(placement.listen_pid);
     assert_int_equal(placement.n_sources, 0);
@@ -221,9 +222,9 @@ static void stdin_takes_one(void **state)
 static void no_listeners_place_nothing(void **state)
 {
     (void)state;
-    for (int kind = HF_HANDOFF_AUTO + 1; kind < HF_HANDOFF_MAX_; kind++) {
+    for (size_t kind = 0; hf_handoffs[kind]; kind++) {
         HF_CLEANUP_PLACEMENT HfPlacement placement = {.listen_pid = true, .on_stdin = true};
-        assert_int_equal(hf_handoff_place((HfHandoff)kind, NULL, 0, &placement), 0);
+        assert_int_equal(hf_handoff_place(hf_handoffs[kind], NULL, 0, &placement), 0);
         assert_non_null(placement.environment);
         expect_environment(&placement, NULL, 0);
         assert_int_equal(placement.n_sources, 0);
@@ -240,7 +241,7 @@ static void hostile_keys_are_refused(void **state)
         const HfHandoffListener listeners[] = {{.name = "a", .keys = web, .n_keys = 1},
                                                {.name = "b", .keys = keys, .n_keys = 2}};
         HF_CLEANUP_PLACEMENT HfPlacement placement = {0};
-        assert_int_equal(hf_handoff_place(HF_HANDOFF_PHP_FPM, listeners, 2, &placement), -EINVAL);
+        assert_int_equal(hf_handoff_place(&hf_handoff_php_fpm, listeners, 2, &placement), -EINVAL);
         assert_null(placement.environment);
         assert_null(placement.sources);
     }
@@ -249,7 +250,7 @@ static void hostile_keys_are_refused(void **state)
     const char *const keys[] = {huge};
     const HfHandoffListener listener = {.name = "a", .keys = keys, .n_keys = 1};
     HF_CLEANUP_PLACEMENT HfPlacement placement = {0};
-    assert_int_equal(hf_handoff_place(HF_HANDOFF_PHP_FPM, &listener, 1, &placement), -EINVAL);
+    assert_int_equal(hf_handoff_place(&hf_handoff_php_fpm, &listener, 1, &placement), -EINVAL);
 }
 
 static void hostile_names_are_refused(void **state)
@@ -259,7 +260,7 @@ static void hostile_names_are_refused(void **state)
     for (size_t i = 0; i < LENGTH(bad); i++) {
         const HfHandoffListener listener = {.name = bad[i]};
         HF_CLEANUP_PLACEMENT HfPlacement placement = {0};
-        assert_int_equal(hf_handoff_place(HF_HANDOFF_LISTEN_FDS, &listener, 1, &placement),
+        assert_int_equal(hf_handoff_place(&hf_handoff_listen_fds, &listener, 1, &placement),
                          -EINVAL);
     }
 }

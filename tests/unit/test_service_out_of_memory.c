@@ -10,7 +10,7 @@
 #include "base/memory.h"
 #include "format/cgroup.h"
 #include "format/fastcgi.h"
-#include "service/handoff.h"
+#include "service/adapter.h"
 #include "service/php_fpm/php_fpm.h"
 
 #include "allocation_helpers.h"
@@ -26,7 +26,7 @@ static int result_of(const HfText *text)
 /* ---- what a generation gets ---- */
 
 typedef struct Handoff {
-    HfHandoff kind;
+    const HfHandoff *kind;
     const HfHandoffListener *listeners;
     size_t n;
 } Handoff;
@@ -50,10 +50,11 @@ static void handoffs(void **state)
     (void)state;
     for (size_t i = 0; i < LENGTH(listeners); i++)
         listeners[i] = (HfHandoffListener){.name = "web", .keys = keys};
-    for (HfHandoff kind = HF_HANDOFF_AUTO + 1; kind < HF_HANDOFF_MAX_; kind++) {
+    for (size_t k = 0; hf_handoffs[k]; k++) {
+        const HfHandoff *kind = hf_handoffs[k];
         for (size_t i = 0; i < LENGTH(listeners); i++)
-            listeners[i].n_keys = kind == HF_HANDOFF_SERVER_STARTER ? 1 : LENGTH(keys);
-        Handoff handoff = {kind, listeners, kind == HF_HANDOFF_STDIN ? 1 : LENGTH(listeners)};
+            listeners[i].n_keys = kind == &hf_handoff_server_starter ? 1 : LENGTH(keys);
+        Handoff handoff = {kind, listeners, kind == &hf_handoff_stdin ? 1 : LENGTH(listeners)};
         assert_true(fail_each_allocation(place, &handoff) > 1);
     }
 }

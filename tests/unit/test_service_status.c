@@ -9,7 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "service/php_fpm/status.h"
+#include "service/adapter.h"
+#include "service/php_fpm/php_fpm.h"
 
 /* As php-fpm 8.2 prints it. */
 static const char page[] = "pool:                 www\n"
@@ -30,7 +31,7 @@ static const char page[] = "pool:                 www\n"
 static void the_page_of_php_fpm_is_read(void **state)
 {
     (void)state;
-    HfPhpfpmStatus status;
+    HfScoreboard status;
 
     assert_int_equal(hf_phpfpm_status_parse(page, strlen(page), &status), 0);
     assert_int_equal(status.accepted, 170);
@@ -61,7 +62,7 @@ static void what_is_no_such_page_is_refused(void **state)
         {"accepted conn: 000000000000000000000000000000001\n", -EBADMSG},
     };
     for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
-        HfPhpfpmStatus status;
+        HfScoreboard status;
         int r = hf_phpfpm_status_parse(rows[i].page, strlen(rows[i].page), &status);
         if (r != rows[i].result)
             fail_msg("row %zu: %d", i, r);
@@ -72,7 +73,7 @@ static void a_page_without_an_end_is_refused(void **state)
 {
     (void)state;
     char *long_page = calloc(1, HF_PHPFPM_STATUS_MAX + 1);
-    HfPhpfpmStatus status;
+    HfScoreboard status;
 
     assert_non_null(long_page);
     memcpy(long_page, page, strlen(page));

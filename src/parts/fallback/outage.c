@@ -47,7 +47,7 @@ static int start(HfSupervisor *supervisor)
         return -ENOMEM;
     for (size_t i = 0; i < plan->n_listeners; i++) {
         fds[i] = plan->listeners[i]->fd;
-        fastcgi[i] = plan->adapter != HF_ADAPTER_GENERIC || plan->handoff == HF_HANDOFF_STDIN;
+        fastcgi[i] = plan->adapter->fastcgi || plan->handoff->fastcgi;
     }
     if (pipe2(ends, O_CLOEXEC) < 0)
         return -errno;

@@ -212,7 +212,7 @@ static bool fits(const HfPlan *plan, const HfResolvedListener *target, int i,
 {
     HfAddress address;
 
-    if (plan->adapter == HF_ADAPTER_PHP_FPM && (fcntl(held->fd, F_GETFL) & O_NONBLOCK))
+    if (plan->adapter->needs_blocking && (fcntl(held->fd, F_GETFL) & O_NONBLOCK))
         return false;
     return hf_address_is_path(&held->spec.address) ||
            (hf_address_from_sockaddr(&target->addresses[i], target->lengths[i], &address) == 0 &&

@@ -72,7 +72,7 @@ static int check_same(const HfTakeover *takeover, const HfResolvedListener *targ
 /* php-fpm's workers take O_NONBLOCK, which all holders share, for an error and exit. */
 static int check_blocking(const HfPlan *plan, const HfListener *held, HfText *error)
 {
-    if (plan->adapter != HF_ADAPTER_PHP_FPM || !(fcntl(held->fd, F_GETFL) & O_NONBLOCK))
+    if (!plan->adapter->needs_blocking || !(fcntl(held->fd, F_GETFL) & O_NONBLOCK))
         return 0;
     hf_text_addf(error,
                  "%s is a non-blocking socket, with which php-fpm does not work; it cannot be "
@@ -106,7 +106,7 @@ static int identify(HfTakeover *takeover, HfText *error)
     const char *comm = takeover->program.comm;
     if (takeover->name[0] == '\0')
         hf_text_printable(comm, strlen(comm), takeover->name, sizeof(takeover->name));
-    takeover->phpfpm = strncmp(takeover->name, "php-fpm", strlen("php-fpm")) == 0;
+    takeover->phpfpm = hf_adapter_of_program(takeover->name)->retires;
     return 0;
 }
 

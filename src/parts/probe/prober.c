@@ -9,7 +9,6 @@
 #include "parts/probe/fastcgi_request.h"
 #include "parts/probe/tcp_request.h"
 #include "run/scoreboard.h"
-#include "service/php_fpm/status.h"
 
 struct HfProber {
     HfProberQuestion question;
@@ -48,7 +47,7 @@ static void finish(HfProber *checkup, HfVerdict verdict)
 /* ---- the scoreboard ---- */
 
 /* Nobody answered in time; the scoreboard says that some are at work. */
-static HfVerdict compare(HfProber *checkup, const HfPhpfpmStatus *status)
+static HfVerdict compare(HfProber *checkup, const HfScoreboard *status)
 {
     HfReading *reading = checkup->question.reading;
     HfReading last = *reading;
@@ -67,7 +66,7 @@ static void on_status(int r, const HfFastcgiAnswer *answer, const char *error, v
 {
     HfProber *checkup = userdata;
     HF_CLEANUP_TEXT HfText why = {0};
-    HfPhpfpmStatus status;
+    HfScoreboard status;
 
     checkup->ask = NULL;
     if (r < 0)
@@ -75,7 +74,8 @@ static void on_status(int r, const HfFastcgiAnswer *answer, const char *error, v
     else
         r = hf_fastcgi_request_judge(answer, &why);
     if (r >= 0)
-        r = hf_phpfpm_status_parse(answer->body, answer->body_length, &status);
+        r = checkup->question.generation->plan->adapter->scoreboard(answer->body,
+                                                                    answer->body_length, &status);
     if (r >= 0) {
         finish(checkup, compare(checkup, &status));
         return;

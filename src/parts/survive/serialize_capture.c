@@ -151,8 +151,6 @@ static int capture_plan(const HfPlan *plan, unsigned index, HfSnapshot *snapshot
 
     if (!to)
         return -ENOMEM;
-    to->adapter = plan->adapter;
-    to->handoff = plan->handoff;
     to->readiness = plan->readiness;
     to->kill_mode = plan->kill_mode;
     to->ready_delay = plan->ready_delay;
@@ -161,7 +159,8 @@ static int capture_plan(const HfPlan *plan, unsigned index, HfSnapshot *snapshot
     to->drain_timeout = plan->drain_timeout;
     to->systemd_interval = plan->systemd_interval;
     to->peak_workers = plan->peak_workers;
-    int r = COPY_TEXTS({&to->program, plan->program}, {&to->directory, plan->directory},
+    int r = COPY_TEXTS({&to->adapter, plan->adapter->name}, {&to->handoff, plan->handoff->name},
+                       {&to->program, plan->program}, {&to->directory, plan->directory},
                        {&to->ready_text, plan->ready_text}, {&to->include, plan->include},
                        {&to->pid_file, plan->pid_file});
     if (r >= 0)

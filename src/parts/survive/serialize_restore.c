@@ -159,8 +159,8 @@ static int restore_plan(HfSnapshotPlan *from, HfPlan **ret)
     /* without names, so that a field that was added does not compile */
     *plan = (HfPlan){
         plan->references,
-        from->adapter,
-        from->handoff,
+        hf_adapter_find(from->adapter ? from->adapter : ""),
+        hf_handoff_find(from->handoff ? from->handoff : ""),
         HF_STEAL(from->program),
         HF_STEAL(from->arguments),
         HF_CREDENTIALS_NONE,
@@ -175,9 +175,6 @@ static int restore_plan(HfSnapshotPlan *from, HfPlan **ret)
         from->drain_timeout,
         NULL, /* wanted and listeners follow, and what comes of them */
         0,
-        NULL,
-        0,
-        {0},
         HF_STEAL(from->include),
         HF_STEAL(from->pid_file),
         from->systemd_interval,
@@ -186,7 +183,12 @@ static int restore_plan(HfSnapshotPlan *from, HfPlan **ret)
         HF_STEAL(from->memory_limits),
         HF_STEAL(from->workers.list),
         NULL,
+        NULL,
+        0,
+        {0},
     };
+    if (!plan->adapter || !plan->handoff)
+        return -EPROTONOSUPPORT;
     r = restore_probed(from, plan);
     return r < 0 ? r : restore_credentials(from, &plan->credentials);
 }

@@ -47,8 +47,8 @@ typedef struct HfSnapshotWanted {
 
 /* run/plan.h says what each is. Owned. */
 typedef struct HfSnapshotPlan {
-    HfAdapter adapter;
-    HfHandoff handoff;
+    char *adapter; /* name */
+    char *handoff; /* name */
     char *program;
     char **arguments;
     char **environment;

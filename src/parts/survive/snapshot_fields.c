@@ -14,8 +14,6 @@ NAMED(hf_cause, HfCause)
 NAMED(hf_request_kind, HfRequestKind)
 NAMED(hf_upgrade, HfUpgrade)
 NAMED(hf_verdict, HfVerdict)
-NAMED(hf_adapter, HfAdapter)
-NAMED(hf_handoff, HfHandoff)
 NAMED(hf_readiness, HfReadiness)
 NAMED(hf_kill_mode, HfKillMode)
 
@@ -103,8 +101,8 @@ static const HfField listener_fields[] = {
 
 #define M(text, Type, member) PLAIN(HfSnapshotPlan, text, Type, member)
 static const HfField plan_fields[] = {
-    NAME(HfSnapshotPlan, "adapter", hf_adapter, adapter),
-    NAME(HfSnapshotPlan, "handoff", hf_handoff, handoff),
+    M("adapter", TEXT, adapter),
+    M("handoff", TEXT, handoff),
     NAME(HfSnapshotPlan, "readiness", hf_readiness, readiness),
     NAME(HfSnapshotPlan, "kill-mode", hf_kill_mode, kill_mode),
     M("program", TEXT, program),

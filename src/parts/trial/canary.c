@@ -121,12 +121,12 @@ static void conclude(HfCanary *canary)
     canary->result = -EBADMSG;
     canary->trial = hf_request_abort(canary->trial);
     hf_output_read(output);
-    if (canary->plan->adapter != HF_ADAPTER_PHP_FPM) {
+    if (!canary->plan->adapter->complain) {
         hf_output_show(hf_text_peek(&output->text), output->text.length, &canary->error);
         return;
     }
-    hf_phpfpm_complaint(hf_text_peek(&output->text), output->text.length, COMPLAINT_LINES,
-                        &complaint);
+    canary->plan->adapter->complain(hf_text_peek(&output->text), output->text.length,
+                                    COMPLAINT_LINES, &complaint);
     if (complaint.length > 0)
         hf_text_addf(&canary->error, ":\n%s", hf_text_peek(&complaint));
 }

@@ -4,7 +4,6 @@
 
 #include "base/memory.h"
 #include "base/parse.h"
-#include "service/php_fpm/lines.h"
 #include "service/php_fpm/php_fpm.h"
 
 #define DEFAULT_MODE 0660 /* fpm_unix.c */

@@ -8,6 +8,9 @@
 #include "base/text.h"
 #include "config/settings.h"
 
+struct HfPlan;
+struct HfScoreboard;
+
 /* ---- command line (php-fpm(8), php_getopt: short options cluster, values attached or not) ---- */
 
 typedef struct HfPhpfpmArguments {
@@ -68,6 +71,30 @@ void hf_phpfpm_config_clear(HfPhpfpmConfig *config);
  * php-fpm has cut to its log_limit in a key that is used here. */
 int hf_phpfpm_config_parse(const char *dump, size_t length, HfPhpfpmConfig *ret);
 
+/* ---- what it prints ---- */
+
+typedef enum HfPhpfpmLevel {
+    HF_PHPFPM_PLAIN, /* no prefix: a syntax error, the dynamic loader, the usage */
+    HF_PHPFPM_DEBUG,
+    HF_PHPFPM_NOTICE,
+    HF_PHPFPM_WARNING,
+    HF_PHPFPM_ERROR,
+    HF_PHPFPM_ALERT,
+    HF_PHPFPM_LEVEL_MAX_,
+} HfPhpfpmLevel;
+
+/* One that php-fpm writes to stderr: "[date] LEVEL: text" (zlog.c), or a plain one of PHP itself.
+ */
+typedef struct HfPhpfpmLine {
+    HfPhpfpmLevel level;
+    const char *text; /* borrowed, behind the prefix; not NUL-terminated */
+    size_t length;
+    bool cut; /* php-fpm has shortened it to log_limit and put "..." at its end */
+} HfPhpfpmLine;
+
+/* Takes one line off the *rest_length bytes at *rest. Returns false when there is none. */
+bool hf_phpfpm_line_next(const char **rest, size_t *rest_length, HfPhpfpmLine *ret);
+
 /* php-fpm's own complaint, for people: the lines of output with their "[date] LEVEL: " prefix
  * dropped, ERROR, ALERT, WARNING and unprefixed ones (a syntax error) only, or all lines when there
  * is none; blank lines never. At most max_lines, each printable and of bounded length, a newline
@@ -80,6 +107,14 @@ void hf_phpfpm_complaint(const char *output, size_t length, size_t max_lines, Hf
 /* Did the include of an overlay at HF_PHPFPM_OVERLAY_DIRECTORY match no file? To php-fpm that is
  * only a warning. An include in the user's own files that matches nothing is not meant. */
 bool hf_phpfpm_include_missed(const char *output, size_t length);
+
+#define HF_PHPFPM_STATUS_MAX (64U * 1024) /* bytes of a page that are read */
+
+/* The status page (pm.status_path) in its plain text form: "pool:   www\naccepted conn:   17\n...",
+ * need not be NUL-terminated; unknown lines are skipped. Returns 0, -E2BIG above
+ * HF_PHPFPM_STATUS_MAX, -EBADMSG for a malformed number, or -ENODATA when accepted, idle or active
+ * is missing. php-fpm knows queued of TCP only. */
+int hf_phpfpm_status_parse(const char *page, size_t length, struct HfScoreboard *ret);
 
 /* ---- the overlay ---- */
 
@@ -132,3 +167,12 @@ int hf_phpfpm_key(const HfAddress *address, unsigned index, char *ret);
  * below prefix when relative (NULL or itself relative: refused). A path with a colon does not exist
  * for php-fpm. Returns as hf_address_parse, or -ENOMEM. */
 int hf_phpfpm_address(const char *listen, const char *prefix, HfAddress *ret);
+
+/* ---- the plan ---- */
+
+/* Adds what the configuration means for the plan: the listeners of every pool, pid file, readiness
+ * and peaks. base, aliases: see HfDiscovery; page: that probes ask for, NULL: none. Returns 0 or
+ * negative errno with one line in error. */
+int hf_phpfpm_plan(const HfPhpfpmConfig *config, const HfPhpfpmArguments *arguments,
+                   const char *base, const char *aliases, const char *page, struct HfPlan *plan,
+                   HfText *error);

@@ -1,5 +1,3 @@
-#include "service/php_fpm/plan.h"
-
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,6 +6,8 @@
 
 #include "base/memory.h"
 #include "config/names.h"
+#include "service/adapter.h"
+#include "service/php_fpm/php_fpm.h"
 
 /* A path that exists nowhere, so that a leaving php-fpm unlinks nothing: ALIASES/POOL, or a number
  * where the pool's name will not do. */

@@ -1,0 +1,184 @@
+/* What holdfast must know of a kind of server, and of one service of that kind. A new kind is one
+ * object of type HfAdapter, in a file of its own, and its line in table.c. An adapter starts
+ * nothing and waits for nothing: it gives questions and takes answers, and others put them. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/text.h"
+#include "config/options.h"
+#include "kernel/credentials.h"
+#include "service/handoff.h"
+
+typedef struct HfAdapter HfAdapter;
+
+#define HF_PLAN_PING "/ping" /* the page that php-fpm itself answers, which probes ask for */
+
+/* How a pool, a group of workers with a socket of its own, is probed. */
+typedef struct HfPlanPool {
+    bool pings;   /* the overlay sets the ping page */
+    bool counts;  /* it has a scoreboard that answers while all workers are busy */
+    bool listens; /* that one is private, each generation's own, not the user's */
+    char
+        *status_path; /* of the scoreboard's page, the user's or, with writes_path, the overlay's */
+    bool writes_path;
+} HfPlanPool;
+
+/* Everything that a generation is made of; shared by the generations that were made of it. All but
+ * the last is plain data, and belongs into a snapshot as well. */
+typedef struct HfPlan {
+    unsigned references;
+    const HfAdapter *adapter;
+    const HfHandoff *handoff;
+    char *program;    /* path of the executable */
+    char **arguments; /* argv, without those that name an overlay */
+    HfCredentials credentials;
+    char **environment;    /* of the service beside holdfast's own; NULL: none */
+    char *directory;       /* NULL: as it is */
+    HfReadiness readiness; /* resolved */
+    uint64_t ready_delay;
+    char *ready_text; /* NULL but for HF_READINESS_LOG */
+    int stop_signal;
+    HfKillMode kill_mode;
+    int reopen_signal; /* 0: none is known */
+    uint64_t drain_timeout;
+    HfPlanned *wanted; /* n_wanted of them */
+    size_t n_wanted;
+
+    /* what an overlay is made of */
+    char *include;
+    char *pid_file; /* that the user's configuration names; holdfast owns it. NULL: none */
+    bool systemd_interval;
+    char **pools;          /* names, NULL-terminated; NULL: it has none */
+    uint64_t peak_workers; /* of all pools */
+    char **memory_limits;  /* of each pool, "" where the pool sets none */
+    uint64_t *workers;     /* of each pool, at most */
+    HfPlanPool *probed;    /* each pool, NULL: no page is asked for again and again */
+
+    struct HfListener **listeners; /* references, one for each wanted, once bound */
+    size_t n_listeners;
+    HfPlacement placement;
+} HfPlan;
+
+/* Appends a copy of spec; ret may be NULL. Returns 0, -E2BIG or -ENOMEM. */
+int hf_plan_want(HfPlan *plan, const HfListenerSpec *spec, HfPlanned **ret);
+
+/* A run of the plan's program, as the plan says. */
+typedef struct HfQuestion {
+    char **arguments; /* argv; owned */
+    HfText input;     /* what it finds on descriptor 3; owned */
+    size_t most;      /* bytes of an answer */
+} HfQuestion;
+
+void hf_question_clear(HfQuestion *question);
+#define HF_CLEANUP_QUESTION __attribute__((cleanup(hf_question_clear)))
+
+typedef struct HfAnswer {
+    bool timed_out;
+    bool truncated;
+    int signal;         /* that it died of, 0: it exited */
+    int status;         /* with which it exited */
+    const char *output; /* stdout and stderr together, NUL-terminated */
+    size_t length;
+} HfAnswer;
+
+typedef enum HfStep {
+    HF_STEP_DONE,
+    HF_STEP_ASK,  /* put the question, and come back with the answer */
+    HF_STEP_BIND, /* the listeners are known: bind them, and come back */
+} HfStep;
+
+/* A plan that is being found out. Borrowed, but for what plan owns. */
+typedef struct HfDiscovery {
+    const HfSettings *settings;
+    const char *base;    /* absolute: what relative paths are relative to */
+    const char *aliases; /* below it unix listeners get aliases; need not exist */
+    HfPlan *plan;
+    unsigned step;    /* the adapter's own; 0 at first */
+    unsigned attempt; /* likewise */
+    const char *note; /* for the log; NULL: none */
+} HfDiscovery;
+
+/* How busy a pool is, as it counts since it started. */
+typedef struct HfScoreboard {
+    uint64_t accepted;     /* requests that were begun */
+    uint64_t queued;       /* connections that wait, as far as it knows */
+    uint64_t idle;         /* workers */
+    uint64_t active;       /* workers */
+    uint64_t max_children; /* how often it had as many workers as it may */
+} HfScoreboard;
+
+struct HfAdapter {
+    const char *name;         /* of --adapter */
+    const char *program;      /* how the base name of its program begins; NULL: any */
+    const HfHandoff *handoff; /* unless --handoff says another */
+    int stop_signal;          /* that asks it to finish and leave */
+    int reopen_signal;        /* that has it open its logs anew; 0: none is known */
+    bool fastcgi;             /* it speaks FastCGI */
+    bool finds_listeners;     /* its own configuration says where it listens */
+    bool retires; /* its workers may be asked to leave while their master is stopped (SIGSTOP):
+                     gentle handover */
+    bool needs_blocking; /* it takes O_NONBLOCK on a listener for an error */
+
+    /* Does it go with these settings? Returns 0, or -EINVAL with one line in error. NULL: yes. */
+    int (*validate)(const HfSettings *settings, HfText *error);
+
+    /* One step of finding out what the settings mean for the plan: arguments, readiness, wanted,
+     * and whether it accepts its configuration. answer: to the last question, else NULL. Returns an
+     * HfStep, with ret filled for HF_STEP_ASK, or negative errno with one or more lines in error.
+     */
+    int (*discover)(HfDiscovery *discovery, const HfAnswer *answer, HfQuestion *ret, HfText *error);
+
+    /* What a generation reads at its start: adds to text. pid_file: that it is to write; statuses:
+     * where its private scoreboards are to listen, see hf_plan_status_socket, NULL: nowhere.
+     * Returns 0 or negative errno. NULL: it reads nothing, and writes no pid file. */
+    int (*overlay)(const HfPlan *plan, const char *pid_file, const char *statuses, HfText *text);
+    const char *const *overlay_arguments; /* to which the path of the overlay is appended */
+
+    /* Of what it printed, what is meant for people; NULL: all. */
+    void (*complain)(const char *output, size_t length, size_t max_lines, HfText *text);
+
+    /* The page of a scoreboard, which need not be NUL-terminated. Returns 0 or negative errno.
+     * NULL: it has none. */
+    int (*scoreboard)(const char *page, size_t length, HfScoreboard *ret);
+
+    /* An argument with which it prints its memory limit behind a key, and that key; NULL: none. */
+    const char *limit_argument;
+    const char *limit_key;
+};
+
+extern const HfAdapter hf_adapter_php_fpm;
+extern const HfAdapter hf_adapter_php_cgi;
+extern const HfAdapter hf_adapter_generic;
+
+/* All of them, NULL behind the last; the last one takes every program (table.c). */
+extern const HfAdapter *const hf_adapters[];
+extern const HfHandoff *const hf_handoffs[];
+
+/* By name; NULL: there is none. */
+const HfAdapter *hf_adapter_find(const char *name);
+const HfHandoff *hf_handoff_find(const char *name);
+/* By the path, base name or comm of a program. */
+const HfAdapter *hf_adapter_of_program(const char *program);
+/* What settings that hf_adapter_validate has let pass say, or mean. */
+const HfAdapter *hf_adapter_of(const HfSettings *settings);
+const HfHandoff *hf_handoff_of(const HfSettings *settings);
+
+/* Do the settings agree with the adapter and the handoff, which are looked up? For the verbs that
+ * have a COMMAND; others, and --help, pass. Returns as hf_options_parse. */
+int hf_adapter_validate(const HfCommandLine *line, HfText *error);
+
+/* Is this environment entry ("NAME=value") of any handoff or of sd_notify(3), to be scrubbed before
+ * a service is started? */
+bool hf_handoff_is_foreign(const char *entry);
+
+/* The path of a pool's private scoreboard: STATUSES.POOL, by the pool's index. ret holds
+ * HF_ADDRESS_TEXT_MAX bytes. */
+void hf_plan_status_socket(const char *statuses, size_t pool, char *ret);
+
+/* What settings alone say of the listeners and the arguments: HfAdapter.discover of those that
+ * cannot be asked. */
+int hf_adapter_discover_settings(HfDiscovery *discovery, const HfAnswer *answer, HfQuestion *ret,
+                                 HfText *error);

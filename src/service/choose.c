@@ -1,0 +1,175 @@
+#include "service/adapter.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/parse.h"
+#include "config/names.h"
+#include "config/options_table.h"
+
+#define NAMES_MAX 16 /* of adapters, of handoffs */
+
+/* ---- by name ---- */
+
+const HfAdapter *hf_adapter_find(const char *name)
+{
+    for (size_t i = 0; hf_adapters[i]; i++)
+        if (strcmp(hf_adapters[i]->name, name) == 0)
+            return hf_adapters[i];
+    return NULL;
+}
+
+const HfHandoff *hf_handoff_find(const char *name)
+{
+    for (size_t i = 0; hf_handoffs[i]; i++)
+        if (strcmp(hf_handoffs[i]->name, name) == 0)
+            return hf_handoffs[i];
+    return NULL;
+}
+
+const HfAdapter *hf_adapter_of_program(const char *program)
+{
+    const char *slash = strrchr(program, '/');
+    const char *name = slash ? slash + 1 : program;
+    size_t i = 0;
+
+    while (hf_adapters[i]->program &&
+           strncmp(name, hf_adapters[i]->program, strlen(hf_adapters[i]->program)) != 0)
+        i++;
+    return hf_adapters[i];
+}
+
+const HfAdapter *hf_adapter_of(const HfSettings *settings)
+{
+    const char *program = settings->command ? settings->command[0] : NULL;
+
+    return settings->adapter ? hf_adapter_find(settings->adapter)
+                             : hf_adapter_of_program(program ? program : "");
+}
+
+const HfHandoff *hf_handoff_of(const HfSettings *settings)
+{
+    return settings->handoff ? hf_handoff_find(settings->handoff)
+                             : hf_adapter_of(settings)->handoff;
+}
+
+bool hf_handoff_is_foreign(const char *entry)
+{
+    if (hf_name_is_reserved(entry))
+        return true;
+    for (size_t i = 0; hf_handoffs[i]; i++)
+        for (const char *const *name = hf_handoffs[i]->variables; name && *name; name++)
+            if (strncmp(entry, *name, strlen(*name)) == 0)
+                return true;
+    return false;
+}
+
+/* ---- do they agree? ---- */
+
+static int refuse_unknown(const char *option, const char *value, const char *const *names,
+                          HfText *error)
+{
+    const char *words[NAMES_MAX] = {"auto"};
+    size_t n = 1;
+
+    for (; names[n - 1]; n++)
+        words[n] = names[n - 1];
+    hf_text_addf(error, "--%s: %s is no %s; write ", option, HF_QUOTE(value), option);
+    hf_option_join(error, words, n, " or ");
+    return -EINVAL;
+}
+
+static int check_names(const HfSettings *settings, HfText *error)
+{
+    const char *names[NAMES_MAX] = {NULL};
+
+    if (settings->adapter && !hf_adapter_find(settings->adapter)) {
+        for (size_t i = 0; hf_adapters[i] && i < NAMES_MAX - 2; i++)
+            names[i] = hf_adapters[i]->name;
+        return refuse_unknown("adapter", settings->adapter, names, error);
+    }
+    if (settings->handoff && !hf_handoff_find(settings->handoff)) {
+        for (size_t i = 0; hf_handoffs[i] && i < NAMES_MAX - 2; i++)
+            names[i] = hf_handoffs[i]->name;
+        return refuse_unknown("handoff", settings->handoff, names, error);
+    }
+    return 0;
+}
+
+/* Sockets that exec gets from systemd need no --listen. */
+static int check_number(HfVerb verb, const HfSettings *settings, HfText *error)
+{
+    const HfHandoff *handoff = hf_handoff_of(settings);
+    const char *option = settings->handoff ? "--handoff=" : "";
+    const char *who = settings->handoff ? settings->handoff : hf_adapter_of(settings)->name;
+
+    if (handoff->most == 0)
+        return 0;
+    if (settings->n_listeners > handoff->most)
+        return hf_option_refuse(error,
+                                "%s%s takes one socket, not %zu; drop --listen until one is left",
+                                option, who, settings->n_listeners);
+    if (settings->n_listeners == 0 && verb != HF_VERB_EXEC)
+        return hf_option_refuse(error,
+                                "%s%s needs a socket; add --listen=ADDR, as "
+                                "--listen=127.0.0.1:9000",
+                                option, who);
+    return 0;
+}
+
+static int check_probe(const HfSettings *settings, HfText *error)
+{
+    const HfAdapter *adapter = hf_adapter_of(settings);
+    HfProbeKind kind = settings->probe.kind;
+
+    if (kind == HF_PROBE_FASTCGI && !adapter->fastcgi && !hf_handoff_of(settings)->fastcgi)
+        return hf_option_refuse(error,
+                                "--probe=fastcgi:%s asks over FastCGI, which COMMAND does not "
+                                "speak; write --probe=tcp or --probe=exec:COMMAND, or say "
+                                "--handoff=stdin if it does",
+                                settings->probe.what);
+    if (kind == HF_PROBE_TCP && settings->n_listeners == 0 && !adapter->finds_listeners)
+        return hf_option_refuse(error, "--probe=tcp needs a socket; add --listen=ADDR");
+    if (settings->probe_hung_after != HF_USEC_INFINITY &&
+        (kind != HF_PROBE_FASTCGI || !adapter->scoreboard))
+        return hf_option_refuse(error,
+                                "--probe-hung-after needs php-fpm's own count of requests; write "
+                                "--probe=fastcgi:/ping, or drop it");
+    return 0;
+}
+
+static int check_all(HfVerb verb, const HfSettings *settings, HfText *error)
+{
+    int r = check_names(settings, error);
+
+    if (r >= 0)
+        r = check_probe(settings, error);
+    if (r < 0)
+        return r;
+    const HfAdapter *adapter = hf_adapter_of(settings);
+    if (settings->readiness == HF_READINESS_PIDFILE && !adapter->overlay)
+        return hf_option_refuse(error,
+                                "--ready=pidfile is for php-fpm only; write --ready=notify or "
+                                "--ready=delay:2s");
+    if (adapter->validate)
+        r = adapter->validate(settings, error);
+    return r < 0 || adapter->finds_listeners ? r : check_number(verb, settings, error);
+}
+
+int hf_adapter_validate(const HfCommandLine *line, HfText *error)
+{
+    bool starts =
+        line->verb == HF_VERB_RUN || line->verb == HF_VERB_EXEC || line->verb == HF_VERB_CHECK;
+    HF_CLEANUP_TEXT HfText why = {0};
+
+    if (!starts || line->help || line->version)
+        return 0;
+    int r = check_all(line->verb, &line->settings, &why);
+    if (r >= 0)
+        return 0;
+    if (line->config)
+        hf_text_addf(error, "%s: ", line->config);
+    hf_text_add(error, hf_text_peek(&why));
+    hf_text_fail(error, why.failed);
+    return r;
+}

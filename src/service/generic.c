@@ -1,0 +1,69 @@
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/memory.h"
+#include "config/names.h"
+#include "service/adapter.h"
+
+int hf_plan_want(HfPlan *plan, const HfListenerSpec *spec, HfPlanned **ret)
+{
+    if (plan->n_wanted >= HF_LISTENERS_MAX)
+        return -E2BIG;
+    HfPlanned *grown = reallocarray(plan->wanted, plan->n_wanted + 1, sizeof(*grown));
+    if (!grown)
+        return -ENOMEM;
+    plan->wanted = grown;
+    HfPlanned *planned = &grown[plan->n_wanted];
+    memset(planned, 0, sizeof(*planned));
+    int r = hf_listener_spec_copy(spec, &planned->spec);
+    if (r >= 0 && !planned->spec.name)
+        r = hf_name_of_address(&spec->address, &planned->spec.name);
+    if (r < 0) {
+        hf_listener_spec_clear(&planned->spec);
+        return r;
+    }
+    plan->n_wanted++;
+    if (ret)
+        *ret = planned;
+    return 0;
+}
+
+void hf_plan_status_socket(const char *statuses, size_t pool, char *ret)
+{
+    snprintf(ret, HF_ADDRESS_TEXT_MAX, "%s.%zu", statuses, pool);
+}
+
+void hf_question_clear(HfQuestion *question)
+{
+    hf_strv_free(question->arguments);
+    hf_text_clear(&question->input);
+    *question = (HfQuestion){0};
+}
+
+int hf_adapter_discover_settings(HfDiscovery *discovery, const HfAnswer *answer, HfQuestion *ret,
+                                 HfText *error)
+{
+    const HfSettings *settings = discovery->settings;
+    HfPlan *plan = discovery->plan;
+
+    (void)answer, (void)ret, (void)error;
+    if (discovery->step++ > 0)
+        return HF_STEP_DONE;
+    if (plan->readiness == HF_READINESS_AUTO)
+        plan->readiness = HF_READINESS_DELAY;
+    int r = hf_strv_copy(settings->command, &plan->arguments);
+    for (size_t i = 0; r >= 0 && i < settings->n_listeners; i++)
+        r = hf_plan_want(plan, &settings->listeners[i], NULL);
+    return r < 0 ? r : HF_STEP_BIND;
+}
+
+const HfAdapter hf_adapter_generic = {
+    .name = "generic",
+    .handoff = &hf_handoff_listen_fds,
+    .stop_signal = SIGTERM,
+    .reopen_signal = SIGUSR1,
+    .discover = hf_adapter_discover_settings,
+};

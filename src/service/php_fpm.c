@@ -1,0 +1,271 @@
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/memory.h"
+#include "config/options_table.h"
+#include "format/quantity.h"
+#include "service/adapter.h"
+#include "service/php_fpm/php_fpm.h"
+
+#define OVERLAY_PATH    "/proc/self/fd/3" /* where a question finds its input */
+#define COMPLAINT_LINES 20
+
+static int validate(const HfSettings *settings, HfText *error)
+{
+    const char *handoff = settings->handoff;
+    HfPhpfpmArguments arguments = {0};
+
+    if (handoff && strcmp(handoff, hf_handoff_php_fpm.name) != 0)
+        return hf_option_refuse(error,
+                                "--handoff=%s does not work with php-fpm, which cannot read it; "
+                                "drop it, or say --adapter=generic if COMMAND is no php-fpm",
+                                handoff);
+    if (settings->n_listeners > 0)
+        return hf_option_refuse(error,
+                                "--listen does not go with php-fpm, whose sockets are those of its "
+                                "pools; set listen in the pool, or say --adapter=generic if "
+                                "COMMAND is no php-fpm");
+    int r = hf_phpfpm_arguments_parse(settings->command, &arguments, error);
+    hf_phpfpm_arguments_clear(&arguments);
+    return r;
+}
+
+/* ---- the overlay ---- */
+
+/* Unix paths go by their alias; a host name by the address that was bound, whatever the resolver
+ * says next time. */
+static void override_listen(const HfPlanned *planned, char *buffer, const char **ret)
+{
+    if (planned->alias) {
+        *ret = planned->alias;
+    } else if (hf_planned_address(planned) != &planned->spec.address) {
+        hf_address_format(&planned->bound, buffer);
+        *ret = buffer;
+    }
+}
+
+static void override_probed(const HfPlanPool *probed, const char *statuses, size_t pool,
+                            char *buffer, HfPhpfpmOverride *override)
+{
+    if (probed->pings)
+        override->ping_path = HF_PLAN_PING;
+    if (!statuses || !probed->counts)
+        return;
+    if (probed->writes_path)
+        override->status_path = probed->status_path;
+    if (probed->listens) {
+        hf_plan_status_socket(statuses, pool, buffer);
+        override->status_listen = buffer;
+    }
+}
+
+static int make_overlay(const HfPlan *plan, const char *pid_file, const char *statuses,
+                        HfText *text)
+{
+    size_t n_pools = hf_strv_length(plan->pools);
+    HF_CLEANUP_FREE HfPhpfpmOverride *list = calloc(n_pools + 1, sizeof(*list));
+    HF_CLEANUP_FREE char *buffers = calloc(plan->n_wanted + n_pools + 1, HF_ADDRESS_TEXT_MAX);
+
+    if (!list || !buffers)
+        return -ENOMEM;
+    for (size_t i = 0; i < n_pools; i++)
+        list[i].pool = plan->pools[i];
+    for (size_t i = 0; i < plan->n_wanted; i++) {
+        HfPhpfpmOverride *override = &list[plan->wanted[i].pool];
+        override_listen(&plan->wanted[i], &buffers[i * HF_ADDRESS_TEXT_MAX],
+                        plan->wanted[i].status ? &override->status_listen : &override->listen);
+    }
+    for (size_t i = 0; plan->probed && i < n_pools; i++)
+        override_probed(&plan->probed[i], statuses, i,
+                        &buffers[(plan->n_wanted + i) * HF_ADDRESS_TEXT_MAX], &list[i]);
+    const HfPhpfpmOverlay overlay = {
+        .include = plan->include,
+        .pid_file = pid_file,
+        .drain_timeout = plan->drain_timeout,
+        .systemd_interval = plan->systemd_interval,
+        .overrides = list,
+        .n_overrides = n_pools,
+    };
+    return hf_phpfpm_overlay(&overlay, text);
+}
+
+/* ---- the discovery ---- */
+
+/* One more set of options over an overlay that only this run sees. */
+static int ask(const HfPlan *plan, const char *const *options, HfQuestion *question)
+{
+    int r = hf_strv_copy(plan->arguments, &question->arguments);
+
+    for (; r >= 0 && *options; options++)
+        r = hf_strv_append(&question->arguments, *options);
+    question->most = HF_PHPFPM_DUMP_MAX;
+    return r < 0 ? r : question->input.failed ? -ENOMEM : HF_STEP_ASK;
+}
+
+static int ask_pools(const HfDiscovery *discovery, const HfPhpfpmArguments *arguments,
+                     HfQuestion *question)
+{
+    static const char *const options[] = {"-F", "-O", "-tt", "-y", OVERLAY_PATH, NULL};
+    HfPlan *plan = discovery->plan;
+    char *include;
+
+    int r = hf_phpfpm_include(arguments, discovery->base, discovery->attempt, &include);
+    if (r < 0)
+        return r;
+    free(plan->include);
+    plan->include = include;
+    hf_phpfpm_question(include, &question->input);
+    return ask(plan, options, question);
+}
+
+static int ask_verdict(const HfPlan *plan, HfQuestion *question)
+{
+    static const char *const options[] = {"-F", "-O", "-t", "-y", OVERLAY_PATH, NULL};
+
+    int r = make_overlay(plan, OVERLAY_PATH ".pid", NULL, &question->input);
+    return r < 0 ? r : ask(plan, options, question);
+}
+
+static int explain_answer(const HfSettings *settings, const HfAnswer *answer, const char *what,
+                          HfText *error)
+{
+    if (answer->timed_out) {
+        hf_text_add(error, "php-fpm did not finish the test of its configuration in ");
+        hf_text_add_time(error, settings->ready_timeout);
+    } else if (answer->signal != 0) {
+        hf_text_addf(error, "php-fpm died of signal %d while it tested its configuration",
+                     answer->signal);
+    } else {
+        hf_text_addf(error, "%s:\n", what);
+        hf_phpfpm_complaint(answer->output, answer->length, COMPLAINT_LINES, error);
+    }
+    return -EBADMSG;
+}
+
+static bool succeeded(const HfAnswer *answer)
+{
+    return !answer->timed_out && answer->signal == 0 && answer->status == 0;
+}
+
+/* php-fpm would call a missing file an include that matches nothing. */
+static int check_configuration(const HfPhpfpmArguments *arguments, const char *directory,
+                               HfText *error)
+{
+    HF_CLEANUP_TEXT HfText path = {0};
+
+    if (!arguments->configuration)
+        return 0;
+    if (arguments->configuration[0] != '/' && directory)
+        hf_text_addf(&path, "%s/", directory);
+    hf_text_add(&path, arguments->configuration);
+    if (access(hf_text_peek(&path), R_OK) == 0)
+        return 0;
+    int r = -errno;
+    hf_text_addf(error, "php-fpm's configuration %s cannot be read: %s", hf_text_peek(&path),
+                 strerror(-r));
+    return r;
+}
+
+static int begin(HfDiscovery *discovery, const HfPhpfpmArguments *arguments, HfQuestion *question,
+                 HfText *error)
+{
+    int r = check_configuration(arguments, discovery->settings->directory, error);
+
+    if (r >= 0)
+        r = hf_strv_copy(arguments->arguments, &discovery->plan->arguments);
+    if (r < 0)
+        return r;
+    if (arguments->daemonize)
+        discovery->note = "php-fpm's option -D is left out: holdfast keeps it in the foreground";
+    return ask_pools(discovery, arguments, question);
+}
+
+static int take_pools(HfDiscovery *discovery, const HfPhpfpmArguments *arguments,
+                      const HfAnswer *answer, HfQuestion *question, HfText *error)
+{
+    const HfSettings *settings = discovery->settings;
+    const char *page = settings->probe.kind == HF_PROBE_FASTCGI ? settings->probe.what : NULL;
+    HfPhpfpmConfig config;
+
+    if (!succeeded(answer)) {
+        bool missed = hf_phpfpm_include_missed(answer->output, answer->length);
+        discovery->attempt++;
+        int again = missed ? ask_pools(discovery, arguments, question) : -ENOENT;
+        return again != -ENOENT
+                   ? again
+                   : explain_answer(
+                         settings, answer,
+                         missed ? "php-fpm's configuration was not found, name it with -y FILE"
+                                : "php-fpm rejects its configuration",
+                         error);
+    }
+    int r = answer->truncated ? -EFBIG
+                              : hf_phpfpm_config_parse(answer->output, answer->length, &config);
+    if (r < 0) {
+        hf_text_addf(error, "what php-fpm -tt prints is not understood: %s", strerror(-r));
+        return r;
+    }
+    r = hf_phpfpm_plan(&config, arguments, discovery->base, discovery->aliases, page,
+                       discovery->plan, error);
+    hf_phpfpm_config_clear(&config);
+    discovery->step++;
+    return r < 0 ? r : HF_STEP_BIND;
+}
+
+/* Its pools (-tt) and, once they are bound, so that what cannot be bound leaves no trace of it, its
+ * verdict (-t). */
+static int discover(HfDiscovery *discovery, const HfAnswer *answer, HfQuestion *ret, HfText *error)
+{
+    enum { BEGIN, POOLS, BOUND, VERDICT };
+    HfPhpfpmArguments arguments = {0};
+
+    int r = hf_phpfpm_arguments_parse(discovery->settings->command, &arguments, error);
+    if (r < 0)
+        return r;
+    switch (discovery->step) {
+    case BEGIN:
+        discovery->step++;
+        r = begin(discovery, &arguments, ret, error);
+        break;
+    case POOLS:
+        r = take_pools(discovery, &arguments, answer, ret, error);
+        break;
+    case BOUND:
+        discovery->step++;
+        r = ask_verdict(discovery->plan, ret);
+        break;
+    case VERDICT:
+    default:
+        r = succeeded(answer) ? HF_STEP_DONE
+                              : explain_answer(discovery->settings, answer,
+                                               "php-fpm rejects its configuration", error);
+        break;
+    }
+    hf_phpfpm_arguments_clear(&arguments);
+    return r;
+}
+
+static const char *const overlay_arguments[] = {"-F", "-y", NULL};
+
+const HfAdapter hf_adapter_php_fpm = {
+    .name = "php-fpm",
+    .program = "php-fpm",
+    .handoff = &hf_handoff_php_fpm,
+    .stop_signal = SIGQUIT,
+    .reopen_signal = SIGUSR1,
+    .fastcgi = true,
+    .finds_listeners = true,
+    .retires = true,
+    .needs_blocking = true,
+    .validate = validate,
+    .discover = discover,
+    .overlay = make_overlay,
+    .overlay_arguments = overlay_arguments,
+    .complain = hf_phpfpm_complaint,
+    .scoreboard = hf_phpfpm_status_parse,
+    .limit_argument = "-i",
+    .limit_key = "\nmemory_limit => ",
+};

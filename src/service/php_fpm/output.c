@@ -1,0 +1,251 @@
+#include <errno.h>
+#include <stdbool.h>
+#include <string.h>
+
+#include "base/parse.h"
+#include "service/adapter.h"
+#include "service/php_fpm/php_fpm.h"
+
+/* ---- its lines ---- */
+
+#define DATE_MAX      40  /* bytes of "23-Nov-2026 23:43:49.626973" with room */
+#define LOG_LIMIT_MIN 512 /* the smallest log_limit that php-fpm takes; it counts the newline */
+
+typedef struct Span {
+    const char *text;
+    size_t length;
+} Span;
+
+static const char *const level_names[HF_PHPFPM_LEVEL_MAX_] = {
+    [HF_PHPFPM_PLAIN] = "",          [HF_PHPFPM_DEBUG] = "DEBUG: ",
+    [HF_PHPFPM_NOTICE] = "NOTICE: ", [HF_PHPFPM_WARNING] = "WARNING: ",
+    [HF_PHPFPM_ERROR] = "ERROR: ",   [HF_PHPFPM_ALERT] = "ALERT: ",
+};
+
+static void advance(Span *span, size_t n)
+{
+    span->text += n;
+    span->length -= n;
+}
+
+static bool skip_word(Span *span, const char *word)
+{
+    size_t n = strlen(word);
+    if (span->length < n || memcmp(span->text, word, n) != 0)
+        return false;
+    advance(span, n);
+    return true;
+}
+
+static bool skip_digits(Span *span)
+{
+    size_t n = 0;
+    while (n < span->length && span->text[n] >= '0' && span->text[n] <= '9')
+        n++;
+    advance(span, n);
+    return n > 0;
+}
+
+static bool skip_date(Span *span)
+{
+    if (!skip_word(span, "["))
+        return false;
+    for (size_t n = 0; n < span->length && n < DATE_MAX; n++) {
+        char c = span->text[n];
+        if (c == ']') {
+            advance(span, n);
+            return n > 0 && skip_word(span, "] ");
+        }
+        bool letter = (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z');
+        if (!letter && !strchr("0123456789-:. ", c))
+            return false;
+    }
+    return false;
+}
+
+/* "pid 12, fpm_conf_dump(), line 34: ", which log_level = debug adds. */
+static void skip_place(Span *span)
+{
+    Span rest = *span;
+    if (!skip_word(&rest, "pid ") || !skip_digits(&rest) || !skip_word(&rest, ", "))
+        return;
+    while (rest.length > 0 && *rest.text != '(')
+        advance(&rest, 1);
+    if (skip_word(&rest, "(), line ") && skip_digits(&rest) && skip_word(&rest, ": "))
+        *span = rest;
+}
+
+bool hf_phpfpm_line_next(const char **rest, size_t *rest_length, HfPhpfpmLine *ret)
+{
+    if (*rest_length == 0)
+        return false;
+    const char *newline = memchr(*rest, '\n', *rest_length);
+    Span line = {*rest, newline ? (size_t)(newline - *rest) : *rest_length};
+    size_t taken = line.length + (newline ? 1 : 0);
+    *rest += taken;
+    *rest_length -= taken;
+
+    bool dots = line.length >= 3 && memcmp(line.text + line.length - 3, "...", 3) == 0;
+    *ret = (HfPhpfpmLine){
+        .text = line.text,
+        .length = line.length,
+        .cut = dots && taken >= LOG_LIMIT_MIN,
+    };
+    if (!skip_date(&line))
+        return true;
+    for (HfPhpfpmLevel level = HF_PHPFPM_DEBUG; level < HF_PHPFPM_LEVEL_MAX_; level++)
+        if (skip_word(&line, level_names[level])) {
+            skip_place(&line);
+            ret->level = level;
+            ret->text = line.text;
+            ret->length = line.length;
+            break;
+        }
+    return true;
+}
+
+/* ---- its complaints ---- */
+
+#define COMPLAINT_MAX 1024 /* bytes of a line that people are shown */
+
+#define FROM_OVERLAY " from " HF_PHPFPM_OVERLAY_DIRECTORY
+
+/* The entries of a dump are indented. */
+static void skip_blanks(HfPhpfpmLine *line)
+{
+    while (line->length > 0 && (*line->text == ' ' || *line->text == '\t')) {
+        line->text++;
+        line->length--;
+    }
+}
+
+static bool complains(const HfPhpfpmLine *line)
+{
+    return line->level == HF_PHPFPM_PLAIN || line->level >= HF_PHPFPM_WARNING;
+}
+
+/* The overlay is ours: a user can do nothing with where it lies. */
+static void drop_overlay(HfPhpfpmLine *line)
+{
+    static const char loading[] = "failed to load configuration file '" HF_PHPFPM_OVERLAY_DIRECTORY;
+
+    if (memmem(line->text, line->length, loading, sizeof(loading) - 1))
+        line->length = 0;
+    const char *from = memmem(line->text, line->length, FROM_OVERLAY, sizeof(FROM_OVERLAY) - 1);
+    if (from)
+        line->length = (size_t)(from - line->text);
+}
+
+/* Returns how many lines it has added. */
+static size_t add_lines(const char *output, size_t length, size_t max_lines, bool all, HfText *text)
+{
+    char printable[COMPLAINT_MAX];
+    HfPhpfpmLine line;
+    size_t n = 0;
+
+    while (n < max_lines && hf_phpfpm_line_next(&output, &length, &line)) {
+        skip_blanks(&line);
+        drop_overlay(&line);
+        if (line.length == 0 || (!all && !complains(&line)))
+            continue;
+        hf_text_printable(line.text, line.length, printable, sizeof(printable));
+        hf_text_addf(text, "%s%s", n > 0 ? "\n" : "", printable);
+        n++;
+    }
+    return n;
+}
+
+void hf_phpfpm_complaint(const char *output, size_t length, size_t max_lines, HfText *text)
+{
+    if (add_lines(output, length, max_lines, false, text) == 0)
+        add_lines(output, length, max_lines, true, text);
+}
+
+static bool contains(const HfPhpfpmLine *line, const char *words)
+{
+    return memmem(line->text, line->length, words, strlen(words)) != NULL;
+}
+
+bool hf_phpfpm_include_missed(const char *output, size_t length)
+{
+    HfPhpfpmLine line;
+
+    while (hf_phpfpm_line_next(&output, &length, &line))
+        if (line.level == HF_PHPFPM_WARNING &&
+            contains(&line, "Nothing matches the include pattern '") &&
+            contains(&line, "' from " HF_PHPFPM_OVERLAY_DIRECTORY) &&
+            contains(&line, " at line 1."))
+            return true;
+    return false;
+}
+
+/* ---- its status page ---- */
+
+#define NUMBER_MAX 24 /* digits and a NUL */
+
+static const struct {
+    const char *name;
+    size_t offset;
+    bool needed;
+} keys[] = {
+    {"accepted conn:", offsetof(HfScoreboard, accepted), true},
+    {"listen queue:", offsetof(HfScoreboard, queued), false},
+    {"idle processes:", offsetof(HfScoreboard, idle), true},
+    {"active processes:", offsetof(HfScoreboard, active), true},
+    {"max children reached:", offsetof(HfScoreboard, max_children), false},
+};
+#define N_KEYS (sizeof(keys) / sizeof(*keys))
+
+/* A number between blanks. */
+static int take_number(const char *text, size_t length, uint64_t *ret)
+{
+    char number[NUMBER_MAX];
+
+    while (length > 0 && *text == ' ') {
+        text++;
+        length--;
+    }
+    while (length > 0 && (text[length - 1] == ' ' || text[length - 1] == '\r'))
+        length--;
+    if (length >= sizeof(number) || memchr(text, '\0', length))
+        return -EBADMSG;
+    memcpy(number, text, length);
+    number[length] = '\0';
+    return hf_parse_uint(number, UINT64_MAX, ret) < 0 ? -EBADMSG : 0;
+}
+
+static int take_line(const char *line, size_t length, HfScoreboard *status, bool *seen)
+{
+    for (size_t i = 0; i < N_KEYS; i++) {
+        size_t name = strlen(keys[i].name);
+        if (length < name || memcmp(line, keys[i].name, name) != 0)
+            continue;
+        seen[i] = true;
+        return take_number(line + name, length - name,
+                           (uint64_t *)(void *)((char *)status + keys[i].offset));
+    }
+    return 0;
+}
+
+int hf_phpfpm_status_parse(const char *page, size_t length, HfScoreboard *ret)
+{
+    HfScoreboard status = {0};
+    bool seen[N_KEYS] = {false};
+
+    if (length > HF_PHPFPM_STATUS_MAX)
+        return -E2BIG;
+    while (length > 0) {
+        const char *end = memchr(page, '\n', length);
+        size_t line = end ? (size_t)(end - page) : length;
+        int r = take_line(page, line, &status, seen);
+        if (r < 0)
+            return r;
+        page += line + (end ? 1 : 0);
+        length -= line + (end ? 1 : 0);
+    }
+    for (size_t i = 0; i < N_KEYS; i++)
+        if (keys[i].needed && !seen[i])
+            return -ENODATA;
+    *ret = status;
+    return 0;
+}
