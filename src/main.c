@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "cli/verbs.h"
+#include "parts/events/events.h"
 #include "parts/fallback/fallback.h"
 #include "parts/inherit/unit_cleanup.h"
 #include "parts/probe/probe_verb.h"
@@ -20,6 +21,7 @@
 #include "run/run.h"
 
 static const HfPart *const parts[] = {
+    &hf_part_events,
     NULL,
 };
 

@@ -7,9 +7,8 @@
 
 #include "base/log.h"
 #include "base/memory.h"
+#include "format/quantity.h"
 #include "parts/control/control.h"
-#include "parts/events/record.h"
-#include "parts/events/report.h"
 #include "parts/fallback/outage.h"
 #include "parts/inherit/orphans.h"
 #include "parts/survive/fd_store.h"
@@ -259,14 +258,12 @@ static void perform_spawn(HfSupervisor *supervisor, const HfAction *action)
     HfPlan *plan = action->prepared ? supervisor->prepared : supervisor->current;
     HF_CLEANUP_TEXT HfText error = {0};
 
-    hf_history_start(&supervisor->history, action->number, action->cause);
     int r = hf_generation_spawn(supervisor->loop, supervisor->reaper, &supervisor->runtime, plan,
                                 action->slot, action->number, action->cause, NULL,
                                 hf_actions_callbacks(supervisor),
                                 &supervisor->generations[action->slot], &error);
     if (r < 0) {
         hf_supervisor_set_failure(supervisor, hf_text_peek(&error));
-        hf_history_end(&supervisor->history, action->number, hf_text_peek(&error));
         post(supervisor, HF_EVENT_SPAWN_FAILED, action->slot);
     }
 }
@@ -411,10 +408,34 @@ static void report_to_takeover(HfSupervisor *supervisor, HfReport report)
         give_up_takeover(supervisor);
 }
 
+/* For those who asked for it, and for the log. */
+static void explain_start(HfSupervisor *supervisor, const HfAction *action)
+{
+    HfGeneration *generation = supervisor->generations[action->slot];
+    HF_CLEANUP_TEXT HfText text = {0};
+
+    hf_text_addf(&text, "generation %llu failed to start: ", (unsigned long long)action->number);
+    if (!generation) {
+        hf_text_add(&text, supervisor->failure ? supervisor->failure : "out of memory");
+    } else if (action->timed_out) {
+        hf_text_add(&text, "not ready after ");
+        hf_text_add_time(&text, action->usec);
+    } else {
+        hf_text_addf(&text, "%s ", generation->plan->program);
+        hf_generation_explain_status(generation, &text);
+        hf_text_add(&text, " before it was ready");
+        if (generation->status.si_code == CLD_EXITED && generation->status.si_status == 0)
+            hf_text_add(&text, " (a service must stay in the foreground)");
+    }
+    if (generation)
+        generation->late = action->timed_out;
+    hf_supervisor_set_failure(supervisor, hf_text_peek(&text));
+}
+
 static void perform_report(HfSupervisor *supervisor, const HfAction *action)
 {
-    hf_record(supervisor, action);
-    hf_report(supervisor, action);
+    if (action->report == HF_REPORT_START_FAILED)
+        explain_start(supervisor, action);
     report_to_takeover(supervisor, action->report);
     if (action->report == HF_REPORT_READY)
         hf_orphans_begin(supervisor->strays, supervisor->current);

@@ -9,7 +9,6 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "kernel/members.h"
-#include "parts/events/hooks.h"
 #include "run/members.h"
 #include "run/own_unit.h"
 
@@ -87,12 +86,12 @@ static int find_holders(const HfPlan *plan, HfProcess **ret, size_t *ret_n)
 /* A helper of ours, as the answerer or the user's command for an event, ends by itself. */
 static bool is_helper(const HfSupervisor *supervisor, pid_t pid)
 {
-    pid_t command = hf_hooks_session(supervisor->hooks);
     HfProgram own;
     HfProgram program;
 
-    if (command > 0 && getsid(pid) == command)
-        return true;
+    HF_EACH_PART (supervisor, i, owns)
+        if (supervisor->parts[i]->owns(supervisor->states[i], pid))
+            return true;
     return hf_process_program(getpid(), &own) == 0 && hf_process_program(pid, &program) == 0 &&
            own.inode != 0 && hf_program_same(&program, &own);
 }
@@ -174,17 +173,9 @@ static int watch(HfFinalKill *leftovers)
     return 0;
 }
 
-static void end_loop(HfSupervisor *supervisor, int status)
-{
-    /* a failure has had its line already */
-    hf_notices_publish(&supervisor->notices, HF_NOTICE_STOPPED, status == 0 ? LOG_INFO : LOG_DEBUG,
-                       0, "", "stopped");
-    hf_supervisor_end(supervisor, status);
-}
-
 static void end(HfFinalKill *leftovers)
 {
-    end_loop(leftovers->supervisor, leftovers->status);
+    hf_supervisor_end(leftovers->supervisor, leftovers->status);
 }
 
 static void tell(HfFinalKill *leftovers)
@@ -251,7 +242,7 @@ void hf_final_kill_end(HfSupervisor *supervisor, int status)
     HfFinalKill *leftovers = calloc(1, sizeof(*leftovers));
 
     if (!leftovers) {
-        end_loop(supervisor, status);
+        hf_supervisor_end(supervisor, status);
         return;
     }
     supervisor->leftovers = leftovers;

@@ -51,6 +51,10 @@ int hf_instance_begin(HfSupervisor *supervisor, HfInstance *start, HfText *error
             return r;
         start->event = HF_EVENT_RESUME;
         start->sequence = start->snapshot.sequence;
+        supervisor->first = start->event;
+        if (start->snapshot.announced &&
+            (r = hf_notes_add(&supervisor->notes, "announced", "yes", -1)) < 0)
+            return r;
         supervisor->runtime.lock = hf_fd_steal(&start->snapshot.lock_fd);
         r = hf_fd_set_cloexec(supervisor->runtime.lock, true);
         return r < 0 ? r
@@ -76,7 +80,6 @@ static void settle_in(HfSupervisor *supervisor)
 {
     int active = hf_machine_find(&supervisor->machine, HF_GENERATION_ACTIVE);
 
-    supervisor->announced = false;
     hf_string_set(&supervisor->pid_file, NULL);
     if (active >= 0 && supervisor->generations[active])
         hf_pid_file_write(supervisor, (unsigned)active);

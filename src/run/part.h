@@ -34,10 +34,10 @@ typedef struct HfPart {
 
     /* ---- the beginning; each returns 0, or negative errno with one line in error ---- */
 
-    /* The loop stands, nothing is claimed. *ret: the part's state, NULL when there is none. Here
-     * supervisor->first becomes RESUME or ADOPT, and supervisor->notes is filled. */
+    /* The loop stands, nothing is claimed. *ret: the part's state, NULL when there is none. */
     int (*begin)(HfSupervisor *supervisor, void **ret, HfText *error);
-    /* The runtime directory is ours. */
+    /* The runtime directory is ours, supervisor->first is what goes on, supervisor->notes is what
+     * the holdfast before this one noted. */
     int (*claimed)(void *state, HfText *error);
     /* The first event is posted; what was restored stands. */
     int (*begun)(void *state, HfText *error);

@@ -11,8 +11,6 @@
 #include "base/parse.h"
 #include "config/names.h"
 #include "parts/control/control.h"
-#include "parts/events/hooks.h"
-#include "parts/events/sd_notify.h"
 #include "parts/fallback/outage.h"
 #include "parts/inherit/orphans.h"
 #include "parts/survive/fd_store.h"
@@ -59,7 +57,6 @@ static int on_step(sd_event_source *source, void *userdata)
     HF_EACH_PART (supervisor, i, stepped)
         supervisor->parts[i]->stepped(supervisor->states[i]);
     malloc_trim(0); /* what a preparation took is not needed again soon */
-    hf_sd_notify_state(supervisor);
     hf_control_update(supervisor->control);
     sd_event_source_set_enabled(source, SD_EVENT_OFF);
     return 0;
@@ -102,11 +99,6 @@ static void let_go(HfSupervisor *supervisor)
     hf_listener_array_clear(&supervisor->kept, &supervisor->n_kept);
 }
 
-static void on_told(void *userdata)
-{
-    hf_supervisor_ended(userdata);
-}
-
 /* The sockets go, and the loop ends once no part has anything left to do. */
 static int on_ending(sd_event_source *source, void *userdata)
 {
@@ -116,7 +108,6 @@ static int on_ending(sd_event_source *source, void *userdata)
     supervisor->n_ending = 1;
     HF_EACH_PART (supervisor, i, end)
         supervisor->n_ending += supervisor->parts[i]->end(supervisor->states[i]);
-    supervisor->n_ending += hf_hooks_finish(supervisor->hooks, on_told, supervisor) >= 0;
     let_go(supervisor);
     hf_supervisor_ended(supervisor);
     return 0;
@@ -175,8 +166,6 @@ static int set_up(HfSupervisor *supervisor, HfInstance *start, HfText *error)
         r = hf_control_new(supervisor, hf_fd_steal(&start->snapshot.control_fd),
                            &supervisor->control);
     if (r >= 0)
-        r = hf_hooks_new(supervisor, &supervisor->hooks);
-    if (r >= 0)
         r = hf_queue_watch_new(supervisor, &supervisor->queuewatch);
     if (r >= 0)
         r = hf_upgrading_new(supervisor, &supervisor->upgrading);
@@ -187,8 +176,6 @@ static int set_up(HfSupervisor *supervisor, HfInstance *start, HfText *error)
                           supervisor, &supervisor->health);
     if (r >= 0)
         r = hf_fd_store_new(supervisor, &supervisor->store);
-    if (r >= 0)
-        r = hf_sd_notify_watchdog(supervisor);
     if (r >= 0)
         r = hf_instance_end(supervisor, start, error);
     HF_EACH_PART (supervisor, i, begun)
@@ -206,7 +193,6 @@ static void tear_down(HfSupervisor *supervisor)
     hf_upgrading_free(supervisor->upgrading);
     hf_fd_store_free(supervisor->store);
     hf_queue_watch_free(supervisor->queuewatch);
-    hf_hooks_free(supervisor->hooks);
     hf_inputs_free(supervisor->watch);
     hf_runtime_release(&supervisor->runtime);
     HF_EACH_PART (supervisor, i, free)
@@ -219,9 +205,6 @@ static void tear_down(HfSupervisor *supervisor)
     hf_reconfigure_clear(supervisor);
     free(supervisor->failure);
     free(supervisor->finding);
-    free(supervisor->told);
-    hf_history_clear(&supervisor->history);
-    hf_notices_clear(&supervisor->notices);
 }
 
 int hf_run(const HfCommandLine *line, const HfPart *const *parts)

@@ -7,8 +7,6 @@
 #include <systemd/sd-event.h>
 
 #include "config/options.h"
-#include "parts/events/history.h"
-#include "parts/events/notices.h"
 #include "parts/inherit/takeover.h"
 #include "parts/probe/health.h"
 #include "parts/ready_log/ready_log.h"
@@ -25,7 +23,6 @@
 #define HF_SUPERVISOR_EVENTS 1024 /* that can wait between two steps */
 
 typedef struct HfControl HfControl;
-typedef struct HfHooks HfHooks;
 typedef struct HfQueueWatch HfQueueWatch;
 typedef struct HfStopDelay HfStopDelay;
 typedef struct HfFinalKill HfFinalKill;
@@ -65,14 +62,9 @@ typedef struct HfSupervisor {
     HfProcess dismissed;   /* the last answerer that was told to stop: it ends what it has begun */
     int answerer_released; /* hangs up when it has let the listeners go; -1 without one */
     bool raised;           /* backlog */
-    bool announced;        /* READY=1 was sent to our own supervisor */
-    char *told;            /* the state that it was told last; NULL: nothing yet */
     char *pid_file;        /* the user's, that we wrote; NULL: none */
     char *failure;         /* why the last replacement failed, for those who asked for it */
     HfRelays relays;
-    HfNotices notices;
-    HfHistory history;
-    HfHooks *hooks;
     HfQueueWatch *queuewatch;
     int status;             /* of the exit that is on its way */
     int service_status;     /* what it becomes because the service has ended by itself; -1: no */

@@ -141,6 +141,7 @@ int hf_control_new(HfSupervisor *supervisor, int fd, HfControl **ret)
     if (!control)
         return -ENOMEM;
     control->supervisor = supervisor;
+    control->events = hf_events_of(supervisor);
     control->started = hf_clock_realtime();
     control->fd = fd;
     int r = supervisor->runtime.in_memory ? 0 : accept_callers(control, supervisor);
@@ -148,7 +149,7 @@ int hf_control_new(HfSupervisor *supervisor, int fd, HfControl **ret)
         hf_control_free(control);
         return r;
     }
-    hf_notices_subscribe(&supervisor->notices, hf_control_signal, control);
+    hf_notices_subscribe(&control->events->notices, hf_control_signal, control);
     *ret = control;
     return 0;
 }

@@ -29,11 +29,11 @@ static int append_generation(HfControl *control, sd_bus_message *reply, unsigned
     HfSupervisor *supervisor = control->supervisor;
     const HfMachineGeneration *state = &supervisor->machine.generations[slot];
     const HfGeneration *generation = supervisor->generations[slot];
-    const HfHistoryEntry *entry = hf_history_find(&supervisor->history, generation->number);
+    const HfHistoryEntry *entry = hf_history_find(&control->events->history, generation->number);
     uint64_t processes = 0;
     uint64_t memory = 0;
 
-    hf_record_measure(supervisor, generation, &processes, &memory); /* 0 says that it failed */
+    hf_record_measure(control->events, generation, &processes, &memory); /* 0 says that it failed */
     return sd_bus_message_append(
         reply, HF_CONTROL_GENERATION, generation->number, hf_generation_state_name(state->state),
         hf_rung_name(state->rung), hf_cause_name(generation->cause),
@@ -130,7 +130,7 @@ int hf_control_list_listeners(sd_bus_message *message, void *userdata, sd_bus_er
 
 static int append_events(HfControl *control, sd_bus_message *reply)
 {
-    const HfNotices *notices = &control->supervisor->notices;
+    const HfNotices *notices = &control->events->notices;
     int r = 0;
 
     for (size_t i = 0; i < notices->n && r >= 0; i++) {
@@ -150,7 +150,7 @@ int hf_control_list_events(sd_bus_message *message, void *userdata, sd_bus_error
 
 static int append_history(HfControl *control, sd_bus_message *reply)
 {
-    const HfHistory *history = &control->supervisor->history;
+    const HfHistory *history = &control->events->history;
     int r = 0;
 
     for (size_t i = 0; i < history->n && r >= 0; i++) {

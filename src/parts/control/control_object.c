@@ -85,9 +85,9 @@ PROPERTY(started, "t", control->started)
 PROPERTY(state, "s", hf_control_state(&supervisor->machine))
 PROPERTY(generation, "t", hf_control_generation(&supervisor->machine))
 PROPERTY(draining, "u", hf_machine_count(&supervisor->machine, HF_GENERATION_DRAINING))
-PROPERTY(failures, "t", supervisor->history.failures)
-PROPERTY(replaced, "t", supervisor->history.replaced_at)
-PROPERTY(ready_after, "t", supervisor->history.ready_after)
+PROPERTY(failures, "t", control->events->history.failures)
+PROPERTY(replaced, "t", control->events->history.replaced_at)
+PROPERTY(ready_after, "t", control->events->history.ready_after)
 
 /* {cause: how often}; the first start replaces nothing. */
 static int get_replacements(sd_bus *bus, const char *path, const char *interface,
@@ -101,7 +101,7 @@ static int get_replacements(sd_bus *bus, const char *path, const char *interface
     for (HfCause cause = 0; cause < HF_CAUSE_MAX_ && r >= 0; cause++)
         if (cause != HF_CAUSE_START)
             r = sd_bus_message_append(reply, "{st}", hf_cause_name(cause),
-                                      control->supervisor->history.replaced[cause]);
+                                      control->events->history.replaced[cause]);
     return r < 0 ? r : sd_bus_message_close_container(reply);
 }
 

@@ -4,6 +4,7 @@
 #include <systemd/sd-bus.h>
 
 #include "parts/control/control.h"
+#include "parts/events/events.h"
 
 #define HF_CONTROL_TEXT_MAX 16384 /* bytes of the reason of a failure */
 
@@ -39,6 +40,7 @@ typedef struct HfControlResult {
 
 struct HfControl {
     HfSupervisor *supervisor;
+    HfEvents *events;
     int fd;
     sd_event_source *acceptable;
     sd_event_source *pause;

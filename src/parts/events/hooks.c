@@ -162,7 +162,7 @@ static void on_notice(const HfNotice *notice, void *userdata)
     go_on(hooks);
 }
 
-int hf_hooks_new(HfSupervisor *supervisor, HfHooks **ret)
+int hf_hooks_new(HfSupervisor *supervisor, HfNotices *notices, HfHooks **ret)
 {
     HfHooks *hooks = calloc(1, sizeof(*hooks));
     if (!hooks)
@@ -177,7 +177,7 @@ int hf_hooks_new(HfSupervisor *supervisor, HfHooks **ret)
         hf_hooks_free(hooks);
         return r;
     }
-    hf_notices_subscribe(&supervisor->notices, on_notice, hooks);
+    hf_notices_subscribe(notices, on_notice, hooks);
     *ret = hooks;
     return 0;
 }

@@ -1,6 +1,7 @@
 /* The user's command for what happens (--on-event): one at a time, never in the way. */
 #pragma once
 
+#include "parts/events/notices.h"
 #include "run/supervisor.h"
 
 typedef struct HfHooks HfHooks;
@@ -9,7 +10,7 @@ typedef struct HfHooks HfHooks;
  * /bin/sh -c, after those that wait already. One that waits for a notice of the same name serves
  * for both, told by HOLDFAST_REPEATS: so never more wait than there are names. Returns 0 or
  * negative errno. */
-int hf_hooks_new(HfSupervisor *supervisor, HfHooks **ret);
+int hf_hooks_new(HfSupervisor *supervisor, HfNotices *notices, HfHooks **ret);
 /* Kills a command that runs. NULL is fine. Returns NULL. */
 HfHooks *hf_hooks_free(HfHooks *hooks);
 

@@ -4,7 +4,6 @@
 
 #include "base/log.h"
 #include "format/quantity.h"
-#include "parts/survive/upgrade.h"
 
 typedef unsigned long long Number;
 
@@ -20,25 +19,6 @@ static void add_ready(const HfSupervisor *supervisor, const HfAction *action, Hf
         hf_text_addf(text, "generation %llu is ready", (Number)action->number);
     hf_text_addf(text, ": %s, pid %d, %zu listener%s", generation->plan->program,
                  (int)generation->main.pid, n, n == 1 ? "" : "s");
-}
-
-static void add_start_failed(const HfSupervisor *supervisor, const HfAction *action, HfText *text)
-{
-    const HfGeneration *generation = supervisor->generations[action->slot];
-
-    hf_text_addf(text, "generation %llu failed to start: ", (Number)action->number);
-    if (!generation) {
-        hf_text_add(text, supervisor->failure ? supervisor->failure : "out of memory");
-    } else if (action->timed_out) {
-        hf_text_add(text, "not ready after ");
-        hf_text_add_time(text, action->usec);
-    } else {
-        hf_text_addf(text, "%s ", generation->plan->program);
-        hf_generation_explain_status(generation, text);
-        hf_text_add(text, " before it was ready");
-        if (generation->status.si_code == CLD_EXITED && generation->status.si_status == 0)
-            hf_text_add(text, " (a service must stay in the foreground)");
-    }
 }
 
 /* On a line of its own below a service's own words. */
@@ -139,7 +119,7 @@ static void add_probed(const HfSupervisor *supervisor, const HfAction *action, H
             action->status);
 }
 
-static void add_words(HfSupervisor *supervisor, const HfAction *action, HfText *text)
+static void add_words(const HfSupervisor *supervisor, const HfAction *action, HfText *text)
 {
     const HfGeneration *generation = supervisor->generations[action->slot];
     Number number = (Number)action->number;
@@ -154,8 +134,7 @@ static void add_words(HfSupervisor *supervisor, const HfAction *action, HfText *
         add_next(supervisor, text);
         break;
     case HF_REPORT_START_FAILED:
-        add_start_failed(supervisor, action, text);
-        hf_supervisor_set_failure(supervisor, hf_text_peek(text));
+        hf_text_add(text, supervisor->failure ? supervisor->failure : "out of memory");
         add_what_goes_on(supervisor, text);
         break;
     case HF_REPORT_PREPARE_FAILED:
@@ -212,9 +191,8 @@ static void add_words(HfSupervisor *supervisor, const HfAction *action, HfText *
                     "upgrade: this is holdfast " HF_VERSION ", with every socket and generation");
         break;
     case HF_REPORT_UPGRADE_FAILED:
-        hf_supervisor_set_failure(supervisor, hf_upgrading_failure(supervisor->upgrading));
         hf_text_addf(text, "upgrade failed: %s; holdfast " HF_VERSION " goes on",
-                     hf_upgrading_failure(supervisor->upgrading));
+                     supervisor->failure ? supervisor->failure : "out of memory");
         break;
     case HF_REPORT_ADOPTED:
         add_adopted(supervisor, text);
@@ -224,12 +202,13 @@ static void add_words(HfSupervisor *supervisor, const HfAction *action, HfText *
     }
 }
 
-void hf_report(HfSupervisor *supervisor, const HfAction *action)
+void hf_report(HfEvents *events, const HfAction *action)
 {
+    const HfSupervisor *supervisor = events->supervisor;
     HF_CLEANUP_TEXT HfText text = {0};
 
     add_words(supervisor, action, &text);
-    hf_notices_publish(&supervisor->notices, name_of(supervisor, action->report),
+    hf_notices_publish(&events->notices, name_of(supervisor, action->report),
                        kinds[action->report].level, action->number, cause_of(supervisor, action),
                        hf_text_peek(&text));
 }

@@ -1,6 +1,6 @@
 /* What the machine decided, in words, once. */
 #pragma once
 
-#include "run/supervisor.h"
+#include "parts/events/events.h"
 
-void hf_report(HfSupervisor *supervisor, const HfAction *action);
+void hf_report(HfEvents *events, const HfAction *action);

@@ -60,39 +60,39 @@ static void add_reloading(HfText *text)
                  (unsigned long long)hf_clock_monotonic());
 }
 
-static void add_state(const HfSupervisor *supervisor, HfText *text)
+static void add_state(const HfEvents *events, HfText *text)
 {
-    const HfMachine *machine = &supervisor->machine;
+    const HfMachine *machine = &events->supervisor->machine;
     bool active = hf_machine_find(machine, HF_GENERATION_ACTIVE) >= 0;
 
     if (machine->phase == HF_PHASE_STOPPING || machine->phase == HF_PHASE_ENDED) {
         hf_text_add(text, "STOPPING=1\n");
-    } else if (supervisor->announced && is_reloading(machine)) {
+    } else if (events->announced && is_reloading(machine)) {
         add_reloading(text);
-    } else if (active || supervisor->announced) {
+    } else if (active || events->announced) {
         hf_text_add(text, "READY=1\n");
     }
 }
 
-void hf_sd_notify_reloading(HfSupervisor *supervisor)
+void hf_sd_notify_reloading(HfEvents *events)
 {
     const char *path = socket_path();
     HF_CLEANUP_TEXT HfText text = {0};
 
-    if (!path || !supervisor->announced)
+    if (!path || !events->announced)
         return;
     add_reloading(&text);
     hf_text_add(&text, "STATUS=upgrade\n");
     hf_notifysocket_send(path, hf_text_peek(&text));
 }
 
-void hf_sd_notify_again(HfSupervisor *supervisor)
+void hf_sd_notify_again(HfEvents *events)
 {
-    hf_string_set(&supervisor->told, NULL);
-    hf_sd_notify_state(supervisor);
+    hf_string_set(&events->told, NULL);
+    hf_sd_notify_state(events);
 }
 
-void hf_sd_notify_state(HfSupervisor *supervisor)
+void hf_sd_notify_state(HfEvents *events)
 {
     const char *path = socket_path();
     HF_CLEANUP_TEXT HfText status = {0};
@@ -100,19 +100,19 @@ void hf_sd_notify_state(HfSupervisor *supervisor)
 
     if (!path)
         return;
-    hf_text_addf(&status, "%d ", (int)supervisor->machine.phase);
-    add_status(supervisor, &status);
-    if (supervisor->told && strcmp(supervisor->told, hf_text_peek(&status)) == 0)
+    hf_text_addf(&status, "%d ", (int)events->supervisor->machine.phase);
+    add_status(events->supervisor, &status);
+    if (events->told && strcmp(events->told, hf_text_peek(&status)) == 0)
         return;
-    add_state(supervisor, &text);
+    add_state(events, &text);
     bool ready = strncmp(hf_text_peek(&text), "READY", 5) == 0;
     hf_text_add(&text, strchr(hf_text_peek(&status), ' ') + 1);
-    add_queue(supervisor, &text);
+    add_queue(events->supervisor, &text);
     int r = hf_notifysocket_send(path, hf_text_peek(&text)); /* never waits for who does not read */
     if (r >= 0) {
-        hf_string_set(&supervisor->told, hf_text_peek(&status));
-        supervisor->announced |= ready;
-    } else if (ready && !supervisor->announced && r != -EAGAIN) {
+        hf_string_set(&events->told, hf_text_peek(&status));
+        events->announced |= ready;
+    } else if (ready && !events->announced && r != -EAGAIN) {
         const HfLogFields fields = {.error = r};
         hf_log(LOG_WARNING, &fields, "NOTIFY_SOCKET cannot be told that the service is ready");
     }

@@ -217,7 +217,11 @@ int hf_serialize_capture(HfSupervisor *supervisor, HfSnapshot *ret)
     hf_snapshot_init(&snapshot);
     snapshot.machine = supervisor->machine;
     snapshot.last_id = supervisor->last_id;
-    snapshot.announced = supervisor->announced;
+    HfNotes notes = {0};
+    HF_EACH_PART (supervisor, i, captured)
+        (void)supervisor->parts[i]->captured(supervisor->states[i], &notes);
+    snapshot.announced = hf_notes_text(&notes, "announced") != NULL;
+    hf_notes_clear(&notes, false);
     snapshot.lock_fd = supervisor->runtime.lock;
     snapshot.control_fd = hf_control_fd(supervisor->control);
     snapshot.notify_fd = hf_inputs_fd(supervisor->watch);

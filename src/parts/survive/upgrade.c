@@ -13,7 +13,6 @@
 #include "base/parse.h"
 #include "format/quantity.h"
 #include "kernel/memfile.h"
-#include "parts/events/sd_notify.h"
 #include "parts/fallback/outage.h"
 #include "parts/survive/fd_store.h"
 #include "parts/survive/reexec.h"
@@ -58,11 +57,6 @@ HfUpgrading *hf_upgrading_free(HfUpgrading *upgrading)
     return NULL;
 }
 
-const char *hf_upgrading_failure(const HfUpgrading *upgrading)
-{
-    return hf_text_peek(&upgrading->failure);
-}
-
 static void post(HfUpgrading *upgrading, HfEventType type)
 {
     hf_supervisor_post(upgrading->supervisor, &(HfEvent){.type = type});
@@ -77,6 +71,7 @@ __attribute__((format(printf, 2, 3))) static void fail(HfUpgrading *upgrading, c
     va_start(arguments, format);
     hf_text_addv(&upgrading->failure, format, arguments);
     va_end(arguments);
+    hf_supervisor_set_failure(upgrading->supervisor, hf_text_peek(&upgrading->failure));
     post(upgrading, HF_EVENT_UPGRADE_FAILED);
 }
 
@@ -261,7 +256,8 @@ static int replace_program(HfUpgrading *upgrading)
     r = hf_reexec_arguments(upgrading->path, HF_SELF_RESUME, fd, &argv);
     if (r < 0)
         return r;
-    hf_sd_notify_reloading(supervisor);
+    HF_EACH_PART (supervisor, i, replacing)
+        supervisor->parts[i]->replacing(supervisor->states[i], true);
     hf_outage_end(supervisor);
     hf_process_lower_files();
     pass_on(&snapshot, true);
@@ -271,7 +267,8 @@ static int replace_program(HfUpgrading *upgrading)
     r = -errno;
     pass_on(&snapshot, false);
     hf_process_raise_files();
-    hf_sd_notify_again(supervisor);
+    HF_EACH_PART (supervisor, i, replacing)
+        supervisor->parts[i]->replacing(supervisor->states[i], false);
     if (answering)
         post(upgrading, HF_EVENT_ANSWERER_GONE);
     return r;

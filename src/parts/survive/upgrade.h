@@ -13,6 +13,3 @@ void hf_upgrading_test(HfUpgrading *upgrading);
 /* Executes it once nothing else waits, if nothing has happened until then: else UPGRADE_TESTED
  * comes again. Does not return, or ends in UPGRADE_FAILED with everything as it was. */
 void hf_upgrading_execute(HfUpgrading *upgrading);
-
-/* Why it failed last, "" before that. */
-const char *hf_upgrading_failure(const HfUpgrading *upgrading);

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "base/log.h"
+#include "parts/events/events.h"
 #include "run/loop.h"
 
 struct HfQueueWatch {
@@ -13,7 +14,7 @@ struct HfQueueWatch {
 
 static void look_at(HfQueueWatch *queuewatch, HfListener *held)
 {
-    HfNotices *notices = &queuewatch->supervisor->notices;
+    HfNotices *notices = &hf_events_of(queuewatch->supervisor)->notices;
     unsigned percent = (unsigned)queuewatch->supervisor->settings->queue_warn;
     HF_CLEANUP_TEXT HfText text = {0};
     HfQueue queue;
