@@ -1,12 +1,100 @@
+/* reload, restart and stop: one request, and what happens until it is answered. */
 #include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "base/clock.h"
 #include "base/log.h"
+#include "base/memory.h"
 #include "base/parse.h"
 #include "cli/client.h"
-#include "cli/progress.h"
+#include "cli/terminal.h"
 #include "cli/verbs.h"
+#include "format/quantity.h"
 #include "parts/control/names.h"
+
+#define START_OF_LINE "\r\033[K"
+
+/* What is said meanwhile, on stderr: a line that moves on on a terminal, else a line for each
+ * event.
+ */
+typedef struct Progress {
+    const char *verb;
+    bool quiet;
+    bool terminal;
+    uint64_t begun; /* usec, CLOCK_MONOTONIC */
+    char *last;     /* the event that the line shows; owned */
+} Progress;
+
+/* Some events name the verb themselves. */
+static bool begins_with(const char *text, const char *verb)
+{
+    size_t length = strlen(verb);
+
+    return strncmp(text, verb, length) == 0 && text[length] == ':';
+}
+
+/* Shows how long it takes; to be called once a second while progress->terminal. */
+static void show_progress(Progress *progress)
+{
+    HF_CLEANUP_TEXT HfText line = {0};
+    HF_CLEANUP_TEXT HfText time = {0};
+    size_t width = hf_terminal_width(STDERR_FILENO);
+    uint64_t seconds = (hf_clock_monotonic() - progress->begun) / 1000000;
+
+    if (!progress->terminal)
+        return;
+    if (!progress->last || !begins_with(progress->last, progress->verb))
+        hf_text_addf(&line, "%s: ", progress->verb);
+    hf_text_add(&line, progress->last ? progress->last : "waiting");
+    if (seconds > 0)
+        hf_text_addf(&time, "  %llu s", (unsigned long long)seconds);
+    /* a line that wraps could not be taken back; bytes are at least as many as columns */
+    size_t room = width > time.length + 1 ? width - time.length - 1 : 0;
+    fprintf(stderr, START_OF_LINE "%.*s%s", (int)room, hf_text_peek(&line), hf_text_peek(&time));
+}
+
+static void begin_progress(Progress *progress, const char *verb, bool quiet)
+{
+    *progress = (Progress){
+        .verb = verb,
+        .quiet = quiet,
+        .terminal = !quiet && hf_terminal_is(STDERR_FILENO),
+        .begun = hf_clock_monotonic(),
+    };
+    show_progress(progress);
+}
+
+static void show_event(Progress *progress, const char *text)
+{
+    HF_CLEANUP_FREE char *first = strndup(text, strcspn(text, "\n"));
+
+    if (progress->quiet)
+        return;
+    if (!progress->terminal) {
+        hf_log_lines(LOG_INFO, NULL, text);
+        return;
+    }
+    if (first)
+        hf_string_set(&progress->last, first);
+    show_progress(progress);
+}
+
+/* Removes the line that moves, and on success leaves one that says it. */
+static void end_progress(Progress *progress, bool done)
+{
+    HF_CLEANUP_TEXT HfText time = {0};
+
+    hf_text_add_time(&time, hf_clock_monotonic() - progress->begun);
+    if (progress->terminal)
+        fputs(START_OF_LINE, stderr);
+    if (progress->terminal && done)
+        fprintf(stderr, "%s: done after %s\n", progress->verb, hf_text_peek(&time));
+    free(progress->last);
+    *progress = (Progress){0};
+}
 
 static const char *const methods[HF_VERB_MAX_] = {
     [HF_VERB_RELOAD] = "Reload",
@@ -16,12 +104,12 @@ static const char *const methods[HF_VERB_MAX_] = {
 
 /* A request under way. */
 typedef struct Waiting {
-    HfProgress progress;
+    Progress progress;
     bool answered;
     sd_bus_message *answer; /* reference */
 } Waiting;
 
-static int on_answer(sd_bus_message *message, void *userdata, sd_bus_error *unused)
+static int on_reply(sd_bus_message *message, void *userdata, sd_bus_error *unused)
 {
     Waiting *waiting = userdata;
 
@@ -48,12 +136,12 @@ static int on_event(sd_bus_message *message, void *userdata, sd_bus_error *unuse
     (void)unused;
     if (sd_bus_message_read(message, "stss", &name, &generation, &cause, &text) > 0 &&
         !is_failure(name))
-        hf_progress_event(&waiting->progress, text);
+        show_event(&waiting->progress, text);
     return 0;
 }
 
 /* Until it is answered; with end, until the other side has let go of everything and hangs up. */
-static int wait_for(sd_bus *bus, Waiting *waiting, bool end)
+static int wait_until_answered(sd_bus *bus, Waiting *waiting, bool end)
 {
     for (;;) {
         int r = sd_bus_process(bus, NULL);
@@ -63,7 +151,7 @@ static int wait_for(sd_bus *bus, Waiting *waiting, bool end)
             return 0;
         if (r > 0)
             continue;
-        hf_progress_tick(&waiting->progress);
+        show_progress(&waiting->progress);
         r = sd_bus_wait(bus, waiting->progress.terminal ? HF_USEC_PER_SEC : UINT64_MAX);
         if (r < 0 && r != -EINTR)
             return r;
@@ -87,7 +175,7 @@ static int send_request(sd_bus *bus, const char *method, Waiting *waiting)
     r = sd_bus_match_signal(bus, NULL, NULL, HF_CONTROL_PATH, HF_CONTROL_INTERFACE, "Event",
                             on_event, waiting);
     if (r >= 0) /* drain times are the other side's business */
-        r = sd_bus_call_async(bus, NULL, message, on_answer, waiting, UINT64_MAX);
+        r = sd_bus_call_async(bus, NULL, message, on_reply, waiting, UINT64_MAX);
     return r;
 }
 
@@ -104,17 +192,17 @@ static int wait_for_answer(sd_bus *bus, const HfCommandLine *line)
     HF_CLEANUP_TEXT HfText error = {0};
     Waiting waiting = {0};
 
-    hf_progress_begin(&waiting.progress, verb, line->call.quiet);
+    begin_progress(&waiting.progress, verb, line->call.quiet);
     int r = send_request(bus, methods[line->verb], &waiting);
     if (r >= 0)
-        r = wait_for(bus, &waiting, false);
+        r = wait_until_answered(bus, &waiting, false);
     const sd_bus_error *failure = waiting.answer ? sd_bus_message_get_error(waiting.answer) : NULL;
     bool done = r >= 0 && !failure;
     if (line->verb == HF_VERB_STOP && (done || stopped_already(r, failure))) {
-        wait_for(bus, &waiting, true);
+        wait_until_answered(bus, &waiting, true);
         done = true;
     }
-    hf_progress_end(&waiting.progress, done);
+    end_progress(&waiting.progress, done);
     if (!done && sd_bus_error_has_name(failure, SD_BUS_ERROR_NO_REPLY)) /* by libsystemd itself */
         hf_text_addf(&error, "%s: holdfast ended before it answered; see its log", verb);
     else if (!done && failure)
@@ -130,13 +218,10 @@ static int wait_for_answer(sd_bus *bus, const HfCommandLine *line)
 int hf_cli_call(const HfCommandLine *line)
 {
     HF_CLEANUP_BUS sd_bus *bus = NULL;
-    HF_CLEANUP_TEXT HfText error = {0};
 
-    int status = hf_client_connect(line->call.name, &bus, &error);
-    if (status != HF_EXIT_DONE) {
-        hf_log(LOG_ERR, NULL, "%s", hf_text_peek(&error));
+    int status = hf_client_connect_or_log(line->call.name, &bus);
+    if (status != HF_EXIT_DONE)
         return status;
-    }
     if (!line->call.no_wait)
         return wait_for_answer(bus, line);
     int r = send_request(bus, methods[line->verb], NULL);

@@ -5,9 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/log.h"
 #include "base/memory.h"
-#include "cli/verbs.h"
 #include "config/names.h"
+#include "config/options.h"
 
 /* Where instances are: the caller's own, and those of the system. */
 static int list_bases(char ***ret)
@@ -66,7 +67,7 @@ static bool is_absence(int r)
     return r == -ENOENT || r == -ECONNREFUSED || r == -ENOTDIR;
 }
 
-/* The first instance of that name; that one may not be asked is told only if there is no other. */
+/* The first instance of that name. One that may not be asked counts only if there is no other. */
 static int connect_to(const char *name, sd_bus **ret)
 {
     HF_CLEANUP_STRV char **bases = NULL;
@@ -110,7 +111,7 @@ static int list_in(const char *base, char ***names, int *ret_problem)
 }
 
 /* which: "the instance NAME", "an instance". */
-static int explain(const char *which, int r, HfText *error)
+static int explain_refusal(const char *which, int r, HfText *error)
 {
     if (r == -EACCES || r == -EPERM) {
         hf_text_addf(error, "%s may only be reached by root and the user it runs as", which);
@@ -120,7 +121,7 @@ static int explain(const char *which, int r, HfText *error)
     return HF_EXIT_FAILED;
 }
 
-static int compare(const void *a, const void *b)
+static int compare_names(const void *a, const void *b)
 {
     return strcmp(*(char *const *)a, *(char *const *)b);
 }
@@ -137,17 +138,17 @@ int hf_client_list(char ***ret, HfText *error)
     if (r >= 0 && !names)
         r = problem;
     if (r < 0)
-        return explain("an instance", r, error);
+        return explain_refusal("an instance", r, error);
     if (!names) {
         hf_text_add(error, "no instance is running");
         return HF_EXIT_NOT_RUNNING;
     }
-    qsort(names, hf_strv_length(names), sizeof(*names), compare);
+    qsort(names, hf_strv_length(names), sizeof(*names), compare_names);
     *ret = HF_STEAL(names);
     return HF_EXIT_DONE;
 }
 
-static int choose(char **ret, HfText *error)
+static int choose_only(char **ret, HfText *error)
 {
     HF_CLEANUP_STRV char **names = NULL;
 
@@ -170,7 +171,7 @@ int hf_client_connect(const char *name, sd_bus **ret, HfText *error)
     HF_CLEANUP_TEXT HfText which = {0};
 
     if (!name) {
-        int status = choose(&chosen, error);
+        int status = choose_only(&chosen, error);
         if (status != HF_EXIT_DONE)
             return status;
         name = chosen;
@@ -183,5 +184,15 @@ int hf_client_connect(const char *name, sd_bus **ret, HfText *error)
         return HF_EXIT_NOT_RUNNING;
     }
     hf_text_addf(&which, "the instance %s", name);
-    return explain(hf_text_peek(&which), r, error);
+    return explain_refusal(hf_text_peek(&which), r, error);
+}
+
+int hf_client_connect_or_log(const char *name, sd_bus **ret)
+{
+    HF_CLEANUP_TEXT HfText error = {0};
+
+    int status = hf_client_connect(name, ret, &error);
+    if (status != HF_EXIT_DONE)
+        hf_log(LOG_ERR, NULL, "%s", hf_text_peek(&error));
+    return status;
 }

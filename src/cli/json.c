@@ -1,6 +1,8 @@
-#include "cli/json.h"
+/* A view as JSON, RFC 8259. */
+#include <stdbool.h>
 
 #include "base/parse.h"
+#include "cli/view.h"
 
 static void add_quoted(HfText *text, const char *value)
 {
@@ -19,55 +21,89 @@ static void add_quoted(HfText *text, const char *value)
     hf_text_add(text, "\"");
 }
 
-static void begin(HfJson *json, const char *key)
+static void add_key(HfText *text, bool first, const char *key)
 {
-    if (json->follows)
-        hf_text_add(json->text, ",");
-    json->follows = true;
-    if (key) {
-        add_quoted(json->text, key);
-        hf_text_add(json->text, ":");
-    }
+    hf_text_add(text, first ? "" : ",");
+    add_quoted(text, key);
+    hf_text_add(text, ":");
 }
 
-void hf_json_open(HfJson *json, const char *key, char bracket)
+static void add_integer(HfText *text, const HfViewField *field, const void *at)
 {
-    begin(json, key);
-    hf_text_add_bytes(json->text, &bracket, 1);
-    json->follows = false;
+    uint64_t number = field->type == 'u' ? *(const uint32_t *)at : *(const uint64_t *)at;
+    bool none = field->type == 'x' ? *(const int64_t *)at < 0 : number == 0;
+
+    if (none && field->shown != HF_SHOWN_NUMBER)
+        hf_text_add(text, "null");
+    else if (field->shown == HF_SHOWN_SECONDS)
+        hf_text_addf(text, "%llu.%06llu", (unsigned long long)(number / HF_USEC_PER_SEC),
+                     (unsigned long long)(number % HF_USEC_PER_SEC));
+    else
+        hf_text_addf(text, "%llu", (unsigned long long)number);
 }
 
-void hf_json_close(HfJson *json, char bracket)
+static void add_value(HfText *text, const HfViewField *field, const void *row)
 {
-    hf_text_add_bytes(json->text, &bracket, 1);
-    json->follows = true;
-}
+    const void *at = (const char *)row + field->offset;
 
-void hf_json_string(HfJson *json, const char *key, const char *value)
-{
-    begin(json, key);
-    add_quoted(json->text, value);
-}
-
-void hf_json_number(HfJson *json, const char *key, uint64_t value)
-{
-    begin(json, key);
-    hf_text_addf(json->text, "%llu", (unsigned long long)value);
-}
-
-void hf_json_null(HfJson *json, const char *key)
-{
-    begin(json, key);
-    hf_text_add(json->text, "null");
-}
-
-void hf_json_seconds(HfJson *json, const char *key, uint64_t usec)
-{
-    if (usec == 0) {
-        hf_json_null(json, key);
+    if (field->type != 's') {
+        add_integer(text, field, at);
         return;
     }
-    begin(json, key);
-    hf_text_addf(json->text, "%llu.%06llu", (unsigned long long)(usec / HF_USEC_PER_SEC),
-                 (unsigned long long)(usec % HF_USEC_PER_SEC));
+    const char *string = *(const char *const *)at;
+    if (field->shown == HF_SHOWN_WORDS && !*string)
+        hf_text_add(text, "null");
+    else
+        add_quoted(text, string);
+}
+
+/* An array of objects; of dict entries, one object. */
+static void add_list(HfText *text, const HfViewList *list, const HfView *view)
+{
+    const char *row = *(char *const *)((const char *)view + list->rows);
+    size_t n = *(const size_t *)((const char *)view + list->n_rows);
+    bool is_object = list->container == 'e';
+
+    hf_text_add(text, is_object ? "{" : "[");
+    for (size_t i = 0; i < n; i++, row += list->size) {
+        if (is_object) {
+            add_key(text, i == 0, *(const char *const *)(row + list->fields[0].offset));
+            add_value(text, &list->fields[1], row);
+            continue;
+        }
+        hf_text_add(text, i == 0 ? "{" : ",{");
+        for (const HfViewField *field = list->fields; field->key; field++) {
+            add_key(text, field == list->fields, field->key);
+            add_value(text, field, row);
+        }
+        hf_text_add(text, "}");
+    }
+    hf_text_add(text, is_object ? "}" : "]");
+}
+
+void hf_view_add_json(const HfView *view, HfText *text)
+{
+    hf_text_add(text, "{");
+    for (const HfViewField *field = hf_view_properties; field->key; field++) {
+        add_key(text, field == hf_view_properties, field->key);
+        if (field->shown == HF_SHOWN_LIST)
+            add_list(text, &hf_view_lists[HF_VIEW_REPLACEMENTS], view);
+        else
+            add_value(text, field, view);
+    }
+    for (HfViewListName name = HF_VIEW_GENERATIONS; name <= HF_VIEW_EVENTS; name++) {
+        add_key(text, false, hf_view_lists[name].key);
+        add_list(text, &hf_view_lists[name], view);
+    }
+    hf_text_add(text, "}\n");
+}
+
+void hf_view_add_history_json(const HfView *view, HfText *text)
+{
+    hf_text_add(text, "{");
+    add_key(text, true, hf_view_properties[0].key);
+    add_value(text, &hf_view_properties[0], view);
+    add_key(text, false, hf_view_lists[HF_VIEW_HISTORY].key);
+    add_list(text, &hf_view_lists[HF_VIEW_HISTORY], view);
+    hf_text_add(text, "}\n");
 }

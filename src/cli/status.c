@@ -1,46 +1,379 @@
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <systemd/sd-event.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/memory.h"
-#include "cli/look.h"
-#include "cli/show.h"
+#include "base/parse.h"
+#include "cli/client.h"
 #include "cli/terminal.h"
 #include "cli/verbs.h"
-#include "cli/watch.h"
+#include "cli/view.h"
+#include "format/quantity.h"
 
-static int show_one(const char *name, bool json)
+#define EVENTS_SHOWN 10
+#define SAMPLES      60 /* seconds that a graph shows */
+
+typedef unsigned long long Number;
+
+static HfStyle style_of(const char *state)
 {
-    HF_CLEANUP_VIEW HfView view = {0};
-    HF_CLEANUP_TEXT HfText text = {0};
-
-    int status = hf_look(name, hf_view_read, &view, NULL);
-    if (status != HF_EXIT_DONE)
-        return status;
-    if (json)
-        hf_show_status_json(&view, &text);
-    else
-        hf_show_status(&view, hf_terminal_has_colors(STDOUT_FILENO), &text);
-    return hf_terminal_print(&text);
+    if (strcmp(state, "running") == 0 || strcmp(state, "active") == 0)
+        return HF_STYLE_GOOD;
+    if (strcmp(state, "outage") == 0 || strcmp(state, "retrying") == 0)
+        return HF_STYLE_BAD;
+    return HF_STYLE_BUSY;
 }
 
-/* One that ends meanwhile has its line on stderr, the others are listed. */
-static int list(char *const *names, bool json)
+static void add_ago(HfText *text, uint64_t moment)
+{
+    uint64_t now = hf_clock_realtime();
+
+    hf_text_add_age(text, now > moment ? now - moment : 0);
+}
+
+static void add_summary(const HfView *view, bool colors, HfText *text)
+{
+    hf_style_add(text, colors, HF_STYLE_HEADING, view->name);
+    hf_text_add(text, ": ");
+    hf_style_add(text, colors, style_of(view->state), view->state);
+    if (view->generation > 0)
+        hf_text_addf(text, ", generation %llu", (Number)view->generation);
+    if (view->draining > 0)
+        hf_text_addf(text, ", %u draining", view->draining);
+    hf_text_addf(text, ", %zu listener%s", view->n_listeners, view->n_listeners == 1 ? "" : "s");
+    hf_text_add(text, "\n");
+}
+
+/* The last replacement's cause is that of the active generation. */
+static const char *last_cause(const HfView *view)
+{
+    for (size_t i = 0; i < view->n_generations; i++)
+        if (view->generations[i].number == view->generation)
+            return view->generations[i].cause;
+    return NULL;
+}
+
+static void add_holdfast(const HfView *view, HfText *text)
+{
+    const char *cause = last_cause(view);
+
+    hf_text_addf(text, "holdfast %s, pid %u, up ", view->version, view->pid);
+    add_ago(text, view->started);
+    if (view->replaced > 0) {
+        hf_text_add(text, "; last replaced ");
+        add_ago(text, view->replaced);
+        hf_text_addf(text, " ago%s%s%s", cause ? " (" : "", cause ? cause : "", cause ? ")" : "");
+    }
+    if (view->failures > 0)
+        hf_text_addf(text, "; %llu failure%s", (Number)view->failures,
+                     view->failures == 1 ? "" : "s");
+    hf_text_add(text, "\n");
+}
+
+static void add_generation_table(const HfView *view, bool colors, HfText *text)
+{
+    static const char *const heading[] = {"GENERATION", "STATE",     "CAUSE",  "PID",
+                                          "AGE",        "PROCESSES", "MEMORY", "STATUS"};
+    HF_CLEANUP_TABLE HfTable table = {
+        .columns = 8, .right = 1 << 0 | 1 << 3 | 1 << 5, .colors = colors};
+
+    if (view->n_generations == 0)
+        return;
+    hf_table_add_row(&table, heading);
+    for (size_t i = 0; i < view->n_generations; i++) {
+        const HfViewGeneration *generation = &view->generations[i];
+        HF_CLEANUP_TEXT HfText age = {0};
+        HF_CLEANUP_TEXT HfText memory = {0};
+        bool staged = strcmp(generation->stage, "none") != 0;
+
+        hf_text_add_age(&age, generation->age);
+        hf_text_add_bytes_of(&memory, generation->memory);
+        hf_table_add(&table, "%llu", (Number)generation->number);
+        hf_table_add(&table, "%s%s%s%s", generation->state, staged ? " (" : "",
+                     staged ? generation->stage : "", staged ? ")" : "");
+        hf_table_add(&table, "%s", generation->cause);
+        if (generation->pid > 0)
+            hf_table_add(&table, "%u", generation->pid);
+        else
+            hf_table_add(&table, "-");
+        hf_table_add_text(&table, &age);
+        hf_table_add(&table, "%u", generation->processes);
+        hf_table_add_text(&table, &memory);
+        hf_table_add(&table, "%s", generation->status);
+    }
+    hf_text_add(text, "\n");
+    hf_table_write(&table, text);
+}
+
+static void add_listener_table(const HfView *view, bool colors, HfText *text)
+{
+    static const char *const heading[] = {"LISTENER", "ADDRESS", "QUEUE",
+                                          "LIMIT",    "HIGHEST", "DROPPED"};
+    HF_CLEANUP_TABLE HfTable table = {
+        .columns = 6, .right = 1 << 2 | 1 << 3 | 1 << 4 | 1 << 5, .colors = colors};
+
+    if (view->n_listeners == 0)
+        return;
+    hf_table_add_row(&table, heading);
+    for (size_t i = 0; i < view->n_listeners; i++) {
+        const HfViewListener *listener = &view->listeners[i];
+        hf_table_add(&table, "%s", listener->name);
+        hf_table_add(&table, "%s", listener->address);
+        hf_table_add(&table, "%u", listener->depth);
+        hf_table_add(&table, "%u", listener->limit);
+        hf_table_add(&table, "%u", listener->highest);
+        if (listener->drops >= 0)
+            hf_table_add(&table, "%lld", (long long)listener->drops);
+        else
+            hf_table_add(&table, "-");
+    }
+    hf_text_add(text, "\n");
+    hf_table_write(&table, text);
+}
+
+/* A service's own words may be several lines. */
+static void add_event(const HfViewEvent *event, bool colors, HfText *text)
+{
+    HF_CLEANUP_TEXT HfText moment = {0};
+
+    hf_moment_add(&moment, event->time);
+    hf_style_add(text, colors, HF_STYLE_FAINT, hf_text_peek(&moment));
+    for (const char *rest = event->text; *rest;) {
+        size_t length = strcspn(rest, "\n");
+        hf_text_addf(text, "%s%.*s\n", rest == event->text ? "  " : "                     ",
+                     (int)length, rest);
+        rest += length + (rest[length] == '\n');
+    }
+}
+
+static void add_status(const HfView *view, bool colors, HfText *text)
+{
+    size_t first = view->n_events > EVENTS_SHOWN ? view->n_events - EVENTS_SHOWN : 0;
+
+    add_summary(view, colors, text);
+    add_holdfast(view, text);
+    add_generation_table(view, colors, text);
+    add_listener_table(view, colors, text);
+    if (view->n_events > 0) {
+        hf_text_add(text, "\n");
+        hf_style_add(text, colors, HF_STYLE_HEADING, "LAST EVENTS");
+        hf_text_add(text, "\n");
+    }
+    for (size_t i = first; i < view->n_events; i++)
+        add_event(&view->events[i], colors, text);
+}
+
+/* One that ends meanwhile has its line on stderr, the others are shown. add: as people see one. */
+static int show_each(char *const *names, bool json,
+                     void (*add)(const HfView *view, bool colors, HfText *text))
 {
     HF_CLEANUP_TEXT HfText text = {0};
     int worst = HF_EXIT_DONE;
 
     for (size_t i = 0; names[i]; i++) {
         HF_CLEANUP_VIEW HfView view = {0};
-        int status = hf_look(names[i], hf_view_read, &view, NULL);
+        int status = hf_view_of(names[i], hf_view_read, &view);
         if (status != HF_EXIT_DONE)
             worst = status;
         else if (json)
-            hf_show_status_json(&view, &text);
+            hf_view_add_json(&view, &text);
         else
-            hf_show_line(&view, hf_terminal_has_colors(STDOUT_FILENO), &text);
+            add(&view, hf_terminal_has_colors(STDOUT_FILENO), &text);
     }
     int status = hf_terminal_print(&text);
     return status != HF_EXIT_DONE ? status : worst;
+}
+
+/* The queue of one listener. */
+typedef struct Trace {
+    char *address;
+    uint32_t samples[SAMPLES];
+    size_t n;
+} Trace;
+
+typedef struct Watch {
+    sd_bus *bus;
+    bool json;
+    bool terminal;
+    bool colors;
+    Trace *traces; /* in the order in which their listeners were first seen */
+    size_t n_traces;
+    size_t capacity;
+} Watch;
+
+static int on_signal(sd_event_source *source, const struct signalfd_siginfo *info, void *userdata)
+{
+    (void)info;
+    (void)userdata;
+    return sd_event_exit(sd_event_source_get_event(source), HF_EXIT_DONE);
+}
+
+static Trace *find_trace(Watch *watch, const char *address)
+{
+    for (size_t i = 0; i < watch->n_traces; i++)
+        if (strcmp(watch->traces[i].address, address) == 0)
+            return &watch->traces[i];
+    char *copy = strdup(address);
+    if (!copy || hf_array_reserve(&watch->traces, &watch->capacity, watch->n_traces + 1,
+                                  sizeof(*watch->traces)) < 0) {
+        free(copy);
+        return NULL;
+    }
+    Trace *trace = &watch->traces[watch->n_traces++];
+    *trace = (Trace){.address = copy};
+    return trace;
+}
+
+static void add_sample(Trace *trace, uint32_t depth)
+{
+    if (trace->n == SAMPLES) {
+        memmove(trace->samples, trace->samples + 1, (SAMPLES - 1) * sizeof(*trace->samples));
+        trace->n--;
+    }
+    trace->samples[trace->n++] = depth;
+}
+
+/* n values as bars of one character each. */
+static void add_bars(const uint32_t *values, size_t n, HfText *text)
+{
+    static const char *const bars[] = {"▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"};
+    const uint64_t top = sizeof(bars) / sizeof(*bars) - 1;
+    uint64_t highest = top; /* a few connections look like few */
+
+    for (size_t i = 0; i < n; i++)
+        if (values[i] > highest)
+            highest = values[i];
+    for (size_t i = 0; i < n; i++)
+        hf_text_add(text, bars[(values[i] * top + highest - 1) / highest]);
+}
+
+static void add_graphs(Watch *watch, const HfView *view, HfText *text)
+{
+    HF_CLEANUP_TABLE HfTable table = {.columns = 3, .right = 1 << 1, .colors = watch->colors};
+
+    hf_table_add(&table, "QUEUE");
+    hf_table_add(&table, "NOW");
+    hf_table_add(&table, "LAST %d SECONDS", SAMPLES);
+    for (size_t i = 0; i < view->n_listeners; i++) {
+        const HfViewListener *listener = &view->listeners[i];
+        Trace *trace = find_trace(watch, listener->address);
+        HF_CLEANUP_TEXT HfText graph = {0};
+        if (!trace)
+            continue;
+        add_sample(trace, listener->depth);
+        add_bars(trace->samples, trace->n, &graph);
+        hf_table_add(&table, "%s", listener->address);
+        hf_table_add(&table, "%u", listener->depth);
+        hf_table_add_text(&table, &graph);
+    }
+    hf_text_add(text, "\n");
+    hf_table_write(&table, text);
+}
+
+static int show_again(Watch *watch)
+{
+    HF_CLEANUP_VIEW HfView view = {0};
+    HF_CLEANUP_TEXT HfText text = {0};
+
+    int r = hf_view_read(watch->bus, &view);
+    if (r < 0)
+        return r;
+    if (watch->json) {
+        hf_view_add_json(&view, &text);
+    } else {
+        /* written over the block before, so that nothing flickers */
+        hf_text_add(&text, watch->terminal ? "\033[H\033[2J" : "");
+        add_status(&view, watch->colors, &text);
+        add_graphs(watch, &view, &text);
+        hf_text_add(&text, watch->terminal ? "" : "\n");
+    }
+    return hf_terminal_print(&text) == HF_EXIT_DONE ? 0 : -EIO;
+}
+
+static int on_second(sd_event_source *source, uint64_t usec, void *userdata)
+{
+    sd_event *loop = sd_event_source_get_event(source);
+    Watch *watch = userdata;
+
+    int r = show_again(watch);
+    if (r >= 0)
+        r = sd_event_source_set_time(source, usec + HF_USEC_PER_SEC);
+    if (r >= 0)
+        r = sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
+    if (r < 0) /* the instance has ended, or nobody reads any more */
+        return sd_event_exit(loop, r == -EIO ? HF_EXIT_FAILED : HF_EXIT_DONE);
+    return 0;
+}
+
+static int on_disconnected(sd_bus_message *message, void *userdata, sd_bus_error *unused)
+{
+    (void)message;
+    (void)unused;
+    return sd_event_exit(userdata, HF_EXIT_DONE);
+}
+
+static int block_signals(void)
+{
+    sigset_t set;
+
+    sigemptyset(&set);
+    sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGTERM);
+    return sigprocmask(SIG_BLOCK, &set, NULL) < 0 ? -errno : 0;
+}
+
+static int run_watch(Watch *watch, sd_event *loop)
+{
+    int r = block_signals();
+    if (r >= 0)
+        r = sd_event_add_signal(loop, NULL, SIGINT, on_signal, NULL);
+    if (r >= 0)
+        r = sd_event_add_signal(loop, NULL, SIGTERM, on_signal, NULL);
+    if (r >= 0)
+        r = sd_event_add_time_relative(loop, NULL, CLOCK_MONOTONIC, 0, 1, on_second, watch);
+    if (r >= 0)
+        r = sd_bus_attach_event(watch->bus, loop, SD_EVENT_PRIORITY_NORMAL);
+    if (r >= 0)
+        r = sd_bus_match_signal(watch->bus, NULL, "org.freedesktop.DBus.Local",
+                                "/org/freedesktop/DBus/Local", "org.freedesktop.DBus.Local",
+                                "Disconnected", on_disconnected, loop);
+    if (r >= 0)
+        r = sd_event_loop(loop);
+    sd_bus_detach_event(watch->bus);
+    return r;
+}
+
+/* Once a second, until the instance ends or SIGINT or SIGTERM comes. Returns an exit status. */
+static int watch_instance(const char *name, bool json)
+{
+    __attribute__((cleanup(sd_event_unrefp))) sd_event *loop = NULL;
+    HF_CLEANUP_BUS sd_bus *bus = NULL;
+    Watch watch = {
+        .json = json,
+        .terminal = !json && hf_terminal_is(STDOUT_FILENO),
+        .colors = hf_terminal_has_colors(STDOUT_FILENO),
+    };
+
+    int status = hf_client_connect_or_log(name, &bus);
+    if (status != HF_EXIT_DONE)
+        return status;
+    watch.bus = bus;
+    int r = sd_event_new(&loop);
+    if (r >= 0)
+        r = run_watch(&watch, loop);
+    for (size_t i = 0; i < watch.n_traces; i++)
+        free(watch.traces[i].address);
+    free(watch.traces);
+    if (r < 0) {
+        hf_log(LOG_ERR, NULL, "the instance cannot be watched: %s", strerror(-r));
+        return HF_EXIT_FAILED;
+    }
+    return r;
 }
 
 int hf_cli_status(const HfCommandLine *line)
@@ -49,13 +382,13 @@ int hf_cli_status(const HfCommandLine *line)
     HF_CLEANUP_TEXT HfText error = {0};
 
     if (line->call.watch)
-        return hf_inputs_status(line->call.name, line->call.json);
+        return watch_instance(line->call.name, line->call.json);
     if (line->call.name)
-        return show_one(line->call.name, line->call.json);
+        return show_each((char *const[]){line->call.name, NULL}, line->call.json, add_status);
     int status = hf_client_list(&names, &error);
     if (status != HF_EXIT_DONE) {
         hf_log(LOG_ERR, NULL, "%s", hf_text_peek(&error));
         return status;
     }
-    return names[1] ? list(names, line->call.json) : show_one(names[0], line->call.json);
+    return show_each(names, line->call.json, names[1] ? add_summary : add_status);
 }

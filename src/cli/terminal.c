@@ -9,7 +9,7 @@
 
 #include "base/memory.h"
 #include "base/parse.h"
-#include "cli/verbs.h"
+#include "config/options.h"
 
 #define WIDTH 80
 #define GAP   2 /* blanks between columns */
@@ -86,6 +86,12 @@ void hf_table_add(HfTable *table, const char *format, ...)
     hf_text_addv(&cell, format, arguments);
     va_end(arguments);
     hf_table_add_text(table, &cell);
+}
+
+void hf_table_add_row(HfTable *table, const char *const *words)
+{
+    for (size_t i = 0; i < table->columns; i++)
+        hf_table_add(table, "%s", words[i]);
 }
 
 static void write_row(const HfTable *table, char **row, bool heading, const size_t *widths,

@@ -41,6 +41,8 @@ typedef struct HfTable {
 void hf_table_clear(HfTable *table);
 #define HF_CLEANUP_TABLE __attribute__((cleanup(hf_table_clear)))
 void hf_table_add(HfTable *table, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* As many words as there are columns. */
+void hf_table_add_row(HfTable *table, const char *const *words);
 /* Takes cell, which is empty then. */
 void hf_table_add_text(HfTable *table, HfText *cell);
 void hf_table_write(HfTable *table, HfText *text);

@@ -12,14 +12,12 @@ typedef struct Upgrade {
     const char *name;
     sd_bus *bus;
     sd_bus_error failure;
-    HfText error;
 } Upgrade;
 
 static void upgrade_clear(Upgrade *upgrade)
 {
     sd_bus_close_unref(upgrade->bus);
     sd_bus_error_free(&upgrade->failure);
-    hf_text_clear(&upgrade->error);
 }
 
 static int connect_again(Upgrade *upgrade)
@@ -27,10 +25,10 @@ static int connect_again(Upgrade *upgrade)
     sd_bus_close_unref(upgrade->bus);
     upgrade->bus = NULL;
     sd_bus_error_free(&upgrade->failure);
-    return hf_client_connect(upgrade->name, &upgrade->bus, &upgrade->error);
+    return hf_client_connect_or_log(upgrade->name, &upgrade->bus);
 }
 
-static int request(Upgrade *upgrade, uint64_t *ret_id)
+static int request_upgrade(Upgrade *upgrade, uint64_t *ret_id)
 {
     __attribute__((cleanup(sd_bus_message_unrefp))) sd_bus_message *reply = NULL;
 
@@ -40,7 +38,7 @@ static int request(Upgrade *upgrade, uint64_t *ret_id)
 }
 
 /* For as long as what is being replaced takes. */
-static int ask(Upgrade *upgrade, uint64_t id)
+static int ask_for_result(Upgrade *upgrade, uint64_t id)
 {
     __attribute__((cleanup(sd_bus_message_unrefp))) sd_bus_message *message = NULL;
 
@@ -52,9 +50,9 @@ static int ask(Upgrade *upgrade, uint64_t id)
 }
 
 /* The old program's connections end with it; the new one answers on the same socket. */
-static int await(Upgrade *upgrade, uint64_t id, int *ret_status)
+static int await_result(Upgrade *upgrade, uint64_t id, int *ret_status)
 {
-    int r = ask(upgrade, id);
+    int r = ask_for_result(upgrade, id);
 
     for (int i = 1; r < 0 && i < CONNECTIONS_MAX; i++) {
         if (sd_bus_error_is_set(&upgrade->failure) && r != -ECONNRESET && r != -ENOTCONN)
@@ -62,7 +60,7 @@ static int await(Upgrade *upgrade, uint64_t id, int *ret_status)
         *ret_status = connect_again(upgrade);
         if (*ret_status != HF_EXIT_DONE)
             return -ENOTCONN;
-        r = ask(upgrade, id);
+        r = ask_for_result(upgrade, id);
     }
     return r;
 }
@@ -70,20 +68,19 @@ static int await(Upgrade *upgrade, uint64_t id, int *ret_status)
 int hf_cli_upgrade(const HfCommandLine *line)
 {
     __attribute__((cleanup(upgrade_clear))) Upgrade upgrade = {.name = line->call.name};
+    HF_CLEANUP_TEXT HfText error = {0};
     uint64_t id;
 
-    int status = hf_client_connect(upgrade.name, &upgrade.bus, &upgrade.error);
-    if (status == HF_EXIT_DONE) {
-        int r = request(&upgrade, &id);
-        if (r >= 0 && !line->call.no_wait)
-            r = await(&upgrade, id, &status);
-        if (r >= 0)
-            return HF_EXIT_DONE;
-        if (status == HF_EXIT_DONE)
-            hf_text_addf(&upgrade.error, "upgrade failed: %s",
-                         sd_bus_error_is_set(&upgrade.failure) ? upgrade.failure.message
-                                                               : strerror(-r));
-    }
-    hf_log_lines(LOG_ERR, NULL, hf_text_peek(&upgrade.error));
-    return status == HF_EXIT_DONE ? HF_EXIT_FAILED : status;
+    int status = hf_client_connect_or_log(upgrade.name, &upgrade.bus);
+    if (status != HF_EXIT_DONE)
+        return status;
+    int r = request_upgrade(&upgrade, &id);
+    if (r >= 0 && !line->call.no_wait)
+        r = await_result(&upgrade, id, &status);
+    if (r >= 0 || status != HF_EXIT_DONE)
+        return status;
+    hf_text_addf(&error, "upgrade failed: %s",
+                 sd_bus_error_is_set(&upgrade.failure) ? upgrade.failure.message : strerror(-r));
+    hf_log_lines(LOG_ERR, NULL, hf_text_peek(&error));
+    return HF_EXIT_FAILED;
 }

@@ -3,29 +3,115 @@
 #include <assert.h>
 #include <errno.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/log.h"
 #include "base/memory.h"
+#include "base/parse.h"
+#include "cli/client.h"
+#include "config/options.h"
 #include "parts/control/names.h"
 
-#define PATIENCE (25 * UINT64_C(1000000)) /* usec, for one answer */
+#define ANSWER_TIMEOUT (25 * HF_USEC_PER_SEC)
+
+#define MEMBER(row, member, type, shown)                                                           \
+    {                                                                                              \
+#member, type, HF_SHOWN_##shown, offsetof(row, member), NULL                               \
+    }
+#define ROWS(row, container, list)                                                                 \
+    container, sizeof(row), offsetof(HfView, list), offsetof(HfView, n_##list)
+
+const HfViewList hf_view_lists[HF_VIEW_LISTS] = {
+    [HF_VIEW_REPLACEMENTS] = {"replacements",
+                              NULL,
+                              ROWS(HfViewCount, 'e', replacements),
+                              {
+                                  MEMBER(HfViewCount, cause, 's', STRING),
+                                  MEMBER(HfViewCount, count, 't', NUMBER),
+                              }},
+    [HF_VIEW_GENERATIONS] = {"generations",
+                             "ListGenerations",
+                             ROWS(HfViewGeneration, 'r', generations),
+                             {
+                                 MEMBER(HfViewGeneration, number, 't', NUMBER),
+                                 MEMBER(HfViewGeneration, state, 's', STRING),
+                                 MEMBER(HfViewGeneration, stage, 's', STRING),
+                                 MEMBER(HfViewGeneration, cause, 's', STRING),
+                                 MEMBER(HfViewGeneration, pid, 'u', COUNT),
+                                 MEMBER(HfViewGeneration, started, 't', SECONDS),
+                                 MEMBER(HfViewGeneration, ready, 't', SECONDS),
+                                 MEMBER(HfViewGeneration, age, 't', SECONDS),
+                                 MEMBER(HfViewGeneration, processes, 'u', NUMBER),
+                                 MEMBER(HfViewGeneration, memory, 't', NUMBER),
+                                 MEMBER(HfViewGeneration, status, 's', STRING),
+                             }},
+    [HF_VIEW_LISTENERS] = {"listeners",
+                           "ListListeners",
+                           ROWS(HfViewListener, 'r', listeners),
+                           {
+                               MEMBER(HfViewListener, name, 's', STRING),
+                               MEMBER(HfViewListener, address, 's', STRING),
+                               MEMBER(HfViewListener, kind, 's', STRING),
+                               MEMBER(HfViewListener, depth, 'u', NUMBER),
+                               MEMBER(HfViewListener, limit, 'u', NUMBER),
+                               MEMBER(HfViewListener, highest, 'u', NUMBER),
+                               MEMBER(HfViewListener, drops, 'x', COUNT),
+                           }},
+    [HF_VIEW_EVENTS] = {"events",
+                        "ListEvents",
+                        ROWS(HfViewEvent, 'r', events),
+                        {
+                            MEMBER(HfViewEvent, name, 's', STRING),
+                            MEMBER(HfViewEvent, generation, 't', COUNT),
+                            MEMBER(HfViewEvent, cause, 's', STRING),
+                            MEMBER(HfViewEvent, text, 's', STRING),
+                            MEMBER(HfViewEvent, time, 't', SECONDS),
+                        }},
+    [HF_VIEW_HISTORY] = {"generations",
+                         "GetHistory",
+                         ROWS(HfViewPast, 'r', history),
+                         {
+                             MEMBER(HfViewPast, number, 't', NUMBER),
+                             MEMBER(HfViewPast, cause, 's', STRING),
+                             MEMBER(HfViewPast, started, 't', SECONDS),
+                             MEMBER(HfViewPast, ready, 't', SECONDS),
+                             MEMBER(HfViewPast, ended, 't', SECONDS),
+                             MEMBER(HfViewPast, ready_after, 't', SECONDS),
+                             MEMBER(HfViewPast, lifetime, 't', SECONDS),
+                             MEMBER(HfViewPast, processes, 'u', NUMBER),
+                             MEMBER(HfViewPast, end, 's', WORDS),
+                         }},
+};
+
+const HfViewField hf_view_properties[] = {
+    {"name", 's', HF_SHOWN_STRING, offsetof(HfView, name), "Name"},
+    {"version", 's', HF_SHOWN_STRING, offsetof(HfView, version), "Version"},
+    {"pid", 'u', HF_SHOWN_NUMBER, offsetof(HfView, pid), "Pid"},
+    {"started", 't', HF_SHOWN_SECONDS, offsetof(HfView, started), "Started"},
+    {"state", 's', HF_SHOWN_STRING, offsetof(HfView, state), "State"},
+    {"generation", 't', HF_SHOWN_COUNT, offsetof(HfView, generation), "Generation"},
+    {"draining", 'u', HF_SHOWN_NUMBER, offsetof(HfView, draining), "Draining"},
+    {"replacements", 'a', HF_SHOWN_LIST, 0, "Replacements"},
+    {"failures", 't', HF_SHOWN_NUMBER, offsetof(HfView, failures), "Failures"},
+    {"replaced", 't', HF_SHOWN_SECONDS, offsetof(HfView, replaced), "Replaced"},
+    {"ready_after", 't', HF_SHOWN_SECONDS, offsetof(HfView, ready_after), "ReadyAfter"},
+    {0},
+};
 
 void hf_view_clear(HfView *view)
 {
-    free(view->replacements);
-    free(view->generations);
-    free(view->listeners);
-    free(view->events);
-    free(view->history);
+    for (size_t i = 0; i < HF_VIEW_LISTS; i++)
+        free(*(void **)((char *)view + hf_view_lists[i].rows));
     for (size_t i = 0; i < view->n_messages; i++)
         sd_bus_message_unref(view->messages[i]);
     *view = (HfView){0};
 }
 
 /* The answer is kept with the view, for its strings. */
-static int ask(sd_bus *bus, const char *interface, const char *method, const char *argument,
-               HfView *view, sd_bus_message **ret)
+static int ask_instance(sd_bus *bus, const char *interface, const char *method,
+                        const char *argument, HfView *view, sd_bus_message **ret)
 {
     __attribute__((cleanup(sd_bus_message_unrefp))) sd_bus_message *call = NULL;
 
@@ -34,126 +120,65 @@ static int ask(sd_bus *bus, const char *interface, const char *method, const cha
     if (r >= 0 && argument)
         r = sd_bus_message_append(call, "s", argument);
     if (r >= 0)
-        r = sd_bus_call(bus, call, PATIENCE, NULL, ret);
+        r = sd_bus_call(bus, call, ANSWER_TIMEOUT, NULL, ret);
     if (r < 0)
         return r;
     view->messages[view->n_messages++] = *ret;
     return 0;
 }
 
-/* Reads rows into a heap array. read: as sd_bus_message_read, 0 at the end of the array. */
-static int read_rows(sd_bus_message *message, const char *row,
-                     int (*read)(sd_bus_message *, void *), size_t size, void *array, size_t *ret_n)
+static int read_fields(sd_bus_message *message, const HfViewField *fields, void *row)
 {
-    _Alignas(max_align_t) char element[16 * sizeof(uint64_t)];
-    char *rows = NULL;
+    int r = 0;
+
+    for (; r >= 0 && fields->key; fields++)
+        r = sd_bus_message_read_basic(message, fields->type, (char *)row + fields->offset);
+    return r;
+}
+
+static int read_rows(sd_bus_message *message, const HfViewList *list, HfView *view)
+{
+    _Alignas(max_align_t) char row[16 * sizeof(uint64_t)];
+    char members[HF_VIEW_FIELDS_MAX] = {0};
+    char whole[HF_VIEW_FIELDS_MAX + 2];
+    char **rows = (char **)((char *)view + list->rows);
+    size_t *n = (size_t *)((char *)view + list->n_rows);
     size_t capacity = 0;
-    size_t n = 0;
+    bool is_struct = list->container == 'r';
 
-    assert(size <= sizeof(element));
-    int r = sd_bus_message_enter_container(message, 'a', row);
-    while (r >= 0 && (r = read(message, element)) > 0) {
-        r = hf_array_reserve(&rows, &capacity, n + 1, size);
+    assert(list->size <= sizeof(row));
+    for (size_t i = 0; list->fields[i].key; i++)
+        members[i] = list->fields[i].type;
+    snprintf(whole, sizeof(whole), "%c%s%c", is_struct ? '(' : '{', members, is_struct ? ')' : '}');
+    int r = sd_bus_message_enter_container(message, 'a', whole);
+    while (r >= 0 && (r = sd_bus_message_enter_container(message, list->container, members)) > 0) {
+        r = read_fields(message, list->fields, row);
         if (r >= 0)
-            memcpy(rows + n++ * size, element, size);
+            r = sd_bus_message_exit_container(message);
+        if (r >= 0)
+            r = hf_array_reserve(rows, &capacity, *n + 1, list->size);
+        if (r >= 0)
+            memcpy(*rows + (*n)++ * list->size, row, list->size);
     }
-    if (r >= 0)
-        r = sd_bus_message_exit_container(message);
-    if (r < 0) {
-        free(rows);
-        return r;
-    }
-    memcpy(array, &rows, sizeof(rows));
-    *ret_n = n;
-    return 0;
+    return r < 0 ? r : sd_bus_message_exit_container(message);
 }
-
-static int read_generation(sd_bus_message *message, void *row)
-{
-    HfViewGeneration *to = row;
-
-    return sd_bus_message_read(message, HF_CONTROL_GENERATION, &to->number, &to->state, &to->stage,
-                               &to->cause, &to->pid, &to->started, &to->ready, &to->age,
-                               &to->processes, &to->memory, &to->status);
-}
-
-static int read_listener(sd_bus_message *message, void *row)
-{
-    HfViewListener *to = row;
-
-    return sd_bus_message_read(message, HF_CONTROL_LISTENER, &to->name, &to->address, &to->kind,
-                               &to->depth, &to->limit, &to->highest, &to->drops);
-}
-
-static int read_event(sd_bus_message *message, void *row)
-{
-    HfViewEvent *to = row;
-
-    return sd_bus_message_read(message, HF_CONTROL_EVENT, &to->name, &to->generation, &to->cause,
-                               &to->text, &to->usec);
-}
-
-static int read_past(sd_bus_message *message, void *row)
-{
-    HfViewPast *to = row;
-
-    return sd_bus_message_read(message, HF_CONTROL_PAST, &to->number, &to->cause, &to->started,
-                               &to->ready, &to->ended, &to->ready_after, &to->lifetime,
-                               &to->processes, &to->end);
-}
-
-static int read_count(sd_bus_message *message, void *row)
-{
-    HfViewCount *to = row;
-
-    return sd_bus_message_read(message, "{st}", &to->cause, &to->count);
-}
-
-#define READ_LIST(bus, view, method, row, read, list)                                              \
-    read_list(bus, view, method, row, read, sizeof(*(view)->list), &(view)->list, &(view)->n_##list)
-
-static int read_list(sd_bus *bus, HfView *view, const char *method, const char *row,
-                     int (*read)(sd_bus_message *, void *), size_t size, void *array, size_t *ret_n)
-{
-    sd_bus_message *reply;
-
-    int r = ask(bus, HF_CONTROL_INTERFACE, method, NULL, view, &reply);
-    return r < 0 ? r : read_rows(reply, row, read, size, array, ret_n);
-}
-
-static const struct {
-    const char *name;
-    char type;
-    size_t offset;
-} properties[] = {
-    {"Name", 's', offsetof(HfView, name)},
-    {"Version", 's', offsetof(HfView, version)},
-    {"State", 's', offsetof(HfView, state)},
-    {"Pid", 'u', offsetof(HfView, pid)},
-    {"Draining", 'u', offsetof(HfView, draining)},
-    {"Started", 't', offsetof(HfView, started)},
-    {"Generation", 't', offsetof(HfView, generation)},
-    {"Failures", 't', offsetof(HfView, failures)},
-    {"Replaced", 't', offsetof(HfView, replaced)},
-    {"ReadyAfter", 't', offsetof(HfView, ready_after)},
-};
 
 /* A variant; what is not known here is passed over. */
 static int read_property(sd_bus_message *message, const char *name, HfView *view)
 {
-    if (strcmp(name, "Replacements") == 0) {
-        int r = sd_bus_message_enter_container(message, 'v', "a{st}");
-        if (r >= 0)
-            r = read_rows(message, "{st}", read_count, sizeof(*view->replacements),
-                          &view->replacements, &view->n_replacements);
-        return r < 0 ? r : sd_bus_message_exit_container(message);
-    }
-    for (size_t i = 0; i < sizeof(properties) / sizeof(*properties); i++)
-        if (strcmp(name, properties[i].name) == 0) {
-            const char type[] = {properties[i].type, '\0'};
-            return sd_bus_message_read(message, "v", type, (char *)view + properties[i].offset);
-        }
-    return sd_bus_message_skip(message, "v");
+    const HfViewField *field = hf_view_properties;
+
+    while (field->key && strcmp(name, field->property) != 0)
+        field++;
+    if (!field->key)
+        return sd_bus_message_skip(message, "v");
+    const char type[] = {field->type, '\0'};
+    int r = sd_bus_message_enter_container(message, 'v', field->type == 'a' ? "a{st}" : type);
+    if (r >= 0 && field->type == 'a')
+        r = read_rows(message, &hf_view_lists[HF_VIEW_REPLACEMENTS], view);
+    else if (r >= 0)
+        r = sd_bus_message_read_basic(message, field->type, (char *)view + field->offset);
+    return r < 0 ? r : sd_bus_message_exit_container(message);
 }
 
 static int read_properties(sd_bus *bus, HfView *view)
@@ -161,8 +186,8 @@ static int read_properties(sd_bus *bus, HfView *view)
     sd_bus_message *reply;
     const char *name;
 
-    int r =
-        ask(bus, "org.freedesktop.DBus.Properties", "GetAll", HF_CONTROL_INTERFACE, view, &reply);
+    int r = ask_instance(bus, "org.freedesktop.DBus.Properties", "GetAll", HF_CONTROL_INTERFACE,
+                         view, &reply);
     if (r >= 0)
         r = sd_bus_message_enter_container(reply, 'a', "{sv}");
     while (r >= 0 && (r = sd_bus_message_enter_container(reply, 'e', "sv")) > 0) {
@@ -177,18 +202,19 @@ static int read_properties(sd_bus *bus, HfView *view)
     return view->name && view->version && view->state ? 0 : -EBADMSG;
 }
 
-int hf_view_read(sd_bus *bus, HfView *ret)
+/* The properties, and the lists from first to last. */
+static int read_view(sd_bus *bus, HfViewListName first, HfViewListName last, HfView *ret)
 {
     HfView view = {0};
+    sd_bus_message *reply;
 
     int r = read_properties(bus, &view);
-    if (r >= 0)
-        r = READ_LIST(bus, &view, "ListGenerations", HF_CONTROL_GENERATION, read_generation,
-                      generations);
-    if (r >= 0)
-        r = READ_LIST(bus, &view, "ListListeners", HF_CONTROL_LISTENER, read_listener, listeners);
-    if (r >= 0)
-        r = READ_LIST(bus, &view, "ListEvents", HF_CONTROL_EVENT, read_event, events);
+    for (HfViewListName name = first; r >= 0 && name <= last; name++) {
+        const HfViewList *list = &hf_view_lists[name];
+        r = ask_instance(bus, HF_CONTROL_INTERFACE, list->method, NULL, &view, &reply);
+        if (r >= 0)
+            r = read_rows(reply, list, &view);
+    }
     if (r < 0) {
         hf_view_clear(&view);
         return r;
@@ -197,17 +223,27 @@ int hf_view_read(sd_bus *bus, HfView *ret)
     return 0;
 }
 
+int hf_view_read(sd_bus *bus, HfView *ret)
+{
+    return read_view(bus, HF_VIEW_GENERATIONS, HF_VIEW_EVENTS, ret);
+}
+
 int hf_view_read_history(sd_bus *bus, HfView *ret)
 {
-    HfView view = {0};
+    return read_view(bus, HF_VIEW_HISTORY, HF_VIEW_HISTORY, ret);
+}
 
-    int r = read_properties(bus, &view);
-    if (r >= 0)
-        r = READ_LIST(bus, &view, "GetHistory", HF_CONTROL_PAST, read_past, history);
+int hf_view_of(const char *name, int (*read)(sd_bus *bus, HfView *ret), HfView *ret)
+{
+    HF_CLEANUP_BUS sd_bus *bus = NULL;
+
+    int status = hf_client_connect_or_log(name, &bus);
+    if (status != HF_EXIT_DONE)
+        return status;
+    int r = read(bus, ret);
     if (r < 0) {
-        hf_view_clear(&view);
-        return r;
+        hf_log(LOG_ERR, NULL, "the instance does not answer: %s", strerror(-r));
+        return HF_EXIT_FAILED;
     }
-    *ret = view;
-    return 0;
+    return HF_EXIT_DONE;
 }

@@ -5,6 +5,8 @@
 #include <stdint.h>
 #include <systemd/sd-bus.h>
 
+#include "base/text.h"
+
 /* Strings are borrowed from the view's messages. Times are usec; moments of CLOCK_REALTIME, 0: not
  * yet. */
 typedef struct HfViewGeneration {
@@ -36,7 +38,7 @@ typedef struct HfViewEvent {
     uint64_t generation;
     const char *cause;
     const char *text;
-    uint64_t usec;
+    uint64_t time;
 } HfViewEvent;
 
 typedef struct HfViewPast {
@@ -86,7 +88,58 @@ typedef struct HfView {
 void hf_view_clear(HfView *view);
 #define HF_CLEANUP_VIEW __attribute__((cleanup(hf_view_clear)))
 
+typedef enum HfViewShown {
+    HF_SHOWN_STRING,
+    HF_SHOWN_WORDS, /* null when empty */
+    HF_SHOWN_NUMBER,
+    HF_SHOWN_COUNT,   /* null when there is none: 0, or below 0 of an 'x' */
+    HF_SHOWN_SECONDS, /* of usec; null when 0 */
+    HF_SHOWN_LIST,
+} HfViewShown;
+
+/* One value: how D-Bus has it, and how JSON. */
+typedef struct HfViewField {
+    const char *key;
+    char type; /* of D-Bus: 's', 'u', 't', 'x', as const char *, uint32_t, uint64_t, int64_t */
+    HfViewShown shown;
+    size_t offset;
+    const char *property; /* of the instance's; NULL: a member of a row */
+} HfViewField;
+
+#define HF_VIEW_FIELDS_MAX 12
+
+/* Rows, each a struct ('r') or a dict entry ('e'). */
+typedef struct HfViewList {
+    const char *key;
+    const char *method; /* that returns it, NULL: it is a property */
+    char container;
+    size_t size; /* of a row */
+    size_t rows; /* offsets in HfView */
+    size_t n_rows;
+    HfViewField fields[HF_VIEW_FIELDS_MAX]; /* in the order of D-Bus, as many as have a key */
+} HfViewList;
+
+typedef enum HfViewListName {
+    HF_VIEW_REPLACEMENTS,
+    HF_VIEW_GENERATIONS,
+    HF_VIEW_LISTENERS,
+    HF_VIEW_EVENTS,
+    HF_VIEW_HISTORY,
+    HF_VIEW_LISTS,
+} HfViewListName;
+
+extern const HfViewList hf_view_lists[HF_VIEW_LISTS];
+extern const HfViewField hf_view_properties[]; /* up to one without a key */
+
 /* Everything but the history. Returns 0, or negative errno: -ECONNRESET and the like when the
  * instance has ended, -EBADMSG when it says something else. */
 int hf_view_read(sd_bus *bus, HfView *ret);
 int hf_view_read_history(sd_bus *bus, HfView *ret);
+
+/* Connects to the instance of that name (NULL: the only one) and calls one of the two. Returns an
+ * exit status; what failed has been logged. */
+int hf_view_of(const char *name, int (*read)(sd_bus *bus, HfView *ret), HfView *ret);
+
+/* One JSON object (RFC 8259) on one line. */
+void hf_view_add_json(const HfView *view, HfText *text);
+void hf_view_add_history_json(const HfView *view, HfText *text);
