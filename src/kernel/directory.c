@@ -61,13 +61,14 @@ int hf_file_make_directory(const char *path, mode_t mode)
     return r < 0 ? r : check_trusted(whole);
 }
 
-static int remove_entries(DIR *directory)
+static int remove_entries(const char *path, DIR *directory, HfFileStays stays)
 {
     int outcome = 0;
     const struct dirent *entry;
 
     while (errno = 0, (entry = readdir(directory))) {
-        if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
+        if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0 ||
+            (stays && stays(path, entry->d_name)))
             continue;
         if (unlinkat(dirfd(directory), entry->d_name, 0) < 0 && errno != ENOENT && outcome == 0)
             outcome = -errno;
@@ -75,7 +76,7 @@ static int remove_entries(DIR *directory)
     return outcome < 0 ? outcome : -errno;
 }
 
-int hf_file_remove_directory(const char *path)
+int hf_file_remove_directory(const char *path, HfFileStays stays)
 {
     HF_CLEANUP_FD int fd = open(path, OPEN_ITSELF);
     if (fd < 0)
@@ -85,9 +86,9 @@ int hf_file_remove_directory(const char *path)
         return -errno;
     (void)hf_fd_steal(&fd);
 
-    int r = remove_entries(directory);
+    int r = remove_entries(path, directory, stays);
     closedir(directory);
     if (r < 0)
         return r;
-    return rmdir(path) < 0 && errno != ENOENT ? -errno : 0;
+    return rmdir(path) < 0 && errno != ENOENT && (!stays || errno != ENOTEMPTY) ? -errno : 0;
 }

@@ -150,6 +150,8 @@ static int set_up(HfSupervisor *supervisor, HfInstance *start, HfText *error)
     if (r >= 0)
         r = hf_runtime_name(supervisor->name, &supervisor->runtime);
     if (r >= 0)
+        r = hf_runtime_begin(&supervisor->runtime);
+    if (r >= 0)
         r = make_loop(supervisor);
     if (r >= 0)
         r = begin_parts(supervisor, error);

@@ -9,11 +9,14 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "base/parse.h"
 #include "config/names.h"
 #include "kernel/file.h"
 #include "kernel/lock.h"
+#include "kernel/members.h"
 
-#define TRIES 16
+#define TRIES          16
+#define PID_FILE_BYTES 32
 
 static int join(const char *directory, const char *name, char **ret)
 {
@@ -84,6 +87,37 @@ static int move_to_memory(HfRuntime *runtime, const char *name)
     return r < 0 ? r : join(runtime->directory, "notify", &runtime->notify);
 }
 
+/* The files of a generation are gen-NUMBER-INCARNATION.* and status/NUMBER-INCARNATION.*: all are
+ * its own for as long as the process in its pid file runs. */
+static bool belongs_to_another(const char *path, const char *name)
+{
+    static const char prefix[] = "gen-";
+    const char *above = "/..";
+    HF_CLEANUP_TEXT HfText pid_file = {0};
+    HF_CLEANUP_FREE char *text = NULL;
+    size_t length;
+    uint64_t pid;
+
+    if (strncmp(name, prefix, sizeof(prefix) - 1) == 0) {
+        name += sizeof(prefix) - 1;
+        above = "";
+    }
+    hf_text_addf(&pid_file, "%s%s/%s%.*s.pid", path, above, prefix, (int)strcspn(name, "."), name);
+    if (hf_file_read(hf_text_peek(&pid_file), PID_FILE_BYTES, &text, &length) < 0)
+        return false;
+    text[strcspn(text, "\n")] = '\0';
+    HfProcess process = HF_PROCESS_NONE;
+    bool runs = hf_parse_uint(text, INT32_MAX, &pid) == 0 && pid > 0 &&
+                hf_process_open((pid_t)pid, &process) == 0;
+    hf_process_clear(&process);
+    return runs;
+}
+
+int hf_runtime_begin(HfRuntime *runtime)
+{
+    return getentropy(&runtime->incarnation, sizeof(runtime->incarnation)) < 0 ? -errno : 0;
+}
+
 int hf_runtime_claim(HfRuntime *runtime, const char *name, HfText *error)
 {
     HF_CLEANUP_FREE char *path = NULL;
@@ -124,8 +158,8 @@ void hf_runtime_release(HfRuntime *runtime)
 {
     if (runtime->lock >= 0) {
         HF_CLEANUP_FREE char *base = NULL;
-        hf_file_remove_directory(runtime->statuses);
-        hf_file_remove_directory(runtime->directory);
+        hf_file_remove_directory(runtime->statuses, belongs_to_another);
+        hf_file_remove_directory(runtime->directory, belongs_to_another);
         if (hf_name_of_runtime_base(&base) == 0)
             rmdir(base); /* the last instance takes it along */
     }
@@ -139,15 +173,22 @@ void hf_runtime_release(HfRuntime *runtime)
     *runtime = (HfRuntime){.lock = -1};
 }
 
+static void add_incarnation(const HfRuntime *runtime, HfText *path)
+{
+    if (runtime->incarnation != 0)
+        hf_text_addf(path, "-%lu", (unsigned long)runtime->incarnation);
+}
+
 int hf_runtime_file(const HfRuntime *runtime, uint64_t number, const char *suffix, char **ret)
 {
     HF_CLEANUP_TEXT HfText path = {0};
 
     if (number == 0)
-        hf_text_addf(&path, "%s/canary.%s", runtime->directory, suffix);
+        hf_text_addf(&path, "%s/canary", runtime->directory);
     else
-        hf_text_addf(&path, "%s/gen-%llu.%s", runtime->directory, (unsigned long long)number,
-                     suffix);
+        hf_text_addf(&path, "%s/gen-%llu", runtime->directory, (unsigned long long)number);
+    add_incarnation(runtime, &path);
+    hf_text_addf(&path, ".%s", suffix);
     return hf_text_take(&path, ret);
 }
 
@@ -156,5 +197,6 @@ int hf_runtime_statuses(const HfRuntime *runtime, uint64_t number, char **ret)
     HF_CLEANUP_TEXT HfText path = {0};
 
     hf_text_addf(&path, "%s/%llu", runtime->statuses, (unsigned long long)number);
+    add_incarnation(runtime, &path);
     return hf_text_take(&path, ret);
 }

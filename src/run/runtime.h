@@ -16,21 +16,27 @@ typedef struct HfRuntime {
     char *notify;    /* path of the notify socket */
     char *control;   /* path of the control socket; NULL in memory: there is none */
     HfCgroups cgroups;
+    uint32_t incarnation; /* tells our generations' files from those of a holdfast that died; 0: not
+                             begun */
     bool in_memory;
     int lock; /* held for as long as the instance runs; -1 in memory */
 } HfRuntime;
 
 /* The paths, without touching the disk. Returns 0 or -ENOMEM. */
 int hf_runtime_name(const char *name, HfRuntime *ret);
+/* Files are our own from now on. Returns 0 or negative errno. */
+int hf_runtime_begin(HfRuntime *runtime);
 /* Makes the directory and locks it; where the file system is read-only, or the first process of a
  * container may not write, the instance is in memory from then on. Returns 0, or negative errno
  * with one line in error. */
 int hf_runtime_claim(HfRuntime *runtime, const char *name, HfText *error);
-/* Removes the directory if it was claimed, and frees. */
+/* Removes the directory if it was claimed, but for what a php-fpm that a holdfast before us left is
+ * still using, and frees. */
 void hf_runtime_release(HfRuntime *runtime);
 
-/* DIRECTORY/gen-NUMBER.SUFFIX, or DIRECTORY/canary.SUFFIX for 0. Owned. Returns 0 or -ENOMEM. */
+/* DIRECTORY/gen-NUMBER-INCARNATION.SUFFIX, or DIRECTORY/canary-INCARNATION.SUFFIX for 0. Owned.
+ * Returns 0 or -ENOMEM. */
 int hf_runtime_file(const HfRuntime *runtime, uint64_t number, const char *suffix, char **ret);
 
-/* DIRECTORY/status/NUMBER, see hf_plan_status_socket. Owned. Returns 0 or -ENOMEM. */
+/* DIRECTORY/status/NUMBER-INCARNATION, see hf_plan_status_socket. Owned. Returns 0 or -ENOMEM. */
 int hf_runtime_statuses(const HfRuntime *runtime, uint64_t number, char **ret);

@@ -221,6 +221,35 @@ def test_a_path_that_the_old_server_removes_is_bound_anew(make_site):
     holdfast.stop()
 
 
+def killed(make_site, *options):
+    """A site whose holdfast was killed outside of systemd: php-fpm serves on, with its overlay and its private status
+    socket. Returns the site, the dead holdfast and what belongs to that php-fpm."""
+    site = make_site("unix")
+    dead = site.holdfast(*options)
+    dead.process.stop(signal.SIGKILL)
+    return site, dead, {path for path in dead.runtime.rglob("*") if "gen-" in path.name or path.parent.name == "status"}
+
+
+def test_after_a_holdfast_that_was_killed(make_site):
+    """Its php-fpm's status sockets, overlay and pid file are in nobody's way, and nobody's to overwrite or remove."""
+    site, dead, theirs = killed(make_site, "--probe=fastcgi:/ping")
+    assert len(theirs) == 3
+    before = {path: path.read_text() for path in theirs if path.is_file()}
+    old = site.main_pid()
+    told = refused(site, "--take-over", "--probe=fastcgi:/ping", command=fails_to_start(site))
+    assert "goes on serving, untouched" in told
+    assert {path: path.read_text() for path in theirs if path.is_file()} == before
+    assert all(os.path.lexists(path) for path in theirs)
+    load = site.load()
+    holdfast = take_over(site, "--probe=fastcgi:/ping")
+    holdfast.wait(TAKEN)
+    assert site.main_pid() != old
+    holdfast.replace(2)
+    load.assert_nothing_lost()
+    process.reap_strays()
+    holdfast.stop()
+
+
 # ---- refused, and nothing touched ----
 
 

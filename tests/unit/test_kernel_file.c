@@ -373,9 +373,9 @@ static void test_a_replaced_lock_excludes_nobody(void **state)
 static void test_remove_directory(void **state)
 {
     (void)state;
-    assert_int_equal(hf_file_remove_directory("none"), 0);
+    assert_int_equal(hf_file_remove_directory("none", NULL), 0);
     assert_int_equal(mkdir("folder", 0700), 0);
-    assert_int_equal(hf_file_remove_directory("folder"), 0);
+    assert_int_equal(hf_file_remove_directory("folder", NULL), 0);
 
     assert_int_equal(mkdir("folder", 0700), 0);
     assert_int_equal(mkdir("elsewhere", 0700), 0);
@@ -389,12 +389,32 @@ static void test_remove_directory(void **state)
     assert_int_equal(mkfifo("folder/fifo", 0600), 0);
     assert_int_equal(symlink("../kept", "folder/link"), 0);
     assert_int_equal(symlink("../elsewhere", "folder/way"), 0);
-    assert_int_equal(hf_file_remove_directory("folder"), 0);
+    assert_int_equal(hf_file_remove_directory("folder", NULL), 0);
     assert_int_equal(count_entries(), 2);
     assert_int_equal(access("elsewhere/kept", F_OK), 0);
     assert_int_equal(unlink("elsewhere/kept"), 0);
     assert_int_equal(rmdir("elsewhere"), 0);
     assert_int_equal(unlink("kept"), 0);
+}
+
+static bool is_theirs(const char *path, const char *name)
+{
+    assert_string_equal(path, "folder");
+    return strcmp(name, "theirs") == 0;
+}
+
+static void test_remove_directory_leaves_what_stays(void **state)
+{
+    (void)state;
+    assert_int_equal(mkdir("folder", 0700), 0);
+    make_file("folder/theirs");
+    make_file("folder/ours");
+    assert_int_equal(hf_file_remove_directory("folder", is_theirs), 0);
+    assert_int_equal(access("folder/theirs", F_OK), 0);
+    assert_int_equal(access("folder/ours", F_OK), -1);
+    assert_int_equal(unlink("folder/theirs"), 0);
+    assert_int_equal(hf_file_remove_directory("folder", is_theirs), 0);
+    assert_int_equal(count_entries(), 0);
 }
 
 static void test_remove_directory_refuses(void **state)
@@ -407,10 +427,10 @@ static void test_remove_directory_refuses(void **state)
     make_file("folder/below/kept");
     make_file("folder/gone");
     assert_int_equal(symlink("folder", "link"), 0);
-    assert_int_equal(hf_file_remove_directory("link"), -ENOTDIR);
+    assert_int_equal(hf_file_remove_directory("link", NULL), -ENOTDIR);
     assert_int_equal(access("folder/gone", F_OK), 0);
-    assert_int_equal(hf_file_remove_directory("folder/gone"), -ENOTDIR);
-    assert_int_equal(hf_file_remove_directory("folder"), -EISDIR);
+    assert_int_equal(hf_file_remove_directory("folder/gone", NULL), -ENOTDIR);
+    assert_int_equal(hf_file_remove_directory("folder", NULL), -EISDIR);
     assert_int_equal(access("folder/gone", F_OK), -1);
     assert_int_equal(access("folder/below/kept", F_OK), 0);
     assert_int_equal(count_fds(), open_before);
@@ -436,6 +456,7 @@ int main(void)
         cmocka_unit_test(test_lock_refuses),
         cmocka_unit_test(test_a_replaced_lock_excludes_nobody),
         cmocka_unit_test(test_remove_directory),
+        cmocka_unit_test(test_remove_directory_leaves_what_stays),
         cmocka_unit_test(test_remove_directory_refuses),
     };
     return cmocka_run_group_tests(tests, enter_directory, leave_directory);
