@@ -15,6 +15,7 @@
 #include "parts/ready_log/relay.h"
 #include "parts/survive/reexec.h"
 #include "parts/survive/self_test.h"
+#include "parts/watch/watch.h"
 #include "run/check.h"
 #include "run/configuration.h"
 #include "run/exec.h"
@@ -22,6 +23,8 @@
 
 static const HfPart *const parts[] = {
     &hf_part_events,
+    &hf_part_fallback,
+    &hf_part_watch,
     NULL,
 };
 
@@ -69,8 +72,9 @@ int main(int argc, char *argv[])
         return HF_EXIT_FAILED;
     hf_reexec_init(&argc, &argv);
     hf_log_setup(NULL, LOG_INFO, HF_LOG_TEXT);
-    if (argc > 1 && strcmp(argv[1], HF_ANSWERER_OPTION) == 0)
-        return hf_fallback_main(argc, argv);
+    for (size_t i = 0; argc > 1 && parts[i]; i++)
+        if (parts[i]->mode && strcmp(argv[1], parts[i]->mode) == 0)
+            return parts[i]->mode_main(argc, argv);
     if (argc > 1 && strcmp(argv[1], HF_RELAY_OPTION) == 0)
         return hf_relay_main(argc, argv);
     int r = hf_configuration_read(argc, argv, &line, &text);

@@ -9,11 +9,9 @@
 #include "base/memory.h"
 #include "format/quantity.h"
 #include "parts/control/control.h"
-#include "parts/fallback/outage.h"
 #include "parts/inherit/orphans.h"
 #include "parts/survive/fd_store.h"
 #include "parts/survive/upgrade.h"
-#include "parts/watch/queue_watch.h"
 #include "policy/backoff.h"
 #include "run/activated.h"
 #include "run/drop_capabilities.h"
@@ -168,8 +166,6 @@ static void perform_commit(HfSupervisor *supervisor, const HfAction *action)
     if (supervisor->current)
         hf_plan_apply(supervisor->current, supervisor->raised);
     hf_listener_array_clear(&supervisor->kept, &supervisor->n_kept);
-    hf_queue_watch_apply(supervisor->queuewatch);
-    hf_memory_watch_apply(supervisor->oversize);
 }
 
 static void perform_discard(HfSupervisor *supervisor, const HfAction *action)
@@ -301,14 +297,6 @@ static void perform_forget(HfSupervisor *supervisor, const HfAction *action)
     if (*generation)
         hf_relays_keep(&supervisor->relays, *generation);
     *generation = hf_generation_free(*generation);
-}
-
-static void perform_answerer(HfSupervisor *supervisor, const HfAction *action)
-{
-    if (action->raised)
-        hf_outage_begin(supervisor);
-    else
-        hf_outage_end(supervisor);
 }
 
 static void perform_probe(HfSupervisor *supervisor, const HfAction *action)
@@ -466,28 +454,18 @@ static void perform_exit(HfSupervisor *supervisor, const HfAction *action)
                       supervisor->service_status >= 0 ? supervisor->service_status : status);
 }
 
-static void (*const executors[])(HfSupervisor *supervisor, const HfAction *action) = {
-    [HF_ACTION_PREPARE] = perform_prepare,
-    [HF_ACTION_ABORT_PREPARE] = perform_abort_prepare,
-    [HF_ACTION_COMMIT] = perform_commit,
-    [HF_ACTION_DISCARD] = perform_discard,
-    [HF_ACTION_SPAWN] = perform_spawn,
-    [HF_ACTION_SIGNAL] = perform_signal,
-    [HF_ACTION_CONTINUE] = perform_continue,
-    [HF_ACTION_ANSWERER] = perform_answerer,
-    [HF_ACTION_PROBE] = perform_probe,
-    [HF_ACTION_REOPEN] = perform_reopen,
-    [HF_ACTION_ARM] = perform_arm,
-    [HF_ACTION_DISARM] = perform_disarm,
-    [HF_ACTION_FORGET] = perform_forget,
-    [HF_ACTION_BACKLOG] = perform_backlog,
-    [HF_ACTION_ANSWER] = perform_answer,
-    [HF_ACTION_REPORT] = perform_report,
-    [HF_ACTION_TEST_UPGRADE] = perform_test_upgrade,
-    [HF_ACTION_UPGRADE] = perform_upgrade,
-    [HF_ACTION_EXIT] = perform_exit,
+/* NULL: parts alone perform it. */
+static void (*const executors[HF_ACTION_MAX_])(HfSupervisor *supervisor, const HfAction *action) = {
+    [HF_ACTION_PREPARE] = perform_prepare,   [HF_ACTION_ABORT_PREPARE] = perform_abort_prepare,
+    [HF_ACTION_COMMIT] = perform_commit,     [HF_ACTION_DISCARD] = perform_discard,
+    [HF_ACTION_SPAWN] = perform_spawn,       [HF_ACTION_SIGNAL] = perform_signal,
+    [HF_ACTION_CONTINUE] = perform_continue, [HF_ACTION_PROBE] = perform_probe,
+    [HF_ACTION_REOPEN] = perform_reopen,     [HF_ACTION_ARM] = perform_arm,
+    [HF_ACTION_DISARM] = perform_disarm,     [HF_ACTION_FORGET] = perform_forget,
+    [HF_ACTION_BACKLOG] = perform_backlog,   [HF_ACTION_ANSWER] = perform_answer,
+    [HF_ACTION_REPORT] = perform_report,     [HF_ACTION_TEST_UPGRADE] = perform_test_upgrade,
+    [HF_ACTION_UPGRADE] = perform_upgrade,   [HF_ACTION_EXIT] = perform_exit,
 };
-_Static_assert(sizeof(executors) / sizeof(*executors) == HF_ACTION_MAX_, "an executor an action");
 
 /* What belonged to the generation, or to all, is there for a last time. */
 static bool is_last_look(const HfAction *action)
@@ -497,10 +475,12 @@ static bool is_last_look(const HfAction *action)
 
 void hf_actions_perform(HfSupervisor *supervisor, const HfAction *action)
 {
-    if (!is_last_look(action))
+    bool last = is_last_look(action);
+
+    if (!last && executors[action->type])
         executors[action->type](supervisor, action);
     HF_EACH_PART (supervisor, i, performed)
         supervisor->parts[i]->performed(supervisor->states[i], action);
-    if (is_last_look(action))
+    if (last)
         executors[action->type](supervisor, action);
 }

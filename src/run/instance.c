@@ -11,8 +11,6 @@
 #include "parts/survive/adoption.h"
 #include "parts/survive/reexec.h"
 #include "parts/survive/serialize.h"
-#include "parts/watch/memory_watch.h"
-#include "parts/watch/queue_watch.h"
 #include "run/actions.h"
 #include "run/activated.h"
 #include "run/crash_point.h"
@@ -97,8 +95,6 @@ int hf_instance_end(HfSupervisor *supervisor, HfInstance *start, HfText *error)
     int r =
         hf_serialize_restore(supervisor, &start->snapshot, hf_actions_callbacks(supervisor), error);
     hf_reaper_sweep(supervisor->reaper); /* who ended meanwhile */
-    hf_queue_watch_apply(supervisor->queuewatch);
-    hf_memory_watch_apply(supervisor->oversize);
     if (r >= 0)
         r = confine(supervisor, error);
     if (r >= 0 && start->event == HF_EVENT_ADOPT)

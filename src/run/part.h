@@ -29,7 +29,12 @@ int hf_offer_add(HfOffer *offer, HfListener *listener);
 typedef struct HfPart {
     const char *name; /* as in meson's option "without" */
 
-    /* What the machine is to know of settings, beside what run says: without the part it is 0. */
+    /* This program as a helper process: its first word, which is for nobody else, and what it does
+     * then. */
+    const char *mode;
+    int (*mode_main)(int argc, char **argv);
+
+    /* What the machine is to know of settings, in place of what it has without the part. */
     void (*limit)(const HfSettings *settings, HfMachineLimits *limits);
 
     /* ---- the beginning; each returns 0, or negative errno with one line in error ---- */

@@ -43,7 +43,7 @@ void hf_reconfigure_limits(const HfSupervisor *supervisor, const HfSettings *set
         .gentle = gentle,
         .settle_time = SETTLE_TIME,
         .retire_time = RETIRE_TIME,
-        .busy_after = settings->busy_after,
+        .busy_after = HF_USEC_INFINITY,
         .probe_every = settings->probe.kind == HF_PROBE_NONE ? 0 : settings->probe_every,
         .probe_failures = (unsigned)settings->probe_failures,
         .probe_hung = hf_health_hung_probes(settings),

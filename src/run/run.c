@@ -11,11 +11,9 @@
 #include "base/parse.h"
 #include "config/names.h"
 #include "parts/control/control.h"
-#include "parts/fallback/outage.h"
 #include "parts/inherit/orphans.h"
 #include "parts/survive/fd_store.h"
 #include "parts/survive/upgrade.h"
-#include "parts/watch/queue_watch.h"
 #include "run/actions.h"
 #include "run/activated.h"
 #include "run/final_kill.h"
@@ -82,9 +80,7 @@ static void let_go(HfSupervisor *supervisor)
     supervisor->takeover = hf_takeover_free(supervisor->takeover);
     supervisor->strays = hf_orphans_free(supervisor->strays);
     supervisor->farewell = hf_stop_delay_free(supervisor->farewell);
-    hf_outage_end(supervisor);
     supervisor->health = hf_health_free(supervisor->health);
-    supervisor->oversize = hf_memory_watch_free(supervisor->oversize);
     for (unsigned i = 0; i < HF_MACHINE_SLOTS; i++)
         supervisor->generations[i] = hf_generation_free(supervisor->generations[i]);
     for (unsigned timer = 0; timer < HF_TIMER_MAX_; timer++)
@@ -168,11 +164,7 @@ static int set_up(HfSupervisor *supervisor, HfInstance *start, HfText *error)
         r = hf_control_new(supervisor, hf_fd_steal(&start->snapshot.control_fd),
                            &supervisor->control);
     if (r >= 0)
-        r = hf_queue_watch_new(supervisor, &supervisor->queuewatch);
-    if (r >= 0)
         r = hf_upgrading_new(supervisor, &supervisor->upgrading);
-    if (r >= 0)
-        r = hf_memory_watch_new(supervisor, &supervisor->oversize);
     if (r >= 0)
         r = hf_health_new(supervisor->loop, supervisor->reaper, supervisor->name, on_probed,
                           supervisor, &supervisor->health);
@@ -190,11 +182,9 @@ static int set_up(HfSupervisor *supervisor, HfInstance *start, HfText *error)
 static void tear_down(HfSupervisor *supervisor)
 {
     let_go(supervisor);
-    hf_outage_await(supervisor);
     hf_relays_await(&supervisor->relays);
     hf_upgrading_free(supervisor->upgrading);
     hf_fd_store_free(supervisor->store);
-    hf_queue_watch_free(supervisor->queuewatch);
     hf_inputs_free(supervisor->watch);
     hf_runtime_release(&supervisor->runtime);
     HF_EACH_PART (supervisor, i, free)
@@ -230,10 +220,7 @@ int hf_run(const HfCommandLine *line, const HfPart *const *parts)
     supervisor->settings = settings;
     supervisor->name = name;
     supervisor->runtime.lock = -1;
-    supervisor->answerer = HF_PROCESS_NONE;
-    supervisor->dismissed = HF_PROCESS_NONE;
     supervisor->service_status = -1;
-    supervisor->answerer_released = -1;
     hf_reconfigure_limits(supervisor, settings, NULL, &limits);
     hf_machine_init(&supervisor->machine, &limits);
     hf_snapshot_init(&start.snapshot);

@@ -10,7 +10,6 @@
 #include "parts/inherit/takeover.h"
 #include "parts/probe/health.h"
 #include "parts/ready_log/ready_log.h"
-#include "parts/watch/memory_watch.h"
 #include "policy/machine.h"
 #include "run/generation.h"
 #include "run/listener.h"
@@ -23,7 +22,6 @@
 #define HF_SUPERVISOR_EVENTS 1024 /* that can wait between two steps */
 
 typedef struct HfControl HfControl;
-typedef struct HfQueueWatch HfQueueWatch;
 typedef struct HfStopDelay HfStopDelay;
 typedef struct HfFinalKill HfFinalKill;
 typedef struct HfFdStore HfFdStore;
@@ -58,24 +56,19 @@ typedef struct HfSupervisor {
     HfPrepare *prepare;    /* running */
     HfListener **received; /* from systemd */
     size_t n_received;
-    HfProcess answerer;    /* in an outage */
-    HfProcess dismissed;   /* the last answerer that was told to stop: it ends what it has begun */
-    int answerer_released; /* hangs up when it has let the listeners go; -1 without one */
-    bool raised;           /* backlog */
-    char *pid_file;        /* the user's, that we wrote; NULL: none */
-    char *failure;         /* why the last replacement failed, for those who asked for it */
+    bool raised;    /* backlog */
+    char *pid_file; /* the user's, that we wrote; NULL: none */
+    char *failure;  /* why the last replacement failed, for those who asked for it */
     HfRelays relays;
-    HfQueueWatch *queuewatch;
     int status;             /* of the exit that is on its way */
     int service_status;     /* what it becomes because the service has ended by itself; -1: no */
     HfStopDelay *farewell;  /* NULL: nothing is waited for before a stop */
     HfFinalKill *leftovers; /* NULL until the end */
     HfUpgrading *upgrading;
-    HfHealth *health;        /* NULL: nothing is probed */
-    char *finding;           /* what the last probe found wrong */
-    HfMemoryWatch *oversize; /* NULL: nobody looks at it */
-    HfFdStore *store;        /* NULL: none */
-    HfListener **kept;       /* from the store, until the first plan has chosen among them */
+    HfHealth *health;  /* NULL: nothing is probed */
+    char *finding;     /* what the last probe found wrong */
+    HfFdStore *store;  /* NULL: none */
+    HfListener **kept; /* from the store, until the first plan has chosen among them */
     size_t n_kept;
     HfOrphans *strays; /* NULL: none are left */
     HfInputs *watch;

@@ -29,13 +29,10 @@ MAY_INCLUDE = {
 # Nothing may be added here.
 KNOWN = {
     "parts/survive/serialize_capture.c -> parts/control/control.h",
-    "parts/survive/upgrade.c -> parts/fallback/outage.h",
     "run/actions.c -> parts/control/control.h",
-    "run/actions.c -> parts/fallback/outage.h",
     "run/actions.c -> parts/inherit/orphans.h",
     "run/actions.c -> parts/survive/fd_store.h",
     "run/actions.c -> parts/survive/upgrade.h",
-    "run/actions.c -> parts/watch/queue_watch.h",
     "run/activated.c -> parts/survive/fd_store.h",
     "run/generation.c -> parts/ready_log/ready_log.h",
     "run/generation.c -> parts/survive/fd_store.h",
@@ -44,22 +41,17 @@ KNOWN = {
     "run/instance.c -> parts/survive/adoption.h",
     "run/instance.c -> parts/survive/reexec.h",
     "run/instance.c -> parts/survive/serialize.h",
-    "run/instance.c -> parts/watch/memory_watch.h",
-    "run/instance.c -> parts/watch/queue_watch.h",
     "run/instance.h -> parts/survive/fd_store.h",
     "run/instance.h -> parts/survive/snapshot.h",
     "run/listener.c -> parts/survive/fd_store.h",
     "run/prepare.c -> parts/trial/preflight.h",
     "run/run.c -> parts/control/control.h",
-    "run/run.c -> parts/fallback/outage.h",
     "run/run.c -> parts/inherit/orphans.h",
     "run/run.c -> parts/survive/fd_store.h",
     "run/run.c -> parts/survive/upgrade.h",
-    "run/run.c -> parts/watch/queue_watch.h",
     "run/supervisor.h -> parts/inherit/takeover.h",
     "run/supervisor.h -> parts/probe/health.h",
     "run/supervisor.h -> parts/ready_log/ready_log.h",
-    "run/supervisor.h -> parts/watch/memory_watch.h",
 }
 
 PURE = ("format", "policy")

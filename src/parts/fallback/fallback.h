@@ -2,6 +2,10 @@
  * process of its own a lost race for accept(2) blocks nobody else. */
 #pragma once
 
+#include "run/part.h"
+
+extern const HfPart hf_part_fallback;
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>

@@ -1,5 +1,4 @@
-#include "parts/fallback/outage.h"
-
+/* The answerer as the supervisor keeps it: one at most, ended before it can be missed. */
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -11,33 +10,42 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "parts/fallback/fallback.h"
+#include "run/supervisor.h"
 
 #define RETRY_AFTER_SECONDS 10
 #define PATIENCE_MSEC       1000
 #define END_MSEC            3000
 
-static void forget(HfSupervisor *supervisor)
+typedef struct HfOutage {
+    HfSupervisor *supervisor;
+    HfProcess answerer;  /* in an outage */
+    HfProcess dismissed; /* the last answerer that was told to stop: it ends what it has begun */
+    int released;        /* hangs up when it has let the listeners go; -1 without one */
+    bool answered;       /* when the program was to be replaced */
+} HfOutage;
+
+static void forget_answerer(HfOutage *outage)
 {
-    supervisor->answerer_released = hf_fd_close(supervisor->answerer_released);
-    hf_process_clear(&supervisor->answerer);
+    outage->released = hf_fd_close(outage->released);
+    hf_process_clear(&outage->answerer);
 }
 
-static void gone(HfSupervisor *supervisor)
+static void answerer_gone(HfOutage *outage)
 {
-    forget(supervisor);
-    hf_supervisor_post(supervisor, &(HfEvent){.type = HF_EVENT_ANSWERER_GONE});
+    forget_answerer(outage);
+    hf_supervisor_post(outage->supervisor, &(HfEvent){.type = HF_EVENT_ANSWERER_GONE});
 }
 
 static void on_exit_of_answerer(const siginfo_t *info, void *userdata)
 {
     (void)info;
     hf_log(LOG_ERR, NULL, "the answerer ended unasked; connections wait in the queue");
-    gone(userdata);
+    answerer_gone(userdata);
 }
 
-static int start(HfSupervisor *supervisor)
+static int start_answerer(HfOutage *outage)
 {
-    const HfPlan *plan = supervisor->current;
+    const HfPlan *plan = outage->supervisor->current;
     HF_CLEANUP_FD int released = -1;
     int ends[2];
     HF_CLEANUP_FREE int *fds = calloc(plan->n_listeners + 1, sizeof(*fds));
@@ -51,7 +59,7 @@ static int start(HfSupervisor *supervisor)
     }
     if (pipe2(ends, O_CLOEXEC) < 0)
         return -errno;
-    supervisor->answerer_released = ends[0];
+    outage->released = ends[0];
     released = ends[1];
     const HfFallbackRequest request = {
         .fds = fds,
@@ -62,25 +70,25 @@ static int start(HfSupervisor *supervisor)
         .retry_after_seconds = RETRY_AFTER_SECONDS,
         .limits = HF_ANSWERER_LIMITS,
     };
-    int r = hf_fallback_start(&request, &supervisor->answerer);
+    int r = hf_fallback_start(&request, &outage->answerer);
     if (r < 0)
         return r;
-    r = hf_reaper_watch(supervisor->reaper, supervisor->answerer.pid, on_exit_of_answerer,
-                        supervisor);
+    r = hf_reaper_watch(outage->supervisor->reaper, outage->answerer.pid, on_exit_of_answerer,
+                        outage);
     if (r < 0)
-        hf_process_signal(supervisor->answerer.pidfd, SIGKILL);
+        hf_process_signal(outage->answerer.pidfd, SIGKILL);
     return r;
 }
 
-void hf_outage_begin(HfSupervisor *supervisor)
+static void begin_answering(HfOutage *outage)
 {
-    if (supervisor->current->n_listeners == 0)
+    if (outage->supervisor->current->n_listeners == 0)
         return;
-    int r = start(supervisor);
+    int r = start_answerer(outage);
     if (r < 0) {
         const HfLogFields fields = {.error = r};
         hf_log(LOG_ERR, &fields, "the answerer cannot be started; connections wait in the queue");
-        gone(supervisor);
+        answerer_gone(outage);
     }
 }
 
@@ -97,31 +105,93 @@ static bool wait_for(int fd, short events, int msec)
 
 /* Nothing is served meanwhile, so the loop may wait: otherwise a connection that is for the next
  * generation could still be taken. */
-static bool has_let_go(const HfSupervisor *supervisor)
+static bool has_let_go(const HfOutage *outage)
 {
-    return wait_for(supervisor->answerer_released, 0, PATIENCE_MSEC);
+    return wait_for(outage->released, 0, PATIENCE_MSEC);
 }
 
-void hf_outage_end(HfSupervisor *supervisor)
+static void end_answering(HfOutage *outage)
 {
-    if (supervisor->answerer.pid <= 0)
+    if (outage->answerer.pid <= 0)
         return;
-    hf_process_signal(supervisor->answerer.pidfd, SIGTERM);
-    if (!has_let_go(supervisor)) {
+    hf_process_signal(outage->answerer.pidfd, SIGTERM);
+    if (!has_let_go(outage)) {
         hf_log(LOG_WARNING, NULL, "the answerer does not let the listeners go, it is killed");
-        hf_process_signal(supervisor->answerer.pidfd, SIGKILL);
-        has_let_go(supervisor);
+        hf_process_signal(outage->answerer.pidfd, SIGKILL);
+        has_let_go(outage);
     }
-    hf_reaper_forget(supervisor->reaper, supervisor->answerer.pid);
-    hf_process_clear(&supervisor->dismissed);
-    supervisor->dismissed = supervisor->answerer;
-    supervisor->answerer = HF_PROCESS_NONE;
-    forget(supervisor);
+    hf_reaper_forget(outage->supervisor->reaper, outage->answerer.pid);
+    hf_process_clear(&outage->dismissed);
+    outage->dismissed = outage->answerer;
+    outage->answerer = HF_PROCESS_NONE;
+    forget_answerer(outage);
 }
 
-void hf_outage_await(HfSupervisor *supervisor)
+static void await_dismissed(HfOutage *outage)
 {
-    if (supervisor->dismissed.pidfd >= 0)
-        wait_for(supervisor->dismissed.pidfd, POLLIN, END_MSEC);
-    hf_process_clear(&supervisor->dismissed);
+    if (outage->dismissed.pidfd >= 0)
+        wait_for(outage->dismissed.pidfd, POLLIN, END_MSEC);
+    hf_process_clear(&outage->dismissed);
 }
+
+static int outage_begin(HfSupervisor *supervisor, void **ret, HfText *error)
+{
+    HfOutage *outage = malloc(sizeof(*outage));
+
+    (void)error;
+    if (!outage)
+        return -ENOMEM;
+    *outage = (HfOutage){supervisor, HF_PROCESS_NONE, HF_PROCESS_NONE, -1, false};
+    *ret = outage;
+    return 0;
+}
+
+static void outage_limit(const HfSettings *settings, HfMachineLimits *limits)
+{
+    limits->busy_after = settings->busy_after;
+}
+
+static void outage_performed(void *state, const HfAction *action)
+{
+    if (action->type != HF_ACTION_ANSWERER)
+        return;
+    if (action->raised)
+        begin_answering(state);
+    else
+        end_answering(state);
+}
+
+static void outage_replacing(void *state, bool going)
+{
+    HfOutage *outage = state;
+
+    if (going)
+        outage->answered = outage->answerer.pid > 0;
+    if (going)
+        end_answering(outage);
+    else if (outage->answered)
+        hf_supervisor_post(outage->supervisor, &(HfEvent){.type = HF_EVENT_ANSWERER_GONE});
+}
+
+static void outage_let_go(void *state)
+{
+    end_answering(state);
+}
+
+static void outage_free(void *state)
+{
+    await_dismissed(state);
+    free(state);
+}
+
+const HfPart hf_part_fallback = {
+    .name = "fallback",
+    .mode = HF_ANSWERER_OPTION,
+    .mode_main = hf_fallback_main,
+    .limit = outage_limit,
+    .begin = outage_begin,
+    .performed = outage_performed,
+    .replacing = outage_replacing,
+    .let_go = outage_let_go,
+    .free = outage_free,
+};

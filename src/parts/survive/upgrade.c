@@ -13,7 +13,6 @@
 #include "base/parse.h"
 #include "format/quantity.h"
 #include "kernel/memfile.h"
-#include "parts/fallback/outage.h"
 #include "parts/survive/fd_store.h"
 #include "parts/survive/reexec.h"
 #include "parts/survive/serialize.h"
@@ -246,7 +245,6 @@ static int replace_program(HfUpgrading *upgrading)
     HF_CLEANUP_STRV char **argv = NULL;
 
     hf_snapshot_init(&snapshot);
-    bool answering = supervisor->answerer.pid > 0;
     int r = capture(upgrading, &snapshot);
     if (r < 0)
         return r;
@@ -258,7 +256,6 @@ static int replace_program(HfUpgrading *upgrading)
         return r;
     HF_EACH_PART (supervisor, i, replacing)
         supervisor->parts[i]->replacing(supervisor->states[i], true);
-    hf_outage_end(supervisor);
     hf_process_lower_files();
     pass_on(&snapshot, true);
     hf_fd_set_cloexec(fd, false);
@@ -269,8 +266,6 @@ static int replace_program(HfUpgrading *upgrading)
     hf_process_raise_files();
     HF_EACH_PART (supervisor, i, replacing)
         supervisor->parts[i]->replacing(supervisor->states[i], false);
-    if (answering)
-        post(upgrading, HF_EVENT_ANSWERER_GONE);
     return r;
 }
 
