@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "cli/verbs.h"
+#include "parts/control/control.h"
 #include "parts/events/events.h"
 #include "parts/fallback/fallback.h"
 #include "parts/inherit/unit_cleanup.h"
@@ -22,10 +23,7 @@
 #include "run/run.h"
 
 static const HfPart *const parts[] = {
-    &hf_part_events,
-    &hf_part_fallback,
-    &hf_part_watch,
-    NULL,
+    &hf_part_events, &hf_part_fallback, &hf_part_watch, &hf_part_control, NULL,
 };
 
 static int run(const HfCommandLine *line)

@@ -8,7 +8,6 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "format/quantity.h"
-#include "parts/control/control.h"
 #include "parts/inherit/orphans.h"
 #include "parts/survive/fd_store.h"
 #include "parts/survive/upgrade.h"
@@ -366,12 +365,6 @@ static void perform_arm(HfSupervisor *supervisor, const HfAction *action)
 
 /* ---- the outside ---- */
 
-static void perform_answer(HfSupervisor *supervisor, const HfAction *action)
-{
-    hf_control_answer(supervisor->control, action->id, action->outcome,
-                      supervisor->failure ? supervisor->failure : "");
-}
-
 /* A server that was not touched yet is better than one that does not come up. */
 static void give_up_takeover(HfSupervisor *supervisor)
 {
@@ -456,15 +449,23 @@ static void perform_exit(HfSupervisor *supervisor, const HfAction *action)
 
 /* NULL: parts alone perform it. */
 static void (*const executors[HF_ACTION_MAX_])(HfSupervisor *supervisor, const HfAction *action) = {
-    [HF_ACTION_PREPARE] = perform_prepare,   [HF_ACTION_ABORT_PREPARE] = perform_abort_prepare,
-    [HF_ACTION_COMMIT] = perform_commit,     [HF_ACTION_DISCARD] = perform_discard,
-    [HF_ACTION_SPAWN] = perform_spawn,       [HF_ACTION_SIGNAL] = perform_signal,
-    [HF_ACTION_CONTINUE] = perform_continue, [HF_ACTION_PROBE] = perform_probe,
-    [HF_ACTION_REOPEN] = perform_reopen,     [HF_ACTION_ARM] = perform_arm,
-    [HF_ACTION_DISARM] = perform_disarm,     [HF_ACTION_FORGET] = perform_forget,
-    [HF_ACTION_BACKLOG] = perform_backlog,   [HF_ACTION_ANSWER] = perform_answer,
-    [HF_ACTION_REPORT] = perform_report,     [HF_ACTION_TEST_UPGRADE] = perform_test_upgrade,
-    [HF_ACTION_UPGRADE] = perform_upgrade,   [HF_ACTION_EXIT] = perform_exit,
+    [HF_ACTION_PREPARE] = perform_prepare,
+    [HF_ACTION_ABORT_PREPARE] = perform_abort_prepare,
+    [HF_ACTION_COMMIT] = perform_commit,
+    [HF_ACTION_DISCARD] = perform_discard,
+    [HF_ACTION_SPAWN] = perform_spawn,
+    [HF_ACTION_SIGNAL] = perform_signal,
+    [HF_ACTION_CONTINUE] = perform_continue,
+    [HF_ACTION_PROBE] = perform_probe,
+    [HF_ACTION_REOPEN] = perform_reopen,
+    [HF_ACTION_ARM] = perform_arm,
+    [HF_ACTION_DISARM] = perform_disarm,
+    [HF_ACTION_FORGET] = perform_forget,
+    [HF_ACTION_BACKLOG] = perform_backlog,
+    [HF_ACTION_REPORT] = perform_report,
+    [HF_ACTION_TEST_UPGRADE] = perform_test_upgrade,
+    [HF_ACTION_UPGRADE] = perform_upgrade,
+    [HF_ACTION_EXIT] = perform_exit,
 };
 
 /* What belonged to the generation, or to all, is there for a last time. */

@@ -39,7 +39,7 @@ static int read_passed(HfInstance *start, HfText *error)
     return r;
 }
 
-int hf_instance_begin(HfSupervisor *supervisor, HfInstance *start, HfText *error)
+static int begin(HfSupervisor *supervisor, HfInstance *start, HfText *error)
 {
     start->event = HF_EVENT_START;
     if (hf_reexec_mode() == HF_SELF_RESUMED) {
@@ -49,10 +49,6 @@ int hf_instance_begin(HfSupervisor *supervisor, HfInstance *start, HfText *error
             return r;
         start->event = HF_EVENT_RESUME;
         start->sequence = start->snapshot.sequence;
-        supervisor->first = start->event;
-        if (start->snapshot.announced &&
-            (r = hf_notes_add(&supervisor->notes, "announced", "yes", -1)) < 0)
-            return r;
         supervisor->runtime.lock = hf_fd_steal(&start->snapshot.lock_fd);
         r = hf_fd_set_cloexec(supervisor->runtime.lock, true);
         return r < 0 ? r
@@ -65,6 +61,32 @@ int hf_instance_begin(HfSupervisor *supervisor, HfInstance *start, HfText *error
         r = hf_runtime_claim(&supervisor->runtime, supervisor->name, error);
     HF_CRASH_POINT("adopt-claimed");
     return r < 0 ? r : hf_instance_stored(supervisor, start);
+}
+
+/* For the parts. */
+static int take_notes(HfSupervisor *supervisor, HfSnapshot *snapshot)
+{
+    HF_CLEANUP_TEXT HfText last_id = {0};
+    int r = 0;
+
+    hf_text_addf(&last_id, "%llu", (unsigned long long)snapshot->last_id);
+    if (snapshot->control_fd >= 0)
+        r = hf_fd_set_cloexec(snapshot->control_fd, true);
+    if (r >= 0 && snapshot->announced)
+        r = hf_notes_add(&supervisor->notes, "announced", "yes", -1);
+    if (r >= 0)
+        r = hf_notes_add(&supervisor->notes, "last-id", hf_text_peek(&last_id), -1);
+    if (r >= 0)
+        r = hf_notes_add(&supervisor->notes, "control", NULL, hf_fd_steal(&snapshot->control_fd));
+    return r;
+}
+
+int hf_instance_begin(HfSupervisor *supervisor, HfInstance *start, HfText *error)
+{
+    int r = begin(supervisor, start, error);
+
+    supervisor->first = start->event;
+    return r < 0 || start->event == HF_EVENT_START ? r : take_notes(supervisor, &start->snapshot);
 }
 
 /* What was given up came back with execve(2). */

@@ -10,7 +10,6 @@
 #include "base/memory.h"
 #include "base/parse.h"
 #include "config/names.h"
-#include "parts/control/control.h"
 #include "parts/inherit/orphans.h"
 #include "parts/survive/fd_store.h"
 #include "parts/survive/upgrade.h"
@@ -55,7 +54,6 @@ static int on_step(sd_event_source *source, void *userdata)
     HF_EACH_PART (supervisor, i, stepped)
         supervisor->parts[i]->stepped(supervisor->states[i]);
     malloc_trim(0); /* what a preparation took is not needed again soon */
-    hf_control_update(supervisor->control);
     sd_event_source_set_enabled(source, SD_EVENT_OFF);
     return 0;
 }
@@ -161,9 +159,6 @@ static int set_up(HfSupervisor *supervisor, HfInstance *start, HfText *error)
     if (r >= 0)
         r = hf_inputs_new(supervisor, hf_fd_steal(&start->snapshot.notify_fd), &supervisor->watch);
     if (r >= 0)
-        r = hf_control_new(supervisor, hf_fd_steal(&start->snapshot.control_fd),
-                           &supervisor->control);
-    if (r >= 0)
         r = hf_upgrading_new(supervisor, &supervisor->upgrading);
     if (r >= 0)
         r = hf_health_new(supervisor->loop, supervisor->reaper, supervisor->name, on_probed,
@@ -189,12 +184,12 @@ static void tear_down(HfSupervisor *supervisor)
     hf_runtime_release(&supervisor->runtime);
     HF_EACH_PART (supervisor, i, free)
         supervisor->parts[i]->free(supervisor->states[i]);
-    hf_control_free(supervisor->control); /* who asked for the stop sees by it that all is let go */
     hf_reaper_free(supervisor->reaper);
     sd_event_source_disable_unref(supervisor->step);
     sd_event_source_disable_unref(supervisor->ending);
     sd_event_unref(supervisor->loop);
     hf_reconfigure_clear(supervisor);
+    hf_notes_clear(&supervisor->notes, true);
     free(supervisor->failure);
     free(supervisor->finding);
 }

@@ -21,7 +21,6 @@
 
 #define HF_SUPERVISOR_EVENTS 1024 /* that can wait between two steps */
 
-typedef struct HfControl HfControl;
 typedef struct HfStopDelay HfStopDelay;
 typedef struct HfFinalKill HfFinalKill;
 typedef struct HfFdStore HfFdStore;
@@ -72,8 +71,6 @@ typedef struct HfSupervisor {
     size_t n_kept;
     HfOrphans *strays; /* NULL: none are left */
     HfInputs *watch;
-    HfControl *control;
-    uint64_t last_id;     /* of requests */
     uint64_t given_up;    /* capabilities, 1 << number */
     HfTakeover *takeover; /* until the old server has left */
     bool takeover_failed;

@@ -10,6 +10,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/parse.h"
+#include "parts/control/control.h"
 #include "parts/control/control_parts.h"
 #include "parts/control/names.h"
 #include "run/loop.h"
@@ -111,11 +112,6 @@ static int open_socket(const char *path)
     return hf_fd_steal(&fd);
 }
 
-int hf_control_fd(const HfControl *control)
-{
-    return control->fd;
-}
-
 static int accept_callers(HfControl *control, HfSupervisor *supervisor)
 {
     int r = 0;
@@ -135,29 +131,64 @@ static int accept_callers(HfControl *control, HfSupervisor *supervisor)
     return r;
 }
 
-int hf_control_new(HfSupervisor *supervisor, int fd, HfControl **ret)
+static int control_begin(HfSupervisor *supervisor, void **ret, HfText *error)
 {
     HfControl *control = calloc(1, sizeof(*control));
+
+    (void)error;
     if (!control)
         return -ENOMEM;
     control->supervisor = supervisor;
     control->events = hf_events_of(supervisor);
     control->started = hf_clock_realtime();
-    control->fd = fd;
-    int r = supervisor->runtime.in_memory ? 0 : accept_callers(control, supervisor);
-    if (r < 0) {
-        hf_control_free(control);
-        return r;
-    }
-    hf_notices_subscribe(&control->events->notices, hf_control_signal, control);
+    control->fd = -1;
     *ret = control;
+    hf_notices_subscribe(&control->events->notices, hf_control_signal, control);
     return 0;
 }
 
-HfControl *hf_control_free(HfControl *control)
+static int control_claimed(void *state, HfText *error)
 {
-    if (!control)
-        return NULL;
+    HfControl *control = state;
+    HfSupervisor *supervisor = control->supervisor;
+    const char *last_id = hf_notes_text(&supervisor->notes, "last-id");
+
+    (void)error;
+    if (last_id && hf_parse_uint(last_id, UINT64_MAX, &control->last_id) < 0)
+        return -EBADMSG;
+    control->fd = hf_notes_take(&supervisor->notes, "control");
+    return supervisor->runtime.in_memory ? 0 : accept_callers(control, supervisor);
+}
+
+static void control_performed(void *state, const HfAction *action)
+{
+    const HfControl *control = state;
+    const char *failure = control->supervisor->failure;
+
+    if (action->type == HF_ACTION_ANSWER)
+        hf_control_answer(state, action->id, action->outcome, failure ? failure : "");
+}
+
+static void control_stepped(void *state)
+{
+    hf_control_update(state);
+}
+
+static int control_captured(void *state, HfNotes *notes)
+{
+    const HfControl *control = state;
+    HF_CLEANUP_TEXT HfText last_id = {0};
+
+    hf_text_addf(&last_id, "%llu", (unsigned long long)control->last_id);
+    int r = hf_notes_add(notes, "last-id", hf_text_peek(&last_id), -1);
+    return r < 0 || control->fd < 0 ? r : hf_notes_add(notes, "control", NULL, control->fd);
+}
+
+/* Who asked for the stop sees by the end of the connection that all is let go. */
+static void control_free(void *state)
+{
+    HfControl *control = state;
+
     /* no sd_bus_flush: answers are with their callers, or it would wait for one that does not read
      */
     while (control->clients)
@@ -167,5 +198,14 @@ HfControl *hf_control_free(HfControl *control)
     hf_control_forget_results(control);
     hf_fd_close(control->fd);
     free(control);
-    return NULL;
 }
+
+const HfPart hf_part_control = {
+    .name = "control",
+    .begin = control_begin,
+    .claimed = control_claimed,
+    .performed = control_performed,
+    .stepped = control_stepped,
+    .captured = control_captured,
+    .free = control_free,
+};

@@ -56,9 +56,9 @@ int hf_control_request(HfControl *control, HfRequestKind kind, sd_bus_message *m
     int wanted = sd_bus_message_get_expect_reply(message);
 
     if (wanted) {
-        if (keep_call(control, control->supervisor->last_id + 1, message) < 0)
+        if (keep_call(control, control->last_id + 1, message) < 0)
             return sd_bus_reply_method_errorf(message, HF_CONTROL_BUSY, "%s", too_many);
-        event.id = ++control->supervisor->last_id;
+        event.id = ++control->last_id;
     }
     if (kind == HF_REQUEST_STOP)
         hf_stop_delay_ask(control->supervisor, &event);

@@ -52,8 +52,8 @@ static int method_upgrade(sd_bus_message *message, void *userdata, sd_bus_error 
     (void)unused;
     hf_supervisor_post(supervisor, &(HfEvent){.type = HF_EVENT_REQUEST,
                                               .request = HF_REQUEST_UPGRADE,
-                                              .id = ++supervisor->last_id});
-    return sd_bus_reply_method_return(message, "t", supervisor->last_id);
+                                              .id = ++control->last_id});
+    return sd_bus_reply_method_return(message, "t", control->last_id);
 }
 
 static int method_upgrade_result(sd_bus_message *message, void *userdata, sd_bus_error *unused)
@@ -143,5 +143,29 @@ const sd_bus_vtable hf_control_object[] = {
                             OPEN),
     SD_BUS_SIGNAL_WITH_ARGS(
         "Event", SD_BUS_ARGS("s", name, "t", generation, "s", cause, "s", text, "t", usec), 0),
+    SD_BUS_VTABLE_END,
+};
+
+/* ---- org.freedesktop.DBus ---- */
+
+static int method_hello(sd_bus_message *message, void *userdata, sd_bus_error *unused)
+{
+    (void)userdata;
+    (void)unused;
+    return sd_bus_reply_method_return(message, "s", ":1.0");
+}
+
+static int method_match(sd_bus_message *message, void *userdata, sd_bus_error *unused)
+{
+    (void)userdata;
+    (void)unused;
+    return sd_bus_reply_method_return(message, NULL);
+}
+
+const sd_bus_vtable hf_control_driver[] = {
+    SD_BUS_VTABLE_START(0),
+    SD_BUS_METHOD("Hello", NULL, "s", method_hello, SD_BUS_VTABLE_UNPRIVILEGED),
+    SD_BUS_METHOD("AddMatch", "s", NULL, method_match, SD_BUS_VTABLE_UNPRIVILEGED),
+    SD_BUS_METHOD("RemoveMatch", "s", NULL, method_match, SD_BUS_VTABLE_UNPRIVILEGED),
     SD_BUS_VTABLE_END,
 };

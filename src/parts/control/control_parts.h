@@ -3,10 +3,11 @@
 
 #include <systemd/sd-bus.h>
 
-#include "parts/control/control.h"
 #include "parts/events/events.h"
 
 #define HF_CONTROL_TEXT_MAX 16384 /* bytes of the reason of a failure */
+
+typedef struct HfControl HfControl;
 
 typedef struct HfControlClient {
     struct HfControlClient *next;
@@ -48,6 +49,7 @@ struct HfControl {
     size_t n_clients;
     HfControlCall *calls;
     size_t n_calls;
+    uint64_t last_id;                            /* of requests */
     HfControlResult results[HF_CONTROL_RESULTS]; /* a ring */
     size_t next_result;
     uint64_t started; /* usec, CLOCK_REALTIME */
@@ -60,7 +62,8 @@ struct HfControl {
 
 /* The methods and properties; userdata is the HfControl. */
 extern const sd_bus_vtable hf_control_object[];
-/* What a client of a bus expects of org.freedesktop.DBus, as busctl does. */
+/* What a client of a bus expects of org.freedesktop.DBus, as busctl does: there is no bus, each
+ * connection has one peer, and signals reach it without being asked for. */
 extern const sd_bus_vtable hf_control_driver[];
 
 /* Their method handlers that answer with a list. */
@@ -75,12 +78,16 @@ int hf_control_request(HfControl *control, HfRequestKind kind, sd_bus_message *m
 bool hf_control_has_call(const HfControl *control, const sd_bus *bus);
 /* Answers message with what came of request id, or keeps it until that is known. */
 int hf_control_await(HfControl *control, uint64_t id, sd_bus_message *message);
+/* The one answer to request id; kept for a while for UpgradeResult when nobody waits for it. */
+void hf_control_answer(HfControl *control, uint64_t id, HfOutcome outcome, const char *text);
 void hf_control_forget_results(HfControl *control);
 /* Nobody is there any more to be answered on bus. */
 void hf_control_forget_calls(HfControl *control, const sd_bus *bus);
 
 /* A notice as the signal Event, to each client; userdata is the HfControl. */
 void hf_control_signal(const HfNotice *notice, void *userdata);
+/* After each step: tells the clients which properties have changed. */
+void hf_control_update(HfControl *control);
 
 /* One word for people and programs: starting, running, replacing, retrying, outage, stopping. */
 const char *hf_control_state(const HfMachine *machine);

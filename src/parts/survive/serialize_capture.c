@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "base/memory.h"
-#include "parts/control/control.h"
+#include "base/parse.h"
 #include "parts/survive/serialize.h"
 #include "run/inputs.h"
 
@@ -216,14 +216,16 @@ int hf_serialize_capture(HfSupervisor *supervisor, HfSnapshot *ret)
 
     hf_snapshot_init(&snapshot);
     snapshot.machine = supervisor->machine;
-    snapshot.last_id = supervisor->last_id;
     HfNotes notes = {0};
     HF_EACH_PART (supervisor, i, captured)
         (void)supervisor->parts[i]->captured(supervisor->states[i], &notes);
     snapshot.announced = hf_notes_text(&notes, "announced") != NULL;
+    snapshot.control_fd = hf_notes_take(&notes, "control");
+    const char *last_id = hf_notes_text(&notes, "last-id");
+    if (last_id)
+        (void)hf_parse_uint(last_id, UINT64_MAX, &snapshot.last_id);
     hf_notes_clear(&notes, false);
     snapshot.lock_fd = supervisor->runtime.lock;
-    snapshot.control_fd = hf_control_fd(supervisor->control);
     snapshot.notify_fd = hf_inputs_fd(supervisor->watch);
     if (supervisor->current)
         snapshot.current = (int)index_of(&plans, supervisor->current);

@@ -333,7 +333,6 @@ int hf_serialize_restore(HfSupervisor *supervisor, HfSnapshot *snapshot,
     supervisor->machine = snapshot->machine;
     supervisor->machine.limits = limits;
     supervisor->raised = snapshot->machine.raised;
-    supervisor->last_id = snapshot->last_id;
     if (snapshot->current >= 0)
         supervisor->current = hf_plan_ref(parts.plans[snapshot->current]);
     r = restore_generations(supervisor, snapshot, &parts, callbacks);
