@@ -12,18 +12,22 @@
 #include "parts/events/events.h"
 #include "parts/fallback/fallback.h"
 #include "parts/inherit/unit_cleanup.h"
+#include "parts/probe/health.h"
 #include "parts/probe/probe_verb.h"
-#include "parts/ready_log/relay.h"
+#include "parts/ready_log/ready_log.h"
 #include "parts/survive/reexec.h"
 #include "parts/survive/self_test.h"
+#include "parts/trial/preflight.h"
 #include "parts/watch/watch.h"
 #include "run/check.h"
 #include "run/configuration.h"
 #include "run/exec.h"
 #include "run/run.h"
 
+/* In the order in which their moments come; control is the last to let go. */
 static const HfPart *const parts[] = {
-    &hf_part_events, &hf_part_fallback, &hf_part_watch, &hf_part_control, NULL,
+    &hf_part_events, &hf_part_probe,     &hf_part_trial,   &hf_part_fallback,
+    &hf_part_watch,  &hf_part_ready_log, &hf_part_control, NULL,
 };
 
 static int run(const HfCommandLine *line)
@@ -31,6 +35,11 @@ static int run(const HfCommandLine *line)
     if (hf_reexec_mode() == HF_SELF_TESTED)
         return hf_selftest_run(&line->settings);
     return hf_run(line, parts);
+}
+
+static int check(const HfCommandLine *line)
+{
+    return hf_check(line, parts);
 }
 
 static int stop(const HfCommandLine *line)
@@ -44,7 +53,7 @@ static int stop(const HfCommandLine *line)
 static int (*const verbs[])(const HfCommandLine *line) = {
     [HF_VERB_RUN] = run,
     [HF_VERB_EXEC] = hf_exec,
-    [HF_VERB_CHECK] = hf_check,
+    [HF_VERB_CHECK] = check,
     [HF_VERB_RELOAD] = hf_cli_call,
     [HF_VERB_RESTART] = hf_cli_call,
     [HF_VERB_STOP] = stop,
@@ -73,8 +82,6 @@ int main(int argc, char *argv[])
     for (size_t i = 0; argc > 1 && parts[i]; i++)
         if (parts[i]->mode && strcmp(argv[1], parts[i]->mode) == 0)
             return parts[i]->mode_main(argc, argv);
-    if (argc > 1 && strcmp(argv[1], HF_RELAY_OPTION) == 0)
-        return hf_relay_main(argc, argv);
     int r = hf_configuration_read(argc, argv, &line, &text);
     if (r < 0) {
         hf_log(LOG_ERR, NULL, "%s", text.length > 0 ? hf_text_peek(&text) : "out of memory");

@@ -139,6 +139,7 @@ static void perform_prepare(HfSupervisor *supervisor, const HfAction *action)
         .settings = hf_reconfigure_settings(supervisor),
         .aliases = supervisor->runtime.aliases,
         .runtime = wants_canary(&supervisor->machine) ? &supervisor->runtime : NULL,
+        .trial = hf_parts_trial(supervisor->parts),
         .bind = bind_plan,
         .binder = supervisor,
     };
@@ -267,7 +268,6 @@ static void perform_signal(HfSupervisor *supervisor, const HfAction *action)
 {
     HfGeneration *generation = supervisor->generations[action->slot];
 
-    hf_health_leave(supervisor->health, action->slot);
     if (generation)
         hf_generation_signal(generation, action->rung, supervisor->machine.limits.retire_time);
 }
@@ -292,16 +292,7 @@ static void perform_forget(HfSupervisor *supervisor, const HfAction *action)
 {
     HfGeneration **generation = &supervisor->generations[action->slot];
 
-    hf_health_leave(supervisor->health, action->slot);
-    if (*generation)
-        hf_relays_keep(&supervisor->relays, *generation);
     *generation = hf_generation_free(*generation);
-}
-
-static void perform_probe(HfSupervisor *supervisor, const HfAction *action)
-{
-    hf_health_probe(supervisor->health, supervisor->settings,
-                    supervisor->generations[action->slot]);
 }
 
 /* ---- timers ---- */
@@ -449,23 +440,14 @@ static void perform_exit(HfSupervisor *supervisor, const HfAction *action)
 
 /* NULL: parts alone perform it. */
 static void (*const executors[HF_ACTION_MAX_])(HfSupervisor *supervisor, const HfAction *action) = {
-    [HF_ACTION_PREPARE] = perform_prepare,
-    [HF_ACTION_ABORT_PREPARE] = perform_abort_prepare,
-    [HF_ACTION_COMMIT] = perform_commit,
-    [HF_ACTION_DISCARD] = perform_discard,
-    [HF_ACTION_SPAWN] = perform_spawn,
-    [HF_ACTION_SIGNAL] = perform_signal,
-    [HF_ACTION_CONTINUE] = perform_continue,
-    [HF_ACTION_PROBE] = perform_probe,
-    [HF_ACTION_REOPEN] = perform_reopen,
-    [HF_ACTION_ARM] = perform_arm,
-    [HF_ACTION_DISARM] = perform_disarm,
-    [HF_ACTION_FORGET] = perform_forget,
-    [HF_ACTION_BACKLOG] = perform_backlog,
-    [HF_ACTION_REPORT] = perform_report,
-    [HF_ACTION_TEST_UPGRADE] = perform_test_upgrade,
-    [HF_ACTION_UPGRADE] = perform_upgrade,
-    [HF_ACTION_EXIT] = perform_exit,
+    [HF_ACTION_PREPARE] = perform_prepare,   [HF_ACTION_ABORT_PREPARE] = perform_abort_prepare,
+    [HF_ACTION_COMMIT] = perform_commit,     [HF_ACTION_DISCARD] = perform_discard,
+    [HF_ACTION_SPAWN] = perform_spawn,       [HF_ACTION_SIGNAL] = perform_signal,
+    [HF_ACTION_CONTINUE] = perform_continue, [HF_ACTION_REOPEN] = perform_reopen,
+    [HF_ACTION_ARM] = perform_arm,           [HF_ACTION_DISARM] = perform_disarm,
+    [HF_ACTION_FORGET] = perform_forget,     [HF_ACTION_BACKLOG] = perform_backlog,
+    [HF_ACTION_REPORT] = perform_report,     [HF_ACTION_TEST_UPGRADE] = perform_test_upgrade,
+    [HF_ACTION_UPGRADE] = perform_upgrade,   [HF_ACTION_EXIT] = perform_exit,
 };
 
 /* What belonged to the generation, or to all, is there for a last time. */

@@ -187,7 +187,8 @@ static int print_plan(HfPlan *plan, const HfRuntime *runtime, const HfSettings *
 }
 
 /* Returns how many problems were found, or negative errno with them in error. */
-static int write_report(const HfSettings *settings, HfText *report, HfText *error)
+static int write_report(const HfSettings *settings, const HfPart *const *parts, HfText *report,
+                        HfText *error)
 {
     HF_CLEANUP_FREE char *name = NULL;
     HfRuntime runtime = {.lock = -1};
@@ -197,7 +198,7 @@ static int write_report(const HfSettings *settings, HfText *report, HfText *erro
     if (r >= 0)
         r = hf_runtime_name(name, &runtime);
     if (r >= 0)
-        r = hf_prepare_now(settings, runtime.aliases, &plan, error);
+        r = hf_prepare_now(settings, runtime.aliases, hf_parts_trial(parts), &plan, error);
     if (r >= 0)
         r = print_plan(plan, &runtime, settings, report, error);
     hf_plan_unref(plan);
@@ -205,12 +206,12 @@ static int write_report(const HfSettings *settings, HfText *report, HfText *erro
     return r;
 }
 
-int hf_check(const HfCommandLine *line)
+int hf_check(const HfCommandLine *line, const HfPart *const *parts)
 {
     HF_CLEANUP_TEXT HfText report = {0};
     HF_CLEANUP_TEXT HfText error = {0};
 
-    int problems = write_report(&line->settings, &report, &error);
+    int problems = write_report(&line->settings, parts, &report, &error);
     if (fputs(hf_text_peek(&report), stdout) < 0 || fflush(stdout) != 0)
         return HF_EXIT_FAILED;
     if (problems < 0)

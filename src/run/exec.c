@@ -130,7 +130,7 @@ static int translate(const HfSettings *settings, const HfRuntime *runtime,
 {
     HfPlan *plan = NULL;
 
-    int r = hf_prepare_now(settings, runtime->aliases, &plan, error);
+    int r = hf_prepare_now(settings, runtime->aliases, NULL, &plan, error);
     if (r >= 0)
         r = hf_activated_want(received, n, plan);
     if (r >= 0)

@@ -8,7 +8,6 @@
 
 #include "base/clock.h"
 #include "base/memory.h"
-#include "parts/ready_log/ready_log.h"
 #include "parts/survive/fd_store.h"
 #include "run/environment.h"
 #include "run/loop.h"
@@ -20,7 +19,8 @@ static void leave_ready_watch(HfGeneration *generation)
 {
     generation->pid_file_watch = sd_event_source_disable_unref(generation->pid_file_watch);
     generation->alive_timer = sd_event_source_disable_unref(generation->alive_timer);
-    hf_ready_log_ignore(generation);
+    if (generation->relay)
+        generation->relays->ignore(generation->relay);
 }
 
 /* What was executed first may be a script that has executed the service since. */
@@ -233,8 +233,11 @@ static int run_main(HfGeneration *generation, const HfRuntime *runtime, int outp
         r = make_environment(generation, runtime, &environment);
     if (r < 0)
         return r;
-    bool relayed = plan->readiness == HF_READINESS_LOG;
-    r = relayed ? hf_ready_log_begin(generation, output) : 0;
+    int out = output;
+    int err = output;
+    if (plan->readiness == HF_READINESS_LOG && generation->relays)
+        r = generation->relays->begin(generation->relays->userdata, generation, output, &out, &err,
+                                      &generation->relay);
     if (r < 0)
         return r;
     const HfSpawn spawn = {
@@ -244,8 +247,8 @@ static int run_main(HfGeneration *generation, const HfRuntime *runtime, int outp
         .listen_pid = plan->placement.listen_pid,
         .directory = plan->directory,
         .stdin_fd = plan->placement.on_stdin ? generation->listeners[0]->fd : -1,
-        .stdout_fd = relayed ? generation->relay.out : output,
-        .stderr_fd = relayed ? generation->relay.err : output,
+        .stdout_fd = out,
+        .stderr_fd = err,
         .fds = fds,
         .n_fds = n_fds,
         .session = true,
@@ -254,7 +257,8 @@ static int run_main(HfGeneration *generation, const HfRuntime *runtime, int outp
     };
     hf_oom_begin(&generation->oom, generation->cgroups, &generation->subgroup);
     r = hf_process_spawn(&spawn, &generation->main, &stage);
-    hf_ready_log_spawned(generation);
+    if (generation->relay)
+        generation->relays->spawned(generation->relay);
     if (r < 0) {
         explain_spawn(plan, r, stage, error);
         return r;
@@ -286,7 +290,7 @@ int hf_generation_spawn(sd_event *loop, HfReaper *reaper, const HfRuntime *runti
         .files = HF_FILES_NONE,
         .cgroups = &runtime->cgroups,
         .subgroup = HF_SUBGROUP_NONE,
-        .relay = HF_RELAY_NONE,
+        .relays = runtime->relays,
     };
     generation->spawned = hf_clock_monotonic();
 
@@ -337,7 +341,7 @@ int hf_generation_restore(sd_event *loop, HfReaper *reaper, const HfRuntime *run
     from->main = HF_PROCESS_NONE;
     generation->plan = hf_plan_ref(from->plan);
     generation->listeners = generation->plan->listeners;
-    generation->relay = HF_RELAY_NONE;
+    generation->relay = NULL;
     generation->loop = loop;
     generation->reaper = reaper;
     generation->callbacks = *callbacks;
@@ -372,7 +376,8 @@ HfGeneration *hf_generation_free(HfGeneration *generation)
     if (!generation)
         return NULL;
     leave_ready_watch(generation);
-    hf_ready_log_forget(generation);
+    if (generation->relay)
+        generation->relays->forget(generation->relay);
     hf_members_forget(generation);
     hf_retire_end(generation);
     if (generation->main.pid > 0)

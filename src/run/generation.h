@@ -7,7 +7,6 @@
 #include <systemd/sd-event.h>
 
 #include "kernel/process.h"
-#include "parts/ready_log/relay.h"
 #include "policy/machine.h"
 #include "run/generation_files.h"
 #include "run/oom.h"
@@ -67,8 +66,8 @@ struct HfGeneration {
     char *statuses; /* where its pools' private scoreboards are, NULL: it has none */
     sd_event_source *pid_file_watch;
     sd_event_source *alive_timer;
-    HfRelay relay; /* between its output and ours, for readiness by log */
-    sd_event_source *relay_watch;
+    void *relay;               /* between its output and ours, for readiness by log; NULL: none */
+    const HfRelayKind *relays; /* what it is made by; NULL: there are none */
     struct HfMemberWatch
         *members; /* living processes it is waited for, once the main one has exited */
     size_t n_members;
@@ -79,6 +78,20 @@ struct HfGeneration {
     sd_event_source *retire_timer;
     sd_event_source *survey_timer; /* the next try to find them */
     bool gone;                     /* was told */
+};
+
+/* Readiness by a text in the log, as the part ready_log has it: what stands between the output of a
+ * generation and ours, and calls hf_generation_ready. Each but begin takes NULL. */
+struct HfRelayKind {
+    /* Before the service is spawned. output: what everything is passed on to; -1: as it came, to
+     * our stdout and stderr. ret_out, ret_err: borrowed, for the service. Returns 0 or negative
+     * errno. */
+    void *userdata;
+    int (*begin)(void *userdata, HfGeneration *generation, int output, int *ret_out, int *ret_err,
+                 void **ret);
+    void (*spawned)(void *relay);
+    void (*ignore)(void *relay); /* the text counts no more; the relay goes on */
+    void (*forget)(void *relay); /* nobody listens to it any more, it ends by itself */
 };
 
 /* Spawns. stand_in: NULL but for a canary, whose number is 0. Returns 0, or negative errno with one

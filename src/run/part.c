@@ -11,3 +11,11 @@ int hf_offer_add(HfOffer *offer, HfListener *listener)
         offer->list[offer->n++] = listener;
     return r;
 }
+
+const HfTrialStep *hf_parts_trial(const HfPart *const *parts)
+{
+    for (size_t i = 0; parts[i]; i++)
+        if (parts[i]->trial)
+            return parts[i]->trial;
+    return NULL;
+}

@@ -11,6 +11,7 @@
 #include "policy/machine.h"
 #include "run/notes.h"
 #include "run/plan.h"
+#include "run/prepare.h"
 
 typedef struct HfSupervisor HfSupervisor;
 
@@ -51,6 +52,8 @@ typedef struct HfPart {
 
     /* Adds what plan may use to offer. Returns 0, or negative errno with one line in error. */
     int (*lend)(void *state, HfPlan *plan, HfOffer *offer, HfText *error);
+    /* What a bound plan must pass before it counts; of one part at most. */
+    const HfTrialStep *trial;
     /* The plan could not be bound: does the part see to it that it is prepared once more? */
     bool (*unprepared)(void *state, HfCause cause);
 
@@ -80,6 +83,9 @@ typedef struct HfPart {
     void (*let_go)(void *state);
     void (*free)(void *state);
 } HfPart;
+
+/* The one trial of parts, or NULL. */
+const HfTrialStep *hf_parts_trial(const HfPart *const *parts);
 
 /* For i of each part with a state that has the moment. */
 #define HF_EACH_PART(supervisor, i, moment)                                                        \

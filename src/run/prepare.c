@@ -11,7 +11,6 @@
 #include "base/memory.h"
 #include "kernel/memfile.h"
 #include "kernel/process.h"
-#include "parts/trial/preflight.h"
 #include "run/capture.h"
 #include "run/environment.h"
 #include "run/loop.h"
@@ -23,7 +22,7 @@ struct HfPrepare {
     HfDiscovery discovery;
     char *base; /* what relative paths are relative to */
     HfCapture *capture;
-    HfPreflight *preflight;
+    void *trial; /* under way */
     sd_event_source *deferred;
     HfPrepareCallback callback;
     void *userdata;
@@ -35,7 +34,8 @@ HfPrepare *hf_prepare_abort(HfPrepare *prepare)
         return NULL;
     sd_event_source_disable_unref(prepare->deferred);
     hf_capture_abort(prepare->capture);
-    hf_preflight_abort(prepare->preflight);
+    if (prepare->trial)
+        prepare->question.trial->abort(prepare->trial);
     free(prepare->base);
     hf_plan_unref(prepare->plan);
     free(prepare);
@@ -52,11 +52,11 @@ static void finish(HfPrepare *prepare, int r, const char *error)
     callback(r, plan, error, userdata);
 }
 
-static void on_preflight(int r, const char *error, void *userdata)
+static void on_tried(int r, const char *error, void *userdata)
 {
     HfPrepare *prepare = userdata;
 
-    prepare->preflight = NULL;
+    prepare->trial = NULL;
     finish(prepare, r, error);
 }
 
@@ -66,9 +66,9 @@ static void go_on(HfPrepare *prepare)
     const HfPrepareQuestion *question = &prepare->question;
     HF_CLEANUP_TEXT HfText error = {0};
 
-    int r =
-        hf_preflight_start(question->loop, question->reaper, question->settings, question->runtime,
-                           prepare->plan, on_preflight, prepare, &prepare->preflight, &error);
+    int r = !question->trial ? 1
+                             : question->trial->start(question, prepare->plan, on_tried, prepare,
+                                                      &prepare->trial, &error);
     if (r != 0)
         finish(prepare, r, hf_text_peek(&error));
 }
@@ -288,7 +288,8 @@ static void on_now(int r, HfPlan *plan, const char *error, void *userdata)
     sd_event_exit(now->event, 0);
 }
 
-int hf_prepare_now(const HfSettings *settings, const char *aliases, HfPlan **ret, HfText *error)
+int hf_prepare_now(const HfSettings *settings, const char *aliases, const HfTrialStep *trial,
+                   HfPlan **ret, HfText *error)
 {
     HF_CLEANUP_LOOP HfLoop loop = {0};
     HfPrepare *prepare;
@@ -301,6 +302,7 @@ int hf_prepare_now(const HfSettings *settings, const char *aliases, HfPlan **ret
             .reaper = loop.reaper,
             .settings = settings,
             .aliases = aliases,
+            .trial = trial,
         };
         r = hf_prepare_start(&question, on_now, &now, &prepare);
     }

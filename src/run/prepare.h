@@ -11,6 +11,9 @@
 
 typedef struct HfPrepare HfPrepare;
 
+/* Tries a bound plan. */
+typedef struct HfTrialStep HfTrialStep;
+
 typedef struct HfPrepareQuestion {
     sd_event *loop;
     HfReaper *reaper;
@@ -18,9 +21,22 @@ typedef struct HfPrepareQuestion {
     const char *aliases;        /* see HfDiscovery; borrowed likewise */
     const HfRuntime *runtime;   /* of a canary, which is to live before the plan counts as good, if
                                    the settings have one; NULL: none */
+    const HfTrialStep *trial;   /* NULL: none */
     HfPlanBinder bind;          /* NULL: leave the plan unbound */
     void *binder;               /* its userdata */
 } HfPrepareQuestion;
+
+/* result 0: passed. Else negative errno, and error says what failed and what it printed. What start
+ * made has been freed. Comes from the loop, never from within start. */
+typedef void (*HfTrialCallback)(int result, const char *error, void *userdata);
+
+struct HfTrialStep {
+    /* Returns 0, 1 when there is nothing to pass (no call back), or negative errno with the reason
+     * in error. */
+    int (*start)(const HfPrepareQuestion *question, HfPlan *plan, HfTrialCallback callback,
+                 void *userdata, void **ret, HfText *error);
+    void (*abort)(void *trial); /* no call back */
+};
 
 /* result 0: plan is the callee's. Else negative errno and why in error. The prepare has
  * been freed. Comes from the loop, never from within hf_prepare_start. */
@@ -33,4 +49,5 @@ HfPrepare *hf_prepare_abort(HfPrepare *prepare);
 
 /* The same in a loop of its own, for verbs that do nothing else. Returns 0 and the plan, or
  * negative errno and error. */
-int hf_prepare_now(const HfSettings *settings, const char *aliases, HfPlan **ret, HfText *error);
+int hf_prepare_now(const HfSettings *settings, const char *aliases, const HfTrialStep *trial,
+                   HfPlan **ret, HfText *error);

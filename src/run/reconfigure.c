@@ -9,12 +9,11 @@
 #include "run/configuration.h"
 #include "service/adapter.h"
 
-#define TERM_TIMEOUT    (5 * HF_USEC_PER_SEC)
-#define KILL_INTERVAL   (1 * HF_USEC_PER_SEC)
-#define STABLE_TIME     (10 * HF_USEC_PER_SEC)
-#define SETTLE_TIME     (100 * HF_USEC_PER_MSEC)
-#define PROBE_DOUBLINGS 6 /* 64 times as many failures */
-#define RETIRE_TIME     (500 * HF_USEC_PER_MSEC)
+#define TERM_TIMEOUT  (5 * HF_USEC_PER_SEC)
+#define KILL_INTERVAL (1 * HF_USEC_PER_SEC)
+#define STABLE_TIME   (10 * HF_USEC_PER_SEC)
+#define SETTLE_TIME   (100 * HF_USEC_PER_MSEC)
+#define RETIRE_TIME   (500 * HF_USEC_PER_MSEC)
 
 static HfCommandLine *drop(HfCommandLine *line)
 {
@@ -44,10 +43,7 @@ void hf_reconfigure_limits(const HfSupervisor *supervisor, const HfSettings *set
         .settle_time = SETTLE_TIME,
         .retire_time = RETIRE_TIME,
         .busy_after = HF_USEC_INFINITY,
-        .probe_every = settings->probe.kind == HF_PROBE_NONE ? 0 : settings->probe_every,
-        .probe_failures = (unsigned)settings->probe_failures,
-        .probe_hung = hf_health_hung_probes(settings),
-        .probe_doublings = PROBE_DOUBLINGS,
+        .probe_failures = 1,
         .recycle_every = settings->recycle_every == HF_USEC_INFINITY ? 0 : settings->recycle_every,
         .max_draining = (unsigned)settings->max_draining,
     };

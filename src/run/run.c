@@ -58,16 +58,6 @@ static int on_step(sd_event_source *source, void *userdata)
     return 0;
 }
 
-static void on_probed(unsigned slot, HfVerdict verdict, const char *text, void *userdata)
-{
-    HfSupervisor *supervisor = userdata;
-
-    if (hf_string_set(&supervisor->finding, text) < 0)
-        hf_string_set(&supervisor->finding, NULL);
-    hf_supervisor_post(supervisor,
-                       &(HfEvent){.type = HF_EVENT_PROBED, .slot = slot, .verdict = verdict});
-}
-
 /* Everything that has to do with the service; harmless when repeated. */
 static void let_go(HfSupervisor *supervisor)
 {
@@ -78,7 +68,6 @@ static void let_go(HfSupervisor *supervisor)
     supervisor->takeover = hf_takeover_free(supervisor->takeover);
     supervisor->strays = hf_orphans_free(supervisor->strays);
     supervisor->farewell = hf_stop_delay_free(supervisor->farewell);
-    supervisor->health = hf_health_free(supervisor->health);
     for (unsigned i = 0; i < HF_MACHINE_SLOTS; i++)
         supervisor->generations[i] = hf_generation_free(supervisor->generations[i]);
     for (unsigned timer = 0; timer < HF_TIMER_MAX_; timer++)
@@ -161,9 +150,6 @@ static int set_up(HfSupervisor *supervisor, HfInstance *start, HfText *error)
     if (r >= 0)
         r = hf_upgrading_new(supervisor, &supervisor->upgrading);
     if (r >= 0)
-        r = hf_health_new(supervisor->loop, supervisor->reaper, supervisor->name, on_probed,
-                          supervisor, &supervisor->health);
-    if (r >= 0)
         r = hf_fd_store_new(supervisor, &supervisor->store);
     if (r >= 0)
         r = hf_instance_end(supervisor, start, error);
@@ -177,7 +163,6 @@ static int set_up(HfSupervisor *supervisor, HfInstance *start, HfText *error)
 static void tear_down(HfSupervisor *supervisor)
 {
     let_go(supervisor);
-    hf_relays_await(&supervisor->relays);
     hf_upgrading_free(supervisor->upgrading);
     hf_fd_store_free(supervisor->store);
     hf_inputs_free(supervisor->watch);

@@ -9,6 +9,8 @@
 #include "base/text.h"
 #include "run/cgroups.h"
 
+typedef struct HfRelayKind HfRelayKind;
+
 typedef struct HfRuntime {
     char *directory; /* made if it was not there; in memory: begins with '@' */
     char *aliases;   /* DIRECTORY/none: what unix listeners are called in overlays; never made */
@@ -16,6 +18,7 @@ typedef struct HfRuntime {
     char *notify;    /* path of the notify socket */
     char *control;   /* path of the control socket; NULL in memory: there is none */
     HfCgroups cgroups;
+    const HfRelayKind *relays; /* see run/generation.h; NULL: no part makes any */
     uint32_t incarnation; /* tells our generations' files from those of a holdfast that died; 0: not
                              begun */
     bool in_memory;

@@ -8,8 +8,6 @@
 
 #include "config/options.h"
 #include "parts/inherit/takeover.h"
-#include "parts/probe/health.h"
-#include "parts/ready_log/ready_log.h"
 #include "policy/machine.h"
 #include "run/generation.h"
 #include "run/listener.h"
@@ -55,16 +53,14 @@ typedef struct HfSupervisor {
     HfPrepare *prepare;    /* running */
     HfListener **received; /* from systemd */
     size_t n_received;
-    bool raised;    /* backlog */
-    char *pid_file; /* the user's, that we wrote; NULL: none */
-    char *failure;  /* why the last replacement failed, for those who asked for it */
-    HfRelays relays;
+    bool raised;            /* backlog */
+    char *pid_file;         /* the user's, that we wrote; NULL: none */
+    char *failure;          /* why the last replacement failed, for those who asked for it */
     int status;             /* of the exit that is on its way */
     int service_status;     /* what it becomes because the service has ended by itself; -1: no */
     HfStopDelay *farewell;  /* NULL: nothing is waited for before a stop */
     HfFinalKill *leftovers; /* NULL until the end */
     HfUpgrading *upgrading;
-    HfHealth *health;  /* NULL: nothing is probed */
     char *finding;     /* what the last probe found wrong */
     HfFdStore *store;  /* NULL: none */
     HfListener **kept; /* from the store, until the first plan has chosen among them */
@@ -92,6 +88,10 @@ void *hf_supervisor_state(const HfSupervisor *supervisor, const HfPart *part);
  * full queue asserts and cannot happen: what one dispatch of any other source posts is bounded, and
  * steps come before the next. */
 void hf_supervisor_post(HfSupervisor *supervisor, const HfEvent *event);
+
+/* A probe of the generation in slot has ended. text: on what is wrong, "" when nothing is. */
+void hf_supervisor_probed(HfSupervisor *supervisor, unsigned slot, HfVerdict verdict,
+                          const char *text);
 
 /* The timer is armed, and elapses later than usec from now. */
 bool hf_supervisor_waits_longer(const HfSupervisor *supervisor, HfTimer timer, unsigned slot,

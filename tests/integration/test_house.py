@@ -32,9 +32,7 @@ KNOWN = {
     "run/actions.c -> parts/survive/fd_store.h",
     "run/actions.c -> parts/survive/upgrade.h",
     "run/activated.c -> parts/survive/fd_store.h",
-    "run/generation.c -> parts/ready_log/ready_log.h",
     "run/generation.c -> parts/survive/fd_store.h",
-    "run/generation.h -> parts/ready_log/relay.h",
     "run/instance.c -> parts/inherit/orphans.h",
     "run/instance.c -> parts/survive/adoption.h",
     "run/instance.c -> parts/survive/reexec.h",
@@ -42,13 +40,10 @@ KNOWN = {
     "run/instance.h -> parts/survive/fd_store.h",
     "run/instance.h -> parts/survive/snapshot.h",
     "run/listener.c -> parts/survive/fd_store.h",
-    "run/prepare.c -> parts/trial/preflight.h",
     "run/run.c -> parts/inherit/orphans.h",
     "run/run.c -> parts/survive/fd_store.h",
     "run/run.c -> parts/survive/upgrade.h",
     "run/supervisor.h -> parts/inherit/takeover.h",
-    "run/supervisor.h -> parts/probe/health.h",
-    "run/supervisor.h -> parts/ready_log/ready_log.h",
 }
 
 PURE = ("format", "policy")

@@ -8,9 +8,13 @@
 #include "base/memory.h"
 #include "parts/probe/prober.h"
 #include "run/command.h"
+#include "run/supervisor.h"
 
 #define AT_ONCE_MAX 64      /* listeners that are asked at the same time */
 #define HUNG_MAX    1000000 /* probes */
+#define DOUBLINGS   6       /* 64 times as many failures */
+
+typedef struct HfHealth HfHealth;
 
 typedef struct Part {
     HfHealth *health;
@@ -19,11 +23,7 @@ typedef struct Part {
 } Part;
 
 struct HfHealth {
-    sd_event *loop;
-    HfReaper *reaper;
-    const char *name;
-    HfHealthCallback callback;
-    void *userdata;
+    HfSupervisor *supervisor;
 
     const HfGeneration *generation; /* under way, borrowed; NULL: none is */
     HfProbe probe;                  /* what is asked, owned */
@@ -56,7 +56,7 @@ static void finish(HfHealth *health)
     unsigned slot = health->generation->slot;
 
     end(health);
-    health->callback(slot, health->verdict, hf_text_peek(&health->text), health->userdata);
+    hf_supervisor_probed(health->supervisor, slot, health->verdict, hf_text_peek(&health->text));
 }
 
 /* An own shortage is no fault of the service. */
@@ -99,7 +99,7 @@ static void begin_parts(HfHealth *health)
     while (health->next < health->n_parts && health->running < AT_ONCE_MAX) {
         Part *part = &health->parts[health->next++];
         const HfProberQuestion question = {
-            .loop = health->loop,
+            .loop = health->supervisor->loop,
             .page = health->probe.kind == HF_PROBE_FASTCGI ? health->probe.what : NULL,
             .timeout = health->timeout,
             .generation = health->generation,
@@ -155,20 +155,24 @@ static int begin_command(HfHealth *health)
     HF_CLEANUP_TEXT HfText number = {0};
     HF_CLEANUP_TEXT HfText pid = {0};
 
-    hf_text_addf(&name, "HOLDFAST_NAME=%s", health->name);
+    hf_text_addf(&name, "HOLDFAST_NAME=%s", health->supervisor->name);
     hf_text_addf(&number, "HOLDFAST_GENERATION=%llu", (unsigned long long)generation->number);
     hf_text_addf(&pid, "HOLDFAST_MAINPID=%d", (int)generation->main.pid);
     const char *const more[] = {hf_text_peek(&name), hf_text_peek(&number), hf_text_peek(&pid),
                                 NULL};
-    return hf_command_start(health->loop, health->reaper, health->probe.what,
-                            generation->plan->directory, more, health->timeout, on_command, health,
-                            &health->command);
+    return hf_command_start(health->supervisor->loop, health->supervisor->reaper,
+                            health->probe.what, generation->plan->directory, more, health->timeout,
+                            on_command, health, &health->command);
 }
 
 /* ---- the whole ---- */
 
-void hf_health_probe(HfHealth *health, const HfSettings *settings, const HfGeneration *generation)
+/* In place of one that is under way. Ends in one PROBED, perhaps at once, unless it is left before;
+ * the generation may not go before that. */
+static void begin_probe(HfHealth *health, const HfGeneration *generation)
 {
+    const HfSettings *settings = health->supervisor->settings;
+
     end(health);
     health->generation = generation;
     health->timeout = settings->probe_timeout;
@@ -186,42 +190,48 @@ void hf_health_probe(HfHealth *health, const HfSettings *settings, const HfGener
         finish(health);
 }
 
-void hf_health_leave(HfHealth *health, unsigned slot)
-{
-    if (health->generation && health->generation->slot == slot)
-        end(health);
-}
-
-int hf_health_new(sd_event *loop, HfReaper *reaper, const char *name, HfHealthCallback callback,
-                  void *userdata, HfHealth **ret)
+static int health_begin(HfSupervisor *supervisor, void **ret, HfText *error)
 {
     HfHealth *health = calloc(1, sizeof(*health));
+
+    (void)error;
     if (!health)
         return -ENOMEM;
-    *health = (HfHealth){
-        .loop = loop,
-        .reaper = reaper,
-        .name = name,
-        .callback = callback,
-        .userdata = userdata,
-    };
+    health->supervisor = supervisor;
     *ret = health;
     return 0;
 }
 
-HfHealth *hf_health_free(HfHealth *health)
+static void health_performed(void *state, const HfAction *action)
 {
-    if (!health)
-        return NULL;
+    HfHealth *health = state;
+    bool leaves = action->type == HF_ACTION_SIGNAL || action->type == HF_ACTION_FORGET;
+
+    if (action->type == HF_ACTION_PROBE)
+        begin_probe(health, health->supervisor->generations[action->slot]);
+    else if (leaves && health->generation && health->generation->slot == action->slot)
+        end(health);
+}
+
+static void health_let_go(void *state)
+{
+    end(state);
+}
+
+static void health_free(void *state)
+{
+    HfHealth *health = state;
+
     end(health);
     hf_text_clear(&health->text);
     free(health->probe.what);
     free(health->readings);
     free(health);
-    return NULL;
 }
 
-unsigned hf_health_hung_probes(const HfSettings *settings)
+/* How many probes in a row that find it hung last as long as --probe-hung-after; 0: however many.
+ */
+static unsigned count_hung_probes(const HfSettings *settings)
 {
     uint64_t each = settings->probe_every + settings->probe_timeout;
 
@@ -230,3 +240,20 @@ unsigned hf_health_hung_probes(const HfSettings *settings)
     uint64_t n = settings->probe_hung_after / each + (settings->probe_hung_after % each > 0);
     return (unsigned)(n < HUNG_MAX ? n : HUNG_MAX);
 }
+
+static void health_limit(const HfSettings *settings, HfMachineLimits *limits)
+{
+    limits->probe_every = settings->probe.kind == HF_PROBE_NONE ? 0 : settings->probe_every;
+    limits->probe_failures = (unsigned)settings->probe_failures;
+    limits->probe_hung = count_hung_probes(settings);
+    limits->probe_doublings = DOUBLINGS;
+}
+
+const HfPart hf_part_probe = {
+    .name = "probe",
+    .limit = health_limit,
+    .begin = health_begin,
+    .performed = health_performed,
+    .let_go = health_let_go,
+    .free = health_free,
+};

@@ -7,7 +7,7 @@
 #include "parts/trial/canary.h"
 #include "run/command.h"
 
-struct HfPreflight {
+typedef struct HfPreflight {
     sd_event *loop;
     HfReaper *reaper;
     const HfSettings *settings;
@@ -15,27 +15,26 @@ struct HfPreflight {
     HfPlan *plan; /* reference */
     HfCapture *command;
     HfCanary *canary;
-    HfPreflightCallback callback;
+    HfTrialCallback callback;
     void *userdata;
-};
+} HfPreflight;
 
-HfPreflight *hf_preflight_abort(HfPreflight *preflight)
+static void preflight_free(void *trial)
 {
-    if (!preflight)
-        return NULL;
+    HfPreflight *preflight = trial;
+
     hf_capture_abort(preflight->command);
     hf_canary_abort(preflight->canary);
     hf_plan_unref(preflight->plan);
     free(preflight);
-    return NULL;
 }
 
-static void finish(HfPreflight *preflight, int r, const char *error)
+static void preflight_done(HfPreflight *preflight, int r, const char *error)
 {
-    HfPreflightCallback callback = preflight->callback;
+    HfTrialCallback callback = preflight->callback;
     void *userdata = preflight->userdata;
 
-    hf_preflight_abort(preflight);
+    preflight_free(preflight);
     callback(r, error, userdata);
 }
 
@@ -44,7 +43,7 @@ static void on_canary(int r, const char *error, void *userdata)
     HfPreflight *preflight = userdata;
 
     preflight->canary = NULL;
-    finish(preflight, r, error);
+    preflight_done(preflight, r, error);
 }
 
 static int start_canary(HfPreflight *preflight, HfText *error)
@@ -74,7 +73,7 @@ static void on_command(const HfCaptured *captured, void *userdata)
     else
         hf_command_explain("the preflight", captured, preflight->settings->ready_timeout, &error);
     if (r != 0)
-        finish(preflight, r, hf_text_peek(&error));
+        preflight_done(preflight, r, hf_text_peek(&error));
 }
 
 static int start_command(HfPreflight *preflight, HfText *error)
@@ -91,18 +90,18 @@ static int start_command(HfPreflight *preflight, HfText *error)
     return r;
 }
 
-int hf_preflight_start(sd_event *loop, HfReaper *reaper, const HfSettings *settings,
-                       const HfRuntime *runtime, HfPlan *plan, HfPreflightCallback callback,
-                       void *userdata, HfPreflight **ret, HfText *error)
+/* The command gets the plan's directory, and no listener. */
+static int preflight_start(const HfPrepareQuestion *question, HfPlan *plan,
+                           HfTrialCallback callback, void *userdata, void **ret, HfText *error)
 {
     HfPreflight *preflight = calloc(1, sizeof(*preflight));
     if (!preflight)
         return -ENOMEM;
     *preflight = (HfPreflight){
-        .loop = loop,
-        .reaper = reaper,
-        .settings = settings,
-        .runtime = runtime,
+        .loop = question->loop,
+        .reaper = question->reaper,
+        .settings = question->settings,
+        .runtime = question->runtime,
         .plan = hf_plan_ref(plan),
         .callback = callback,
         .userdata = userdata,
@@ -111,6 +110,10 @@ int hf_preflight_start(sd_event *loop, HfReaper *reaper, const HfSettings *setti
     if (r == 0)
         *ret = preflight;
     else
-        hf_preflight_abort(preflight);
+        preflight_free(preflight);
     return r;
 }
+
+static const HfTrialStep step = {preflight_start, preflight_free};
+
+const HfPart hf_part_trial = {.name = "trial", .trial = &step};
