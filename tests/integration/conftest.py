@@ -16,7 +16,7 @@ from harness.service import Service  # noqa: E402
 from harness.site import Site  # noqa: E402
 
 PROGRAMS = ["nginx", "php-fpm8.2", "php-cgi8.2", "wrk", "getfacl", "ss", "nm", "systemd-socket-activate", "setpriv",
-            "busctl", "promtool", "prometheus-node-exporter", "apache2", "lighttpd", "haproxy", "caddy"]
+            "busctl", "promtool", "prometheus-node-exporter", "apache2", "lighttpd", "haproxy"]
 
 SITES = pytest.StashKey()
 LOG_LINES = 30

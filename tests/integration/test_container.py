@@ -10,7 +10,7 @@ from harness.wait import Ended
 STDERR = "/proc/self/fd/2"
 ORPHANS = """
 $| = 1;
-for (1..10000) { if (!($child = fork)) { fork; _exit 0 } waitpid $child, 0 }
+for (1..10000) { if (!($child = fork)) { fork; _exit 0 } waitpid $child, 0; print "$_ left\\n" if $_ % 1000 == 0 }
 print "all left\\n";
 sleep;"""
 ANY_UID = 1000650000  # as OpenShift gives them
@@ -165,7 +165,12 @@ def test_listen_pid_is_that_of_the_service(site, contain):
 def test_orphans_are_reaped(site, contain):
     """10,000 children that nobody waits for."""
     site.pools[:] = []
-    container = contain(site, HOLDFAST, "run", f"--name={site.name}", "--ready=log:all left", "--", "perl", "-MPOSIX=_exit", "-e", ORPHANS).start()
+    container = contain(site, HOLDFAST, "run", f"--name={site.name}", "--ready=log:all left",
+                        "--ready-timeout=5min", "--", "perl", "-MPOSIX=_exit", "-e", ORPHANS)
+    container.launch()
+    for number in range(1000, 10001, 1000):
+        container.wait(f"{number} left")
+    container.wait("generation 1 is ready")
     for _ in range(2):  # what waited when the first was answered is done before the second
         assert container.execute(HOLDFAST, "status").returncode == 0
     first = container.pid()

@@ -7,8 +7,11 @@ function note($what) {
 }
 note('begin');
 $end = microtime(true) + mt_rand(0, $_GET['ms'] ?? 0) / 1000;
-while (microtime(true) < $end) {
-    usleep(5000);
+$silent = stream_socket_pair(STREAM_PF_UNIX, STREAM_SOCK_STREAM, 0);
+while (($left = $end - microtime(true)) > 0) { // a signal interrupts the wait
+    $read = [$silent[0]];
+    $write = $except = null;
+    @stream_select($read, $write, $except, (int) $left, (int) (fmod($left, 1) * 1000000));
 }
 note('end');
 echo 'soak ', $_GET['id'], ' ', getmypid(), "\\n";"""

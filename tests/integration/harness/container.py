@@ -61,9 +61,10 @@ class Container:
                 {"destination": "/dev/pts", "type": "devpts", "source": "devpts",
                  "options": ["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620"]},
                 bind("/usr", "ro"), bind("/etc", "ro"), *[tmpfs(path) for path in writable],
-                # after the tmpfs, as the tests may be below one
-                bind(HOLDFAST.parent, "ro"), bind(HELPERS, "ro"), bind(site.directory, "rw" if site_writable else "ro"),
-                *mounts,
+                # what is below another mount comes after it, as the tests may be below /tmp
+                *sorted([bind(HOLDFAST.parent, "ro"), bind(HELPERS, "ro"),
+                         bind(site.directory, "rw" if site_writable else "ro"), *mounts],
+                        key=lambda mount: mount["destination"].count("/")),
             ],
             "linux": {
                 "namespaces": [{"type": kind} for kind in ("pid", "ipc", "uts", "mount")],

@@ -1,11 +1,15 @@
 """Front ends with the very files of examples/: only port, root and php-fpm's address are replaced."""
+import os
+import shutil
 import signal
 import subprocess
+
+import pytest
 
 from harness import net
 from harness.lines import Lines
 from harness.paths import ROOT
-from harness.process import Process, environment, reap_strays
+from harness.process import PATH, Process, environment, reap_strays
 
 EXAMPLES = ROOT / "examples"
 DOCUMENTS = "/srv/www/current/public"
@@ -15,6 +19,7 @@ class FrontEnd:
     """Serves root at url until it is closed. backend: HOST:PORT or an absolute path; marks: of the lines that are
     wanted, too."""
 
+    optional = None  # a program without which its tests are skipped, but in CI
     example = None  # below examples/
     listen = None   # what says port 80 there, and with {} what says another
     ready = None    # said when it listens
@@ -25,6 +30,8 @@ class FrontEnd:
     repeats_posts = False  # also with the mark keep-alive alone
 
     def __init__(self, directory, root, backend, marks=()):
+        if self.optional and not shutil.which(self.optional, path=PATH):
+            (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(f"{self.optional} is not installed")
         self.main_path = directory / "main.conf"
         self.port = net.free_port()
         self.url = f"http://127.0.0.1:{self.port}"
@@ -161,6 +168,7 @@ defaults
 
 
 class Caddy(FrontEnd):
+    optional = "caddy"  # not every mirror of Debian has it
     example = "frontends/Caddyfile"
     listen = (":80 {", "http://127.0.0.1:{} {{")
     unix = "unix/{}"

@@ -2,17 +2,21 @@
 
 SCRIPTS = {
     "hello.php": '<?php echo "hello ", posix_getppid(), " ", getmypid(), "\\n";',
-    # QUIT cuts a sleep short, so it goes on until the time is over.
+    # QUIT interrupts a wait, so it goes on until the time is over or something comes through the FIFO MARK.end.
     "busy.php": """<?php
 $end = microtime(true) + $_GET['ms'] / 1000;
+$bell = null;
 if (isset($_GET['mark'])) {
     $mark = $_SERVER['DOCUMENT_ROOT'] . '/../marks/' . basename($_GET['mark']);
+    $bell = file_exists("$mark.end") ? fopen("$mark.end", 'r+') : null;
     file_put_contents("$mark.new", getmypid());
     rename("$mark.new", $mark);
 }
-while (microtime(true) < $end && !(isset($mark) && file_exists("$mark.end"))) {
-    usleep(5000);
-    clearstatcache();
+$silent = stream_socket_pair(STREAM_PF_UNIX, STREAM_SOCK_STREAM, 0);
+for ($rung = 0; !$rung && ($left = $end - microtime(true)) > 0;) {
+    $read = [$bell ?? $silent[0]];
+    $write = $except = null;
+    $rung = @stream_select($read, $write, $except, (int) $left, (int) (fmod($left, 1) * 1000000));
 }
 echo "busy ", posix_getppid(), " ", getmypid(), "\\n";""",
     # Holds memory while it is busy.

@@ -1,5 +1,6 @@
 """A web site in a temporary directory: configuration, pages, nginx, and whatever serves them."""
 import http.client
+import os
 import pathlib
 import shutil
 import tempfile
@@ -35,8 +36,9 @@ class Answer(threading.Thread):
 
     def finish(self):
         """Lets a slow request end: (status, body)"""
-        self.mark.with_suffix(".end").touch()
-        return self.get()
+        with open(self.mark.with_suffix(".end"), "rb+", buffering=0) as bell:
+            bell.write(b"x")
+            return self.get()
 
     def get(self):
         """(status, body)"""
@@ -118,6 +120,8 @@ class Site:
     def start_slow(self, ms=DEADLINE * 1000):
         """A slow request that a worker has begun with; its pid is in worker. It ends after ms, or by finish()."""
         mark = self.marks / uuid.uuid4().hex
+        os.mkfifo(mark.with_suffix(".end"))
+        mark.with_suffix(".end").chmod(0o666)
         with Appearance(mark) as appearance:
             answer = self.get_later(f"/busy.php?ms={ms}&mark={mark.name}")
             appearance.wait()

@@ -8,8 +8,10 @@ COMMAND = ["/usr/bin/sleep", "infinity"]
 
 
 def sleeper(site, *options, listen=None, **more):
-    """A running instance of it behind site.address, or behind the --listen value."""
-    return site.holdfast(f"--listen={listen or site.address}", "--ready=delay:1ms", *options, command=COMMAND, **more)
+    """A running instance of it behind site.address, or behind the --listen value. What waits in its queue at the end
+    is not waited for."""
+    return site.holdfast(f"--listen={listen or site.address}", "--ready=delay:1ms", "--drain-timeout=1s", *options,
+                         command=COMMAND, **more)
 
 
 @contextlib.contextmanager
