@@ -15,8 +15,8 @@
 #include "parts/probe/health.h"
 #include "parts/probe/probe_verb.h"
 #include "parts/ready_log/ready_log.h"
+#include "parts/survive/adoption.h"
 #include "parts/survive/reexec.h"
-#include "parts/survive/self_test.h"
 #include "parts/trial/preflight.h"
 #include "parts/watch/watch.h"
 #include "run/check.h"
@@ -33,7 +33,7 @@ static const HfPart *const parts[] = {
 static int run(const HfCommandLine *line)
 {
     if (hf_reexec_mode() == HF_SELF_TESTED)
-        return hf_selftest_run(&line->settings);
+        return hf_adoption_test(&line->settings);
     return hf_run(line, parts);
 }
 

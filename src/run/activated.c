@@ -6,9 +6,8 @@
 #include <systemd/sd-daemon.h>
 
 #include "base/memory.h"
-#include "parts/survive/fd_store.h"
 
-int hf_activated_take(HfListener ***ret, size_t *ret_n, HfText *error)
+int hf_activated_take(HfListener ***ret, size_t *ret_n, HfNotes *notes, HfText *error)
 {
     HF_CLEANUP_STRV char **names = NULL;
     size_t taken = 0;
@@ -22,10 +21,16 @@ int hf_activated_take(HfListener ***ret, size_t *ret_n, HfText *error)
     if (!list)
         return -ENOMEM;
     for (int i = 0; i < n; i++) {
-        if (hf_fd_store_is_name(names[i]))
+        const int fd = SD_LISTEN_FDS_START + i;
+        int r;
+        if (strncmp(names[i], HF_NOTES_FD, strlen(HF_NOTES_FD)) == 0) {
+            r = hf_notes_add(notes, names[i], NULL, fd);
+            if (r < 0)
+                return r;
             continue;
+        }
         const char *name = strcmp(names[i], "unknown") == 0 ? NULL : names[i];
-        int r = hf_listener_receive(SD_LISTEN_FDS_START + i, name, &list[taken]);
+        r = hf_listener_receive(fd, name, &list[taken]);
         if (r < 0) {
             hf_text_addf(
                 error,

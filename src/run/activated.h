@@ -3,11 +3,12 @@
 
 #include "base/text.h"
 #include "run/listener.h"
+#include "run/notes.h"
 #include "run/plan.h"
 
-/* Takes them all, and the variables out of the environment. None is fine. Returns 0, or negative
- * errno with one line in error. */
-int hf_activated_take(HfListener ***ret, size_t *ret_n, HfText *error);
+/* Takes them all, and the variables out of the environment; those of the fd store become notes.
+ * None is fine. Returns 0, or negative errno with one line in error. */
+int hf_activated_take(HfListener ***ret, size_t *ret_n, HfNotes *notes, HfText *error);
 
 /* A service that says nowhere itself where it listens listens at all that was passed. Returns 0,
  * -E2BIG or -ENOMEM. */

@@ -118,11 +118,12 @@ static void print_peak(const HfPlan *plan, uint64_t timeout, HfText *report)
     uint64_t memory = 0;
     bool limited = true;
 
-    for (size_t i = 0; plan->pools[i]; i++) {
-        const char *limit = plan->memory_limits[i][0] ? plan->memory_limits[i] : fallback;
+    for (size_t i = 0; i < plan->n_pools; i++) {
+        const HfPlanPool *pool = &plan->pools[i];
+        const char *limit = pool->memory_limit[0] ? pool->memory_limit : fallback;
         uint64_t bytes;
         if (!limit || hf_parse_bytes(limit, &bytes) < 0 ||
-            __builtin_mul_overflow(bytes, plan->workers[i] * 2, &bytes) ||
+            __builtin_mul_overflow(bytes, pool->workers * 2, &bytes) ||
             __builtin_add_overflow(memory, bytes, &memory))
             limited = false;
     }
@@ -176,7 +177,7 @@ static int print_plan(HfPlan *plan, const HfRuntime *runtime, const HfSettings *
     print_handoff(plan, report);
     if (plan->adapter->overlay)
         print_overlay(plan, runtime, report);
-    if (plan->pools)
+    if (plan->n_pools > 0)
         print_peak(plan, settings->ready_timeout, report);
     hf_drop_capabilities_describe(plan, report);
     print_canary(settings, report);

@@ -153,15 +153,17 @@ int hf_exec(const HfCommandLine *line)
     HfRuntime runtime = {.lock = -1};
     HfListener **received = NULL;
     size_t n = 0;
+    HfNotes notes = {0}; /* those of a holdfast's fd store are of no use here */
 
     int r = hf_name_of_instance(settings, &name);
     if (r >= 0)
         r = hf_runtime_name(name, &runtime);
     if (r >= 0)
-        r = hf_activated_take(&received, &n, &error);
+        r = hf_activated_take(&received, &n, &notes, &error);
     if (r >= 0)
         r = translate(settings, &runtime, received, n, &error);
     hf_listener_array_clear(&received, &n);
+    hf_notes_clear(&notes, true);
     hf_runtime_release(&runtime);
     if (error.length == 0)
         hf_text_addf(&error, "the service cannot be executed: %s", strerror(-r));

@@ -277,21 +277,17 @@ int hf_generation_spawn(sd_event *loop, HfReaper *reaper, const HfRuntime *runti
     HfGeneration *generation = calloc(1, sizeof(*generation));
     if (!generation)
         return -ENOMEM;
-    *generation = (HfGeneration){
-        .number = number,
-        .slot = slot,
-        .cause = cause,
-        .plan = hf_plan_ref(plan),
-        .listeners = stand_in ? stand_in->listeners : plan->listeners,
-        .loop = loop,
-        .reaper = reaper,
-        .callbacks = *callbacks,
-        .main = HF_PROCESS_NONE,
-        .files = HF_FILES_NONE,
-        .cgroups = &runtime->cgroups,
-        .subgroup = HF_SUBGROUP_NONE,
-        .relays = runtime->relays,
-    };
+    *generation = HF_GENERATION_NONE;
+    generation->number = number;
+    generation->slot = slot;
+    generation->cause = cause;
+    generation->plan = hf_plan_ref(plan);
+    generation->listeners = stand_in ? stand_in->listeners : plan->listeners;
+    generation->loop = loop;
+    generation->reaper = reaper;
+    generation->callbacks = *callbacks;
+    generation->cgroups = &runtime->cgroups;
+    generation->relays = runtime->relays;
     generation->spawned = hf_clock_monotonic();
 
     int r = plan->adapter->overlay ? write_files(generation, runtime) : 0;
@@ -328,39 +324,21 @@ static int watch_restored(HfGeneration *generation, const HfRuntime *runtime, bo
     return r >= 0 && starting ? watch_ready(generation, runtime) : r;
 }
 
-int hf_generation_restore(sd_event *loop, HfReaper *reaper, const HfRuntime *runtime,
-                          HfGeneration *from, bool starting, const HfGenerationCallbacks *callbacks,
-                          HfGeneration **ret)
+int hf_generation_restore(HfGeneration *generation, sd_event *loop, HfReaper *reaper,
+                          const HfRuntime *runtime, bool starting,
+                          const HfGenerationCallbacks *callbacks)
 {
-    HfGeneration *generation = malloc(sizeof(*generation));
-    if (!generation) {
-        hf_process_clear(&from->main);
-        return -ENOMEM;
-    }
-    *generation = *from;
-    from->main = HF_PROCESS_NONE;
-    generation->plan = hf_plan_ref(from->plan);
+    hf_plan_ref(generation->plan);
     generation->listeners = generation->plan->listeners;
-    generation->relay = NULL;
     generation->loop = loop;
     generation->reaper = reaper;
     generation->callbacks = *callbacks;
-    generation->files = HF_FILES_NONE;
-    generation->statuses = generation->status_text = NULL;
     generation->cgroups = &runtime->cgroups;
-    generation->subgroup = HF_SUBGROUP_NONE;
-    *ret = generation; /* its processes live: it is kept whatever cannot be watched */
-    int r = hf_string_set(&generation->files.overlay, from->files.overlay);
-    if (r >= 0)
-        r = hf_string_set(&generation->files.pid_file, from->files.pid_file);
-    if (r >= 0)
-        r = hf_string_set(&generation->statuses, from->statuses);
-    if (r >= 0)
-        r = hf_string_set(&generation->status_text, from->status_text);
-    if (r >= 0)
-        r = hf_subgroup_find(generation->cgroups, generation->number,
-                             generation->main_exited ? 0 : generation->main.pid,
-                             &generation->subgroup);
+    if (generation->session == 0)
+        generation->session = generation->main.pid;
+    int r =
+        hf_subgroup_find(generation->cgroups, generation->number,
+                         generation->main_exited ? 0 : generation->main.pid, &generation->subgroup);
     hf_oom_begin(&generation->oom, generation->cgroups, &generation->subgroup);
     if (r >= 0 && !generation->main_exited)
         r = watch_restored(generation, runtime, starting);

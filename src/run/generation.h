@@ -80,6 +80,9 @@ struct HfGeneration {
     bool gone;                     /* was told */
 };
 
+#define HF_GENERATION_NONE                                                                         \
+    ((HfGeneration){.main = HF_PROCESS_NONE, .files = HF_FILES_NONE, .subgroup = HF_SUBGROUP_NONE})
+
 /* Readiness by a text in the log, as the part ready_log has it: what stands between the output of a
  * generation and ours, and calls hf_generation_ready. Each but begin takes NULL. */
 struct HfRelayKind {
@@ -99,14 +102,12 @@ struct HfRelayKind {
 int hf_generation_spawn(sd_event *loop, HfReaper *reaper, const HfRuntime *runtime, HfPlan *plan,
                         unsigned slot, uint64_t number, HfCause cause, const HfStandIn *stand_in,
                         const HfGenerationCallbacks *callbacks, HfGeneration **ret, HfText *error);
-/* One that another holdfast has spawned, described as its number, slot, cause, plan (a reference is
- * taken), main (taken over, also on failure), session, program, status, main_exited, spawned,
- * started, files, statuses and status_text (copied) of from. starting: it is not ready
- * yet, as far as is known. What is found out at once is told at once. Returns 0 or negative errno.
- */
-int hf_generation_restore(sd_event *loop, HfReaper *reaper, const HfRuntime *runtime,
-                          HfGeneration *from, bool starting, const HfGenerationCallbacks *callbacks,
-                          HfGeneration **ret);
+/* One that another holdfast has spawned, on the heap, in which all that a snapshot says of it is
+ * set, the plan borrowed. starting: it is not ready yet, as far as is known. What is found out at
+ * once is told at once. Returns 0 or negative errno; it lives after both. */
+int hf_generation_restore(HfGeneration *generation, sd_event *loop, HfReaper *reaper,
+                          const HfRuntime *runtime, bool starting,
+                          const HfGenerationCallbacks *callbacks);
 /* Its files are removed, its processes no longer watched. NULL is fine. Returns NULL. */
 HfGeneration *hf_generation_free(HfGeneration *generation);
 

@@ -1,16 +1,12 @@
 /* How an instance begins: anew, or with what an older holdfast had. */
 #pragma once
 
-#include "parts/survive/fd_store.h"
 #include "parts/survive/snapshot.h"
 #include "run/supervisor.h"
 
 typedef struct HfInstance {
-    HfEventType event; /* START, RESUME or ADOPT */
     HfSnapshot snapshot;
     uint64_t sequence; /* of the last one in the store */
-    HfStored *stored;  /* what the store gave back */
-    size_t n_stored;
 } HfInstance;
 
 void hf_instance_clear(HfInstance *start);
@@ -20,5 +16,7 @@ void hf_instance_clear(HfInstance *start);
  * sockets that were passed, claims the runtime directory. Returns 0, or negative errno with one
  * line in error. */
 int hf_instance_begin(HfSupervisor *supervisor, HfInstance *start, HfText *error);
+/* The socket that the generations to be gone on with notify; -1: none. */
+int hf_instance_take_notify(HfSupervisor *supervisor);
 /* Once the rest stands: posts the first event, and takes over what there is. */
 int hf_instance_end(HfSupervisor *supervisor, HfInstance *start, HfText *error);

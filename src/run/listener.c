@@ -59,36 +59,42 @@ static bool try_next(const HfAddress *address, int r)
     return address->kind == HF_ADDRESS_HOST;
 }
 
-static int held_new(int fd, const HfListenerSpec *spec, HfListener **ret)
+HfListener *hf_listener_new(void)
 {
     HfListener *held = calloc(1, sizeof(*held));
-    char label[HF_ADDRESS_TEXT_MAX];
+
     if (!held)
-        return -ENOMEM;
+        return NULL;
     held->references = 1;
     held->fd = -1;
-    hf_address_format(&spec->address, label);
-    int r = hf_string_set(&held->label, label);
-    if (r >= 0)
-        r = hf_listener_spec_copy(spec, &held->spec);
-    if (r >= 0 && !held->spec.name)
-        r = hf_name_of_address(&spec->address, &held->spec.name);
-    if (r < 0) {
-        hf_listener_unref(held);
-        return r;
-    }
+    hf_listener_spec_init(&held->spec);
+    return held;
+}
 
+int hf_listener_revive(HfListener *held, int fd)
+{
+    HF_CLEANUP_FD int owned = fd;
     struct sockaddr_storage bound;
+    char label[HF_ADDRESS_TEXT_MAX];
+    struct stat status;
     unsigned length;
-    r = hf_listener_name(fd, &bound, &length);
+
+    hf_address_format(&held->spec.address, label);
+    int r = hf_string_set(&held->label, label);
+    if (r >= 0 && !held->spec.name)
+        r = hf_name_of_address(&held->spec.address, &held->spec.name);
+    if (r >= 0)
+        r = hf_socket_verify(fd);
+    if (r >= 0)
+        r = hf_listener_name(fd, &bound, &length);
     if (r >= 0)
         r = hf_address_from_sockaddr(&bound, length, &held->bound);
-    if (r < 0) {
-        hf_listener_unref(held);
+    if (r >= 0 && fstat(fd, &status) < 0)
+        r = -errno;
+    if (r < 0)
         return r;
-    }
-    held->fd = fd;
-    *ret = held;
+    held->socket = status.st_ino;
+    held->fd = hf_fd_steal(&owned);
     return 0;
 }
 
@@ -106,15 +112,21 @@ static int park(int fd)
 static int hold(int fd, const HfListenerSpec *spec, const HfSocketInode *inode, HfListener **ret)
 {
     HF_CLEANUP_FD int parked = park(fd);
+    HfListener *held = hf_listener_new();
 
-    int r = parked < 0 ? parked : held_new(parked, spec, ret);
+    int r = parked < 0 ? parked : held ? 0 : -ENOMEM;
+    if (r >= 0)
+        r = hf_listener_spec_copy(spec, &held->spec);
+    if (r >= 0)
+        r = hf_listener_revive(held, hf_fd_steal(&parked));
     if (r < 0) {
         if (inode->inode != 0)
             hf_socket_unlink(spec->address.name, inode);
+        hf_listener_unref(held);
         return r;
     }
-    hf_fd_steal(&parked);
-    (*ret)->inode = *inode;
+    held->inode = *inode;
+    *ret = held;
     return 0;
 }
 
@@ -214,29 +226,6 @@ int hf_listener_take(int fd, const HfListenerSpec *spec, HfListener **ret)
     return 0;
 }
 
-int hf_listener_restore(int fd, const HfListenerSpec *spec, const HfSocketInode *inode,
-                        bool received, HfListener **ret)
-{
-    HF_CLEANUP_FD int owned = fd;
-    HfListener *held;
-
-    int r = held_new(owned, spec, &held);
-    if (r < 0)
-        return r;
-    hf_fd_steal(&owned);
-    held->inode = *inode;
-    held->received = received;
-    *ret = held;
-    return 0;
-}
-
-ino_t hf_listener_socket(const HfListener *held)
-{
-    struct stat status;
-
-    return fstat(held->fd, &status) < 0 ? 0 : status.st_ino;
-}
-
 HfListener *hf_listener_ref(HfListener *held)
 {
     held->references++;
@@ -247,9 +236,10 @@ HfListener *hf_listener_unref(HfListener *held)
 {
     if (!held || --held->references > 0)
         return NULL;
-    if (held->stored)
-        hf_fd_store_forget_listener(hf_listener_socket(held));
-    bool stays = held->received || held->taken || (held->stored && hf_fd_store_is_left());
+    if (held->stored && held->fd >= 0)
+        hf_fd_store_forget_listener(held->socket);
+    bool stays =
+        held->received || held->taken || held->stays || (held->stored && hf_fd_store_is_left());
     if (!stays && held->inode.inode != 0)
         hf_socket_unlink(held->spec.address.name, &held->inode);
     hf_fd_close(held->fd);

@@ -17,7 +17,9 @@ typedef struct HfListener {
     HfAddress bound;     /* where it listens, numeric */
     HfSocketInode inode;
     HfQueueAlarm alarm; /* of its queue */
+    uint64_t socket;    /* its inode, which tells the socket from any other; 0: not known */
     bool received;      /* from systemd: its path is not ours to unlink */
+    bool stays;         /* its path, too: others go on with it */
     uint32_t highest;   /* depth of its queue that was ever seen */
     bool taken;         /* copied out of another server, whose path it is still */
     unsigned index;     /* in the snapshot that is being made */
@@ -40,13 +42,12 @@ int hf_listener_receive(int fd, const char *name, HfListener **ret);
 /* Takes a listening socket that was copied out of another server. Consumes fd also on failure.
  * Until taken is reset its path is not unlinked. Returns 0 or negative errno. */
 int hf_listener_take(int fd, const HfListenerSpec *spec, HfListener **ret);
-/* The listener that another holdfast held: spec as it had it, inode of the path that it bound.
- * Consumes fd also on failure. Returns 0 and one reference, or negative errno. */
-int hf_listener_restore(int fd, const HfListenerSpec *spec, const HfSocketInode *inode,
-                        bool received, HfListener **ret);
 
-/* What tells the socket from any other: its inode. 0 when it cannot be told. */
-ino_t hf_listener_socket(const HfListener *held);
+/* One without a socket, to be described: spec, inode, received and taken as another holdfast had
+ * them. NULL without memory. */
+HfListener *hf_listener_new(void);
+/* Gives it its socket. Consumes fd also on failure. Returns 0 or negative errno. */
+int hf_listener_revive(HfListener *held, int fd);
 
 HfListener *hf_listener_ref(HfListener *held);
 /* The last one unlinks the path that was bound here and closes. Returns NULL. */

@@ -34,6 +34,14 @@ const char *hf_notes_text(const HfNotes *notes, const char *key)
     return NULL;
 }
 
+bool hf_note_is(const HfNote *note, const char *kind)
+{
+    size_t length = strlen(kind);
+
+    return note->fd >= 0 && strncmp(note->key, kind, length) == 0 &&
+           (note->key[length] == '\0' || note->key[length] == '-');
+}
+
 int hf_notes_take(HfNotes *notes, const char *key)
 {
     for (size_t i = 0; i < notes->n; i++)

@@ -8,8 +8,18 @@
 typedef struct HfNote {
     char *key;
     char *text; /* NULL: none */
-    int fd;     /* -1: none */
+    int fd;     /* owned, CLOEXEC; -1: none */
 } HfNote;
+
+/* The descriptors' keys are the names in systemd's fd store; all others in LISTEN_FDNAMES are a
+ * .socket unit's. */
+#define HF_NOTES_FD       "hf-"
+#define HF_NOTES_LOCK     "hf-k"
+#define HF_NOTES_CONTROL  "hf-c"
+#define HF_NOTES_NOTIFY   "hf-n"
+#define HF_NOTES_LISTENER "hf-l" /* -INODE */
+#define HF_NOTES_PROCESS  "hf-p" /* -GENERATION: a pidfd */
+#define HF_NOTES_SNAPSHOT "hf-s" /* -0 and -1 */
 
 typedef struct HfNotes {
     HfNote *list;
@@ -20,6 +30,8 @@ typedef struct HfNotes {
 int hf_notes_add(HfNotes *notes, const char *key, const char *text, int fd);
 /* The first of that key, or NULL. */
 const char *hf_notes_text(const HfNotes *notes, const char *key);
+/* Has it a descriptor, and is its key of that kind, without or with a number behind it? */
+bool hf_note_is(const HfNote *note, const char *kind);
 /* Takes the first descriptor of that key out; -1: there is none. */
 int hf_notes_take(HfNotes *notes, const char *key);
 /* With the descriptors that nobody has taken, where close says so. */

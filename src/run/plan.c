@@ -43,14 +43,25 @@ HfPlan *hf_plan_unref(HfPlan *plan)
     hf_placement_clear(&plan->placement);
     free(plan->include);
     free(plan->pid_file);
-    for (size_t i = 0; plan->probed && i < hf_strv_length(plan->pools); i++)
-        free(plan->probed[i].status_path);
-    free(plan->probed);
-    hf_strv_free(plan->pools);
-    hf_strv_free(plan->memory_limits);
-    free(plan->workers);
+    for (size_t i = 0; i < plan->n_pools; i++) {
+        free(plan->pools[i].name);
+        free(plan->pools[i].memory_limit);
+        free(plan->pools[i].status_path);
+    }
+    free(plan->pools);
     free(plan);
     return NULL;
+}
+
+int hf_plan_add_listener(HfPlan *plan, HfListener *listener)
+{
+    HfListener **grown = reallocarray(plan->listeners, plan->n_listeners + 1, sizeof(HfListener *));
+
+    if (!grown)
+        return -ENOMEM;
+    plan->listeners = grown;
+    plan->listeners[plan->n_listeners++] = hf_listener_ref(listener);
+    return 0;
 }
 
 int hf_plan_place(HfPlan *plan, HfText *error)

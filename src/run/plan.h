@@ -12,6 +12,9 @@ HfPlan *hf_plan_unref(HfPlan *plan);
  * made. Returns 0, or negative errno with one line in error. */
 typedef int (*HfPlanBinder)(HfPlan *plan, HfText *error, void *userdata);
 
+/* Appends a reference to the listener of the next wanted one. Returns 0 or -ENOMEM. */
+int hf_plan_add_listener(HfPlan *plan, HfListener *listener);
+
 /* Fills listeners: each wanted one from those among held, else newly bound; then the placement.
  * Those held stay as they are. Returns 0, or negative errno with one line in error; what was newly
  * bound is closed with the plan. */

@@ -146,7 +146,7 @@ static int set_up(HfSupervisor *supervisor, HfInstance *start, HfText *error)
     HF_EACH_PART (supervisor, i, claimed)
         r = r < 0 ? r : supervisor->parts[i]->claimed(supervisor->states[i], error);
     if (r >= 0)
-        r = hf_inputs_new(supervisor, hf_fd_steal(&start->snapshot.notify_fd), &supervisor->watch);
+        r = hf_inputs_new(supervisor, hf_instance_take_notify(supervisor), &supervisor->watch);
     if (r >= 0)
         r = hf_upgrading_new(supervisor, &supervisor->upgrading);
     if (r >= 0)
@@ -155,6 +155,7 @@ static int set_up(HfSupervisor *supervisor, HfInstance *start, HfText *error)
         r = hf_instance_end(supervisor, start, error);
     HF_EACH_PART (supervisor, i, begun)
         r = r < 0 ? r : supervisor->parts[i]->begun(supervisor->states[i], error);
+    hf_notes_clear(&supervisor->notes, true);
     if (r < 0 && error->length == 0)
         hf_text_addf(error, "the instance cannot be set up: %s", strerror(-r));
     return r;

@@ -13,7 +13,9 @@
 
 static bool is_private(const HfPlan *plan, size_t pool)
 {
-    return plan->probed[pool].counts && plan->probed[pool].listens;
+    const unsigned both = HF_POOL_COUNTS | HF_POOL_LISTENS;
+
+    return (plan->pools[pool].probe & both) == both;
 }
 
 /* The longest of the paths, for the pools that have one; 0: none has. */
@@ -22,7 +24,7 @@ static size_t longest(const HfPlan *plan, const char *statuses)
     char path[HF_ADDRESS_TEXT_MAX];
     size_t length = 0;
 
-    for (size_t i = 0; i < hf_strv_length(plan->pools); i++) {
+    for (size_t i = 0; i < plan->n_pools; i++) {
         if (!is_private(plan, i))
             continue;
         hf_plan_status_socket(statuses, i, path);
@@ -37,7 +39,7 @@ int hf_scoreboard_make(HfGeneration *generation, const HfRuntime *runtime)
     const HfCredentials *credentials = &plan->credentials;
     HF_CLEANUP_FREE char *statuses = NULL;
 
-    if (!plan->probed || runtime->in_memory) /* php-fpm listens at no abstract name */
+    if (!hf_plan_is_probed(plan) || runtime->in_memory) /* php-fpm listens at no abstract name */
         return 0;
     int r = hf_runtime_statuses(runtime, generation->number, &statuses);
     if (r < 0)
@@ -63,7 +65,7 @@ void hf_scoreboard_remove(HfGeneration *generation)
 
     if (!generation->statuses)
         return;
-    for (size_t i = 0; i < hf_strv_length(generation->plan->pools); i++) {
+    for (size_t i = 0; i < generation->plan->n_pools; i++) {
         if (!is_private(generation->plan, i))
             continue;
         hf_plan_status_socket(generation->statuses, i, path);
@@ -90,9 +92,9 @@ int hf_scoreboard_find(const HfGeneration *generation, size_t pool, struct socka
     char path[HF_ADDRESS_TEXT_MAX];
     HfAddress address;
 
-    if (!generation->statuses || !plan->probed[pool].counts)
+    if (!generation->statuses || !(plan->pools[pool].probe & HF_POOL_COUNTS))
         return -ENOENT;
-    if (!plan->probed[pool].listens)
+    if (!(plan->pools[pool].probe & HF_POOL_LISTENS))
         return find_listener(plan, pool, ret, ret_length);
     hf_plan_status_socket(generation->statuses, pool, path);
     int r = hf_address_parse(path, &address);

@@ -16,18 +16,25 @@ typedef struct HfAdapter HfAdapter;
 
 #define HF_PLAN_PING "/ping" /* the page that php-fpm itself answers, which probes ask for */
 
-/* How a pool, a group of workers with a socket of its own, is probed. */
+/* How a pool is probed. The numbers stand in snapshots. */
+typedef enum HfPoolProbe {
+    HF_POOL_PINGS = 1 << 0,       /* the overlay sets the ping page */
+    HF_POOL_COUNTS = 1 << 1,      /* it has a scoreboard that answers while all workers are busy */
+    HF_POOL_LISTENS = 1 << 2,     /* that one is private, each generation's own, not the user's */
+    HF_POOL_WRITES_PATH = 1 << 3, /* the overlay sets status_path */
+} HfPoolProbe;
+
+/* A group of workers with a socket of its own. */
 typedef struct HfPlanPool {
-    bool pings;   /* the overlay sets the ping page */
-    bool counts;  /* it has a scoreboard that answers while all workers are busy */
-    bool listens; /* that one is private, each generation's own, not the user's */
-    char
-        *status_path; /* of the scoreboard's page, the user's or, with writes_path, the overlay's */
-    bool writes_path;
+    char *name;
+    char *memory_limit; /* "" where the pool sets none */
+    uint64_t workers;   /* at most */
+    unsigned probe;     /* HfPoolProbe, ored */
+    char *status_path;  /* of the scoreboard's page; NULL: no page is asked for again and again */
 } HfPlanPool;
 
 /* Everything that a generation is made of; shared by the generations that were made of it. All but
- * the last is plain data, and belongs into a snapshot as well. */
+ * the last is plain data, and belongs into parts/survive/snapshot_fields.c as well. */
 typedef struct HfPlan {
     unsigned references;
     const HfAdapter *adapter;
@@ -51,16 +58,20 @@ typedef struct HfPlan {
     char *include;
     char *pid_file; /* that the user's configuration names; holdfast owns it. NULL: none */
     bool systemd_interval;
-    char **pools;          /* names, NULL-terminated; NULL: it has none */
+    HfPlanPool *pools; /* n_pools of them */
+    size_t n_pools;
     uint64_t peak_workers; /* of all pools */
-    char **memory_limits;  /* of each pool, "" where the pool sets none */
-    uint64_t *workers;     /* of each pool, at most */
-    HfPlanPool *probed;    /* each pool, NULL: no page is asked for again and again */
 
     struct HfListener **listeners; /* references, one for each wanted, once bound */
     size_t n_listeners;
     HfPlacement placement;
 } HfPlan;
+
+/* Are its pools asked for a page again and again? */
+static inline bool hf_plan_is_probed(const HfPlan *plan)
+{
+    return plan->n_pools > 0 && plan->pools[0].status_path;
+}
 
 /* Appends a copy of spec; ret may be NULL. Returns 0, -E2BIG or -ENOMEM. */
 int hf_plan_want(HfPlan *plan, const HfListenerSpec *spec, HfPlanned **ret);

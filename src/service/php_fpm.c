@@ -50,13 +50,13 @@ static void override_listen(const HfPlanned *planned, char *buffer, const char *
 static void override_probed(const HfPlanPool *probed, const char *statuses, size_t pool,
                             char *buffer, HfPhpfpmOverride *override)
 {
-    if (probed->pings)
+    if (probed->probe & HF_POOL_PINGS)
         override->ping_path = HF_PLAN_PING;
-    if (!statuses || !probed->counts)
+    if (!statuses || !(probed->probe & HF_POOL_COUNTS))
         return;
-    if (probed->writes_path)
+    if (probed->probe & HF_POOL_WRITES_PATH)
         override->status_path = probed->status_path;
-    if (probed->listens) {
+    if (probed->probe & HF_POOL_LISTENS) {
         hf_plan_status_socket(statuses, pool, buffer);
         override->status_listen = buffer;
     }
@@ -65,21 +65,21 @@ static void override_probed(const HfPlanPool *probed, const char *statuses, size
 static int make_overlay(const HfPlan *plan, const char *pid_file, const char *statuses,
                         HfText *text)
 {
-    size_t n_pools = hf_strv_length(plan->pools);
+    const size_t n_pools = plan->n_pools;
     HF_CLEANUP_FREE HfPhpfpmOverride *list = calloc(n_pools + 1, sizeof(*list));
     HF_CLEANUP_FREE char *buffers = calloc(plan->n_wanted + n_pools + 1, HF_ADDRESS_TEXT_MAX);
 
     if (!list || !buffers)
         return -ENOMEM;
     for (size_t i = 0; i < n_pools; i++)
-        list[i].pool = plan->pools[i];
+        list[i].pool = plan->pools[i].name;
     for (size_t i = 0; i < plan->n_wanted; i++) {
         HfPhpfpmOverride *override = &list[plan->wanted[i].pool];
         override_listen(&plan->wanted[i], &buffers[i * HF_ADDRESS_TEXT_MAX],
                         plan->wanted[i].status ? &override->status_listen : &override->listen);
     }
-    for (size_t i = 0; plan->probed && i < n_pools; i++)
-        override_probed(&plan->probed[i], statuses, i,
+    for (size_t i = 0; i < n_pools; i++)
+        override_probed(&plan->pools[i], statuses, i,
                         &buffers[(plan->n_wanted + i) * HF_ADDRESS_TEXT_MAX], &list[i]);
     const HfPhpfpmOverlay overlay = {
         .include = plan->include,

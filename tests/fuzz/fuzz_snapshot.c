@@ -50,7 +50,7 @@ static void live(const HfMachine *read)
     CHECK(machine.phase == HF_PHASE_ENDED);
 }
 
-static void read(const char *text, size_t length)
+static void read_text(const char *text, size_t length)
 {
     HF_CLEANUP_SNAPSHOT HfSnapshot snapshot;
     HF_CLEANUP_SNAPSHOT HfSnapshot again;
@@ -73,11 +73,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     HF_CLEANUP_TEXT HfText text = {0};
     uint64_t hash = 0xcbf29ce484222325;
 
-    read((const char *)data, size);
+    read_text((const char *)data, size);
     hf_text_add_bytes(&text, (const char *)data, size > TAIL ? size - TAIL : 0);
     for (size_t i = 0; i < text.length; i++)
         hash = (hash ^ (unsigned char)text.data[i]) * 0x100000001b3;
     hf_text_addf(&text, "checksum=%016llx\n", (unsigned long long)hash);
-    read(text.data, text.length);
+    read_text(text.data, text.length);
     return 0;
 }

@@ -210,10 +210,7 @@ static int add_to_snapshot(void *context)
 
     (void)context;
     hf_snapshot_init(&snapshot);
-    return hf_snapshot_add_listener(&snapshot) && hf_snapshot_add_plan(&snapshot) &&
-                   hf_snapshot_add_wanted(&snapshot) && hf_snapshot_add_generation(&snapshot)
-               ? 0
-               : -ENOMEM;
+    return hf_snapshot_note(&snapshot, "hf-n", "text", -1);
 }
 
 static void snapshots(void **state)

@@ -9,7 +9,7 @@
 #include <cmocka.h>
 
 #include "base/memory.h"
-#include "parts/survive/snapshot.h"
+#include "parts/survive/snapshot_fields.h"
 
 #define FIXTURE "fixtures/snapshot/0.1.0"
 
@@ -18,31 +18,40 @@ static void set(char **field, const char *text)
     assert_int_equal(hf_string_set(field, text), 0);
 }
 
+/* One more of a list, or NULL above its bound. */
+static void *add(HfSnapshot *snapshot, const char *list)
+{
+    void *added = NULL;
+
+    for (size_t i = 1; i < hf_field_groups_n; i++)
+        if (strcmp(hf_field_groups[i].name, list) == 0 &&
+            hf_field_add(&hf_field_groups[i], snapshot, &added) == 0)
+            return added;
+    return NULL;
+}
+
 static void fill_plan(HfSnapshot *snapshot)
 {
-    HfSnapshotPlan *plan = hf_snapshot_add_plan(snapshot);
+    HfPlan *plan = add(snapshot, "plan");
 
-    set(&plan->adapter, "php-fpm");
-    set(&plan->handoff, "php-fpm");
+    plan->adapter = hf_adapter_find("php-fpm");
+    plan->handoff = hf_handoff_find("php-fpm");
     plan->readiness = HF_READINESS_NOTIFY;
     set(&plan->program, "/usr/sbin/php-fpm8.2");
     assert_int_equal(hf_strv_append(&plan->arguments, "php-fpm8.2"), 0);
     assert_int_equal(hf_strv_append(&plan->arguments, "-d\nname=a\\b"), 0);
-    assert_int_equal(hf_strv_append(&plan->pools, "www"), 0);
-    assert_int_equal(hf_strv_append(&plan->memory_limits, ""), 0);
-    plan->workers.list = calloc(1, sizeof(uint64_t));
-    plan->workers.list[0] = 5;
-    plan->workers.n = 1;
-    plan->peak_workers = 5;
-    assert_int_equal(hf_strv_append(&plan->status_paths, "/holdfast-1"), 0);
-    plan->probes.list = calloc(1, sizeof(uint64_t));
-    plan->probes.list[0] = 15;
-    plan->probes.n = 1;
+    plan->pools = calloc(1, sizeof(*plan->pools));
+    plan->n_pools = 1;
+    set(&plan->pools[0].name, "www");
+    set(&plan->pools[0].memory_limit, "");
+    plan->pools[0].workers = plan->peak_workers = 5;
+    set(&plan->pools[0].status_path, "/holdfast-1");
+    plan->pools[0].probe = HF_POOL_PINGS | HF_POOL_COUNTS | HF_POOL_LISTENS | HF_POOL_WRITES_PATH;
     plan->stop_signal = 3;
     plan->reopen_signal = 10;
     plan->drain_timeout = 30000000;
-    plan->has_user = true;
-    plan->uid = 33;
+    plan->credentials.has_user = true;
+    plan->credentials.uid = 33;
     set(&plan->include, "/etc/php/8.2/fpm/php-fpm.conf");
     set(&plan->ready_text, "ready to handle connections");
 }
@@ -69,36 +78,36 @@ static void fill(HfSnapshot *snapshot)
         (HfMachineRequest){.id = 12, .kind = HF_REQUEST_UPGRADE, .next = true};
     snapshot->machine.upgrade = HF_UPGRADE_TESTING;
     snapshot->current = 0;
-    snapshot->announced = true;
-    snapshot->control_fd = 12;
-    snapshot->stored_fds[1] = 13;
+    assert_int_equal(hf_snapshot_note(snapshot, "hf-c", NULL, 12), 0);
+    assert_int_equal(hf_snapshot_note(snapshot, "hf-s-1", NULL, 13), 0);
     fill_plan(snapshot);
 
-    HfSnapshotListener *listener = hf_snapshot_add_listener(snapshot);
+    HfListener *listener = add(snapshot, "listener");
     assert_int_equal(hf_address_parse("/run/php/www.sock", &listener->spec.address), 0);
     set(&listener->spec.name, "www");
     listener->spec.mode = 0660;
     listener->spec.backlog = HF_BACKLOG_MAXIMUM;
-    listener->fd = 128;
-    listener->inode = 4711;
+    listener->inode.inode = 4711;
 
-    HfSnapshotWanted *wanted = hf_snapshot_add_wanted(snapshot);
-    wanted->address = listener->spec.address;
-    set(&wanted->name, "www");
-    set(&wanted->alias, "/run/holdfast/php/none/www");
+    HfSnapshotWanted *wanted = add(snapshot, "wanted");
+    wanted->plan = snapshot->plans.items[0];
+    wanted->listener = listener;
+    wanted->planned.spec.address = listener->spec.address;
+    set(&wanted->planned.spec.name, "www");
+    set(&wanted->planned.alias, "/run/holdfast/php/none/www");
 
-    HfSnapshotGeneration *generation = hf_snapshot_add_generation(snapshot);
+    HfGeneration *generation = add(snapshot, "generation");
+    generation->plan = snapshot->plans.items[0];
     generation->number = 2;
     generation->slot = 1;
     generation->cause = HF_CAUSE_RELOAD;
-    generation->pid = 4242;
+    generation->main.pid = 4242;
     generation->started = 123456789;
-    generation->pidfd = 20;
     generation->owed = 3;
-    set(&generation->overlay, "/run/holdfast/php/gen-2.conf");
+    set(&generation->files.overlay, "/run/holdfast/php/gen-2.conf");
 }
 
-static void write(const HfSnapshot *snapshot, HfText *text)
+static void write_text(const HfSnapshot *snapshot, HfText *text)
 {
     hf_snapshot_write(snapshot, text);
     assert_false(text->failed);
@@ -107,6 +116,11 @@ static void write(const HfSnapshot *snapshot, HfText *text)
 static int read_text(const char *text, HfSnapshot *ret)
 {
     return hf_snapshot_read(text, strlen(text), ret);
+}
+
+static const HfPlan *plan_of(const HfSnapshot *snapshot)
+{
+    return snapshot->plans.items[0];
 }
 
 static void test_there_and_back(void **state)
@@ -118,12 +132,14 @@ static void test_there_and_back(void **state)
 
     (void)state;
     fill(&first);
-    write(&first, &text);
+    write_text(&first, &text);
     assert_int_equal(read_text(hf_text_peek(&text), &second), 0);
-    write(&second, &again);
+    write_text(&second, &again);
     assert_string_equal(hf_text_peek(&again), hf_text_peek(&text));
-    assert_string_equal(second.plans[0].arguments[1], "-d\nname=a\\b");
-    assert_int_equal(second.listeners[0].spec.mode, 0660);
+    assert_string_equal(plan_of(&second)->arguments[1], "-d\nname=a\\b");
+    assert_int_equal(plan_of(&second)->pools[0].workers, 5);
+    assert_int_equal(((HfListener *)second.listeners.items[0])->spec.mode, 0660);
+    assert_string_equal(((HfNote *)second.notes.items[0])->key, "hf-c");
     assert_int_equal(second.machine.requests[3].id, 12);
     assert_memory_equal(&second.machine.generations, &first.machine.generations,
                         sizeof(first.machine.generations));
@@ -137,7 +153,7 @@ static void test_torn(void **state)
 
     (void)state;
     fill(&snapshot);
-    write(&snapshot, &text);
+    write_text(&snapshot, &text);
     for (size_t length = 0; length < text.length; length++)
         assert_int_equal(hf_snapshot_read(text.data, length, &unused), -EBADMSG);
     for (size_t i = 0; i < text.length; i++) {
@@ -170,7 +186,7 @@ static int read_changed(const char *from, const char *to, HfSnapshot *ret)
     HF_CLEANUP_TEXT HfText changed = {0};
 
     fill(&snapshot);
-    write(&snapshot, &text);
+    write_text(&snapshot, &text);
     reseal(hf_text_peek(&text), from, to, &changed);
     return hf_snapshot_read(changed.data, changed.length, ret);
 }
@@ -185,7 +201,7 @@ static void test_unknown_keys(void **state)
                                   &snapshot),
                      0);
     assert_int_equal(snapshot.sequence, 8);
-    assert_string_equal(snapshot.plans[0].program, "/usr/sbin/php-fpm8.2");
+    assert_string_equal(plan_of(&snapshot)->program, "/usr/sbin/php-fpm8.2");
 }
 
 static void test_missing_keys_have_defaults(void **state)
@@ -194,10 +210,7 @@ static void test_missing_keys_have_defaults(void **state)
 
     (void)state;
     assert_int_equal(read_changed("plan.0.capabilities=18446744073709551615\n", "", &snapshot), 0);
-    assert_int_equal(snapshot.plans[0].capabilities, UINT64_MAX);
-    hf_snapshot_clear(&snapshot);
-    assert_int_equal(read_changed("control-fd=12\n", "", &snapshot), 0);
-    assert_int_equal(snapshot.control_fd, -1);
+    assert_int_equal(plan_of(&snapshot)->credentials.capabilities, UINT64_MAX);
 }
 
 static void test_refused(void **state)
@@ -220,7 +233,9 @@ static void test_refused(void **state)
         {"generation.0.slot=1", "generation.0.slot=8", -EBADMSG},
         {"generation.0.pid=4242", "generation.0.pid=0", -EBADMSG},
         {"generation.0.plan=0", "generation.0.plan=1", -EBADMSG},
-        {"listener.0.fd=128", "listener.0.fd=2147483648", -EBADMSG},
+        {"note.0.fd=12", "note.0.fd=2147483648", -EBADMSG},
+        {"note.0.key=hf-c\n", "", -EBADMSG},
+        {"note.0.fd=12", "lock-fd=x\nnote.0.fd=12", -EBADMSG},
         {"listener.0.address=/run/php/www.sock\n", "", -EBADMSG},
         {"listener.0.address", "listener.1.address", -EBADMSG},
         {"wanted.0.listener=0", "wanted.0.listener=1", -EBADMSG},
@@ -228,6 +243,8 @@ static void test_refused(void **state)
         {"plan.0.workers=5\n", "", -EBADMSG},
         {"plan.0.probe=15\n", "", -EBADMSG},
         {"plan.0.status-path=/holdfast-1\n", "", -EBADMSG},
+        {"plan.0.pool=www\n", "", -EBADMSG},
+        {"plan.0.memory-limit=\n", "", -EBADMSG},
         {"wanted.0.pool=0", "wanted.0.pool=1", -EBADMSG},
         {"wanted.0.plan=0", "wanted.0.plan=1", -EBADMSG},
         {"wanted.0.name=www\n", "", -EBADMSG},
@@ -236,6 +253,8 @@ static void test_refused(void **state)
         {"listener.0.name=www\n", "", -EBADMSG},
         {"plan.0.workers=5", "plan.0.workers=x", -EBADMSG},
         {"plan.0.probe=15\n", "plan.0.probe=15\nplan.0.probe=1\nplan.0.status-path=/x\n", -EBADMSG},
+        {"generation.0.plan=0\n", "", -EBADMSG},
+        {"wanted.0.listener=0\n", "", -EBADMSG},
         {"plan.0.program=", "plan.program=", -EBADMSG},
         {"plan.0.program=", "plan.x.program=", -EBADMSG},
         {"plan.0.program=", "plan.2.program=", -EBADMSG},
@@ -252,7 +271,9 @@ static void test_refused(void **state)
         {"\\x0a", "\\x0g", -EBADMSG},
         {"\\x0a", "\\x0", -EBADMSG},
         {"\\x0a", "\\x00", -EBADMSG},
-        {"announced=1", "announced", -EBADMSG},
+        {"planned=1", "planned", -EBADMSG},
+        {"plan.0.adapter=php-fpm", "plan.0.adapter=news", -EPROTONOSUPPORT},
+        {"plan.0.handoff=php-fpm\n", "", -EBADMSG},
     };
     HfSnapshot unused;
 
@@ -270,15 +291,17 @@ static void test_lists_grow_one_by_one(void **state)
 
     (void)state;
     hf_snapshot_init(&unused);
-    assert_int_equal(read_changed("listener.0.fd=128\n",
-                                  "listener.0.fd=128\nlistener.1.name=x\nlistener.1.address=80\n"
-                                  "generation.0.number=2\ngeneration.1.number=1\n"
-                                  "generation.1.pid=5\n",
-                                  &snapshot),
-                     0);
-    assert_int_equal(snapshot.n_listeners, 2);
-    assert_int_equal(snapshot.listeners[1].fd, -1);
-    assert_int_equal(snapshot.n_generations, 2);
+    assert_int_equal(
+        read_changed("listener.0.inode=4711\n",
+                     "listener.0.inode=4711\nlistener.1.name=x\nlistener.1.address=80\n"
+                     "plan.0.news=\ngeneration.0.number=2\n"
+                     "generation.1.number=1\ngeneration.1.plan=0\n"
+                     "generation.1.pid=5\n",
+                     &snapshot),
+        0);
+    assert_int_equal(snapshot.listeners.n, 2);
+    assert_int_equal(((HfListener *)snapshot.listeners.items[1])->fd, -1);
+    assert_int_equal(snapshot.generations.n, 2);
 
     hf_text_add(&plans, "current=0\n");
     for (size_t i = 0; i <= HF_SNAPSHOT_PLANS; i++)
@@ -292,18 +315,19 @@ static void test_plan_without_pools(void **state)
     HF_CLEANUP_SNAPSHOT HfSnapshot first;
     HF_CLEANUP_SNAPSHOT HfSnapshot second;
     HF_CLEANUP_TEXT HfText text = {0};
-    HfSnapshotPlan *plan;
+    HfPlan *plan;
 
     (void)state;
     fill(&first);
-    plan = &first.plans[0];
-    plan->pools = hf_strv_free(plan->pools);
-    plan->status_paths = hf_strv_free(plan->status_paths);
-    plan->workers.n = plan->probes.n = 0;
-    first.wanted[0].pool = 7;
-    write(&first, &text);
+    plan = first.plans.items[0];
+    free(plan->pools[0].name);
+    free(plan->pools[0].memory_limit);
+    free(plan->pools[0].status_path);
+    plan->n_pools = 0;
+    ((HfSnapshotWanted *)first.wanted.items[0])->planned.pool = 7;
+    write_text(&first, &text);
     assert_int_equal(read_text(hf_text_peek(&text), &second), 0);
-    assert_int_equal(second.wanted[0].pool, 7);
+    assert_int_equal(((HfSnapshotWanted *)second.wanted.items[0])->planned.pool, 7);
 }
 
 static void test_lists_are_bounded(void **state)
@@ -312,18 +336,21 @@ static void test_lists_are_bounded(void **state)
 
     (void)state;
     hf_snapshot_init(&snapshot);
-    while (hf_snapshot_add_listener(&snapshot))
+    while (add(&snapshot, "listener"))
         ;
-    while (hf_snapshot_add_plan(&snapshot))
+    while (add(&snapshot, "plan"))
         ;
-    while (hf_snapshot_add_wanted(&snapshot))
+    while (add(&snapshot, "wanted"))
         ;
-    while (hf_snapshot_add_generation(&snapshot))
+    while (add(&snapshot, "generation"))
         ;
-    assert_int_equal(snapshot.n_listeners, HF_SNAPSHOT_LISTENERS);
-    assert_int_equal(snapshot.n_plans, HF_SNAPSHOT_PLANS);
-    assert_int_equal(snapshot.n_wanted, HF_SNAPSHOT_LISTENERS);
-    assert_int_equal(snapshot.n_generations, HF_MACHINE_SLOTS);
+    while (add(&snapshot, "note"))
+        ;
+    assert_int_equal(snapshot.listeners.n, HF_SNAPSHOT_LISTENERS);
+    assert_int_equal(snapshot.plans.n, HF_SNAPSHOT_PLANS);
+    assert_int_equal(snapshot.wanted.n, HF_SNAPSHOT_LISTENERS);
+    assert_int_equal(snapshot.generations.n, HF_MACHINE_SLOTS);
+    assert_int_equal(snapshot.notes.n, HF_SNAPSHOT_NOTES);
 }
 
 static void test_no_text(void **state)
@@ -334,7 +361,7 @@ static void test_no_text(void **state)
 
     (void)state;
     fill(&snapshot);
-    write(&snapshot, &text);
+    write_text(&snapshot, &text);
     text.data[text.length / 2] = '\0';
     assert_int_equal(hf_snapshot_read(text.data, text.length, &unused), -EBADMSG);
     assert_int_equal(hf_snapshot_read(text.data, HF_SNAPSHOT_MAX + 1, &unused), -E2BIG);
@@ -352,7 +379,7 @@ static void test_fixture(void **state)
     fill(&expected);
     if (getenv("HF_FIXTURE")) {
         HF_CLEANUP_TEXT HfText today = {0};
-        write(&expected, &today);
+        write_text(&expected, &today);
         FILE *file = fopen(FIXTURE, "w");
         assert_non_null(file);
         fputs(hf_text_peek(&today), file);
@@ -364,8 +391,10 @@ static void test_fixture(void **state)
     fclose(file);
     assert_int_equal(hf_snapshot_read(text, length, &snapshot), 0);
     assert_string_equal(snapshot.version, "0.1.0");
-    assert_int_equal(snapshot.generations[0].pid, 4242);
-    assert_int_equal(snapshot.plans[0].uid, 33);
+    assert_int_equal(((HfGeneration *)snapshot.generations.items[0])->main.pid, 4242);
+    assert_int_equal(plan_of(&snapshot)->credentials.uid, 33);
+    assert_int_equal(plan_of(&snapshot)->pools[0].probe, 15);
+    assert_int_equal(snapshot.notes.n, 4); /* three descriptors, and that READY=1 was sent */
     assert_memory_equal(&snapshot.machine, &expected.machine, sizeof(expected.machine));
 }
 

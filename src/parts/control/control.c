@@ -156,7 +156,7 @@ static int control_claimed(void *state, HfText *error)
     (void)error;
     if (last_id && hf_parse_uint(last_id, UINT64_MAX, &control->last_id) < 0)
         return -EBADMSG;
-    control->fd = hf_notes_take(&supervisor->notes, "control");
+    control->fd = hf_notes_take(&supervisor->notes, HF_NOTES_CONTROL);
     return supervisor->runtime.in_memory ? 0 : accept_callers(control, supervisor);
 }
 
@@ -181,7 +181,7 @@ static int control_captured(void *state, HfNotes *notes)
 
     hf_text_addf(&last_id, "%llu", (unsigned long long)control->last_id);
     int r = hf_notes_add(notes, "last-id", hf_text_peek(&last_id), -1);
-    return r < 0 || control->fd < 0 ? r : hf_notes_add(notes, "control", NULL, control->fd);
+    return r < 0 || control->fd < 0 ? r : hf_notes_add(notes, HF_NOTES_CONTROL, NULL, control->fd);
 }
 
 /* Who asked for the stop sees by the end of the connection that all is let go. */

@@ -73,18 +73,18 @@ static int add(HfOrphans *strays, HfProcess *process)
 }
 
 /* A death between spawn and snapshot leaves a main process that only the store knows. */
-static int add_stored(HfOrphans *strays, HfInstance *start)
+static int add_stored(HfOrphans *strays, HfNotes *notes)
 {
     int r = 0;
 
-    for (size_t i = 0; r >= 0 && i < start->n_stored; i++) {
-        HfProcess process = {.pidfd = start->stored[i].fd};
+    for (size_t i = 0; r >= 0 && i < notes->n; i++) {
+        HfProcess process = {.pidfd = notes->list[i].fd};
         if (process.pidfd < 0 || hf_process_of_pidfd(process.pidfd, &process.pid) < 0 ||
             is_known(strays->supervisor, process.pid) || has(strays, process.pid))
             continue;
         r = add(strays, &process);
         if (r >= 0)
-            start->stored[i].fd = -1;
+            notes->list[i].fd = -1;
     }
     return r;
 }
@@ -120,7 +120,7 @@ static void keep_listed(HfOrphans *strays, const pid_t *pids, size_t n)
     strays->n = kept;
 }
 
-static int find_all(HfOrphans *strays, HfInstance *start)
+static int find_all(HfOrphans *strays, HfNotes *notes)
 {
     HF_CLEANUP_FREE pid_t *first = NULL;
     HF_CLEANUP_FREE pid_t *second = NULL;
@@ -134,7 +134,7 @@ static int find_all(HfOrphans *strays, HfInstance *start)
         r = hf_own_unit_processes(&second, &n_second);
     if (r >= 0)
         keep_listed(strays, second, n_second);
-    return r < 0 ? r : add_stored(strays, start);
+    return r < 0 ? r : add_stored(strays, notes);
 }
 
 static void tell_found(const HfOrphans *strays)
@@ -151,14 +151,14 @@ static void tell_found(const HfOrphans *strays)
            hf_text_peek(&text));
 }
 
-void hf_orphans_find(HfSupervisor *supervisor, HfInstance *start)
+void hf_orphans_find(HfSupervisor *supervisor)
 {
     HfOrphans *strays = calloc(1, sizeof(*strays));
     int r = -ENOMEM;
 
     if (strays) {
         strays->supervisor = supervisor;
-        r = find_all(strays, start);
+        r = find_all(strays, &supervisor->notes);
     }
     if (r < 0) {
         const HfLogFields fields = {.error = r};

@@ -4,7 +4,6 @@
 #pragma once
 
 #include "run/escalation.h"
-#include "run/instance.h"
 #include "run/supervisor.h"
 
 typedef struct HfOrphan {
@@ -25,7 +24,7 @@ struct HfOrphans {
 
 /* Looks for them, also among the pidfds that the store gave back, and takes those. None:
  * supervisor->strays stays NULL. What goes wrong is logged, and they are left. */
-void hf_orphans_find(HfSupervisor *supervisor, HfInstance *start);
+void hf_orphans_find(HfSupervisor *supervisor);
 /* Each takes NULL. Sockets that are not in use yet stay with their holders. Returns NULL. */
 HfOrphans *hf_orphans_free(HfOrphans *strays);
 

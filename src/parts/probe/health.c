@@ -104,7 +104,7 @@ static void begin_parts(HfHealth *health)
             .timeout = health->timeout,
             .generation = health->generation,
             .listener = part->listener,
-            .reading = plan->probed ? &health->readings[plan->wanted[part->listener].pool] : NULL,
+            .reading = hf_plan_is_probed(plan) ? &health->readings[plan->wanted[part->listener].pool] : NULL,
         };
         int r = hf_prober_start(&question, on_checkup, part, &part->checkup);
         if (r < 0)
@@ -127,7 +127,7 @@ static int make_parts(HfHealth *health)
     if (health->number == health->generation->number)
         return 0;
     free(health->readings);
-    health->readings = calloc(hf_strv_length(plan->pools) + 1, sizeof(*health->readings));
+    health->readings = calloc(plan->n_pools + 1, sizeof(*health->readings));
     if (!health->readings)
         return -ENOMEM;
     health->number = health->generation->number;

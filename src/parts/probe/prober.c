@@ -96,7 +96,7 @@ static bool ask_status(HfProber *checkup)
 
     if (!question->reading || hf_scoreboard_find(question->generation, pool, &address, &length) < 0)
         return false;
-    const HfFastcgiRequest request = {.uri = plan->probed[pool].status_path};
+    const HfFastcgiRequest request = {.uri = plan->pools[pool].status_path};
     return hf_fastcgi_request_start(question->loop, (const struct sockaddr *)&address, length,
                                     &request, question->timeout, on_status, checkup,
                                     &checkup->ask) >= 0;

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/pidfd.h>
@@ -10,29 +11,67 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "config/names.h"
 #include "kernel/memfile.h"
-#include "parts/survive/serialize.h"
+#include "parts/survive/fd_store.h"
+#include "parts/survive/reexec.h"
 #include "run/crash_point.h"
 
-static bool has_kind(const HfStored *stored, char kind)
+/* ---- the snapshot ---- */
+
+static int load(int fd, HfSnapshot *ret)
 {
-    return stored->name[strlen("hf-")] == kind && stored->fd >= 0;
+    HF_CLEANUP_FREE char *text = NULL;
+    size_t length;
+
+    int r = hf_memfile_read(fd, HF_SNAPSHOT_MAX, &text, &length);
+    return r < 0 ? r : hf_snapshot_read(text, length, ret);
+}
+
+/* Its descriptors are this process's from now on, or were those of one that died. */
+static int take_notes(const HfSnapshot *snapshot, bool resumed, HfNotes *ret)
+{
+    int r = 0;
+
+    for (size_t i = 0; r >= 0 && i < snapshot->notes.n; i++) {
+        const HfNote *note = snapshot->notes.items[i];
+        if (note->fd >= 0 && !resumed)
+            continue;
+        if (note->fd >= 0)
+            r = hf_fd_set_cloexec(note->fd, true);
+        if (r >= 0)
+            r = hf_notes_add(ret, note->key, note->text, note->fd);
+    }
+    return r;
+}
+
+int hf_adoption_read(HfSnapshot *ret, HfNotes *notes, HfText *error)
+{
+    HF_CLEANUP_FD int fd = hf_reexec_take_snapshot();
+
+    int r = load(fd, ret);
+    if (r >= 0)
+        r = take_notes(ret, true, notes);
+    if (r == -EPROTONOSUPPORT)
+        hf_text_add(error, "the snapshot cannot be read: it is of another kind of holdfast, whose "
+                           "snapshots are not known here");
+    else if (r == -EBADMSG)
+        hf_text_add(error, "the snapshot cannot be read: it is not a whole and sound snapshot");
+    else if (r < 0)
+        hf_text_addf(error, "the snapshot cannot be read: %s", strerror(-r));
+    return r;
 }
 
 /* The newest one that is whole. */
-static bool find_snapshot(const HfInstance *start, HfSnapshot *ret)
+static bool find_snapshot(const HfNotes *notes, HfSnapshot *ret)
 {
     bool found = false;
 
-    for (size_t i = 0; i < start->n_stored; i++) {
+    for (size_t i = 0; i < notes->n; i++) {
         HF_CLEANUP_SNAPSHOT HfSnapshot snapshot;
-        HF_CLEANUP_FREE char *text = NULL;
-        size_t length;
         hf_snapshot_init(&snapshot);
-        if (!has_kind(&start->stored[i], 's') ||
-            hf_memfile_read(start->stored[i].fd, HF_SNAPSHOT_MAX, &text, &length) < 0 ||
-            hf_snapshot_read(text, length, &snapshot) < 0 ||
-            (found && snapshot.sequence < ret->sequence))
+        if (!hf_note_is(&notes->list[i], HF_NOTES_SNAPSHOT) ||
+            load(notes->list[i].fd, &snapshot) < 0 || (found && snapshot.sequence < ret->sequence))
             continue;
         hf_snapshot_clear(ret);
         *ret = snapshot;
@@ -41,6 +80,8 @@ static bool find_snapshot(const HfInstance *start, HfSnapshot *ret)
     }
     return found;
 }
+
+/* ---- its descriptors ---- */
 
 static ino_t inode_of(int fd)
 {
@@ -52,8 +93,8 @@ static ino_t inode_of(int fd)
 /* Of those that a .socket unit passed again: the object gives way to the one of the snapshot. */
 static int take_received(HfSupervisor *supervisor, uint64_t socket)
 {
-    for (size_t i = 0; i < supervisor->n_received; i++) {
-        if (hf_listener_socket(supervisor->received[i]) != socket)
+    for (size_t i = 0; supervisor && i < supervisor->n_received; i++) {
+        if (supervisor->received[i]->socket != socket)
             continue;
         int fd = fcntl(supervisor->received[i]->fd, F_DUPFD_CLOEXEC, 0);
         hf_listener_unref(supervisor->received[i]);
@@ -63,135 +104,270 @@ static int take_received(HfSupervisor *supervisor, uint64_t socket)
     return -1;
 }
 
-static int take_stored(HfInstance *start, uint64_t socket)
+static int find_listener(HfSupervisor *supervisor, HfNotes *notes, const HfListener *listener)
 {
-    for (size_t i = 0; i < start->n_stored; i++)
-        if (has_kind(&start->stored[i], 'l') && inode_of(start->stored[i].fd) == socket)
-            return hf_fd_steal(&start->stored[i].fd);
-    return -1;
+    for (size_t i = 0; i < notes->n && listener->socket != 0; i++)
+        if (hf_note_is(&notes->list[i], HF_NOTES_LISTENER) &&
+            inode_of(notes->list[i].fd) == listener->socket)
+            return hf_fd_steal(&notes->list[i].fd);
+    return listener->received ? take_received(supervisor, listener->socket) : -1;
 }
 
-static void fill_listener(HfSupervisor *supervisor, HfInstance *start, HfSnapshotListener *listener)
+static int fill_listener(HfSupervisor *supervisor, HfNotes *notes, HfListener *listener)
 {
-    listener->fd = listener->received ? take_received(supervisor, listener->socket)
-                                      : take_stored(start, listener->socket);
-    listener->stored = !listener->received;
+    int fd = find_listener(supervisor, notes, listener);
+
+    if (fd < 0)
+        return -EBADF;
+    int r = hf_listener_revive(listener, fd);
+    if (r < 0)
+        return r;
+    bool same = listener->spec.address.kind == HF_ADDRESS_HOST ||
+                hf_address_equal(&listener->spec.address, &listener->bound);
+    return same ? 0 : -EBADF;
 }
 
 /* systemd drops the pidfd of a process that has ended: its number is looked at once more. */
-static int open_again(const HfSnapshotGeneration *generation)
+static int open_again(const HfGeneration *generation)
 {
     uint64_t started;
-    HF_CLEANUP_FD int pidfd = pidfd_open((pid_t)generation->pid, 0);
+    HF_CLEANUP_FD int pidfd = pidfd_open(generation->main.pid, 0);
 
-    if (pidfd < 0 || hf_process_started((pid_t)generation->pid, &started) < 0 ||
+    if (pidfd < 0 || hf_process_started(generation->main.pid, &started) < 0 ||
         started != generation->started)
         return -1;
     return hf_fd_steal(&pidfd);
 }
 
-static void fill_generation(HfInstance *start, HfSnapshotGeneration *generation)
+/* Nobody else has got its number meanwhile. */
+static bool is_process(const HfGeneration *generation, int pidfd)
 {
+    uint64_t started;
     pid_t pid;
+
+    return hf_process_of_pidfd(pidfd, &pid) == 0 && pid == generation->main.pid &&
+           (generation->started == 0 || hf_process_started(pid, &started) < 0 ||
+            started == generation->started);
+}
+
+static void fill_generation(HfNotes *notes, HfGeneration *generation)
+{
+    HfProcess *process = &generation->main;
 
     if (generation->main_exited)
         return;
-    for (size_t i = 0; i < start->n_stored && generation->pidfd < 0; i++)
-        if (has_kind(&start->stored[i], 'p') &&
-            hf_process_of_pidfd(start->stored[i].fd, &pid) == 0 && pid == (pid_t)generation->pid)
-            generation->pidfd = hf_fd_steal(&start->stored[i].fd);
-    if (generation->pidfd < 0)
-        generation->pidfd = open_again(generation);
-    generation->main_exited = generation->pidfd < 0; /* how it ended is not known */
+    for (size_t i = 0; i < notes->n && process->pidfd < 0; i++)
+        if (hf_note_is(&notes->list[i], HF_NOTES_PROCESS) &&
+            is_process(generation, notes->list[i].fd))
+            process->pidfd = hf_fd_steal(&notes->list[i].fd);
+    if (process->pidfd < 0)
+        process->pidfd = open_again(generation);
+    generation->main_exited = process->pidfd < 0; /* how it ended is not known */
 }
 
-/* A descriptor of the snapshot is one of the process that wrote it: none of them is ours. */
-static void forget_numbers(HfSnapshot *snapshot)
+/* supervisor NULL: in a test. Returns 0, or negative errno with one line in error. */
+static int fill(HfSupervisor *supervisor, HfNotes *notes, HfSnapshot *snapshot, HfText *error)
 {
-    int *fd;
+    int r = 0;
 
-    for (size_t i = 0; (fd = hf_serialize_fd(snapshot, i)); i++)
-        *fd = -1;
-}
-
-static int take_notify(HfInstance *start, const char *path)
-{
-    struct stat found;
-
-    for (size_t i = 0; i < start->n_stored; i++)
-        if (has_kind(&start->stored[i], 'n') && lstat(path, &found) == 0 && S_ISSOCK(found.st_mode))
-            return hf_fd_steal(&start->stored[i].fd);
-    return -1;
+    for (size_t i = 0; i < snapshot->listeners.n; i++) {
+        HfListener *listener = snapshot->listeners.items[i];
+        char address[HF_ADDRESS_TEXT_MAX];
+        int filled = fill_listener(supervisor, notes, listener);
+        if (r < 0 || filled >= 0)
+            continue;
+        hf_address_format(&listener->spec.address, address);
+        hf_text_addf(error, "there is no descriptor of the listener %s", address);
+        r = filled;
+    }
+    for (size_t i = 0; i < snapshot->generations.n; i++)
+        fill_generation(notes, snapshot->generations.items[i]);
+    return r;
 }
 
 /* For the first plan to choose among, with what is known of their paths. */
 static int keep_listeners(HfSupervisor *supervisor, HfSnapshot *snapshot)
 {
-    supervisor->kept = calloc(snapshot->n_listeners + 1, sizeof(HfListener *));
+    supervisor->kept = calloc(snapshot->listeners.n + 1, sizeof(HfListener *));
     if (!supervisor->kept)
         return -ENOMEM;
-    for (size_t i = 0; i < snapshot->n_listeners; i++) {
-        HfSnapshotListener *listener = &snapshot->listeners[i];
-        const HfSocketInode inode = {listener->device, listener->inode};
+    for (size_t i = 0; i < snapshot->listeners.n; i++) {
+        HfListener *listener = snapshot->listeners.items[i];
         if (listener->fd < 0)
             continue;
-        HfListener **kept = &supervisor->kept[supervisor->n_kept];
-        int r = hf_listener_restore(hf_fd_steal(&listener->fd), &listener->spec, &inode,
-                                    listener->received, kept);
-        if (r < 0)
-            return r;
-        (*kept)->stored = listener->stored;
-        supervisor->n_kept++;
+        listener->stays = false;
+        supervisor->kept[supervisor->n_kept++] = hf_listener_ref(listener);
     }
+    hf_snapshot_clear(snapshot);
     return 0;
 }
 
 /* Bound, but in no snapshot: nobody has been told of it yet. */
-static void drop_rest(const HfInstance *start)
+static void drop_rest(const HfNotes *notes)
 {
-    for (size_t i = 0; i < start->n_stored; i++)
-        if (has_kind(&start->stored[i], 'l'))
-            hf_fd_store_forget_listener(inode_of(start->stored[i].fd));
+    for (size_t i = 0; i < notes->n; i++)
+        if (hf_note_is(&notes->list[i], HF_NOTES_LISTENER))
+            hf_fd_store_forget_listener(inode_of(notes->list[i].fd));
 }
 
-static bool can_adopt(const HfSnapshot *snapshot)
-{
-    HF_CLEANUP_TEXT HfText error = {0};
-
-    if (snapshot->machine.phase == HF_PHASE_NEW || snapshot->machine.phase == HF_PHASE_ENDED)
-        return false;
-    if (hf_serialize_check(snapshot, &error) == 0)
-        return true;
-    hf_log(LOG_ERR, NULL,
-           "what a holdfast that died has left cannot be adopted, a new generation is started: %s",
-           hf_text_peek(&error));
-    return false;
-}
-
-int hf_instance_stored(HfSupervisor *supervisor, HfInstance *start)
+int hf_adoption_find(HfSupervisor *supervisor, HfInstance *start)
 {
     HfSnapshot *snapshot = &start->snapshot;
-    int r = 0;
+    HfNotes *notes = &supervisor->notes;
+    bool resumed = supervisor->first == HF_EVENT_RESUME;
+    HF_CLEANUP_TEXT HfText error = {0};
 
-    if (!find_snapshot(start, snapshot)) {
-        drop_rest(start);
+    if (!resumed && !find_snapshot(notes, snapshot)) {
+        drop_rest(notes);
         return 0;
     }
     HF_CRASH_POINT("adopt-found");
     start->sequence = snapshot->sequence;
-    forget_numbers(snapshot);
-    for (size_t i = 0; i < snapshot->n_listeners; i++)
-        fill_listener(supervisor, start, &snapshot->listeners[i]);
-    for (size_t i = 0; i < snapshot->n_generations; i++)
-        fill_generation(start, &snapshot->generations[i]);
-    HF_CRASH_POINT("adopt-filled");
-    if (can_adopt(snapshot)) {
-        start->event = HF_EVENT_ADOPT;
-        snapshot->notify_fd = take_notify(start, supervisor->runtime.notify);
-    } else {
-        r = keep_listeners(supervisor, snapshot);
+    int r = fill(supervisor, notes, snapshot, &error);
+    for (size_t i = 0; i < snapshot->listeners.n && !resumed; i++) {
+        HfListener *listener = snapshot->listeners.items[i];
+        listener->stored = listener->fd >= 0 && !listener->received;
     }
-    drop_rest(start);
+    HF_CRASH_POINT("adopt-filled");
+    bool ended =
+        snapshot->machine.phase == HF_PHASE_NEW || snapshot->machine.phase == HF_PHASE_ENDED;
+    if (ended || r < 0)
+        supervisor->first = HF_EVENT_START;
+    else if (!resumed)
+        supervisor->first = HF_EVENT_ADOPT;
+    if (!ended && r < 0)
+        hf_log(LOG_ERR, NULL,
+               "what a holdfast that died has left cannot be adopted, a new generation is started: "
+               "%s",
+               hf_text_peek(&error));
+    if (supervisor->first == HF_EVENT_START)
+        r = keep_listeners(supervisor, snapshot);
+    else
+        r = resumed ? 0 : take_notes(snapshot, false, notes);
+    drop_rest(notes);
     HF_CRASH_POINT("adopt-taken");
+    return r;
+}
+
+int hf_adoption_test(const HfSettings *settings)
+{
+    HF_CLEANUP_SNAPSHOT HfSnapshot snapshot;
+    HF_CLEANUP_TEXT HfText error = {0};
+    HF_CLEANUP_FREE char *name = NULL;
+    HfNotes notes = {0};
+
+    hf_snapshot_init(&snapshot);
+    int r = hf_name_of_instance(settings, &name);
+    if (r >= 0)
+        r = hf_adoption_read(&snapshot, &notes, &error);
+    if (r >= 0)
+        r = fill(NULL, &notes, &snapshot, &error);
+    hf_notes_clear(&notes, true);
+    if (r < 0) {
+        hf_log(LOG_ERR, NULL, "%s", error.length > 0 ? hf_text_peek(&error) : strerror(-r));
+        return EXIT_FAILURE;
+    }
+    return puts(HF_SELF_PASSED) < 0 || fflush(stdout) != 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+}
+
+/* ---- taking over ---- */
+
+static int restore_wanted(HfSnapshotWanted *from)
+{
+    HfPlan *plan = from->plan;
+    HfListenerSpec spec = from->listener->spec; /* borrowed strings */
+    HfPlanned *planned;
+
+    spec.address = from->planned.spec.address;
+    spec.name = from->planned.spec.name;
+    int r = hf_plan_want(plan, &spec, &planned);
+    if (r < 0)
+        return r;
+    planned->pool = from->planned.pool;
+    planned->status = from->planned.status;
+    planned->alias = HF_STEAL(from->planned.alias);
+    return hf_plan_add_listener(plan, from->listener);
+}
+
+static int restore_plans(const HfSnapshot *snapshot, HfText *error)
+{
+    int r = 0;
+
+    for (size_t i = 0; r >= 0 && i < snapshot->wanted.n; i++)
+        r = restore_wanted(snapshot->wanted.items[i]);
+    for (size_t i = 0; r >= 0 && i < snapshot->plans.n; i++)
+        r = hf_plan_place(snapshot->plans.items[i], error);
+    return r;
+}
+
+static int restore_received(HfSupervisor *supervisor, const HfSnapshot *snapshot)
+{
+    for (size_t i = 0; i < snapshot->listeners.n; i++) {
+        HfListener *listener = snapshot->listeners.items[i];
+        if (!listener->received)
+            continue;
+        HfListener **grown =
+            reallocarray(supervisor->received, supervisor->n_received + 1, sizeof(HfListener *));
+        if (!grown)
+            return -ENOMEM;
+        supervisor->received = grown;
+        supervisor->received[supervisor->n_received++] = hf_listener_ref(listener);
+    }
+    return 0;
+}
+
+/* They are the supervisor's then, whatever cannot be watched: their processes live. */
+static int restore_generations(HfSupervisor *supervisor, HfSnapshot *snapshot,
+                               const HfGenerationCallbacks *callbacks)
+{
+    int r = 0;
+
+    for (size_t i = 0; i < snapshot->generations.n; i++) {
+        HfGeneration *generation = snapshot->generations.items[i];
+        bool starting =
+            supervisor->machine.generations[generation->slot].state == HF_GENERATION_STARTING;
+        supervisor->generations[generation->slot] = generation;
+        int failed = hf_generation_restore(generation, supervisor->loop, supervisor->reaper,
+                                           &supervisor->runtime, starting, callbacks);
+        r = r < 0 ? r : failed;
+    }
+    snapshot->generations.n = 0;
+    return r;
+}
+
+/* A slot whose process is not among those that were handed over has nobody in it. */
+static void report_missing(HfSupervisor *supervisor)
+{
+    for (unsigned i = 0; i < HF_MACHINE_SLOTS; i++)
+        if (supervisor->generations[i] && supervisor->generations[i]->main_exited &&
+            !supervisor->machine.generations[i].main_exited)
+            hf_supervisor_post(supervisor, &(HfEvent){.type = HF_EVENT_MAIN_EXITED, .slot = i});
+    for (unsigned i = 0; i < HF_MACHINE_SLOTS; i++)
+        if (supervisor->machine.generations[i].state != HF_GENERATION_EMPTY &&
+            !supervisor->generations[i])
+            hf_supervisor_post(supervisor, &(HfEvent){.type = HF_EVENT_GONE, .slot = i});
+}
+
+int hf_adoption_restore(HfSupervisor *supervisor, HfSnapshot *snapshot,
+                        const HfGenerationCallbacks *callbacks, HfText *error)
+{
+    const HfMachineLimits limits = supervisor->machine.limits;
+
+    int r = restore_plans(snapshot, error);
+    if (r >= 0)
+        r = restore_received(supervisor, snapshot);
+    if (r < 0)
+        return r;
+    for (size_t i = 0; i < snapshot->listeners.n; i++)
+        ((HfListener *)snapshot->listeners.items[i])->stays = false;
+    supervisor->machine = snapshot->machine;
+    supervisor->machine.limits = limits;
+    supervisor->raised = snapshot->machine.raised;
+    supervisor->pid_file = HF_STEAL(snapshot->pid_file);
+    if (snapshot->current >= 0)
+        supervisor->current = hf_plan_ref(snapshot->plans.items[snapshot->current]);
+    r = restore_generations(supervisor, snapshot, callbacks);
+    hf_snapshot_clear(snapshot);
+    report_missing(supervisor);
     return r;
 }

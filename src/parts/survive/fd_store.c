@@ -12,7 +12,6 @@
 #include "base/memory.h"
 #include "kernel/memfile.h"
 #include "kernel/notify_socket.h"
-#include "parts/survive/serialize.h"
 #include "run/crash_point.h"
 #include "run/inputs.h"
 #include "run/own_unit.h"
@@ -97,45 +96,6 @@ bool hf_fd_store_is_left(void)
     return left;
 }
 
-/* ---- what came back ---- */
-
-bool hf_fd_store_is_name(const char *name)
-{
-    return strncmp(name, PREFIX, strlen(PREFIX)) == 0;
-}
-
-void hf_stored_free(HfStored *list, size_t n)
-{
-    for (size_t i = 0; i < n; i++) {
-        free(list[i].name);
-        hf_fd_close(list[i].fd);
-    }
-    free(list);
-}
-
-int hf_fd_store_take(HfStored **ret, size_t *ret_n)
-{
-    HF_CLEANUP_STRV char **names = NULL;
-    size_t taken = 0;
-
-    int n = sd_listen_fds_with_names(0, &names);
-    if (n <= 0)
-        return n;
-    HfStored *list = calloc((size_t)n, sizeof(*list));
-    if (!list)
-        return -ENOMEM;
-    for (int i = 0; i < n; i++) {
-        if (!hf_fd_store_is_name(names[i]))
-            continue;
-        list[taken] = (HfStored){HF_STEAL(names[i]), SD_LISTEN_FDS_START + i};
-        names[i] = strdup(""); /* the vector goes on */
-        taken++;
-    }
-    *ret = list;
-    *ret_n = taken;
-    return 0;
-}
-
 /* ---- the store ---- */
 
 int hf_fd_store_new(HfSupervisor *supervisor, HfFdStore **ret)
@@ -162,67 +122,43 @@ HfFdStore *hf_fd_store_free(HfFdStore *store)
     return NULL;
 }
 
-/* One that was not taken is that of an instance that has ended: nobody sends there any more. */
-static void continue_notify(HfFdStore *store, const HfStored *stored)
+void hf_fd_store_continue(HfFdStore *store, HfNotes *notes, uint64_t sequence)
 {
-    store->notify_pushed = stored->fd < 0;
-    if (!store->notify_pushed)
-        remove_name(PREFIX "n");
-}
+    bool resumed = store && store->supervisor->first == HF_EVENT_RESUME;
 
-void hf_fd_store_continue(HfFdStore *store, HfStored *list, size_t n, uint64_t sequence)
-{
     if (!store)
         return;
     store->sequence = sequence;
-    for (size_t i = 0; i < n; i++) {
-        if (strcmp(list[i].name, PREFIX "n") == 0)
-            continue_notify(store, &list[i]);
-        for (unsigned slot = 0; slot < SNAPSHOTS; slot++) {
-            HF_CLEANUP_TEXT HfText name = {0};
-            add_name(&name, 's', slot);
-            if (strcmp(list[i].name, hf_text_peek(&name)) != 0 || store->slots[slot] >= 0)
-                continue;
-            store->slots[slot] = hf_fd_steal(&list[i].fd);
-            store->pushed[slot] = true;
-        }
-    }
-}
-
-void hf_fd_store_capture(const HfFdStore *store, HfSnapshot *snapshot)
-{
-    if (!store)
-        return;
-    snapshot->sequence = store->sequence;
-    for (unsigned slot = 0; slot < SNAPSHOTS; slot++)
-        if (store->pushed[slot])
-            snapshot->stored_fds[slot] = store->slots[slot];
-}
-
-int hf_fd_store_take_passed(HfSnapshot *snapshot, HfStored **ret, size_t *ret_n)
-{
-    HfStored *list = calloc(SNAPSHOTS, sizeof(*list));
-    size_t n = 0;
-
-    for (unsigned slot = 0; list && slot < SNAPSHOTS; slot++) {
+    for (unsigned slot = 0; slot < SNAPSHOTS; slot++) {
         HF_CLEANUP_TEXT HfText name = {0};
-        if (snapshot->stored_fds[slot] < 0)
-            continue;
         add_name(&name, 's', slot);
-        int r = hf_text_take(&name, &list[n].name);
-        if (r >= 0)
-            r = hf_fd_set_cloexec(snapshot->stored_fds[slot], true);
-        list[n++].fd = hf_fd_steal(&snapshot->stored_fds[slot]);
-        if (r < 0) {
-            hf_stored_free(list, n);
-            return r;
-        }
+        store->slots[slot] = hf_notes_take(notes, hf_text_peek(&name));
+        store->pushed[slot] = store->slots[slot] >= 0;
     }
-    if (!list)
-        return -ENOMEM;
-    *ret = list;
-    *ret_n = n;
-    return 0;
+    for (size_t i = 0; i < notes->n; i++) {
+        const HfNote *note = &notes->list[i];
+        if (strcmp(note->key, HF_NOTES_NOTIFY) != 0)
+            continue;
+        store->notify_pushed = note->fd < 0 && !resumed;
+        if (note->fd >= 0) /* an instance's that has ended: nobody sends there any more */
+            remove_name(HF_NOTES_NOTIFY);
+    }
+}
+
+int hf_fd_store_pass(const HfFdStore *store, HfSnapshot *snapshot)
+{
+    int r = 0;
+
+    if (!store)
+        return 0;
+    snapshot->sequence = store->sequence;
+    for (unsigned slot = 0; r >= 0 && slot < SNAPSHOTS; slot++) {
+        HF_CLEANUP_TEXT HfText name = {0};
+        add_name(&name, 's', slot);
+        if (store->pushed[slot])
+            r = hf_snapshot_note(snapshot, hf_text_peek(&name), NULL, store->slots[slot]);
+    }
+    return r;
 }
 
 static int push_listener(HfListener *held)
@@ -231,7 +167,7 @@ static int push_listener(HfListener *held)
 
     if (held->received || held->stored)
         return 0;
-    add_name(&name, 'l', hf_listener_socket(held));
+    add_name(&name, 'l', held->socket);
     int r = push(hf_text_peek(&name), held->fd);
     held->stored = r >= 0;
     return r;
@@ -310,7 +246,7 @@ static int write_snapshot(HfFdStore *store)
     HF_CLEANUP_TEXT HfText text = {0};
 
     hf_snapshot_init(&snapshot);
-    int r = hf_serialize_capture(store->supervisor, &snapshot);
+    int r = hf_snapshot_capture(store->supervisor, &snapshot);
     if (r < 0)
         return r;
     hf_snapshot_write(&snapshot, &plain);

@@ -9,27 +9,14 @@
 #include "parts/survive/snapshot.h"
 #include "run/supervisor.h"
 
-/* A descriptor that the store gave back. */
-typedef struct HfStored {
-    char *name; /* owned */
-    int fd;     /* owned, CLOEXEC; -1: taken by somebody */
-} HfStored;
-
-bool hf_fd_store_is_name(const char *name);
-/* Takes them out of what systemd passed, leaving the variables for hf_activated_take. Returns 0 or
- * negative errno. */
-int hf_fd_store_take(HfStored **ret, size_t *ret_n);
-void hf_stored_free(HfStored *list, size_t n);
-
 /* No store above us: *ret is NULL then, which all take. Returns 0 or negative errno. */
 int hf_fd_store_new(HfSupervisor *supervisor, HfFdStore **ret);
 HfFdStore *hf_fd_store_free(HfFdStore *store);
 /* The snapshots that were given back go on being written, from sequence on. */
-void hf_fd_store_continue(HfFdStore *store, HfStored *list, size_t n, uint64_t sequence);
-/* For an upgrade: where it is in writing them, its descriptors borrowed. */
-void hf_fd_store_capture(const HfFdStore *store, HfSnapshot *snapshot);
-/* The same on the other side, as if the store had given them back. Returns 0 or negative errno. */
-int hf_fd_store_take_passed(HfSnapshot *snapshot, HfStored **ret, size_t *ret_n);
+void hf_fd_store_continue(HfFdStore *store, HfNotes *notes, uint64_t sequence);
+/* For an upgrade: where it is in writing them, its descriptors borrowed. Returns 0 or negative
+ * errno. */
+int hf_fd_store_pass(const HfFdStore *store, HfSnapshot *snapshot);
 
 /* After each step: brings the store up to date. */
 void hf_fd_store_sync(HfFdStore *store);

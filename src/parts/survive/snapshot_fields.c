@@ -1,5 +1,11 @@
 #include "parts/survive/snapshot_fields.h"
 
+#include <errno.h>
+#include <limits.h>
+#include <stdlib.h>
+
+#include "base/memory.h"
+
 /* ---- the names of enums, by int ---- */
 
 #define NAMED(prefix, Type)                                                                        \
@@ -17,14 +23,58 @@ NAMED(hf_verdict, HfVerdict)
 NAMED(hf_readiness, HfReadiness)
 NAMED(hf_kill_mode, HfKillMode)
 
+/* ---- the names of adapters and handoffs ---- */
+
+#define KIND(noun, Type)                                                                           \
+    static const char *name_of_##noun(const void *at)                                              \
+    {                                                                                              \
+        return (*(const Type *const *)at)->name;                                                   \
+    }                                                                                              \
+    static bool find_##noun(const char *name, void *at)                                            \
+    {                                                                                              \
+        return (*(const Type **)at = hf_##noun##_find(name)) != NULL;                              \
+    }
+KIND(adapter, HfAdapter)
+KIND(handoff, HfHandoff)
+
+/* ---- a row of each kind; a member of another type does not compile ---- */
+
+#define TYPE_UINT64   uint64_t
+#define TYPE_UNSIGNED unsigned
+#define TYPE_INT      int
+#define TYPE_BOOL     bool
+#define TYPE_TEXT     char *
+#define TYPE_TEXTS    char **
+#define TYPE_COMM     char *
+#define TYPE_ADDRESS  HfAddress
+#define TYPE_PLAN     HfPlan *
+#define TYPE_LISTENER HfListener *
+
+#define OFFSET(Object, Type, member)                                                               \
+    _Generic(((Object *)0)->member, TYPE_##Type : offsetof(Object, member))
 #define PLAIN(Object, text, Type, member)                                                          \
     {                                                                                              \
-        .key = (text), .type = HF_FIELD_##Type, .offset = offsetof(Object, member)                 \
+        .key = (text), .type = HF_FIELD_##Type, .offset = OFFSET(Object, Type, member)             \
     }
 #define NAME(Object, text, prefix, member)                                                         \
     {                                                                                              \
         .key = (text), .type = HF_FIELD_ENUM, .offset = offsetof(Object, member),                  \
         .name = name_of_##prefix, .value = prefix##_value                                          \
+    }
+#define EACH(Object, text, Type, array, n, Element, element, most)                                 \
+    {                                                                                              \
+        .key = (text), .type = HF_FIELD_##Type, .offset = offsetof(Object, array),                 \
+        .stride = sizeof(Element), .count = offsetof(Object, n), .member = (element),              \
+        .maximum = (most)                                                                          \
+    }
+#define KNOWN(Object, noun)                                                                        \
+    {                                                                                              \
+        .key = #noun, .type = HF_FIELD_KNOWN, .offset = offsetof(Object, noun),                    \
+        .known = name_of_##noun, .find = find_##noun                                               \
+    }
+#define OLD_FD(text, today)                                                                        \
+    {                                                                                              \
+        .key = (text), .type = HF_FIELD_OLD_FD, .note = (today)                                    \
     }
 
 /* ---- the objects ---- */
@@ -33,14 +83,14 @@ NAMED(hf_kill_mode, HfKillMode)
 static const HfField snapshot_fields[] = {
     M("sequence", UINT64, sequence),
     M("version", TEXT, version),
-    M("last-id", UINT64, last_id),
-    M("announced", BOOL, announced),
+    {.key = "last-id", .type = HF_FIELD_OLD_TEXT, .note = "last-id"},
+    {.key = "announced", .type = HF_FIELD_OLD_TEXT, .note = "announced"},
     M("pid-file", TEXT, pid_file),
-    M("lock-fd", INT, lock_fd),
-    M("control-fd", INT, control_fd),
-    M("notify-fd", INT, notify_fd),
-    M("stored-fd-0", INT, stored_fds[0]),
-    M("stored-fd-1", INT, stored_fds[1]),
+    OLD_FD("lock-fd", HF_NOTES_LOCK),
+    OLD_FD("control-fd", HF_NOTES_CONTROL),
+    OLD_FD("notify-fd", HF_NOTES_NOTIFY),
+    OLD_FD("stored-fd-0", HF_NOTES_SNAPSHOT "-0"),
+    OLD_FD("stored-fd-1", HF_NOTES_SNAPSHOT "-1"),
     M("current", INT, current),
     NAME(HfSnapshot, "phase", hf_phase, machine.phase),
     NAME(HfSnapshot, "cause", hf_cause, machine.cause),
@@ -61,6 +111,12 @@ static const HfField snapshot_fields[] = {
 };
 #undef M
 
+static const HfField note_fields[] = {
+    PLAIN(HfNote, "key", TEXT, key),
+    PLAIN(HfNote, "text", TEXT, text),
+    PLAIN(HfNote, "fd", INT, fd),
+};
+
 #define M(text, Type, member) PLAIN(HfMachineGeneration, text, Type, member)
 static const HfField slot_fields[] = {
     NAME(HfMachineGeneration, "state", hf_generation_state, state),
@@ -79,7 +135,7 @@ static const HfField request_fields[] = {
     PLAIN(HfMachineRequest, "next", BOOL, next),
 };
 
-#define M(text, Type, member) PLAIN(HfSnapshotListener, text, Type, member)
+#define M(text, Type, member) PLAIN(HfListener, text, Type, member)
 static const HfField listener_fields[] = {
     M("address", ADDRESS, spec.address),
     M("name", TEXT, spec.name),
@@ -89,22 +145,25 @@ static const HfField listener_fields[] = {
     M("group", TEXT, spec.group),
     M("acl-users", TEXT, spec.acl_users),
     M("acl-groups", TEXT, spec.acl_groups),
-    M("fd", INT, fd),
+    OLD_FD("fd", HF_NOTES_LISTENER),
     M("socket", UINT64, socket),
     M("received", BOOL, received),
     M("stored", BOOL, stored),
     M("taken", BOOL, taken),
-    M("device", UINT64, device),
-    M("inode", UINT64, inode),
+    M("device", UINT64, inode.device),
+    M("inode", UINT64, inode.inode),
 };
 #undef M
 
-#define M(text, Type, member) PLAIN(HfSnapshotPlan, text, Type, member)
+#define M(text, Type, member) PLAIN(HfPlan, text, Type, member)
+#define POOL(text, Type, member)                                                                   \
+    EACH(HfPlan, text, Type, pools, n_pools, HfPlanPool, OFFSET(HfPlanPool, Type, member),         \
+         HF_LISTENERS_MAX)
 static const HfField plan_fields[] = {
-    M("adapter", TEXT, adapter),
-    M("handoff", TEXT, handoff),
-    NAME(HfSnapshotPlan, "readiness", hf_readiness, readiness),
-    NAME(HfSnapshotPlan, "kill-mode", hf_kill_mode, kill_mode),
+    KNOWN(HfPlan, adapter),
+    KNOWN(HfPlan, handoff),
+    NAME(HfPlan, "readiness", hf_readiness, readiness),
+    NAME(HfPlan, "kill-mode", hf_kill_mode, kill_mode),
     M("program", TEXT, program),
     M("argument", TEXTS, arguments),
     M("environment", TEXTS, environment),
@@ -114,100 +173,200 @@ static const HfField plan_fields[] = {
     M("stop-signal", INT, stop_signal),
     M("reopen-signal", INT, reopen_signal),
     M("drain-timeout", UINT64, drain_timeout),
-    M("has-user", BOOL, has_user),
-    M("has-group", BOOL, has_group),
-    M("uid", UNSIGNED, uid),
-    M("gid", UNSIGNED, gid),
-    M("supplementary", NUMBERS, groups),
-    M("identity", TEXTS, identity),
-    M("no-new-privileges", BOOL, no_new_privileges),
-    M("capabilities", UINT64, capabilities),
+    M("has-user", BOOL, credentials.has_user),
+    M("has-group", BOOL, credentials.has_group),
+    M("uid", UNSIGNED, credentials.uid),
+    M("gid", UNSIGNED, credentials.gid),
+    EACH(HfPlan, "supplementary", UNSIGNED, credentials.groups, credentials.n_groups, gid_t, 0,
+         NGROUPS_MAX),
+    M("identity", TEXTS, credentials.environment),
+    M("no-new-privileges", BOOL, credentials.no_new_privileges),
+    M("capabilities", UINT64, credentials.capabilities),
     M("include", TEXT, include),
     M("pid-file", TEXT, pid_file),
     M("systemd-interval", BOOL, systemd_interval),
-    M("pool", TEXTS, pools),
-    M("memory-limit", TEXTS, memory_limits),
-    M("workers", NUMBERS, workers),
+    POOL("pool", TEXT, name),
+    POOL("memory-limit", TEXT, memory_limit),
+    POOL("workers", UINT64, workers),
     M("peak-workers", UINT64, peak_workers),
-    M("status-path", TEXTS, status_paths),
-    M("probe", NUMBERS, probes),
+    POOL("status-path", TEXT, status_path),
+    POOL("probe", UNSIGNED, probe),
 };
+#undef POOL
 #undef M
 
 #define M(text, Type, member) PLAIN(HfSnapshotWanted, text, Type, member)
 static const HfField wanted_fields[] = {
-    M("plan", UNSIGNED, plan), M("listener", UNSIGNED, listener), M("address", ADDRESS, address),
-    M("name", TEXT, name),     M("pool", UNSIGNED, pool),         M("status", BOOL, status),
-    M("alias", TEXT, alias),
+    M("plan", PLAN, plan),
+    M("listener", LISTENER, listener),
+    M("address", ADDRESS, planned.spec.address),
+    M("name", TEXT, planned.spec.name),
+    M("pool", UINT64, planned.pool),
+    M("status", BOOL, planned.status),
+    M("alias", TEXT, planned.alias),
 };
 #undef M
 
-#define M(text, Type, member) PLAIN(HfSnapshotGeneration, text, Type, member)
+#define M(text, Type, member) PLAIN(HfGeneration, text, Type, member)
 static const HfField generation_fields[] = {
     M("number", UINT64, number),
     M("slot", UNSIGNED, slot),
-    M("plan", UNSIGNED, plan),
-    NAME(HfSnapshotGeneration, "cause", hf_cause, cause),
-    M("pid", UNSIGNED, pid),
+    M("plan", PLAN, plan),
+    NAME(HfGeneration, "cause", hf_cause, cause),
+    M("pid", INT, main.pid),
     M("started", UINT64, started),
-    M("pidfd", INT, pidfd),
-    M("session", UNSIGNED, session),
+    OLD_FD("pidfd", HF_NOTES_PROCESS),
+    M("session", INT, session),
     M("stored", BOOL, stored),
     M("main-exited", BOOL, main_exited),
-    M("exit-code", INT, exit_code),
-    M("exit-status", INT, exit_status),
+    M("exit-code", INT, status.si_code),
+    M("exit-status", INT, status.si_status),
     M("owed-signal", INT, owed),
     M("spawned", UINT64, spawned),
-    M("overlay", TEXT, overlay),
-    M("pid-file", TEXT, pid_file),
+    M("overlay", TEXT, files.overlay),
+    M("pid-file", TEXT, files.pid_file),
     M("statuses", TEXT, statuses),
-    M("status", TEXT, status),
-    M("program-device", UINT64, program_device),
-    M("program-inode", UINT64, program_inode),
-    M("program-comm", TEXT, program_comm),
+    M("status", TEXT, status_text),
+    M("program-device", UINT64, program.device),
+    M("program-inode", UINT64, program.inode),
+    M("program-comm", COMM, program.comm),
 };
 #undef M
 
-/* ---- the lists ---- */
+#define FIELDS(noun) .fields = noun##_fields, .n_fields = sizeof(noun##_fields) / sizeof(HfField)
 
-static void *get_slot(HfSnapshot *snapshot, size_t i)
+void hf_field_clear(const HfField *fields, size_t n, void *object)
 {
-    return i < HF_MACHINE_SLOTS ? &snapshot->machine.generations[i] : NULL;
-}
-
-static void *get_request(HfSnapshot *snapshot, size_t i)
-{
-    return i < HF_MACHINE_REQUESTS ? &snapshot->machine.requests[i] : NULL;
-}
-
-#define LIST(noun, list)                                                                           \
-    static void *get_##noun(HfSnapshot *snapshot, size_t i)                                        \
-    {                                                                                              \
-        return i < snapshot->n_##list ? &snapshot->list[i] : NULL;                                 \
-    }                                                                                              \
-    static void *add_##noun(HfSnapshot *snapshot)                                                  \
-    {                                                                                              \
-        return hf_snapshot_add_##noun(snapshot);                                                   \
+    for (size_t i = 0; i < n; i++) {
+        void *at = (char *)object + fields[i].offset;
+        if (fields[i].type == HF_FIELD_TEXT)
+            hf_freep(at);
+        else if (fields[i].type == HF_FIELD_TEXTS)
+            hf_strv_freep(at);
     }
-LIST(listener, listeners)
-LIST(plan, plans)
-LIST(wanted, wanted)
-LIST(generation, generations)
+}
 
-#define GROUP(text, noun, adder, most)                                                             \
+/* ---- the elements ---- */
+
+static void *make_listener(void)
+{
+    HfListener *listener = hf_listener_new();
+
+    if (listener)
+        listener->stays = true; /* as long as it only describes another process's */
+    return listener;
+}
+
+static void free_listener(void *element)
+{
+    hf_listener_unref(element);
+}
+
+static void *make_plan(void)
+{
+    HfPlan *plan = NULL;
+
+    return hf_plan_new(&plan) < 0 ? NULL : plan;
+}
+
+static void free_plan(void *element)
+{
+    hf_plan_unref(element);
+}
+
+static void *make_wanted(void)
+{
+    HfSnapshotWanted *wanted = calloc(1, sizeof(*wanted));
+
+    if (wanted)
+        hf_listener_spec_init(&wanted->planned.spec);
+    return wanted;
+}
+
+static void free_wanted(void *element)
+{
+    hf_field_clear(wanted_fields, sizeof(wanted_fields) / sizeof(*wanted_fields), element);
+    free(element);
+}
+
+static void *make_generation(void)
+{
+    HfGeneration *generation = calloc(1, sizeof(*generation));
+
+    if (generation)
+        *generation = HF_GENERATION_NONE;
+    return generation;
+}
+
+static void free_generation(void *element)
+{
+    hf_process_clear(&((HfGeneration *)element)->main);
+    hf_field_clear(generation_fields, sizeof(generation_fields) / sizeof(*generation_fields),
+                   element);
+    free(element);
+}
+
+static void *make_note(void)
+{
+    HfNote *note = calloc(1, sizeof(*note));
+
+    if (note)
+        note->fd = -1;
+    return note;
+}
+
+/* Its descriptor is whoever's who takes it out. */
+static void free_note(void *element)
+{
+    hf_field_clear(note_fields, sizeof(note_fields) / sizeof(*note_fields), element);
+    free(element);
+}
+
+#define ARRAY(text, noun, array)                                                                   \
     {                                                                                              \
-        .name = (text), .fields = noun##_fields,                                                   \
-        .n_fields = sizeof(noun##_fields) / sizeof(*noun##_fields), .get = get_##noun,             \
-        .add = (adder), .maximum = (most)                                                          \
+        .name = (text), FIELDS(noun), .offset = offsetof(HfSnapshot, array),                       \
+        .stride = sizeof(*((HfSnapshot *)0)->array),                                               \
+        .maximum = sizeof(((HfSnapshot *)0)->array) / sizeof(*((HfSnapshot *)0)->array)            \
+    }
+#define LIST(noun, list, most)                                                                     \
+    {                                                                                              \
+        .name = #noun, FIELDS(noun), .offset = offsetof(HfSnapshot, list), .maximum = (most),      \
+        .make = make_##noun, .free = free_##noun                                                   \
     }
 
 const HfFieldGroup hf_field_groups[] = {
-    {.fields = snapshot_fields, .n_fields = sizeof(snapshot_fields) / sizeof(*snapshot_fields)},
-    GROUP("slot", slot, NULL, 0),
-    GROUP("request", request, NULL, 0),
-    GROUP("listener", listener, add_listener, HF_SNAPSHOT_LISTENERS),
-    GROUP("plan", plan, add_plan, HF_SNAPSHOT_PLANS),
-    GROUP("wanted", wanted, add_wanted, HF_SNAPSHOT_LISTENERS),
-    GROUP("generation", generation, add_generation, HF_MACHINE_SLOTS),
+    {FIELDS(snapshot)},
+    ARRAY("slot", slot, machine.generations),
+    ARRAY("request", request, machine.requests),
+    LIST(listener, listeners, HF_SNAPSHOT_LISTENERS),
+    LIST(plan, plans, HF_SNAPSHOT_PLANS),
+    LIST(wanted, wanted, HF_SNAPSHOT_LISTENERS),
+    LIST(generation, generations, HF_MACHINE_SLOTS),
+    LIST(note, notes, HF_SNAPSHOT_NOTES),
 };
 const size_t hf_field_groups_n = sizeof(hf_field_groups) / sizeof(*hf_field_groups);
+
+void *hf_field_element(const HfFieldGroup *group, HfSnapshot *snapshot, size_t i)
+{
+    const HfSnapshotList *list = hf_field_list(group, snapshot);
+
+    if (group->stride > 0)
+        return i < group->maximum ? (char *)snapshot + group->offset + i * group->stride : NULL;
+    return i < list->n ? list->items[i] : NULL;
+}
+
+int hf_field_add(const HfFieldGroup *group, HfSnapshot *snapshot, void **ret)
+{
+    HfSnapshotList *list = hf_field_list(group, snapshot);
+
+    if (list->n >= group->maximum)
+        return -E2BIG;
+    int r = hf_array_reserve(&list->items, &list->room, list->n + 1, sizeof(*list->items));
+    if (r < 0)
+        return r;
+    void *element = group->make();
+    if (!element)
+        return -ENOMEM;
+    list->items[list->n++] = *ret = element;
+    return 0;
+}

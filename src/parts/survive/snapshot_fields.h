@@ -10,9 +10,14 @@ typedef enum HfFieldType {
     HF_FIELD_BOOL,
     HF_FIELD_ENUM,
     HF_FIELD_TEXT,
-    HF_FIELD_TEXTS,   /* a line each */
-    HF_FIELD_NUMBERS, /* a line each */
+    HF_FIELD_TEXTS, /* a line each */
+    HF_FIELD_COMM,  /* text in an array */
     HF_FIELD_ADDRESS,
+    HF_FIELD_PLAN,     /* pointer; its index is written */
+    HF_FIELD_LISTENER, /* likewise */
+    HF_FIELD_KNOWN,    /* pointer to what is known by name: an adapter, a handoff */
+    HF_FIELD_OLD_FD,   /* of 0.1.0, only read: a descriptor that is a note now */
+    HF_FIELD_OLD_TEXT, /* likewise, a text, unless it is 0 */
 } HfFieldType;
 
 typedef struct HfField {
@@ -21,6 +26,14 @@ typedef struct HfField {
     size_t offset;
     const char *(*name)(int value); /* ENUM */
     int (*value)(const char *name);
+    const char *(*known)(const void *at); /* KNOWN */
+    bool (*find)(const char *name, void *at);
+    const char *note; /* OLD_FD, OLD_TEXT: its key */
+    /* One of each element of an array, a line each: offset is that of its pointer. 0: it is none */
+    size_t stride;
+    size_t count;   /* offset of the number of elements */
+    size_t member;  /* offset in the element */
+    size_t maximum; /* elements */
 } HfField;
 
 /* The lines of one kind of object: KEY=VALUE, or NAME.INDEX.KEY=VALUE of a list. */
@@ -28,11 +41,26 @@ typedef struct HfFieldGroup {
     const char *name; /* NULL: the snapshot itself */
     const HfField *fields;
     size_t n_fields;
-    /* Of a list: element i, or NULL above its end. */
-    void *(*get)(HfSnapshot *snapshot, size_t i);
-    void *(*add)(HfSnapshot *snapshot); /* NULL: its length is fixed */
-    size_t maximum;                     /* elements of one that can grow */
+    size_t offset;               /* of the HfSnapshotList, or of the array */
+    size_t stride;               /* of an array; 0: it is a list */
+    size_t maximum;              /* elements */
+    void *(*make)(void);         /* of a list: one with its defaults, or NULL */
+    void (*free)(void *element); /* what make has made and fields were read into */
 } HfFieldGroup;
 
 extern const HfFieldGroup hf_field_groups[];
 extern const size_t hf_field_groups_n;
+
+static inline HfSnapshotList *hf_field_list(const HfFieldGroup *group, HfSnapshot *snapshot)
+{
+    return (HfSnapshotList *)((char *)snapshot + group->offset);
+}
+
+/* Element i, or NULL above the end. */
+void *hf_field_element(const HfFieldGroup *group, HfSnapshot *snapshot, size_t i);
+/* One more at the end of a list, with its defaults. Returns 0, -E2BIG or -ENOMEM. */
+int hf_field_add(const HfFieldGroup *group, HfSnapshot *snapshot, void **ret);
+/* Does every index lead to something, and can each plan be used? Returns 0 or -EBADMSG. */
+int hf_snapshot_check(const HfSnapshot *snapshot);
+/* Frees the texts of an object. */
+void hf_field_clear(const HfField *fields, size_t n, void *object);

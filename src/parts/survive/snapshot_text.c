@@ -1,8 +1,10 @@
 #include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "base/log.h"
 #include "base/memory.h"
 #include "base/parse.h"
 #include "parts/survive/snapshot_fields.h"
@@ -53,31 +55,36 @@ static void add_number(HfText *text, const char *prefix, const char *key, uint64
     hf_text_addf(text, "%s%s=%" PRIu64 "\n", prefix, key, number);
 }
 
-static void write_field(const HfField *field, const char *object, const char *prefix, HfText *text)
+/* Who is not in the list has an index that no reader takes. */
+static size_t index_of(const HfSnapshotList *list, const void *item)
 {
-    const void *at = object + field->offset;
+    size_t i = 0;
+
+    while (i < list->n && list->items[i] != item)
+        i++;
+    return i;
+}
+
+static void write_field(const HfSnapshot *snapshot, const HfField *field, const void *at,
+                        const char *prefix, HfText *text)
+{
     char address[HF_ADDRESS_TEXT_MAX];
-    unsigned number;
-    int value;
 
     switch (field->type) {
     case HF_FIELD_UINT64:
         add_number(text, prefix, field->key, *(const uint64_t *)at);
         break;
     case HF_FIELD_UNSIGNED:
-        memcpy(&number, at, sizeof(number));
-        add_number(text, prefix, field->key, number);
+        add_number(text, prefix, field->key, *(const unsigned *)at);
         break;
     case HF_FIELD_BOOL:
         add_number(text, prefix, field->key, *(const bool *)at);
         break;
     case HF_FIELD_INT:
-        memcpy(&value, at, sizeof(value));
-        hf_text_addf(text, "%s%s=%d\n", prefix, field->key, value);
+        hf_text_addf(text, "%s%s=%d\n", prefix, field->key, *(const int *)at);
         break;
     case HF_FIELD_ENUM:
-        memcpy(&value, at, sizeof(value));
-        add_line(text, prefix, field->key, field->name(value));
+        add_line(text, prefix, field->key, field->name(*(const int *)at));
         break;
     case HF_FIELD_TEXT:
         if (*(char *const *)at)
@@ -87,39 +94,60 @@ static void write_field(const HfField *field, const char *object, const char *pr
         for (char *const *item = *(char **const *)at; item && *item; item++)
             add_line(text, prefix, field->key, *item);
         break;
-    case HF_FIELD_NUMBERS:
-        for (size_t i = 0; i < ((const HfSnapshotNumbers *)at)->n; i++)
-            add_number(text, prefix, field->key, ((const HfSnapshotNumbers *)at)->list[i]);
+    case HF_FIELD_COMM:
+        if (*(const char *)at)
+            add_line(text, prefix, field->key, at);
         break;
     case HF_FIELD_ADDRESS:
-    default:
         hf_address_format(at, address);
         add_line(text, prefix, field->key, address);
+        break;
+    case HF_FIELD_PLAN:
+        add_number(text, prefix, field->key, index_of(&snapshot->plans, *(void *const *)at));
+        break;
+    case HF_FIELD_LISTENER:
+        add_number(text, prefix, field->key, (*(HfListener *const *)at)->index);
+        break;
+    case HF_FIELD_KNOWN:
+        add_line(text, prefix, field->key, field->known(at));
+        break;
+    case HF_FIELD_OLD_FD:
+    case HF_FIELD_OLD_TEXT:
+    default:
         break;
     }
 }
 
-static void write_object(const HfFieldGroup *group, const char *object, const char *prefix,
-                         HfText *text)
+static void write_object(const HfSnapshot *snapshot, const HfFieldGroup *group, const char *object,
+                         const char *prefix, HfText *text)
 {
-    for (size_t i = 0; i < group->n_fields; i++)
-        write_field(&group->fields[i], object, prefix, text);
+    for (const HfField *field = group->fields; field < group->fields + group->n_fields; field++) {
+        const char *at = object + field->offset;
+        if (field->stride == 0) {
+            write_field(snapshot, field, at, prefix, text);
+            continue;
+        }
+        const char *array = *(const char *const *)at;
+        size_t n = *(const size_t *)(object + field->count);
+        for (size_t i = 0; i < n; i++)
+            write_field(snapshot, field, array + i * field->stride + field->member, prefix, text);
+    }
 }
 
 void hf_snapshot_write(const HfSnapshot *snapshot, HfText *text)
 {
-    HfSnapshot view = *snapshot; /* the accessors do not take const */
+    HfSnapshot view = *snapshot; /* elements are got to be read into as well */
     size_t start = text->length;
 
     hf_text_add(text, HEADER FORMAT "\n");
-    write_object(&hf_field_groups[0], (const char *)snapshot, "", text);
+    write_object(snapshot, &hf_field_groups[0], (const char *)snapshot, "", text);
     for (size_t g = 1; g < hf_field_groups_n; g++) {
         const HfFieldGroup *group = &hf_field_groups[g];
         const void *object;
-        for (size_t i = 0; (object = group->get(&view, i)); i++) {
+        for (size_t i = 0; (object = hf_field_element(group, &view, i)); i++) {
             HF_CLEANUP_TEXT HfText prefix = {0};
             hf_text_addf(&prefix, "%s.%zu.", group->name, i);
-            write_object(group, object, hf_text_peek(&prefix), text);
+            write_object(snapshot, group, object, hf_text_peek(&prefix), text);
             hf_text_fail(text, prefix.failed);
         }
     }
@@ -174,16 +202,6 @@ static int read_int(const char *value, int *ret)
     return 0;
 }
 
-static int append_number(HfSnapshotNumbers *numbers, uint64_t number)
-{
-    int r = hf_array_reserve(&numbers->list, &numbers->capacity, numbers->n + 1, sizeof(number));
-
-    if (r < 0)
-        return r;
-    numbers->list[numbers->n++] = number;
-    return 0;
-}
-
 static int read_address(const char *value, HfAddress *ret)
 {
     if (*value == '\0')
@@ -191,12 +209,40 @@ static int read_address(const char *value, HfAddress *ret)
     return hf_address_parse(value, ret) < 0 ? -EBADMSG : 0;
 }
 
-static int read_field(const HfField *field, char *object, char *value)
+/* What it was, before the next line of the same key. */
+typedef struct Reader {
+    HfSnapshot *snapshot;
+    const HfField *field;
+    const void *object;
+    size_t repeats;
+} Reader;
+
+static int read_index(const HfSnapshotList *list, const char *value, void **ret)
 {
-    void *at = object + field->offset;
+    uint64_t index;
+
+    if (read_number(value, UINT32_MAX, &index) < 0 || index >= list->n)
+        return -EBADMSG;
+    *ret = list->items[index];
+    return 0;
+}
+
+static int read_old(HfSnapshot *snapshot, const HfField *field, const char *value)
+{
+    int fd = -1;
+
+    if (snapshot->notes.n >= HF_SNAPSHOT_NOTES)
+        return -E2BIG;
+    if (field->type == HF_FIELD_OLD_TEXT)
+        return strcmp(value, "0") == 0 ? 0 : hf_snapshot_note(snapshot, field->note, value, -1);
+    int r = read_int(value, &fd);
+    return r < 0 || fd < 0 ? r : hf_snapshot_note(snapshot, field->note, NULL, fd);
+}
+
+static int read_field(const Reader *reader, const HfField *field, void *at, const char *value)
+{
     uint64_t number = 0;
-    int small = 0;
-    int r = 0;
+    int r;
 
     switch (field->type) {
     case HF_FIELD_UINT64:
@@ -204,7 +250,7 @@ static int read_field(const HfField *field, char *object, char *value)
     case HF_FIELD_UNSIGNED:
         r = read_number(value, UINT32_MAX, &number);
         if (r >= 0)
-            memcpy(at, &(unsigned){(unsigned)number}, sizeof(unsigned));
+            *(unsigned *)at = (unsigned)number;
         return r;
     case HF_FIELD_BOOL:
         r = read_number(value, 1, &number);
@@ -212,61 +258,101 @@ static int read_field(const HfField *field, char *object, char *value)
             *(bool *)at = number == 1;
         return r;
     case HF_FIELD_INT:
-        r = read_int(value, &small);
-        break;
+        return read_int(value, at);
     case HF_FIELD_ENUM:
-        small = field->value(value);
-        r = small < 0 ? -EBADMSG : 0;
-        break;
+        r = field->value(value);
+        if (r >= 0)
+            *(int *)at = r;
+        return r < 0 ? -EBADMSG : 0;
     case HF_FIELD_TEXT:
         return hf_string_set(at, value);
     case HF_FIELD_TEXTS:
         return hf_strv_append(at, value);
-    case HF_FIELD_NUMBERS:
-        r = read_number(value, UINT64_MAX, &number);
-        return r < 0 ? r : append_number(at, number);
+    case HF_FIELD_COMM:
+        hf_text_printable(value, strlen(value), at, sizeof(((HfProgram *)0)->comm));
+        return 0;
     case HF_FIELD_ADDRESS:
-    default:
         return read_address(value, at);
+    case HF_FIELD_PLAN:
+        return read_index(&reader->snapshot->plans, value, at);
+    case HF_FIELD_LISTENER:
+        return read_index(&reader->snapshot->listeners, value, at);
+    case HF_FIELD_KNOWN:
+        return field->find(value, at) ? 0 : -EPROTONOSUPPORT;
+    case HF_FIELD_OLD_FD:
+    case HF_FIELD_OLD_TEXT:
+    default:
+        return read_old(reader->snapshot, field, value);
     }
-    if (r >= 0)
-        memcpy(at, &small, sizeof(small));
-    return r;
 }
 
-static int read_of(const HfFieldGroup *group, char *object, const char *key, char *value)
+/* The element that the next line of an array's key is about, which is made if it is not there. */
+static int find_element(const Reader *reader, const HfField *field, char *object, void **ret)
 {
-    for (size_t i = 0; i < group->n_fields; i++)
-        if (strcmp(group->fields[i].key, key) == 0) {
-            int r = unescape(value);
-            return r < 0 ? r : read_field(&group->fields[i], object, value);
-        }
+    char **array = (char **)(object + field->offset);
+    size_t *n = (size_t *)(object + field->count);
+
+    if (reader->repeats >= field->maximum)
+        return -E2BIG;
+    if (reader->repeats >= *n) {
+        char *grown = realloc(*array, (*n + 1) * field->stride);
+        if (!grown)
+            return -ENOMEM;
+        memset(grown + *n * field->stride, 0, field->stride);
+        *array = grown;
+        ++*n;
+    }
+    *ret = *array + reader->repeats * field->stride + field->member;
     return 0;
 }
 
+static int read_of(Reader *reader, const HfFieldGroup *group, char *object, const char *key,
+                   char *value)
+{
+    const HfField *field = group->fields;
+    int r = 0;
+
+    while (field < group->fields + group->n_fields && strcmp(field->key, key) != 0)
+        field++;
+    if (field == group->fields + group->n_fields) {
+        hf_log(LOG_DEBUG, NULL, "the snapshot says %s%s%s, which is not known here: skipped",
+               group->name ? group->name : "", group->name ? " " : "", key);
+        return 0;
+    }
+    void *at = object + field->offset;
+    bool again = reader->field == field && reader->object == object;
+    reader->repeats = again ? reader->repeats + 1 : 0;
+    reader->field = field;
+    reader->object = object;
+    if (field->stride > 0)
+        r = find_element(reader, field, object, &at);
+    if (r >= 0)
+        r = unescape(value);
+    return r < 0 ? r : read_field(reader, field, at, value);
+}
+
 /* NAME.INDEX.KEY: elements come in order, one after another. */
-static int read_listed(HfSnapshot *snapshot, const HfFieldGroup *group, char *rest, char *value)
+static int read_listed(Reader *reader, const HfFieldGroup *group, char *rest, char *value)
 {
     char *dot = strchr(rest, '.');
     uint64_t index;
+    int r = 0;
 
     if (!dot)
         return -EBADMSG;
     *dot = '\0';
     if (hf_parse_uint(rest, HF_SNAPSHOT_MAX, &index) < 0)
         return -EBADMSG;
-    char *object = group->get(snapshot, index);
-    if (!object && group->add && (index == 0 || group->get(snapshot, index - 1))) {
-        if (index >= group->maximum)
-            return -E2BIG;
-        object = group->add(snapshot);
-        if (!object)
-            return -ENOMEM;
-    }
-    return object ? read_of(group, object, dot + 1, value) : -EBADMSG;
+    char *object = hf_field_element(group, reader->snapshot, index);
+    if (!object && group->make &&
+        (index == 0 || hf_field_element(group, reader->snapshot, index - 1)))
+        r = hf_field_add(group, reader->snapshot, (void **)&object);
+    if (r < 0)
+        return r;
+    return object ? read_of(reader, group, object, dot + 1, value) : -EBADMSG;
 }
 
-static int read_line(HfSnapshot *snapshot, char *line)
+static int read_line(Reader *reader, char *line)
 {
     char *value = strchr(line, '=');
 
@@ -275,60 +361,14 @@ static int read_line(HfSnapshot *snapshot, char *line)
     *value++ = '\0';
     char *dot = strchr(line, '.');
     if (!dot)
-        return read_of(&hf_field_groups[0], (char *)snapshot, line, value);
+        return read_of(reader, &hf_field_groups[0], (char *)reader->snapshot, line, value);
     *dot = '\0';
     for (size_t g = 1; g < hf_field_groups_n; g++)
         if (strcmp(hf_field_groups[g].name, line) == 0)
-            return read_listed(snapshot, &hf_field_groups[g], dot + 1, value);
+            return read_listed(reader, &hf_field_groups[g], dot + 1, value);
+    hf_log(LOG_DEBUG, NULL, "the snapshot has a list of %s, which is not known here: skipped",
+           line);
     return 0;
-}
-
-static size_t length_of(char *const *texts)
-{
-    return texts ? hf_strv_length(texts) : 0;
-}
-
-static bool check_plan(const HfSnapshotPlan *plan)
-{
-    size_t pools = length_of(plan->pools);
-
-    return plan->program && plan->arguments && plan->stop_signal > 0 &&
-           (!plan->pools || plan->workers.n == pools) &&
-           length_of(plan->status_paths) == plan->probes.n &&
-           (plan->probes.n == 0 || plan->probes.n == pools);
-}
-
-static bool check_wanted(const HfSnapshot *snapshot, const HfSnapshotWanted *wanted)
-{
-    if (wanted->plan >= snapshot->n_plans || wanted->listener >= snapshot->n_listeners)
-        return false;
-    size_t pools = length_of(snapshot->plans[wanted->plan].pools);
-    return wanted->name && wanted->address.kind != HF_ADDRESS_NONE &&
-           (pools == 0 || wanted->pool < pools);
-}
-
-/* Every index leads to something, and each plan can be used. */
-static int check(const HfSnapshot *snapshot)
-{
-    bool ok = snapshot->current < (int)snapshot->n_plans && snapshot->current >= -1 &&
-              snapshot->machine.planned == (snapshot->current >= 0) &&
-              hf_machine_is_sound(&snapshot->machine);
-
-    for (size_t i = 0; ok && i < snapshot->n_plans; i++)
-        ok = check_plan(&snapshot->plans[i]);
-    for (size_t i = 0; ok && i < snapshot->n_listeners; i++)
-        ok = snapshot->listeners[i].spec.address.kind != HF_ADDRESS_NONE &&
-             snapshot->listeners[i].spec.name != NULL;
-    for (size_t i = 0; ok && i < snapshot->n_wanted; i++)
-        ok = check_wanted(snapshot, &snapshot->wanted[i]);
-    for (size_t i = 0; ok && i < snapshot->n_generations; i++) {
-        const HfSnapshotGeneration *g = &snapshot->generations[i];
-        ok = g->plan < snapshot->n_plans && g->slot < HF_MACHINE_SLOTS && g->pid > 0 &&
-             g->pid <= INT32_MAX && g->number == snapshot->machine.generations[g->slot].number;
-        for (size_t j = 0; ok && j < i; j++)
-            ok = snapshot->generations[j].slot != g->slot;
-    }
-    return ok ? 0 : -EBADMSG;
 }
 
 /* The length without the checksum's line. Returns 0, -EBADMSG when that is wrong, or -ENOMEM. */
@@ -351,6 +391,7 @@ static int check_whole(const char *text, size_t length, size_t *ret)
 
 static int read_lines(char *text, HfSnapshot *snapshot)
 {
+    Reader reader = {.snapshot = snapshot};
     int r = 0;
 
     for (char *line = text; r >= 0 && *line;) {
@@ -358,7 +399,7 @@ static int read_lines(char *text, HfSnapshot *snapshot)
         assert(end); /* the last line ends, too: check_whole */
         *end = '\0';
         if (line != text)
-            r = read_line(snapshot, line);
+            r = read_line(&reader, line);
         else if (strncmp(line, HEADER, strlen(HEADER)) != 0)
             r = -EBADMSG;
         else if (strcmp(line, HEADER FORMAT) != 0)
@@ -384,7 +425,7 @@ int hf_snapshot_read(const char *text, size_t length, HfSnapshot *ret)
         return -ENOMEM;
     r = read_lines(copy.data, &snapshot);
     if (r >= 0)
-        r = check(&snapshot);
+        r = hf_snapshot_check(&snapshot);
     if (r < 0)
         return r;
     *ret = snapshot;

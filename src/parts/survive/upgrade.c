@@ -15,9 +15,9 @@
 #include "kernel/memfile.h"
 #include "parts/survive/fd_store.h"
 #include "parts/survive/reexec.h"
-#include "parts/survive/serialize.h"
 #include "run/capture.h"
 #include "run/crash_point.h"
+#include "run/inputs.h"
 #include "run/stop_delay.h"
 
 #define TEST_TIMEOUT (10 * HF_USEC_PER_SEC)
@@ -74,11 +74,35 @@ __attribute__((format(printf, 2, 3))) static void fail(HfUpgrading *upgrading, c
     post(upgrading, HF_EVENT_UPGRADE_FAILED);
 }
 
+/* As the fd store names it, whether there is one or not. */
+static int pass(HfSnapshot *snapshot, const char *kind, uint64_t number, int fd)
+{
+    HF_CLEANUP_TEXT HfText name = {0};
+
+    hf_text_addf(&name, "%s-%llu", kind, (unsigned long long)number);
+    return hf_snapshot_note(snapshot, hf_text_peek(&name), NULL, fd);
+}
+
 static int capture(const HfUpgrading *upgrading, HfSnapshot *ret)
 {
-    int r = hf_serialize_capture(upgrading->supervisor, ret);
+    const HfSupervisor *supervisor = upgrading->supervisor;
+
+    int r = hf_snapshot_capture(supervisor, ret);
     if (r >= 0)
-        hf_fd_store_capture(upgrading->supervisor->store, ret);
+        r = hf_fd_store_pass(supervisor->store, ret);
+    if (r >= 0)
+        r = hf_snapshot_note(ret, HF_NOTES_LOCK, NULL, supervisor->runtime.lock);
+    if (r >= 0)
+        r = hf_snapshot_note(ret, HF_NOTES_NOTIFY, NULL, hf_inputs_fd(supervisor->watch));
+    for (size_t i = 0; r >= 0 && i < ret->listeners.n; i++) {
+        const HfListener *listener = ret->listeners.items[i];
+        r = pass(ret, HF_NOTES_LISTENER, listener->socket, listener->fd);
+    }
+    for (size_t i = 0; r >= 0 && i < ret->generations.n; i++) {
+        const HfGeneration *generation = ret->generations.items[i];
+        if (!generation->main_exited)
+            r = pass(ret, HF_NOTES_PROCESS, generation->number, generation->main.pidfd);
+    }
     return r;
 }
 
@@ -130,24 +154,20 @@ static int write_snapshot(const HfSnapshot *snapshot)
                        : hf_memfile_make("holdfast-snapshot", hf_text_peek(&text), text.length);
 }
 
-/* The descriptors that the snapshot names, which in it become FIRST_FD + 1, ... */
+/* Its descriptors, which in it become FIRST_FD + 1, ... */
 static int renumber(HfSnapshot *snapshot, int **ret, size_t *ret_n)
 {
-    size_t n = 0;
-    int *fd;
+    int *list = calloc(snapshot->notes.n + 1, sizeof(*list));
 
-    while (hf_serialize_fd(snapshot, n))
-        n++;
-    int *list = calloc(n + 1, sizeof(*list));
     if (!list)
         return -ENOMEM;
     *ret_n = 1;
-    for (size_t i = 0; i < n; i++) {
-        fd = hf_serialize_fd(snapshot, i);
-        if (*fd < 0)
+    for (size_t i = 0; i < snapshot->notes.n; i++) {
+        HfNote *note = snapshot->notes.items[i];
+        if (note->fd < 0)
             continue;
-        list[*ret_n] = *fd;
-        *fd = FIRST_FD + (int)(*ret_n)++;
+        list[*ret_n] = note->fd;
+        note->fd = FIRST_FD + (int)(*ret_n)++;
     }
     *ret = list;
     return 0;
@@ -218,13 +238,13 @@ void hf_upgrading_test(HfUpgrading *upgrading)
 
 /* ---- the execution ---- */
 
-static void pass_on(HfSnapshot *snapshot, bool pass)
+static void pass_on(const HfSnapshot *snapshot, bool pass)
 {
-    int *fd;
-
-    for (size_t i = 0; (fd = hf_serialize_fd(snapshot, i)); i++)
-        if (*fd >= 0)
-            hf_fd_set_cloexec(*fd, !pass);
+    for (size_t i = 0; i < snapshot->notes.n; i++) {
+        const HfNote *note = snapshot->notes.items[i];
+        if (note->fd >= 0)
+            hf_fd_set_cloexec(note->fd, !pass);
+    }
 }
 
 static bool is_as_tested(const HfUpgrading *upgrading)

@@ -97,16 +97,17 @@ static int want_pools(const HfPhpfpmConfig *config, const Places *places, HfPlan
 {
     for (size_t i = 0; i < config->n_pools; i++) {
         const HfPhpfpmPool *pool = &config->pools[i];
-        int r = hf_strv_append(&plan->pools, pool->name);
+        HfPlanPool *planned = &plan->pools[plan->n_pools++];
+        int r = hf_string_set(&planned->name, pool->name);
         if (r >= 0)
-            r = hf_strv_append(&plan->memory_limits, pool->memory_limit ? pool->memory_limit : "");
+            r = hf_string_set(&planned->memory_limit, pool->memory_limit ? pool->memory_limit : "");
         if (r >= 0)
             r = want(config, i, false, places, plan, error);
         if (r >= 0 && pool->status_listen)
             r = want(config, i, true, places, plan, error);
         if (r < 0)
             return r;
-        plan->workers[i] = pool->max_children;
+        planned->workers = pool->max_children;
         plan->peak_workers += pool->max_children;
     }
     return 0;
@@ -131,20 +132,15 @@ static int probe_pools(const HfPhpfpmConfig *config, const char *page, HfPlan *p
 {
     HF_CLEANUP_FREE char *own = NULL;
 
-    plan->probed = calloc(config->n_pools, sizeof(*plan->probed));
-    if (!plan->probed)
-        return -ENOMEM;
     int r = make_status_path(&own);
     for (size_t i = 0; r >= 0 && i < config->n_pools; i++) {
         const HfPhpfpmPool *pool = &config->pools[i];
-        plan->probed[i] = (HfPlanPool){
-            .pings = strcmp(page, HF_PLAN_PING) == 0 && !pool->ping_path,
-            .counts = pool->has_status_listen,
-            .listens = !pool->status_listen,
-            .writes_path = !pool->status_path,
-        };
-        r = hf_string_set(&plan->probed[i].status_path,
-                          pool->status_path ? pool->status_path : own);
+        bool pings = strcmp(page, HF_PLAN_PING) == 0 && !pool->ping_path;
+        plan->pools[i].probe = (pings ? HF_POOL_PINGS : 0U) |
+                               (pool->has_status_listen ? HF_POOL_COUNTS : 0U) |
+                               (pool->status_listen ? 0U : HF_POOL_LISTENS) |
+                               (pool->status_path ? 0U : HF_POOL_WRITES_PATH);
+        r = hf_string_set(&plan->pools[i].status_path, pool->status_path ? pool->status_path : own);
     }
     return r;
 }
@@ -157,8 +153,8 @@ int hf_phpfpm_plan(const HfPhpfpmConfig *config, const HfPhpfpmArguments *argume
     const char *prefix = arguments->prefix ? arguments->prefix : config->prefix;
     HF_CLEANUP_FREE char *absolute = NULL;
 
-    plan->workers = calloc(config->n_pools, sizeof(*plan->workers));
-    if (!plan->workers)
+    plan->pools = calloc(config->n_pools, sizeof(*plan->pools));
+    if (!plan->pools)
         return -ENOMEM;
     int r = prefix ? join(base, prefix, &absolute) : 0;
     if (r >= 0)
