@@ -56,10 +56,22 @@ int hf_process_raise_files(void);
  * Returns 0 or negative errno. */
 int hf_process_lower_files(void);
 
-/* Returns 0 once the program runs (its exec closed the pipe), or negative errno and the stage; the
- * child is reaped then. The child starts with an empty signal mask and default dispositions. Until
- * fork every signal is blocked. A child that is killed before its exec also gives 0: its end is
- * seen as any other's. */
+/* Forks, and waits for nothing: what the child still has to do may take for ever, where a file
+ * system does not answer. *ret_outcome (owned, CLOEXEC) is readable once hf_process_outcome can
+ * tell. The child starts with an empty signal mask and default dispositions. Until fork every
+ * signal is blocked. Returns 0 or negative errno. */
+int hf_process_begin(const HfSpawn *spawn, HfProcess *ret, int *ret_outcome);
+
+/* What became of it. Returns 0 when the program runs, or when the child was killed before (its end
+ * is seen as any other's), HF_SPAWN_PENDING, or negative errno and the stage: then the child ends
+ * by itself, with 127 when there is no such file, else 126. */
+enum {
+    HF_SPAWN_PENDING = 1,
+};
+int hf_process_outcome(int outcome, HfSpawnStage *ret_stage);
+
+/* Both, for a program and a directory that cannot keep us waiting. A child that failed has been
+ * reaped. */
 int hf_process_spawn(const HfSpawn *spawn, HfProcess *ret, HfSpawnStage *ret_stage);
 
 /* The same set-up in this process itself, for `holdfast exec`: does not return on success. On

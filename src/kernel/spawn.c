@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -228,7 +229,7 @@ static _Noreturn void run_child(const HfSpawn *spawn, Prepared *prepared, int er
     failure.error = enter(spawn, prepared, &error_fd, &failure.stage);
     while (write(error_fd, &failure, sizeof(failure)) < 0 && errno == EINTR)
         ;
-    _exit(127);
+    _exit(failure.error == -ENOENT ? 127 : 126); /* as a shell does */
 }
 
 static void block_all_signals(sigset_t *ret_old)
@@ -239,15 +240,16 @@ static void block_all_signals(sigset_t *ret_old)
     sigprocmask(SIG_SETMASK, &all, ret_old);
 }
 
-/* How the child fared: 0 once it has executed the program, or what it reported. */
-static int read_outcome(int error_fd, HfSpawnStage *ret_stage)
+int hf_process_outcome(int outcome, HfSpawnStage *ret_stage)
 {
     Failure failure;
     ssize_t n;
 
     do
-        n = read(error_fd, &failure, sizeof(failure));
+        n = read(outcome, &failure, sizeof(failure));
     while (n < 0 && errno == EINTR);
+    if (n < 0 && errno == EAGAIN)
+        return HF_SPAWN_PENDING;
     if (n == 0)
         return 0;
     if (n != (ssize_t)sizeof(failure)) {
@@ -258,27 +260,25 @@ static int read_outcome(int error_fd, HfSpawnStage *ret_stage)
     return failure.error;
 }
 
-static void end_child(pid_t pid)
+static void end_child(const HfProcess *process)
 {
     siginfo_t info;
 
-    /* Not yet reaped, so the number cannot be anybody else's. */
-    (void)kill(pid, SIGKILL);
-    while (waitid(P_PID, (id_t)pid, &info, WEXITED) < 0 && errno == EINTR)
+    (void)hf_process_signal(process->pidfd, SIGKILL);
+    while (waitid(P_PID, (id_t)process->pid, &info, WEXITED) < 0 && errno == EINTR)
         ;
 }
 
-int hf_process_spawn(const HfSpawn *spawn, HfProcess *ret, HfSpawnStage *ret_stage)
+int hf_process_begin(const HfSpawn *spawn, HfProcess *ret, int *ret_outcome)
 {
     CLEANUP_PREPARED Prepared prepared = {0};
     int ends[2];
     sigset_t old;
 
-    *ret_stage = HF_SPAWN_FORK;
     int r = prepare(spawn, &prepared);
     if (r < 0)
         return r;
-    if (pipe2(ends, O_CLOEXEC) < 0)
+    if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) < 0)
         return -errno;
     HF_CLEANUP_FD int read_end = ends[0];
     HF_CLEANUP_FD int write_end = ends[1];
@@ -293,13 +293,36 @@ int hf_process_spawn(const HfSpawn *spawn, HfProcess *ret, HfSpawnStage *ret_sta
         return -error;
     write_end = hf_fd_close(write_end);
 
-    HF_CLEANUP_FD int pidfd = pidfd_open(pid, 0);
-    r = pidfd < 0 ? -errno : read_outcome(read_end, ret_stage);
-    if (r < 0) {
-        end_child(pid);
+    HfProcess process = {.pid = pid, .pidfd = pidfd_open(pid, 0)};
+    if (process.pidfd < 0) {
+        r = -errno;
+        (void)kill(pid, SIGKILL); /* not yet reaped: the number cannot be anybody else's */
+        end_child(&process);
         return r;
     }
-    *ret = (HfProcess){.pid = pid, .pidfd = hf_fd_steal(&pidfd)};
+    *ret = process;
+    *ret_outcome = hf_fd_steal(&read_end);
+    return 0;
+}
+
+int hf_process_spawn(const HfSpawn *spawn, HfProcess *ret, HfSpawnStage *ret_stage)
+{
+    HfProcess process = HF_PROCESS_NONE;
+    HF_CLEANUP_FD int outcome = -1;
+
+    *ret_stage = HF_SPAWN_FORK;
+    int r = hf_process_begin(spawn, &process, &outcome);
+    if (r < 0)
+        return r;
+    struct pollfd known = {.fd = outcome, .events = POLLIN};
+    while ((r = hf_process_outcome(outcome, ret_stage)) == HF_SPAWN_PENDING)
+        (void)poll(&known, 1, -1);
+    if (r < 0) {
+        end_child(&process);
+        hf_process_clear(&process);
+        return r;
+    }
+    *ret = process;
     return 0;
 }
 

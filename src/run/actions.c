@@ -189,6 +189,14 @@ static void on_ready(HfGeneration *generation, void *userdata)
     post(userdata, HF_EVENT_READY, generation->slot);
 }
 
+static void on_spawn_failed(HfGeneration *generation, const char *why, void *userdata)
+{
+    HfSupervisor *supervisor = userdata;
+
+    hf_supervisor_set_failure(supervisor, why);
+    post(supervisor, HF_EVENT_SPAWN_FAILED, generation->slot);
+}
+
 /* With --exit-with-service that is a stop, unless the next one is on its way. */
 static void end_with(HfSupervisor *supervisor, const HfGeneration *generation)
 {
@@ -239,6 +247,7 @@ const HfGenerationCallbacks *hf_actions_callbacks(HfSupervisor *supervisor)
     static HfGenerationCallbacks callbacks;
 
     callbacks = (HfGenerationCallbacks){
+        .spawn_failed = on_spawn_failed,
         .ready = on_ready,
         .main_exited = on_main_exited,
         .gone = on_gone,
@@ -387,7 +396,7 @@ static void explain_start(HfSupervisor *supervisor, const HfAction *action)
     HF_CLEANUP_TEXT HfText text = {0};
 
     hf_text_addf(&text, "generation %llu failed to start: ", (unsigned long long)action->number);
-    if (!generation) {
+    if (!generation || generation->failure) {
         hf_text_add(&text, supervisor->failure ? supervisor->failure : "out of memory");
     } else if (action->timed_out) {
         hf_text_add(&text, "not ready after ");

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/fd.h"
 #include "base/memory.h"
 #include "parts/survive/fd_store.h"
 #include "run/environment.h"
@@ -36,8 +37,64 @@ static void learn_start(HfGeneration *generation)
         generation->started = 0; /* it has ended already */
 }
 
+static void explain_outcome(HfGeneration *generation, int r, HfSpawnStage stage)
+{
+    static const char *const stages[] = {
+        [HF_SPAWN_FORK] = "no process can be made",
+        [HF_SPAWN_SESSION] = "no session can be made",
+        [HF_SPAWN_CAPABILITIES] = "its capabilities cannot be narrowed",
+        [HF_SPAWN_USER] = "its user and group cannot be set",
+        [HF_SPAWN_DIRECTORY] = "its working directory cannot be entered",
+        [HF_SPAWN_DESCRIPTORS] = "its sockets cannot be handed over",
+        [HF_SPAWN_EXEC] = "it cannot be executed",
+    };
+    HF_CLEANUP_TEXT HfText text = {0};
+
+    hf_text_addf(&text, "%s: %s: %s", generation->plan->program, stages[stage], strerror(-r));
+    if (hf_string_set(&generation->failure, hf_text_peek(&text)) < 0)
+        generation->failure = NULL; /* then its end is an ordinary one */
+}
+
+/* Until now it was holdfast's own program. One that is ready when it has lived for so long lives
+ * from here on. */
+static void on_executed(HfGeneration *generation)
+{
+    hf_subgroup_entered(&generation->subgroup, generation->number, generation->main.pid);
+    hf_generation_learn_program(generation);
+    if (!generation->alive_timer)
+        return;
+    sd_event_source_set_time_relative(generation->alive_timer, generation->plan->ready_delay);
+    sd_event_source_set_enabled(generation->alive_timer, SD_EVENT_ONESHOT);
+}
+
+static void learn_outcome(HfGeneration *generation)
+{
+    HfSpawnStage stage = HF_SPAWN_FORK;
+
+    if (!generation->executed)
+        return;
+    int r = hf_process_outcome(sd_event_source_get_io_fd(generation->executed), &stage);
+    if (r == HF_SPAWN_PENDING)
+        return;
+    generation->executed = sd_event_source_disable_unref(generation->executed);
+    if (r < 0)
+        explain_outcome(generation, r, stage); /* it ends now, and that is the event */
+    else
+        on_executed(generation);
+}
+
+static int on_outcome(sd_event_source *source, int fd, uint32_t revents, void *userdata)
+{
+    (void)source;
+    (void)fd;
+    (void)revents;
+    learn_outcome(userdata);
+    return 0;
+}
+
 void hf_generation_ready(HfGeneration *generation)
 {
+    learn_outcome(generation);
     leave_ready_watch(generation);
     hf_generation_learn_program(generation);
     if (!generation->main_exited)
@@ -109,6 +166,15 @@ static void on_main_exit(const siginfo_t *info, void *userdata)
 {
     HfGeneration *generation = userdata;
 
+    learn_outcome(generation);
+    if (generation->failure) {
+        generation->status = *info;
+        generation->main_exited = true;
+        leave_ready_watch(generation);
+        generation->callbacks.spawn_failed(generation, generation->failure,
+                                           generation->callbacks.userdata);
+        return;
+    }
     if (generation->callbacks.last_words)
         generation->callbacks.last_words(generation, generation->callbacks.userdata);
     if (generation->main.pid == info->si_pid)
@@ -199,28 +265,30 @@ static int make_environment(const HfGeneration *generation, const HfRuntime *run
     return r;
 }
 
-static void explain_spawn(const HfPlan *plan, int r, HfSpawnStage stage, HfText *error)
+static int watch_main(HfGeneration *generation, int *outcome)
 {
-    static const char *const stages[] = {
-        [HF_SPAWN_FORK] = "no process can be made",
-        [HF_SPAWN_SESSION] = "no session can be made",
-        [HF_SPAWN_CAPABILITIES] = "its capabilities cannot be narrowed",
-        [HF_SPAWN_USER] = "its user and group cannot be set",
-        [HF_SPAWN_DIRECTORY] = "its working directory cannot be entered",
-        [HF_SPAWN_DESCRIPTORS] = "its sockets cannot be handed over",
-        [HF_SPAWN_EXEC] = "it cannot be executed",
-    };
-    hf_text_addf(error, "%s: %s: %s", plan->program, stages[stage], strerror(-r));
+    generation->session = generation->main.pid;
+    learn_start(generation);
+    if (generation->alive_timer)
+        sd_event_source_set_enabled(generation->alive_timer, SD_EVENT_OFF);
+    int r = sd_event_add_io(generation->loop, &generation->executed, *outcome, EPOLLIN, on_outcome,
+                            generation);
+    if (r >= 0)
+        r = sd_event_source_set_io_fd_own(generation->executed, true);
+    if (r < 0)
+        return r;
+    hf_fd_steal(outcome);
+    return hf_reaper_watch(generation->reaper, generation->main.pid, on_main_exit, generation);
 }
 
-static int run_main(HfGeneration *generation, const HfRuntime *runtime, int output, HfText *error)
+static int run_main(HfGeneration *generation, const HfRuntime *runtime, int output)
 {
     const HfPlan *plan = generation->plan;
     HF_CLEANUP_STRV char **arguments = NULL;
     HF_CLEANUP_STRV char **environment = NULL;
     HF_CLEANUP_FREE int *fds =
         calloc(plan->placement.n_sources + HF_FILES_PASSED_MAX, sizeof(*fds));
-    HfSpawnStage stage;
+    HF_CLEANUP_FD int outcome = -1;
 
     if (!fds)
         return -ENOMEM;
@@ -256,18 +324,10 @@ static int run_main(HfGeneration *generation, const HfRuntime *runtime, int outp
         .cgroup = generation->subgroup.directory ? &generation->subgroup.procs : NULL,
     };
     hf_oom_begin(&generation->oom, generation->cgroups, &generation->subgroup);
-    r = hf_process_spawn(&spawn, &generation->main, &stage);
+    r = hf_process_begin(&spawn, &generation->main, &outcome);
     if (generation->relay)
         generation->relays->spawned(generation->relay);
-    if (r < 0) {
-        explain_spawn(plan, r, stage, error);
-        return r;
-    }
-    generation->session = generation->main.pid;
-    hf_subgroup_entered(&generation->subgroup, generation->number, generation->main.pid);
-    hf_generation_learn_program(generation);
-    learn_start(generation);
-    return hf_reaper_watch(generation->reaper, generation->main.pid, on_main_exit, generation);
+    return r < 0 ? r : watch_main(generation, &outcome);
 }
 
 int hf_generation_spawn(sd_event *loop, HfReaper *reaper, const HfRuntime *runtime, HfPlan *plan,
@@ -300,7 +360,7 @@ int hf_generation_spawn(sd_event *loop, HfReaper *reaper, const HfRuntime *runti
     if (r >= 0)
         r = hf_subgroup_make(generation->cgroups, number, &generation->subgroup);
     if (r >= 0)
-        r = run_main(generation, runtime, stand_in ? stand_in->output : -1, error);
+        r = run_main(generation, runtime, stand_in ? stand_in->output : -1);
     if (r < 0) {
         if (error->length == 0)
             hf_text_addf(error, "%s cannot be started: %s", plan->program, strerror(-r));
@@ -354,6 +414,7 @@ HfGeneration *hf_generation_free(HfGeneration *generation)
     if (!generation)
         return NULL;
     leave_ready_watch(generation);
+    sd_event_source_disable_unref(generation->executed);
     if (generation->relay)
         generation->relays->forget(generation->relay);
     hf_members_forget(generation);
@@ -369,6 +430,7 @@ HfGeneration *hf_generation_free(HfGeneration *generation)
     hf_oom_clear(&generation->oom);
     hf_files_remove(&generation->files);
     free(generation->status_text);
+    free(generation->failure);
     hf_scoreboard_remove(generation);
     hf_plan_unref(generation->plan);
     free(generation);

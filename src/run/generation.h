@@ -18,6 +18,8 @@ typedef struct HfGeneration HfGeneration;
 
 /* What a generation tells; posted as machine events. */
 typedef struct HfGenerationCallbacks {
+    /* Its program could not be executed, and the process has ended: in place of the others. */
+    void (*spawn_failed)(HfGeneration *generation, const char *why, void *userdata);
     void (*ready)(HfGeneration *generation, void *userdata);
     void (*main_exited)(HfGeneration *generation, void *userdata);
     void (*gone)(HfGeneration *generation, void *userdata);    /* once, after main_exited */
@@ -45,6 +47,8 @@ struct HfGeneration {
     HfProcess main;
     pid_t session;               /* of all its members: the pid of its first main process */
     sd_event_source *main_watch; /* on the pidfd of one that may be no child of ours */
+    sd_event_source *executed;   /* on how its spawn ends; NULL once that is known */
+    char *failure;               /* why it could not be executed; NULL: nothing failed */
     bool main_refused;           /* that MAINPID= named a stranger was told */
     char *status_text;           /* STATUS=, the last one; printable UTF-8, or NULL */
     HfProgram program;
@@ -97,8 +101,8 @@ struct HfRelayKind {
     void (*forget)(void *relay); /* nobody listens to it any more, it ends by itself */
 };
 
-/* Spawns. stand_in: NULL but for a canary, whose number is 0. Returns 0, or negative errno with one
- * line in error. */
+/* Spawns, without waiting until the program is executed. stand_in: NULL but for a canary, whose
+ * number is 0. Returns 0, or negative errno with one line in error. */
 int hf_generation_spawn(sd_event *loop, HfReaper *reaper, const HfRuntime *runtime, HfPlan *plan,
                         unsigned slot, uint64_t number, HfCause cause, const HfStandIn *stand_in,
                         const HfGenerationCallbacks *callbacks, HfGeneration **ret, HfText *error);

@@ -1,15 +1,17 @@
 """Services that misbehave on purpose: whatever they do, the socket is held and somebody is told."""
+import contextlib
 import os
 import signal
 import socket
+import subprocess
 import time
 
 import pytest
 
 from harness import net, process, words
-from harness.paths import PYTHON
+from harness.paths import HOLDFAST, PYTHON
 from harness.service import answer
-from harness.wait import Ended
+from harness.wait import DEADLINE, Ended
 
 
 # Ready, and dead as soon as holdfast has read that (SIOCOUTQ): if there is a file "die" beside it.
@@ -28,6 +30,49 @@ os.execvp("php-fpm8.2", ["php-fpm8.2", *sys.argv[1:]])
 
 def assert_only_one_lives(holdfast, pid):
     assert process.children(holdfast.pid) == [pid]
+
+
+# ---- execution ----
+
+
+@contextlib.contextmanager
+def dead_directory(path):
+    """A file system that answers nothing, as NFS whose server is gone: FUSE, and nobody reads its requests."""
+    path.mkdir()
+    fuse = os.open("/dev/fuse", os.O_RDWR | os.O_CLOEXEC)
+    try:
+        subprocess.run(["mount", "-t", "fuse", "-o", f"fd={fuse},rootmode=40000,user_id=0,group_id=0", "dead", path],
+                       pass_fds=[fuse], check=True, timeout=DEADLINE)
+        try:
+            yield
+        finally:
+            os.close(fuse)  # whatever waits gets an error
+            fuse = -1
+            subprocess.run(["umount", "-l", path], check=True, timeout=DEADLINE)
+    finally:
+        if fuse >= 0:
+            os.close(fuse)
+
+
+def test_a_directory_on_a_dead_file_system_keeps_only_the_start_waiting(service, tmp_path):
+    """The child hangs before it executes the service; holdfast answers, and goes on when it can."""
+    current = tmp_path / "current"
+    current.symlink_to(tmp_path)
+    holdfast = service.start(f"--directory={current}")
+    with dead_directory(tmp_path / "dead"):
+        current.unlink()
+        current.symlink_to(tmp_path / "dead")
+        os.kill(service.ask(), signal.SIGKILL)
+        holdfast.wait(words.crashed(1))
+        assert "starting" in holdfast.call("status").stdout
+        child, = process.children(holdfast.pid)
+        assert os.readlink(f"/proc/{child}/exe") == str(HOLDFAST.resolve())
+        current.unlink()
+        current.symlink_to(tmp_path)
+    assert "its working directory cannot be entered: " in holdfast.wait(words.start_failed(2))
+    service.site.notify.wait("READY=1", holdfast.process.ended)
+    holdfast.wait(words.ready(3))
+    holdfast.stop()
 
 
 # ---- readiness ----

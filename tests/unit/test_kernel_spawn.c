@@ -396,6 +396,56 @@ static void test_no_descriptors_left(void **state)
     }
 }
 
+/* What the child writes to before it executes is a pipe without room, as a file system that does
+ * not answer would be. */
+static void test_begin_does_not_wait_for_the_child(void **state)
+{
+    HfProcess process = HF_PROCESS_NONE;
+    HfSpawnStage stage = HF_SPAWN_FORK;
+    HfSpawn spawn = spawning("/nonexistent", STRINGS("nonexistent"));
+    char filling[4096] = {0};
+    int ends[2];
+    int outcome = -1;
+
+    (void)state;
+    assert_int_equal(pipe2(ends, O_CLOEXEC | O_NONBLOCK), 0);
+    while (write(ends[1], filling, sizeof(filling)) > 0)
+        ;
+    assert_int_equal(fcntl(ends[1], F_SETFL, 0), 0);
+    spawn.cgroup = &ends[1];
+    assert_int_equal(hf_process_begin(&spawn, &process, &outcome), 0); /* or the test hangs */
+    assert_int_equal(fcntl(outcome, F_GETFD), FD_CLOEXEC);
+    assert_int_equal(hf_process_outcome(outcome, &stage), HF_SPAWN_PENDING);
+    assert_true(read(ends[0], filling, sizeof(filling)) > 0);
+    struct pollfd known = {.fd = outcome, .events = POLLIN};
+    assert_int_equal(poll(&known, 1, -1), 1);
+    assert_int_equal(hf_process_outcome(outcome, &stage), -ENOENT);
+    assert_int_equal(stage, HF_SPAWN_EXEC);
+    expect_exit(&process, 127);
+    close(outcome);
+    close(ends[0]);
+    close(ends[1]);
+}
+
+static void test_outcome_of_a_child_that_runs_and_of_one_that_does_not(void **state)
+{
+    static const char *const programs[] = {"/bin/true", "/etc/passwd"};
+
+    (void)state;
+    for (size_t i = 0; i < 2; i++) {
+        HfProcess process = HF_PROCESS_NONE;
+        HfSpawnStage stage = HF_SPAWN_FORK;
+        HfSpawn spawn = spawning(programs[i], STRINGS("program"));
+        int outcome = -1;
+        assert_int_equal(hf_process_begin(&spawn, &process, &outcome), 0);
+        struct pollfd known = {.fd = outcome, .events = POLLIN};
+        assert_int_equal(poll(&known, 1, -1), 1);
+        assert_int_equal(hf_process_outcome(outcome, &stage), i == 0 ? 0 : -EACCES);
+        expect_exit(&process, i == 0 ? 0 : 126);
+        close(outcome);
+    }
+}
+
 static void test_pidfd(void **state)
 {
     HfProcess process = HF_PROCESS_NONE;
@@ -505,6 +555,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_failures_name_their_stage),
         cmocka_unit_test(test_failure_is_told_in_spite_of_many_descriptors),
         cmocka_unit_test(test_no_descriptors_left),
+        cmocka_unit_test(test_begin_does_not_wait_for_the_child),
+        cmocka_unit_test(test_outcome_of_a_child_that_runs_and_of_one_that_does_not),
         cmocka_unit_test(test_pidfd),
         cmocka_unit_test(test_become),
         cmocka_unit_test(test_become_fails),

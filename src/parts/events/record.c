@@ -39,7 +39,9 @@ static void record_report(HfEvents *events, const HfAction *action)
         history->failures++;
     if (!generation || action->number != generation->number)
         return;
-    if (action->report == HF_REPORT_READY)
+    if (action->report == HF_REPORT_START_FAILED && generation->failure)
+        hf_history_end(history, generation->number, generation->failure);
+    else if (action->report == HF_REPORT_READY)
         hf_history_ready(history, generation->number);
     else if (action->report == HF_REPORT_DRAINING)
         hf_record_measure(events, generation, &processes, NULL);

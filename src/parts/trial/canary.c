@@ -138,6 +138,16 @@ static void end_badly(HfCanary *canary)
     climb(canary, HF_RUNG_TERM);
 }
 
+static void on_spawn_failed(HfGeneration *generation, const char *why, void *userdata)
+{
+    HfCanary *canary = userdata;
+
+    if (canary->rung == HF_RUNG_NONE)
+        hf_text_addf(&canary->error, "the canary cannot be started: %s", why);
+    canary->result = -EBADMSG;
+    on_gone(generation, canary);
+}
+
 static void on_main_exited(HfGeneration *generation, void *userdata)
 {
     HfCanary *canary = userdata;
@@ -248,6 +258,7 @@ static int spawn(HfCanary *canary, HfText *error)
 {
     HF_CLEANUP_FD int writing = -1;
     const HfGenerationCallbacks callbacks = {
+        .spawn_failed = on_spawn_failed,
         .ready = on_ready,
         .main_exited = on_main_exited,
         .gone = on_gone,
