@@ -30,7 +30,6 @@ void hf_probing_init(HfProbing *probing)
 
 void hf_probing_clear(HfProbing *probing)
 {
-    hf_freep(&probing->fastcgi);
     hf_freep(&probing->root);
     hf_probing_init(probing);
 }
@@ -235,10 +234,7 @@ static int parse_probe(Words *words, HfCommandLine *line, HfText *error)
     if (words->n > 0)
         return hf_option_refuse(error, "probe takes one ADDRESS, what is %s?",
                                 HF_QUOTE(words->next[0]));
-    if (line->probing.root && !line->probing.fastcgi)
-        return hf_option_refuse(error, "--fastcgi-root is for --fastcgi=/PATH only; add that, or "
-                                       "drop it");
-    return 0;
+    return hf_options_validate_probe(line, error);
 }
 
 static int refuse_word(const char *word, HfVerb verb, HfText *error)

@@ -44,11 +44,10 @@ typedef struct HfCall {
 
 void hf_call_clear(HfCall *call);
 
-/* What probe was told. Owned strings. */
+/* What probe was told beside settings.probe and settings.http_headers. Owned string. */
 typedef struct HfProbing {
     HfAddress address;
-    char *fastcgi;    /* --fastcgi: path and query of the page; NULL: only connect */
-    char *root;       /* --fastcgi-root, NULL: the path is whole */
+    char *root;       /* --fastcgi-root, NULL: the path of the page is whole */
     uint64_t timeout; /* --timeout, usec, default 5 s */
 } HfProbing;
 

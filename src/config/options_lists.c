@@ -4,6 +4,7 @@
 #include "base/memory.h"
 #include "config/names.h"
 #include "config/options_table.h"
+#include "format/http.h"
 #include "format/shell_words.h"
 
 static int parse_listen(const HfOption *option, const char *value, void *field, HfText *error)
@@ -97,6 +98,20 @@ static int parse_environment(const HfOption *option, const char *value, void *fi
     return hf_strv_set(environment, value);
 }
 
+static int parse_header(const HfOption *option, const char *value, void *field, HfText *error)
+{
+    char ***headers = field;
+
+    if (!hf_http_is_header(value))
+        return hf_option_refuse(error,
+                                "--%s: %s is no header that can be sent; write NAME: VALUE, and "
+                                "none that says how long a request is or when the connection ends",
+                                option->name, HF_QUOTE(value));
+    if (hf_strv_length(*headers) >= HF_HEADERS_MAX)
+        return hf_option_refuse(error, "--%s: more than %d headers", option->name, HF_HEADERS_MAX);
+    return hf_strv_append(headers, value);
+}
+
 static int parse_command(const HfOption *option, const char *value, void *field, HfText *error)
 {
     HF_CLEANUP_STRV char **words = NULL;
@@ -121,5 +136,7 @@ const HfOptionType hf_option_type_listen = {
     .parse = parse_listen, .equal = equal_listen, .adds_up = true};
 const HfOptionType hf_option_type_environment = {
     .parse = parse_environment, .equal = equal_strv, .adds_up = true};
+const HfOptionType hf_option_type_header = {
+    .parse = parse_header, .equal = equal_strv, .adds_up = true};
 const HfOptionType hf_option_type_command = {
     .parse = parse_command, .equal = equal_strv, .completion = HF_COMPLETION_COMMAND};

@@ -168,7 +168,7 @@ const HfOption hf_option_table[] = {
      .type = &hf_option_type_text,
      .offset = FIELD(settings.preflight)},
     {.name = "canary",
-     .argument = "fastcgi:/PATH|exec:COMMAND",
+     .argument = "fastcgi:/PATH|http:/PATH|exec:COMMAND",
      .help = "Before each reload and restart, start the next generation on private sockets and ask "
              "it there for the page PATH, or run COMMAND; if it is not well, nothing is replaced "
              "(default: none)",
@@ -308,7 +308,7 @@ const HfOption hf_option_table[] = {
      .offset = FIELD(settings.drain_timeout)},
 
     {.name = "probe",
-     .argument = "fastcgi:/PATH|tcp|exec:COMMAND|none",
+     .argument = "fastcgi:/PATH|http:/PATH|tcp|exec:COMMAND|none",
      .help = "Ask the active generation again and again whether it is well: for a page, to take a "
              "connection, or by a command; one that is not is replaced",
      .group = HF_OPTION_GROUP_HEALTH,
@@ -316,6 +316,15 @@ const HfOption hf_option_table[] = {
      .in_file = true,
      .type = &hf_option_type_health,
      .offset = FIELD(settings.probe)},
+    {.name = "http-header",
+     .argument = "NAME: VALUE",
+     .help = "Send this header with each page that is asked for over HTTP, as \"Host: "
+             "www.example.org\"; give it once for each (default: Host: localhost)",
+     .group = HF_OPTION_GROUP_HEALTH,
+     .verbs = SUPERVISING | 1U << HF_VERB_PROBE,
+     .in_file = true,
+     .type = &hf_option_type_header,
+     .offset = FIELD(settings.http_headers)},
     {.name = "probe-every",
      .argument = "TIME",
      .help = "From the end of one probe to the next",
@@ -459,14 +468,21 @@ const HfOption hf_option_table[] = {
      .verbs = 1U << HF_VERB_STATUS,
      .type = &hf_option_type_flag,
      .offset = FIELD(call.watch)},
+    {.name = "probe",
+     .argument = "fastcgi:/PATH|http:/PATH|tcp",
+     .help = "Ask for the page PATH, which must be answered with a status from 200 to 399 "
+             "(default: only connect, as tcp)",
+     .group = HF_OPTION_GROUP_GENERAL,
+     .verbs = 1U << HF_VERB_PROBE,
+     .type = &hf_option_type_health,
+     .offset = FIELD(settings.probe)},
     {.name = "fastcgi",
      .argument = "/PATH",
-     .help = "Ask for this page over FastCGI, which must answer with a status from 200 to 399 "
-             "(default: only connect)",
+     .help = "The same as --probe=fastcgi:/PATH (default: only connect)",
      .group = HF_OPTION_GROUP_GENERAL,
      .verbs = 1U << HF_VERB_PROBE,
      .type = &hf_option_type_page,
-     .offset = FIELD(probing.fastcgi)},
+     .offset = FIELD(settings.probe)},
     {.name = "fastcgi-root",
      .argument = "DIR",
      .help = "Where PATH is a script below, as in a web server (default: PATH is the whole path of "

@@ -68,8 +68,8 @@ extern const HfOptionType hf_option_type_flag, hf_option_type_name, hf_option_ty
     hf_option_type_period, hf_option_type_ready, hf_option_type_text, hf_option_type_log_format,
     hf_option_type_log_level, hf_option_type_capabilities, hf_option_type_kill_mode,
     hf_option_type_notify_access, hf_option_type_file, hf_option_type_command,
-    hf_option_type_environment, hf_option_type_page, hf_option_type_probe, hf_option_type_take_over,
-    hf_option_type_cgroup, hf_option_type_health, hf_option_type_memory;
+    hf_option_type_environment, hf_option_type_page, hf_option_type_header, hf_option_type_probe,
+    hf_option_type_take_over, hf_option_type_cgroup, hf_option_type_health, hf_option_type_memory;
 
 extern const HfOption hf_option_table[];
 extern const size_t hf_option_count;
@@ -104,6 +104,9 @@ void hf_option_add_argument(const HfOption *option, HfText *text);
 /* Do the options of a verb that calls an instance agree with each other? Returns as
  * hf_options_parse. */
 int hf_options_validate_call(const HfCommandLine *line, HfText *error);
+
+/* Do those of probe? */
+int hf_options_validate_probe(const HfCommandLine *line, HfText *error);
 
 /* Do the settings agree with each other, for a verb that has a COMMAND? Returns as
  * hf_options_parse. */

@@ -78,6 +78,28 @@ int hf_options_validate_call(const HfCommandLine *line, HfText *error)
     return 0;
 }
 
+static int validate_headers(const HfSettings *settings, HfText *error)
+{
+    bool used = settings->probe.kind == HF_PROBE_HTTP || settings->canary.kind == HF_PROBE_HTTP;
+
+    if (settings->http_headers && !used)
+        return hf_option_refuse(error, "--http-header is for requests over HTTP, but there are "
+                                       "none; add --probe=http:/PATH, or drop it");
+    return 0;
+}
+
+int hf_options_validate_probe(const HfCommandLine *line, HfText *error)
+{
+    HfProbeKind kind = line->settings.probe.kind;
+
+    if (kind == HF_PROBE_EXEC)
+        return hf_option_refuse(error, "--probe=exec: asks no ADDRESS; run the command itself");
+    if (line->probing.root && kind != HF_PROBE_FASTCGI)
+        return hf_option_refuse(error, "--fastcgi-root is for --fastcgi=/PATH only; add that, or "
+                                       "drop it");
+    return validate_headers(&line->settings, error);
+}
+
 int hf_options_validate(const HfSettings *settings, HfText *error)
 {
     int r = validate_listeners(settings, error);
@@ -86,5 +108,5 @@ int hf_options_validate(const HfSettings *settings, HfText *error)
         r = validate_canary(settings, error);
     if (r >= 0)
         r = validate_probe(settings, error);
-    return r;
+    return r < 0 ? r : validate_headers(settings, error);
 }

@@ -112,6 +112,7 @@ void hf_settings_clear(HfSettings *settings)
     hf_freep(&settings->group);
     hf_freep(&settings->on_event);
     hf_strv_free(settings->environment);
+    hf_strv_free(settings->http_headers);
     hf_freep(&settings->probe.what);
     hf_strv_free(settings->command);
     hf_settings_init(settings);

@@ -72,6 +72,7 @@ typedef enum HfProbeKind {
     HF_PROBE_FASTCGI, /* what: path and query of a page that must answer 200 to 399 */
     HF_PROBE_EXEC,    /* what: shell command that must succeed */
     HF_PROBE_TCP,     /* a connection must be taken; also of a unix socket */
+    HF_PROBE_HTTP,    /* what: as FASTCGI, over HTTP/1.1 */
 } HfProbeKind;
 
 typedef struct HfProbe {
@@ -105,6 +106,7 @@ int hf_listener_spec_copy(const HfListenerSpec *spec, HfListenerSpec *ret);
 
 #define HF_LISTENERS_MAX   4096 /* listeners of one instance */
 #define HF_ENVIRONMENT_MAX 1024 /* environment entries of one instance */
+#define HF_HEADERS_MAX     64   /* of requests over HTTP */
 #define HF_DRAINING_MAX    5    /* old generations that may finish at the same time */
 
 typedef struct HfSettings {
@@ -132,6 +134,7 @@ typedef struct HfSettings {
     uint64_t max_draining;     /* generations, default 4 */
     uint64_t backoff_max;      /* usec, default 30 s */
     uint64_t recycle_every;    /* usec; HF_USEC_INFINITY, the default: never */
+    char **http_headers;       /* "NAME: VALUE" of requests over HTTP; NULL: none */
     HfProbe probe;             /* asked of the active generation again and again */
     uint64_t probe_every;      /* usec, default 10 s */
     uint64_t probe_timeout;    /* usec, default 5 s */

@@ -66,8 +66,8 @@ bool hf_handoff_is_foreign(const char *entry)
 
 /* ---- do they agree? ---- */
 
-static int refuse_unknown(const char *option, const char *value, const char *const *names,
-                          HfText *error)
+static int refuse_name(const char *option, const char *value, const char *const *names,
+                       HfText *error)
 {
     const char *words[NAMES_MAX] = {"auto"};
     size_t n = 1;
@@ -86,12 +86,12 @@ static int check_names(const HfSettings *settings, HfText *error)
     if (settings->adapter && !hf_adapter_find(settings->adapter)) {
         for (size_t i = 0; hf_adapters[i] && i < NAMES_MAX - 2; i++)
             names[i] = hf_adapters[i]->name;
-        return refuse_unknown("adapter", settings->adapter, names, error);
+        return refuse_name("adapter", settings->adapter, names, error);
     }
     if (settings->handoff && !hf_handoff_find(settings->handoff)) {
         for (size_t i = 0; hf_handoffs[i] && i < NAMES_MAX - 2; i++)
             names[i] = hf_handoffs[i]->name;
-        return refuse_unknown("handoff", settings->handoff, names, error);
+        return refuse_name("handoff", settings->handoff, names, error);
     }
     return 0;
 }
@@ -117,6 +117,19 @@ static int check_number(HfVerb verb, const HfSettings *settings, HfText *error)
     return 0;
 }
 
+static int check_http(const HfSettings *settings, const char *option, const HfProbe *probe,
+                      HfText *error)
+{
+    const HfAdapter *adapter = hf_adapter_of(settings);
+
+    if (probe->kind != HF_PROBE_HTTP || !adapter->fastcgi)
+        return 0;
+    return hf_option_refuse(error,
+                            "--%s=http:%s asks over HTTP, which %s does not speak; write "
+                            "--%s=fastcgi:/PATH",
+                            option, probe->what, adapter->name, option);
+}
+
 static int check_probe(const HfSettings *settings, HfText *error)
 {
     const HfAdapter *adapter = hf_adapter_of(settings);
@@ -125,11 +138,14 @@ static int check_probe(const HfSettings *settings, HfText *error)
     if (kind == HF_PROBE_FASTCGI && !adapter->fastcgi && !hf_handoff_of(settings)->fastcgi)
         return hf_option_refuse(error,
                                 "--probe=fastcgi:%s asks over FastCGI, which COMMAND does not "
-                                "speak; write --probe=tcp or --probe=exec:COMMAND, or say "
+                                "speak; write --probe=http:/PATH, --probe=tcp or "
+                                "--probe=exec:COMMAND, or say "
                                 "--handoff=stdin if it does",
                                 settings->probe.what);
-    if (kind == HF_PROBE_TCP && settings->n_listeners == 0 && !adapter->finds_listeners)
-        return hf_option_refuse(error, "--probe=tcp needs a socket; add --listen=ADDR");
+    if ((kind == HF_PROBE_TCP || kind == HF_PROBE_HTTP) && settings->n_listeners == 0 &&
+        !adapter->finds_listeners)
+        return hf_option_refuse(error, "--probe=%s needs a socket; add --listen=ADDR",
+                                kind == HF_PROBE_TCP ? "tcp" : "http");
     if (settings->probe_hung_after != HF_USEC_INFINITY &&
         (kind != HF_PROBE_FASTCGI || !adapter->scoreboard))
         return hf_option_refuse(error,
@@ -142,6 +158,10 @@ static int check_all(HfVerb verb, const HfSettings *settings, HfText *error)
 {
     int r = check_names(settings, error);
 
+    if (r >= 0)
+        r = check_http(settings, "probe", &settings->probe, error);
+    if (r >= 0)
+        r = check_http(settings, "canary", &settings->canary, error);
     if (r >= 0)
         r = check_probe(settings, error);
     if (r < 0)

@@ -217,6 +217,33 @@ def test_other_programs_by_a_command(site):
     holdfast.stop()
 
 
+def test_other_programs_over_http(site):
+    port = net.free_port()
+    health = site.directory / "health"
+    holdfast = site.holdfast(f"--listen=127.0.0.1:{port}", "--ready=notify", f"--directory={site.directory}",
+                             "--canary=http:/healthz", "--http-header=X-Probe: canary",
+                             command=[HELPERS / "http_server.py"])
+    health.write_text("500 out of cheese")
+    failed = holdfast.call("reload")
+    assert failed.returncode == words.EXIT_FAILURE
+    assert f"the canary of 127.0.0.1:{port} is not well: it answered 500: out of cheese" in failed.stderr
+    assert "localhost canary" in failed.stderr
+    assert_nothing_left(holdfast)
+    health.write_text("200 well")
+    assert holdfast.call("reload").returncode == 0
+    holdfast.stop()
+
+
+def test_a_program_that_speaks_no_http(site):
+    port = net.free_port()
+    holdfast = site.holdfast(f"--listen=127.0.0.1:{port}", "--ready=notify", "--canary=http:/",
+                             command=[HELPERS / "listen_fds_server.py"])
+    failed = holdfast.call("reload")
+    assert failed.returncode == words.EXIT_FAILURE
+    assert "the answer is no HTTP" in failed.stderr
+    holdfast.stop()
+
+
 def test_a_program_that_speaks_no_fastcgi(site):
     port = net.free_port()
     holdfast = site.holdfast(f"--listen=127.0.0.1:{port}", "--ready=notify", "--canary=fastcgi:/",

@@ -267,6 +267,26 @@ def test_tcp_with_a_server_that_stops(make_site):
     end_the_stopped(holdfast)
 
 
+@pytest.mark.parametrize("listen", ["tcp", "unix"])
+def test_http_with_a_server_that_gets_sick(make_site, listen):
+    site = make_site(pools=[])
+    address = f"127.0.0.1:{net.free_port()}" if listen == "tcp" else site.directory / "web.sock"
+    health = site.directory / "health"
+    holdfast = site.holdfast(f"--listen={address}", "--ready=notify", f"--directory={site.directory}", *OFTEN,
+                             "--probe=http:/healthz", "--http-header=Host: www.example.org",
+                             command=[HELPERS / "http_server.py"])
+    holdfast.wait(words.ready(1))
+    health.write_text("503 out of cheese")
+    line = holdfast.wait(r"generation 1 failed its probe \(1 in a row\): /healthz: it answered 503: out of cheese ")
+    assert "www.example.org" in line
+    holdfast.wait(words.healed(2))
+    health.write_text("hang")
+    holdfast.wait(r"generation 2 failed its probe .*: /healthz: no answer within 200 ms")
+    health.unlink()
+    holdfast.wait("answers its probe again")
+    holdfast.stop()
+
+
 # ---- memory ----
 
 

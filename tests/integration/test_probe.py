@@ -1,11 +1,13 @@
 """holdfast probe: one question, one exit status, one line."""
 import contextlib
 import socket
+import threading
 
 import pytest
 
 from harness import net, words
 from harness.holdfast import call
+from harness.paths import HELPERS
 from harness.site import Site
 
 
@@ -65,6 +67,59 @@ def test_somebody_who_does_not_answer():
         address = "%s:%d" % server.getsockname()
         assert_well(address)
         assert_not_well(f"{address} is not well: no answer within 100 ms", address, "--fastcgi=/ping", "--timeout=100ms")
+
+
+# ---- over HTTP ----
+
+
+@pytest.fixture(params=["tcp", "unix"])
+def web(site, request):
+    """A server of HTTP, and the file that says what it answers."""
+    address = f"127.0.0.1:{net.free_port()}" if request.param == "tcp" else str(site.directory / "web.sock")
+    holdfast = site.holdfast(f"--listen={address}", "--ready=notify", f"--directory={site.directory}",
+                             command=[HELPERS / "http_server.py"])
+    yield address, site.directory / "health"
+    holdfast.stop()
+
+
+def test_a_page_over_http(web):
+    address, health = web
+    assert_well(address, "--probe=http:/healthz?deep=1")
+    health.write_text("500 out of cheese")
+    assert_not_well(f"{address} is not well: it answered 500: out of cheese", address, "--probe=http:/healthz")
+    assert_not_well("www.example.org yes", address, "--probe=http:/healthz", "--http-header=Host: www.example.org",
+                    "--http-header=X-Probe: yes")
+    health.write_text("304 nothing new")
+    assert_well("--probe=http:/healthz", address)
+    health.write_text("hang")
+    assert_not_well("no answer within 100 ms", address, "--probe=http:/", "--timeout=100ms")
+
+
+def test_the_wrong_protocol(web, served):
+    assert_not_well("is not well: ", web[0], "--probe=fastcgi:/ping", "--timeout=200ms")
+    assert_not_well("is not well: ", served.address, "--probe=http:/ping", "--timeout=200ms")
+    assert_well(served.address, "--probe=fastcgi:/ping")
+    assert_well(served.address, "--probe=tcp")
+
+
+@pytest.mark.parametrize("answer, reason", [
+    (b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nshort", "the connection was closed in the middle of the answer"),
+    (b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n", "the answer is no HTTP"),
+    (b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 3_000_000, "the answer is too long"),
+    (b"HTTP/1.1 200 " + b"x" * 10_000, "the answer is no HTTP"),
+    (b"", "the connection was closed without an answer"),
+])
+def test_an_answer_that_is_no_good(answer, reason):
+    with contextlib.closing(socket.create_server(("127.0.0.1", 0))) as server:
+        def serve():
+            connection, _ = server.accept()
+            with connection, contextlib.suppress(ConnectionError):
+                connection.recv(4096)
+                connection.sendall(answer)
+        thread = threading.Thread(target=serve)
+        thread.start()
+        assert_not_well(reason, "%s:%d" % server.getsockname(), "--probe=http:/")
+        thread.join()
 
 
 def test_usage():

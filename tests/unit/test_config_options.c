@@ -227,8 +227,29 @@ static const struct {
     {"holdfast|run|--ready=pidfile|x",
      "--ready=pidfile is for php-fpm only; write --ready=notify or --ready=delay:2s"},
     {"holdfast|run|--preflight=|x", "--preflight: the text is empty; leave the option out"},
+    {"holdfast|run|--canary=https:/x|php-fpm",
+     "--canary: \"https:/x\" is unknown; write fastcgi:/PATH, http:/PATH or exec:COMMAND"},
     {"holdfast|run|--canary=http:/x|php-fpm",
-     "--canary: \"http:/x\" is unknown; write fastcgi:/PATH or exec:COMMAND"},
+     "--canary=http:/x asks over HTTP, which php-fpm does not speak; write --canary=fastcgi:/PATH"},
+    {"holdfast|run|--probe=http:/x|--listen=9000|php-cgi",
+     "--probe=http:/x asks over HTTP, which php-cgi does not speak; write --probe=fastcgi:/PATH"},
+    {"holdfast|run|--probe=http:/x|x", "--probe=http needs a socket; add --listen=ADDR"},
+    {"holdfast|run|--probe=http:x|x",
+     "--probe: \"x\" is no page that can be asked for; write it from the root, without blanks, "
+     "as /healthz.php"},
+    {"holdfast|run|--http-header=Host|x",
+     "--http-header: \"Host\" is no header that can be sent; write NAME: VALUE, and none that says "
+     "how long a request is or when the connection ends"},
+    {"holdfast|run|--http-header=Host: x|--probe=tcp|--listen=9000|x",
+     "--http-header is for requests over HTTP, but there are none; add --probe=http:/PATH, or drop "
+     "it"},
+    {"holdfast|probe|9000|--http-header=Host: x|--fastcgi=/ping",
+     "--http-header is for requests over HTTP, but there are none; add --probe=http:/PATH, or drop "
+     "it"},
+    {"holdfast|probe|9000|--probe=exec:true",
+     "--probe=exec: asks no ADDRESS; run the command itself"},
+    {"holdfast|probe|9000|--fastcgi-root=/srv|--probe=http:/x",
+     "--fastcgi-root is for --fastcgi=/PATH only; add that, or drop it"},
     {"holdfast|run|--canary=exec:|php-fpm", "--canary: there is no command after exec:"},
     {"holdfast|run|--canary=fastcgi:x y|php-fpm",
      "--canary: \"x y\" is no page that can be asked for; write it from the root, without blanks, "
@@ -250,14 +271,16 @@ static const struct {
      "--recycle-every: \"soon\" is no time; write 30s, 1min or 500ms"},
     {"holdfast|run|--recycle-every=0|x", "--recycle-every: \"0\" is too short; write at least 1s"},
     {"holdfast|run|--probe=ping|x",
-     "--probe: \"ping\" is unknown; write fastcgi:/PATH, tcp, exec:COMMAND or none"},
+     "--probe: \"ping\" is unknown; write fastcgi:/PATH, http:/PATH, tcp, exec:COMMAND or "
+     "none"},
     {"holdfast|run|--probe=exec:|x", "--probe: there is no command after exec:"},
     {"holdfast|run|--probe=fastcgi:ping|php-fpm", "--probe: \"ping\" is no page that can be asked "
                                                   "for; write it from the root, without blanks, as "
                                                   "/healthz.php"},
     {"holdfast|run|--probe=fastcgi:/ping|--listen=9000|x",
-     "--probe=fastcgi:/ping asks over FastCGI, which COMMAND does not speak; write --probe=tcp or "
-     "--probe=exec:COMMAND, or say --handoff=stdin if it does"},
+     "--probe=fastcgi:/ping asks over FastCGI, which COMMAND does not speak; write "
+     "--probe=http:/PATH, "
+     "--probe=tcp or --probe=exec:COMMAND, or say --handoff=stdin if it does"},
     {"holdfast|run|--probe=tcp|x", "--probe=tcp needs a socket; add --listen=ADDR"},
     {"holdfast|run|--probe-every=5s|php-fpm",
      "--probe-every, --probe-timeout, --probe-failures and --probe-hung-after say how to probe, "
@@ -289,7 +312,7 @@ static const struct {
                                           "but nothing says how much it may be; add "
                                           "--recycle-memory=BYTES"},
     {"holdfast|exec|--probe=tcp|x",
-     "--probe belongs to run and check, not to exec; see holdfast exec --help"},
+     "--probe belongs to run, check and probe, not to exec; see holdfast exec --help"},
     {"holdfast|exec|--handover=gentle|x",
      "--handover belongs to run and check, not to exec; see holdfast exec --help"},
     {"holdfast|run|--ready-timeout=99999999999999999999999|x",
@@ -499,12 +522,13 @@ static void probe_takes_an_address_between_its_options(void **state)
         assert_int_equal(line.verb, HF_VERB_PROBE);
         assert_int_equal(line.probing.address.kind, HF_ADDRESS_UNIX);
         assert_string_equal(line.probing.address.name, "/run/x.sock");
-        assert_string_equal(line.probing.fastcgi, "/ping?full");
+        assert_int_equal(line.settings.probe.kind, HF_PROBE_FASTCGI);
+        assert_string_equal(line.settings.probe.what, "/ping?full");
         assert_string_equal(line.probing.root, "/srv");
         assert_int_equal(line.probing.timeout, 300 * HF_USEC_PER_MSEC);
     }
     HF_CLEANUP_COMMAND_LINE HfCommandLine plain = parse_good("holdfast|probe|9000");
-    assert_null(plain.probing.fastcgi);
+    assert_int_equal(plain.settings.probe.kind, HF_PROBE_NONE);
     assert_int_equal(plain.probing.timeout, 5 * HF_USEC_PER_SEC);
 }
 
@@ -907,7 +931,7 @@ static void help_tells_the_defaults(void **state)
         {"--recycle-every=TIME|never", "(default: never)"},
         {"--recycle-memory=BYTES|never", "(default: never)"},
         {"--recycle-check=TIME", "(default: 30s)"},
-        {"--probe=fastcgi:/PATH|tcp|exec:COMMAND|none", "(default: none)"},
+        {"--probe=fastcgi:/PATH|http:/PATH|tcp|exec:COMMAND|none", "(default: none)"},
         {"--probe-every=TIME", "(default: 10s)"},
         {"--probe-timeout=TIME", "(default: 5s)"},
         {"--probe-failures=N", "(default: 3)"},

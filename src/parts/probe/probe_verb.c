@@ -4,42 +4,47 @@
 #include <string.h>
 
 #include "base/log.h"
-#include "parts/probe/fastcgi_request.h"
+#include "parts/probe/request.h"
+#include "run/loop.h"
 #include "run/resolved_listener.h"
 
-typedef struct Answered {
+typedef struct Asked {
     sd_event *loop;
     int result;
     HfText *why;
-} Answered;
+} Asked;
 
-static void on_answer(int r, const HfFastcgiAnswer *answer, const char *error, void *userdata)
+static void on_reply(const HfReply *reply, void *userdata)
 {
-    Answered *answered = userdata;
+    Asked *asked = userdata;
 
-    answered->result = r;
-    hf_text_add(answered->why, error);
-    if (answer)
-        answered->result = hf_fastcgi_request_judge(answer, answered->why);
-    sd_event_exit(answered->loop, 0);
+    asked->result = reply->result;
+    hf_text_add(asked->why, reply->error);
+    sd_event_exit(asked->loop, 0);
 }
 
-static int ask_one(const HfProbing *probing, const HfResolvedListener *target, int i, HfText *why)
+static int ask_one(const HfCommandLine *line, const HfResolvedListener *target, int i, HfText *why)
 {
-    Answered answered = {.why = why};
-    const HfFastcgiRequest request = {.uri = probing->fastcgi, .document_root = probing->root};
-    HfFastcgiRequestRun *ask;
+    HF_CLEANUP_LOOP HfLoop loop = {0};
+    HfRequest *request;
 
-    int r = sd_event_new(&answered.loop);
+    int r = hf_loop_open(&loop);
     if (r < 0)
         return r;
-    r = hf_fastcgi_request_start(answered.loop, (const struct sockaddr *)&target->addresses[i],
-                                 target->lengths[i], probing->fastcgi ? &request : NULL,
-                                 probing->timeout, on_answer, &answered, &ask);
+    Asked asked = {.loop = loop.event, .why = why};
+    const HfRequestSpec question = {
+        .kind = line->settings.probe.kind,
+        .what = line->settings.probe.what,
+        .root = line->probing.root,
+        .headers = line->settings.http_headers,
+        .reaper = loop.reaper,
+        .timeout = line->probing.timeout,
+    };
+    r = hf_request_start(loop.event, &question, (const struct sockaddr *)&target->addresses[i],
+                         target->lengths[i], on_reply, &asked, &request);
     if (r >= 0)
-        r = sd_event_loop(answered.loop);
-    sd_event_unref(answered.loop);
-    return r < 0 ? r : answered.result;
+        r = sd_event_loop(loop.event);
+    return r < 0 ? r : asked.result;
 }
 
 static bool try_next(int r)
@@ -49,20 +54,20 @@ static bool try_next(int r)
 }
 
 /* Returns 0, or negative errno with one line in why. */
-static int ask_each(const HfProbing *probing, HfText *why)
+static int ask_each(const HfCommandLine *line, HfText *why)
 {
     HF_CLEANUP_TARGET HfResolvedListener target = {0};
     HfListenerSpec spec;
     HF_CLEANUP_TEXT HfText reason = {0};
 
     hf_listener_spec_init(&spec);
-    spec.address = probing->address;
+    spec.address = line->probing.address;
     int r = hf_resolved_listener_find(&spec, &target, why);
     if (r < 0)
         return r;
     for (int i = 0; i < target.n; i++) {
         hf_text_clear(&reason);
-        r = ask_one(probing, &target, i, &reason);
+        r = ask_one(line, &target, i, &reason);
         if (r >= 0)
             return 0;
         if (!try_next(r))
@@ -77,7 +82,7 @@ int hf_probe(const HfCommandLine *line)
 {
     HF_CLEANUP_TEXT HfText why = {0};
 
-    if (ask_each(&line->probing, &why) >= 0)
+    if (ask_each(line, &why) >= 0)
         return HF_EXIT_DONE;
     hf_log(LOG_ERR, NULL, "%s", hf_text_peek(&why));
     return HF_EXIT_FAILED;

@@ -4,165 +4,364 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/log.h"
 #include "base/memory.h"
 #include "kernel/reach.h"
-#include "parts/probe/fastcgi_request.h"
-#include "parts/probe/tcp_request.h"
+#include "parts/probe/request.h"
 #include "run/scoreboard.h"
+#include "run/supervisor.h"
 
-struct HfProber {
-    HfProberQuestion question;
-    HfFastcgiRequestRun *ask;
-    HfTcpRequest *knock;
-    HfText text; /* what is known to be wrong */
-    HfProberCallback callback;
-    void *userdata;
+#define AT_ONCE_MAX 64      /* listeners that are asked at the same time */
+#define HUNG_MAX    1000000 /* probes */
+#define DOUBLINGS   6       /* 64 times as many failures */
+
+typedef struct Prober Prober;
+
+/* What the last probes knew of a pool. */
+typedef struct Reading {
+    bool known;
+    uint64_t accepted; /* requests, while all workers were busy */
+} Reading;
+
+/* One listener, or the one command: is somebody there who answers, and if not, are they only busy?
+ */
+typedef struct Checkup {
+    Prober *prober;
+    HfRequest *request; /* NULL: not begun, or over */
+    size_t listener;    /* of the plan */
+    Reading *reading;   /* of its pool; NULL: it has no scoreboard */
+    HfText text;        /* what is known to be wrong */
+} Checkup;
+
+struct Prober {
+    HfSupervisor *supervisor;
+
+    const HfGeneration *generation; /* under way, borrowed; NULL: none is */
+    HfProbe probe;                  /* what is asked, owned, as the headers are */
+    char **headers;
+    uint64_t timeout; /* usec */
+    Checkup *checkups;
+    size_t n_checkups;
+    size_t next; /* that is to begin */
+    size_t running;
+    HfVerdict verdict; /* the worst so far */
+    HfText text;       /* on that */
+
+    uint64_t number; /* the generation that readings are of */
+    Reading *readings;
 };
 
-HfProber *hf_prober_abort(HfProber *checkup)
+static void prober_stop(Prober *prober)
 {
-    if (!checkup)
-        return NULL;
-    hf_fastcgi_request_abort(checkup->ask);
-    hf_tcp_request_abort(checkup->knock);
-    hf_text_clear(&checkup->text);
-    free(checkup);
-    return NULL;
+    for (size_t i = 0; i < prober->n_checkups; i++) {
+        hf_request_abort(prober->checkups[i].request);
+        hf_text_clear(&prober->checkups[i].text);
+    }
+    free(prober->checkups);
+    prober->checkups = NULL;
+    prober->n_checkups = prober->next = prober->running = 0;
+    prober->generation = NULL;
 }
 
-static void finish(HfProber *checkup, HfVerdict verdict)
+static void prober_end(Prober *prober)
 {
-    HfProberCallback callback = checkup->callback;
-    void *userdata = checkup->userdata;
-    HfReading *reading = checkup->question.reading;
-    HF_CLEANUP_TEXT HfText text = checkup->text;
+    unsigned slot = prober->generation->slot;
 
-    checkup->text = (HfText){0};
-    if (reading && verdict != HF_VERDICT_SATURATED && verdict != HF_VERDICT_HUNG)
-        *reading = (HfReading){0};
-    hf_prober_abort(checkup);
-    callback(verdict, hf_text_peek(&text), userdata);
+    prober_stop(prober);
+    hf_supervisor_probed(prober->supervisor, slot, prober->verdict, hf_text_peek(&prober->text));
+}
+
+/* Our own shortage is not the service's fault. */
+static void excuse(const Prober *prober, int r)
+{
+    const HfLogFields fields = {.generation = prober->generation->number, .error = r};
+
+    hf_log(LOG_WARNING, &fields, "generation %llu cannot be probed",
+           (unsigned long long)prober->generation->number);
+}
+
+static void begin_checkups(Prober *prober);
+
+static void end_checkup(Checkup *checkup, HfVerdict verdict)
+{
+    Prober *prober = checkup->prober;
+    const HfPlan *plan = prober->generation->plan;
+
+    if (checkup->reading && verdict != HF_VERDICT_SATURATED && verdict != HF_VERDICT_HUNG)
+        *checkup->reading = (Reading){0};
+    prober->running--;
+    if (verdict > prober->verdict) {
+        prober->verdict = verdict;
+        hf_text_clear(&prober->text);
+        if (prober->n_checkups > 1)
+            hf_text_addf(&prober->text, "%s: ", plan->listeners[checkup->listener]->label);
+        hf_text_add(&prober->text, hf_text_peek(&checkup->text));
+    }
+    begin_checkups(prober);
+    if (prober->running == 0)
+        prober_end(prober);
 }
 
 /* ---- the scoreboard ---- */
 
 /* Nobody answered in time; the scoreboard says that some are at work. */
-static HfVerdict compare(HfProber *checkup, const HfScoreboard *status)
+static HfVerdict compare_reading(Checkup *checkup, const HfScoreboard *status)
 {
-    HfReading *reading = checkup->question.reading;
-    HfReading last = *reading;
+    const Reading last = *checkup->reading;
 
     if (status->active == 0) {
         hf_text_add(&checkup->text, ", though no worker is busy");
         return HF_VERDICT_FAILED;
     }
-    *reading = (HfReading){.known = true, .accepted = status->accepted};
+    *checkup->reading = (Reading){.known = true, .accepted = status->accepted};
     hf_text_addf(&checkup->text, ", %llu of %llu workers busy", (unsigned long long)status->active,
                  (unsigned long long)status->active + status->idle);
     return last.known && last.accepted == status->accepted ? HF_VERDICT_HUNG : HF_VERDICT_SATURATED;
 }
 
-static void on_status(int r, const HfFastcgiAnswer *answer, const char *error, void *userdata)
+static void on_scoreboard(const HfReply *reply, void *userdata)
 {
-    HfProber *checkup = userdata;
-    HF_CLEANUP_TEXT HfText why = {0};
+    Checkup *checkup = userdata;
+    const HfAdapter *adapter = checkup->prober->generation->plan->adapter;
     HfScoreboard status;
 
-    checkup->ask = NULL;
-    if (r < 0)
-        hf_text_add(&why, error);
-    else
-        r = hf_fastcgi_request_judge(answer, &why);
-    if (r >= 0)
-        r = checkup->question.generation->plan->adapter->scoreboard(answer->body,
-                                                                    answer->body_length, &status);
-    if (r >= 0) {
-        finish(checkup, compare(checkup, &status));
+    checkup->request = NULL;
+    if (reply->result >= 0 && adapter->scoreboard(reply->body, reply->length, &status) >= 0) {
+        end_checkup(checkup, compare_reading(checkup, &status));
         return;
     }
     hf_text_addf(&checkup->text, "; its status page: %s",
-                 why.length > 0 ? hf_text_peek(&why) : "it is not understood");
-    finish(checkup, HF_VERDICT_FAILED);
+                 reply->result < 0 ? reply->error : "it is not understood");
+    end_checkup(checkup, HF_VERDICT_FAILED);
 }
 
 /* Returns whether it was asked. */
-static bool ask_status(HfProber *checkup)
+static bool ask_scoreboard(Checkup *checkup)
 {
-    const HfProberQuestion *question = &checkup->question;
-    const HfPlan *plan = question->generation->plan;
-    size_t pool = plan->wanted[question->listener].pool;
+    Prober *prober = checkup->prober;
+    const HfPlan *plan = prober->generation->plan;
+    size_t pool = plan->wanted[checkup->listener].pool;
     struct sockaddr_storage address;
     socklen_t length;
 
-    if (!question->reading || hf_scoreboard_find(question->generation, pool, &address, &length) < 0)
+    if (!checkup->reading || hf_scoreboard_find(prober->generation, pool, &address, &length) < 0)
         return false;
-    const HfFastcgiRequest request = {.uri = plan->pools[pool].status_path};
-    return hf_fastcgi_request_start(question->loop, (const struct sockaddr *)&address, length,
-                                    &request, question->timeout, on_status, checkup,
-                                    &checkup->ask) >= 0;
+    const HfRequestSpec question = {
+        .kind = HF_PROBE_FASTCGI,
+        .what = plan->pools[pool].status_path,
+        .timeout = prober->timeout,
+    };
+    return hf_request_start(prober->supervisor->loop, &question, (const struct sockaddr *)&address,
+                            length, on_scoreboard, checkup, &checkup->request) >= 0;
 }
 
-/* ---- the listener itself ---- */
+/* ---- the service itself ---- */
 
-static void on_answer(int r, const HfFastcgiAnswer *answer, const char *error, void *userdata)
+static void on_reply(const HfReply *reply, void *userdata)
 {
-    HfProber *checkup = userdata;
-    bool busy = r == -ETIMEDOUT || r == -EAGAIN;
+    Checkup *checkup = userdata;
+    const HfProbe *probe = &checkup->prober->probe;
+    bool busy = probe->kind == HF_PROBE_FASTCGI &&
+                (reply->result == -ETIMEDOUT || reply->result == -EAGAIN);
 
-    checkup->ask = NULL;
-    hf_text_addf(&checkup->text, "%s: ", checkup->question.page);
-    if (r < 0) {
-        hf_text_add(&checkup->text, error);
-        if (!busy || !ask_status(checkup))
-            finish(checkup, HF_VERDICT_FAILED);
+    checkup->request = NULL;
+    if (reply->result >= 0) {
+        end_checkup(checkup, HF_VERDICT_HEALTHY);
         return;
     }
-    r = hf_fastcgi_request_judge(answer, &checkup->text);
-    if (r >= 0)
-        hf_text_clear(&checkup->text);
-    finish(checkup, r < 0 ? HF_VERDICT_FAILED : HF_VERDICT_HEALTHY);
+    if (probe->kind == HF_PROBE_FASTCGI || probe->kind == HF_PROBE_HTTP)
+        hf_text_addf(&checkup->text, "%s: ", probe->what);
+    hf_text_add(&checkup->text, reply->error);
+    if (!busy || !ask_scoreboard(checkup))
+        end_checkup(checkup, HF_VERDICT_FAILED);
 }
 
-static void on_knock(const char *error, void *userdata)
+static int ask_listener(Checkup *checkup)
 {
-    HfProber *checkup = userdata;
-
-    checkup->knock = NULL;
-    if (error)
-        hf_text_add(&checkup->text, error);
-    finish(checkup, error ? HF_VERDICT_FAILED : HF_VERDICT_HEALTHY);
-}
-
-static int ask_page(HfProber *checkup, int fd)
-{
-    const HfFastcgiRequest request = {.uri = checkup->question.page};
+    Prober *prober = checkup->prober;
+    int fd = prober->generation->plan->listeners[checkup->listener]->fd;
+    const HfRequestSpec question = {
+        .kind = prober->probe.kind,
+        .what = prober->probe.what,
+        .headers = prober->headers,
+        .listener = fd,
+        .timeout = prober->timeout,
+    };
     struct sockaddr_storage address;
     socklen_t length;
 
     int r = hf_socket_reach(fd, &address, &length);
-    if (r < 0)
-        return r;
-    return hf_fastcgi_request_start(checkup->question.loop, (const struct sockaddr *)&address,
-                                    length, &request, checkup->question.timeout, on_answer, checkup,
-                                    &checkup->ask);
+    return r < 0 ? r
+                 : hf_request_start(prober->supervisor->loop, &question,
+                                    (const struct sockaddr *)&address, length, on_reply, checkup,
+                                    &checkup->request);
 }
 
-int hf_prober_start(const HfProberQuestion *question, HfProberCallback callback, void *userdata,
-                    HfProber **ret)
+static int run_command(Checkup *checkup)
 {
-    int fd = question->generation->plan->listeners[question->listener]->fd;
-    HfProber *checkup = calloc(1, sizeof(*checkup));
+    Prober *prober = checkup->prober;
+    const HfGeneration *generation = prober->generation;
+    HF_CLEANUP_TEXT HfText name = {0};
+    HF_CLEANUP_TEXT HfText number = {0};
+    HF_CLEANUP_TEXT HfText pid = {0};
 
-    if (!checkup)
-        return -ENOMEM;
-    *checkup = (HfProber){.question = *question, .callback = callback, .userdata = userdata};
-    int r = question->page ? ask_page(checkup, fd)
-                           : hf_tcp_request_start(question->loop, fd, question->timeout, on_knock,
-                                                  checkup, &checkup->knock);
-    if (r < 0) {
-        hf_prober_abort(checkup);
-        return r;
+    hf_text_addf(&name, "HOLDFAST_NAME=%s", prober->supervisor->name);
+    hf_text_addf(&number, "HOLDFAST_GENERATION=%llu", (unsigned long long)generation->number);
+    hf_text_addf(&pid, "HOLDFAST_MAINPID=%d", (int)generation->main.pid);
+    const char *const more[] = {hf_text_peek(&name), hf_text_peek(&number), hf_text_peek(&pid),
+                                NULL};
+    const HfRequestSpec question = {
+        .kind = HF_PROBE_EXEC,
+        .what = prober->probe.what,
+        .reaper = prober->supervisor->reaper,
+        .directory = generation->plan->directory,
+        .environment = more,
+        .timeout = prober->timeout,
+    };
+    return hf_request_start(prober->supervisor->loop, &question, NULL, 0, on_reply, checkup,
+                            &checkup->request);
+}
+
+static void begin_checkups(Prober *prober)
+{
+    while (prober->next < prober->n_checkups && prober->running < AT_ONCE_MAX) {
+        Checkup *checkup = &prober->checkups[prober->next++];
+        int r = prober->probe.kind == HF_PROBE_EXEC ? run_command(checkup) : ask_listener(checkup);
+        if (r < 0)
+            excuse(prober, r);
+        else
+            prober->running++;
     }
-    *ret = checkup;
+}
+
+/* Readings outlast a probe, not their generation. */
+static int make_readings(Prober *prober)
+{
+    const HfPlan *plan = prober->generation->plan;
+
+    if (prober->number == prober->generation->number)
+        return 0;
+    free(prober->readings);
+    prober->readings = calloc(plan->n_pools + 1, sizeof(*prober->readings));
+    if (!prober->readings)
+        return -ENOMEM;
+    prober->number = prober->generation->number;
     return 0;
 }
+
+/* One for each listener that serves. */
+static int make_checkups(Prober *prober)
+{
+    const HfPlan *plan = prober->generation->plan;
+
+    prober->checkups = calloc(plan->n_listeners + 1, sizeof(*prober->checkups));
+    if (!prober->checkups)
+        return -ENOMEM;
+    if (prober->probe.kind == HF_PROBE_EXEC)
+        prober->checkups[prober->n_checkups++] = (Checkup){.prober = prober};
+    for (size_t i = 0; prober->probe.kind != HF_PROBE_EXEC && i < plan->n_listeners; i++)
+        if (!plan->wanted[i].status)
+            prober->checkups[prober->n_checkups++] = (Checkup){
+                .prober = prober,
+                .listener = i,
+                .reading = hf_plan_is_probed(plan) ? &prober->readings[plan->wanted[i].pool] : NULL,
+            };
+    return 0;
+}
+
+/* In place of one that is under way. Ends in one PROBED, perhaps at once, unless it is left before;
+ * the generation may not go before that. */
+static void begin_probe(Prober *prober, const HfGeneration *generation)
+{
+    const HfSettings *settings = prober->supervisor->settings;
+
+    prober_stop(prober);
+    prober->generation = generation;
+    prober->timeout = settings->probe_timeout;
+    prober->probe.kind = settings->probe.kind;
+    prober->headers = hf_strv_free(prober->headers);
+    prober->verdict = HF_VERDICT_HEALTHY;
+    hf_text_clear(&prober->text);
+    int r = hf_string_set(&prober->probe.what, settings->probe.what);
+    if (r >= 0)
+        r = hf_strv_copy(settings->http_headers, &prober->headers);
+    if (r >= 0)
+        r = make_readings(prober);
+    if (r >= 0)
+        r = make_checkups(prober);
+    if (r < 0)
+        excuse(prober, r);
+    else
+        begin_checkups(prober);
+    if (prober->running == 0)
+        prober_end(prober);
+}
+
+static int prober_begin(HfSupervisor *supervisor, void **ret, HfText *error)
+{
+    Prober *prober = calloc(1, sizeof(*prober));
+
+    (void)error;
+    if (!prober)
+        return -ENOMEM;
+    prober->supervisor = supervisor;
+    *ret = prober;
+    return 0;
+}
+
+static void prober_performed(void *state, const HfAction *action)
+{
+    Prober *prober = state;
+    bool leaves = action->type == HF_ACTION_SIGNAL || action->type == HF_ACTION_FORGET;
+
+    if (action->type == HF_ACTION_PROBE)
+        begin_probe(prober, prober->supervisor->generations[action->slot]);
+    else if (leaves && prober->generation && prober->generation->slot == action->slot)
+        prober_stop(prober);
+}
+
+static void prober_let_go(void *state)
+{
+    prober_stop(state);
+}
+
+static void prober_free(void *state)
+{
+    Prober *prober = state;
+
+    prober_stop(prober);
+    hf_text_clear(&prober->text);
+    free(prober->probe.what);
+    hf_strv_free(prober->headers);
+    free(prober->readings);
+    free(prober);
+}
+
+/* How many probes in a row that find it hung last as long as --probe-hung-after; 0: however many.
+ */
+static unsigned count_hung_probes(const HfSettings *settings)
+{
+    uint64_t each = settings->probe_every + settings->probe_timeout;
+
+    if (settings->probe_hung_after == HF_USEC_INFINITY)
+        return 0;
+    uint64_t n = settings->probe_hung_after / each + (settings->probe_hung_after % each > 0);
+    return (unsigned)(n < HUNG_MAX ? n : HUNG_MAX);
+}
+
+static void prober_limit(const HfSettings *settings, HfMachineLimits *limits)
+{
+    limits->probe_every = settings->probe.kind == HF_PROBE_NONE ? 0 : settings->probe_every;
+    limits->probe_failures = (unsigned)settings->probe_failures;
+    limits->probe_hung = count_hung_probes(settings);
+    limits->probe_doublings = DOUBLINGS;
+}
+
+const HfPart hf_part_probe = {
+    .name = "probe",
+    .limit = prober_limit,
+    .begin = prober_begin,
+    .performed = prober_performed,
+    .let_go = prober_let_go,
+    .free = prober_free,
+};

@@ -9,8 +9,7 @@
 #include "base/memory.h"
 #include "format/quantity.h"
 #include "kernel/notify_socket.h"
-#include "parts/trial/request.h"
-#include "parts/trial/stand_ins.h"
+#include "parts/probe/request.h"
 #include "run/generation.h"
 #include "run/loop.h"
 #include "run/notify_server.h"
@@ -18,7 +17,14 @@
 
 #define OUTPUT_MAX      (64U * 1024)
 #define COMPLAINT_LINES 20
+#define SOCKET_MODE     0600                     /* only our own user may connect */
 #define RUNG_TIME       (500 * HF_USEC_PER_MSEC) /* from one rung of the ladder to the next */
+
+/* Private sockets, DIRECTORY/canary.N, in the places of the plan's listeners and in their order. */
+typedef struct StandIns {
+    HfListener **listeners; /* owned */
+    size_t n;
+} StandIns;
 
 struct HfCanary {
     sd_event *loop;
@@ -26,13 +32,14 @@ struct HfCanary {
     HfRuntime runtime; /* borrowed, but for notify */
     const HfSettings *settings;
     HfPlan *plan;
-    HfStandIns standins;
+    StandIns standins;
+    size_t asked; /* the one that is, or was last */
     HfOutput *output;
     int notify; /* socket */
     sd_event_source *notified;
     HfGeneration *generation;
     bool ready;
-    HfRequest *trial;
+    HfRequest *request;
     HfRung rung; /* NONE while it is tried */
     sd_event_source *timer;
     sd_event_source *gone;
@@ -47,14 +54,14 @@ static void canary_free(HfCanary *canary)
     sd_event_source_disable_unref(canary->timer);
     sd_event_source_disable_unref(canary->gone);
     sd_event_source_disable_unref(canary->notified);
-    hf_request_abort(canary->trial);
+    hf_request_abort(canary->request);
     hf_generation_free(canary->generation);
     hf_output_free(canary->output);
     hf_fd_close(canary->notify);
     if (canary->runtime.notify && !canary->runtime.in_memory)
         unlink(canary->runtime.notify);
     free(canary->runtime.notify);
-    hf_standins_clear(&canary->standins);
+    hf_listener_array_clear(&canary->standins.listeners, &canary->standins.n);
     hf_plan_unref(canary->plan);
     hf_text_clear(&canary->error);
     free(canary);
@@ -119,7 +126,7 @@ static void conclude(HfCanary *canary)
     HF_CLEANUP_TEXT HfText complaint = {0};
 
     canary->result = -EBADMSG;
-    canary->trial = hf_request_abort(canary->trial);
+    canary->request = hf_request_abort(canary->request);
     hf_output_read(output);
     if (!canary->plan->adapter->complain) {
         hf_output_show(hf_text_peek(&output->text), output->text.length, &canary->error);
@@ -180,18 +187,64 @@ static int on_timer(sd_event_source *source, uint64_t usec, void *userdata)
 
 /* ---- the questions ---- */
 
-static void on_tried(int r, size_t asked, const char *error, void *userdata)
+/* The next one that serves requests, which pm.status_listen's do not; canary->standins.n: none. */
+static size_t next_serving(const HfCanary *canary, size_t from)
+{
+    while (from < canary->standins.n && canary->plan->wanted[from].status)
+        from++;
+    return from;
+}
+
+static int ask_standin(HfCanary *canary);
+
+static void on_canary_reply(const HfReply *reply, void *userdata)
 {
     HfCanary *canary = userdata;
+    const char *label = canary->plan->listeners[canary->asked]->label;
 
-    canary->trial = NULL;
-    if (r >= 0) {
+    canary->request = NULL;
+    if (reply->result < 0) {
+        hf_text_addf(&canary->error, "the canary of %s is not well: %s", label, reply->error);
+        end_badly(canary);
+        return;
+    }
+    size_t next = next_serving(canary, canary->asked + 1);
+    if (next == canary->standins.n) {
         climb(canary, HF_RUNG_STOP);
         return;
     }
-    hf_text_addf(&canary->error, "the canary of %s is not well: %s", canary->standins.labels[asked],
-                 error);
-    end_badly(canary);
+    canary->asked = next;
+    int r = ask_standin(canary);
+    if (r < 0) {
+        hf_text_addf(&canary->error, "the canary cannot be asked: %s", strerror(-r));
+        end_badly(canary);
+    }
+}
+
+static int ask_standin(HfCanary *canary)
+{
+    const HfSettings *settings = canary->settings;
+    const HfAddress *address = &canary->standins.listeners[canary->asked]->spec.address;
+    HF_CLEANUP_TEXT HfText entry = {0};
+    struct sockaddr_storage sockaddr;
+    socklen_t length;
+
+    hf_text_addf(&entry, "HOLDFAST_CANARY_ADDRESS=unix:%s", address->name);
+    const char *const more[] = {hf_text_peek(&entry), NULL};
+    const HfRequestSpec question = {
+        .kind = settings->canary.kind,
+        .what = settings->canary.what,
+        .root = settings->canary_root,
+        .headers = settings->http_headers,
+        .reaper = canary->reaper,
+        .directory = canary->plan->directory,
+        .environment = more,
+        .timeout = settings->ready_timeout,
+    };
+    int r = hf_address_to_sockaddr(address, &sockaddr, &length);
+    return r < 0 ? r
+                 : hf_request_start(canary->loop, &question, (const struct sockaddr *)&sockaddr,
+                                    length, on_canary_reply, canary, &canary->request);
 }
 
 static void on_ready(HfGeneration *generation, void *userdata)
@@ -202,14 +255,7 @@ static void on_ready(HfGeneration *generation, void *userdata)
     if (canary->ready || canary->rung != HF_RUNG_NONE)
         return;
     canary->ready = true;
-    const HfRequestQuestion question = {
-        .probe = &canary->settings->canary,
-        .root = canary->settings->canary_root,
-        .directory = canary->plan->directory,
-        .timeout = canary->settings->ready_timeout,
-    };
-    int r = hf_request_start(canary->loop, canary->reaper, &question, canary->standins.addresses,
-                             canary->standins.n_serving, on_tried, canary, &canary->trial);
+    int r = ask_standin(canary);
     if (r < 0) {
         hf_text_addf(&canary->error, "the canary cannot be asked: %s", strerror(-r));
         end_badly(canary);
@@ -234,6 +280,40 @@ static void on_last_words(HfGeneration *generation, void *userdata)
 }
 
 /* ---- the start ---- */
+
+static int bind_standin(const char *directory, size_t number, HfListener **ret, HfText *error)
+{
+    HF_CLEANUP_TEXT HfText path = {0};
+    HfListenerSpec spec;
+
+    hf_listener_spec_init(&spec);
+    spec.mode = SOCKET_MODE;
+    hf_text_addf(&path, "%s/canary.%zu", directory, number);
+    int r = hf_address_parse(hf_text_peek(&path), &spec.address);
+    return r < 0 ? r : hf_listener_bind(&spec, false, ret, error);
+}
+
+static int bind_standins(HfCanary *canary, HfText *error)
+{
+    StandIns *standins = &canary->standins;
+    size_t n = canary->plan->n_listeners;
+
+    standins->listeners = calloc(n + 1, sizeof(HfListener *));
+    if (!standins->listeners)
+        return -ENOMEM;
+    while (standins->n < n) {
+        int r = bind_standin(canary->runtime.directory, standins->n,
+                             &standins->listeners[standins->n], error);
+        if (r < 0)
+            return r;
+        standins->n++;
+    }
+    canary->asked = next_serving(canary, 0);
+    if (canary->asked < n)
+        return 0;
+    hf_text_add(error, "the service has no socket to be asked at; add --listen=ADDR");
+    return -ENODATA;
+}
 
 static int listen_to_it(HfCanary *canary)
 {
@@ -292,11 +372,7 @@ int hf_canary_start(sd_event *loop, HfReaper *reaper, const HfRuntime *runtime,
         .userdata = userdata,
     };
     canary->runtime.notify = NULL;
-    int r = hf_standins_bind(plan, runtime->directory, &canary->standins, error);
-    if (r >= 0 && canary->standins.n_serving == 0) {
-        hf_text_add(error, "the service has no socket to be asked at; add --listen=ADDR");
-        r = -ENODATA;
-    }
+    int r = bind_standins(canary, error);
     if (r >= 0)
         r = listen_to_it(canary);
     if (r >= 0)

@@ -5,18 +5,23 @@
 #include <netinet/tcp.h>
 
 #include "base/parse.h"
-#include "parts/probe/fastcgi_request.h"
+#include "format/http.h"
+#include "parts/probe/request.h"
+#include "run/loop.h"
 
 #define LONG  (60 * HF_USEC_PER_SEC)
 #define SHORT (50 * HF_USEC_PER_MSEC)
 
-static const HfFastcgiRequest PING = {.uri = "/ping"};
+static const HfRequestSpec PING = {.kind = HF_PROBE_FASTCGI, .what = "/ping"};
+static const HfRequestSpec PAGE = {.kind = HF_PROBE_HTTP, .what = "/healthz"};
+static const HfRequestSpec CONNECT = {.kind = HF_PROBE_NONE};
 
 /* ---- the peer: a child that takes one connection ---- */
 
 typedef struct Peer {
     const HfText *answer; /* NULL: none */
     size_t piece;         /* bytes sent at a time, 0: all at once */
+    bool http;            /* the request ends with an empty line */
     bool deaf;            /* does not read the request */
     bool hold;            /* keeps the connection until the asker closes it */
     unsigned repeat;      /* of the answer, for as long as somebody takes it */
@@ -50,15 +55,16 @@ static void send_answer(int fd, const Peer *peer)
     }
 }
 
-/* Up to the empty STDIN record, which ends every request that is asked here. */
-static void read_request(int fd)
+/* Up to the empty STDIN record or the empty line that ends every request that is asked here. */
+static void read_request(int fd, bool http)
 {
-    static const unsigned char end[8] = {1, STDIN, 0, 1};
+    static const unsigned char ends[2][8] = {{1, STDIN, 0, 1}, "\r\n\r\n"};
+    size_t length = http ? 4 : 8;
     unsigned char last[8] = {0};
 
-    while (memcmp(last, end, sizeof(end)) != 0) {
-        memmove(last, last + 1, sizeof(last) - 1);
-        if (recv(fd, last + sizeof(last) - 1, 1, 0) != 1)
+    while (memcmp(last, ends[http], length) != 0) {
+        memmove(last, last + 1, length - 1);
+        if (recv(fd, last + length - 1, 1, 0) != 1)
             _exit(1);
     }
 }
@@ -70,7 +76,7 @@ static void serve(int listener, const Peer *peer)
     alarm(60);
     int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
     if (!peer->deaf)
-        read_request(fd);
+        read_request(fd, peer->http);
     if (peer->answer)
         send_answer(fd, peer);
     for (unsigned i = 1; i < peer->repeat && send_all(fd, peer->answer->data, peer->answer->length);
@@ -86,26 +92,18 @@ typedef struct Told {
     sd_event *loop;
     unsigned times;
     int result;
-    bool answered;
-    unsigned status;
-    int judged;
     HfText text; /* why, or the body */
 } Told;
 
-static void on_told(int r, const HfFastcgiAnswer *answer, const char *error, void *userdata)
+static void on_told(const HfReply *reply, void *userdata)
 {
     Told *told = userdata;
 
     told->times++;
-    told->result = r;
-    told->answered = answer;
-    told->status = answer ? answer->status : 0;
-    if (answer) {
-        told->judged = hf_fastcgi_request_judge(answer, &told->text);
-        if (told->judged == 0)
-            hf_text_add_bytes(&told->text, answer->body, answer->body_length);
-    }
-    hf_text_add(&told->text, error);
+    told->result = reply->result;
+    hf_text_add(&told->text, reply->error);
+    if (reply->result == 0)
+        hf_text_add_bytes(&told->text, reply->body, reply->length);
     sd_event_exit(told->loop, 0);
 }
 
@@ -115,20 +113,31 @@ static void told_clear(Told *told)
 }
 #define CLEANUP_TOLD __attribute__((cleanup(told_clear)))
 
-static void ask(const Address *address, const HfFastcgiRequest *request, uint64_t timeout,
-                Told *told)
+static void ask(const Address *address, const HfRequestSpec *asked, uint64_t timeout, Told *told)
 {
-    HfFastcgiRequestRun *asked = NULL;
+    HfRequestSpec question = *asked;
+    HfRequest *request = NULL;
     size_t fds = count_fds();
 
-    assert_int_equal(sd_event_new(&told->loop), 0);
-    assert_int_equal(
-        hf_fastcgi_request_start(told->loop, (const struct sockaddr *)&address->storage,
-                                 address->length, request, timeout, on_told, told, &asked),
-        0);
+    /* a reaper would take the peers' exits, too */
+    HfLoop own = {0};
+    if (asked->kind == HF_PROBE_EXEC)
+        assert_int_equal(hf_loop_open(&own), 0);
+    else
+        assert_int_equal(sd_event_new(&own.event), 0);
+    told->loop = own.event;
+    question.timeout = timeout;
+    question.reaper = own.reaper;
+    assert_int_equal(hf_request_start(told->loop, &question,
+                                      (const struct sockaddr *)&address->storage, address->length,
+                                      on_told, told, &request),
+                     0);
     assert_int_equal(told->times, 0); /* never from within */
     assert_int_equal(sd_event_loop(told->loop), 0);
-    sd_event_unref(told->loop);
+    if (own.reaper)
+        hf_loop_close(&own);
+    else
+        sd_event_unref(own.event);
     assert_int_equal(told->times, 1);
     assert_int_equal(count_fds(), fds);
 }
@@ -146,7 +155,7 @@ static void ask_peer(const char *where, const Peer *peer, uint64_t timeout, Told
     }
     assert_true(pid > 0);
     close(listener);
-    ask(&address, &PING, timeout, told);
+    ask(&address, peer->http ? &PAGE : &PING, timeout, told);
     assert_int_equal(waitpid(pid, NULL, 0), pid);
 }
 
@@ -172,8 +181,6 @@ static void test_a_good_answer_over_tcp_and_unix(void **state)
         CLEANUP_TOLD Told told = {0};
         ask_peer(places[i], &(Peer){.answer = &answer}, LONG, &told);
         assert_int_equal(told.result, 0);
-        assert_int_equal(told.status, 200);
-        assert_int_equal(told.judged, 0);
         assert_string_equal(told.text.data, "pong");
     }
 }
@@ -218,22 +225,20 @@ static void test_answers_that_are_not_good(void **state)
         CLEANUP_TOLD Told told = {0};
         make_answer(&answer, cases[i].output, cases[i].errors);
         ask_peer(NULL, &(Peer){.answer = &answer}, LONG, &told);
-        assert_int_equal(told.result, 0);
-        assert_int_equal(told.judged, -EREMOTEIO);
+        assert_int_equal(told.result, -EREMOTEIO);
         assert_string_equal(told.text.data, cases[i].line);
     }
     HF_CLEANUP_TEXT HfText overloaded = {0};
     CLEANUP_TOLD Told told = {0};
     add_end(&overloaded, 1, 0, HF_FASTCGI_OVERLOADED);
     ask_peer(NULL, &(Peer){.answer = &overloaded}, LONG, &told);
-    assert_int_equal(told.judged, -EREMOTEIO);
+    assert_int_equal(told.result, -EREMOTEIO);
     assert_string_equal(told.text.data, "it says that it is overloaded");
 }
 
 static void expect(const Told *told, int result, const char *line)
 {
     assert_int_equal(told->result, result);
-    assert_false(told->answered);
     assert_string_equal(hf_text_peek(&told->text), line);
 }
 
@@ -335,9 +340,9 @@ static void test_full_queues(void **state)
     tcp = address_of(fds[0]);
     int filling[] = {try_connect(&tcp), try_connect(&un)};
     assert_true(filling[0] >= 0 && filling[1] >= 0);
-    ask(&tcp, NULL, SHORT, &slow);
+    ask(&tcp, &CONNECT, SHORT, &slow);
     expect(&slow, -ETIMEDOUT, "no connection within 50 ms");
-    ask(&un, NULL, LONG, &full);
+    ask(&un, &CONNECT, LONG, &full);
     expect(&full, -EAGAIN, "its queue of connections is full");
     for (size_t i = 0; i < 2; i++) {
         close(filling[i]);
@@ -374,52 +379,192 @@ static void test_only_a_connection(void **state)
 
     (void)state;
     address = address_of(listener);
-    ask(&address, NULL, LONG, &told);
+    ask(&address, &CONNECT, LONG, &told);
     expect(&told, 0, "");
     close(listener);
 }
+
+/* ---- over HTTP ---- */
+
+static void check_http(const char *bytes, const Peer *like, int result, const char *text)
+{
+    HF_CLEANUP_TEXT HfText answer = {0};
+    CLEANUP_TOLD Told told = {0};
+    Peer peer = *like;
+
+    hf_text_add(&answer, bytes ? bytes : "");
+    peer.http = true;
+    peer.answer = bytes ? &answer : NULL;
+    ask_peer("@holdfast-test-ask-http", &peer, peer.hold && result != 0 ? SHORT : LONG, &told);
+    assert_int_equal(told.result, result);
+    assert_string_equal(hf_text_peek(&told.text), text);
+}
+
+#define OK_HTTP "HTTP/1.1 200 OK\r\n"
+
+static void test_pages_over_http(void **state)
+{
+    static const Peer plain = {0};
+    static const Peer keeps = {.hold = true};
+    static const Peer slow = {.piece = 1, .hold = true};
+
+    (void)state;
+    check_http(OK_HTTP "Content-Length: 4\r\n\r\npong", &slow, 0, "pong");
+    check_http(OK_HTTP "Transfer-Encoding: chunked\r\n\r\n4\r\npong\r\n0\r\n\r\n", &keeps, 0,
+               "pong");
+    check_http("HTTP/1.0 302 Found\r\n\r\npong", &plain, 0, "pong");
+    check_http("HTTP/1.1 503 Busy\r\nContent-Length: 9\r\n\r\ntoo\r\nmany", &keeps, -EREMOTEIO,
+               "it answered 503: too  many");
+    check_http("HTTP/1.1 404 Not Found\r\n\r\n", &plain, -EREMOTEIO, "it answered 404");
+}
+
+static void test_what_is_no_page_over_http(void **state)
+{
+    static const Peer plain = {0};
+    static const Peer keeps = {.hold = true};
+    static const Peer endless = {.repeat = 10000000};
+
+    (void)state;
+    check_http("\001\003 no FastCGI, please", &keeps, -ETIMEDOUT, "no answer within 50 ms");
+    check_http("SSH-2.0-OpenSSH_9.2\r\n", &plain, -EBADMSG, "the answer is no HTTP");
+    check_http(OK_HTTP "Content-Length: 5\r\n\r\npong", &plain, -ECONNRESET,
+               "the connection was closed in the middle of the answer");
+    check_http(OK_HTTP "Content-Length: 5\r\n\r\npong", &keeps, -ETIMEDOUT,
+               "no answer within 50 ms");
+    check_http(NULL, &plain, -ECONNRESET, "the connection was closed without an answer");
+    check_http("HTTP/1.1 100 Continue\r\n\r\n", &endless, -EBADMSG, "the answer is too long");
+}
+
+static void test_headers_are_sent(void **state)
+{
+    static char host[] = "Host: www.example.org";
+    char *const headers[] = {host, NULL};
+    Address address = address_unix("@holdfast-test-ask-headers");
+    int listener = make_listener(&address, 4);
+    HfRequestSpec question = PAGE;
+    CLEANUP_TOLD Told told = {0};
+    char asked[1024];
+
+    (void)state;
+    question.headers = headers;
+    ask(&address, &question, SHORT, &told);
+    int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+    ssize_t n = recv(fd, asked, sizeof(asked) - 1, 0);
+    assert_true(n > 0);
+    asked[n] = '\0';
+    assert_non_null(strstr(asked, "GET /healthz HTTP/1.1\r\n"));
+    assert_non_null(strstr(asked, "\r\nHost: www.example.org\r\n"));
+    assert_null(strstr(asked, "localhost"));
+    close(fd);
+    close(listener);
+}
+
+/* ---- whether a connection is taken, and commands ---- */
+
+static void test_a_connection_that_is_taken(void **state)
+{
+    static const Peer peer = {.deaf = true};
+    Address address = address_ip("127.0.0.1", 0);
+    int listener = make_listener(&address, 4);
+    const HfRequestSpec question = {.kind = HF_PROBE_TCP, .listener = listener};
+    CLEANUP_TOLD Told taken = {0};
+    CLEANUP_TOLD Told left = {0};
+    CLEANUP_TOLD Told emptied = {0};
+
+    (void)state;
+    address = address_of(listener);
+    ask(&address, &question, SHORT, &left);
+    expect(&left, -ETIMEDOUT, "no connection was taken within 50 ms");
+    close(accept4(listener, NULL, NULL, SOCK_CLOEXEC));
+    pid_t pid = fork();
+    if (pid == 0) {
+        serve(listener, &peer);
+        _exit(0);
+    }
+    ask(&address, &question, LONG, &taken);
+    expect(&taken, 0, "");
+    assert_int_equal(waitpid(pid, NULL, 0), pid);
+    pid = fork();
+    if (pid == 0) {
+        serve(listener, &(Peer){.deaf = true, .hold = true}); /* says nothing until its end */
+        pause();
+    }
+    ask(&address, &question, SHORT, &emptied);
+    kill(pid, SIGKILL);
+    expect(&emptied, 0, "");
+    assert_int_equal(waitpid(pid, NULL, 0), pid);
+    close(listener);
+}
+
+static void test_commands(void **state)
+{
+    static const char *const more[] = {"ANSWER=42", NULL};
+    const Address none = {.length = 0};
+    HfRequestSpec question = {.kind = HF_PROBE_EXEC, .environment = more};
+    CLEANUP_TOLD Told good = {0};
+    CLEANUP_TOLD Told bad = {0};
+    CLEANUP_TOLD Told late = {0};
+
+    (void)state;
+    question.what = "test \"$ANSWER\" = 42";
+    ask(&none, &question, LONG, &good);
+    expect(&good, 0, "");
+    question.what = "echo out of cheese; exit 3";
+    ask(&none, &question, LONG, &bad);
+    expect(&bad, -EREMOTEIO, "the command exited with status 3:\nout of cheese");
+    question.what = "exec sleep 600";
+    ask(&none, &question, SHORT, &late);
+    expect(&late, -EREMOTEIO, "the command did not finish in 50 ms");
+}
+
+/* ---- ends ---- */
 
 static void test_aborted_at_any_time(void **state)
 {
     Address address = address_ip("127.0.0.1", 0);
     int listener = make_listener(&address, 4);
-    sd_event *loop;
     size_t fds = count_fds();
 
     (void)state;
     address = address_of(listener);
-    for (unsigned steps = 0; steps < 3; steps++) {
+    for (unsigned round = 0; round < 6; round++) {
+        HfRequestSpec question = round % 2 == 0 ? PING : PAGE;
         CLEANUP_TOLD Told told = {0};
-        HfFastcgiRequestRun *asked = NULL;
-        assert_int_equal(sd_event_new(&loop), 0);
-        assert_int_equal(hf_fastcgi_request_start(loop, (const struct sockaddr *)&address.storage,
-                                                  address.length, &PING, LONG, on_told, &told,
-                                                  &asked),
+        HfRequest *request = NULL;
+        question.timeout = LONG;
+        assert_int_equal(sd_event_new(&told.loop), 0);
+        assert_int_equal(hf_request_start(told.loop, &question,
+                                          (const struct sockaddr *)&address.storage, address.length,
+                                          on_told, &told, &request),
                          0);
-        for (unsigned i = 0; i < steps; i++)
-            assert_true(sd_event_run(loop, LONG) > 0);
-        assert_null(hf_fastcgi_request_abort(asked));
-        sd_event_unref(loop);
+        for (unsigned i = 0; i < round / 2; i++)
+            assert_true(sd_event_run(told.loop, LONG) > 0);
+        assert_null(hf_request_abort(request));
+        sd_event_unref(told.loop);
         assert_int_equal(told.times, 0);
     }
-    assert_null(hf_fastcgi_request_abort(NULL));
+    assert_null(hf_request_abort(NULL));
     assert_int_equal(count_fds(), fds);
     close(listener);
 }
 
 static void test_a_request_that_can_not_be_made(void **state)
 {
+    const HfProbeKind kinds[] = {HF_PROBE_FASTCGI, HF_PROBE_HTTP};
     const Address address = address_ip("127.0.0.1", 9);
-    HfFastcgiRequestRun *asked = NULL;
+    HfRequest *request = NULL;
     sd_event *loop;
 
     (void)state;
     assert_int_equal(sd_event_new(&loop), 0);
-    assert_int_equal(hf_fastcgi_request_start(loop, (const struct sockaddr *)&address.storage,
-                                              address.length, &(HfFastcgiRequest){.uri = "ping"},
-                                              LONG, on_told, NULL, &asked),
-                     -EINVAL);
-    assert_null(asked);
+    for (size_t i = 0; i < 2; i++) {
+        const HfRequestSpec question = {.kind = kinds[i], .what = "ping", .timeout = LONG};
+        assert_int_equal(hf_request_start(loop, &question,
+                                          (const struct sockaddr *)&address.storage, address.length,
+                                          on_told, NULL, &request),
+                         -EINVAL);
+        assert_null(request);
+    }
     sd_event_unref(loop);
 }
 
@@ -437,6 +582,11 @@ int main(void)
         cmocka_unit_test(test_full_queues),
         cmocka_unit_test(test_nobody_listens),
         cmocka_unit_test(test_only_a_connection),
+        cmocka_unit_test(test_pages_over_http),
+        cmocka_unit_test(test_what_is_no_page_over_http),
+        cmocka_unit_test(test_headers_are_sent),
+        cmocka_unit_test(test_a_connection_that_is_taken),
+        cmocka_unit_test(test_commands),
         cmocka_unit_test(test_aborted_at_any_time),
         cmocka_unit_test(test_a_request_that_can_not_be_made),
     };

@@ -1,0 +1,47 @@
+/* One question to whoever listens at an address: a page over FastCGI or HTTP/1.1, whether anybody
+ * takes a connection, or what a command finds. Bounded in time and bytes; nothing blocks. */
+#pragma once
+
+#include <stdint.h>
+#include <sys/socket.h>
+#include <systemd/sd-event.h>
+
+#include "config/settings.h"
+#include "run/reaper.h"
+
+typedef struct HfRequest HfRequest;
+
+typedef struct HfRequestSpec {
+    HfProbeKind kind;      /* NONE: connect, and no more */
+    const char *what;      /* as in HfProbe */
+    const char *root;      /* FASTCGI: the directory of its script; NULL: what is a whole path */
+    char *const *headers;  /* HTTP: as hf_http_is_header takes them; NULL: none */
+    int listener;          /* TCP: the listener itself, borrowed until the call back, in whose queue
+                              nobody may be left at the end; 0: not known, then as NONE */
+    HfReaper *reaper;      /* EXEC: of the command */
+    const char *directory; /* EXEC: as in hf_command_start */
+    const char *const *environment; /* EXEC: likewise */
+    uint64_t timeout;               /* usec, for all of it */
+} HfRequestSpec;
+
+/* Valid during the call. */
+typedef struct HfReply {
+    int result;        /* 0: a good one, of a status from 200 to 399, a connection that was taken, a
+                          command that succeeded. -EREMOTEIO: a bad one. -ETIMEDOUT; -EAGAIN (the queue
+                          of a unix socket is full); -ECONNRESET (closed before its time); -EBADMSG
+                          (another protocol, or too long); else what connect(2) says */
+    const char *error; /* one printable line, such as "it answered 500: PHP Fatal error: ..." */
+    const char *body;  /* of a page, hostile, its beginning if it is long */
+    size_t length;
+} HfReply;
+
+/* The request is over: it is not to be aborted any more. Comes from the loop, never from within
+ * hf_request_start. */
+typedef void (*HfRequestCallback)(const HfReply *reply, void *userdata);
+
+/* question: borrowed during the call, as the address is, which EXEC does not need. Returns 0, or
+ * negative errno (see hf_fastcgi_request, hf_http_request and hf_command_start). */
+int hf_request_start(sd_event *loop, const HfRequestSpec *question, const struct sockaddr *address,
+                     socklen_t length, HfRequestCallback callback, void *userdata, HfRequest **ret);
+/* No call back. NULL is fine. Returns NULL. */
+HfRequest *hf_request_abort(HfRequest *request);
