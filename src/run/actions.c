@@ -17,6 +17,7 @@
 #include "run/final_kill.h"
 #include "run/inputs.h"
 #include "run/loop.h"
+#include "run/own_listener.h"
 #include "run/pid_file.h"
 #include "run/reconfigure.h"
 
@@ -39,6 +40,11 @@ static int prepare_to_bind(HfSupervisor *supervisor, HfPlan *plan, HfText *error
         r = hf_takeover_new(supervisor, plan, (pid_t)settings->take_over_pid, &supervisor->takeover,
                             error);
     return r;
+}
+
+static int find_own(const HfListenerSpec *spec, HfListener **ret, void *userdata)
+{
+    return hf_own_listener_copy(userdata, spec, ret);
 }
 
 /* Everything that is held already may serve the next plan, also what only a draining generation has
@@ -78,7 +84,7 @@ static int bind_plan(HfPlan *plan, HfText *error, void *userdata)
         return r;
     for (size_t i = 0; supervisor->strays && i < supervisor->strays->n_held; i++)
         held[n++] = supervisor->strays->held[i];
-    r = hf_plan_bind(plan, held, n, supervisor->raised, error);
+    r = hf_plan_bind(plan, held, n, supervisor->raised, find_own, supervisor, error);
     if (r < 0)
         return r;
     return hf_activated_check(supervisor->received, supervisor->n_received, plan, error);

@@ -136,7 +136,7 @@ static int translate(const HfSettings *settings, const HfRuntime *runtime,
     if (r >= 0)
         r = check_complete(plan, received, n, error);
     if (r >= 0)
-        r = hf_plan_bind(plan, received, n, false, error);
+        r = hf_plan_bind(plan, received, n, false, NULL, NULL, error);
     if (r >= 0)
         r = hf_activated_check(received, n, plan, error);
     if (r >= 0)

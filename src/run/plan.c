@@ -117,14 +117,21 @@ static int obtain(const HfListenerSpec *spec, HfListener *const *held, size_t n_
     return 0;
 }
 
-int hf_plan_bind(HfPlan *plan, HfListener *const *held, size_t n_held, bool raised, HfText *error)
+int hf_plan_bind(HfPlan *plan, HfListener *const *held, size_t n_held, bool raised,
+                 HfPlanFinder find, void *userdata, HfText *error)
 {
     plan->listeners = calloc(plan->n_wanted + 1, sizeof(HfListener *));
     if (!plan->listeners)
         return -ENOMEM;
     for (size_t i = 0; i < plan->n_wanted; i++) {
-        int r = obtain(&plan->wanted[i].spec, held, n_held, raised,
-                       &plan->listeners[plan->n_listeners], error);
+        const HfListenerSpec *spec = &plan->wanted[i].spec;
+        HfListener **listener = &plan->listeners[plan->n_listeners];
+        HF_CLEANUP_TEXT HfText why = {0};
+        int r = obtain(spec, held, n_held, raised, listener, &why);
+        if (r == -EADDRINUSE && find && find(spec, listener, userdata) == 0)
+            r = 0;
+        else if (r < 0)
+            hf_text_add(error, hf_text_peek(&why));
         if (r < 0)
             return r;
         plan->n_listeners++;
@@ -137,6 +144,8 @@ void hf_plan_apply(HfPlan *plan, bool raised)
     for (size_t i = 0; i < plan->n_listeners; i++) {
         HF_CLEANUP_TEXT HfText error = {0};
         HfListener *held = plan->listeners[i];
+        held->taken = held->taken && !held->own;
+        held->own = false;
         int r = hf_listener_respecify(held, &plan->wanted[i].spec, raised, &error);
         if (r < 0) {
             const HfLogFields fields = {.listener = held->label};

@@ -15,10 +15,15 @@ typedef int (*HfPlanBinder)(HfPlan *plan, HfText *error, void *userdata);
 /* Appends a reference to the listener of the next wanted one. Returns 0 or -ENOMEM. */
 int hf_plan_add_listener(HfPlan *plan, HfListener *listener);
 
-/* Fills listeners: each wanted one from those among held, else newly bound; then the placement.
- * Those held stay as they are. Returns 0, or negative errno with one line in error; what was newly
- * bound is closed with the plan. */
-int hf_plan_bind(HfPlan *plan, HfListener *const *held, size_t n_held, bool raised, HfText *error);
+/* For an address that is in use: finds its listener elsewhere. Returns 0 and one reference, or
+ * negative errno. */
+typedef int (*HfPlanFinder)(const HfListenerSpec *spec, HfListener **ret, void *userdata);
+
+/* Fills listeners: each wanted one from those among held, else newly bound, else by find (NULL: not
+ * looked for); then the placement. Those held stay as they are. Returns 0, or negative errno with
+ * one line in error; what was newly bound is closed with the plan. */
+int hf_plan_bind(HfPlan *plan, HfListener *const *held, size_t n_held, bool raised,
+                 HfPlanFinder find, void *userdata, HfText *error);
 
 /* The plan counts from now on: gives the listeners that were held before the names, backlogs and
  * rights that it wants. What cannot be changed is logged and stays. */

@@ -1,10 +1,13 @@
 """What goes wrong: a bad deploy, a killed master, a leaked process."""
 import signal
 
-from harness import process, words
+import pytest
+
+from harness import fastcgi, net, process, words
 from harness.holdfast import Holdfast
 from harness.manager import ManagedHoldfast, killed
 from harness.paths import PHP_FPM_PLAIN
+from harness.phpfpm import Pool
 from harness.process import descriptors
 from harness.wait import Ended
 
@@ -170,3 +173,27 @@ def test_stop_before_it_is_ready(site):
     assert not slow.done()
     assert slow.finish()[0] == 200
     assert holdfast.process.wait() == 0
+
+
+@pytest.mark.parametrize("number, restarted", [(signal.SIGUSR2, 1), (signal.SIGKILL, 2)], ids=["usr2", "crash"])
+def test_what_php_fpm_bound_by_itself(make_site, number, restarted):
+    """A pool was added, and php-fpm was started anew before a reload could bind its address: every later reload and
+    restart has it, and nothing is lost."""
+    site = make_site(children=4)
+    holdfast = site.holdfast()
+    site.pools.append(Pool(f"127.0.0.1:{net.free_port()}", "added", 4))
+    site.address = site.pools[1].listen
+    site.configure()
+    start = holdfast.mark()
+    with Ended(int(next(holdfast.runtime.glob("gen-1-*.pid")).read_text())) as master:
+        signal.pidfd_send_signal(master.fd, number)
+    holdfast.wait("using inherited socket", start)
+    # it has bound them all before any worker is there to answer
+    assert fastcgi.request(site.pools[0].listen, str(site.root / "hello.php"))[1].startswith("hello ")
+    load = site.load()
+    for reload in range(restarted + 1, restarted + 4):
+        holdfast.replace(reload)
+    holdfast.restart()
+    holdfast.replace(restarted + 5)
+    load.assert_nothing_lost()
+    holdfast.stop()
