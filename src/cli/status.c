@@ -123,7 +123,8 @@ static void add_listener_table(const HfView *view, bool colors, HfText *text)
     for (size_t i = 0; i < view->n_listeners; i++) {
         const HfViewListener *listener = &view->listeners[i];
         hf_table_add(&table, "%s", listener->name);
-        hf_table_add(&table, "%s", listener->address);
+        hf_table_add(&table, "%s%s", listener->address,
+                     strcmp(listener->kind, "lost") == 0 ? " (lost)" : "");
         hf_table_add(&table, "%u", listener->depth);
         hf_table_add(&table, "%u", listener->limit);
         hf_table_add(&table, "%u", listener->highest);
@@ -267,7 +268,8 @@ static void add_graphs(Watch *watch, const HfView *view, HfText *text)
             continue;
         add_sample(trace, listener->depth);
         add_bars(trace->samples, trace->n, &graph);
-        hf_table_add(&table, "%s", listener->address);
+        hf_table_add(&table, "%s%s", listener->address,
+                     strcmp(listener->kind, "lost") == 0 ? " (lost)" : "");
         hf_table_add(&table, "%u", listener->depth);
         hf_table_add_text(&table, &graph);
     }

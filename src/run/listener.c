@@ -331,8 +331,12 @@ int hf_listener_queue(HfListener *held, HfQueue *ret)
 
 bool hf_listener_is_lost(const HfListener *held)
 {
-    return !held->received && held->inode.inode != 0 && access(held->spec.address.name, F_OK) < 0 &&
-           errno == ENOENT;
+    HfSocketInode there = {0};
+
+    if (held->received || held->inode.inode == 0)
+        return false;
+    return hf_socket_path_inode(held->spec.address.name, &there) < 0 ||
+           there.device != held->inode.device || there.inode != held->inode.inode;
 }
 
 void hf_listener_array_clear(HfListener ***list, size_t *n)

@@ -69,7 +69,8 @@ int hf_listener_respecify(HfListener *held, const HfListenerSpec *spec, bool rai
 /* Its accept queue now. Returns as hf_queue_read. */
 int hf_listener_queue(HfListener *held, HfQueue *ret);
 
-/* Has the path that was bound here been removed? Nobody can connect then. */
+/* Has the path that was bound here been removed, or does another socket or file stand there? Nobody
+ * can connect then. */
 bool hf_listener_is_lost(const HfListener *held);
 
 /* An array of references. */

@@ -100,19 +100,15 @@ int hf_plan_number_environment(const HfPlan *plan, uint64_t number, char ***envi
     return r < 0 ? r : hf_strv_consume(environment, string);
 }
 
-/* One reference to a listener that is held, or newly bound. */
+/* One reference to a listener that is held, or newly bound: also where nobody can connect to the
+ * one that is held. */
 static int obtain(const HfListenerSpec *spec, HfListener *const *held, size_t n_held, bool raised,
                   HfListener **ret, HfText *error)
 {
     HfListener *found = hf_listener_find(held, n_held, spec);
 
-    if (!found)
+    if (!found || hf_listener_is_lost(found))
         return hf_listener_bind(spec, raised, ret, error);
-    if (hf_listener_is_lost(found)) {
-        HF_CLEANUP_TEXT HfText ignored = {0};
-        if (hf_listener_bind(spec, raised, ret, &ignored) == 0)
-            return 0;
-    }
     *ret = hf_listener_ref(found);
     return 0;
 }

@@ -1,5 +1,8 @@
 """A unix path that is held is always there."""
+import json
 import os
+import re
+import shutil
 import socket
 
 from harness import fastcgi, words
@@ -47,3 +50,48 @@ def test_path_of_somebody_else_is_left_alone_at_the_end(make_site):
         assert holdfast.process.stop() == 0
         assert os.stat(site.address).st_ino == inode
     os.unlink(site.address)
+
+
+def kinds(holdfast):
+    result = holdfast.call("status", "--json")
+    assert result.returncode == 0, result.stderr
+    return [listener["kind"] for listener in json.loads(result.stdout)["listeners"]]
+
+
+def test_path_that_another_process_has_bound_over_is_noticed(make_site):
+    """It has the visitors. A reload says who it is, status that the listener is lost."""
+    site = make_site("unix")
+    holdfast = site.holdfast()
+    assert kinds(holdfast) == ["unix"]
+    os.unlink(site.address)
+    with socket.socket(socket.AF_UNIX) as other:
+        other.bind(site.address)
+        other.listen()
+        assert kinds(holdfast) == ["lost"]
+        assert f"{site.address} (lost)" in holdfast.call("status").stdout
+        result = holdfast.call("reload")
+        assert result.returncode == words.EXIT_FAILURE
+        assert re.search(rf"{site.address} is in use by python\S* \(pid {os.getpid()}, ", result.stderr)
+    assert holdfast.call("reload").returncode == 0
+    assert kinds(holdfast)[0] == "unix"
+    assert fastcgi.request(site.address, str(site.root / "hello.php"))[1].startswith("hello ")
+    holdfast.stop()
+
+
+def test_directory_that_vanished_is_noticed(make_site):
+    """No reload calls itself done while nobody can connect; once the directory is back, one binds anew."""
+    site = make_site("unix")
+    directory = site.directory / "run"
+    directory.mkdir()
+    site.pools[0].listen = site.address = str(directory / "fpm.sock")
+    site.configure()
+    holdfast = site.holdfast()
+    shutil.rmtree(directory)
+    assert kinds(holdfast) == ["lost"]
+    result = holdfast.call("reload")
+    assert result.returncode == words.EXIT_FAILURE
+    assert f"{site.address} cannot be bound: its directory does not exist; create it" in result.stderr
+    directory.mkdir()
+    assert holdfast.call("reload").returncode == 0
+    assert fastcgi.request(site.address, str(site.root / "hello.php"))[1].startswith("hello ")
+    holdfast.stop()

@@ -88,8 +88,10 @@ static int append_listener(sd_bus_message *reply, HfListener *held)
     hf_address_format(&held->bound, address);
     hf_text_printable(address, strlen(address), printable, sizeof(printable));
     return sd_bus_message_append(reply, HF_CONTROL_LISTENER, held->spec.name, printable,
-                                 local ? "unix" : "tcp", queue.depth, queue.limit, held->highest,
-                                 told);
+                                 hf_listener_is_lost(held) ? "lost"
+                                 : local                   ? "unix"
+                                                           : "tcp",
+                                 queue.depth, queue.limit, held->highest, told);
 }
 
 static bool has(const HfPlan *plan, const HfListener *held)
