@@ -1,4 +1,4 @@
-/* main: the verb table, nothing else. */
+/* The verbs, and the list of parts. */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -11,12 +11,10 @@
 #include "parts/control/control.h"
 #include "parts/events/events.h"
 #include "parts/fallback/fallback.h"
-#include "parts/inherit/unit_cleanup.h"
-#include "parts/probe/probe_verb.h"
+#include "parts/inherit/inherit.h"
 #include "parts/probe/prober.h"
 #include "parts/ready_log/ready_log.h"
-#include "parts/survive/adoption.h"
-#include "parts/survive/reexec.h"
+#include "parts/survive/survive.h"
 #include "parts/trial/preflight.h"
 #include "parts/watch/watch.h"
 #include "run/check.h"
@@ -24,16 +22,41 @@
 #include "run/exec.h"
 #include "run/run.h"
 
-/* In the order in which their moments come; control is the last to let go. */
+/* In the order in which their moments come; control is the last to let go. What meson's option
+ * "without" names is not there. */
 static const HfPart *const parts[] = {
-    &hf_part_events, &hf_part_probe,     &hf_part_trial,   &hf_part_fallback,
-    &hf_part_watch,  &hf_part_ready_log, &hf_part_control, NULL,
+#ifndef HF_WITHOUT_SURVIVE
+    &hf_part_survive,
+#endif
+#ifndef HF_WITHOUT_EVENTS
+    &hf_part_events,
+#endif
+#ifndef HF_WITHOUT_INHERIT
+    &hf_part_inherit,
+#endif
+#ifndef HF_WITHOUT_PROBE
+    &hf_part_probe,
+#endif
+#ifndef HF_WITHOUT_TRIAL
+    &hf_part_trial,
+#endif
+#ifndef HF_WITHOUT_FALLBACK
+    &hf_part_fallback,
+#endif
+#ifndef HF_WITHOUT_WATCH
+    &hf_part_watch,
+#endif
+#ifndef HF_WITHOUT_READY_LOG
+    &hf_part_ready_log,
+#endif
+#ifndef HF_WITHOUT_CONTROL
+    &hf_part_control,
+#endif
+    NULL,
 };
 
 static int run(const HfCommandLine *line)
 {
-    if (hf_reexec_mode() == HF_SELF_TESTED)
-        return hf_adoption_test(&line->settings);
     return hf_run(line, parts);
 }
 
@@ -42,12 +65,12 @@ static int check(const HfCommandLine *line)
     return hf_check(line, parts);
 }
 
-static int stop(const HfCommandLine *line)
+/* Of a part that this build may not have. */
+static int miss(const HfCommandLine *line)
 {
-    if (!line->call.unit)
-        return hf_cli_call(line);
-    int r = hf_unit_cleanup(line->call.unit, line->settings.drain_timeout);
-    return r < 0 ? HF_EXIT_FAILED : HF_EXIT_DONE;
+    hf_log(LOG_ERR, NULL, "%s: this build of holdfast was made without it",
+           hf_verb_name(line->verb));
+    return HF_EXIT_FAILED;
 }
 
 static int (*const verbs[])(const HfCommandLine *line) = {
@@ -56,14 +79,25 @@ static int (*const verbs[])(const HfCommandLine *line) = {
     [HF_VERB_CHECK] = check,
     [HF_VERB_RELOAD] = hf_cli_call,
     [HF_VERB_RESTART] = hf_cli_call,
-    [HF_VERB_STOP] = stop,
+    [HF_VERB_STOP] = hf_cli_call,
     [HF_VERB_STATUS] = hf_cli_status,
     [HF_VERB_HISTORY] = hf_cli_history,
     [HF_VERB_METRICS] = hf_cli_metrics,
-    [HF_VERB_PROBE] = hf_probe,
+    [HF_VERB_PROBE] = miss,
     [HF_VERB_UPGRADE] = hf_cli_upgrade,
 };
 _Static_assert(sizeof(verbs) / sizeof(*verbs) == HF_VERB_MAX_, "a function a verb");
+
+/* As a part has it, else as the table. */
+static int perform(const HfCommandLine *line)
+{
+    for (size_t i = 0; parts[i]; i++) {
+        int status = parts[i]->verb ? parts[i]->verb(line) : -1;
+        if (status >= 0)
+            return status;
+    }
+    return verbs[line->verb](line);
+}
 
 static int print(const char *text)
 {
@@ -77,7 +111,9 @@ int main(int argc, char *argv[])
 
     if (hf_fd_fill_standard() < 0)
         return HF_EXIT_FAILED;
-    hf_reexec_init(&argc, &argv);
+    for (size_t i = 0; parts[i]; i++)
+        if (parts[i]->take_words)
+            parts[i]->take_words(&argc, &argv);
     hf_log_setup(NULL, LOG_INFO, HF_LOG_TEXT);
     for (size_t i = 0; argc > 1 && parts[i]; i++)
         if (parts[i]->mode && strcmp(argv[1], parts[i]->mode) == 0)
@@ -94,5 +130,5 @@ int main(int argc, char *argv[])
         return print(hf_text_peek(&text));
     }
     hf_log_setup(NULL, hf_log_priority(line.settings.log_level), line.settings.log_format);
-    return verbs[line.verb](&line);
+    return perform(&line);
 }

@@ -8,9 +8,6 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "format/quantity.h"
-#include "parts/inherit/orphans.h"
-#include "parts/survive/fd_store.h"
-#include "parts/survive/upgrade.h"
 #include "policy/backoff.h"
 #include "run/activated.h"
 #include "run/drop_capabilities.h"
@@ -28,20 +25,6 @@ static void post(HfSupervisor *supervisor, HfEventType type, unsigned slot)
 
 /* ---- plans ---- */
 
-/* The sockets that plan names may come from systemd, and those of the first from another server. */
-static int prepare_to_bind(HfSupervisor *supervisor, HfPlan *plan, HfText *error)
-{
-    const HfSettings *settings = &supervisor->line->settings;
-
-    int r = hf_activated_want(supervisor->received, supervisor->n_received, plan);
-    if (r >= 0)
-        r = hf_drop_capabilities_permits(supervisor, plan, error);
-    if (r >= 0 && settings->take_over && !supervisor->takeover && !supervisor->current)
-        r = hf_takeover_new(supervisor, plan, (pid_t)settings->take_over_pid, &supervisor->takeover,
-                            error);
-    return r;
-}
-
 static int find_own(const HfListenerSpec *spec, HfListener **ret, void *userdata)
 {
     return hf_own_listener_copy(userdata, spec, ret);
@@ -49,45 +32,49 @@ static int find_own(const HfListenerSpec *spec, HfListener **ret, void *userdata
 
 /* Everything that is held already may serve the next plan, also what only a draining generation has
  * still. */
-static int bind_plan(HfPlan *plan, HfText *error, void *userdata)
+static int offer_held(const HfSupervisor *supervisor, HfOffer *offer)
 {
-    HfSupervisor *supervisor = userdata;
     const HfPlan *plans[1 + HF_MACHINE_SLOTS] = {supervisor->current};
-    size_t maximum = supervisor->n_received + supervisor->n_kept;
-    size_t n = 0;
-    int r = prepare_to_bind(supervisor, plan, error);
+    int r = 0;
 
-    if (r < 0)
-        return r;
-    const HfTakeover *takeover = supervisor->takeover;
-    maximum += takeover ? takeover->n_held : 0;
-    maximum += supervisor->strays ? supervisor->strays->n_held + plan->n_wanted : 0;
     for (size_t i = 0; i < HF_MACHINE_SLOTS; i++)
         if (supervisor->generations[i])
             plans[1 + i] = supervisor->generations[i]->plan;
     for (size_t i = 0; i < 1 + HF_MACHINE_SLOTS; i++)
-        maximum += plans[i] ? plans[i]->n_listeners : 0;
-    HF_CLEANUP_FREE HfListener **held = calloc(maximum + 1, sizeof(HfListener *));
-    if (!held)
-        return -ENOMEM;
-    for (size_t i = 0; i < 1 + HF_MACHINE_SLOTS; i++)
-        for (size_t j = 0; plans[i] && j < plans[i]->n_listeners; j++)
-            held[n++] = plans[i]->listeners[j];
-    for (size_t i = 0; i < supervisor->n_received; i++)
-        held[n++] = supervisor->received[i];
-    for (size_t i = 0; i < supervisor->n_kept; i++)
-        held[n++] = supervisor->kept[i];
-    for (size_t i = 0; takeover && i < takeover->n_held; i++)
-        held[n++] = takeover->held[i];
-    r = hf_orphans_lend(supervisor->strays, plan, held, n, error);
-    if (r < 0)
-        return r;
-    for (size_t i = 0; supervisor->strays && i < supervisor->strays->n_held; i++)
-        held[n++] = supervisor->strays->held[i];
-    r = hf_plan_bind(plan, held, n, supervisor->raised, find_own, supervisor, error);
+        for (size_t j = 0; r >= 0 && plans[i] && j < plans[i]->n_listeners; j++)
+            r = hf_offer_add(offer, plans[i]->listeners[j]);
+    for (size_t i = 0; r >= 0 && i < supervisor->n_received; i++)
+        r = hf_offer_add(offer, supervisor->received[i]);
+    return r;
+}
+
+static int bind_plan(HfPlan *plan, HfText *error, void *userdata)
+{
+    HfSupervisor *supervisor = userdata;
+    HfOffer offer = {0};
+
+    int r = hf_activated_want(supervisor->received, supervisor->n_received, plan);
+    if (r >= 0)
+        r = hf_drop_capabilities_permits(supervisor, plan, error);
+    if (r >= 0)
+        r = offer_held(supervisor, &offer);
+    HF_EACH_PART (supervisor, i, lend)
+        r = r < 0 ? r : supervisor->parts[i]->lend(supervisor->states[i], plan, &offer, error);
+    if (r >= 0)
+        r = hf_plan_bind(plan, offer.list, offer.n, supervisor->raised, find_own, supervisor,
+                         error);
+    free(offer.list);
     if (r < 0)
         return r;
     return hf_activated_check(supervisor->received, supervisor->n_received, plan, error);
+}
+
+static bool is_seen_to(const HfSupervisor *supervisor)
+{
+    HF_EACH_PART (supervisor, i, unprepared)
+        if (supervisor->parts[i]->unprepared(supervisor->states[i], supervisor->machine.cause))
+            return true;
+    return false;
 }
 
 static void fail_prepare(HfSupervisor *supervisor, const char *why)
@@ -108,7 +95,7 @@ static void on_prepared(int r, HfPlan *plan, const char *why, void *userdata)
         r = hf_drop_capabilities(supervisor, plan, &error);
         why = hf_text_peek(&error);
     }
-    if (r < 0 && hf_orphans_await(supervisor->strays, supervisor->machine.cause)) {
+    if (r < 0 && is_seen_to(supervisor)) {
         hf_log(LOG_WARNING, NULL, "%s", why);
         hf_plan_unref(plan);
         hf_reconfigure_discard(supervisor);
@@ -155,11 +142,15 @@ static void perform_prepare(HfSupervisor *supervisor, const HfAction *action)
         fail_prepare(supervisor, strerror(-r));
 }
 
+void hf_actions_prepare_again(HfSupervisor *supervisor, HfCause cause)
+{
+    perform_prepare(supervisor, &(HfAction){.type = HF_ACTION_PREPARE, .cause = cause});
+}
+
 static void perform_abort_prepare(HfSupervisor *supervisor, const HfAction *action)
 {
     (void)action;
     supervisor->prepare = hf_prepare_abort(supervisor->prepare);
-    hf_orphans_forget(supervisor->strays);
     supervisor->prepared = hf_plan_unref(supervisor->prepared);
     hf_reconfigure_discard(supervisor);
 }
@@ -171,7 +162,6 @@ static void perform_commit(HfSupervisor *supervisor, const HfAction *action)
     supervisor->current = HF_STEAL(supervisor->prepared);
     if (supervisor->current)
         hf_plan_apply(supervisor->current, supervisor->raised);
-    hf_listener_array_clear(&supervisor->kept, &supervisor->n_kept);
 }
 
 static void perform_discard(HfSupervisor *supervisor, const HfAction *action)
@@ -371,30 +361,6 @@ static void perform_arm(HfSupervisor *supervisor, const HfAction *action)
 
 /* ---- the outside ---- */
 
-/* A server that was not touched yet is better than one that does not come up. */
-static void give_up_takeover(HfSupervisor *supervisor)
-{
-    const HfTakeover *takeover = supervisor->takeover;
-
-    hf_log(LOG_ERR, NULL, "the take-over failed; %s (pid %d) goes on serving, untouched",
-           takeover->name, (int)takeover->holder.pid);
-    supervisor->takeover_failed = true;
-    hf_supervisor_post(supervisor,
-                       &(HfEvent){.type = HF_EVENT_REQUEST, .request = HF_REQUEST_STOP});
-}
-
-static void report_to_takeover(HfSupervisor *supervisor, HfReport report)
-{
-    HfTakeover *takeover = supervisor->takeover;
-
-    if (!takeover || takeover->state != HF_TAKEOVER_COPIED || supervisor->takeover_failed)
-        return;
-    if (report == HF_REPORT_READY)
-        hf_takeover_begin(takeover);
-    else if (report == HF_REPORT_START_FAILED)
-        give_up_takeover(supervisor);
-}
-
 /* For those who asked for it, and for the log. */
 static void explain_start(HfSupervisor *supervisor, const HfAction *action)
 {
@@ -423,34 +389,33 @@ static void perform_report(HfSupervisor *supervisor, const HfAction *action)
 {
     if (action->report == HF_REPORT_START_FAILED)
         explain_start(supervisor, action);
-    report_to_takeover(supervisor, action->report);
-    if (action->report == HF_REPORT_READY)
-        hf_orphans_begin(supervisor->strays, supervisor->current);
     /* until it has left, it is the old server's */
     if ((action->report == HF_REPORT_READY || action->report == HF_REPORT_RESUMED) &&
-        !supervisor->takeover)
+        !supervisor->shared)
         hf_pid_file_write(supervisor, action->slot);
 }
 
-static void perform_test_upgrade(HfSupervisor *supervisor, const HfAction *action)
+static bool has_part(const HfSupervisor *supervisor, const char *name)
 {
-    (void)action;
-    hf_upgrading_test(supervisor->upgrading);
+    for (size_t i = 0; supervisor->parts[i]; i++)
+        if (strcmp(supervisor->parts[i]->name, name) == 0)
+            return true;
+    return false;
 }
 
-static void perform_upgrade(HfSupervisor *supervisor, const HfAction *action)
+/* The part does it. */
+static void perform_test_upgrade(HfSupervisor *supervisor, const HfAction *action)
 {
-    (void)action;
-    hf_upgrading_execute(supervisor->upgrading);
+    if (has_part(supervisor, "survive"))
+        return;
+    hf_supervisor_set_failure(supervisor, "this build of holdfast has no part survive");
+    post(supervisor, HF_EVENT_UPGRADE_FAILED, action->slot);
 }
 
 static void perform_exit(HfSupervisor *supervisor, const HfAction *action)
 {
-    int status = supervisor->takeover_failed ? EXIT_FAILURE : action->status;
-
-    hf_fd_store_finish(supervisor->store);
-    hf_final_kill_end(supervisor,
-                      supervisor->service_status >= 0 ? supervisor->service_status : status);
+    hf_final_kill_end(supervisor, supervisor->service_status >= 0 ? supervisor->service_status
+                                                                  : action->status);
 }
 
 /* NULL: parts alone perform it. */
@@ -462,7 +427,7 @@ static void (*const executors[HF_ACTION_MAX_])(HfSupervisor *supervisor, const H
     [HF_ACTION_ARM] = perform_arm,           [HF_ACTION_DISARM] = perform_disarm,
     [HF_ACTION_FORGET] = perform_forget,     [HF_ACTION_BACKLOG] = perform_backlog,
     [HF_ACTION_REPORT] = perform_report,     [HF_ACTION_TEST_UPGRADE] = perform_test_upgrade,
-    [HF_ACTION_UPGRADE] = perform_upgrade,   [HF_ACTION_EXIT] = perform_exit,
+    [HF_ACTION_EXIT] = perform_exit,
 };
 
 /* What belonged to the generation, or to all, is there for a last time. */

@@ -9,7 +9,6 @@
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/memory.h"
-#include "parts/survive/fd_store.h"
 #include "run/environment.h"
 #include "run/loop.h"
 #include "run/members.h"
@@ -216,8 +215,6 @@ int hf_generation_set_main(HfGeneration *generation, HfProcess *process)
     hf_reaper_forget(generation->reaper, generation->main.pid);
     sd_event_source_disable_unref(generation->main_watch);
     hf_process_clear(&generation->main);
-    if (generation->stored)
-        hf_fd_store_forget_process(generation->number);
     generation->stored = false;
     generation->main_watch = watch;
     generation->main = *process;
@@ -422,8 +419,6 @@ HfGeneration *hf_generation_free(HfGeneration *generation)
     if (generation->main.pid > 0)
         hf_reaper_forget(generation->reaper, generation->main.pid);
     sd_event_source_disable_unref(generation->main_watch);
-    if (generation->stored)
-        hf_fd_store_forget_process(generation->number);
     hf_process_clear(&generation->main);
     hf_subgroup_clear(&generation->subgroup);
     hf_cgroups_sweep(generation->cgroups);

@@ -13,7 +13,6 @@
 #include "config/names.h"
 #include "format/quantity.h"
 #include "kernel/owner.h"
-#include "parts/survive/fd_store.h"
 #include "run/resolved_listener.h"
 
 #define PARKED_MINIMUM 128 /* above what a child's layout usually takes */
@@ -232,14 +231,19 @@ HfListener *hf_listener_ref(HfListener *held)
     return held;
 }
 
+static bool (*on_close)(const HfListener *held);
+
+void hf_listener_on_close(bool (*callback)(const HfListener *held))
+{
+    on_close = callback;
+}
+
 HfListener *hf_listener_unref(HfListener *held)
 {
     if (!held || --held->references > 0)
         return NULL;
-    if (held->stored && held->fd >= 0)
-        hf_fd_store_forget_listener(held->socket);
-    bool stays =
-        held->received || held->taken || held->stays || (held->stored && hf_fd_store_is_left());
+    bool kept = held->fd >= 0 && on_close && on_close(held);
+    bool stays = kept || held->received || held->taken || held->stays;
     if (!stays && held->inode.inode != 0)
         hf_socket_unlink(held->spec.address.name, &held->inode);
     hf_fd_close(held->fd);

@@ -54,6 +54,9 @@ HfListener *hf_listener_ref(HfListener *held);
 /* The last one unlinks the path that was bound here and closes. Returns NULL. */
 HfListener *hf_listener_unref(HfListener *held);
 
+/* callback is told of each that is closed, and says whether its path is to stay. One at most. */
+void hf_listener_on_close(bool (*callback)(const HfListener *held));
+
 /* The listener among n that spec asks for: same address, or received under spec's name. NULL: none.
  * Borrowed. */
 HfListener *hf_listener_find(HfListener *const *list, size_t n, const HfListenerSpec *spec);

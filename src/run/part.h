@@ -34,6 +34,10 @@ typedef struct HfPart {
      * then. */
     const char *mode;
     int (*mode_main)(int argc, char **argv);
+    /* Takes first words that are its own out of argc and argv, which stay there for good. */
+    void (*take_words)(int *argc, char ***argv);
+    /* Performs line, where it is the part's own. Returns the exit status, or -1: it is not. */
+    int (*verb)(const HfCommandLine *line);
 
     /* What the machine is to know of settings, in place of what it has without the part. */
     void (*limit)(const HfSettings *settings, HfMachineLimits *limits);

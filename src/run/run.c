@@ -4,20 +4,17 @@
 #include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/parse.h"
 #include "config/names.h"
-#include "parts/inherit/orphans.h"
-#include "parts/survive/fd_store.h"
-#include "parts/survive/upgrade.h"
 #include "run/actions.h"
 #include "run/activated.h"
 #include "run/final_kill.h"
 #include "run/inputs.h"
-#include "run/instance.h"
 #include "run/pid_file.h"
 #include "run/reconfigure.h"
 #include "run/stop_delay.h"
@@ -50,7 +47,6 @@ static int on_step(sd_event_source *source, void *userdata)
         for (size_t i = 0; i < actions->n; i++)
             hf_actions_perform(supervisor, &actions->list[i]);
     }
-    hf_fd_store_sync(supervisor->store);
     HF_EACH_PART (supervisor, i, stepped)
         supervisor->parts[i]->stepped(supervisor->states[i]);
     malloc_trim(0); /* what a preparation took is not needed again soon */
@@ -61,12 +57,9 @@ static int on_step(sd_event_source *source, void *userdata)
 /* Everything that has to do with the service; harmless when repeated. */
 static void let_go(HfSupervisor *supervisor)
 {
-    hf_fd_store_leave();
     HF_EACH_PART (supervisor, i, let_go)
         supervisor->parts[i]->let_go(supervisor->states[i]);
     hf_pid_file_remove(supervisor);
-    supervisor->takeover = hf_takeover_free(supervisor->takeover);
-    supervisor->strays = hf_orphans_free(supervisor->strays);
     supervisor->farewell = hf_stop_delay_free(supervisor->farewell);
     for (unsigned i = 0; i < HF_MACHINE_SLOTS; i++)
         supervisor->generations[i] = hf_generation_free(supervisor->generations[i]);
@@ -79,7 +72,6 @@ static void let_go(HfSupervisor *supervisor)
     supervisor->prepared = hf_plan_unref(supervisor->prepared);
     supervisor->current = hf_plan_unref(supervisor->current);
     hf_listener_array_clear(&supervisor->received, &supervisor->n_received);
-    hf_listener_array_clear(&supervisor->kept, &supervisor->n_kept);
 }
 
 /* The sockets go, and the loop ends once no part has anything left to do. */
@@ -127,7 +119,27 @@ static int make_loop(HfSupervisor *supervisor)
     return r < 0 ? r : hf_reaper_new(supervisor->loop, &supervisor->reaper);
 }
 
-static int set_up(HfSupervisor *supervisor, HfInstance *start, HfText *error)
+/* An instance that is resumed holds the lock already. */
+static int claim_runtime(HfSupervisor *supervisor, HfText *error)
+{
+    supervisor->runtime.lock = hf_notes_take(&supervisor->notes, HF_NOTES_LOCK);
+    if (supervisor->runtime.lock >= 0)
+        return 0;
+    return hf_runtime_claim(&supervisor->runtime, supervisor->name, error);
+}
+
+/* The socket that the generations to be gone on with notify; -1: none. */
+static int take_notify(HfSupervisor *supervisor)
+{
+    struct stat status;
+
+    if (supervisor->first == HF_EVENT_START || lstat(supervisor->runtime.notify, &status) < 0 ||
+        !S_ISSOCK(status.st_mode))
+        return -1;
+    return hf_notes_take(&supervisor->notes, HF_NOTES_NOTIFY);
+}
+
+static int set_up(HfSupervisor *supervisor, HfText *error)
 {
     int r = hf_process_raise_files(); /* a listener, a member and a caller each take one */
     if (r >= 0)
@@ -137,22 +149,21 @@ static int set_up(HfSupervisor *supervisor, HfInstance *start, HfText *error)
     if (r >= 0)
         r = make_loop(supervisor);
     if (r >= 0)
+        r = hf_activated_take(&supervisor->received, &supervisor->n_received, &supervisor->notes,
+                              error);
+    if (r >= 0)
         r = begin_parts(supervisor, error);
     if (r >= 0)
-        r = hf_instance_begin(supervisor, start, error);
+        r = claim_runtime(supervisor, error);
     if (r >= 0)
         r = hf_cgroups_find(supervisor->name, supervisor->settings->cgroup == HF_CGROUP_USE_AUTO,
                             &supervisor->runtime.cgroups);
     HF_EACH_PART (supervisor, i, claimed)
         r = r < 0 ? r : supervisor->parts[i]->claimed(supervisor->states[i], error);
     if (r >= 0)
-        r = hf_inputs_new(supervisor, hf_instance_take_notify(supervisor), &supervisor->watch);
+        r = hf_inputs_new(supervisor, take_notify(supervisor), &supervisor->watch);
     if (r >= 0)
-        r = hf_upgrading_new(supervisor, &supervisor->upgrading);
-    if (r >= 0)
-        r = hf_fd_store_new(supervisor, &supervisor->store);
-    if (r >= 0)
-        r = hf_instance_end(supervisor, start, error);
+        hf_supervisor_post(supervisor, &(HfEvent){.type = supervisor->first});
     HF_EACH_PART (supervisor, i, begun)
         r = r < 0 ? r : supervisor->parts[i]->begun(supervisor->states[i], error);
     hf_notes_clear(&supervisor->notes, true);
@@ -164,8 +175,6 @@ static int set_up(HfSupervisor *supervisor, HfInstance *start, HfText *error)
 static void tear_down(HfSupervisor *supervisor)
 {
     let_go(supervisor);
-    hf_upgrading_free(supervisor->upgrading);
-    hf_fd_store_free(supervisor->store);
     hf_inputs_free(supervisor->watch);
     hf_runtime_release(&supervisor->runtime);
     HF_EACH_PART (supervisor, i, free)
@@ -175,7 +184,6 @@ static void tear_down(HfSupervisor *supervisor)
     sd_event_source_disable_unref(supervisor->ending);
     sd_event_unref(supervisor->loop);
     hf_reconfigure_clear(supervisor);
-    hf_notes_clear(&supervisor->notes, true);
     free(supervisor->failure);
     free(supervisor->finding);
 }
@@ -184,7 +192,6 @@ int hf_run(const HfCommandLine *line, const HfPart *const *parts)
 {
     HF_CLEANUP_FREE char *name = NULL;
     HF_CLEANUP_TEXT HfText error = {0};
-    HF_CLEANUP_START HfInstance start = {0};
     static HfSupervisor
         instance; /* its rings are hardly touched: on the heap they would be cleared */
     HfSupervisor *supervisor = &instance;
@@ -204,9 +211,8 @@ int hf_run(const HfCommandLine *line, const HfPart *const *parts)
     supervisor->service_status = -1;
     hf_reconfigure_limits(supervisor, settings, NULL, &limits);
     hf_machine_init(&supervisor->machine, &limits);
-    hf_snapshot_init(&start.snapshot);
     int status = EXIT_FAILURE;
-    int r = set_up(supervisor, &start, &error);
+    int r = set_up(supervisor, &error);
     if (r < 0) {
         hf_log(LOG_ERR, NULL, "%s", error.length > 0 ? hf_text_peek(&error) : strerror(-r));
     } else {

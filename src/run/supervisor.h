@@ -7,7 +7,6 @@
 #include <systemd/sd-event.h>
 
 #include "config/options.h"
-#include "parts/inherit/takeover.h"
 #include "policy/machine.h"
 #include "run/generation.h"
 #include "run/listener.h"
@@ -21,9 +20,6 @@
 
 typedef struct HfStopDelay HfStopDelay;
 typedef struct HfFinalKill HfFinalKill;
-typedef struct HfFdStore HfFdStore;
-typedef struct HfOrphans HfOrphans;
-typedef struct HfUpgrading HfUpgrading;
 typedef struct HfInputs HfInputs;
 
 typedef struct HfSupervisor {
@@ -60,17 +56,11 @@ typedef struct HfSupervisor {
     int service_status;     /* what it becomes because the service has ended by itself; -1: no */
     HfStopDelay *farewell;  /* NULL: nothing is waited for before a stop */
     HfFinalKill *leftovers; /* NULL until the end */
-    HfUpgrading *upgrading;
-    char *finding;     /* what the last probe found wrong */
-    HfFdStore *store;  /* NULL: none */
-    HfListener **kept; /* from the store, until the first plan has chosen among them */
-    size_t n_kept;
-    HfOrphans *strays; /* NULL: none are left */
+    char *finding;          /* what the last probe found wrong */
     HfInputs *watch;
-    uint64_t given_up;    /* capabilities, 1 << number */
-    HfTakeover *takeover; /* until the old server has left */
-    bool takeover_failed;
-    bool confined; /* to those that the plan needs */
+    uint64_t given_up; /* capabilities, 1 << number */
+    bool shared;       /* another server has the sockets as well, and its pid file */
+    bool confined;     /* to those that the plan needs */
     /* last, as most of it is never touched */
     HfActions actions;                    /* of the step that runs */
     HfEvent events[HF_SUPERVISOR_EVENTS]; /* a ring */

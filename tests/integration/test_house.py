@@ -27,22 +27,7 @@ MAY_INCLUDE = {
 }
 
 # Nothing may be added here.
-KNOWN = {
-    "run/actions.c -> parts/inherit/orphans.h",
-    "run/actions.c -> parts/survive/fd_store.h",
-    "run/actions.c -> parts/survive/upgrade.h",
-    "run/generation.c -> parts/survive/fd_store.h",
-    "run/instance.c -> parts/inherit/orphans.h",
-    "run/instance.c -> parts/survive/adoption.h",
-    "run/instance.c -> parts/survive/fd_store.h",
-    "run/instance.c -> parts/survive/reexec.h",
-    "run/instance.h -> parts/survive/snapshot.h",
-    "run/listener.c -> parts/survive/fd_store.h",
-    "run/run.c -> parts/inherit/orphans.h",
-    "run/run.c -> parts/survive/fd_store.h",
-    "run/run.c -> parts/survive/upgrade.h",
-    "run/supervisor.h -> parts/inherit/takeover.h",
-}
+KNOWN = set()
 
 PURE = ("format", "policy")
 

@@ -151,13 +151,14 @@ static void tell_found(const HfOrphans *strays)
            hf_text_peek(&text));
 }
 
-void hf_orphans_find(HfSupervisor *supervisor)
+void hf_orphans_find(HfSupervisor *supervisor, HfOrphans **place)
 {
     HfOrphans *strays = calloc(1, sizeof(*strays));
     int r = -ENOMEM;
 
     if (strays) {
         strays->supervisor = supervisor;
+        strays->place = place;
         r = find_all(strays, &supervisor->notes);
     }
     if (r < 0) {
@@ -170,7 +171,7 @@ void hf_orphans_find(HfSupervisor *supervisor)
         return;
     }
     tell_found(strays);
-    supervisor->strays = strays;
+    *place = strays;
     if (hf_supervisor_active(supervisor))
         hf_orphans_begin(strays, supervisor->current);
 }
@@ -276,7 +277,7 @@ static int lend_one(HfOrphans *strays, const HfPlan *plan, const HfListenerSpec 
 int hf_orphans_lend(HfOrphans *strays, const HfPlan *plan, HfListener *const *held, size_t n,
                     HfText *error)
 {
-    HfSupervisor *supervisor = strays ? strays->supervisor : NULL;
+    HfOrphans **place = strays ? strays->place : NULL;
     int r = 0;
 
     for (size_t i = 0; strays && r >= 0 && i < plan->n_wanted; i++) {
@@ -288,7 +289,7 @@ int hf_orphans_lend(HfOrphans *strays, const HfPlan *plan, HfListener *const *he
     if (r != -EADDRINUSE)
         return r;
     hf_orphans_begin(strays, plan);
-    if (supervisor->strays)
+    if (*place)
         return r;
     hf_text_clear(error); /* it is none of them: binding tells what it is */
     return 0;

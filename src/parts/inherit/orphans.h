@@ -11,8 +11,9 @@ typedef struct HfOrphan {
     bool holds; /* was found to listen where the plan wants to */
 } HfOrphan;
 
-struct HfOrphans {
+typedef struct HfOrphans {
     HfSupervisor *supervisor;
+    struct HfOrphans **place; /* where it is known, NULL once they have gone */
     HfOrphan *list;
     size_t n;
     HfListener **held; /* references: copied out of them */
@@ -20,11 +21,11 @@ struct HfOrphans {
     HfEscalation *ladder; /* NULL: they are not asked yet */
     bool wanted;          /* the prepare of cause goes on once they have gone */
     HfCause cause;
-};
+} HfOrphans;
 
 /* Looks for them, also among the pidfds that the store gave back, and takes those. None:
- * supervisor->strays stays NULL. What goes wrong is logged, and they are left. */
-void hf_orphans_find(HfSupervisor *supervisor);
+ * *place stays NULL, as it is once they have gone. What goes wrong is logged, and they are left. */
+void hf_orphans_find(HfSupervisor *supervisor, HfOrphans **place);
 /* Each takes NULL. Sockets that are not in use yet stay with their holders. Returns NULL. */
 HfOrphans *hf_orphans_free(HfOrphans *strays);
 

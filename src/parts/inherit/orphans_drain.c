@@ -51,14 +51,15 @@ static void on_left(bool gone, void *userdata)
 {
     HfOrphans *strays = userdata;
     HfSupervisor *supervisor = strays->supervisor;
-    const HfAction again = {.type = HF_ACTION_PREPARE, .cause = strays->cause};
+    HfCause cause = strays->cause;
     bool wanted = strays->wanted;
 
     if (gone)
         hf_log(LOG_INFO, NULL, "what a holdfast that died had left has gone");
-    supervisor->strays = hf_orphans_free(strays);
+    *strays->place = NULL;
+    hf_orphans_free(strays);
     if (wanted)
-        hf_actions_perform(supervisor, &again);
+        hf_actions_prepare_again(supervisor, cause);
 }
 
 static bool is_to_leave(const HfOrphan *stray, const HfPlan *plan)
@@ -98,8 +99,10 @@ void hf_orphans_begin(HfOrphans *strays, const HfPlan *plan)
         const HfLogFields fields = {.error = r};
         hf_log(LOG_ERR, &fields, "what a holdfast that died left cannot be awaited, it is left");
     }
-    if (r <= 0)
-        strays->supervisor->strays = hf_orphans_free(strays);
+    if (r > 0)
+        return;
+    *strays->place = NULL;
+    hf_orphans_free(strays);
 }
 
 bool hf_orphans_await(HfOrphans *strays, HfCause cause)

@@ -249,6 +249,7 @@ int hf_takeover_new(HfSupervisor *supervisor, const HfPlan *plan, pid_t pid, HfT
     if (!takeover)
         return -ENOMEM;
     takeover->supervisor = supervisor;
+    takeover->place = ret;
     takeover->holder = HF_PROCESS_NONE;
     int r = pid > 0 ? choose_holder(takeover, pid, error) : 0;
     if (r >= 0)

@@ -28,6 +28,7 @@ typedef struct HfTakeoverMember {
 
 typedef struct HfTakeover {
     HfSupervisor *supervisor;
+    struct HfTakeover **place; /* where it is known, NULL once it has left */
     HfTakeoverState state;
     HfProcess holder;
     HfProgram program;
@@ -47,7 +48,7 @@ typedef struct HfTakeover {
 
 /* Copies what plan wants and the old server listens at; what nobody listens at stays to be bound.
  * pid 0: whoever holds it. Returns 0 and an object, or negative errno with the reason in error:
- * nothing was touched then. */
+ * nothing was touched then. *ret becomes NULL once the old server has left. */
 int hf_takeover_new(HfSupervisor *supervisor, const HfPlan *plan, pid_t pid, HfTakeover **ret,
                     HfText *error);
 

@@ -207,7 +207,9 @@ static void finish(HfTakeover *takeover)
            takeover->n_held == 1 ? " is" : "s are");
     own_sockets(takeover);
     rebind_lost(takeover);
-    supervisor->takeover = hf_takeover_free(takeover);
+    *takeover->place = NULL;
+    hf_takeover_free(takeover);
+    supervisor->shared = false;
     if (active >= 0)
         hf_pid_file_write(supervisor, (unsigned)active);
 }

@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "kernel/reach.h"
+#include "parts/probe/probe_verb.h"
 #include "parts/probe/request.h"
 #include "run/scoreboard.h"
 #include "run/supervisor.h"
@@ -357,8 +358,14 @@ static void prober_limit(const HfSettings *settings, HfMachineLimits *limits)
     limits->probe_doublings = DOUBLINGS;
 }
 
+static int probe_verb(const HfCommandLine *line)
+{
+    return line->verb == HF_VERB_PROBE ? hf_probe(line) : -1;
+}
+
 const HfPart hf_part_probe = {
     .name = "probe",
+    .verb = probe_verb,
     .limit = prober_limit,
     .begin = prober_begin,
     .performed = prober_performed,

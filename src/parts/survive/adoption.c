@@ -186,17 +186,19 @@ static int fill(HfSupervisor *supervisor, HfNotes *notes, HfSnapshot *snapshot, 
 }
 
 /* For the first plan to choose among, with what is known of their paths. */
-static int keep_listeners(HfSupervisor *supervisor, HfSnapshot *snapshot)
+static int keep_listeners(HfPredecessor *before)
 {
-    supervisor->kept = calloc(snapshot->listeners.n + 1, sizeof(HfListener *));
-    if (!supervisor->kept)
+    HfSnapshot *snapshot = &before->snapshot;
+
+    before->kept = calloc(snapshot->listeners.n + 1, sizeof(HfListener *));
+    if (!before->kept)
         return -ENOMEM;
     for (size_t i = 0; i < snapshot->listeners.n; i++) {
         HfListener *listener = snapshot->listeners.items[i];
         if (listener->fd < 0)
             continue;
         listener->stays = false;
-        supervisor->kept[supervisor->n_kept++] = hf_listener_ref(listener);
+        before->kept[before->n_kept++] = hf_listener_ref(listener);
     }
     hf_snapshot_clear(snapshot);
     return 0;
@@ -210,9 +212,9 @@ static void drop_rest(const HfNotes *notes)
             hf_fd_store_forget_listener(inode_of(notes->list[i].fd));
 }
 
-int hf_adoption_find(HfSupervisor *supervisor, HfInstance *start)
+int hf_adoption_find(HfSupervisor *supervisor, HfPredecessor *before)
 {
-    HfSnapshot *snapshot = &start->snapshot;
+    HfSnapshot *snapshot = &before->snapshot;
     HfNotes *notes = &supervisor->notes;
     bool resumed = supervisor->first == HF_EVENT_RESUME;
     HF_CLEANUP_TEXT HfText error = {0};
@@ -222,7 +224,7 @@ int hf_adoption_find(HfSupervisor *supervisor, HfInstance *start)
         return 0;
     }
     HF_CRASH_POINT("adopt-found");
-    start->sequence = snapshot->sequence;
+    before->sequence = snapshot->sequence;
     int r = fill(supervisor, notes, snapshot, &error);
     for (size_t i = 0; i < snapshot->listeners.n && !resumed; i++) {
         HfListener *listener = snapshot->listeners.items[i];
@@ -241,7 +243,7 @@ int hf_adoption_find(HfSupervisor *supervisor, HfInstance *start)
                "%s",
                hf_text_peek(&error));
     if (supervisor->first == HF_EVENT_START)
-        r = keep_listeners(supervisor, snapshot);
+        r = keep_listeners(before);
     else
         r = resumed ? 0 : take_notes(snapshot, false, notes);
     drop_rest(notes);

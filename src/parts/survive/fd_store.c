@@ -25,6 +25,7 @@ struct HfFdStore {
     int slots[SNAPSHOTS];
     bool pushed[SNAPSHOTS];
     bool notify_pushed;
+    uint64_t processes[HF_MACHINE_SLOTS]; /* generations whose pidfd is there, 0: none */
     uint64_t sequence;
     HfText last; /* without sequence */
     bool failed; /* has been told */
@@ -78,7 +79,7 @@ void hf_fd_store_forget_listener(ino_t socket)
     remove_name(hf_text_peek(&name));
 }
 
-void hf_fd_store_forget_process(uint64_t generation)
+static void forget_process(uint64_t generation)
 {
     HF_CLEANUP_TEXT HfText name = {0};
 
@@ -86,20 +87,24 @@ void hf_fd_store_forget_process(uint64_t generation)
     remove_name(hf_text_peek(&name));
 }
 
+/* Of a listener that is closed: its path stays for whoever goes on with the socket. */
+static bool on_listener_closed(const HfListener *held)
+{
+    if (held->stored)
+        hf_fd_store_forget_listener(held->socket);
+    return held->stored && left;
+}
+
 void hf_fd_store_leave(void)
 {
     left = true;
-}
-
-bool hf_fd_store_is_left(void)
-{
-    return left;
 }
 
 /* ---- the store ---- */
 
 int hf_fd_store_new(HfSupervisor *supervisor, HfFdStore **ret)
 {
+    hf_listener_on_close(on_listener_closed);
     if (!is_available())
         return 0;
     HfFdStore *store = calloc(1, sizeof(*store));
@@ -212,6 +217,30 @@ static int push_snapshot(HfFdStore *store, unsigned slot)
     return r;
 }
 
+/* A pidfd goes with its generation, or when another process becomes the main one. */
+static void forget_processes(HfFdStore *store)
+{
+    for (unsigned i = 0; i < HF_MACHINE_SLOTS; i++) {
+        const HfGeneration *generation = store->supervisor->generations[i];
+        bool same = generation && generation->stored && generation->number == store->processes[i];
+        if (store->processes[i] > 0 && !same)
+            forget_process(store->processes[i]);
+    }
+}
+
+static int push_generations(HfFdStore *store)
+{
+    int r = 0;
+
+    for (unsigned i = 0; i < HF_MACHINE_SLOTS; i++) {
+        HfGeneration *generation = store->supervisor->generations[i];
+        if (generation && r >= 0)
+            r = push_generation(generation);
+        store->processes[i] = generation && generation->stored ? generation->number : 0;
+    }
+    return r;
+}
+
 /* The snapshots first: whatever else there is room for, they tell what it is. */
 static int push_all(HfFdStore *store)
 {
@@ -224,9 +253,8 @@ static int push_all(HfFdStore *store)
         r = push_listeners(supervisor->current);
     if (r >= 0)
         r = push_listeners(supervisor->prepared);
-    for (unsigned i = 0; r >= 0 && i < HF_MACHINE_SLOTS; i++)
-        if (supervisor->generations[i])
-            r = push_generation(supervisor->generations[i]);
+    if (r >= 0)
+        r = push_generations(store);
     if (r >= 0 && !store->notify_pushed) {
         r = push(PREFIX "n", hf_inputs_fd(supervisor->watch));
         store->notify_pushed = r >= 0;
@@ -291,6 +319,7 @@ void hf_fd_store_sync(HfFdStore *store)
 {
     if (!store || left)
         return;
+    forget_processes(store);
     int r = push_all(store);
     if (r == -EAGAIN)
         try_again(store);

@@ -9,6 +9,8 @@
 #include "parts/survive/snapshot.h"
 #include "run/supervisor.h"
 
+typedef struct HfFdStore HfFdStore;
+
 /* No store above us: *ret is NULL then, which all take. Returns 0 or negative errno. */
 int hf_fd_store_new(HfSupervisor *supervisor, HfFdStore **ret);
 HfFdStore *hf_fd_store_free(HfFdStore *store);
@@ -25,9 +27,6 @@ void hf_fd_store_finish(HfFdStore *store);
 
 /* Nothing is removed or unlinked from now on: whoever is started next goes on with it. */
 void hf_fd_store_leave(void);
-/* Has it been called? */
-bool hf_fd_store_is_left(void);
 
-/* A listener, or a pidfd, that is let go. */
+/* A listener that is let go. */
 void hf_fd_store_forget_listener(ino_t socket);
-void hf_fd_store_forget_process(uint64_t generation);

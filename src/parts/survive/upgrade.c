@@ -26,6 +26,7 @@
 
 struct HfUpgrading {
     HfSupervisor *supervisor;
+    const HfFdStore *store;
     HfCapture *test;
     sd_event_source *idle; /* executes when nothing else waits */
     uint64_t steps;        /* of the supervisor, when it was to be executed */
@@ -34,12 +35,13 @@ struct HfUpgrading {
     HfText failure;
 };
 
-int hf_upgrading_new(HfSupervisor *supervisor, HfUpgrading **ret)
+int hf_upgrading_new(HfSupervisor *supervisor, const HfFdStore *store, HfUpgrading **ret)
 {
     HfUpgrading *upgrading = calloc(1, sizeof(*upgrading));
     if (!upgrading)
         return -ENOMEM;
     upgrading->supervisor = supervisor;
+    upgrading->store = store;
     *ret = upgrading;
     return 0;
 }
@@ -89,7 +91,7 @@ static int capture(const HfUpgrading *upgrading, HfSnapshot *ret)
 
     int r = hf_snapshot_capture(supervisor, ret);
     if (r >= 0)
-        r = hf_fd_store_pass(supervisor->store, ret);
+        r = hf_fd_store_pass(upgrading->store, ret);
     if (r >= 0)
         r = hf_snapshot_note(ret, HF_NOTES_LOCK, NULL, supervisor->runtime.lock);
     if (r >= 0)
@@ -219,11 +221,13 @@ static int find_program(HfUpgrading *upgrading)
 void hf_upgrading_test(HfUpgrading *upgrading)
 {
     HfSpawnStage stage = HF_SPAWN_FORK;
+    HF_CLEANUP_TEXT HfText why = {0};
 
     HF_CRASH_POINT("upgrade-asked");
-    if (upgrading->supervisor->takeover) {
-        fail(upgrading, "%s, which was taken over, has not left yet; try again when it has",
-             upgrading->supervisor->takeover->name);
+    HF_EACH_PART (upgrading->supervisor, i, objects)
+        upgrading->supervisor->parts[i]->objects(upgrading->supervisor->states[i], &why);
+    if (why.length > 0) {
+        fail(upgrading, "%s", hf_text_peek(&why));
         return;
     }
     upgrading->test = hf_capture_abort(upgrading->test);

@@ -1,10 +1,12 @@
 /* Another holdfast in the place of this one: tried out on a snapshot, then executed. */
 #pragma once
 
-#include "run/supervisor.h"
+#include "parts/survive/fd_store.h"
 
-/* Returns 0 or negative errno. */
-int hf_upgrading_new(HfSupervisor *supervisor, HfUpgrading **ret);
+typedef struct HfUpgrading HfUpgrading;
+
+/* store: borrowed; NULL: there is none. Returns 0 or negative errno. */
+int hf_upgrading_new(HfSupervisor *supervisor, const HfFdStore *store, HfUpgrading **ret);
 /* A test that is under way ends. NULL is fine. Returns NULL. */
 HfUpgrading *hf_upgrading_free(HfUpgrading *upgrading);
 

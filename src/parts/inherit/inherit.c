@@ -1,0 +1,150 @@
+#include "parts/inherit/inherit.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "base/log.h"
+#include "parts/inherit/orphans.h"
+#include "parts/inherit/takeover.h"
+#include "parts/inherit/unit_cleanup.h"
+#include "run/supervisor.h"
+
+typedef struct HfInherit {
+    HfSupervisor *supervisor;
+    HfTakeover *takeover; /* until the old server has left */
+    bool failed;          /* it is left alone, and holdfast ends */
+    HfOrphans *orphans;   /* NULL: none are left */
+} HfInherit;
+
+static int inherit_verb(const HfCommandLine *line)
+{
+    if (line->verb != HF_VERB_STOP || !line->call.unit)
+        return -1;
+    return hf_unit_cleanup(line->call.unit, line->settings.drain_timeout) < 0 ? EXIT_FAILURE
+                                                                              : EXIT_SUCCESS;
+}
+
+static int inherit_begin(HfSupervisor *supervisor, void **ret, HfText *error)
+{
+    HfInherit *inherit = calloc(1, sizeof(*inherit));
+
+    (void)error;
+    if (!inherit)
+        return -ENOMEM;
+    inherit->supervisor = supervisor;
+    *ret = inherit;
+    return 0;
+}
+
+static int inherit_begun(void *state, HfText *error)
+{
+    HfInherit *inherit = state;
+
+    (void)error;
+    hf_orphans_find(inherit->supervisor, &inherit->orphans);
+    return 0;
+}
+
+static int lend_listeners(HfListener *const *list, size_t n, HfOffer *offer)
+{
+    int r = 0;
+
+    for (size_t i = 0; r >= 0 && i < n; i++)
+        r = hf_offer_add(offer, list[i]);
+    return r;
+}
+
+static int inherit_lend(void *state, HfPlan *plan, HfOffer *offer, HfText *error)
+{
+    HfInherit *inherit = state;
+    HfSupervisor *supervisor = inherit->supervisor;
+    const HfSettings *settings = &supervisor->line->settings;
+    int r = 0;
+
+    if (settings->take_over && !inherit->takeover && !supervisor->current)
+        r = hf_takeover_new(supervisor, plan, (pid_t)settings->take_over_pid, &inherit->takeover,
+                            error);
+    supervisor->shared = inherit->takeover != NULL;
+    if (r >= 0 && inherit->takeover)
+        r = lend_listeners(inherit->takeover->held, inherit->takeover->n_held, offer);
+    if (r >= 0)
+        r = hf_orphans_lend(inherit->orphans, plan, offer->list, offer->n, error);
+    if (r >= 0 && inherit->orphans)
+        r = lend_listeners(inherit->orphans->held, inherit->orphans->n_held, offer);
+    return r;
+}
+
+static bool inherit_unprepared(void *state, HfCause cause)
+{
+    const HfInherit *inherit = state;
+
+    return hf_orphans_await(inherit->orphans, cause);
+}
+
+/* A server that was not touched yet is better than one that does not come up. */
+static void give_up_takeover(HfInherit *inherit)
+{
+    const HfTakeover *takeover = inherit->takeover;
+
+    hf_log(LOG_ERR, NULL, "the take-over failed; %s (pid %d) goes on serving, untouched",
+           takeover->name, (int)takeover->holder.pid);
+    inherit->failed = true;
+    if (inherit->supervisor->service_status < 0)
+        inherit->supervisor->service_status = EXIT_FAILURE;
+    hf_supervisor_post(inherit->supervisor,
+                       &(HfEvent){.type = HF_EVENT_REQUEST, .request = HF_REQUEST_STOP});
+}
+
+static void inherit_reported(HfInherit *inherit, HfReport report)
+{
+    HfTakeover *takeover = inherit->takeover;
+
+    if (takeover && takeover->state == HF_TAKEOVER_COPIED && !inherit->failed) {
+        if (report == HF_REPORT_READY)
+            hf_takeover_begin(takeover);
+        else if (report == HF_REPORT_START_FAILED)
+            give_up_takeover(inherit);
+    }
+    if (report == HF_REPORT_READY)
+        hf_orphans_begin(inherit->orphans, inherit->supervisor->current);
+}
+
+static void inherit_performed(void *state, const HfAction *action)
+{
+    HfInherit *inherit = state;
+
+    if (action->type == HF_ACTION_REPORT)
+        inherit_reported(inherit, action->report);
+    else if (action->type == HF_ACTION_ABORT_PREPARE)
+        hf_orphans_forget(inherit->orphans);
+}
+
+static void inherit_objects(void *state, HfText *why)
+{
+    const HfInherit *inherit = state;
+
+    if (inherit->takeover)
+        hf_text_addf(why, "%s, which was taken over, has not left yet; try again when it has",
+                     inherit->takeover->name);
+}
+
+static void inherit_let_go(void *state)
+{
+    HfInherit *inherit = state;
+
+    inherit->takeover = hf_takeover_free(inherit->takeover);
+    inherit->orphans = hf_orphans_free(inherit->orphans);
+}
+
+const HfPart hf_part_inherit = {
+    .name = "inherit",
+    .verb = inherit_verb,
+    .begin = inherit_begin,
+    .begun = inherit_begun,
+    .lend = inherit_lend,
+    .unprepared = inherit_unprepared,
+    .performed = inherit_performed,
+    .objects = inherit_objects,
+    .let_go = inherit_let_go,
+    .free = free,
+};

@@ -1,0 +1,162 @@
+#include "parts/survive/survive.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/memory.h"
+#include "parts/survive/adoption.h"
+#include "parts/survive/fd_store.h"
+#include "parts/survive/reexec.h"
+#include "parts/survive/upgrade.h"
+#include "run/actions.h"
+#include "run/crash_point.h"
+#include "run/drop_capabilities.h"
+#include "run/pid_file.h"
+
+typedef struct HfSurvive {
+    HfSupervisor *supervisor;
+    HfPredecessor before;
+    HfFdStore *store; /* NULL: none */
+    HfUpgrading *upgrading;
+} HfSurvive;
+
+static int survive_verb(const HfCommandLine *line)
+{
+    if (line->verb != HF_VERB_RUN || hf_reexec_mode() != HF_SELF_TESTED)
+        return -1;
+    return hf_adoption_test(&line->settings);
+}
+
+static void survive_free(void *state)
+{
+    HfSurvive *survive = state;
+
+    hf_upgrading_free(survive->upgrading);
+    hf_fd_store_free(survive->store);
+    hf_snapshot_clear(&survive->before.snapshot);
+    free(survive);
+}
+
+static int survive_begin(HfSupervisor *supervisor, void **ret, HfText *error)
+{
+    HfSurvive *survive = calloc(1, sizeof(*survive));
+
+    if (!survive)
+        return -ENOMEM;
+    survive->supervisor = supervisor;
+    hf_snapshot_init(&survive->before.snapshot);
+    *ret = survive;
+    int r = hf_fd_store_new(supervisor, &survive->store);
+    if (r >= 0)
+        r = hf_upgrading_new(supervisor, survive->store, &survive->upgrading);
+    if (r < 0 || hf_reexec_mode() != HF_SELF_RESUMED)
+        return r;
+    HF_CRASH_POINT("upgrade-executed");
+    supervisor->first = HF_EVENT_RESUME;
+    return hf_adoption_read(&survive->before.snapshot, &supervisor->notes, error);
+}
+
+static int survive_claimed(void *state, HfText *error)
+{
+    HfSurvive *survive = state;
+
+    (void)error;
+    HF_CRASH_POINT("adopt-claimed");
+    return hf_adoption_find(survive->supervisor, &survive->before);
+}
+
+/* What was given up came back with execve(2). */
+static int confine(HfSupervisor *supervisor, HfText *error)
+{
+    return supervisor->current ? hf_drop_capabilities(supervisor, supervisor->current, error) : 0;
+}
+
+/* What changes with the process: systemd waits for READY=1 again, the user's pid file names us. */
+static void settle_in(HfSupervisor *supervisor)
+{
+    int active = hf_machine_find(&supervisor->machine, HF_GENERATION_ACTIVE);
+
+    hf_string_set(&supervisor->pid_file, NULL);
+    if (active >= 0 && supervisor->generations[active])
+        hf_pid_file_write(supervisor, (unsigned)active);
+}
+
+static int survive_begun(void *state, HfText *error)
+{
+    HfSurvive *survive = state;
+    HfSupervisor *supervisor = survive->supervisor;
+
+    hf_fd_store_continue(survive->store, &supervisor->notes, survive->before.sequence);
+    if (supervisor->first == HF_EVENT_START)
+        return 0;
+    HF_CRASH_POINT("restore");
+    int r = hf_adoption_restore(supervisor, &survive->before.snapshot,
+                                hf_actions_callbacks(supervisor), error);
+    hf_reaper_sweep(supervisor->reaper); /* who ended meanwhile */
+    if (r >= 0)
+        r = confine(supervisor, error);
+    if (r >= 0 && supervisor->first == HF_EVENT_ADOPT)
+        settle_in(supervisor);
+    if (r < 0 && error->length == 0)
+        hf_text_addf(error, "what the holdfast before this one has left cannot be taken over: %s",
+                     strerror(-r));
+    HF_CRASH_POINT("restored");
+    return r;
+}
+
+static int survive_lend(void *state, HfPlan *plan, HfOffer *offer, HfText *error)
+{
+    const HfPredecessor *before = &((const HfSurvive *)state)->before;
+    int r = 0;
+
+    (void)plan;
+    (void)error;
+    for (size_t i = 0; r >= 0 && i < before->n_kept; i++)
+        r = hf_offer_add(offer, before->kept[i]);
+    return r;
+}
+
+static void drop_kept(HfSurvive *survive)
+{
+    hf_listener_array_clear(&survive->before.kept, &survive->before.n_kept);
+}
+
+static void survive_performed(void *state, const HfAction *action)
+{
+    HfSurvive *survive = state;
+
+    if (action->type == HF_ACTION_COMMIT)
+        drop_kept(survive);
+    else if (action->type == HF_ACTION_TEST_UPGRADE)
+        hf_upgrading_test(survive->upgrading);
+    else if (action->type == HF_ACTION_UPGRADE)
+        hf_upgrading_execute(survive->upgrading);
+    else if (action->type == HF_ACTION_EXIT)
+        hf_fd_store_finish(survive->store);
+}
+
+static void survive_stepped(void *state)
+{
+    hf_fd_store_sync(((HfSurvive *)state)->store);
+}
+
+static void survive_let_go(void *state)
+{
+    hf_fd_store_leave();
+    drop_kept(state);
+}
+
+const HfPart hf_part_survive = {
+    .name = "survive",
+    .take_words = hf_reexec_init,
+    .verb = survive_verb,
+    .begin = survive_begin,
+    .claimed = survive_claimed,
+    .begun = survive_begun,
+    .lend = survive_lend,
+    .performed = survive_performed,
+    .stepped = survive_stepped,
+    .let_go = survive_let_go,
+    .free = survive_free,
+};
