@@ -9,7 +9,7 @@ import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 
-from harness import process, worker  # noqa: E402
+from harness import process, tools, worker  # noqa: E402
 from harness.container import Container  # noqa: E402
 from harness.paths import HOLDFAST, ROOT  # noqa: E402
 from harness.service import Service  # noqa: E402
@@ -23,6 +23,7 @@ LOG_LINES = 30
 
 
 def pytest_configure(config):
+    config.addinivalue_line("markers", "load: drives load or fills the machine, and wants no more workers than processors")
     config.addinivalue_line("markers", "matrix: 30 rounds in each of eight settings")
     config.addinivalue_line("markers", "plain: needs no holdfast: proves the detectors and the facts")
 
@@ -60,6 +61,7 @@ def pytest_runtest_makereport(item, call):
 
 @pytest.fixture(autouse=True)
 def built(request):
+    tools.Tool.allowed = request.node.get_closest_marker("load") is not None
     if not request.node.get_closest_marker("plain") and not os.access(HOLDFAST, os.X_OK):
         pytest.fail(f"{HOLDFAST} is not built", pytrace=False)
 

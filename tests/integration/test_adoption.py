@@ -7,6 +7,8 @@ import pytest
 from harness import process, words
 from harness.manager import ManagedHoldfast, killed
 
+pytestmark = pytest.mark.load
+
 ADOPTED = r"holdfast had died; this one goes on with"
 
 

@@ -16,6 +16,8 @@ import contenders  # noqa: E402
 import ledger  # noqa: E402
 from contenders.held import Held  # noqa: E402
 
+pytestmark = pytest.mark.load
+
 KINDS = [pytest.param(kind, id=kind.name, marks=[] if issubclass(kind, Held) else [pytest.mark.plain])
          for kind in contenders.ALL]
 

@@ -73,6 +73,7 @@ def assert_refused_under_load(holdfast, verb, *reasons):
     assert masters == {str(holdfast.site.main_pid())}
 
 
+@pytest.mark.load
 @pytest.mark.parametrize("listen, plain", [("tcp", False), ("unix", True)])
 def test_a_good_deploy(make_site, listen, plain):
     site = make_site(listen, children=8)
@@ -94,6 +95,7 @@ def test_a_good_deploy(make_site, listen, plain):
     holdfast.stop()
 
 
+@pytest.mark.load
 @pytest.mark.parametrize("verb", ["reload", "restart"])
 def test_a_script_that_fails(healthy, verb):
     holdfast = guard(healthy)
@@ -104,6 +106,7 @@ def test_a_script_that_fails(healthy, verb):
     holdfast.stop()
 
 
+@pytest.mark.load
 def test_a_deploy_that_breaks_every_page(healthy):
     holdfast = guard(healthy)
     healthy.pools[0].options["php_admin_value[auto_prepend_file]"] = "/no/such/file.php"

@@ -97,6 +97,7 @@ def refused(port):
         return caller.connect_ex(("127.0.0.1", port)) != 0
 
 
+@pytest.mark.load
 def test_listeners_come_and_go_under_load(file, holdfast):
     leaving, coming = net.free_port(), net.free_port()
     stays = f"127.0.0.1:{file.port}"

@@ -7,6 +7,8 @@ from harness import net, process, words
 from harness.paths import HOLDFAST, PHP_FPM, PHP_FPM_PLAIN
 from harness.wait import Ended
 
+pytestmark = pytest.mark.load
+
 STDERR = "/proc/self/fd/2"
 ORPHANS = """
 $| = 1;

@@ -9,6 +9,8 @@ from harness.manager import ManagedHoldfast
 from harness.paths import HOLDFAST
 from harness.wait import Ended
 
+pytestmark = pytest.mark.load
+
 CRASHING = HOLDFAST.parents[1] / "tests" / "holdfast-crashing"
 
 IN_UPGRADE = ["upgrade-asked", "upgrade-tested", "upgrade-execute", "upgrade-executed", "restore", "restored"]

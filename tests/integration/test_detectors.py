@@ -8,7 +8,7 @@ from harness import net, process
 from harness.process import descriptors
 from harness.wait import Ended
 
-pytestmark = pytest.mark.plain
+pytestmark = [pytest.mark.plain, pytest.mark.load]
 
 
 def test_load_accounts_for_every_request(site):

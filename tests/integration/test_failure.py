@@ -12,6 +12,7 @@ from harness.process import descriptors
 from harness.wait import Ended
 
 
+@pytest.mark.load
 def test_broken_configuration_at_reload(site):
     """The old generation goes on serving, and php-fpm's own words are shown."""
     holdfast = site.holdfast()
@@ -44,6 +45,7 @@ def test_broken_configuration_at_restart(site):
     assert site.main_pid() == old
 
 
+@pytest.mark.load
 def test_killed_master_under_load(site):
     """Its workers finish what they have and go; the next generation takes over at once."""
     holdfast = site.holdfast()
@@ -64,6 +66,7 @@ def test_killed_master_under_load(site):
     holdfast.stop()
 
 
+@pytest.mark.load
 def test_killed_master_again_and_again(site):
     holdfast = site.holdfast()
     load = site.load()
@@ -175,6 +178,7 @@ def test_stop_before_it_is_ready(site):
     assert holdfast.process.wait() == 0
 
 
+@pytest.mark.load
 @pytest.mark.parametrize("number, restarted", [(signal.SIGUSR2, 1), (signal.SIGKILL, 2)], ids=["usr2", "crash"])
 def test_what_php_fpm_bound_by_itself(make_site, number, restarted):
     """A pool was added, and php-fpm was started anew before a reload could bind its address: every later reload and

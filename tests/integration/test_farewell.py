@@ -18,6 +18,7 @@ DELAYED = r"asked to stop: the service goes on for"
 # ---- --stop-delay ----
 
 
+@pytest.mark.load
 def test_the_service_goes_on_for_the_delay(site):
     holdfast = site.holdfast("--stop-delay=1h")
     load = site.load()

@@ -7,6 +7,8 @@ import pytest
 from harness import fastcgi, process, words
 from harness.frontends import FRONT_ENDS
 
+pytestmark = pytest.mark.load
+
 RELOADS = 10
 RATE = 100  # of GET and of POST, each
 OFF, KEEP_ALIVE, REPEAT_POSTS = (), ("keep-alive",), ("keep-alive", "repeat-posts")

@@ -10,6 +10,8 @@ from harness.paths import HOLDFAST
 from harness.process import Process, environment
 from harness.wait import Ended, readable
 
+pytestmark = pytest.mark.load
+
 ROUNDS = 10
 
 

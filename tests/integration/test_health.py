@@ -141,6 +141,7 @@ def test_an_upgrade_goes_on_probing(make_site):
 # ---- dead ----
 
 
+@pytest.mark.load
 @pytest.mark.parametrize("listen, probe", [("tcp", PING), ("unix", PING), ("unix", "--probe=tcp")])
 def test_a_stopped_generation_is_replaced(make_site, listen, probe):
     """Its master and its workers answer nothing anywhere. Whoever comes meanwhile is answered by the next one."""

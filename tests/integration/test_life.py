@@ -294,6 +294,7 @@ def test_a_service_that_leaves_unasked(service):
     holdfast.stop()
 
 
+@pytest.mark.load
 def test_a_successor_that_dies_at_once(site):
     """While the old generation settles still: that has never ceased to serve, and goes on with it."""
     command = site.directory / "php-fpm-dies"
@@ -377,6 +378,7 @@ def test_an_outage_of_a_start_that_hangs(service):
 # ---- recycling ----
 
 
+@pytest.mark.load
 def test_recycle(make_site):
     """By itself, not before half of the time has passed, with nothing lost."""
     site = make_site()

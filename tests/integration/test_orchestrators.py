@@ -15,6 +15,8 @@ from harness.net import free_port
 from harness.paths import HELPERS, HOLDFAST, PHP_FPM_PLAIN, ROOT
 from harness.tools import Load
 
+pytestmark = pytest.mark.load
+
 CONTAINERFILE = (ROOT / "examples/container/Containerfile").read_text()
 MANIFEST = list(yaml.safe_load_all((ROOT / "examples/kubernetes/deployment.yaml").read_text()))
 OFFICIAL = HELPERS / "official-image"

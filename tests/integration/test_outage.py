@@ -57,6 +57,7 @@ def assert_turned_away(site, times):
         assert seconds < SOON
 
 
+@pytest.mark.load
 @pytest.mark.parametrize("seconds", [1, pytest.param(30, marks=pytest.mark.matrix)])
 def test_an_outage_under_load(site, seconds):
     """It stays broken for so long, from one failing start to the next."""
@@ -105,6 +106,7 @@ def test_a_large_post_in_an_outage(site):
     holdfast.stop()
 
 
+@pytest.mark.load
 def test_a_repair_before_the_outage(site):
     """Who waited is answered by the next generation."""
     holdfast = site.holdfast("--busy-after=1min", "--backoff-max=300ms")

@@ -3,6 +3,8 @@ import os
 import re
 import signal
 
+import pytest
+
 from harness import process, words
 from harness.wait import Ended
 
@@ -83,6 +85,7 @@ def test_the_output_outlives_holdfast(service):
     holdfast.lines.join()
 
 
+@pytest.mark.load
 def test_php_fpm_as_official_images_log(make_site):
     """Its text, error_log = /proc/self/fd/2, under load; nothing is lost or left behind."""
     site = make_site(error_log="/proc/self/fd/2")

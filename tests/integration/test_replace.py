@@ -49,6 +49,7 @@ def masters(load):
     return {entry["body"].split()[1] for entry in load.stop()["ledger"]}
 
 
+@pytest.mark.load
 @pytest.mark.matrix
 def test_reload(served):
     site, holdfast, load = served
@@ -67,6 +68,7 @@ def test_reload(served):
     holdfast.stop()
 
 
+@pytest.mark.load
 @pytest.mark.matrix
 def test_restart(served):
     site, holdfast, load = served

@@ -12,6 +12,8 @@ from harness.paths import ROOT
 from harness.tools import Load
 from harness.wait import DEADLINE, Ended
 
+pytestmark = pytest.mark.load
+
 EXAMPLES = ROOT / "examples" / "servers"
 RELOADS = 10
 ADDRESS = re.compile(r"127\.0\.0\.1:[89]000")

@@ -14,6 +14,8 @@ sys.path.append(str(ROOT / "tests" / "helpers"))
 
 from soak import series  # noqa: E402
 
+pytestmark = pytest.mark.load
+
 
 def soak(*words):
     worker = {name: value for name, value in os.environ.items() if name.startswith("PYTEST_XDIST_")}

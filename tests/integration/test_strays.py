@@ -45,6 +45,7 @@ def forget(holdfast, prefix=""):
             holdfast.store.remove(name)
 
 
+@pytest.mark.load
 @pytest.mark.parametrize("listen", ["tcp", "unix"])
 def test_socket_is_copied_out_of_them(managed, listen):
     site, holdfast = managed(listen)
@@ -103,6 +104,7 @@ def test_other_program_is_spared(managed, unit):
         job.stop(signal.SIGKILL)
 
 
+@pytest.mark.load
 def test_main_process_that_only_the_store_knows(make_site):
     """Death between spawn and snapshot."""
     site = make_site("tcp")

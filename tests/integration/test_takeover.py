@@ -50,6 +50,7 @@ def fails_to_start(site):
 # ---- php-fpm ----
 
 
+@pytest.mark.load
 @pytest.mark.parametrize("listen, timeout", [("tcp", "30s"), ("unix", "0")])
 def test_a_live_site(make_site, listen, timeout):
     site, plain = running(make_site, listen, timeout)
@@ -230,6 +231,7 @@ def killed(make_site, *options):
     return site, dead, {path for path in dead.runtime.rglob("*") if "gen-" in path.name or path.parent.name == "status"}
 
 
+@pytest.mark.load
 def test_after_a_holdfast_that_was_killed(make_site):
     """Its php-fpm's status sockets, overlay and pid file are in nobody's way, and nobody's to overwrite or remove."""
     site, dead, theirs = killed(make_site, "--probe=fastcgi:/ping")

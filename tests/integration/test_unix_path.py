@@ -5,9 +5,12 @@ import re
 import shutil
 import socket
 
+import pytest
+
 from harness import fastcgi, words
 
 
+@pytest.mark.load
 def test_path_never_disappears(make_site):
     site = make_site("unix", children=2)
     holdfast = site.holdfast()

@@ -58,6 +58,7 @@ def assert_same_program(holdfast, program):
     assert os.path.samefile(f"/proc/{holdfast.pid}/exe", program.path)
 
 
+@pytest.mark.load
 @pytest.mark.parametrize("rounds", [5, pytest.param(100, marks=pytest.mark.matrix)])
 def test_under_load(site, holdfast, program, rounds):
     load = site.load()
@@ -147,6 +148,7 @@ BROKEN = {
 }
 
 
+@pytest.mark.load
 def test_broken_programs(site, holdfast, program):
     load = site.load()
     for how, (breaks, why) in BROKEN.items():

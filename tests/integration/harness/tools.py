@@ -12,7 +12,10 @@ from harness.wait import DEADLINE, readable
 class Tool:
     """A helper that runs until it is stopped and then prints one JSON object."""
 
+    allowed = True
+
     def __init__(self, command, **options):
+        assert self.allowed, "a test that drives load is marked so: pytest.mark.load"
         self.process = Process([PYTHON, *command], stdout=subprocess.PIPE, env=environment(),
                                start_new_session=True, **options)
         self.result = None
