@@ -1,0 +1,97 @@
+"""A kind of server and a handoff that holdfast does not know are one file, and nothing else is touched."""
+import re
+import socket
+import threading
+
+import pytest
+
+from harness import words
+from harness.paths import HELPERS, HOLDFAST, SOURCE
+from harness.wait import DEADLINE
+
+TOY = HOLDFAST.parent.parent / "tests" / "holdfast-toy"
+SERVER = HELPERS / "toy_server.py"
+
+
+def ask(path):
+    """[number of the generation, pid] that answers."""
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.settimeout(DEADLINE)
+        connection.connect(str(path))
+        word, number, pid = connection.makefile().read().split()
+    assert word == "toy"
+    return int(number), int(pid)
+
+
+class Asking:
+    """Asks again and again in the background."""
+
+    def __init__(self, path):
+        self.numbers, self.problem, self.enough = [], None, threading.Event()
+        self.thread = threading.Thread(target=self.run, args=(path,))
+        self.thread.start()
+
+    def run(self, path):
+        try:
+            while not self.enough.is_set():
+                self.numbers.append(ask(path)[0])
+        except Exception as problem:  # pylint: disable=broad-exception-caught
+            self.problem = problem
+
+    def stop(self):
+        self.enough.set()
+        self.thread.join()
+        assert self.problem is None, self.problem
+        return self.numbers
+
+
+def toy(site, *options):
+    """A holdfast that knows toys, and where its toy listens."""
+    path = site.directory / "toy.sock"
+    return site.holdfast(*options, command=[SERVER, path], wrapper=(TOY,)), path
+
+
+def test_a_toy_starts_and_reloads(site):
+    """It is recognised, asked for its listeners and its verdict, gets its overlay and its handoff, and is seen to be
+    ready by its pid file."""
+    holdfast, path = toy(site)
+    assert ask(path)[0] == 1
+    asking = Asking(path)
+    for number in range(2, 5):
+        holdfast.replace(number)
+    holdfast.restart()
+    holdfast.wait(words.ready(5))
+    assert ask(path)[0] == 5
+    numbers = asking.stop()
+    assert {1, 2, 3, 4, 5} >= set(numbers) and len(set(numbers)) > 1
+    holdfast.stop()
+
+
+def test_a_toy_rejects_its_settings(site):
+    holdfast, path = toy(site)
+    path.with_name("toy.sock.broken").touch()
+    result = holdfast.call("reload")
+    assert result.returncode == words.EXIT_FAILURE
+    assert "the toy rejects its settings: it is broken" in result.stderr
+    assert ask(path)[0] == 1
+    holdfast.stop()
+
+
+def test_a_toy_is_handed_over(site):
+    """Its names stand in the snapshot."""
+    holdfast, path = toy(site)
+    before = ask(path)
+    result = holdfast.call("upgrade")
+    assert result.returncode == 0, result.stderr
+    assert ask(path) == before
+    holdfast.replace(2)
+    holdfast.stop()
+
+
+@pytest.mark.plain
+def test_nobody_compares_adapters():
+    """What depends on the kind of server is a member of its object; only the table and the files themselves name one."""
+    names = re.compile(r"\bhf_(adapter_(php_fpm|php_cgi|generic)|handoff_(listen_fds|php_fpm|stdin|server_starter))\b")
+    inside = {path for path in (SOURCE / "service").rglob("*.[ch]")}
+    wrong = [str(path) for path in SOURCE.rglob("*.[ch]") if path not in inside and names.search(path.read_text())]
+    assert not wrong
