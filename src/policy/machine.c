@@ -1,287 +1,51 @@
-#include "policy/machine_parts.h"
-
+/* One step: an event changes the stage of a generation, and that moves the replacement. */
 #include <assert.h>
 #include <string.h>
 
-#include "policy/backoff.h"
+#include "policy/machine_parts.h"
 
-int hf_machine_find(const HfMachine *machine, HfGenerationState state)
+/* ---- stops ---- */
+
+static void stop_because(HfMachine *machine, HfStopReason reason, int status, HfActions *actions)
 {
-    int found = -1;
-
-    for (unsigned i = 0; i < HF_MACHINE_SLOTS; i++) {
-        const HfMachineGeneration *generation = &machine->generations[i];
-        if (generation->state == state &&
-            (found < 0 || generation->number < machine->generations[found].number))
-            found = (int)i;
-    }
-    return found;
+    machine->stop = reason;
+    machine->status = status;
+    hf_machine_move(machine, HF_MOVE_STOP, actions);
 }
 
-unsigned hf_machine_count(const HfMachine *machine, HfGenerationState state)
+/* A service that serves goes on for a while, unless that is asked for twice: a signal that comes
+ * when the delay is over hurries as well. */
+static void ask_to_stop(HfMachine *machine, HfStopReason reason, HfActions *actions)
 {
-    unsigned n = 0;
+    HfStopWait waited = machine->wait;
 
-    for (unsigned i = 0; i < HF_MACHINE_SLOTS; i++)
-        n += machine->generations[i].state == state;
-    return n;
-}
-
-/* ---- one replacement ---- */
-
-void hf_machine_prepare(HfMachine *machine, HfCause cause, HfActions *actions)
-{
-    machine->cause = cause;
-    machine->phase = HF_PHASE_PREPARING;
-    machine->next = machine->limits;
-    hf_machine_add(actions, HF_ACTION_PREPARE)->cause = cause;
-}
-
-static void begin_pending(HfMachine *machine, HfActions *actions)
-{
-    if (machine->pending == HF_REQUEST_NONE)
-        return;
-    HfCause cause = machine->pending == HF_REQUEST_RESTART ? HF_CAUSE_RESTART : HF_CAUSE_RELOAD;
-    machine->pending = HF_REQUEST_NONE;
-    hf_machine_move_requests(machine, false);
-    hf_machine_disarm(&machine->respawn, HF_TIMER_RESPAWN, actions);
-    hf_machine_prepare(machine, cause, actions);
-}
-
-static void commit(HfMachine *machine, HfActions *actions)
-{
-    if (!machine->prepared)
-        return;
-    machine->prepared = false;
-    machine->planned = true;
-    machine->limits = machine->next;
-    hf_machine_add(actions, HF_ACTION_COMMIT)->cause = machine->cause;
-}
-
-static void discard(HfMachine *machine, HfActions *actions)
-{
-    if (!machine->prepared)
-        return;
-    machine->prepared = false;
-    hf_machine_add(actions, HF_ACTION_DISCARD);
-}
-
-static void spawn(HfMachine *machine, unsigned slot, HfActions *actions)
-{
-    machine->generations[slot] = (HfMachineGeneration){
-        .state = HF_GENERATION_STARTING,
-        .number = ++machine->last_number,
-    };
-    machine->phase = HF_PHASE_STARTING;
-    hf_machine_yield(machine, actions);
-    HfAction *action = hf_machine_add_for(actions, HF_ACTION_SPAWN, machine, slot);
-    action->cause = machine->cause;
-    action->prepared = machine->prepared;
-    hf_machine_arm_deadline(machine, slot, hf_machine_ready_timeout(machine), actions);
-}
-
-/* Spawns, or waits for a slot: beside an active generation one slot stays free for its crash. */
-static void launch(HfMachine *machine, HfActions *actions)
-{
-    bool beside = hf_machine_find(machine, HF_GENERATION_ACTIVE) >= 0;
-    unsigned empty = hf_machine_count(machine, HF_GENERATION_EMPTY);
-    unsigned draining = hf_machine_count(machine, HF_GENERATION_DRAINING);
-
-    if (beside ? draining < machine->limits.max_draining : empty > 0) {
-        if (!beside)
-            commit(machine, actions);
-        spawn(machine, (unsigned)hf_machine_find(machine, HF_GENERATION_EMPTY), actions);
+    if (hf_machine_stops(machine)) {
+        if (reason == HF_REASON_SIGNAL)
+            hf_machine_move(machine, HF_MOVE_STOP, actions);
         return;
     }
-    unsigned oldest = (unsigned)hf_machine_find(machine, HF_GENERATION_DRAINING);
-    if (!beside)
-        hf_machine_hurry(machine, oldest, HF_RUNG_KILL, actions);
-    else if (machine->phase != HF_PHASE_WAITING)
-        hf_machine_report(actions, HF_REPORT_WAITING, machine, oldest);
-    machine->phase = HF_PHASE_WAITING;
-}
-
-/* No generation serves and none is starting: the next start, at once or after a growing delay. */
-static void respawn(HfMachine *machine, HfActions *actions)
-{
-    if (machine->failures < UINT32_MAX)
-        machine->failures++;
-    machine->cause = HF_CAUSE_CRASH;
-
-    uint64_t delay = hf_backoff_delay(machine->failures, machine->limits.backoff_max);
-    if (delay == 0) {
-        launch(machine, actions);
+    if (waited == HF_WAIT_NONE && hf_machine_has(machine, HF_STAGE_ACTIVE)) {
+        uint64_t delay = machine->limits.stop_delay;
+        machine->stop = reason;
+        machine->wait = delay > 0 ? HF_WAIT_DELAY : HF_WAIT_QUEUE;
+        if (delay > 0)
+            hf_machine_report_plainly(actions, HF_REPORT_DELAYED)->usec = delay;
         return;
     }
-    machine->phase = HF_PHASE_BACKOFF;
-    hf_machine_arm(&machine->respawn, HF_TIMER_RESPAWN, delay, true, actions);
-    HfAction *action = hf_machine_add(actions, HF_ACTION_REPORT);
-    action->report = HF_REPORT_RETRY;
-    action->usec = delay;
+    stop_because(machine, waited == HF_WAIT_NONE ? reason : machine->stop, 0, actions);
+    if (waited == HF_WAIT_QUEUE && reason == HF_REASON_SIGNAL)
+        hf_machine_move(machine, HF_MOVE_STOP, actions);
 }
 
-static void end(HfMachine *machine, int status, HfActions *actions)
+static void on_stop_waited(HfMachine *machine, HfActions *actions)
 {
-    hf_machine_answer_all(machine, HF_OUTCOME_DONE, actions);
-    machine->upgrade = HF_UPGRADE_NONE;
-    machine->phase = HF_PHASE_ENDED;
-    hf_machine_settle_gap(machine, actions);
-    hf_machine_add(actions, HF_ACTION_EXIT)->status = status;
-}
-
-void hf_machine_arm_recycle(HfMachine *machine, HfActions *actions)
-{
-    if (machine->limits.recycle_every > 0 && !machine->recycle)
-        hf_machine_arm(&machine->recycle, HF_TIMER_RECYCLE, machine->limits.recycle_every, true,
-                       actions);
-}
-
-/* What is armed for an active generation. */
-static void arm_active(HfMachine *machine, HfActions *actions)
-{
-    hf_machine_arm_probe(machine, actions);
-    hf_machine_arm_recycle(machine, actions);
-    if (machine->failures > 0)
-        hf_machine_arm(&machine->stable, HF_TIMER_STABLE, machine->limits.stable_time, false,
-                       actions);
-}
-
-/* The replacement that ran came to nothing. */
-static void fail(HfMachine *machine, HfActions *actions)
-{
-    discard(machine, actions);
-    hf_machine_answer_running(machine, HF_OUTCOME_FAILED, actions);
-    if (hf_machine_find(machine, HF_GENERATION_ACTIVE) >= 0) {
-        machine->phase = HF_PHASE_IDLE;
-        hf_machine_arm_recycle(machine, actions);
-    } else {
-        machine->overdue = machine->outage;
-        if (machine->pending == HF_REQUEST_NONE)
-            respawn(machine, actions);
-    }
-    begin_pending(machine, actions);
-}
-
-void hf_machine_end_if_gone(HfMachine *machine, HfActions *actions)
-{
-    if (hf_machine_count(machine, HF_GENERATION_EMPTY) == HF_MACHINE_SLOTS)
-        end(machine, 0, actions);
-}
-
-static void stop(HfMachine *machine, HfActions *actions)
-{
-    HfAction *action = hf_machine_add(actions, HF_ACTION_REPORT);
-    action->report = HF_REPORT_STOPPING;
-    if (machine->phase == HF_PHASE_PREPARING)
-        hf_machine_add(actions, HF_ACTION_ABORT_PREPARE);
-    discard(machine, actions);
-    hf_machine_disarm(&machine->respawn, HF_TIMER_RESPAWN, actions);
-    machine->pending = HF_REQUEST_NONE;
-    machine->upgrade = HF_UPGRADE_NONE;
-    hf_machine_answer_all(machine, HF_OUTCOME_STOPPING, actions);
-    machine->phase = HF_PHASE_STOPPING;
-    machine->hurry = HF_RUNG_STOP;
-    for (unsigned i = 0; i < HF_MACHINE_SLOTS; i++) {
-        HfGenerationState state = machine->generations[i].state;
-        if (state == HF_GENERATION_ACTIVE)
-            hf_machine_drain(machine, i, false, actions);
-        else if (state == HF_GENERATION_STARTING) /* it may serve already */
-            hf_machine_climb(machine, i, HF_RUNG_STOP, actions);
-        else if (state == HF_GENERATION_DRAINING)
-            hf_machine_hurry(machine, i, HF_RUNG_STOP, actions);
-    }
-}
-
-/* ---- events ---- */
-
-static void on_prepared(HfMachine *machine, HfActions *actions)
-{
-    if (machine->phase != HF_PHASE_PREPARING)
-        return;
-    machine->prepared = true;
-    if (machine->cause != HF_CAUSE_RESTART ||
-        hf_machine_count(machine, HF_GENERATION_EMPTY) == HF_MACHINE_SLOTS) {
-        launch(machine, actions);
-        return;
-    }
-    machine->phase = HF_PHASE_CLEARING;
-    int active = hf_machine_find(machine, HF_GENERATION_ACTIVE);
-    if (active >= 0)
-        hf_machine_drain(machine, (unsigned)active, false, actions);
-}
-
-static void on_prepare_failed(HfMachine *machine, HfActions *actions)
-{
-    if (machine->phase != HF_PHASE_PREPARING)
-        return;
-    HfAction *action = hf_machine_add(actions, HF_ACTION_REPORT);
-    action->report = HF_REPORT_PREPARE_FAILED;
-    action->cause = machine->cause;
-    if (machine->planned) {
-        fail(machine, actions);
-        return;
-    }
-    hf_machine_answer_all(machine, HF_OUTCOME_FAILED, actions);
-    end(machine, 1, actions);
-}
-
-/* The slot is free again; who waited for that goes on. */
-static void release(HfMachine *machine, unsigned slot, HfActions *actions)
-{
-    hf_machine_leave_active(machine, slot, actions);
-    hf_machine_disarm_deadline(machine, slot, actions);
-    hf_machine_add_for(actions, HF_ACTION_FORGET, machine, slot);
-    machine->generations[slot] = (HfMachineGeneration){0};
-}
-
-static void go_on(HfMachine *machine, HfActions *actions)
-{
-    bool clear = hf_machine_count(machine, HF_GENERATION_EMPTY) == HF_MACHINE_SLOTS;
-
-    if (machine->phase == HF_PHASE_WAITING || (machine->phase == HF_PHASE_CLEARING && clear))
-        launch(machine, actions);
-    else if (machine->phase == HF_PHASE_STOPPING)
-        hf_machine_end_if_gone(machine, actions);
-}
-
-static void on_spawn_failed(HfMachine *machine, unsigned slot, HfActions *actions)
-{
-    bool was_starting = machine->generations[slot].state == HF_GENERATION_STARTING;
-
-    if (machine->generations[slot].state == HF_GENERATION_ACTIVE)
-        return;
-    hf_machine_report(actions, HF_REPORT_START_FAILED, machine, slot);
-    release(machine, slot, actions);
-    if (was_starting)
-        fail(machine, actions);
+    if (machine->wait == HF_WAIT_DELAY && hf_machine_has(machine, HF_STAGE_ACTIVE))
+        machine->wait = HF_WAIT_QUEUE;
     else
-        go_on(machine, actions);
+        stop_because(machine, machine->stop, 0, actions);
 }
 
-static void on_ready(HfMachine *machine, unsigned slot, HfActions *actions)
-{
-    HfMachineGeneration *generation = &machine->generations[slot];
-    if (generation->state != HF_GENERATION_STARTING)
-        return;
-
-    int old = hf_machine_find(machine, HF_GENERATION_ACTIVE);
-    generation->state = HF_GENERATION_ACTIVE;
-    generation->extensions = 0;
-    hf_machine_disarm_deadline(machine, slot, actions);
-    hf_machine_report(actions, HF_REPORT_READY, machine, slot);
-    commit(machine, actions);
-    if (generation->reopen) {
-        generation->reopen = false;
-        hf_machine_add_for(actions, HF_ACTION_REOPEN, machine, slot);
-    }
-    if (old >= 0)
-        hf_machine_drain(machine, (unsigned)old,
-                         machine->limits.gentle && machine->cause != HF_CAUSE_HEALTH, actions);
-    arm_active(machine, actions);
-    hf_machine_answer_running(machine, HF_OUTCOME_DONE, actions);
-    machine->phase = HF_PHASE_IDLE;
-    begin_pending(machine, actions);
-}
+/* ---- events of a generation ---- */
 
 /* The youngest that settles, whole and not asked for anything yet, or -1. */
 static int find_settling(const HfMachine *machine)
@@ -290,204 +54,186 @@ static int find_settling(const HfMachine *machine)
 
     for (unsigned i = 0; i < HF_MACHINE_SLOTS; i++) {
         const HfMachineGeneration *generation = &machine->generations[i];
-        if (generation->rung == HF_RUNG_SETTLE && !generation->main_exited &&
+        if (generation->stage == HF_STAGE_SETTLE && !generation->main_exited &&
             (found < 0 || generation->number > machine->generations[found].number))
             found = (int)i;
     }
     return found;
 }
 
-/* Its successor is lost: it goes on as if it had never been replaced. */
-static void resume(HfMachine *machine, unsigned slot, HfActions *actions)
+/* Its slot may be free already. */
+static void report_service_ended(const HfEvent *event, int status, HfActions *actions)
 {
-    HfMachineGeneration *generation = &machine->generations[slot];
+    HfAction *action = hf_machine_report_plainly(actions, HF_REPORT_SERVICE_ENDED);
 
-    if (machine->failures < UINT32_MAX)
-        machine->failures++;
-    generation->state = HF_GENERATION_ACTIVE;
-    generation->rung = HF_RUNG_NONE;
-    hf_machine_disarm_deadline(machine, slot, actions);
-    hf_machine_report(actions, HF_REPORT_RESUMED, machine, slot);
-    arm_active(machine, actions);
+    action->slot = event->slot;
+    action->number = event->number;
+    action->status = status;
 }
 
-/* The active generation is lost: the one before it, if it still settles, or the next one, unless
- * that is on its way. */
-static void replace_crashed(HfMachine *machine, HfActions *actions)
+/* The generation of event was active and is lost; status: how it ended, negative when it has not.
+ * The one before it goes on as if it had never been replaced, if it still settles. */
+static void lose_active(HfMachine *machine, const HfEvent *event, int status, HfActions *actions)
 {
     int settling = find_settling(machine);
 
     if (settling >= 0) {
-        resume(machine, (unsigned)settling, actions);
-        return;
-    }
-    switch (machine->phase) {
-    case HF_PHASE_IDLE:
-        respawn(machine, actions);
-        break;
-    case HF_PHASE_WAITING:
-        launch(machine, actions);
-        break;
-    case HF_PHASE_PREPARING:
-        if (hf_backoff_delay(machine->failures + 1, machine->limits.backoff_max) > 0) {
-            machine->failures++; /* what is being prepared is the next start */
-            break;
-        }
-        hf_machine_add(actions, HF_ACTION_ABORT_PREPARE);
-        hf_machine_move_requests(machine, true);
-        if (machine->cause == HF_CAUSE_RESTART)
-            machine->pending = HF_REQUEST_RESTART;
-        else if (machine->pending == HF_REQUEST_NONE && machine->cause == HF_CAUSE_RELOAD)
-            machine->pending = HF_REQUEST_RELOAD;
-        respawn(machine, actions);
-        break;
-    case HF_PHASE_STARTING: /* the successor is on its way */
-    case HF_PHASE_NEW:
-    case HF_PHASE_CLEARING:
-    case HF_PHASE_BACKOFF:
-    case HF_PHASE_STOPPING:
-    case HF_PHASE_ENDED:
-    case HF_PHASE_MAX_:
-    default:
-        break;
+        if (machine->failures < UINT32_MAX)
+            machine->failures++;
+        machine->generations[settling].stage = HF_STAGE_ACTIVE;
+        machine->recycled = false;
+        hf_machine_report(actions, HF_REPORT_RESUMED, machine, (unsigned)settling);
+    } else if (machine->limits.exit_with_service && !hf_machine_has(machine, HF_STAGE_STARTING) &&
+               !hf_machine_stops(machine)) {
+        if (status >= 0)
+            report_service_ended(event, status, actions);
+        stop_because(machine, HF_REASON_SERVICE, status, actions);
+    } else if (machine->wait == HF_WAIT_QUEUE) { /* nobody takes them any more */
+        stop_because(machine, machine->stop, 0, actions);
+    } else {
+        hf_machine_move(machine, HF_MOVE_LOST, actions);
     }
 }
 
-static void on_main_exited(HfMachine *machine, unsigned slot, HfActions *actions)
+/* The first start decides whether there is a service at all; a later one that fails is mended. */
+static void fail_start(HfMachine *machine, const HfEvent *event, int status, HfActions *actions)
 {
-    HfMachineGeneration *generation = &machine->generations[slot];
+    if (machine->takeover) {
+        hf_machine_report_plainly(actions, HF_REPORT_TAKEOVER_FAILED);
+        stop_because(machine, HF_REASON_TAKEOVER, 1, actions);
+    } else if (machine->limits.exit_with_service && machine->cause == HF_CAUSE_START) {
+        report_service_ended(event, status, actions);
+        stop_because(machine, HF_REASON_SERVICE, status, actions);
+    } else {
+        hf_machine_move(machine, HF_MOVE_FAILED, actions);
+    }
+}
+
+/* The slot is free before the next start looks for one: nobody is hurried for want of it. */
+static void release(HfMachine *machine, unsigned slot)
+{
+    hf_machine_leave_active(machine, slot);
+    machine->generations[slot] = (HfMachineGeneration){0};
+}
+
+static void on_spawn_failed(HfMachine *machine, const HfEvent *event, HfActions *actions)
+{
+    HfStage was = machine->generations[event->slot].stage;
+
+    if (was == HF_STAGE_ACTIVE)
+        return;
+    hf_machine_report(actions, HF_REPORT_START_FAILED, machine, event->slot);
+    release(machine, event->slot);
+    if (was == HF_STAGE_STARTING)
+        fail_start(machine, event, event->status, actions);
+    hf_machine_move(machine, HF_MOVE_FREED, actions);
+}
+
+static void on_main_exited(HfMachine *machine, const HfEvent *event, HfActions *actions)
+{
+    HfMachineGeneration *generation = &machine->generations[event->slot];
+    HfStage stage = generation->stage;
 
     if (generation->main_exited)
         return;
     generation->main_exited = true;
-    switch (generation->state) {
-    case HF_GENERATION_STARTING: /* what it left behind may serve already */
-        hf_machine_report(actions, HF_REPORT_START_FAILED, machine, slot);
-        hf_machine_climb(machine, slot, HF_RUNG_STOP, actions);
-        fail(machine, actions);
-        break;
-    case HF_GENERATION_ACTIVE: /* what it left behind is asked to leave */
-        hf_machine_report(actions, HF_REPORT_CRASHED, machine, slot);
-        hf_machine_climb(machine, slot, HF_RUNG_STOP, actions);
-        replace_crashed(machine, actions);
-        break;
-    case HF_GENERATION_DRAINING: /* what it left behind may never have heard that it is to leave */
-        if (generation->rung < HF_RUNG_STOP)
-            hf_machine_climb(machine, slot, HF_RUNG_STOP, actions);
+    if (stage == HF_STAGE_STARTING || stage == HF_STAGE_ACTIVE) {
+        bool starting = stage == HF_STAGE_STARTING;
+        hf_machine_report(actions, starting ? HF_REPORT_START_FAILED : HF_REPORT_CRASHED, machine,
+                          event->slot);
+        /* what it left behind may serve, and is asked to leave */
+        hf_machine_enter(machine, event->slot, HF_STAGE_STOP, actions);
+        (starting ? fail_start : lose_active)(machine, event, event->status, actions);
+    } else { /* what it left behind may never have heard that it is to leave */
+        if (machine->stop == HF_REASON_SERVICE && machine->status < 0)
+            machine->status = event->status;
+        if (stage < HF_STAGE_STOP)
+            hf_machine_enter(machine, event->slot, HF_STAGE_STOP, actions);
         else
-            hf_machine_add_for(actions, HF_ACTION_SIGNAL, machine, slot)->rung = generation->rung;
-        break;
-    case HF_GENERATION_EMPTY:
-    case HF_GENERATION_STATE_MAX_:
-    default:
-        assert(false);
+            hf_machine_add_for(actions, HF_ACTION_SIGNAL, machine, event->slot)->stage = stage;
     }
 }
 
-static void on_leaving(HfMachine *machine, unsigned slot, HfActions *actions)
+static void on_leaving(HfMachine *machine, const HfEvent *event, HfActions *actions)
 {
-    if (machine->generations[slot].state != HF_GENERATION_ACTIVE)
+    unsigned slot = event->slot;
+
+    if (machine->generations[slot].stage != HF_STAGE_ACTIVE)
         return;
     hf_machine_report(actions, HF_REPORT_LEAVING, machine, slot);
-    hf_machine_let_leave(machine, slot, actions);
-    replace_crashed(machine, actions);
+    hf_machine_let_leave(machine, slot);
+    lose_active(machine, event, -1, actions);
 }
 
-/* The slot is free before the next start looks for one: nobody is hurried for want of it. */
-static void on_gone(HfMachine *machine, unsigned slot, HfActions *actions)
+static void on_gone(HfMachine *machine, const HfEvent *event, HfActions *actions)
 {
-    HfGenerationState was = machine->generations[slot].state;
+    HfStage was = machine->generations[event->slot].stage;
 
-    if (was == HF_GENERATION_STARTING)
-        hf_machine_report(actions, HF_REPORT_START_FAILED, machine, slot);
-    else if (was == HF_GENERATION_ACTIVE)
-        hf_machine_report(actions, HF_REPORT_CRASHED, machine, slot);
-    hf_machine_report(actions, HF_REPORT_GONE, machine, slot);
-    release(machine, slot, actions);
-    if (was == HF_GENERATION_STARTING)
-        fail(machine, actions);
-    else if (was == HF_GENERATION_ACTIVE)
-        replace_crashed(machine, actions);
-    go_on(machine, actions);
+    if (was == HF_STAGE_STARTING)
+        hf_machine_report(actions, HF_REPORT_START_FAILED, machine, event->slot);
+    else if (was == HF_STAGE_ACTIVE)
+        hf_machine_report(actions, HF_REPORT_CRASHED, machine, event->slot);
+    hf_machine_report(actions, HF_REPORT_GONE, machine, event->slot);
+    release(machine, event->slot);
+    if (was == HF_STAGE_STARTING)
+        fail_start(machine, event, event->status, actions);
+    else if (was == HF_STAGE_ACTIVE)
+        lose_active(machine, event, event->status, actions);
+    hf_machine_move(machine, HF_MOVE_FREED, actions);
 }
 
-static void on_deadline(HfMachine *machine, unsigned slot, HfActions *actions)
+static void on_deadline(HfMachine *machine, const HfEvent *event, HfActions *actions)
 {
-    HfMachineGeneration *generation = &machine->generations[slot];
-    if (!generation->deadline)
+    unsigned slot = event->slot;
+
+    if (machine->generations[slot].stage != HF_STAGE_STARTING) {
+        hf_machine_escalate(machine, slot, actions);
         return;
-
-    generation->deadline = false;
-    if (generation->state == HF_GENERATION_STARTING) {
-        HfAction *action = hf_machine_report(actions, HF_REPORT_START_FAILED, machine, slot);
-        action->timed_out = true;
-        action->usec = hf_machine_ready_timeout(machine);
-        hf_machine_climb(machine, slot, HF_RUNG_TERM, actions);
-        fail(machine, actions);
-    } else {
-        hf_machine_climb_on(machine, slot, actions);
     }
-}
-
-/* Beside the active generation, without anybody having asked. */
-static bool may_replace(const HfMachine *machine, unsigned slot)
-{
-    return machine->phase == HF_PHASE_IDLE &&
-           machine->generations[slot].state == HF_GENERATION_ACTIVE;
+    HfAction *action = hf_machine_report(actions, HF_REPORT_START_FAILED, machine, slot);
+    action->timed_out = true;
+    action->usec = hf_machine_limit(machine, HF_STAGE_STARTING);
+    hf_machine_enter(machine, slot, HF_STAGE_TERM, actions);
+    fail_start(machine, event, 1, actions);
 }
 
 static void on_probed(HfMachine *machine, const HfEvent *event, HfActions *actions)
 {
-    bool asked = machine->limits.probe_every > 0 && !machine->probe;
-
-    if (!asked || machine->generations[event->slot].state != HF_GENERATION_ACTIVE)
+    if (!machine->probing || machine->generations[event->slot].stage != HF_STAGE_ACTIVE)
         return;
-    bool ill = hf_machine_probed(machine, event->slot, event->verdict, actions);
-    hf_machine_arm_probe(machine, actions);
-    if (!ill || !may_replace(machine, event->slot))
-        return;
-    hf_machine_doubt(machine);
-    machine->cause = HF_CAUSE_HEALTH;
-    launch(machine, actions);
+    machine->probing = false;
+    if (hf_machine_probed(machine, event->slot, event->verdict, actions))
+        hf_machine_move(machine, HF_MOVE_ILL, actions);
 }
+
+/* ---- other events ---- */
 
 static void on_timer(HfMachine *machine, const HfEvent *event, HfActions *actions)
 {
     switch (event->timer) {
     case HF_TIMER_DEADLINE:
-        on_deadline(machine, event->slot, actions);
+        on_deadline(machine, event, actions);
         break;
-    case HF_TIMER_RESPAWN: /* the settings are read again: they may be what has to be mended */
-        if (!machine->respawn)
-            return;
-        machine->respawn = false;
-        hf_machine_prepare(machine, HF_CAUSE_CRASH, actions);
+    case HF_TIMER_RESPAWN:
+        hf_machine_move(machine, HF_MOVE_DUE, actions);
         break;
     case HF_TIMER_STABLE:
-        if (!machine->stable)
-            return;
-        machine->stable = false;
         machine->failures = 0;
         break;
     case HF_TIMER_BUSY:
-        if (!machine->busy)
-            return;
-        machine->busy = false;
-        hf_machine_overdue(machine, actions);
+        machine->overdue = true;
         break;
     case HF_TIMER_PROBE:
-        if (!machine->probe)
-            return;
-        machine->probe = false;
+        machine->probing = true;
         hf_machine_add_for(actions, HF_ACTION_PROBE, machine,
-                           (unsigned)hf_machine_find(machine, HF_GENERATION_ACTIVE));
+                           (unsigned)hf_machine_find(machine, HF_STAGE_ACTIVE));
         break;
     case HF_TIMER_RECYCLE: /* what runs already replaces it anyway */
-        if (!machine->recycle)
-            return;
-        machine->recycle = false;
-        if (machine->phase == HF_PHASE_IDLE)
-            hf_machine_prepare(machine, HF_CAUSE_RECYCLE, actions);
+        machine->recycled = true;
+        hf_machine_move(machine, HF_MOVE_AGED, actions);
+        break;
+    case HF_TIMER_STOP:
+        on_stop_waited(machine, actions);
         break;
     case HF_TIMER_MAX_:
     default:
@@ -495,66 +241,216 @@ static void on_timer(HfMachine *machine, const HfEvent *event, HfActions *action
     }
 }
 
+static void answer_event(const HfEvent *event, HfOutcome outcome, HfActions *actions)
+{
+    if (event->id != 0)
+        hf_machine_answer(&(HfMachineRequest){.id = event->id}, outcome, actions);
+}
+
 static void on_request(HfMachine *machine, const HfEvent *event, HfActions *actions)
 {
-    bool stopping = machine->phase == HF_PHASE_STOPPING || machine->phase == HF_PHASE_ENDED;
+    bool stops = hf_machine_stops(machine);
 
-    if (stopping && event->request != HF_REQUEST_STOP) {
-        if (event->id != 0)
-            hf_machine_answer(&(HfMachineRequest){.id = event->id}, HF_OUTCOME_STOPPING, actions);
-        return;
-    }
-    if (machine->phase == HF_PHASE_ENDED) {
-        if (event->id != 0)
-            hf_machine_answer(&(HfMachineRequest){.id = event->id}, HF_OUTCOME_DONE, actions);
-        return;
-    }
-    if (event->request == HF_REQUEST_STOP) { /* its place is free once the others are answered */
-        if (!stopping)
-            stop(machine, actions);
+    if (event->request == HF_REQUEST_STOP) {
+        if (machine->phase == HF_PHASE_ENDED) {
+            answer_event(event, HF_OUTCOME_DONE, actions);
+            return;
+        }
+        if (!stops)
+            ask_to_stop(machine, HF_REASON_REQUEST, actions);
+        if (!hf_machine_stops(machine) && event->id != 0 && !hf_machine_has_room(machine))
+            ask_to_stop(machine, HF_REASON_REQUEST, actions); /* which answers all the others */
         hf_machine_enqueue(machine, event, actions);
-        if (!stopping)
-            hf_machine_end_if_gone(machine, actions);
+        return;
+    }
+    bool upgrades = event->request == HF_REQUEST_UPGRADE;
+    if (stops || (upgrades && machine->wait != HF_WAIT_NONE)) {
+        answer_event(event, HF_OUTCOME_STOPPING, actions);
         return;
     }
     if (!hf_machine_enqueue(machine, event, actions))
         return;
-    if (event->request == HF_REQUEST_UPGRADE) {
+    if (upgrades) {
         if (machine->upgrade == HF_UPGRADE_NONE)
             machine->upgrade = HF_UPGRADE_WANTED;
         return;
     }
     if (event->request > machine->pending)
         machine->pending = event->request;
-    if (machine->phase == HF_PHASE_IDLE || machine->phase == HF_PHASE_BACKOFF)
-        begin_pending(machine, actions);
-}
-
-static void on_stop_signal(HfMachine *machine, HfActions *actions)
-{
-    if (machine->phase == HF_PHASE_ENDED)
-        return;
-    if (machine->phase != HF_PHASE_STOPPING) {
-        stop(machine, actions);
-        hf_machine_end_if_gone(machine, actions);
-        return;
-    }
-    if (machine->hurry < HF_RUNG_KILL)
-        machine->hurry++;
-    for (unsigned i = 0; i < HF_MACHINE_SLOTS; i++)
-        if (machine->generations[i].state != HF_GENERATION_EMPTY)
-            hf_machine_hurry(machine, i, machine->hurry, actions);
+    hf_machine_move(machine, HF_MOVE_WISHED, actions);
 }
 
 static void on_reopen(HfMachine *machine, HfActions *actions)
 {
     for (unsigned i = 0; i < HF_MACHINE_SLOTS; i++) {
         HfMachineGeneration *generation = &machine->generations[i];
-        if (generation->state == HF_GENERATION_STARTING)
+        if (generation->stage == HF_STAGE_STARTING)
             generation->reopen = true;
-        else if (generation->state != HF_GENERATION_EMPTY && !generation->main_exited)
+        else if (generation->stage != HF_STAGE_EMPTY && !generation->main_exited)
             hf_machine_add_for(actions, HF_ACTION_REOPEN, machine, i);
     }
+}
+
+/* ---- the step ---- */
+
+static bool is_of_generation(const HfEvent *event)
+{
+    switch (event->type) {
+    case HF_EVENT_SPAWN_FAILED:
+    case HF_EVENT_READY:
+    case HF_EVENT_MAIN_EXITED:
+    case HF_EVENT_GONE:
+    case HF_EVENT_RETIRED:
+    case HF_EVENT_EXTEND:
+    case HF_EVENT_PROBED:
+    case HF_EVENT_OVERSIZE:
+    case HF_EVENT_LEAVING:
+        return true;
+    case HF_EVENT_TIMER:
+        return event->timer == HF_TIMER_DEADLINE;
+    case HF_EVENT_START:
+    case HF_EVENT_PREPARED:
+    case HF_EVENT_PREPARE_FAILED:
+    case HF_EVENT_REQUEST:
+    case HF_EVENT_STOP_SIGNAL:
+    case HF_EVENT_QUEUE_SERVED:
+    case HF_EVENT_ENDED:
+    case HF_EVENT_REOPEN:
+    case HF_EVENT_FALLBACK_GONE:
+    case HF_EVENT_UPGRADE_TESTED:
+    case HF_EVENT_UPGRADE_FAILED:
+    case HF_EVENT_RESUME:
+    case HF_EVENT_ADOPT:
+    case HF_EVENT_MAX_:
+    default:
+        return false;
+    }
+}
+
+static void on_generation(HfMachine *machine, const HfEvent *event, HfActions *actions)
+{
+    HfStage stage = machine->generations[event->slot].stage;
+
+    switch ((int)event->type) {
+    case HF_EVENT_SPAWN_FAILED:
+        on_spawn_failed(machine, event, actions);
+        break;
+    case HF_EVENT_READY:
+        if (stage == HF_STAGE_STARTING)
+            hf_machine_move(machine, HF_MOVE_READY, actions);
+        break;
+    case HF_EVENT_MAIN_EXITED:
+        on_main_exited(machine, event, actions);
+        break;
+    case HF_EVENT_GONE:
+        on_gone(machine, event, actions);
+        break;
+    case HF_EVENT_RETIRED:
+        if (stage == HF_STAGE_RETIRE)
+            hf_machine_enter(machine, event->slot, HF_STAGE_STOP, actions);
+        break;
+    case HF_EVENT_EXTEND:
+        hf_machine_extend(machine, event->slot, event->usec, actions);
+        break;
+    case HF_EVENT_PROBED:
+        on_probed(machine, event, actions);
+        break;
+    case HF_EVENT_OVERSIZE:
+        if (stage == HF_STAGE_ACTIVE)
+            hf_machine_move(machine, HF_MOVE_AGED, actions);
+        break;
+    case HF_EVENT_LEAVING:
+        on_leaving(machine, event, actions);
+        break;
+    default: /* TIMER */
+        on_timer(machine, event, actions);
+        break;
+    }
+}
+
+static void on_event(HfMachine *machine, const HfEvent *event, HfActions *actions)
+{
+    switch ((int)event->type) {
+    case HF_EVENT_START:
+        hf_machine_move(machine, HF_MOVE_BEGIN, actions);
+        break;
+    case HF_EVENT_PREPARED:
+        if (machine->phase == HF_PHASE_PREPARING)
+            machine->takeover = event->takeover && !machine->planned;
+        hf_machine_move(machine, HF_MOVE_PREPARED, actions);
+        break;
+    case HF_EVENT_PREPARE_FAILED:
+        hf_machine_move(machine, HF_MOVE_REFUSED, actions);
+        break;
+    case HF_EVENT_TIMER:
+        on_timer(machine, event, actions);
+        break;
+    case HF_EVENT_REQUEST:
+        on_request(machine, event, actions);
+        break;
+    case HF_EVENT_STOP_SIGNAL:
+        ask_to_stop(machine, HF_REASON_SIGNAL, actions);
+        break;
+    case HF_EVENT_QUEUE_SERVED:
+        on_stop_waited(machine, actions);
+        break;
+    case HF_EVENT_ENDED:
+        hf_machine_move(machine, HF_MOVE_OVER, actions);
+        break;
+    case HF_EVENT_REOPEN:
+        on_reopen(machine, actions);
+        break;
+    case HF_EVENT_FALLBACK_GONE: /* tried again after the usual time */
+        machine->overdue = false;
+        break;
+    case HF_EVENT_UPGRADE_TESTED:
+        hf_machine_upgrade_tested(machine, actions);
+        break;
+    case HF_EVENT_UPGRADE_FAILED:
+        hf_machine_upgrade_failed(machine, actions);
+        break;
+    default:
+        assert(false);
+    }
+}
+
+/* What the event has ended outside does not last any more. False: there was nothing to end, the
+ * event comes too late. */
+static bool consume(const HfMachine *machine, const HfEvent *event, HfOutputs *before)
+{
+    bool *lasted = NULL;
+    uint64_t *timer;
+
+    if (is_of_generation(event) && (machine->generations[event->slot].stage == HF_STAGE_EMPTY ||
+                                    machine->generations[event->slot].number != event->number))
+        return false;
+    if (event->type == HF_EVENT_FALLBACK_GONE)
+        lasted = &before->fallback;
+    else if (event->type == HF_EVENT_QUEUE_SERVED)
+        lasted = &before->queue;
+    else if (event->type == HF_EVENT_TIMER && event->timer == HF_TIMER_DEADLINE)
+        lasted = &before->slots[event->slot].deadline;
+    if (lasted) {
+        bool was = *lasted;
+        *lasted = false;
+        return was;
+    }
+    if (event->type != HF_EVENT_TIMER)
+        return true;
+    timer = &before->timers[event->timer];
+    if (*timer == 0)
+        return false;
+    *timer = 0;
+    return true;
+}
+
+/* Of what another program had put out, only sockets and processes are left. */
+static void outlive(HfOutputs *before)
+{
+    before->fallback = before->queue = false;
+    memset(before->timers, 0, sizeof(before->timers));
+    for (unsigned i = 0; i < HF_MACHINE_SLOTS; i++)
+        before->slots[i].deadline = false;
 }
 
 void hf_machine_init(HfMachine *machine, const HfMachineLimits *limits)
@@ -573,89 +469,22 @@ void hf_machine_offer(HfMachine *machine, const HfMachineLimits *limits)
 
 void hf_machine_step(HfMachine *machine, const HfEvent *event, HfActions *ret)
 {
-    bool of_slot = event->type == HF_EVENT_SPAWN_FAILED || event->type == HF_EVENT_READY ||
-                   event->type == HF_EVENT_MAIN_EXITED || event->type == HF_EVENT_GONE ||
-                   event->type == HF_EVENT_RETIRED || event->type == HF_EVENT_EXTEND ||
-                   event->type == HF_EVENT_PROBED || event->type == HF_EVENT_OVERSIZE ||
-                   event->type == HF_EVENT_LEAVING;
+    HfOutputs before;
 
-    ret->n = 0;
+    ret->n = ret->n_moves = 0;
     assert(event->slot < HF_MACHINE_SLOTS);
-    if (of_slot && machine->generations[event->slot].state == HF_GENERATION_EMPTY)
-        return;
-
-    switch (event->type) {
-    case HF_EVENT_START:
-        assert(machine->phase == HF_PHASE_NEW);
-        hf_machine_prepare(machine, HF_CAUSE_START, ret);
-        break;
-    case HF_EVENT_PREPARED:
-        on_prepared(machine, ret);
-        break;
-    case HF_EVENT_PREPARE_FAILED:
-        on_prepare_failed(machine, ret);
-        break;
-    case HF_EVENT_SPAWN_FAILED:
-        on_spawn_failed(machine, event->slot, ret);
-        break;
-    case HF_EVENT_READY:
-        on_ready(machine, event->slot, ret);
-        break;
-    case HF_EVENT_MAIN_EXITED:
-        on_main_exited(machine, event->slot, ret);
-        break;
-    case HF_EVENT_GONE:
-        on_gone(machine, event->slot, ret);
-        break;
-    case HF_EVENT_TIMER:
-        on_timer(machine, event, ret);
-        break;
-    case HF_EVENT_REQUEST:
-        on_request(machine, event, ret);
-        break;
-    case HF_EVENT_STOP_SIGNAL:
-        on_stop_signal(machine, ret);
-        break;
-    case HF_EVENT_REOPEN:
-        on_reopen(machine, ret);
-        break;
-    case HF_EVENT_RETIRED:
-        if (machine->generations[event->slot].rung == HF_RUNG_RETIRE)
-            hf_machine_climb(machine, event->slot, HF_RUNG_STOP, ret);
-        break;
-    case HF_EVENT_EXTEND:
-        hf_machine_extend(machine, event->slot, event->usec, ret);
-        break;
-    case HF_EVENT_ANSWERER_GONE: /* tried again after the usual time */
-        machine->overdue &= !machine->answering;
-        machine->answering = false;
-        break;
-    case HF_EVENT_PROBED:
-        on_probed(machine, event, ret);
-        break;
-    case HF_EVENT_OVERSIZE:
-        if (may_replace(machine, event->slot))
-            hf_machine_prepare(machine, HF_CAUSE_RECYCLE, ret);
-        break;
-    case HF_EVENT_UPGRADE_TESTED:
-        hf_machine_upgrade_tested(machine, ret);
-        break;
-    case HF_EVENT_UPGRADE_FAILED:
-        hf_machine_upgrade_failed(machine, ret);
-        break;
-    case HF_EVENT_RESUME:
-        hf_machine_resume(machine, ret);
-        break;
-    case HF_EVENT_ADOPT:
-        hf_machine_adopt(machine, ret);
-        break;
-    case HF_EVENT_LEAVING:
-        on_leaving(machine, event->slot, ret);
-        break;
-    case HF_EVENT_MAX_:
-    default:
-        assert(false);
+    hf_machine_outputs(machine, &before);
+    if (event->type == HF_EVENT_RESUME || event->type == HF_EVENT_ADOPT) {
+        bool resumes = event->type == HF_EVENT_RESUME;
+        if (!(resumes ? hf_machine_resume : hf_machine_adopt)(machine, ret))
+            return;
+        outlive(&before);
+    } else {
+        if (!consume(machine, event, &before))
+            return;
+        (is_of_generation(event) ? on_generation : on_event)(machine, event, ret);
     }
-    hf_machine_settle_gap(machine, ret);
+    hf_machine_settle_outage(machine, ret);
     hf_machine_settle_upgrade(machine, ret);
+    hf_machine_put_out(machine, &before, ret);
 }

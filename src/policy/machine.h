@@ -9,35 +9,37 @@
 #include "base/parse.h"
 #include "base/strtab.h"
 
-#define HF_MACHINE_SLOTS 8
+#ifndef HF_MACHINE_SLOTS /* the explorer has less of both */
+#define HF_MACHINE_SLOTS    8
+#define HF_MACHINE_REQUESTS 32 /* callers that wait at the same time */
+#endif
 #define HF_MACHINE_DRAINING_MAX                                                                    \
     (HF_MACHINE_SLOTS - 3)         /* leaves room for active, starting and a crash */
-#define HF_MACHINE_REQUESTS    32  /* callers that wait at the same time */
 #define HF_MACHINE_ACTIONS_MAX 128 /* of one step */
 #define HF_MACHINE_EXTENSIONS                                                                      \
     16 /* of a generation's start, and again of its drain; each at most as long as the timeout */
 
-typedef enum HfGenerationState {
-    HF_GENERATION_EMPTY,
-    HF_GENERATION_STARTING,
-    HF_GENERATION_ACTIVE,
-    HF_GENERATION_DRAINING,
-    HF_GENERATION_STATE_MAX_,
-} HfGenerationState;
-HF_STRTAB_DECLARE(hf_generation_state, HfGenerationState); /* empty, starting, active, draining */
+/* The stages of a generation's life; one that is asked to leave is only ever asked harder. */
+typedef enum HfStage {
+    HF_STAGE_EMPTY,
+    HF_STAGE_STARTING,
+    HF_STAGE_ACTIVE,
+    HF_STAGE_SETTLE, /* gentle: goes on serving beside its successor, which warms up */
+    HF_STAGE_RETIRE, /* gentle: the main process is stopped (SIGSTOP), its workers are asked one by
+                        one */
+    HF_STAGE_STOP,   /* has had the service's own stop signal, or leaves by itself */
+    HF_STAGE_TERM,
+    HF_STAGE_KILL,
+    HF_STAGE_MAX_,
+} HfStage;
+HF_STRTAB_DECLARE(hf_stage,
+                  HfStage); /* empty, starting, active, settle, retire, stop, term, kill */
 
-/* The drain ladder. A generation is only ever asked harder. */
-typedef enum HfRung {
-    HF_RUNG_NONE,
-    HF_RUNG_SETTLE, /* gentle: goes on serving beside its successor, which warms up */
-    HF_RUNG_RETIRE, /* gentle: the main process is stopped (SIGSTOP), its workers are asked one by
-                       one */
-    HF_RUNG_STOP,   /* the service's own stop signal */
-    HF_RUNG_TERM,
-    HF_RUNG_KILL,
-    HF_RUNG_MAX_,
-} HfRung;
-HF_STRTAB_DECLARE(hf_rung, HfRung); /* none, settle, retire, stop, term, kill */
+/* It is to go, or goes by itself. */
+static inline bool hf_stage_leaves(HfStage stage)
+{
+    return stage >= HF_STAGE_SETTLE;
+}
 
 /* What the one replacement that may run is waiting for. */
 typedef enum HfPhase {
@@ -48,11 +50,57 @@ typedef enum HfPhase {
     HF_PHASE_CLEARING,  /* stop-first: until every generation is gone */
     HF_PHASE_STARTING,  /* for READY of the starting generation */
     HF_PHASE_BACKOFF,   /* for the respawn timer */
-    HF_PHASE_STOPPING,  /* until every generation is gone, then the end */
+    HF_PHASE_STOPPING,  /* until every generation is gone */
+    HF_PHASE_ENDING,    /* for ENDED: until nothing of the service is left */
     HF_PHASE_ENDED,
     HF_PHASE_MAX_,
 } HfPhase;
 HF_STRTAB_DECLARE(hf_phase, HfPhase);
+
+/* What can happen to a replacement. */
+typedef enum HfMove {
+    HF_MOVE_BEGIN,    /* START */
+    HF_MOVE_PREPARED, /* a plan is held */
+    HF_MOVE_REFUSED,  /* none could be made */
+    HF_MOVE_READY,    /* of the starting generation */
+    HF_MOVE_FAILED,   /* the starting generation came to nothing */
+    HF_MOVE_LOST,     /* the active generation, and none before it serves again */
+    HF_MOVE_FREED,    /* a slot */
+    HF_MOVE_DUE,      /* the next start after failures */
+    HF_MOVE_WISHED,   /* a reload or a restart */
+    HF_MOVE_ILL,      /* the active generation, for long enough */
+    HF_MOVE_AGED,     /* the active generation is old, or large */
+    HF_MOVE_STOP,
+    HF_MOVE_OVER, /* ENDED */
+    HF_MOVE_MAX_,
+} HfMove;
+HF_STRTAB_DECLARE(hf_move, HfMove);
+
+/* What is done then; 0: nothing, the phase stays. */
+typedef unsigned HfDecision;
+/* The table of machine.c. */
+HfDecision hf_machine_decision(HfMove move, HfPhase phase);
+const char *hf_decision_name(HfDecision decision); /* "." for 0 */
+
+/* Why everything stops. */
+typedef enum HfStopReason {
+    HF_REASON_NONE,
+    HF_REASON_SIGNAL,
+    HF_REASON_REQUEST,
+    HF_REASON_SERVICE,  /* it has ended by itself, with --exit-with-service */
+    HF_REASON_TAKEOVER, /* whose successor did not come up: the old server goes on */
+    HF_REASON_SETTINGS, /* of the first start are wrong */
+    HF_REASON_MAX_,
+} HfStopReason;
+HF_STRTAB_DECLARE(hf_stop_reason, HfStopReason);
+
+/* What a stop that was asked for waits for, with an active generation. */
+typedef enum HfStopWait {
+    HF_WAIT_NONE,
+    HF_WAIT_DELAY, /* --stop-delay */
+    HF_WAIT_QUEUE, /* until who waits in a queue has been taken */
+    HF_WAIT_MAX_,
+} HfStopWait;
 
 /* Why a generation is started. */
 typedef enum HfCause {
@@ -86,15 +134,17 @@ typedef enum HfOutcome {
 HF_STRTAB_DECLARE(hf_outcome, HfOutcome); /* done, failed, stopping, busy */
 
 typedef enum HfTimer {
-    HF_TIMER_DEADLINE, /* one a generation: ready timeout, then the rungs of the ladder */
+    HF_TIMER_DEADLINE, /* one a generation: the limit of its stage */
     HF_TIMER_RESPAWN,
     HF_TIMER_STABLE,  /* the active generation has lived long enough to forget earlier failures */
     HF_TIMER_BUSY,    /* no generation has been ready for so long: an outage */
     HF_TIMER_PROBE,   /* the active generation is to be probed */
     HF_TIMER_RECYCLE, /* it is to be replaced because of its age */
+    HF_TIMER_STOP,    /* the stop that was asked for has waited long enough */
     HF_TIMER_MAX_,
 } HfTimer;
-HF_STRTAB_DECLARE(hf_timer, HfTimer); /* deadline, respawn, stable, busy, probe, recycle */
+HF_STRTAB_DECLARE(hf_timer,
+                  HfTimer); /* deadline, respawn, stable, busy, probe, recycle, stop-wait */
 
 /* What a probe of the active generation found. */
 typedef enum HfVerdict {
@@ -106,24 +156,29 @@ typedef enum HfVerdict {
 } HfVerdict;
 HF_STRTAB_DECLARE(hf_verdict, HfVerdict); /* healthy, saturated, hung, failed */
 
+/* Events of a generation name its slot and its number; of any other number than the one in the slot
+ * they change nothing. */
 typedef enum HfEventType {
     HF_EVENT_START,          /* once, before any other */
-    HF_EVENT_PREPARED,       /* PREPARE ended well: a next plan is held */
+    HF_EVENT_PREPARED,       /* PREPARE ended well: a next plan is held; takeover */
     HF_EVENT_PREPARE_FAILED, /* nothing is held */
-    HF_EVENT_SPAWN_FAILED,   /* slot: there is no process */
-    HF_EVENT_READY,          /* slot */
-    HF_EVENT_MAIN_EXITED,    /* slot: its main process has been reaped; others may remain */
-    HF_EVENT_GONE,           /* slot: nothing remains */
-    HF_EVENT_TIMER,          /* timer, and slot for DEADLINE */
+    HF_EVENT_SPAWN_FAILED,   /* generation: there is no process; status as a shell has it */
+    HF_EVENT_READY,          /* generation */
+    HF_EVENT_MAIN_EXITED,    /* generation: its main process has been reaped; others may remain;
+                                status as a shell has it */
+    HF_EVENT_GONE,           /* generation: nothing remains */
+    HF_EVENT_TIMER,          /* timer, and generation for DEADLINE */
     HF_EVENT_REQUEST,        /* request kind, id; id 0: nobody waits for the answer */
     HF_EVENT_STOP_SIGNAL,    /* the first stops, the second hurries, the third kills */
+    HF_EVENT_QUEUE_SERVED,   /* WATCH_QUEUE found nobody who waits any more */
+    HF_EVENT_ENDED,          /* END is over: nothing is left */
     HF_EVENT_REOPEN,         /* every live generation is to reopen its logs */
-    HF_EVENT_RETIRED,        /* slot: SIGNAL retire has reached every worker */
-    HF_EVENT_EXTEND,         /* slot, usec: it asks for more time (EXTEND_TIMEOUT_USEC) */
-    HF_EVENT_ANSWERER_GONE,  /* the answerer has ended unasked */
-    HF_EVENT_PROBED,         /* slot, verdict: what PROBE found */
-    HF_EVENT_OVERSIZE,       /* slot: uses more memory than it may */
-    HF_EVENT_LEAVING,        /* slot: says that it leaves, unasked (STOPPING=1) */
+    HF_EVENT_RETIRED,        /* generation: SIGNAL retire has reached every worker */
+    HF_EVENT_EXTEND,         /* generation, usec: asks for more time (EXTEND_TIMEOUT_USEC) */
+    HF_EVENT_FALLBACK_GONE,  /* the fallback answerer has ended unasked */
+    HF_EVENT_PROBED,         /* generation, verdict: what PROBE found */
+    HF_EVENT_OVERSIZE,       /* generation: uses more memory than it may */
+    HF_EVENT_LEAVING,        /* generation: says that it leaves, unasked (STOPPING=1) */
     HF_EVENT_UPGRADE_TESTED, /* TEST_UPGRADE ended well; posted again when UPGRADE has to wait */
     HF_EVENT_UPGRADE_FAILED, /* TEST_UPGRADE or UPGRADE ended, and nothing has changed */
     HF_EVENT_RESUME,         /* first in the program that UPGRADE has executed */
@@ -136,22 +191,40 @@ HF_STRTAB_DECLARE(hf_event, HfEventType);
 typedef struct HfEvent {
     HfEventType type;
     unsigned slot;
+    uint64_t number; /* of the generation in slot */
     HfTimer timer;
     HfRequestKind request;
     HfVerdict verdict;
     uint64_t id;
     uint64_t usec;
+    int status;
+    bool takeover; /* what was prepared is to take over from a server that serves, untouched */
 } HfEvent;
 
+/* The step contract. A step's actions are done in their order, each to its end, before the next
+ * event is taken; what one of them leads to, at once or later, is posted as an event. First comes
+ * what happened and what it means, in the order of cause and effect:
+ *
+ *     REPORT, SIGNAL (CONTINUE follows the signal that it lets work), PREPARE or ABORT_PREPARE,
+ *     DISCARD or COMMIT, REOPEN, PROBE, ANSWER, TEST_UPGRADE, UPGRADE
+ *
+ * then what follows from the state that this led to, each only where it has changed:
+ *
+ *     FORGET; FALLBACK and WATCH_QUEUE that end, BACKLOG, DISARM; SPAWN; ARM; FALLBACK and
+ *     WATCH_QUEUE that begin; END; EXIT
+ *
+ * So a plan is committed before anybody is asked to leave for it and before it is spawned from, a
+ * slot is forgotten before it is used again, the fallback is out of the way of the next start, and
+ * nothing follows UPGRADE, END or EXIT. */
 typedef enum HfActionType {
-    HF_ACTION_PREPARE,       /* cause; read the settings again, check them; ends in PREPARED or
-                                PREPARE_FAILED */
+    HF_ACTION_PREPARE,       /* cause, reread: the settings; trial: it has to live once beside the
+                                active generation; ends in PREPARED or PREPARE_FAILED */
     HF_ACTION_ABORT_PREPARE, /* neither of the two comes any more */
     HF_ACTION_COMMIT,        /* cause; the prepared plan becomes the current one */
     HF_ACTION_DISCARD,       /* the prepared plan is dropped */
     HF_ACTION_SPAWN,  /* slot, number, cause, prepared: from the prepared plan, else the current one
                        */
-    HF_ACTION_SIGNAL, /* slot, rung: STOP and TERM to the main process, or to all when it has left;
+    HF_ACTION_SIGNAL, /* slot, stage: STOP and TERM to the main process, or to all when it has left;
                          KILL to all */
     HF_ACTION_CONTINUE, /* slot: its main process was stopped (SIGSTOP); continue it (SIGCONT) */
     HF_ACTION_REOPEN,   /* slot */
@@ -160,14 +233,18 @@ typedef enum HfActionType {
     HF_ACTION_DISARM,   /* timer, slot */
     HF_ACTION_FORGET,   /* slot: what belonged to the generation is let go */
     HF_ACTION_BACKLOG,  /* raised: to somaxconn, or back to what the settings say */
-    HF_ACTION_ANSWERER, /* raised: the answerer takes the listeners' connections, or ends */
-    HF_ACTION_PROBE,    /* slot; ends in PROBED unless the generation leaves before */
-    HF_ACTION_ANSWER,   /* id, outcome */
-    HF_ACTION_REPORT,   /* report, slot, number, cause, usec: for the log and whoever listens */
+    HF_ACTION_FALLBACK, /* raised: the fallback takes the listeners' connections, or ends */
+    HF_ACTION_WATCH_QUEUE,  /* raised: look who waits until nobody does, which ends in QUEUE_SERVED;
+                               or no longer */
+    HF_ACTION_PROBE,        /* slot; ends in PROBED unless the generation leaves before */
+    HF_ACTION_ANSWER,       /* id, outcome */
+    HF_ACTION_REPORT,       /* report, slot, number, cause, usec: for the log and whoever listens */
     HF_ACTION_TEST_UPGRADE, /* ends in UPGRADE_TESTED or UPGRADE_FAILED */
     HF_ACTION_UPGRADE, /* the last action of a step; ends in RESUME, UPGRADE_FAILED or, when events
                           wait, in UPGRADE_TESTED */
-    HF_ACTION_EXIT,    /* status; the last action ever */
+    HF_ACTION_END, /* what is left of the service is ended, and its sockets are let go; status; ends
+                      in ENDED */
+    HF_ACTION_EXIT, /* status; the last action ever */
     HF_ACTION_MAX_,
 } HfActionType;
 HF_STRTAB_DECLARE(hf_action, HfActionType);
@@ -179,7 +256,7 @@ typedef enum HfReport {
     HF_REPORT_PREPARE_FAILED,
     HF_REPORT_RETRY,    /* no generation serves; the next start is in usec */
     HF_REPORT_DRAINING, /* slot was asked to leave */
-    HF_REPORT_HURRIED,  /* slot did not leave in time: rung */
+    HF_REPORT_HURRIED,  /* slot did not leave in time: stage */
     HF_REPORT_GONE,     /* slot */
     HF_REPORT_WAITING,  /* the replacement waits until a draining generation is gone */
     HF_REPORT_STOPPING,
@@ -196,6 +273,9 @@ typedef enum HfReport {
     HF_REPORT_UPGRADED,  /* this is the new program */
     HF_REPORT_UPGRADE_FAILED, /* the old one goes on */
     HF_REPORT_ADOPTED,        /* what a program that died left behind */
+    HF_REPORT_DELAYED,        /* a stop waits for usec (--stop-delay) */
+    HF_REPORT_SERVICE_ENDED,  /* slot: the service did, and all stops; status */
+    HF_REPORT_TAKEOVER_FAILED,
     HF_REPORT_MAX_,
 } HfReport;
 HF_STRTAB_DECLARE(hf_report, HfReport);
@@ -205,7 +285,7 @@ typedef struct HfAction {
     unsigned slot;
     uint64_t number; /* of the generation in slot */
     HfCause cause;
-    HfRung rung;
+    HfStage stage;
     HfTimer timer;
     HfReport report;
     HfOutcome outcome;
@@ -217,10 +297,20 @@ typedef struct HfAction {
     bool prepared;
     bool raised;
     bool timed_out;
+    bool reread;
+    bool trial;
 } HfAction;
+
+#define HF_MACHINE_MOVES_MAX 4 /* of one step */
 
 typedef struct HfActions {
     size_t n;
+    size_t n_moves; /* for those who watch: where the table was looked at */
+    struct {
+        HfMove move;
+        HfPhase phase; /* in which it came */
+        HfPhase after;
+    } moves[HF_MACHINE_MOVES_MAX];
     HfAction list[HF_MACHINE_ACTIONS_MAX];
 } HfActions;
 
@@ -232,7 +322,10 @@ typedef struct HfMachineLimits {
     uint64_t kill_interval; /* from one KILL to the next */
     uint64_t backoff_max;
     uint64_t stable_time; /* failures before it count */
-    bool gentle;          /* a reload's old generation settles and retires before it is stopped */
+    uint64_t stop_delay;  /* the service goes on for so long when a stop was asked for */
+    bool exit_with_service;
+    bool retires; /* its generations can settle and retire */
+    bool gentle;  /* a reload's old generation does, if it can, before it is stopped */
     uint64_t settle_time;
     uint64_t retire_time;     /* at most, for all workers of a generation */
     uint64_t busy_after;      /* HF_USEC_INFINITY: never */
@@ -253,13 +346,10 @@ typedef enum HfUpgrade {
 HF_STRTAB_DECLARE(hf_upgrade, HfUpgrade); /* none, wanted, testing */
 
 typedef struct HfMachineGeneration {
-    HfGenerationState state;
-    HfRung rung;
+    HfStage stage;
     bool main_exited;
-    bool deadline;       /* DEADLINE is armed */
     bool reopen;         /* to be passed on once it is ready */
-    bool stopped;        /* SIGSTOP was sent to its main process */
-    unsigned extensions; /* of the deadline that were granted, in this state */
+    unsigned extensions; /* of the limit that were granted, of the start or of the drain */
     uint64_t number;
 } HfMachineGeneration;
 
@@ -275,19 +365,18 @@ typedef struct HfMachine {
     HfPhase phase;
     HfCause cause;         /* of the replacement that runs */
     HfRequestKind pending; /* the replacement that follows it */
-    HfRung hurry;          /* of a stop */
+    HfStage hurry;         /* of a stop: everybody is at least there */
     HfUpgrade upgrade;
+    HfStopReason stop; /* NONE: none was asked for */
+    HfStopWait wait;   /* of that stop */
+    int status;        /* of the end; negative: that of the service, once it is known */
     bool planned;      /* a plan was committed */
     bool prepared;     /* a prepared plan is held */
-    bool respawn;      /* RESPAWN is armed */
-    bool stable;       /* STABLE is armed */
-    bool raised;       /* the backlog is */
-    bool busy;         /* BUSY is armed */
+    bool takeover;     /* the server that is taken over from serves, untouched */
     bool overdue;      /* BUSY has elapsed: callers are to be answered */
     bool outage;       /* was reported */
-    bool answering;    /* the answerer runs */
-    bool probe;        /* PROBE is armed */
-    bool recycle;      /* RECYCLE is armed */
+    bool probing;      /* PROBE was done, PROBED is awaited */
+    bool recycled;     /* RECYCLE has elapsed for what is active */
     HfVerdict probed;  /* the active generation's last one, HEALTHY before the first */
     unsigned misses;   /* how many in a row were that, if it may lead to a replacement */
     unsigned doubts;   /* how often the misses that it takes have doubled */
@@ -312,7 +401,15 @@ void hf_machine_step(HfMachine *machine, const HfEvent *event, HfActions *ret);
  * when it is so. */
 bool hf_machine_is_sound(const HfMachine *machine);
 
-/* The slot in a state, or -1. With several the oldest. */
-int hf_machine_find(const HfMachine *machine, HfGenerationState state);
-/* How many slots are in a state. */
-unsigned hf_machine_count(const HfMachine *machine, HfGenerationState state);
+/* The slot in a stage, or -1. With several the oldest. */
+int hf_machine_find(const HfMachine *machine, HfStage stage);
+/* How many slots are in a stage. */
+unsigned hf_machine_count(const HfMachine *machine, HfStage stage);
+unsigned hf_machine_count_leaving(const HfMachine *machine);
+/* It is wanted that a generation serves, and none does. */
+bool hf_machine_in_gap(const HfMachine *machine);
+/* Nothing is started any more. */
+static inline bool hf_machine_stops(const HfMachine *machine)
+{
+    return machine->phase >= HF_PHASE_STOPPING;
+}

@@ -4,7 +4,7 @@
 
 #include "policy/machine.h"
 
-/* ---- machine_actions.c ---- */
+/* ---- machine_replacement.c ---- */
 
 HfAction *hf_machine_add(HfActions *actions, HfActionType type);
 /* With slot and number. */
@@ -12,81 +12,77 @@ HfAction *hf_machine_add_for(HfActions *actions, HfActionType type, const HfMach
                              unsigned slot);
 HfAction *hf_machine_report(HfActions *actions, HfReport what, const HfMachine *machine,
                             unsigned slot);
-HfAction *hf_machine_arm_deadline(HfMachine *machine, unsigned slot, uint64_t usec,
-                                  HfActions *actions);
-void hf_machine_disarm_deadline(HfMachine *machine, unsigned slot, HfActions *actions);
-/* armed: the machine's flag of that timer. */
-void hf_machine_arm(bool *armed, HfTimer timer, uint64_t usec, bool spread, HfActions *actions);
-void hf_machine_disarm(bool *armed, HfTimer timer, HfActions *actions);
-
-/* Of the generation that is starting: by what it was prepared with. */
-static inline uint64_t hf_machine_ready_timeout(const HfMachine *machine)
-{
-    return (machine->prepared ? &machine->next : &machine->limits)->ready_timeout;
-}
-
-/* ---- machine.c: one replacement ---- */
-
+/* Of no generation. */
+HfAction *hf_machine_report_plainly(HfActions *actions, HfReport what);
+bool hf_machine_has(const HfMachine *machine, HfStage stage);
+/* Takes the decision of the table. */
+void hf_machine_move(HfMachine *machine, HfMove it, HfActions *actions);
 void hf_machine_prepare(HfMachine *machine, HfCause cause, HfActions *actions);
-void hf_machine_arm_recycle(HfMachine *machine, HfActions *actions);
-void hf_machine_end_if_gone(HfMachine *machine, HfActions *actions);
+/* The slot with the lowest number above this one, or -1. */
+int hf_machine_next_oldest(const HfMachine *machine, uint64_t number);
 
-/* ---- machine_ladder.c: how a generation leaves ---- */
+/* ---- machine_stages.c: how a generation leaves, and what the active one is found to be ---- */
 
+/* How long a generation may be in its stage; 0: as long as it likes. */
+uint64_t hf_machine_limit(const HfMachine *machine, HfStage stage);
 /* What only concerns the active generation ends with it. */
-void hf_machine_leave_active(HfMachine *machine, unsigned slot, HfActions *actions);
-void hf_machine_climb(HfMachine *machine, unsigned slot, HfRung rung, HfActions *actions);
-/* A draining generation is given all the time of its rung again. */
-void hf_machine_wait_again(HfMachine *machine, unsigned slot, HfActions *actions);
+void hf_machine_leave_active(HfMachine *machine, unsigned slot);
+/* The generation is in this stage now, and gets the signal that belongs to it. */
+void hf_machine_enter(HfMachine *machine, unsigned slot, HfStage stage, HfActions *actions);
 /* Asks a generation to leave, gently if wanted. */
 void hf_machine_drain(HfMachine *machine, unsigned slot, bool gentle, HfActions *actions);
 /* It leaves by itself: as drained, but without a signal. */
-void hf_machine_let_leave(HfMachine *machine, unsigned slot, HfActions *actions);
-/* At least up to rung. */
-void hf_machine_hurry(HfMachine *machine, unsigned slot, HfRung rung, HfActions *actions);
-/* The deadline of a draining generation has passed. */
-void hf_machine_climb_on(HfMachine *machine, unsigned slot, HfActions *actions);
+void hf_machine_let_leave(HfMachine *machine, unsigned slot);
+/* At least to that stage. */
+void hf_machine_hurry(HfMachine *machine, unsigned slot, HfStage stage, HfActions *actions);
+/* The limit of its stage, which is one of leaving, has passed. */
+void hf_machine_escalate(HfMachine *machine, unsigned slot, HfActions *actions);
 void hf_machine_extend(HfMachine *machine, unsigned slot, uint64_t usec, HfActions *actions);
-
-/* ---- machine_health.c: what probes find ---- */
-
-void hf_machine_arm_probe(HfMachine *machine, HfActions *actions);
-/* Returns whether the generation in slot is ill enough for a replacement. */
+/* Takes what a probe found; returns whether the generation is ill enough for a replacement. */
 bool hf_machine_probed(HfMachine *machine, unsigned slot, HfVerdict verdict, HfActions *actions);
 /* It is replaced because of that. */
 void hf_machine_doubt(HfMachine *machine);
 
-/* ---- machine_requests.c: who waits for an answer ---- */
+/* ---- machine_outputs.c: who waits for an answer, and what follows from the state ---- */
 
 void hf_machine_answer(HfMachineRequest *request, HfOutcome outcome, HfActions *actions);
+/* Those of the replacement that runs. */
 void hf_machine_answer_running(HfMachine *machine, HfOutcome outcome, HfActions *actions);
-void hf_machine_answer_upgrades(HfMachine *machine, HfOutcome outcome, HfActions *actions);
-void hf_machine_answer_all(HfMachine *machine, HfOutcome outcome, HfActions *actions);
-/* Makes all but upgrades wait for the replacement after the one that runs, or for the one that
- * runs. */
+void hf_machine_answer_kind(HfMachine *machine, HfRequestKind kind, HfOutcome outcome,
+                            HfActions *actions);
+/* Makes reloads and restarts wait for the replacement after the one that runs, or for that one. */
 void hf_machine_move_requests(HfMachine *machine, bool next);
+bool hf_machine_has_room(const HfMachine *machine); /* for one more who waits */
 /* Remembers who waits; false when the table is full, and then the caller has its answer. */
 bool hf_machine_enqueue(HfMachine *machine, const HfEvent *event, HfActions *actions);
 
-/* ---- machine_gap.c: while no generation serves ---- */
+/* All that follows from a state and lasts as long as it does. */
+typedef struct HfOutputs {
+    HfPhase phase;
+    bool backlog;
+    bool fallback;
+    bool queue;
+    uint64_t timers[HF_TIMER_MAX_]; /* what each is armed for; 0: it is not. DEADLINE: slots */
+    struct {
+        uint64_t number;
+        HfStage stage;
+        bool deadline;
+    } slots[HF_MACHINE_SLOTS];
+} HfOutputs;
 
-/* The answerer is out of the way before a generation is spawned, which is given as much time again;
- * a first outage is measured from its beginning, however many starts fail in between. */
-void hf_machine_yield(HfMachine *machine, HfActions *actions);
-/* Backlog, outage and answerer as the state now demands; at the end of each step. */
-void hf_machine_settle_gap(HfMachine *machine, HfActions *actions);
-/* BUSY has elapsed. */
-void hf_machine_overdue(HfMachine *machine, HfActions *actions);
+void hf_machine_outputs(const HfMachine *machine, HfOutputs *ret);
+/* What follows from the state before was put out; puts out what has changed. */
+void hf_machine_put_out(const HfMachine *machine, const HfOutputs *before, HfActions *actions);
+/* The start that is under way may have all of that time before callers are answered in its place;
+ * the first outage is measured from its beginning, however many starts fail in between. */
+void hf_machine_settle_outage(HfMachine *machine, HfActions *actions);
 
-/* ---- machine_upgrade.c: holdfast's own program is replaced ---- */
+/* ---- machine_program.c: holdfast's own program is replaced, or another goes on ---- */
 
 void hf_machine_upgrade_tested(HfMachine *machine, HfActions *actions);
 void hf_machine_upgrade_failed(HfMachine *machine, HfActions *actions);
 /* An upgrade that is wanted begins when nothing is being replaced; at the end of each step. */
 void hf_machine_settle_upgrade(HfMachine *machine, HfActions *actions);
-bool hf_machine_may_upgrade(const HfMachine *machine);
-
-/* ---- machine_resume.c: the machine goes on in another program ---- */
-
-void hf_machine_resume(HfMachine *machine, HfActions *actions);
-void hf_machine_adopt(HfMachine *machine, HfActions *actions);
+/* Both return false when the event does not fit. */
+bool hf_machine_resume(HfMachine *machine, HfActions *actions);
+bool hf_machine_adopt(HfMachine *machine, HfActions *actions);

@@ -17,10 +17,18 @@
 #include "run/own_listener.h"
 #include "run/pid_file.h"
 #include "run/reconfigure.h"
+#include "run/stop_delay.h"
 
-static void post(HfSupervisor *supervisor, HfEventType type, unsigned slot)
+/* What a shell would say of a program that did not start. */
+#define NOT_RUN   126
+#define NOT_FOUND 127
+
+static void post_of(HfSupervisor *supervisor, HfEventType type, const HfGeneration *generation)
 {
-    hf_supervisor_post(supervisor, &(HfEvent){.type = type, .slot = slot});
+    hf_supervisor_post(supervisor, &(HfEvent){.type = type,
+                                              .slot = generation->slot,
+                                              .number = generation->number,
+                                              .status = hf_generation_shell_status(generation)});
 }
 
 /* ---- plans ---- */
@@ -81,7 +89,7 @@ static void fail_prepare(HfSupervisor *supervisor, const char *why)
 {
     hf_reconfigure_discard(supervisor);
     hf_supervisor_set_failure(supervisor, why);
-    post(supervisor, HF_EVENT_PREPARE_FAILED, 0);
+    hf_supervisor_post(supervisor, &(HfEvent){.type = HF_EVENT_PREPARE_FAILED});
 }
 
 static void on_prepared(int r, HfPlan *plan, const char *why, void *userdata)
@@ -95,7 +103,7 @@ static void on_prepared(int r, HfPlan *plan, const char *why, void *userdata)
         r = hf_drop_capabilities(supervisor, plan, &error);
         why = hf_text_peek(&error);
     }
-    if (r < 0 && is_seen_to(supervisor)) {
+    if (r == -EADDRINUSE && is_seen_to(supervisor)) {
         hf_log(LOG_WARNING, NULL, "%s", why);
         hf_plan_unref(plan);
         hf_reconfigure_discard(supervisor);
@@ -107,13 +115,8 @@ static void on_prepared(int r, HfPlan *plan, const char *why, void *userdata)
         return;
     }
     supervisor->prepared = plan;
-    post(supervisor, HF_EVENT_PREPARED, 0);
-}
-
-/* A canary protects a generation that serves. */
-static bool wants_canary(const HfMachine *machine)
-{
-    return machine->cause != HF_CAUSE_HEALTH && hf_machine_find(machine, HF_GENERATION_ACTIVE) >= 0;
+    hf_supervisor_post(supervisor,
+                       &(HfEvent){.type = HF_EVENT_PREPARED, .takeover = supervisor->shared});
 }
 
 static void perform_prepare(HfSupervisor *supervisor, const HfAction *action)
@@ -121,7 +124,7 @@ static void perform_prepare(HfSupervisor *supervisor, const HfAction *action)
     HF_CLEANUP_TEXT HfText error = {0};
 
     hf_supervisor_set_failure(supervisor, NULL);
-    int r = hf_reconfigure_begin(supervisor, action->cause, &error);
+    int r = hf_reconfigure_begin(supervisor, action->reread, &error);
     if (r < 0) {
         fail_prepare(supervisor, hf_text_peek(&error));
         return;
@@ -131,7 +134,7 @@ static void perform_prepare(HfSupervisor *supervisor, const HfAction *action)
         .reaper = supervisor->reaper,
         .settings = hf_reconfigure_settings(supervisor),
         .aliases = supervisor->runtime.aliases,
-        .runtime = wants_canary(&supervisor->machine) ? &supervisor->runtime : NULL,
+        .runtime = action->trial ? &supervisor->runtime : NULL,
         .trial = hf_parts_trial(supervisor->parts),
         .bind = bind_plan,
         .binder = supervisor,
@@ -182,7 +185,7 @@ static void perform_backlog(HfSupervisor *supervisor, const HfAction *action)
 
 static void on_ready(HfGeneration *generation, void *userdata)
 {
-    post(userdata, HF_EVENT_READY, generation->slot);
+    post_of(userdata, HF_EVENT_READY, generation);
 }
 
 static void on_spawn_failed(HfGeneration *generation, const char *why, void *userdata)
@@ -190,44 +193,22 @@ static void on_spawn_failed(HfGeneration *generation, const char *why, void *use
     HfSupervisor *supervisor = userdata;
 
     hf_supervisor_set_failure(supervisor, why);
-    post(supervisor, HF_EVENT_SPAWN_FAILED, generation->slot);
-}
-
-/* With --exit-with-service that is a stop, unless the next one is on its way. */
-static void end_with(HfSupervisor *supervisor, const HfGeneration *generation)
-{
-    const HfMachine *machine = &supervisor->machine;
-    HfGenerationState state = machine->generations[generation->slot].state;
-    bool active = hf_machine_find(machine, HF_GENERATION_ACTIVE) >= 0;
-    bool starting = hf_machine_find(machine, HF_GENERATION_STARTING) >= 0;
-    HF_CLEANUP_TEXT HfText text = {0};
-
-    if (!supervisor->settings->exit_with_service || machine->phase == HF_PHASE_STOPPING ||
-        !(state == HF_GENERATION_ACTIVE ? !starting : state == HF_GENERATION_STARTING && !active))
-        return;
-    supervisor->service_status = hf_generation_shell_status(generation);
-    hf_generation_explain_status(generation, &text);
-    hf_log(LOG_NOTICE, NULL,
-           "the service has ended by itself: it %s; holdfast ends with status %d "
-           "(--exit-with-service)",
-           hf_text_peek(&text), supervisor->service_status);
-    hf_supervisor_post(supervisor, &(HfEvent){.type = HF_EVENT_STOP_SIGNAL});
+    post_of(supervisor, HF_EVENT_SPAWN_FAILED, generation);
 }
 
 static void on_main_exited(HfGeneration *generation, void *userdata)
 {
-    end_with(userdata, generation);
-    post(userdata, HF_EVENT_MAIN_EXITED, generation->slot);
+    post_of(userdata, HF_EVENT_MAIN_EXITED, generation);
 }
 
 static void on_gone(HfGeneration *generation, void *userdata)
 {
-    post(userdata, HF_EVENT_GONE, generation->slot);
+    post_of(userdata, HF_EVENT_GONE, generation);
 }
 
 static void on_retired(HfGeneration *generation, void *userdata)
 {
-    post(userdata, HF_EVENT_RETIRED, generation->slot);
+    post_of(userdata, HF_EVENT_RETIRED, generation);
 }
 
 static void on_last_words(HfGeneration *generation, void *userdata)
@@ -265,7 +246,10 @@ static void perform_spawn(HfSupervisor *supervisor, const HfAction *action)
                                 &supervisor->generations[action->slot], &error);
     if (r < 0) {
         hf_supervisor_set_failure(supervisor, hf_text_peek(&error));
-        post(supervisor, HF_EVENT_SPAWN_FAILED, action->slot);
+        hf_supervisor_post(supervisor, &(HfEvent){.type = HF_EVENT_SPAWN_FAILED,
+                                                  .slot = action->slot,
+                                                  .number = action->number,
+                                                  .status = r == -ENOENT ? NOT_FOUND : NOT_RUN});
     }
 }
 
@@ -274,7 +258,7 @@ static void perform_signal(HfSupervisor *supervisor, const HfAction *action)
     HfGeneration *generation = supervisor->generations[action->slot];
 
     if (generation)
-        hf_generation_signal(generation, action->rung, supervisor->machine.limits.retire_time);
+        hf_generation_signal(generation, action->stage, supervisor->machine.limits.retire_time);
 }
 
 static void perform_continue(HfSupervisor *supervisor, const HfAction *action)
@@ -332,6 +316,10 @@ static void perform_disarm(HfSupervisor *supervisor, const HfAction *action)
 static void perform_arm(HfSupervisor *supervisor, const HfAction *action)
 {
     sd_event_source **timer = timer_of(supervisor, action);
+    const HfEvent event = {.type = HF_EVENT_TIMER,
+                           .timer = action->timer,
+                           .slot = action->slot,
+                           .number = action->number};
     uint64_t usec = action->usec;
     uint64_t random;
 
@@ -349,13 +337,10 @@ static void perform_arm(HfSupervisor *supervisor, const HfAction *action)
         hf_log(LOG_ERR, &fields, "the timer %s cannot be armed, it counts as elapsed",
                hf_timer_name(action->timer));
         free(data);
-        hf_supervisor_post(
-            supervisor,
-            &(HfEvent){.type = HF_EVENT_TIMER, .timer = action->timer, .slot = action->slot});
+        hf_supervisor_post(supervisor, &event);
         return;
     }
-    *data = (TimerData){supervisor,
-                        {.type = HF_EVENT_TIMER, .timer = action->timer, .slot = action->slot}};
+    *data = (TimerData){supervisor, event};
     sd_event_source_set_destroy_callback(*timer, free);
 }
 
@@ -406,34 +391,53 @@ static bool has_part(const HfSupervisor *supervisor, const char *name)
 /* The part does it. */
 static void perform_test_upgrade(HfSupervisor *supervisor, const HfAction *action)
 {
+    (void)action;
     if (has_part(supervisor, "survive"))
         return;
     hf_supervisor_set_failure(supervisor, "this build of holdfast has no part survive");
-    post(supervisor, HF_EVENT_UPGRADE_FAILED, action->slot);
+    hf_supervisor_post(supervisor, &(HfEvent){.type = HF_EVENT_UPGRADE_FAILED});
+}
+
+static void perform_watch_queue(HfSupervisor *supervisor, const HfAction *action)
+{
+    hf_stop_delay_watch(supervisor, action->raised);
+}
+
+static void perform_end(HfSupervisor *supervisor, const HfAction *action)
+{
+    hf_final_kill_end(supervisor, action->status);
 }
 
 static void perform_exit(HfSupervisor *supervisor, const HfAction *action)
 {
-    hf_final_kill_end(supervisor, supervisor->service_status >= 0 ? supervisor->service_status
-                                                                  : action->status);
+    sd_event_exit(supervisor->loop, action->status);
 }
 
 /* NULL: parts alone perform it. */
 static void (*const executors[HF_ACTION_MAX_])(HfSupervisor *supervisor, const HfAction *action) = {
-    [HF_ACTION_PREPARE] = perform_prepare,   [HF_ACTION_ABORT_PREPARE] = perform_abort_prepare,
-    [HF_ACTION_COMMIT] = perform_commit,     [HF_ACTION_DISCARD] = perform_discard,
-    [HF_ACTION_SPAWN] = perform_spawn,       [HF_ACTION_SIGNAL] = perform_signal,
-    [HF_ACTION_CONTINUE] = perform_continue, [HF_ACTION_REOPEN] = perform_reopen,
-    [HF_ACTION_ARM] = perform_arm,           [HF_ACTION_DISARM] = perform_disarm,
-    [HF_ACTION_FORGET] = perform_forget,     [HF_ACTION_BACKLOG] = perform_backlog,
-    [HF_ACTION_REPORT] = perform_report,     [HF_ACTION_TEST_UPGRADE] = perform_test_upgrade,
+    [HF_ACTION_PREPARE] = perform_prepare,
+    [HF_ACTION_ABORT_PREPARE] = perform_abort_prepare,
+    [HF_ACTION_COMMIT] = perform_commit,
+    [HF_ACTION_DISCARD] = perform_discard,
+    [HF_ACTION_SPAWN] = perform_spawn,
+    [HF_ACTION_SIGNAL] = perform_signal,
+    [HF_ACTION_CONTINUE] = perform_continue,
+    [HF_ACTION_REOPEN] = perform_reopen,
+    [HF_ACTION_ARM] = perform_arm,
+    [HF_ACTION_DISARM] = perform_disarm,
+    [HF_ACTION_FORGET] = perform_forget,
+    [HF_ACTION_BACKLOG] = perform_backlog,
+    [HF_ACTION_REPORT] = perform_report,
+    [HF_ACTION_TEST_UPGRADE] = perform_test_upgrade,
+    [HF_ACTION_WATCH_QUEUE] = perform_watch_queue,
+    [HF_ACTION_END] = perform_end,
     [HF_ACTION_EXIT] = perform_exit,
 };
 
 /* What belonged to the generation, or to all, is there for a last time. */
 static bool is_last_look(const HfAction *action)
 {
-    return action->type == HF_ACTION_FORGET || action->type == HF_ACTION_EXIT;
+    return action->type == HF_ACTION_FORGET || action->type == HF_ACTION_END;
 }
 
 void hf_actions_perform(HfSupervisor *supervisor, const HfAction *action)

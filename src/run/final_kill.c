@@ -249,7 +249,7 @@ void hf_final_kill_end(HfSupervisor *supervisor, int status)
     *leftovers = (HfFinalKill){
         .supervisor = supervisor,
         .status = status,
-        .signal = supervisor->machine.hurry == HF_RUNG_KILL ? SIGKILL : SIGTERM,
+        .signal = supervisor->machine.hurry == HF_STAGE_KILL ? SIGKILL : SIGTERM,
     };
     if (sd_event_add_time_relative(supervisor->loop, &leftovers->timer, CLOCK_MONOTONIC,
                                    limits->term_timeout, 0, on_timer, leftovers) < 0) {

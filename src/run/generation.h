@@ -132,7 +132,7 @@ void hf_generation_learn_program(HfGeneration *generation);
 /* STOP and TERM go to the main process, or to every member once that has exited; KILL goes to all.
  * RETIRE stops the main process (SIGSTOP) and sends the stop signal to its workers one by one,
  * within retire_time (usec); ends in a call of retired. */
-void hf_generation_signal(HfGeneration *generation, HfRung rung, uint64_t retire_time);
+void hf_generation_signal(HfGeneration *generation, HfStage stage, uint64_t retire_time);
 /* SIGCONT to a main process that was stopped. */
 void hf_generation_continue(HfGeneration *generation);
 void hf_generation_reopen(HfGeneration *generation);

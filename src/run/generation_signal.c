@@ -7,19 +7,21 @@
 #include "run/members.h"
 #include "run/retire.h"
 
-static int signal_of(const HfGeneration *generation, HfRung rung)
+static int signal_of(const HfGeneration *generation, HfStage stage)
 {
-    switch (rung) {
-    case HF_RUNG_STOP:
+    switch (stage) {
+    case HF_STAGE_STOP:
         return generation->plan->stop_signal;
-    case HF_RUNG_TERM:
+    case HF_STAGE_TERM:
         return SIGTERM;
-    case HF_RUNG_KILL:
+    case HF_STAGE_KILL:
         return SIGKILL;
-    case HF_RUNG_NONE:
-    case HF_RUNG_SETTLE:
-    case HF_RUNG_RETIRE:
-    case HF_RUNG_MAX_:
+    case HF_STAGE_EMPTY:
+    case HF_STAGE_STARTING:
+    case HF_STAGE_ACTIVE:
+    case HF_STAGE_SETTLE:
+    case HF_STAGE_RETIRE:
+    case HF_STAGE_MAX_:
         break;
     }
     return 0;
@@ -41,14 +43,14 @@ static void refused(HfGeneration *generation, int signal)
     hf_generation_main_exited(generation, &(siginfo_t){0});
 }
 
-void hf_generation_signal(HfGeneration *generation, HfRung rung, uint64_t retire_time)
+void hf_generation_signal(HfGeneration *generation, HfStage stage, uint64_t retire_time)
 {
-    int signal = signal_of(generation, rung);
+    int signal = signal_of(generation, stage);
 
-    generation->killed |= rung == HF_RUNG_KILL;
+    generation->killed |= stage == HF_STAGE_KILL;
     hf_generation_learn_program(generation);
     hf_retire_end(generation);
-    if (rung == HF_RUNG_RETIRE) {
+    if (stage == HF_STAGE_RETIRE) {
         hf_process_signal(generation->main.pidfd, SIGSTOP);
         hf_retire_begin(generation, retire_time);
         return;
@@ -56,7 +58,7 @@ void hf_generation_signal(HfGeneration *generation, HfRung rung, uint64_t retire
 
     if (!generation->main_exited && hf_process_signal(generation->main.pidfd, signal) == -EPERM)
         refused(generation, signal);
-    if (generation->main_exited || rung == HF_RUNG_KILL)
+    if (generation->main_exited || stage == HF_STAGE_KILL)
         hf_members_signal(generation, signal);
 }
 

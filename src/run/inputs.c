@@ -10,7 +10,6 @@
 #include "kernel/notify_socket.h"
 #include "run/final_kill.h"
 #include "run/notify_server.h"
-#include "run/stop_delay.h"
 
 struct HfInputs {
     HfSupervisor *supervisor;
@@ -37,12 +36,9 @@ static int on_signal(sd_event_source *source, const struct signalfd_siginfo *inf
     (void)source;
     for (size_t i = 0; i < sizeof(taken) / sizeof(*taken); i++)
         if (taken[i].signal == (int)info->ssi_signo) {
-            if (taken[i].event.type != HF_EVENT_STOP_SIGNAL) {
-                hf_supervisor_post(supervisor, &taken[i].event);
-                continue;
-            }
-            hf_stop_delay_ask(supervisor, &taken[i].event);
-            hf_final_kill_hurry(supervisor->leftovers);
+            hf_supervisor_post(supervisor, &taken[i].event);
+            if (taken[i].event.type == HF_EVENT_STOP_SIGNAL)
+                hf_final_kill_hurry(supervisor->leftovers);
         }
     return 0;
 }

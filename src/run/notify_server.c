@@ -72,11 +72,13 @@ static void keep_status(HfGeneration *generation, const char *text)
 }
 
 /* Extensions are counted: what would lengthen nothing is not asked for. */
-static void extend(HfSupervisor *supervisor, unsigned slot, uint64_t usec)
+static void extend(HfSupervisor *supervisor, const HfGeneration *generation, uint64_t usec)
 {
-    if (!hf_supervisor_waits_longer(supervisor, HF_TIMER_DEADLINE, slot, usec))
-        hf_supervisor_post(supervisor,
-                           &(HfEvent){.type = HF_EVENT_EXTEND, .slot = slot, .usec = usec});
+    if (!hf_supervisor_waits_longer(supervisor, HF_TIMER_DEADLINE, generation->slot, usec))
+        hf_supervisor_post(supervisor, &(HfEvent){.type = HF_EVENT_EXTEND,
+                                                  .slot = generation->slot,
+                                                  .number = generation->number,
+                                                  .usec = usec});
 }
 
 static void take(HfSupervisor *supervisor, HfGeneration *generation, const HfNotify *message)
@@ -88,10 +90,11 @@ static void take(HfSupervisor *supervisor, HfGeneration *generation, const HfNot
     if (message->ready)
         hf_generation_notify_ready(generation);
     if (message->stopping)
-        hf_supervisor_post(supervisor,
-                           &(HfEvent){.type = HF_EVENT_LEAVING, .slot = generation->slot});
+        hf_supervisor_post(supervisor, &(HfEvent){.type = HF_EVENT_LEAVING,
+                                                  .slot = generation->slot,
+                                                  .number = generation->number});
     if (message->has_extend_timeout)
-        extend(supervisor, generation->slot, message->extend_timeout);
+        extend(supervisor, generation, message->extend_timeout);
 }
 
 /* The next message that can be read, of at most *most datagrams. Returns false without one. */

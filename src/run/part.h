@@ -63,7 +63,7 @@ typedef struct HfPart {
 
     /* ---- each step ---- */
 
-    /* run has performed action; of FORGET and EXIT: it is about to. */
+    /* run has performed action; of FORGET and END: it is about to. */
     void (*performed)(void *state, const HfAction *action);
     /* Nothing waits to be decided. */
     void (*stepped)(void *state);

@@ -26,11 +26,9 @@ static HfCommandLine *drop(HfCommandLine *line)
 _Static_assert(HF_DRAINING_MAX == HF_MACHINE_DRAINING_MAX, "the machine has room for them");
 
 void hf_reconfigure_limits(const HfSupervisor *supervisor, const HfSettings *settings,
-                           const HfSettings *before, HfMachineLimits *ret)
+                           HfMachineLimits *ret)
 {
-    /* it is the generation before that is let go, the new one has to stand beside it */
-    bool gentle = settings->handover == HF_HANDOVER_GENTLE && hf_adapter_of(settings)->retires &&
-                  (!before || hf_adapter_of(before)->retires);
+    bool retires = hf_adapter_of(settings)->retires;
 
     *ret = (HfMachineLimits){
         .ready_timeout = settings->ready_timeout,
@@ -39,7 +37,10 @@ void hf_reconfigure_limits(const HfSupervisor *supervisor, const HfSettings *set
         .kill_interval = KILL_INTERVAL,
         .backoff_max = settings->backoff_max,
         .stable_time = STABLE_TIME,
-        .gentle = gentle,
+        .stop_delay = settings->stop_delay,
+        .exit_with_service = settings->exit_with_service,
+        .retires = retires,
+        .gentle = retires && settings->handover == HF_HANDOVER_GENTLE,
         .settle_time = SETTLE_TIME,
         .retire_time = RETIRE_TIME,
         .busy_after = HF_USEC_INFINITY,
@@ -67,24 +68,19 @@ static int read_again(const HfSupervisor *supervisor, HfCommandLine **ret, HfTex
     return 0;
 }
 
-int hf_reconfigure_begin(HfSupervisor *supervisor, HfCause cause, HfText *error)
+int hf_reconfigure_begin(HfSupervisor *supervisor, bool reread, HfText *error)
 {
     HfMachineLimits limits;
 
     hf_reconfigure_discard(supervisor);
-    if (!supervisor->line->config || cause == HF_CAUSE_START)
+    if (!supervisor->line->config || !reread)
         return 0;
     int r = read_again(supervisor, &supervisor->next, error);
     if (r < 0 && error->length == 0)
         hf_text_addf(error, "%s cannot be read: %s", supervisor->line->config, strerror(-r));
-    if (r < 0 && cause != HF_CAUSE_CRASH)
+    if (r < 0)
         return r;
-    if (r < 0) {
-        hf_log(LOG_WARNING, NULL, "%s; the service is started with the settings in force",
-               hf_text_peek(error));
-        return 0;
-    }
-    hf_reconfigure_limits(supervisor, &supervisor->next->settings, supervisor->settings, &limits);
+    hf_reconfigure_limits(supervisor, &supervisor->next->settings, &limits);
     hf_machine_offer(&supervisor->machine, &limits);
     return 0;
 }

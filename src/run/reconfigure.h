@@ -3,14 +3,13 @@
 
 #include "run/supervisor.h"
 
-/* What the machine is to know of settings. before: those in force until then, NULL: none. */
+/* What the machine is to know of settings. */
 void hf_reconfigure_limits(const HfSupervisor *supervisor, const HfSettings *settings,
-                           const HfSettings *before, HfMachineLimits *ret);
+                           HfMachineLimits *ret);
 
-/* Reads the file for the generation that is being prepared, and offers its limits to the machine.
- * After a crash a file that cannot be used is warned of and the settings in force go on. Returns
- * 0, or negative errno with one line in error. */
-int hf_reconfigure_begin(HfSupervisor *supervisor, HfCause cause, HfText *error);
+/* Reads the file, if wanted, for the generation that is being prepared, and offers its limits to
+ * the machine. Returns 0, or negative errno with one line in error. */
+int hf_reconfigure_begin(HfSupervisor *supervisor, bool reread, HfText *error);
 
 /* Those that the next generation is made of. Borrowed until commit or discard. */
 const HfSettings *hf_reconfigure_settings(const HfSupervisor *supervisor);

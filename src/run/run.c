@@ -208,8 +208,7 @@ int hf_run(const HfCommandLine *line, const HfPart *const *parts)
     supervisor->settings = settings;
     supervisor->name = name;
     supervisor->runtime.lock = -1;
-    supervisor->service_status = -1;
-    hf_reconfigure_limits(supervisor, settings, NULL, &limits);
+    hf_reconfigure_limits(supervisor, settings, &limits);
     hf_machine_init(&supervisor->machine, &limits);
     int status = EXIT_FAILURE;
     int r = set_up(supervisor, &error);

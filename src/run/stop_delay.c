@@ -3,40 +3,24 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "base/clock.h"
 #include "base/log.h"
-#include "format/quantity.h"
 #include "kernel/queue.h"
 #include "run/loop.h"
 
-#define LOOK_TIME (10 * HF_USEC_PER_MSEC) /* nobody tells when a queue becomes empty */
-#define ASKED_MAX 2                       /* the second ends the wait */
+#define LOOK_TIME (10 * HF_USEC_PER_MSEC)
 
 struct HfStopDelay {
     HfSupervisor *supervisor;
     sd_event_source *timer;
-    bool delayed;   /* --stop-delay is over, the queues are looked at */
-    uint64_t until; /* at most, then; CLOCK_MONOTONIC */
-    HfEvent asked[ASKED_MAX];
-    size_t n;
 };
 
-HfStopDelay *hf_stop_delay_free(HfStopDelay *farewell)
+HfStopDelay *hf_stop_delay_free(HfStopDelay *delay)
 {
-    if (!farewell)
+    if (!delay)
         return NULL;
-    sd_event_source_disable_unref(farewell->timer);
-    free(farewell);
+    sd_event_source_disable_unref(delay->timer);
+    free(delay);
     return NULL;
-}
-
-void hf_stop_delay_cut_short(HfSupervisor *supervisor)
-{
-    HfStopDelay *farewell = supervisor->farewell;
-
-    for (size_t i = 0; farewell && i < farewell->n; i++)
-        hf_supervisor_post(supervisor, &farewell->asked[i]);
-    supervisor->farewell = hf_stop_delay_free(farewell);
 }
 
 static bool somebody_waits(const HfSupervisor *supervisor)
@@ -50,93 +34,51 @@ static bool somebody_waits(const HfSupervisor *supervisor)
     return false;
 }
 
-static int look_again(HfStopDelay *farewell)
+static int look_again(HfStopDelay *delay)
 {
-    int r = sd_event_source_set_time_relative(farewell->timer, LOOK_TIME);
+    int r = sd_event_source_set_time_relative(delay->timer, LOOK_TIME);
 
-    return r < 0 ? r : sd_event_source_set_enabled(farewell->timer, SD_EVENT_ONESHOT);
+    return r < 0 ? r : sd_event_source_set_enabled(delay->timer, SD_EVENT_ONESHOT);
 }
 
-/* Half of the time that requests have: the other half is for those that were taken last. */
-static void begin_to_look(HfStopDelay *farewell)
+static void queue_served(HfSupervisor *supervisor)
 {
-    farewell->delayed = true;
-    farewell->until = hf_clock_monotonic() + farewell->supervisor->settings->drain_timeout / 2;
+    supervisor->farewell = hf_stop_delay_free(supervisor->farewell);
+    hf_supervisor_post(supervisor, &(HfEvent){.type = HF_EVENT_QUEUE_SERVED});
 }
 
-static int on_timer(sd_event_source *source, uint64_t usec, void *userdata)
+static int on_look(sd_event_source *source, uint64_t usec, void *userdata)
 {
-    HfStopDelay *farewell = userdata;
-    HfSupervisor *supervisor = farewell->supervisor;
+    HfStopDelay *delay = userdata;
 
     (void)source;
     (void)usec;
-    if (!farewell->delayed)
-        begin_to_look(farewell);
-    if (!hf_supervisor_active(supervisor) || hf_clock_monotonic() >= farewell->until ||
-        !somebody_waits(supervisor) || look_again(farewell) < 0)
-        hf_stop_delay_cut_short(supervisor);
+    if (!somebody_waits(delay->supervisor) || look_again(delay) < 0)
+        queue_served(delay->supervisor);
     return 0;
 }
 
-static void tell(uint64_t delay)
+static int begin_to_look(HfSupervisor *supervisor)
 {
-    HF_CLEANUP_TEXT HfText text = {0};
+    HfStopDelay *delay = calloc(1, sizeof(*delay));
 
-    hf_text_add_time(&text, delay);
-    if (delay > 0)
-        hf_log(LOG_NOTICE, NULL,
-               "asked to stop: the service goes on for %s (--stop-delay), unless asked again",
-               hf_text_peek(&text));
-    else
-        hf_log(LOG_NOTICE, NULL,
-               "asked to stop: connections that wait in a queue are served first, unless asked "
-               "again");
-}
-
-static int begin(HfSupervisor *supervisor, HfStopDelay **ret)
-{
-    uint64_t delay = supervisor->settings->stop_delay;
-    HfStopDelay *farewell = calloc(1, sizeof(*farewell));
-
-    if (!farewell)
+    if (!delay)
         return -ENOMEM;
-    farewell->supervisor = supervisor;
-    if (delay == 0)
-        begin_to_look(farewell);
-    uint64_t first = delay > 0 ? delay : LOOK_TIME;
-    int r = sd_event_add_time_relative(supervisor->loop, &farewell->timer, CLOCK_MONOTONIC, first,
-                                       HF_LOOP_ACCURACY(first), on_timer, farewell);
-    if (r < 0) {
-        hf_stop_delay_free(farewell);
-        return r;
-    }
-    *ret = farewell;
-    return 0;
+    supervisor->farewell = delay;
+    delay->supervisor = supervisor;
+    return sd_event_add_time_relative(supervisor->loop, &delay->timer, CLOCK_MONOTONIC, LOOK_TIME,
+                                      HF_LOOP_ACCURACY(LOOK_TIME), on_look, delay);
 }
 
-static bool has_to_wait(const HfSupervisor *supervisor)
+void hf_stop_delay_watch(HfSupervisor *supervisor, bool on)
 {
-    return hf_supervisor_active(supervisor) && supervisor->machine.phase != HF_PHASE_STOPPING &&
-           (supervisor->settings->stop_delay > 0 || somebody_waits(supervisor));
-}
-
-void hf_stop_delay_ask(HfSupervisor *supervisor, const HfEvent *event)
-{
-    HfStopDelay *farewell = supervisor->farewell;
-
-    if (!farewell && (!has_to_wait(supervisor) || begin(supervisor, &farewell) < 0)) {
-        hf_supervisor_post(supervisor, event);
+    supervisor->farewell = hf_stop_delay_free(supervisor->farewell);
+    if (!on)
+        return;
+    if (!somebody_waits(supervisor) || begin_to_look(supervisor) < 0) {
+        queue_served(supervisor);
         return;
     }
-    bool again = supervisor->farewell != NULL;
-    bool hurries = again && farewell->delayed;
-    supervisor->farewell = farewell;
-    if (!again)
-        tell(supervisor->settings->stop_delay);
-    /* during the delay a second signal only ends that; a caller always has its answer */
-    if (!again || hurries || event->id != 0)
-        farewell->asked[farewell->n++] = *event;
-    if (again)
-        hf_stop_delay_cut_short(supervisor);
+    hf_log(LOG_NOTICE, NULL,
+           "asked to stop: connections that wait in a queue are served first, unless asked again");
 }

@@ -14,7 +14,8 @@ static bool merge_event(HfSupervisor *supervisor, const HfEvent *event)
     for (size_t i = 0; i < supervisor->n_events; i++) {
         HfEvent *waiting =
             &supervisor->events[(supervisor->first_event + i) % HF_SUPERVISOR_EVENTS];
-        if (waiting->type == event->type && waiting->slot == event->slot) {
+        if (waiting->type == event->type && waiting->slot == event->slot &&
+            waiting->number == event->number) {
             *waiting = *event;
             return true;
         }
@@ -39,7 +40,10 @@ void hf_supervisor_probed(HfSupervisor *supervisor, unsigned slot, HfVerdict ver
     if (hf_string_set(&supervisor->finding, text) < 0)
         hf_string_set(&supervisor->finding, NULL);
     hf_supervisor_post(supervisor,
-                       &(HfEvent){.type = HF_EVENT_PROBED, .slot = slot, .verdict = verdict});
+                       &(HfEvent){.type = HF_EVENT_PROBED,
+                                  .slot = slot,
+                                  .number = supervisor->machine.generations[slot].number,
+                                  .verdict = verdict});
 }
 
 bool hf_supervisor_waits_longer(const HfSupervisor *supervisor, HfTimer timer, unsigned slot,
@@ -66,7 +70,7 @@ HfGeneration *hf_supervisor_find(const HfSupervisor *supervisor, pid_t pid)
 
 HfGeneration *hf_supervisor_active(const HfSupervisor *supervisor)
 {
-    int slot = hf_machine_find(&supervisor->machine, HF_GENERATION_ACTIVE);
+    int slot = hf_machine_find(&supervisor->machine, HF_STAGE_ACTIVE);
 
     return slot >= 0 ? supervisor->generations[slot] : NULL;
 }
@@ -94,5 +98,5 @@ void hf_supervisor_end(HfSupervisor *supervisor, int status)
 void hf_supervisor_ended(HfSupervisor *supervisor)
 {
     if (--supervisor->n_ending == 0)
-        sd_event_exit(supervisor->loop, supervisor->status);
+        hf_supervisor_post(supervisor, &(HfEvent){.type = HF_EVENT_ENDED});
 }

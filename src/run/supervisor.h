@@ -53,8 +53,7 @@ typedef struct HfSupervisor {
     char *pid_file;         /* the user's, that we wrote; NULL: none */
     char *failure;          /* why the last replacement failed, for those who asked for it */
     int status;             /* of the exit that is on its way */
-    int service_status;     /* what it becomes because the service has ended by itself; -1: no */
-    HfStopDelay *farewell;  /* NULL: nothing is waited for before a stop */
+    HfStopDelay *farewell;  /* NULL: nobody looks who waits in a queue */
     HfFinalKill *leftovers; /* NULL until the end */
     char *finding;          /* what the last probe found wrong */
     HfInputs *watch;
@@ -66,7 +65,8 @@ typedef struct HfSupervisor {
     HfEvent events[HF_SUPERVISOR_EVENTS]; /* a ring */
 } HfSupervisor;
 
-/* Nothing of the service is left: lets the sockets go, and ends once every part has ended. */
+/* Nothing of the service is left: lets the sockets go, and posts ENDED once every part has ended.
+ */
 void hf_supervisor_end(HfSupervisor *supervisor, int status);
 /* A part that the end waited for has done what it had to. */
 void hf_supervisor_ended(HfSupervisor *supervisor);

@@ -57,11 +57,12 @@ static void check_stop(HfMachine *machine, World *world, const Bounds *bounds)
     for (unsigned step = 0; !world->ended; step++) {
         size_t n = world_events(world, bounds, events);
         size_t chosen = n;
-        CHECK(step < HF_MACHINE_SLOTS + 8);
+        CHECK(step < HF_MACHINE_SLOTS + 10);
         for (size_t i = 0; i < n; i++)
             if (!world->started ? events[i].type == HF_EVENT_START
-                                : (events[i].type == HF_EVENT_GONE && signals >= 3) ||
-                                      (events[i].type == HF_EVENT_STOP_SIGNAL && signals < 3))
+                                : events[i].type == HF_EVENT_ENDED ||
+                                      (events[i].type == HF_EVENT_GONE && signals >= 4) ||
+                                      (events[i].type == HF_EVENT_STOP_SIGNAL && signals < 4))
                 chosen = i;
         CHECK(chosen < n);
         signals += events[chosen].type == HF_EVENT_STOP_SIGNAL;
@@ -75,8 +76,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     Input input = {data, size};
     const HfMachineLimits limits = fuzz_limits(&input);
-    Bounds bounds = {
-        .name = "fuzz", .limits = limits, .occupied = HF_MACHINE_SLOTS, .requests = WORLD_REQUESTS};
+    Bounds bounds = {.name = "fuzz",
+                     .limits = limits,
+                     .occupied = HF_MACHINE_SLOTS,
+                     .requests = WORLD_REQUESTS,
+                     .takeover = true,
+                     .stops = true};
     HfMachine machine;
     World world;
 

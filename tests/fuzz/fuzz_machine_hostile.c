@@ -12,7 +12,7 @@ typedef struct Books {
     bool occupied[HF_MACHINE_SLOTS];
     bool deadline[HF_MACHINE_SLOTS];
     bool stopped[HF_MACHINE_SLOTS];
-    HfRung asked[HF_MACHINE_SLOTS];
+    HfStage asked[HF_MACHINE_SLOTS];
     uint64_t number[HF_MACHINE_SLOTS];
     bool armed[HF_TIMER_MAX_];
     bool preparing;
@@ -20,6 +20,8 @@ typedef struct Books {
     bool planned;
     bool raised;
     bool answering;
+    bool watching;
+    bool ending;
     bool ended;
     uint64_t last_number;
     uint64_t next_id;
@@ -30,10 +32,10 @@ typedef struct Books {
 static void signalled(Books *books, const HfAction *action)
 {
     CHECK(books->occupied[action->slot]);
-    CHECK(action->rung > HF_RUNG_NONE && action->rung < HF_RUNG_MAX_);
-    CHECK(action->rung >= books->asked[action->slot]);
-    books->asked[action->slot] = action->rung;
-    if (action->rung == HF_RUNG_RETIRE)
+    CHECK(action->stage > HF_STAGE_SETTLE && action->stage < HF_STAGE_MAX_);
+    CHECK(action->stage >= books->asked[action->slot]);
+    books->asked[action->slot] = action->stage;
+    if (action->stage == HF_STAGE_RETIRE)
         books->stopped[action->slot] = true;
 }
 
@@ -55,7 +57,7 @@ static void spawned(Books *books, const HfAction *action)
     CHECK(action->prepared ? books->prepared : books->planned);
     books->last_number = action->number;
     books->occupied[action->slot] = true;
-    books->asked[action->slot] = HF_RUNG_NONE;
+    books->asked[action->slot] = HF_STAGE_EMPTY;
     books->number[action->slot] = action->number;
 }
 
@@ -126,8 +128,11 @@ static void take_action(Books *books, const HfAction *action)
     case HF_ACTION_BACKLOG:
         flip(&books->raised, action->raised);
         break;
-    case HF_ACTION_ANSWERER:
+    case HF_ACTION_FALLBACK:
         flip(&books->answering, action->raised);
+        break;
+    case HF_ACTION_WATCH_QUEUE:
+        flip(&books->watching, action->raised);
         break;
     case HF_ACTION_ANSWER:
         answered(books, action);
@@ -140,10 +145,14 @@ static void take_action(Books *books, const HfAction *action)
         CHECK(!books->preparing && !books->prepared);
         break;
     case HF_ACTION_EXIT:
+        flip(&books->ending, false);
+        books->ended = true;
+        break;
+    case HF_ACTION_END:
+        flip(&books->ending, true);
         for (unsigned i = 0; i < HF_MACHINE_SLOTS; i++)
             CHECK(!books->occupied[i]);
-        CHECK(!books->answering && !books->preparing && !books->prepared);
-        books->ended = true;
+        CHECK(!books->answering && !books->preparing && !books->prepared && !books->watching);
         break;
     case HF_ACTION_MAX_:
         CHECK(false);
@@ -154,15 +163,13 @@ static void check_slots(const HfMachine *machine, const Books *books)
 {
     for (unsigned i = 0; i < HF_MACHINE_SLOTS; i++) {
         const HfMachineGeneration *generation = &machine->generations[i];
-        CHECK(generation->state < HF_GENERATION_STATE_MAX_);
-        CHECK(books->occupied[i] == (generation->state != HF_GENERATION_EMPTY));
+        CHECK(generation->stage < HF_STAGE_MAX_);
+        CHECK(books->occupied[i] == (generation->stage != HF_STAGE_EMPTY));
         if (!books->occupied[i])
             continue;
         CHECK(generation->number == books->number[i]);
-        CHECK(generation->deadline == books->deadline[i]);
-        CHECK((generation->state == HF_GENERATION_DRAINING) == (generation->rung != HF_RUNG_NONE));
-        CHECK(generation->state == HF_GENERATION_ACTIVE || generation->deadline);
-        CHECK(generation->stopped == books->stopped[i]);
+        CHECK((generation->stage != HF_STAGE_ACTIVE) == books->deadline[i]);
+        CHECK((generation->stage == HF_STAGE_RETIRE) == books->stopped[i]);
         CHECK(!books->stopped[i] || books->deadline[i]);
     }
 }
@@ -181,11 +188,11 @@ static void check_requests(const HfMachine *machine, const Books *books)
 
 static void check_machine(const HfMachine *machine, const Books *books)
 {
-    unsigned starting = hf_machine_count(machine, HF_GENERATION_STARTING);
-    unsigned active = hf_machine_count(machine, HF_GENERATION_ACTIVE);
-    unsigned draining = hf_machine_count(machine, HF_GENERATION_DRAINING);
-    bool wanted = machine->phase != HF_PHASE_NEW && machine->phase != HF_PHASE_STOPPING &&
-                  machine->phase != HF_PHASE_ENDED;
+    unsigned starting = hf_machine_count(machine, HF_STAGE_STARTING);
+    unsigned active = hf_machine_count(machine, HF_STAGE_ACTIVE);
+    unsigned draining = hf_machine_count_leaving(machine);
+    bool wanted = machine->phase != HF_PHASE_NEW && !hf_machine_stops(machine);
+    bool gap = wanted && active == 0;
     bool waits = machine->phase == HF_PHASE_WAITING || machine->phase == HF_PHASE_CLEARING;
 
     CHECK(hf_machine_is_sound(machine));
@@ -194,12 +201,15 @@ static void check_machine(const HfMachine *machine, const Books *books)
     CHECK((machine->phase == HF_PHASE_PREPARING) == books->preparing);
     CHECK((machine->phase == HF_PHASE_ENDED) == books->ended);
     CHECK(machine->prepared == books->prepared && machine->planned == books->planned);
-    CHECK(machine->respawn == books->armed[HF_TIMER_RESPAWN]);
-    CHECK(machine->stable == books->armed[HF_TIMER_STABLE]);
-    CHECK(machine->busy == books->armed[HF_TIMER_BUSY]);
-    CHECK(machine->probe == books->armed[HF_TIMER_PROBE]);
-    CHECK(machine->recycle == books->armed[HF_TIMER_RECYCLE]);
-    CHECK(machine->raised == books->raised && machine->answering == books->answering);
+    CHECK((machine->phase == HF_PHASE_ENDING) == books->ending);
+    CHECK((machine->phase == HF_PHASE_BACKOFF) == books->armed[HF_TIMER_RESPAWN]);
+    CHECK((active > 0 && machine->failures > 0) == books->armed[HF_TIMER_STABLE]);
+    CHECK(!books->armed[HF_TIMER_PROBE] || (active > 0 && !machine->probing));
+    CHECK(!books->armed[HF_TIMER_RECYCLE] || active > 0);
+    CHECK(!books->armed[HF_TIMER_BUSY] || gap);
+    CHECK((machine->wait != HF_WAIT_NONE) == books->armed[HF_TIMER_STOP]);
+    CHECK((machine->wait == HF_WAIT_QUEUE) == books->watching);
+    CHECK(gap == books->raised && (!books->answering || gap));
     CHECK(!wanted || starting || active || books->preparing || books->armed[HF_TIMER_RESPAWN] ||
           (waits && draining));
     check_slots(machine, books);
@@ -211,7 +221,8 @@ static void forget_program(Books *books, bool callers)
 {
     memset(books->armed, 0, sizeof(books->armed));
     memset(books->deadline, 0, sizeof(books->deadline));
-    books->preparing = books->prepared = books->answering = false;
+    books->preparing = books->prepared = books->answering = books->watching = false;
+    books->ending = false;
     if (!callers)
         return;
     memset(books->waiting, 0, sizeof(books->waiting));
@@ -225,20 +236,24 @@ static void step(HfMachine *machine, Books *books, const HfEvent *event)
     if (event->type == HF_EVENT_ADOPT && !books->ended)
         forget_program(books, true);
     if (event->type == HF_EVENT_RESUME && machine->upgrade == HF_UPGRADE_TESTING &&
-        (machine->phase == HF_PHASE_IDLE || machine->phase == HF_PHASE_BACKOFF))
+        (machine->phase == HF_PHASE_IDLE || machine->phase == HF_PHASE_BACKOFF) &&
+        machine->wait == HF_WAIT_NONE)
         forget_program(books, false);
 
+    if (event->type == HF_EVENT_QUEUE_SERVED)
+        books->watching = false;
     if (event->type == HF_EVENT_TIMER) {
-        if (event->timer == HF_TIMER_DEADLINE)
+        if (event->timer == HF_TIMER_DEADLINE &&
+            event->number == machine->generations[event->slot].number)
             books->deadline[event->slot] = false;
-        else
+        else if (event->timer != HF_TIMER_DEADLINE)
             books->armed[event->timer] = false;
     }
     if (event->type == HF_EVENT_PREPARED && books->preparing)
         books->prepared = true;
     if (event->type == HF_EVENT_PREPARED || event->type == HF_EVENT_PREPARE_FAILED)
         books->preparing = false;
-    if (event->type == HF_EVENT_ANSWERER_GONE)
+    if (event->type == HF_EVENT_FALLBACK_GONE)
         books->answering = false;
     hf_machine_step(machine, event, &actions);
     CHECK(actions.n <= HF_MACHINE_ACTIONS_MAX);
@@ -247,7 +262,7 @@ static void step(HfMachine *machine, Books *books, const HfEvent *event)
     check_machine(machine, books);
 }
 
-static HfEvent read_event(Input *input, Books *books)
+static HfEvent read_event(Input *input, const HfMachine *machine, Books *books)
 {
     unsigned kind = input_byte(input);
     unsigned more = input_byte(input);
@@ -257,9 +272,13 @@ static HfEvent read_event(Input *input, Books *books)
         .timer = (HfTimer)(more % HF_TIMER_MAX_),
         .request = (HfRequestKind)(1 + more % (HF_REQUEST_MAX_ - 1)),
         .verdict = (HfVerdict)(more % HF_VERDICT_MAX_),
+        .takeover = more & 1,
+        .status = (int)(more & 0x7f),
         .usec = more & 0x80 ? UINT64_MAX >> (more & 63) : more,
     };
 
+    /* now and then of another generation */
+    event.number = machine->generations[event.slot].number + (more == 0x7f);
     if (event.type == HF_EVENT_REQUEST && !(more & 0x80)) {
         event.id = books->next_id++;
         books->waiting[event.id] = true;
@@ -273,7 +292,10 @@ static void check_stop(HfMachine *machine, Books *books)
     for (unsigned i = 0; i < 3; i++)
         step(machine, books, &(HfEvent){.type = HF_EVENT_STOP_SIGNAL});
     for (unsigned i = 0; i < HF_MACHINE_SLOTS; i++)
-        step(machine, books, &(HfEvent){.type = HF_EVENT_GONE, .slot = i});
+        step(
+            machine, books,
+            &(HfEvent){.type = HF_EVENT_GONE, .slot = i, .number = machine->generations[i].number});
+    step(machine, books, &(HfEvent){.type = HF_EVENT_ENDED});
     CHECK(books->ended && books->n_waiting == 0);
 }
 
@@ -287,7 +309,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     hf_machine_init(&machine, &limits);
     step(&machine, &books, &(HfEvent){.type = HF_EVENT_START});
     for (unsigned i = 0; input.size > 0 && i < STEPS_MAX; i++) {
-        HfEvent event = read_event(&input, &books);
+        HfEvent event = read_event(&input, &machine, &books);
         step(&machine, &books, &event);
     }
     check_stop(&machine, &books);

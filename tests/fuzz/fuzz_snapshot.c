@@ -35,7 +35,7 @@ static void live(const HfMachine *read)
     CHECK(hf_machine_is_sound(&machine));
     for (HfEventType type = HF_EVENT_PREPARED; type < HF_EVENT_MAX_; type++)
         for (unsigned slot = 0; slot < HF_MACHINE_SLOTS; slot++) {
-            bool starting = machine.generations[slot].state == HF_GENERATION_STARTING;
+            bool starting = machine.generations[slot].stage == HF_STAGE_STARTING;
             if (type == HF_EVENT_SPAWN_FAILED && !starting)
                 continue;
             hf_machine_step(&machine,

@@ -10,7 +10,7 @@
     }
 #define PATIENT .busy_after = HF_USEC_INFINITY
 #define BLIND   .probe_failures = 1
-#define GENTLE  .gentle = true
+#define GENTLE  .gentle = true, .retires = true
 #define OUTAGE  .busy_after = 10 * SECOND
 #define PROBES(failures, hung, doublings)                                                          \
     .probe_every = 5 * SECOND, .probe_failures = (failures), .probe_hung = (hung),                 \
@@ -61,6 +61,19 @@ static const Bounds wide[] = {
                         .occupied = 2,
                         .requests = 1,
                         .upgrades = true},
+    [BOUNDS_STOPS] = {.name = "stops",
+                      .limits = LIMITS(100000, 1, PATIENT, BLIND, .stop_delay = 20 * SECOND,
+                                       .exit_with_service = true),
+                      .occupied = 2,
+                      .requests = 1,
+                      .leave = true,
+                      .takeover = true,
+                      .stops = true},
+    [BOUNDS_QUEUE] = {.name = "queue",
+                      .limits = LIMITS(100000, 2, PATIENT, BLIND, GENTLE),
+                      .occupied = 3,
+                      .takeover = true,
+                      .stops = true},
 };
 static const Bounds narrow_ones[] = {
     [BOUNDS_CALLERS] = {.name = "callers, narrow",
@@ -104,6 +117,19 @@ static const Bounds narrow_ones[] = {
                         .occupied = 2,
                         .requests = 1,
                         .upgrades = true},
+    [BOUNDS_STOPS] = {.name = "stops, narrow",
+                      .limits = LIMITS(100000, 1, PATIENT, BLIND, .stop_delay = 20 * SECOND,
+                                       .exit_with_service = true),
+                      .occupied = 2,
+                      .requests = 1,
+                      .leave = true,
+                      .takeover = true,
+                      .stops = true},
+    [BOUNDS_QUEUE] = {.name = "queue, narrow",
+                      .limits = LIMITS(100000, 2, PATIENT, BLIND, GENTLE),
+                      .occupied = 2,
+                      .takeover = true,
+                      .stops = true},
 };
 _Static_assert(sizeof(wide) / sizeof(*wide) == BOUNDS_MAX_, "each kind");
 _Static_assert(sizeof(narrow_ones) / sizeof(*narrow_ones) == BOUNDS_MAX_, "each kind");

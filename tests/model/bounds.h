@@ -15,6 +15,8 @@ typedef enum BoundsKind {
     BOUNDS_ALL,       /* all of it together, with few generations */
     BOUNDS_DEATH,     /* holdfast's own */
     BOUNDS_UPGRADE,   /* of its program */
+    BOUNDS_STOPS,     /* delays, the service's own end, a take-over that fails */
+    BOUNDS_QUEUE,     /* who waits is served before a stop */
     BOUNDS_MAX_,
 } BoundsKind;
 

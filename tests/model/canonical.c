@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "policy/backoff.h"
+#include "policy/machine_parts.h"
 
 unsigned canonical_failures(const HfMachineLimits *limits)
 {
@@ -20,8 +21,7 @@ unsigned canonical_failures(const HfMachineLimits *limits)
 /* The initialisers have no names, so that a field that was added does not compile. */
 static HfMachineGeneration copy_generation(const HfMachineGeneration *g)
 {
-    return (HfMachineGeneration){g->state,  g->rung,    g->main_exited, g->deadline,
-                                 g->reopen, g->stopped, g->extensions,  g->number};
+    return (HfMachineGeneration){g->stage, g->main_exited, g->reopen, g->extensions, g->number};
 }
 
 static void sort_slots(HfMachine *machine, World *world)
@@ -37,7 +37,7 @@ static void sort_slots(HfMachine *machine, World *world)
         int next = -1;
         for (unsigned i = 0; i < HF_MACHINE_SLOTS; i++) {
             const HfMachineGeneration *g = &machine->generations[i];
-            if (g->state != HF_GENERATION_EMPTY && g->number > last &&
+            if (g->stage != HF_STAGE_EMPTY && g->number > last &&
                 (next < 0 || g->number < machine->generations[next].number))
                 next = (int)i;
         }
@@ -98,6 +98,7 @@ static bool replacing(HfPhase phase)
     case HF_PHASE_IDLE:
     case HF_PHASE_BACKOFF:
     case HF_PHASE_STOPPING:
+    case HF_PHASE_ENDING:
     case HF_PHASE_ENDED:
     case HF_PHASE_MAX_:
         break;
@@ -117,10 +118,12 @@ void canonical_tidy(HfMachine *machine, World *world, unsigned failures)
     if (world->misses > patience)
         world->misses = patience;
     for (unsigned i = 0; i < HF_MACHINE_SLOTS; i++)
-        if (machine->generations[i].rung > HF_RUNG_STOP)
+        if (machine->generations[i].stage > HF_STAGE_STOP)
             machine->generations[i].extensions = world->slots[i].extended = 0;
     if (!replacing(machine->phase))
         machine->cause = 0;
+    if (machine->stop == HF_REASON_REQUEST || machine->stop == HF_REASON_SETTINGS)
+        machine->stop = HF_REASON_SIGNAL; /* nobody tells them apart any more */
 }
 
 /* ---- pack ---- */
@@ -148,6 +151,20 @@ static unsigned code(Codec *codec, unsigned value, unsigned width)
 #define CODE(codec, field, width)                                                                  \
     ((field) = (__typeof__(field))code(codec, (unsigned)(field), width))
 
+/* The statuses that this world knows. */
+static int code_status(Codec *codec, int status)
+{
+    static const int known[] = {
+        0, -1, 1, WORLD_STATUS_EXITED, WORLD_STATUS_GONE, WORLD_STATUS_NOT_FOUND};
+    unsigned i = 0;
+
+    while (i < sizeof(known) / sizeof(*known) && known[i] != status)
+        i++;
+    CODE(codec, i, 3);
+    assert(i < sizeof(known) / sizeof(*known));
+    return known[i];
+}
+
 /* One list of fields for both directions. Of free requests and empty slots, which come last,
  * nothing is left to tell. */
 static void code_state(Codec *codec, HfMachine *m, World *w)
@@ -158,15 +175,14 @@ static void code_state(Codec *codec, HfMachine *m, World *w)
     CODE(codec, m->hurry, 3);
     CODE(codec, m->planned, 1);
     CODE(codec, m->prepared, 1);
-    CODE(codec, m->respawn, 1);
-    CODE(codec, m->stable, 1);
-    CODE(codec, m->raised, 1);
-    CODE(codec, m->busy, 1);
+    CODE(codec, m->takeover, 1);
     CODE(codec, m->overdue, 1);
     CODE(codec, m->outage, 1);
-    CODE(codec, m->answering, 1);
-    CODE(codec, m->probe, 1);
-    CODE(codec, m->recycle, 1);
+    CODE(codec, m->probing, 1);
+    CODE(codec, m->recycled, 1);
+    CODE(codec, m->stop, 3);
+    CODE(codec, m->wait, 2);
+    m->status = code_status(codec, m->status);
     CODE(codec, m->upgrade, 2);
     CODE(codec, w->executing, 1);
     CODE(codec, m->probed, 2);
@@ -181,14 +197,11 @@ static void code_state(Codec *codec, HfMachine *m, World *w)
     }
     for (unsigned i = 0; i < HF_MACHINE_SLOTS; i++) {
         HfMachineGeneration *g = &m->generations[i];
-        CODE(codec, g->state, 2);
-        if (g->state == HF_GENERATION_EMPTY)
+        CODE(codec, g->stage, 3);
+        if (g->stage == HF_STAGE_EMPTY)
             break;
-        CODE(codec, g->rung, 3);
         CODE(codec, g->main_exited, 1);
-        CODE(codec, g->deadline, 1);
         CODE(codec, g->reopen, 1);
-        CODE(codec, g->stopped, 1);
         CODE(codec, g->extensions, 5);
         CODE(codec, w->slots[i].process, 2);
         CODE(codec, w->slots[i].ready, 1);
@@ -205,15 +218,30 @@ Key canonical_pack(const HfMachine *machine, const World *world)
     return codec.key;
 }
 
+/* Of a machine that keeps the rules: what was put out is what follows from its state. */
+static void derive_outputs(World *world, const HfMachine *machine)
+{
+    HfOutputs outputs;
+
+    hf_machine_outputs(machine, &outputs);
+    for (HfTimer timer = HF_TIMER_DEADLINE + 1; timer < HF_TIMER_MAX_; timer++)
+        world->armed[timer] = outputs.timers[timer] != 0;
+    for (unsigned i = 0; i < HF_MACHINE_SLOTS; i++)
+        world->slots[i].armed = outputs.slots[i].deadline;
+    world->raised = outputs.backlog;
+    world->answering = outputs.fallback;
+    world->watching = outputs.queue;
+}
+
 static void derive_world(World *world, const HfMachine *machine)
 {
+    derive_outputs(world, machine);
     for (unsigned i = 0; i < HF_MACHINE_SLOTS; i++) {
         const HfMachineGeneration *g = &machine->generations[i];
         WorldSlot *slot = &world->slots[i];
-        slot->occupied = g->state != HF_GENERATION_EMPTY;
-        slot->armed = g->deadline;
-        slot->stopped = g->stopped;
-        slot->asked = g->rung;
+        slot->occupied = g->stage != HF_STAGE_EMPTY;
+        slot->stopped = g->stage == HF_STAGE_RETIRE;
+        slot->asked = hf_stage_leaves(g->stage) ? g->stage : HF_STAGE_EMPTY;
         slot->extended = g->extensions;
         slot->number = g->number;
     }
@@ -222,28 +250,21 @@ static void derive_world(World *world, const HfMachine *machine)
         world->requests[i] =
             (WorldRequest){.id = r->id, .kind = r->kind, .running = r->id != 0 && !r->next};
     }
-    world->armed[HF_TIMER_RESPAWN] = machine->respawn;
-    world->armed[HF_TIMER_STABLE] = machine->stable;
-    world->armed[HF_TIMER_BUSY] = machine->busy;
-    world->armed[HF_TIMER_PROBE] = machine->probe;
-    world->armed[HF_TIMER_RECYCLE] = machine->recycle;
     world->started = machine->phase != HF_PHASE_NEW;
     world->preparing = machine->phase == HF_PHASE_PREPARING;
     world->prepared = machine->prepared;
     world->planned = machine->planned;
-    world->raised = machine->raised;
     world->outage = machine->outage;
-    world->answering = machine->answering;
-    world->probing = machine->limits.probe_every > 0 && !machine->probe &&
-                     hf_machine_find(machine, HF_GENERATION_ACTIVE) >= 0;
+    world->probing = machine->probing;
     world->probed = machine->probed;
     world->misses = machine->misses;
     world->doubts = machine->doubts;
     world->testing = machine->upgrade == HF_UPGRADE_TESTING;
     world->ended = machine->phase == HF_PHASE_ENDED;
+    world->ending = machine->phase == HF_PHASE_ENDING;
     /* a first start that fails ends without a stop, but there is nothing left to tell the two apart
      */
-    world->stopping = machine->phase == HF_PHASE_STOPPING || world->ended;
+    world->stopping = machine->phase >= HF_PHASE_STOPPING;
     world->last_number = machine->last_number;
 }
 
@@ -260,7 +281,7 @@ void canonical_unpack(Key key, const HfMachineLimits *limits, HfMachine *ret_mac
         if (ret_machine->requests[i].kind != HF_REQUEST_NONE)
             ret_machine->requests[i].id = i + 1;
     for (unsigned i = 0; i < HF_MACHINE_SLOTS; i++) {
-        if (ret_machine->generations[i].state == HF_GENERATION_EMPTY)
+        if (ret_machine->generations[i].stage == HF_STAGE_EMPTY)
             continue;
         ret_machine->generations[i].number = ++ret_machine->last_number;
     }
@@ -271,21 +292,20 @@ static bool same_machine(const HfMachine *a, const HfMachine *b)
 {
     /* again without names: a field that was added does not compile */
     const HfMachine head[] = {
-        {a->limits,   a->next,        a->phase,   a->cause,   a->pending, a->hurry,  a->upgrade,
-         a->planned,  a->prepared,    a->respawn, a->stable,  a->raised,  a->busy,   a->overdue,
-         a->outage,   a->answering,   a->probe,   a->recycle, a->probed,  a->misses, a->doubts,
-         a->failures, a->last_number, {{0}},      {{0}}},
+        {a->limits,   a->next,    a->phase,    a->cause,       a->pending,  a->hurry,
+         a->upgrade,  a->stop,    a->wait,     a->status,      a->planned,  a->prepared,
+         a->takeover, a->overdue, a->outage,   a->probing,     a->recycled, a->probed,
+         a->misses,   a->doubts,  a->failures, a->last_number, {{0}},       {{0}}},
     };
 
     return head->phase == b->phase && head->cause == b->cause && head->pending == b->pending &&
-           head->hurry == b->hurry && head->upgrade == b->upgrade && head->planned == b->planned &&
-           head->prepared == b->prepared && head->respawn == b->respawn &&
-           head->stable == b->stable && head->raised == b->raised && head->busy == b->busy &&
+           head->hurry == b->hurry && head->upgrade == b->upgrade && head->stop == b->stop &&
+           head->wait == b->wait && head->status == b->status && head->planned == b->planned &&
+           head->prepared == b->prepared && head->takeover == b->takeover &&
            head->overdue == b->overdue && head->outage == b->outage &&
-           head->answering == b->answering && head->probe == b->probe &&
-           head->recycle == b->recycle && head->probed == b->probed && head->misses == b->misses &&
-           head->doubts == b->doubts && head->failures == b->failures &&
-           head->last_number == b->last_number &&
+           head->probing == b->probing && head->recycled == b->recycled &&
+           head->probed == b->probed && head->misses == b->misses && head->doubts == b->doubts &&
+           head->failures == b->failures && head->last_number == b->last_number &&
            memcmp(a->generations, b->generations, sizeof(a->generations)) == 0 &&
            memcmp(a->requests, b->requests, sizeof(a->requests)) == 0;
 }
@@ -296,15 +316,15 @@ bool canonical_complete(Key key, const HfMachine *machine, const World *world)
     World w;
 
     canonical_unpack(key, &machine->limits, &m, &w);
-    bool world_same = w.started == world->started && w.preparing == world->preparing &&
-                      w.prepared == world->prepared && w.planned == world->planned &&
-                      w.raised == world->raised && w.outage == world->outage &&
-                      w.answering == world->answering && w.probing == world->probing &&
-                      w.probed == world->probed && w.misses == world->misses &&
-                      w.doubts == world->doubts && w.executing == world->executing &&
-                      w.testing == world->testing && w.ended == world->ended &&
-                      (w.stopping == world->stopping || w.ended) &&
-                      memcmp(w.armed, world->armed, sizeof(w.armed)) == 0;
+    bool world_same =
+        w.started == world->started && w.preparing == world->preparing &&
+        w.prepared == world->prepared && w.planned == world->planned && w.raised == world->raised &&
+        w.outage == world->outage && w.answering == world->answering &&
+        w.probing == world->probing && w.probed == world->probed && w.misses == world->misses &&
+        w.doubts == world->doubts && w.executing == world->executing &&
+        w.testing == world->testing && w.ended == world->ended && w.ending == world->ending &&
+        w.watching == world->watching && (w.stopping == world->stopping || w.ending || w.ended) &&
+        memcmp(w.armed, world->armed, sizeof(w.armed)) == 0;
     for (unsigned i = 0; i < HF_MACHINE_SLOTS; i++) {
         const WorldSlot *a = &w.slots[i];
         const WorldSlot *b = &world->slots[i];

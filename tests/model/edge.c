@@ -19,7 +19,7 @@ unsigned edge_count(const World *world, bool (*is)(const WorldSlot *))
 
 bool edge_wanted(const World *world)
 {
-    return world->started && !world->stopping && !world->ended;
+    return world->started && !world->stopping && !world->ending && !world->ended;
 }
 
 const HfAction *edge_action(const HfActions *actions, const HfAction *from, HfActionType type)
@@ -49,7 +49,7 @@ const WorldSlot *edge_resuming(const Edge *edge)
 
     for (unsigned i = 0; edge_is_loss(edge) && i < HF_MACHINE_SLOTS; i++) {
         const WorldSlot *slot = &edge->world_before->slots[i];
-        if (slot->occupied && slot->asked == HF_RUNG_SETTLE &&
+        if (slot->occupied && slot->asked == HF_STAGE_SETTLE &&
             slot->process == WORLD_PROCESS_RUNNING && (!found || slot->number > found->number))
             found = slot;
     }

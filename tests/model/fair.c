@@ -27,15 +27,15 @@ static int rank_leaving(Fair fair, const World *world, const HfEvent *event)
     if (!world_slot_draining(slot))
         return 0;
     if (event->type == HF_EVENT_GONE)
-        return (fair == FAIR_PROMPT && slot->asked >= HF_RUNG_STOP) || slot->asked == HF_RUNG_KILL
+        return (fair == FAIR_PROMPT && slot->asked >= HF_STAGE_STOP) || slot->asked == HF_STAGE_KILL
                    ? first
                    : 0;
-    return slot->asked < HF_RUNG_KILL ? 2 : 0;
+    return slot->asked < HF_STAGE_KILL ? 2 : 0;
 }
 
 static bool stopping(Fair fair, const World *world)
 {
-    return fair == FAIR_STOP && !world->stopping;
+    return fair == FAIR_STOP && !world->stopping && !world->ending;
 }
 
 int fair_rank(Fair fair, const World *world, const HfEvent *event)
@@ -45,6 +45,10 @@ int fair_rank(Fair fair, const World *world, const HfEvent *event)
         return 9;
     case HF_EVENT_STOP_SIGNAL:
         return stopping(fair, world) ? 8 : 0;
+    case HF_EVENT_QUEUE_SERVED:
+        return 10;
+    case HF_EVENT_ENDED:
+        return 9;
     case HF_EVENT_PREPARED:
     case HF_EVENT_READY:
         return fair == FAIR_STOP ? 0 : 5;
@@ -65,7 +69,7 @@ int fair_rank(Fair fair, const World *world, const HfEvent *event)
     case HF_EVENT_REQUEST:
     case HF_EVENT_REOPEN:
     case HF_EVENT_EXTEND:
-    case HF_EVENT_ANSWERER_GONE:
+    case HF_EVENT_FALLBACK_GONE:
     case HF_EVENT_PROBED:
     case HF_EVENT_OVERSIZE:
     case HF_EVENT_LEAVING:
@@ -85,9 +89,9 @@ bool fair_reached(Fair fair, const HfMachine *machine)
         return true;
     if (fair == FAIR_STOP)
         return false;
-    if (machine->phase == HF_PHASE_STOPPING)
+    if (hf_machine_stops(machine) || machine->wait != HF_WAIT_NONE)
         return true;
-    if (machine->phase != HF_PHASE_IDLE || hf_machine_find(machine, HF_GENERATION_ACTIVE) < 0)
+    if (machine->phase != HF_PHASE_IDLE || hf_machine_find(machine, HF_STAGE_ACTIVE) < 0)
         return false;
     for (unsigned i = 0; i < HF_MACHINE_REQUESTS; i++)
         if (machine->requests[i].id != 0)

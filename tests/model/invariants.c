@@ -1,16 +1,17 @@
 #include "invariants.h"
 
 #include "invariants_parts.h"
+#include "policy/machine_parts.h"
 
-_Static_assert(HF_GENERATION_STATE_MAX_ == 4, "compare the new state with the world");
+_Static_assert(HF_STAGE_MAX_ == 8, "compare the new stage with the world");
 _Static_assert(HF_OUTCOME_MAX_ == 4, "say when the new outcome is right");
 
 static Rule check_count(const Edge *edge)
 {
-    if (hf_machine_count(edge->after, HF_GENERATION_STARTING) > 1 ||
+    if (hf_machine_count(edge->after, HF_STAGE_STARTING) > 1 ||
         edge_count(edge->world_after, world_slot_starting) > 1)
         return RULE_ONE_STARTING;
-    if (hf_machine_count(edge->after, HF_GENERATION_ACTIVE) > 1 ||
+    if (hf_machine_count(edge->after, HF_STAGE_ACTIVE) > 1 ||
         edge_count(edge->world_after, world_slot_active) > 1)
         return RULE_ONE_ACTIVE;
     return RULE_NONE;
@@ -47,7 +48,7 @@ static Rule check_overlap(const Edge *edge)
     }
     for (unsigned i = 0; i < HF_MACHINE_SLOTS; i++)
         if (edge_is_failure(edge) && world_slot_active(&edge->world_before->slots[i]) &&
-            edge->after->generations[i].state != HF_GENERATION_ACTIVE)
+            edge->after->generations[i].stage != HF_STAGE_ACTIVE)
             return RULE_FAILED_SUCCESSOR;
     return RULE_NONE;
 }
@@ -58,11 +59,11 @@ static Rule check_ladder(const Edge *edge)
 
     if (edge_is_timer(edge->event, HF_TIMER_DEADLINE) &&
         world_slot_draining(&edge->world_before->slots[edge->event->slot])) {
-        HfRung asked = edge->world_before->slots[edge->event->slot].asked;
-        HfRung due = asked < HF_RUNG_KILL ? asked + 1 : HF_RUNG_KILL;
+        HfStage asked = edge->world_before->slots[edge->event->slot].asked;
+        HfStage due = asked < HF_STAGE_KILL ? asked + 1 : HF_STAGE_KILL;
         const HfAction *a = edge_action(edge->actions, NULL, HF_ACTION_SIGNAL);
-        if (!a || a->slot != edge->event->slot || a->rung != due)
-            return RULE_LADDER;
+        if (!a || a->slot != edge->event->slot || a->stage != due)
+            return RULE_ESCALATION;
     }
     for (unsigned i = 0; i < HF_MACHINE_SLOTS; i++)
         if ((world_slot_draining(&world->slots[i]) || world_slot_starting(&world->slots[i])) &&
@@ -76,7 +77,7 @@ static Rule check_hurry(const Edge *edge)
     for (unsigned i = 0; i < HF_MACHINE_SLOTS; i++) {
         const WorldSlot *before = &edge->world_before->slots[i];
         const WorldSlot *after = &edge->world_after->slots[i];
-        bool gentle = before->asked < HF_RUNG_STOP && after->asked == HF_RUNG_STOP;
+        bool gentle = before->asked < HF_STAGE_STOP && after->asked == HF_STAGE_STOP;
         bool told =
             edge->event->type == HF_EVENT_RETIRED || edge->event->type == HF_EVENT_MAIN_EXITED;
         bool due = (edge->event->slot == i &&
@@ -120,7 +121,7 @@ static bool outcome_right(const Edge *edge, const HfAction *answer)
     switch (answer->outcome) {
     case HF_OUTCOME_DONE:
         if (kind == HF_REQUEST_STOP)
-            return edge->world_after->ended;
+            return edge->event->type == HF_EVENT_ENDED;
         if (kind == HF_REQUEST_UPGRADE)
             return edge->event->type == HF_EVENT_RESUME;
         return running && edge->event->type == HF_EVENT_READY;
@@ -128,9 +129,11 @@ static bool outcome_right(const Edge *edge, const HfAction *answer)
         if (kind == HF_REQUEST_UPGRADE && edge->event->type == HF_EVENT_UPGRADE_FAILED)
             return true;
         return kind != HF_REQUEST_STOP && edge_is_failure(edge) &&
-               (running || edge->world_after->ended);
+               (running || edge->world_after->ending);
     case HF_OUTCOME_STOPPING:
-        return kind != HF_REQUEST_STOP && edge->world_after->stopping;
+        return kind != HF_REQUEST_STOP &&
+               (edge->world_after->stopping ||
+                (kind == HF_REQUEST_UPGRADE && !known && edge->before->wait != HF_WAIT_NONE));
     case HF_OUTCOME_BUSY: /* never so many callers here */
     case HF_OUTCOME_MAX_:
         break;
@@ -164,16 +167,13 @@ static Rule check_slots(const HfMachine *machine, const World *world)
     for (unsigned i = 0; i < HF_MACHINE_SLOTS; i++) {
         const HfMachineGeneration *generation = &machine->generations[i];
         const WorldSlot *slot = &world->slots[i];
-        if (slot->occupied != (generation->state != HF_GENERATION_EMPTY))
+        if (slot->occupied != (generation->stage != HF_STAGE_EMPTY))
             return RULE_SLOT;
-        if (slot->armed != generation->deadline)
-            return RULE_TIMER;
         if (slot->number != generation->number)
             return RULE_NUMBER;
-        if (slot->asked != generation->rung ||
-            world_slot_starting(slot) != (generation->state == HF_GENERATION_STARTING) ||
-            world_slot_active(slot) != (generation->state == HF_GENERATION_ACTIVE) ||
-            world_slot_draining(slot) != (generation->state == HF_GENERATION_DRAINING))
+        if (slot->asked != (hf_stage_leaves(generation->stage) ? generation->stage : 0) ||
+            world_slot_starting(slot) != (generation->stage == HF_STAGE_STARTING) ||
+            world_slot_active(slot) != (generation->stage == HF_STAGE_ACTIVE))
             return RULE_PHASE;
     }
     return RULE_NONE;
@@ -208,7 +208,7 @@ static bool phase_right(HfPhase phase, const World *world)
 
     switch (phase) {
     case HF_PHASE_NEW:
-        return !world->started;
+        return !world->started && !world->stopping && !world->ending;
     case HF_PHASE_IDLE:
         return edge_wanted(world) && active && !starting && !world->preparing;
     case HF_PHASE_PREPARING:
@@ -222,7 +222,9 @@ static bool phase_right(HfPhase phase, const World *world)
     case HF_PHASE_BACKOFF:
         return edge_wanted(world) && world->armed[HF_TIMER_RESPAWN] && !starting && !active;
     case HF_PHASE_STOPPING:
-        return world->stopping && !world->ended && !starting && !active;
+        return world->stopping && !world->ending && !world->ended && !starting && !active;
+    case HF_PHASE_ENDING:
+        return world->ending;
     case HF_PHASE_ENDED:
         return world->ended;
     case HF_PHASE_MAX_:
@@ -243,16 +245,52 @@ static Rule check_books(const Edge *edge)
         return rule;
     if (machine->prepared != world->prepared || machine->planned != world->planned)
         return RULE_PLAN;
-    if (machine->respawn != world->armed[HF_TIMER_RESPAWN] ||
-        machine->stable != world->armed[HF_TIMER_STABLE] ||
-        (world->armed[HF_TIMER_RESPAWN] && machine->phase != HF_PHASE_BACKOFF))
+    if (world->armed[HF_TIMER_RESPAWN] != (machine->phase == HF_PHASE_BACKOFF))
         return RULE_TIMER;
-    if (world->armed[HF_TIMER_STABLE] && !edge_find(world, world_slot_active))
+    if (world->armed[HF_TIMER_STABLE] !=
+        (machine->failures > 0 && edge_find(world, world_slot_active)))
         return RULE_STABLE;
-    if (world->raised != machine->raised ||
-        world->raised != (edge_wanted(world) && !edge_find(world, world_slot_active)))
+    if (world->raised != (edge_wanted(world) && !edge_find(world, world_slot_active)))
         return RULE_BACKLOG;
     return phase_right(machine->phase, world) ? RULE_NONE : RULE_PHASE;
+}
+
+/* Whatever lasts was put out exactly as it follows from the state. */
+static Rule check_outputs(const Edge *edge)
+{
+    const World *world = edge->world_after;
+    HfOutputs outputs;
+
+    hf_machine_outputs(edge->after, &outputs);
+    for (HfTimer timer = HF_TIMER_DEADLINE + 1; timer < HF_TIMER_MAX_; timer++)
+        if (world->armed[timer] != (outputs.timers[timer] != 0))
+            return RULE_TIMER;
+    for (unsigned i = 0; i < HF_MACHINE_SLOTS; i++)
+        if (world->slots[i].armed != outputs.slots[i].deadline)
+            return RULE_TIMER;
+    return RULE_NONE;
+}
+
+/* Of plans: committed before anybody is asked to leave for it, and never lost. */
+static Rule check_committed(const Edge *edge)
+{
+    bool committed =
+        edge->event->type != HF_EVENT_READY || !edge_action(edge->actions, NULL, HF_ACTION_COMMIT);
+    const World *before = edge->world_before;
+    bool loses = edge->event->type == HF_EVENT_PREPARE_FAILED && before->planned &&
+                 !edge_find(before, world_slot_active) && edge->before->pending == HF_REQUEST_NONE;
+
+    for (const HfAction *a = edge->actions->list; a < edge->actions->list + edge->actions->n; a++) {
+        committed = committed || a->type == HF_ACTION_COMMIT;
+        if (!committed && a->type == HF_ACTION_SIGNAL)
+            return RULE_ORDER;
+        if (!committed && a->type == HF_ACTION_REPORT && a->report == HF_REPORT_DRAINING)
+            return RULE_ORDER;
+    }
+    if (loses && edge_wanted(before) && edge->after->phase != HF_PHASE_STARTING &&
+        edge->after->phase != HF_PHASE_WAITING)
+        return RULE_COMMITTED;
+    return RULE_NONE;
 }
 
 size_t invariants_actions(const HfActions *actions)
@@ -267,9 +305,9 @@ size_t invariants_actions(const HfActions *actions)
 Rule invariants_check(const Edge *edge)
 {
     Rule (*const checks[])(const Edge *) = {
-        check_count,         check_overlap,  check_wanted,      check_ladder,
-        check_hurry,         check_room,     check_answers,     check_books,
-        invariants_handover, invariants_gap, invariants_health, invariants_program,
+        check_count,    check_overlap,     check_committed,    check_wanted,    check_ladder,
+        check_hurry,    check_room,        check_answers,      check_books,     invariants_handover,
+        invariants_gap, invariants_health, invariants_program, invariants_stop, check_outputs,
     };
 
     if (invariants_actions(edge->actions) > HF_MACHINE_ACTIONS_MAX)

@@ -3,7 +3,7 @@
 static bool overdue_expected(const Edge *edge)
 {
     if (!world_gap(edge->world_after) || edge_action(edge->actions, NULL, HF_ACTION_SPAWN) ||
-        edge->event->type == HF_EVENT_ANSWERER_GONE)
+        edge->event->type == HF_EVENT_FALLBACK_GONE)
         return false;
     if (edge_is_timer(edge->event, HF_TIMER_BUSY))
         return true;
@@ -25,13 +25,11 @@ Rule invariants_gap(const Edge *edge)
 
     if (machine->overdue != overdue_expected(edge))
         return RULE_OVERDUE;
-    if (world->armed[HF_TIMER_BUSY] != (gap && finite && !machine->overdue) ||
-        world->armed[HF_TIMER_BUSY] != machine->busy)
+    if (world->armed[HF_TIMER_BUSY] != (gap && finite && !machine->overdue))
         return RULE_BUSY;
     if (world->outage != outage_expected(edge) || world->outage != machine->outage)
         return RULE_OUTAGE;
-    if (world->answering != (gap && machine->overdue && world->planned) ||
-        world->answering != machine->answering)
-        return RULE_ANSWERER;
+    if (world->answering != (gap && machine->overdue && world->planned))
+        return RULE_FALLBACK;
     return RULE_NONE;
 }

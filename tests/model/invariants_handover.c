@@ -9,7 +9,8 @@ static const HfMachineLimits *limits_of(const Edge *edge)
 static bool may_settle(const Edge *edge)
 {
     return edge->event->type == HF_EVENT_READY && limits_of(edge)->gentle &&
-           edge->before->cause != HF_CAUSE_HEALTH && !edge->world_after->stopping;
+           edge->before->limits.retires && edge->before->cause != HF_CAUSE_HEALTH &&
+           !edge->world_after->stopping;
 }
 
 static Rule check_gentle(const Edge *edge)
@@ -17,7 +18,7 @@ static Rule check_gentle(const Edge *edge)
     for (unsigned i = 0; i < HF_MACHINE_SLOTS; i++) {
         const WorldSlot *before = &edge->world_before->slots[i];
         const WorldSlot *after = &edge->world_after->slots[i];
-        bool gentle = after->occupied && (after->asked == HF_RUNG_SETTLE || after->stopped);
+        bool gentle = after->occupied && (after->asked == HF_STAGE_SETTLE || after->stopped);
         if (!world_slot_active(before)) {
             if (gentle && edge->world_after->stopping)
                 return RULE_GENTLE;
@@ -34,11 +35,11 @@ static Rule check_retired(const Edge *edge)
     const HfEvent *event = edge->event;
 
     if (event->type == HF_EVENT_RETIRED &&
-        edge->world_after->slots[event->slot].asked != HF_RUNG_STOP)
+        edge->world_after->slots[event->slot].asked != HF_STAGE_STOP)
         return RULE_RETIRED;
     for (unsigned i = 0; i < HF_MACHINE_SLOTS; i++) {
         const WorldSlot *slot = &edge->world_after->slots[i];
-        if (world_slot_draining(slot) && slot->asked < HF_RUNG_STOP &&
+        if (world_slot_draining(slot) && slot->asked < HF_STAGE_STOP &&
             slot->process != WORLD_PROCESS_RUNNING)
             return RULE_RETIRED;
     }
@@ -49,9 +50,9 @@ static Rule check_stopped(const Edge *edge)
 {
     for (unsigned i = 0; i < HF_MACHINE_SLOTS; i++) {
         const WorldSlot *slot = &edge->world_after->slots[i];
-        bool retires = slot->occupied && slot->asked == HF_RUNG_RETIRE;
+        bool retires = slot->occupied && slot->asked == HF_STAGE_RETIRE;
         if (slot->stopped != retires || (slot->stopped && !slot->armed) ||
-            slot->stopped != edge->after->generations[i].stopped)
+            slot->stopped != (edge->after->generations[i].stage == HF_STAGE_RETIRE))
             return RULE_STOPPED;
     }
     return RULE_NONE;
@@ -88,8 +89,8 @@ static Rule check_leaving(const Edge *edge)
          a = edge_action(edge->actions, a, HF_ACTION_SIGNAL))
         if (a->slot == event->slot)
             return RULE_LEAVING;
-    return world_slot_draining(slot) && slot->asked == HF_RUNG_STOP && slot->armed ? RULE_NONE
-                                                                                   : RULE_LEAVING;
+    return world_slot_draining(slot) && slot->asked == HF_STAGE_STOP && slot->armed ? RULE_NONE
+                                                                                    : RULE_LEAVING;
 }
 
 /* Whoever resumes was the youngest of those that settled whole. */

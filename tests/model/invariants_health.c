@@ -5,8 +5,6 @@ static Rule check_probe(const Edge *edge)
     const World *world = edge->world_after;
     bool due = edge_find(world, world_slot_active) && edge->after->limits.probe_every > 0;
 
-    if (world->armed[HF_TIMER_PROBE] != edge->after->probe)
-        return RULE_TIMER;
     return world->armed[HF_TIMER_PROBE] + world->probing == (due ? 1 : 0) ? RULE_NONE : RULE_PROBE;
 }
 
@@ -109,6 +107,8 @@ static bool replaces(const Edge *edge)
         return event->timer == HF_TIMER_RECYCLE;
     case HF_EVENT_PROBED:
         return find(edge).ill;
+    case HF_EVENT_QUEUE_SERVED:
+    case HF_EVENT_ENDED:
     case HF_EVENT_START:
     case HF_EVENT_PREPARED:
     case HF_EVENT_PREPARE_FAILED:
@@ -118,7 +118,7 @@ static bool replaces(const Edge *edge)
     case HF_EVENT_REOPEN:
     case HF_EVENT_RETIRED:
     case HF_EVENT_EXTEND:
-    case HF_EVENT_ANSWERER_GONE:
+    case HF_EVENT_FALLBACK_GONE:
     case HF_EVENT_UPGRADE_TESTED:
     case HF_EVENT_UPGRADE_FAILED:
     case HF_EVENT_RESUME:
@@ -151,8 +151,6 @@ static Rule check_recycle(const Edge *edge)
     const World *world = edge->world_after;
     bool armed = world->armed[HF_TIMER_RECYCLE];
 
-    if (armed != edge->after->recycle)
-        return RULE_TIMER;
     if (armed && !edge_find(world, world_slot_active))
         return RULE_RECYCLE;
     return edge->after->phase == HF_PHASE_IDLE && edge->after->limits.recycle_every > 0 && !armed

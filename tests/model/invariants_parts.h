@@ -9,5 +9,7 @@ Rule invariants_handover(const Edge *edge);
 Rule invariants_gap(const Edge *edge);
 /* Upgrade and adoption: another program goes on. */
 Rule invariants_program(const Edge *edge);
+/* Why and when everything stops, and with what status. */
+Rule invariants_stop(const Edge *edge);
 /* Probes and age of the active generation. */
 Rule invariants_health(const Edge *edge);

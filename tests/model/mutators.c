@@ -5,6 +5,8 @@
 
 #include "mutators_life.h"
 #include "mutators_program.h"
+#include "mutators_stop.h"
+#include "policy/machine_parts.h"
 
 /* ---- tools ---- */
 
@@ -45,15 +47,13 @@ static void append(HfActions *actions, HfAction action)
     insert(actions, actions->n, action);
 }
 
-static void ask(HfMachine *m, unsigned slot, HfRung rung, HfActions *actions)
+static void ask(HfMachine *m, unsigned slot, HfStage stage, HfActions *actions)
 {
     HfMachineGeneration *g = &m->generations[slot];
 
-    g->state = HF_GENERATION_DRAINING;
-    g->rung = rung;
-    g->deadline = true;
+    g->stage = stage;
     append(actions,
-           (HfAction){.type = HF_ACTION_SIGNAL, .slot = slot, .number = g->number, .rung = rung});
+           (HfAction){.type = HF_ACTION_SIGNAL, .slot = slot, .number = g->number, .stage = stage});
     append(actions, (HfAction){.type = HF_ACTION_ARM,
                                .slot = slot,
                                .number = g->number,
@@ -71,15 +71,15 @@ static bool is_deadline(const HfEvent *e)
 static void spawn_twice(HfMachine *m, const HfEvent *e, HfActions *ret)
 {
     hf_machine_step(m, e, ret);
-    int slot = hf_machine_find(m, HF_GENERATION_EMPTY);
+    int slot = hf_machine_find(m, HF_STAGE_EMPTY);
     const HfAction *spawn = find(ret, HF_ACTION_SPAWN);
     if (!spawn || slot < 0)
         return;
     HfAction second = *spawn;
     second.slot = (unsigned)slot;
     second.number = ++m->last_number;
-    m->generations[slot] = (HfMachineGeneration){
-        .state = HF_GENERATION_STARTING, .number = second.number, .deadline = true};
+    m->generations[slot] =
+        (HfMachineGeneration){.stage = HF_STAGE_STARTING, .number = second.number};
     append(ret, second);
     append(ret, (HfAction){.type = HF_ACTION_ARM,
                            .slot = second.slot,
@@ -90,7 +90,7 @@ static void spawn_twice(HfMachine *m, const HfEvent *e, HfActions *ret)
 
 static void keep_old(HfMachine *m, const HfEvent *e, HfActions *ret)
 {
-    int old = hf_machine_find(m, HF_GENERATION_ACTIVE);
+    int old = hf_machine_find(m, HF_STAGE_ACTIVE);
 
     hf_machine_step(m, e, ret);
     HfAction *signal = find(ret, HF_ACTION_SIGNAL);
@@ -98,9 +98,7 @@ static void keep_old(HfMachine *m, const HfEvent *e, HfActions *ret)
         return;
     drop(ret, signal);
     drop(ret, find_timer(ret, HF_ACTION_ARM, HF_TIMER_DEADLINE));
-    m->generations[old].state = HF_GENERATION_ACTIVE;
-    m->generations[old].rung = HF_RUNG_NONE;
-    m->generations[old].deadline = false;
+    m->generations[old].stage = HF_STAGE_ACTIVE;
 }
 
 static void give_up(HfMachine *m, const HfEvent *e, HfActions *ret)
@@ -110,53 +108,45 @@ static void give_up(HfMachine *m, const HfEvent *e, HfActions *ret)
     if (!arm)
         return;
     drop(ret, arm);
-    m->respawn = false;
 }
 
 static void drain_too_soon(HfMachine *m, const HfEvent *e, HfActions *ret)
 {
     hf_machine_step(m, e, ret);
-    int active = hf_machine_find(m, HF_GENERATION_ACTIVE);
+    int active = hf_machine_find(m, HF_STAGE_ACTIVE);
     if (e->type == HF_EVENT_PREPARED && find(ret, HF_ACTION_SPAWN) && active >= 0)
-        ask(m, (unsigned)active, HF_RUNG_STOP, ret);
+        ask(m, (unsigned)active, HF_STAGE_STOP, ret);
 }
 
 static void fail_both(HfMachine *m, const HfEvent *e, HfActions *ret)
 {
     bool fails =
-        e->type == HF_EVENT_SPAWN_FAILED && m->generations[e->slot].state == HF_GENERATION_STARTING;
+        e->type == HF_EVENT_SPAWN_FAILED && m->generations[e->slot].stage == HF_STAGE_STARTING;
 
     hf_machine_step(m, e, ret);
-    int active = hf_machine_find(m, HF_GENERATION_ACTIVE);
+    int active = hf_machine_find(m, HF_STAGE_ACTIVE);
     if (fails && active >= 0)
-        ask(m, (unsigned)active, HF_RUNG_STOP, ret);
+        ask(m, (unsigned)active, HF_STAGE_STOP, ret);
 }
 
 static void wait_for_ever(HfMachine *m, const HfEvent *e, HfActions *ret)
 {
-    bool armed = m->generations[e->slot].deadline && !is_deadline(e);
-
     hf_machine_step(m, e, ret);
     HfAction *arm = find_timer(ret, HF_ACTION_ARM, HF_TIMER_DEADLINE);
-    if (!arm || m->generations[arm->slot].state != HF_GENERATION_DRAINING)
-        return;
-    m->generations[arm->slot].deadline = false;
-    if (armed && arm->slot == e->slot)
-        arm->type = HF_ACTION_DISARM;
-    else
+    if (arm && hf_stage_leaves(m->generations[arm->slot].stage))
         drop(ret, arm);
 }
 
 static void only_wait(HfMachine *m, const HfEvent *e, HfActions *ret)
 {
-    HfRung rung = m->generations[e->slot].rung;
+    HfStage stage = m->generations[e->slot].stage;
 
     hf_machine_step(m, e, ret);
     HfAction *signal = find(ret, HF_ACTION_SIGNAL);
-    if (!is_deadline(e) || rung != HF_RUNG_TERM || !signal)
+    if (!is_deadline(e) || stage != HF_STAGE_TERM || !signal)
         return;
     drop(ret, signal);
-    m->generations[e->slot].rung = rung;
+    m->generations[e->slot].stage = stage;
 }
 
 static void ask_twice(HfMachine *m, const HfEvent *e, HfActions *ret)
@@ -171,7 +161,7 @@ static void forget_early(HfMachine *m, const HfEvent *e, HfActions *ret)
 {
     hf_machine_step(m, e, ret);
     HfMachineGeneration *g = &m->generations[e->slot];
-    if (e->type != HF_EVENT_MAIN_EXITED || g->state != HF_GENERATION_DRAINING)
+    if (e->type != HF_EVENT_MAIN_EXITED || !hf_stage_leaves(g->stage))
         return;
     append(ret, (HfAction){.type = HF_ACTION_DISARM,
                            .slot = e->slot,
@@ -185,16 +175,16 @@ static void chatter(HfMachine *m, const HfEvent *e, HfActions *ret)
 {
     hf_machine_step(m, e, ret);
     while (e->type == HF_EVENT_REOPEN && ret->n < 100)
-        append(ret, (HfAction){.type = HF_ACTION_REPORT, .report = HF_REPORT_STOPPING});
+        append(ret, (HfAction){.type = HF_ACTION_REPORT, .report = HF_REPORT_UPGRADED});
 }
 
 static void stay(HfMachine *m, const HfEvent *e, HfActions *ret)
 {
     hf_machine_step(m, e, ret);
-    HfAction *leave = find(ret, HF_ACTION_EXIT);
-    if (e->type != HF_EVENT_GONE || !leave || find(ret, HF_ACTION_ANSWER))
+    HfAction *end = find(ret, HF_ACTION_END);
+    if (e->type != HF_EVENT_GONE || !end)
         return;
-    drop(ret, leave);
+    drop(ret, end);
     m->phase = HF_PHASE_STOPPING;
 }
 
@@ -229,7 +219,7 @@ static void back_off_for_ever(HfMachine *m, const HfEvent *e, HfActions *ret)
 static void ask_the_starting(HfMachine *m, const HfEvent *e, HfActions *ret)
 {
     hf_machine_step(m, e, ret);
-    int starting = hf_machine_find(m, HF_GENERATION_STARTING);
+    int starting = hf_machine_find(m, HF_STAGE_STARTING);
     if (e->type == HF_EVENT_REOPEN && starting >= 0)
         append(ret, (HfAction){.type = HF_ACTION_REOPEN,
                                .slot = (unsigned)starting,
@@ -238,14 +228,14 @@ static void ask_the_starting(HfMachine *m, const HfEvent *e, HfActions *ret)
 
 static void stop_the_starting(HfMachine *m, const HfEvent *e, HfActions *ret)
 {
-    bool starting = m->generations[e->slot].state == HF_GENERATION_STARTING;
+    bool starting = m->generations[e->slot].stage == HF_STAGE_STARTING;
 
     hf_machine_step(m, e, ret);
     HfAction *signal = find(ret, HF_ACTION_SIGNAL);
     if (!is_deadline(e) || !starting || !signal)
         return;
-    signal->rung = HF_RUNG_STOP;
-    m->generations[e->slot].rung = HF_RUNG_STOP;
+    signal->stage = HF_STAGE_STOP;
+    m->generations[e->slot].stage = HF_STAGE_STOP;
 }
 
 static void signal_the_gone(HfMachine *m, const HfEvent *e, HfActions *ret)
@@ -254,10 +244,11 @@ static void signal_the_gone(HfMachine *m, const HfEvent *e, HfActions *ret)
 
     hf_machine_step(m, e, ret);
     if (e->type == HF_EVENT_GONE && ret->n > 0)
-        insert(
-            ret, 0,
-            (HfAction){
-                .type = HF_ACTION_SIGNAL, .slot = e->slot, .number = number, .rung = HF_RUNG_KILL});
+        insert(ret, 0,
+               (HfAction){.type = HF_ACTION_SIGNAL,
+                          .slot = e->slot,
+                          .number = number,
+                          .stage = HF_STAGE_KILL});
 }
 
 static void keep_plan(HfMachine *m, const HfEvent *e, HfActions *ret)
@@ -285,7 +276,6 @@ static void outlive(HfMachine *m, const HfEvent *e, HfActions *ret)
     if (e->type != HF_EVENT_MAIN_EXITED || !disarm)
         return;
     drop(ret, disarm);
-    m->stable = true;
 }
 
 static void exit_first(HfMachine *m, const HfEvent *e, HfActions *ret)
@@ -305,7 +295,6 @@ static void leave_backlog(HfMachine *m, const HfEvent *e, HfActions *ret)
     HfAction *backlog = find(ret, HF_ACTION_BACKLOG);
     if (!backlog)
         return;
-    m->raised = !backlog->raised;
     drop(ret, backlog);
 }
 
@@ -321,10 +310,10 @@ static void crowd(HfMachine *m, const HfEvent *e, HfActions *ret)
 static void impatient(HfMachine *m, const HfEvent *e, HfActions *ret)
 {
     hf_machine_step(m, e, ret);
-    int oldest = hf_machine_find(m, HF_GENERATION_DRAINING);
+    int oldest = hf_machine_next_oldest(m, 0);
     const HfAction *report = find(ret, HF_ACTION_REPORT);
     if (report && report->report == HF_REPORT_WAITING)
-        ask(m, (unsigned)oldest, HF_RUNG_KILL, ret);
+        ask(m, (unsigned)oldest, HF_STAGE_KILL, ret);
 }
 
 static void never_idle(HfMachine *m, const HfEvent *e, HfActions *ret)
@@ -356,7 +345,7 @@ const Mutant mutants[] = {
     {RULE_OVERLAP, BOUNDS_CALLERS, "drains before the successor is ready", drain_too_soon},
     {RULE_FAILED_SUCCESSOR, BOUNDS_CALLERS, "drains when the successor has failed", fail_both},
     {RULE_DEADLINE, BOUNDS_CALLERS, "waits for a draining generation for ever", wait_for_ever},
-    {RULE_LADDER, BOUNDS_PROCESSES, "does not climb from TERM to KILL", only_wait},
+    {RULE_ESCALATION, BOUNDS_PROCESSES, "does not climb from TERM to KILL", only_wait},
     {RULE_REPEAT, BOUNDS_CALLERS, "asks twice", ask_twice},
     {RULE_SLOT, BOUNDS_CALLERS, "forgets a generation whose main process left", forget_early},
     {RULE_BOUNDED, BOUNDS_CALLERS, "reports without end", chatter},
@@ -384,14 +373,14 @@ const Mutant mutants[] = {
     {RULE_BUSY, BOUNDS_OUTAGE, "never loses patience", mutate_patient},
     {RULE_OUTAGE, BOUNDS_OUTAGE, "keeps an outage to itself", mutate_silent_outage},
     {RULE_OVERDUE, BOUNDS_OUTAGE, "forgets that callers wait", mutate_forgetful},
-    {RULE_ANSWERER, BOUNDS_OUTAGE, "never answers", mutate_mute},
+    {RULE_FALLBACK, BOUNDS_OUTAGE, "never answers", mutate_mute},
     {RULE_PROBE, BOUNDS_HEALTH, "never probes", mutate_never_probe},
     {RULE_VERDICT, BOUNDS_HEALTH, "hides that all are busy", mutate_hide_saturation},
     {RULE_REPLACE, BOUNDS_HEALTH, "lets memory grow", mutate_tolerate_size},
     {RULE_RECYCLE, BOUNDS_HEALTH, "never recycles", mutate_never_recycle},
     {RULE_GENTLE, BOUNDS_ALL, "is gentle with who answers nothing", mutate_gentle_with_the_ill},
     {RULE_GENTLE, BOUNDS_GENTLE, "goes on settling in a stop", mutate_settle_in_a_stop},
-    {RULE_ANSWERER, BOUNDS_OUTAGE, "answers beside the next start", mutate_answer_beside},
+    {RULE_FALLBACK, BOUNDS_OUTAGE, "answers beside the next start", mutate_answer_beside},
     {RULE_OUTAGE, BOUNDS_OUTAGE, "recovers silently", mutate_recover_silently},
     {RULE_REPLACE, BOUNDS_HEALTH, "replaces at the first failed probe", mutate_hasty},
     {RULE_REPLACE, BOUNDS_HEALTH, "replaces who is busy", mutate_replace_the_busy},
@@ -413,6 +402,16 @@ const Mutant mutants[] = {
     {RULE_STOPPED, BOUNDS_DEATH, "leaves who was stopped when it adopts", mutate_adopt_stopped},
     {RULE_WANTED, BOUNDS_DEATH, "waits for a plan that is lost", mutate_adopt_preparing},
     {RULE_ADOPT, BOUNDS_DEATH, "prepares again what may have killed it", mutate_adopt_reload},
+    {RULE_STOP, BOUNDS_STOPS, "stops at once", mutate_stop_at_once},
+    {RULE_STOP, BOUNDS_QUEUE, "leaves who waits in the queue", mutate_leave_the_queue},
+    {RULE_STOP, BOUNDS_STOPS, "restarts a service that ends", mutate_restart_the_ended},
+    {RULE_STOP, BOUNDS_STOPS, "takes the service's end for a second signal", mutate_end_as_signal},
+    {RULE_STOP, BOUNDS_QUEUE, "drains who was taken over in vain", mutate_insist_on_takeover},
+    {RULE_STATUS, BOUNDS_STOPS, "ends with 0 whatever happened", mutate_flatter_status},
+    {RULE_OUTCOME, BOUNDS_STOPS, "answers a stop too early", mutate_answer_stop_early},
+    {RULE_ORDER, BOUNDS_CALLERS, "commits when the old one was asked", mutate_commit_late},
+    {RULE_COMMITTED, BOUNDS_CALLERS, "waits for settings that are right", mutate_wait_for_settings},
+    {RULE_STRAY, BOUNDS_CALLERS, "hears of a generation that is gone", mutate_take_stale},
     {RULE_SOUND, BOUNDS_DEATH, "lets the main process of an empty slot exit", mutate_unsound},
 };
 const size_t mutants_n = sizeof(mutants) / sizeof(*mutants);

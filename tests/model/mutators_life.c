@@ -57,8 +57,7 @@ void mutate_extend_for_ever(HfMachine *m, const HfEvent *e, HfActions *ret)
 void mutate_patient(HfMachine *m, const HfEvent *e, HfActions *ret)
 {
     hf_machine_step(m, e, ret);
-    if (lose(ret, HF_ACTION_ARM, HF_TIMER_BUSY, HF_REPORT_MAX_))
-        m->busy = false;
+    lose(ret, HF_ACTION_ARM, HF_TIMER_BUSY, HF_REPORT_MAX_);
 }
 
 void mutate_silent_outage(HfMachine *m, const HfEvent *e, HfActions *ret)
@@ -77,15 +76,13 @@ void mutate_forgetful(HfMachine *m, const HfEvent *e, HfActions *ret)
 void mutate_mute(HfMachine *m, const HfEvent *e, HfActions *ret)
 {
     hf_machine_step(m, e, ret);
-    if (lose(ret, HF_ACTION_ANSWERER, HF_TIMER_MAX_, HF_REPORT_MAX_))
-        m->answering = !m->answering;
+    lose(ret, HF_ACTION_FALLBACK, HF_TIMER_MAX_, HF_REPORT_MAX_);
 }
 
 void mutate_never_probe(HfMachine *m, const HfEvent *e, HfActions *ret)
 {
     hf_machine_step(m, e, ret);
-    if (lose(ret, HF_ACTION_ARM, HF_TIMER_PROBE, HF_REPORT_MAX_))
-        m->probe = false;
+    lose(ret, HF_ACTION_ARM, HF_TIMER_PROBE, HF_REPORT_MAX_);
 }
 
 void mutate_hide_saturation(HfMachine *m, const HfEvent *e, HfActions *ret)
@@ -104,8 +101,7 @@ void mutate_tolerate_size(HfMachine *m, const HfEvent *e, HfActions *ret)
 void mutate_never_recycle(HfMachine *m, const HfEvent *e, HfActions *ret)
 {
     hf_machine_step(m, e, ret);
-    if (lose(ret, HF_ACTION_ARM, HF_TIMER_RECYCLE, HF_REPORT_MAX_))
-        m->recycle = false;
+    lose(ret, HF_ACTION_ARM, HF_TIMER_RECYCLE, HF_REPORT_MAX_);
 }
 
 void mutate_gentle_with_the_ill(HfMachine *m, const HfEvent *e, HfActions *ret)
@@ -117,25 +113,22 @@ void mutate_gentle_with_the_ill(HfMachine *m, const HfEvent *e, HfActions *ret)
 
 void mutate_settle_in_a_stop(HfMachine *m, const HfEvent *e, HfActions *ret)
 {
-    HfRung before = m->generations[0].rung;
+    HfStage before = m->generations[0].stage;
 
     hf_machine_step(m, e, ret);
     HfAction *signal = pick(ret, HF_ACTION_SIGNAL, HF_TIMER_MAX_, HF_REPORT_MAX_);
-    if (e->type != HF_EVENT_STOP_SIGNAL || before != HF_RUNG_SETTLE || !signal || signal->slot != 0)
+    if (e->type != HF_EVENT_STOP_SIGNAL || before != HF_STAGE_SETTLE || !signal ||
+        signal->slot != 0)
         return;
     lose(ret, HF_ACTION_SIGNAL, HF_TIMER_MAX_, HF_REPORT_MAX_);
-    m->generations[0].rung = before;
+    m->generations[0].stage = before;
 }
 
 void mutate_answer_beside(HfMachine *m, const HfEvent *e, HfActions *ret)
 {
-    bool answering = m->answering;
-
     hf_machine_step(m, e, ret);
-    if (!answering || !pick(ret, HF_ACTION_SPAWN, HF_TIMER_MAX_, HF_REPORT_MAX_))
-        return;
-    lose(ret, HF_ACTION_ANSWERER, HF_TIMER_MAX_, HF_REPORT_MAX_);
-    m->answering = true;
+    if (pick(ret, HF_ACTION_SPAWN, HF_TIMER_MAX_, HF_REPORT_MAX_))
+        lose(ret, HF_ACTION_FALLBACK, HF_TIMER_MAX_, HF_REPORT_MAX_);
 }
 
 void mutate_recover_silently(HfMachine *m, const HfEvent *e, HfActions *ret)
@@ -190,7 +183,8 @@ void mutate_replace_the_busy(HfMachine *m, const HfEvent *e, HfActions *ret)
     hf_machine_step(m, e, ret);
     if (e->type != HF_EVENT_PROBED || e->verdict != HF_VERDICT_SATURATED || ret->n == 0)
         return;
-    hf_machine_step(m, &(HfEvent){.type = HF_EVENT_OVERSIZE, .slot = e->slot}, &more);
+    hf_machine_step(m, &(HfEvent){.type = HF_EVENT_OVERSIZE, .slot = e->slot, .number = e->number},
+                    &more);
     memcpy(&ret->list[ret->n], more.list, more.n * sizeof(*more.list));
     ret->n += more.n;
 }
@@ -218,9 +212,11 @@ void mutate_ask_the_leaving(HfMachine *m, const HfEvent *e, HfActions *ret)
     hf_machine_step(m, e, ret);
     if (e->type != HF_EVENT_LEAVING || ret->n == 0)
         return;
-    leaving->rung = HF_RUNG_TERM;
-    ret->list[ret->n++] = (HfAction){
-        .type = HF_ACTION_SIGNAL, .slot = e->slot, .number = leaving->number, .rung = HF_RUNG_TERM};
+    leaving->stage = HF_STAGE_TERM;
+    ret->list[ret->n++] = (HfAction){.type = HF_ACTION_SIGNAL,
+                                     .slot = e->slot,
+                                     .number = leaving->number,
+                                     .stage = HF_STAGE_TERM};
 }
 
 void mutate_deaf_to_leaving(HfMachine *m, const HfEvent *e, HfActions *ret)
@@ -234,25 +230,25 @@ void mutate_deaf_to_leaving(HfMachine *m, const HfEvent *e, HfActions *ret)
 void mutate_let_go(HfMachine *m, const HfEvent *e, HfActions *ret)
 {
     bool exited[HF_MACHINE_SLOTS];
-    bool loss =
-        e->type == HF_EVENT_MAIN_EXITED && m->generations[e->slot].state == HF_GENERATION_ACTIVE;
+    bool loss = e->type == HF_EVENT_MAIN_EXITED && m->generations[e->slot].stage == HF_STAGE_ACTIVE;
 
     for (unsigned i = 0; loss && i < HF_MACHINE_SLOTS; i++) {
         exited[i] = m->generations[i].main_exited;
-        m->generations[i].main_exited = exited[i] || (i != e->slot && m->generations[i].rung);
+        m->generations[i].main_exited =
+            exited[i] || (i != e->slot && hf_stage_leaves(m->generations[i].stage));
     }
     hf_machine_step(m, e, ret);
     for (unsigned i = 0; loss && i < HF_MACHINE_SLOTS; i++)
-        if (i != e->slot && m->generations[i].rung != HF_RUNG_NONE)
+        if (i != e->slot && hf_stage_leaves(m->generations[i].stage))
             m->generations[i].main_exited = exited[i];
 }
 
 void mutate_unspawn_the_active(HfMachine *m, const HfEvent *e, HfActions *ret)
 {
-    HfGenerationState state = m->generations[e->slot].state;
+    HfStage stage = m->generations[e->slot].stage;
     HfEvent event = *e;
 
-    if (event.type == HF_EVENT_SPAWN_FAILED && state == HF_GENERATION_ACTIVE)
+    if (event.type == HF_EVENT_SPAWN_FAILED && stage == HF_STAGE_ACTIVE)
         event.type = HF_EVENT_GONE;
     hf_machine_step(m, &event, ret);
 }

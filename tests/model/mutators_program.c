@@ -57,10 +57,8 @@ void mutate_adopt_patiently(HfMachine *m, const HfEvent *e, HfActions *ret)
 {
     hf_machine_step(m, e, ret);
     HfAction *arm = find(ret, HF_ACTION_ARM, HF_TIMER_DEADLINE);
-    if (e->type != HF_EVENT_ADOPT || !arm)
-        return;
-    m->generations[arm->slot].deadline = false;
-    lose(ret, arm);
+    if (e->type == HF_EVENT_ADOPT)
+        lose(ret, arm);
 }
 
 void mutate_adopt_stopped(HfMachine *m, const HfEvent *e, HfActions *ret)
@@ -90,9 +88,7 @@ void mutate_adopt_reload(HfMachine *m, const HfEvent *e, HfActions *ret)
 
 void mutate_unsound(HfMachine *m, const HfEvent *e, HfActions *ret)
 {
-    bool armed = m->respawn;
-
     hf_machine_step(m, e, ret);
-    if (e->type == HF_EVENT_TIMER && e->timer == HF_TIMER_RESPAWN && armed)
+    if (e->type == HF_EVENT_TIMER && e->timer == HF_TIMER_RESPAWN && ret->n > 0)
         m->generations[HF_MACHINE_SLOTS - 1].main_exited = true;
 }

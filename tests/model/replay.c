@@ -21,7 +21,7 @@ static unsigned nth_slot(const HfMachine *machine, unsigned n)
         int next = -1;
         for (unsigned i = 0; i < HF_MACHINE_SLOTS; i++) {
             const HfMachineGeneration *g = &machine->generations[i];
-            if (g->state != HF_GENERATION_EMPTY && g->number > last &&
+            if (g->stage != HF_STAGE_EMPTY && g->number > last &&
                 (next < 0 || g->number < machine->generations[next].number))
                 next = (int)i;
         }
@@ -33,7 +33,7 @@ static unsigned nth_slot(const HfMachine *machine, unsigned n)
         n--;
     }
     for (unsigned i = 0; i < HF_MACHINE_SLOTS; i++)
-        if (machine->generations[i].state == HF_GENERATION_EMPTY && n-- == 0)
+        if (machine->generations[i].stage == HF_STAGE_EMPTY && n-- == 0)
             return i;
     abort();
 }
@@ -52,8 +52,11 @@ HfEvent replay_event(const Replay *replay, uint16_t code)
 {
     HfEvent event = search_decode(code);
 
-    if (has_slot(&event))
+    if (has_slot(&event)) {
         event.slot = nth_slot(&replay->machine, event.slot);
+        if (event.number != 0)
+            event.number = replay->machine.generations[event.slot].number;
+    }
     if (event.id != 0)
         event.id = replay->last_id + 1;
     return event;
@@ -150,7 +153,7 @@ static bool same_actions(const HfActions *a, const HfActions *b)
     bool same = a->n == b->n;
 
     for (size_t i = 0; same && i < a->n; i++)
-        same = a->list[i].type == b->list[i].type && a->list[i].rung == b->list[i].rung &&
+        same = a->list[i].type == b->list[i].type && a->list[i].stage == b->list[i].stage &&
                a->list[i].timer == b->list[i].timer && a->list[i].report == b->list[i].report &&
                a->list[i].usec == b->list[i].usec && a->list[i].prepared == b->list[i].prepared &&
                a->list[i].raised == b->list[i].raised && a->list[i].extend == b->list[i].extend &&

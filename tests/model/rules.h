@@ -1,5 +1,5 @@
-/* What must hold in every state and on every edge; the numbers are those of "The state machine" in
- * the design. */
+/* What must hold in every state and on every edge; the numbers are those of "The machine" in the
+ * design. */
 #pragma once
 
 typedef enum Rule {
@@ -10,7 +10,7 @@ typedef enum Rule {
     RULE_OVERLAP,
     RULE_FAILED_SUCCESSOR,
     RULE_DEADLINE,
-    RULE_LADDER,
+    RULE_ESCALATION,
     RULE_REPEAT,
     RULE_SLOT,
     RULE_BOUNDED,
@@ -37,7 +37,7 @@ typedef enum Rule {
     RULE_BUSY,
     RULE_OUTAGE,
     RULE_OVERDUE,
-    RULE_ANSWERER,
+    RULE_FALLBACK,
     RULE_PROBE,
     RULE_VERDICT,
     RULE_REPLACE,
@@ -47,6 +47,10 @@ typedef enum Rule {
     RULE_UPGRADE,
     RULE_ADOPT,
     RULE_SOUND,
+    RULE_STOP,
+    RULE_STATUS,
+    RULE_ORDER,
+    RULE_COMMITTED,
     RULE_MAX_,
 } Rule;
 

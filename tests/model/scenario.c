@@ -3,11 +3,12 @@
  *     set drain 5s              limits: ready drain term kill backoff stable max-draining,
  *                               handover (gentle, at-once) settle retire, busy-after,
  *                               probe-every probe-failures probe-hung probe-doublings,
- *                               recycle-every
+ *                               recycle-every, stop-delay, exit-with-service (yes, no)
  *     offer drain 5s            the same for what is being prepared
  *     given active              the first start is over, generation 1 serves
  *     > reload #1               an event; generations by number, callers by #ID or #FIRST..LAST, or
  *     > reload x1000            many times without a caller
+ *     > main-exited 1 3         with status 3, as > spawn-failed, gone; > prepared takeover
  *       prepare                 the actions that it must cause, in order, none omitted
  *     = preparing, 1 active     the state after it
  *
@@ -78,7 +79,7 @@ static bool set_limit(HfMachineLimits *limits, const char *key, const char *valu
         {"backoff", &limits->backoff_max},         {"stable", &limits->stable_time},
         {"settle", &limits->settle_time},          {"retire", &limits->retire_time},
         {"busy-after", &limits->busy_after},       {"probe-every", &limits->probe_every},
-        {"recycle-every", &limits->recycle_every},
+        {"recycle-every", &limits->recycle_every}, {"stop-delay", &limits->stop_delay},
     };
 
     if (strcmp(key, "max-draining") == 0)
@@ -93,7 +94,12 @@ static bool set_limit(HfMachineLimits *limits, const char *key, const char *valu
         limits->busy_after = HF_USEC_INFINITY;
         return true;
     }
+    if (strcmp(key, "exit-with-service") == 0) {
+        limits->exit_with_service = strcmp(value, "yes") == 0;
+        return true;
+    }
     if (strcmp(key, "handover") == 0) {
+        limits->retires = true;
         limits->gentle = strcmp(value, "gentle") == 0;
         return limits->gentle || strcmp(value, "at-once") == 0;
     }
@@ -106,23 +112,25 @@ static bool set_limit(HfMachineLimits *limits, const char *key, const char *valu
 /* ---- events ---- */
 
 /* A generation that was forgotten is looked for in an empty slot: such an event comes too late. */
-static bool parse_slot(const HfMachine *machine, const char *text, unsigned *ret)
+static bool parse_slot(const HfMachine *machine, const char *text, HfEvent *ret)
 {
     char *end;
     uint64_t number = strtoull(text, &end, 10);
-    int empty = hf_machine_find(machine, HF_GENERATION_EMPTY);
+    int empty = hf_machine_find(machine, HF_STAGE_EMPTY);
 
     if (end == text || *end || number == 0)
         return false;
     for (unsigned i = 0; i < HF_MACHINE_SLOTS; i++) {
         if (machine->generations[i].number == number) {
-            *ret = i;
+            ret->slot = i;
+            ret->number = number;
             return true;
         }
     }
     if (number > machine->last_number || empty < 0)
         return false;
-    *ret = (unsigned)empty;
+    ret->slot = (unsigned)empty;
+    ret->number = number;
     return true;
 }
 
@@ -160,6 +168,11 @@ static bool parse_verdict(const char *text, HfVerdict *ret)
     return true;
 }
 
+static bool has_status(HfEventType type)
+{
+    return type == HF_EVENT_SPAWN_FAILED || type == HF_EVENT_MAIN_EXITED || type == HF_EVENT_GONE;
+}
+
 static bool parse_event(const HfMachine *machine, const char *word, const char *argument,
                         const char *more, HfEvent *ret, Times *ret_times)
 {
@@ -176,13 +189,16 @@ static bool parse_event(const HfMachine *machine, const char *word, const char *
     }
     if (timer >= 0) {
         *ret = (HfEvent){.type = HF_EVENT_TIMER, .timer = (HfTimer)timer};
-        return timer != HF_TIMER_DEADLINE ? !*argument : parse_slot(machine, argument, &ret->slot);
+        return timer != HF_TIMER_DEADLINE ? !*argument : parse_slot(machine, argument, ret);
     }
     if (type < 0)
         return false;
     *ret = (HfEvent){.type = (HfEventType)type};
-    if (*more && ret->type != HF_EVENT_EXTEND && ret->type != HF_EVENT_PROBED)
+    if (*more && ret->type != HF_EVENT_EXTEND && ret->type != HF_EVENT_PROBED &&
+        !has_status(ret->type))
         return false;
+    if (has_status(ret->type))
+        ret->status = (int)strtol(more, NULL, 10);
     switch (ret->type) {
     case HF_EVENT_SPAWN_FAILED:
     case HF_EVENT_READY:
@@ -191,21 +207,25 @@ static bool parse_event(const HfMachine *machine, const char *word, const char *
     case HF_EVENT_RETIRED:
     case HF_EVENT_OVERSIZE:
     case HF_EVENT_LEAVING:
-        return parse_slot(machine, argument, &ret->slot);
+        return parse_slot(machine, argument, ret);
     case HF_EVENT_START:
-    case HF_EVENT_PREPARED:
     case HF_EVENT_PREPARE_FAILED:
+    case HF_EVENT_QUEUE_SERVED:
+    case HF_EVENT_ENDED:
     case HF_EVENT_REOPEN:
-    case HF_EVENT_ANSWERER_GONE:
+    case HF_EVENT_FALLBACK_GONE:
     case HF_EVENT_UPGRADE_TESTED:
     case HF_EVENT_UPGRADE_FAILED:
     case HF_EVENT_RESUME:
     case HF_EVENT_ADOPT:
         return !*argument;
+    case HF_EVENT_PREPARED:
+        ret->takeover = strcmp(argument, "takeover") == 0;
+        return ret->takeover || !*argument;
     case HF_EVENT_EXTEND:
-        return parse_slot(machine, argument, &ret->slot) && text_parse_time(more, &ret->usec) == 0;
+        return parse_slot(machine, argument, ret) && text_parse_time(more, &ret->usec) == 0;
     case HF_EVENT_PROBED:
-        return parse_slot(machine, argument, &ret->slot) && parse_verdict(more, &ret->verdict);
+        return parse_slot(machine, argument, ret) && parse_verdict(more, &ret->verdict);
     case HF_EVENT_STOP_SIGNAL:
         return parse_times(argument, ret_times) && ret_times->first_id == 0;
     case HF_EVENT_TIMER:

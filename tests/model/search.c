@@ -18,7 +18,8 @@ uint16_t search_encode(const HfEvent *event)
                                                         : event->verdict;
 
     return (uint16_t)(event->type | event->slot << 5 | detail << 8 |
-                      (event->id != 0 || event->usec != 0) << 11);
+                      (event->id != 0 || event->usec != 0 || event->takeover) << 11 |
+                      (event->number == 0) << 12);
 }
 
 HfEvent search_decode(uint16_t code)
@@ -34,15 +35,21 @@ HfEvent search_decode(uint16_t code)
         .timer = type == HF_EVENT_TIMER ? (HfTimer)detail : 0,
         .request = type == HF_EVENT_REQUEST ? (HfRequestKind)detail : 0,
         .verdict = type == HF_EVENT_PROBED ? (HfVerdict)detail : 0,
-        .id = !extends && set,
+        .number = code >> 12 & 1 ? 0 : (code >> 5 & 7U) + 1,
+        .status = type == HF_EVENT_MAIN_EXITED    ? WORLD_STATUS_EXITED
+                  : type == HF_EVENT_SPAWN_FAILED ? WORLD_STATUS_NOT_FOUND
+                  : type == HF_EVENT_GONE         ? WORLD_STATUS_GONE
+                                                  : 0,
+        .takeover = type == HF_EVENT_PREPARED && set,
+        .id = type == HF_EVENT_REQUEST && set,
         .usec = extends && set ? HF_USEC_INFINITY : 0,
     };
 }
 
 Column search_column(const HfEvent *event)
 {
-    const Column of_timer[] = {COLUMN_DEADLINE, COLUMN_RESPAWN, COLUMN_STABLE,
-                               COLUMN_BUSY,     COLUMN_PROBE,   COLUMN_RECYCLE};
+    const Column of_timer[] = {COLUMN_DEADLINE, COLUMN_RESPAWN, COLUMN_STABLE,   COLUMN_BUSY,
+                               COLUMN_PROBE,    COLUMN_RECYCLE, COLUMN_STOP_WAIT};
     const Column of_request[] = {COLUMN_MAX_, COLUMN_RELOAD, COLUMN_RESTART, COLUMN_STOP,
                                  COLUMN_UPGRADE};
     _Static_assert(sizeof(of_timer) / sizeof(*of_timer) == HF_TIMER_MAX_, "a column each");
@@ -69,14 +76,18 @@ Column search_column(const HfEvent *event)
         return of_request[event->request];
     case HF_EVENT_STOP_SIGNAL:
         return COLUMN_STOP_SIGNAL;
+    case HF_EVENT_QUEUE_SERVED:
+        return COLUMN_QUEUE_SERVED;
+    case HF_EVENT_ENDED:
+        return COLUMN_ENDED;
     case HF_EVENT_REOPEN:
         return COLUMN_REOPEN;
     case HF_EVENT_RETIRED:
         return COLUMN_RETIRED;
     case HF_EVENT_EXTEND:
         return COLUMN_EXTEND;
-    case HF_EVENT_ANSWERER_GONE:
-        return COLUMN_ANSWERER_GONE;
+    case HF_EVENT_FALLBACK_GONE:
+        return COLUMN_FALLBACK_GONE;
     case HF_EVENT_PROBED:
         return COLUMN_PROBED;
     case HF_EVENT_OVERSIZE:

@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "policy/machine_parts.h"
+
 __attribute__((format(printf, 2, 3))) static void line(char *ret, const char *format, ...)
 {
     va_list arguments;
@@ -100,8 +102,10 @@ void text_event(const HfEvent *event, const HfMachine *machine, char ret[TEXT_LI
     case HF_EVENT_PREPARED:
     case HF_EVENT_PREPARE_FAILED:
     case HF_EVENT_STOP_SIGNAL:
+    case HF_EVENT_QUEUE_SERVED:
+    case HF_EVENT_ENDED:
     case HF_EVENT_REOPEN:
-    case HF_EVENT_ANSWERER_GONE:
+    case HF_EVENT_FALLBACK_GONE:
     case HF_EVENT_UPGRADE_TESTED:
     case HF_EVENT_UPGRADE_FAILED:
     case HF_EVENT_RESUME:
@@ -149,11 +153,12 @@ static void report_text(const HfAction *action, char ret[TEXT_LINE_MAX])
         break;
     case HF_REPORT_RETRY:
     case HF_REPORT_OUTAGE:
+    case HF_REPORT_DELAYED:
         text_time(action->usec, usec);
         line(ret, "report %s %.40s", what, usec);
         break;
     case HF_REPORT_HURRIED:
-        line(ret, "report %s %" PRIu64 " %s", what, action->number, hf_rung_name(action->rung));
+        line(ret, "report %s %" PRIu64 " %s", what, action->number, hf_stage_name(action->stage));
         break;
     case HF_REPORT_CRASHED:
     case HF_REPORT_DRAINING:
@@ -169,12 +174,14 @@ static void report_text(const HfAction *action, char ret[TEXT_LINE_MAX])
     case HF_REPORT_HUNG:
     case HF_REPORT_UNHEALTHY:
     case HF_REPORT_DOUBTED:
+    case HF_REPORT_SERVICE_ENDED:
         line(ret, "report %s %" PRIu64 " %d", what, action->number, action->status);
         break;
     case HF_REPORT_STOPPING:
     case HF_REPORT_UPGRADED:
     case HF_REPORT_UPGRADE_FAILED:
     case HF_REPORT_ADOPTED:
+    case HF_REPORT_TAKEOVER_FAILED:
         line(ret, "report %s", what);
         break;
     case HF_REPORT_MAX_:
@@ -216,7 +223,7 @@ size_t text_action(const HfAction *action, size_t n, char ret[TEXT_LINE_MAX])
              action->prepared ? " prepared" : "");
         break;
     case HF_ACTION_SIGNAL:
-        line(ret, "%s %" PRIu64 " %s", name, action->number, hf_rung_name(action->rung));
+        line(ret, "%s %" PRIu64 " %s", name, action->number, hf_stage_name(action->stage));
         break;
     case HF_ACTION_REOPEN:
     case HF_ACTION_FORGET:
@@ -231,7 +238,10 @@ size_t text_action(const HfAction *action, size_t n, char ret[TEXT_LINE_MAX])
     case HF_ACTION_BACKLOG:
         line(ret, "%s %s", name, action->raised ? "raised" : "normal");
         break;
-    case HF_ACTION_ANSWERER:
+    case HF_ACTION_FALLBACK:
+        line(ret, "%s %s", name, action->raised ? "starts" : "ends");
+        break;
+    case HF_ACTION_WATCH_QUEUE:
         line(ret, "%s %s", name, action->raised ? "starts" : "ends");
         break;
     case HF_ACTION_ANSWER:
@@ -239,6 +249,7 @@ size_t text_action(const HfAction *action, size_t n, char ret[TEXT_LINE_MAX])
     case HF_ACTION_REPORT:
         report_text(action, ret);
         break;
+    case HF_ACTION_END:
     case HF_ACTION_EXIT:
         line(ret, "%s %d", name, action->status);
         break;
@@ -255,8 +266,7 @@ static const HfMachineGeneration *next_generation(const HfMachine *machine, uint
 
     for (unsigned i = 0; i < HF_MACHINE_SLOTS; i++) {
         const HfMachineGeneration *g = &machine->generations[i];
-        if (g->state != HF_GENERATION_EMPTY && g->number > number &&
-            (!next || g->number < next->number))
+        if (g->stage != HF_STAGE_EMPTY && g->number > number && (!next || g->number < next->number))
             next = g;
     }
     return next;
@@ -264,14 +274,18 @@ static const HfMachineGeneration *next_generation(const HfMachine *machine, uint
 
 void text_state(const HfMachine *machine, char ret[TEXT_STATE_MAX])
 {
-    int length = snprintf(ret, TEXT_STATE_MAX, "%s%s", hf_phase_name(machine->phase),
-                          machine->answering ? ", answering" : "");
+    static const char *const waits[] = {"", ", stop delayed", ", stop after the queue"};
+    HfOutputs outputs;
+
+    hf_machine_outputs(machine, &outputs);
+    int length = snprintf(ret, TEXT_STATE_MAX, "%s%s%s", hf_phase_name(machine->phase),
+                          outputs.fallback ? ", answering" : "", waits[machine->wait]);
 
     for (const HfMachineGeneration *g = next_generation(machine, 0); g && length < TEXT_STATE_MAX;
          g = next_generation(machine, g->number)) {
-        bool asked = g->rung != HF_RUNG_NONE;
-        length += snprintf(ret + length, (size_t)(TEXT_STATE_MAX - length),
-                           ", %" PRIu64 " %s%s%s%s", g->number, hf_generation_state_name(g->state),
-                           asked ? " (" : "", asked ? hf_rung_name(g->rung) : "", asked ? ")" : "");
+        bool leaves = hf_stage_leaves(g->stage);
+        length += snprintf(ret + length, (size_t)(TEXT_STATE_MAX - length), ", %" PRIu64 " %s%s%s",
+                           g->number, leaves ? "draining (" : "", hf_stage_name(g->stage),
+                           leaves ? ")" : "");
     }
 }

@@ -3,9 +3,9 @@
 #include <assert.h>
 #include <string.h>
 
-_Static_assert(HF_EVENT_MAX_ == 21, "teach the world the new event");
-_Static_assert(HF_ACTION_MAX_ == 19, "teach the world the new action");
-_Static_assert(HF_RUNG_MAX_ == 6, "teach the world the new rung");
+_Static_assert(HF_EVENT_MAX_ == 23, "teach the world the new event");
+_Static_assert(HF_ACTION_MAX_ == 21, "teach the world the new action");
+_Static_assert(HF_STAGE_MAX_ == 8, "teach the world the new stage");
 _Static_assert(HF_VERDICT_MAX_ == 4, "teach the world the new verdict");
 
 bool world_gap(const World *world)
@@ -13,7 +13,7 @@ bool world_gap(const World *world)
     for (unsigned i = 0; i < HF_MACHINE_SLOTS; i++)
         if (world_slot_active(&world->slots[i]))
             return false;
-    return world->started && !world->stopping && !world->ended;
+    return world->started && !world->stopping && !world->ending && !world->ended;
 }
 
 unsigned world_patience(const HfMachineLimits *limits, unsigned doubts, HfVerdict verdict)
@@ -39,17 +39,15 @@ unsigned world_occupied(const World *world)
 
 /* ---- what an event means outside ---- */
 
-static void stop_asked(World *world)
+static void stop_begins(World *world)
 {
-    world->stopping = true;
-    world->testing = false; /* nobody listens to its result any more */
-    world->outage = false;  /* there is nothing to recover any more */
+    world->started = world->stopping = true; /* perhaps before the start */
+    world->testing = false;                  /* nobody listens to its result any more */
+    world->outage = false;                   /* there is nothing to recover any more */
 }
 
 static void request_made(World *world, const HfEvent *event)
 {
-    if (event->request == HF_REQUEST_STOP)
-        stop_asked(world);
     if (event->id == 0)
         return;
     for (unsigned i = 0; i < WORLD_REQUESTS; i++) {
@@ -68,7 +66,7 @@ static void program_ended(World *world)
     for (unsigned i = 0; i < HF_MACHINE_SLOTS; i++)
         world->slots[i].armed = false;
     world->preparing = world->prepared = world->answering = world->probing = false;
-    world->testing = false;
+    world->testing = world->watching = world->ending = false;
 }
 
 static void callers_left(World *world)
@@ -115,10 +113,13 @@ void world_event(World *world, const HfEvent *event)
     case HF_EVENT_REQUEST:
         request_made(world, event);
         break;
-    case HF_EVENT_STOP_SIGNAL:
-        stop_asked(world);
+    case HF_EVENT_QUEUE_SERVED:
+        world->watching = false;
         break;
-    case HF_EVENT_ANSWERER_GONE:
+    case HF_EVENT_ENDED:
+        world->ending = false;
+        break;
+    case HF_EVENT_FALLBACK_GONE:
         world->answering = false;
         break;
     case HF_EVENT_PROBED:
@@ -145,6 +146,7 @@ void world_event(World *world, const HfEvent *event)
     case HF_EVENT_EXTEND:
     case HF_EVENT_OVERSIZE:
     case HF_EVENT_LEAVING:
+    case HF_EVENT_STOP_SIGNAL:
         break;
     case HF_EVENT_MAX_:
         assert(false);
@@ -160,7 +162,7 @@ static Rule spawn(World *world, const HfAction *action)
     if (slot->occupied)
         return RULE_SLOT;
     if (world->answering)
-        return RULE_ANSWERER;
+        return RULE_FALLBACK;
     if (action->prepared ? !world->prepared : !world->planned)
         return RULE_PLAN;
     if (action->number != world->last_number + 1)
@@ -171,35 +173,35 @@ static Rule spawn(World *world, const HfAction *action)
     return RULE_NONE;
 }
 
-static Rule signal_slot(WorldSlot *slot, bool stopping, const HfEvent *event, HfRung rung)
+static Rule signal_slot(WorldSlot *slot, bool stopping, const HfEvent *event, HfStage stage)
 {
     if (!slot->occupied || slot->process == WORLD_PROCESS_NONE)
         return RULE_LATE_SIGNAL;
-    if (rung == HF_RUNG_STOP && !slot->ready && !stopping && event->type != HF_EVENT_ADOPT &&
+    if (stage == HF_STAGE_STOP && !slot->ready && !stopping && event->type != HF_EVENT_ADOPT &&
         slot->process != WORLD_PROCESS_EXITED)
         return RULE_EARLY_SIGNAL;
-    if (rung < slot->asked)
-        return RULE_LADDER;
-    if (rung == slot->asked && rung != HF_RUNG_KILL && event->type != HF_EVENT_MAIN_EXITED)
+    if (stage < slot->asked)
+        return RULE_ESCALATION;
+    if (stage == slot->asked && stage != HF_STAGE_KILL && event->type != HF_EVENT_MAIN_EXITED)
         return RULE_REPEAT;
-    if (rung == HF_RUNG_RETIRE) {
+    if (stage == HF_STAGE_RETIRE) {
         if (slot->process != WORLD_PROCESS_RUNNING)
             return RULE_LATE_SIGNAL;
-        if (slot->asked != HF_RUNG_SETTLE)
+        if (slot->asked != HF_STAGE_SETTLE)
             return RULE_GENTLE;
         slot->stopped = true;
     }
-    if (slot->asked == HF_RUNG_NONE)
+    if (slot->asked == HF_STAGE_EMPTY)
         slot->extended = 0;
-    if (rung == HF_RUNG_STOP)
+    if (stage == HF_STAGE_STOP)
         slot->ready = true; /* or it may be: it is asked as one that serves */
-    slot->asked = rung;
+    slot->asked = stage;
     return RULE_NONE;
 }
 
 static Rule go_on(WorldSlot *slot)
 {
-    if (!slot->stopped || slot->asked <= HF_RUNG_RETIRE)
+    if (!slot->stopped || slot->asked <= HF_STAGE_RETIRE)
         return RULE_STOPPED;
     slot->stopped = false;
     return RULE_NONE;
@@ -225,7 +227,7 @@ static Rule arm(World *world, const HfEvent *event, const HfAction *action)
         if (action->extend != (event->type == HF_EVENT_EXTEND))
             return RULE_EXTEND;
         if (action->extend) {
-            if (!world_slot_starting(slot) && slot->asked != HF_RUNG_STOP)
+            if (!world_slot_starting(slot) && slot->asked != HF_STAGE_STOP)
                 return RULE_EXTEND;
             if (++slot->extended > HF_MACHINE_EXTENSIONS)
                 return RULE_EXTEND;
@@ -280,7 +282,7 @@ static Rule prepare(World *world)
     world->preparing = true;
     for (unsigned i = 0; i < WORLD_REQUESTS; i++)
         world->requests[i].running =
-            world->requests[i].id != 0 && world->requests[i].kind != HF_REQUEST_UPGRADE;
+            world->requests[i].id != 0 && world->requests[i].kind <= HF_REQUEST_RESTART;
     return RULE_NONE;
 }
 
@@ -307,14 +309,30 @@ static Rule drop_prepared(World *world, bool commit)
 static Rule leave(World *world)
 {
     world->ended = true;
+    return world_occupied(world) == 0 ? RULE_NONE : RULE_EXIT;
+}
+
+static Rule end(World *world)
+{
+    if (world->ending || world->preparing || world->prepared || world->answering)
+        return RULE_EXIT;
+    world->ending = true;
     world->outage = false;
     return world_occupied(world) == 0 ? RULE_NONE : RULE_EXIT;
 }
 
-static Rule answerer(World *world, bool runs)
+static Rule watch_queue(World *world, bool on)
+{
+    if (world->watching == on)
+        return RULE_STOP;
+    world->watching = on;
+    return RULE_NONE;
+}
+
+static Rule fallback(World *world, bool runs)
 {
     if (world->answering == runs || (runs && !world->planned))
-        return RULE_ANSWERER;
+        return RULE_FALLBACK;
     world->answering = runs;
     return RULE_NONE;
 }
@@ -331,17 +349,22 @@ static Rule report(World *world, const HfAction *action)
 {
     WorldSlot *slot = &world->slots[action->slot];
 
+    if (action->report == HF_REPORT_STOPPING) {
+        if (world->stopping)
+            return RULE_STOP;
+        stop_begins(world);
+    }
     if (action->report == HF_REPORT_DRAINING && world_slot_active(slot))
-        slot->asked = HF_RUNG_SETTLE; /* no more than told: a signal, if any, follows */
+        slot->asked = HF_STAGE_SETTLE; /* no more than told: a signal, if any, follows */
     if (action->report == HF_REPORT_LEAVING) {
         if (!world_slot_active(slot))
             return RULE_LEAVING;
-        slot->asked = HF_RUNG_STOP; /* by itself */
+        slot->asked = HF_STAGE_STOP; /* by itself */
     }
     if (action->report == HF_REPORT_RESUMED) {
-        if (slot->asked != HF_RUNG_SETTLE || slot->process != WORLD_PROCESS_RUNNING)
+        if (slot->asked != HF_STAGE_SETTLE || slot->process != WORLD_PROCESS_RUNNING)
             return RULE_RESUMED;
-        slot->asked = HF_RUNG_NONE;
+        slot->asked = HF_STAGE_EMPTY;
     }
     if (action->report != HF_REPORT_OUTAGE && action->report != HF_REPORT_RECOVERED)
         return RULE_NONE;
@@ -355,7 +378,7 @@ static Rule perform(World *world, const HfEvent *event, const HfAction *action)
 {
     WorldSlot *slot = &world->slots[action->slot];
 
-    if (world->ended)
+    if (world->ended || (world->ending && action->type != HF_ACTION_ANSWER))
         return RULE_EXIT;
     if (world->executing)
         return RULE_UPGRADE;
@@ -375,7 +398,7 @@ static Rule perform(World *world, const HfEvent *event, const HfAction *action)
     case HF_ACTION_SPAWN:
         return spawn(world, action);
     case HF_ACTION_SIGNAL:
-        return signal_slot(slot, world->stopping, event, action->rung);
+        return signal_slot(slot, world->stopping, event, action->stage);
     case HF_ACTION_REOPEN:
         return reopen(slot);
     case HF_ACTION_ARM:
@@ -395,8 +418,8 @@ static Rule perform(World *world, const HfEvent *event, const HfAction *action)
         return report(world, action);
     case HF_ACTION_CONTINUE:
         return go_on(slot);
-    case HF_ACTION_ANSWERER:
-        return answerer(world, action->raised);
+    case HF_ACTION_FALLBACK:
+        return fallback(world, action->raised);
     case HF_ACTION_PROBE:
         return probe(world, slot);
     case HF_ACTION_TEST_UPGRADE:
@@ -409,6 +432,10 @@ static Rule perform(World *world, const HfEvent *event, const HfAction *action)
             return RULE_UPGRADE;
         world->testing = world->executing = true;
         return RULE_NONE;
+    case HF_ACTION_WATCH_QUEUE:
+        return watch_queue(world, action->raised);
+    case HF_ACTION_END:
+        return end(world);
     case HF_ACTION_EXIT:
         return leave(world);
     case HF_ACTION_MAX_:

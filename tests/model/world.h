@@ -11,6 +11,10 @@
 
 #define WORLD_REQUESTS   3
 #define WORLD_EVENTS_MAX 128
+/* how processes end here */
+#define WORLD_STATUS_EXITED    3
+#define WORLD_STATUS_GONE      4
+#define WORLD_STATUS_NOT_FOUND 127
 
 typedef enum WorldProcess {
     WORLD_PROCESS_NONE,
@@ -27,7 +31,7 @@ typedef struct WorldSlot {
     bool ready;        /* READY was delivered while it was starting */
     bool armed;        /* DEADLINE */
     bool stopped;      /* its main process, by SIGSTOP */
-    HfRung asked;      /* the hardest signal so far */
+    HfStage asked;     /* the hardest signal so far */
     unsigned extended; /* deadlines */
     uint64_t number;
 } WorldSlot;
@@ -48,7 +52,7 @@ typedef struct World {
     bool planned;
     bool raised;
     bool outage;      /* was reported */
-    bool answering;   /* the answerer runs */
+    bool answering;   /* the fallback runs */
     bool probing;     /* PROBE of the active generation is under way */
     HfVerdict probed; /* what the last one found */
     unsigned misses;  /* how many in a row found that */
@@ -56,6 +60,8 @@ typedef struct World {
     bool stopping;
     bool executing; /* UPGRADE was done, and nothing has been heard of it */
     bool testing;   /* TEST_UPGRADE was done, and the new program does not run yet */
+    bool watching;  /* who waits in a queue */
+    bool ending;    /* END was done, and ENDED is awaited */
     bool ended;
     uint64_t last_number;
 } World;
@@ -70,6 +76,8 @@ typedef struct Bounds {
     bool leave;        /* active generations leave by themselves */
     bool mortal;       /* holdfast may die, and go on from its snapshot */
     bool upgrades;     /* its program may be replaced */
+    bool takeover;     /* from another server, by the first start */
+    bool stops;        /* nothing happens by itself while a stop waits, or it is the subject here */
     bool stubborn;     /* starts leave nothing behind when they fail; who is asked to leave waits
                           for KILL; deadlines pass and processes leave in the order of age */
 } Bounds;
@@ -86,17 +94,17 @@ Rule world_action(World *world, const HfEvent *event, const HfAction *action);
 
 static inline bool world_slot_starting(const WorldSlot *slot)
 {
-    return slot->occupied && !slot->ready && slot->asked == HF_RUNG_NONE;
+    return slot->occupied && !slot->ready && slot->asked == HF_STAGE_EMPTY;
 }
 
 static inline bool world_slot_active(const WorldSlot *slot)
 {
-    return slot->occupied && slot->ready && slot->asked == HF_RUNG_NONE;
+    return slot->occupied && slot->ready && slot->asked == HF_STAGE_EMPTY;
 }
 
 static inline bool world_slot_draining(const WorldSlot *slot)
 {
-    return slot->occupied && slot->asked != HF_RUNG_NONE;
+    return slot->occupied && slot->asked != HF_STAGE_EMPTY;
 }
 
 /* As many misses of that kind replace the active generation after as many doubts; 0: however

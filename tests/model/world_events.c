@@ -2,8 +2,8 @@
 
 #include "world.h"
 
-_Static_assert(HF_EVENT_MAX_ == 21, "say when the new event may come");
-_Static_assert(HF_TIMER_MAX_ == 6, "say when the new timer may pass");
+_Static_assert(HF_EVENT_MAX_ == 23, "say when the new event may come");
+_Static_assert(HF_TIMER_MAX_ == 7, "say when the new timer may pass");
 _Static_assert(HF_REQUEST_MAX_ == 5, "say when the new request may come");
 
 typedef struct List {
@@ -17,20 +17,40 @@ static void push(List *list, HfEvent event)
     list->events[list->n++] = event;
 }
 
-static void push_of_slot(List *list, HfEventType type, unsigned slot)
+static int status_of(HfEventType type)
 {
-    push(list, (HfEvent){.type = type, .slot = slot});
+    if (type == HF_EVENT_MAIN_EXITED)
+        return WORLD_STATUS_EXITED;
+    if (type == HF_EVENT_SPAWN_FAILED)
+        return WORLD_STATUS_NOT_FOUND;
+    return type == HF_EVENT_GONE ? WORLD_STATUS_GONE : 0;
+}
+
+static void push_of_slot(List *list, const World *world, HfEventType type, unsigned slot)
+{
+    push(list, (HfEvent){.type = type,
+                         .slot = slot,
+                         .number = world->slots[slot].number,
+                         .status = status_of(type)});
+}
+
+static void push_deadline(List *list, const World *world, unsigned slot)
+{
+    push(list, (HfEvent){.type = HF_EVENT_TIMER,
+                         .timer = HF_TIMER_DEADLINE,
+                         .slot = slot,
+                         .number = world->slots[slot].number});
 }
 
 /* In a stubborn world deadlines pass, and processes leave, in the order of age. */
 static bool is_turn(const World *world, unsigned slot)
 {
-    bool killed = world->slots[slot].asked == HF_RUNG_KILL;
+    bool killed = world->slots[slot].asked == HF_STAGE_KILL;
 
     for (unsigned i = 0; i < HF_MACHINE_SLOTS; i++) {
         const WorldSlot *other = &world->slots[i];
         if (world_slot_draining(other) && other->number < world->slots[slot].number &&
-            (other->asked == HF_RUNG_KILL) == killed)
+            (other->asked == HF_STAGE_KILL) == killed)
             return false;
     }
     return true;
@@ -41,33 +61,39 @@ static void push_stubborn(List *list, const World *world, unsigned i)
     const WorldSlot *slot = &world->slots[i];
 
     if (world_slot_draining(slot)) {
-        if (slot->asked == HF_RUNG_KILL && is_turn(world, i))
-            push_of_slot(list, HF_EVENT_GONE, i);
-        if (slot->asked < HF_RUNG_KILL && is_turn(world, i))
-            push(list, (HfEvent){.type = HF_EVENT_TIMER, .timer = HF_TIMER_DEADLINE, .slot = i});
+        if (slot->asked == HF_STAGE_KILL && is_turn(world, i))
+            push_of_slot(list, world, HF_EVENT_GONE, i);
+        if (slot->asked < HF_STAGE_KILL && is_turn(world, i))
+            push_deadline(list, world, i);
     } else if (world_slot_active(slot)) {
-        push_of_slot(list, HF_EVENT_MAIN_EXITED, i);
+        push_of_slot(list, world, HF_EVENT_MAIN_EXITED, i);
     } else if (world_slot_starting(slot)) {
-        push_of_slot(list, HF_EVENT_READY, i);
-        push_of_slot(list, HF_EVENT_GONE, i);
+        push_of_slot(list, world, HF_EVENT_READY, i);
+        push_of_slot(list, world, HF_EVENT_GONE, i);
     }
 }
 
-static void push_probed(List *list, unsigned slot)
+static void push_probed(List *list, const World *world, unsigned slot)
 {
     for (HfVerdict verdict = 0; verdict < HF_VERDICT_MAX_; verdict++)
-        push(list, (HfEvent){.type = HF_EVENT_PROBED, .slot = slot, .verdict = verdict});
+        push(list, (HfEvent){.type = HF_EVENT_PROBED,
+                             .slot = slot,
+                             .number = world->slots[slot].number,
+                             .verdict = verdict});
 }
 
 static bool extensible(const WorldSlot *slot)
 {
     return slot->extended < HF_MACHINE_EXTENSIONS &&
-           (world_slot_starting(slot) || (slot->occupied && slot->asked == HF_RUNG_STOP));
+           (world_slot_starting(slot) || (slot->occupied && slot->asked == HF_STAGE_STOP));
 }
 
-static void push_extend(List *list, unsigned slot, uint64_t usec)
+static void push_extend(List *list, const World *world, unsigned slot, uint64_t usec)
 {
-    push(list, (HfEvent){.type = HF_EVENT_EXTEND, .slot = slot, .usec = usec});
+    push(list, (HfEvent){.type = HF_EVENT_EXTEND,
+                         .slot = slot,
+                         .number = world->slots[slot].number,
+                         .usec = usec});
 }
 
 /* What a generation does beyond starting and leaving. */
@@ -76,16 +102,16 @@ static void push_life(List *list, const World *world, const Bounds *bounds, unsi
     const WorldSlot *slot = &world->slots[i];
     bool active = world_slot_active(slot);
 
-    if (slot->occupied && slot->asked == HF_RUNG_RETIRE)
-        push_of_slot(list, HF_EVENT_RETIRED, i);
+    if (slot->occupied && slot->asked == HF_STAGE_RETIRE)
+        push_of_slot(list, world, HF_EVENT_RETIRED, i);
     if (bounds->extend && extensible(slot))
-        push_extend(list, i, HF_USEC_INFINITY);
+        push_extend(list, world, i, HF_USEC_INFINITY);
     if (bounds->leave && active && slot->process == WORLD_PROCESS_RUNNING)
-        push_of_slot(list, HF_EVENT_LEAVING, i);
+        push_of_slot(list, world, HF_EVENT_LEAVING, i);
     if (active && world->probing)
-        push_probed(list, i);
+        push_probed(list, world, i);
     if (active && bounds->limits.recycle_every > 0)
-        push_of_slot(list, HF_EVENT_OVERSIZE, i);
+        push_of_slot(list, world, HF_EVENT_OVERSIZE, i);
 }
 
 static void push_slot(List *list, const World *world, unsigned i)
@@ -95,15 +121,15 @@ static void push_slot(List *list, const World *world, unsigned i)
     bool running = slot->process == WORLD_PROCESS_RUNNING || undecided;
 
     if (undecided)
-        push_of_slot(list, HF_EVENT_SPAWN_FAILED, i);
+        push_of_slot(list, world, HF_EVENT_SPAWN_FAILED, i);
     if (running && world_slot_starting(slot))
-        push_of_slot(list, HF_EVENT_READY, i);
+        push_of_slot(list, world, HF_EVENT_READY, i);
     if (running)
-        push_of_slot(list, HF_EVENT_MAIN_EXITED, i);
+        push_of_slot(list, world, HF_EVENT_MAIN_EXITED, i);
     if (slot->process != WORLD_PROCESS_NONE)
-        push_of_slot(list, HF_EVENT_GONE, i);
+        push_of_slot(list, world, HF_EVENT_GONE, i);
     if (slot->armed)
-        push(list, (HfEvent){.type = HF_EVENT_TIMER, .timer = HF_TIMER_DEADLINE, .slot = i});
+        push_deadline(list, world, i);
 }
 
 static void push_requests(List *list, const World *world, const Bounds *bounds)
@@ -133,10 +159,19 @@ size_t world_events(const World *world, const Bounds *bounds, HfEvent ret[WORLD_
         return 0;
     if (!world->started) {
         push(&list, (HfEvent){.type = HF_EVENT_START});
+        push(&list, (HfEvent){.type = HF_EVENT_STOP_SIGNAL});
         return list.n;
     }
+    if (world->watching)
+        push(&list, (HfEvent){.type = HF_EVENT_QUEUE_SERVED});
+    if (world->watching && !bounds->stops)
+        return list.n;
+    if (world->ending)
+        push(&list, (HfEvent){.type = HF_EVENT_ENDED});
     if (world->preparing) {
         push(&list, (HfEvent){.type = HF_EVENT_PREPARED});
+        if (bounds->takeover && world->last_number == 0)
+            push(&list, (HfEvent){.type = HF_EVENT_PREPARED, .takeover = true});
         push(&list, (HfEvent){.type = HF_EVENT_PREPARE_FAILED});
     }
     for (HfTimer timer = 0; timer < HF_TIMER_MAX_; timer++)
@@ -147,7 +182,7 @@ size_t world_events(const World *world, const Bounds *bounds, HfEvent ret[WORLD_
     for (unsigned i = 0; i < HF_MACHINE_SLOTS; i++)
         push_life(&list, world, bounds, i);
     if (world->answering)
-        push(&list, (HfEvent){.type = HF_EVENT_ANSWERER_GONE});
+        push(&list, (HfEvent){.type = HF_EVENT_FALLBACK_GONE});
     push_requests(&list, world, bounds);
     if (bounds->mortal)
         push(&list, (HfEvent){.type = HF_EVENT_ADOPT});
@@ -167,17 +202,25 @@ static void push_late_life(List *list, const World *world, unsigned i)
     const WorldSlot *slot = &world->slots[i];
     bool active = world_slot_active(slot);
 
-    if (!slot->occupied || slot->asked != HF_RUNG_RETIRE)
-        push_of_slot(list, HF_EVENT_RETIRED, i);
-    push_extend(list, i, extensible(slot) ? 0 : HF_USEC_INFINITY);
+    if (!slot->occupied || slot->asked != HF_STAGE_RETIRE)
+        push_of_slot(list, world, HF_EVENT_RETIRED, i);
+    push_extend(list, world, i, extensible(slot) ? 0 : HF_USEC_INFINITY);
     if (!active || !world->probing)
-        push_probed(list, i);
+        push_probed(list, world, i);
     if (!active)
-        push_of_slot(list, HF_EVENT_OVERSIZE, i);
+        push_of_slot(list, world, HF_EVENT_OVERSIZE, i);
     if (!active)
-        push_of_slot(list, HF_EVENT_LEAVING, i);
+        push_of_slot(list, world, HF_EVENT_LEAVING, i);
     else
-        push_of_slot(list, HF_EVENT_SPAWN_FAILED, i);
+        push_of_slot(list, world, HF_EVENT_SPAWN_FAILED, i);
+}
+
+/* Of the generation that was in the slot before. */
+static void push_stale(List *list, unsigned slot)
+{
+    push(list, (HfEvent){.type = HF_EVENT_MAIN_EXITED, .slot = slot});
+    push(list, (HfEvent){.type = HF_EVENT_GONE, .slot = slot});
+    push(list, (HfEvent){.type = HF_EVENT_TIMER, .timer = HF_TIMER_DEADLINE, .slot = slot});
 }
 
 size_t world_stray_events(const World *world, HfEvent ret[WORLD_EVENTS_MAX])
@@ -187,6 +230,10 @@ size_t world_stray_events(const World *world, HfEvent ret[WORLD_EVENTS_MAX])
 
     if (!world->started || world->ended)
         return 0;
+    if (!world->watching)
+        push(&list, (HfEvent){.type = HF_EVENT_QUEUE_SERVED});
+    if (!world->ending)
+        push(&list, (HfEvent){.type = HF_EVENT_ENDED});
     if (!world->preparing) {
         push(&list, (HfEvent){.type = HF_EVENT_PREPARED});
         push(&list, (HfEvent){.type = HF_EVENT_PREPARE_FAILED});
@@ -197,7 +244,7 @@ size_t world_stray_events(const World *world, HfEvent ret[WORLD_EVENTS_MAX])
         push(&list, (HfEvent){.type = HF_EVENT_RESUME});
     }
     if (!world->answering)
-        push(&list, (HfEvent){.type = HF_EVENT_ANSWERER_GONE});
+        push(&list, (HfEvent){.type = HF_EVENT_FALLBACK_GONE});
     for (HfTimer timer = HF_TIMER_DEADLINE + 1; timer < HF_TIMER_MAX_; timer++)
         if (!world->armed[timer])
             push(&list, (HfEvent){.type = HF_EVENT_TIMER, .timer = timer});
@@ -205,16 +252,18 @@ size_t world_stray_events(const World *world, HfEvent ret[WORLD_EVENTS_MAX])
         const WorldSlot *slot = &world->slots[i];
         if (!slot->occupied && empty_done)
             continue;
+        if (slot->occupied)
+            push_stale(&list, i);
         push_late_life(&list, world, i);
         if (!slot->armed)
-            push(&list, (HfEvent){.type = HF_EVENT_TIMER, .timer = HF_TIMER_DEADLINE, .slot = i});
+            push_deadline(&list, world, i);
         if (!world_slot_starting(slot))
-            push_of_slot(&list, HF_EVENT_READY, i);
+            push_of_slot(&list, world, HF_EVENT_READY, i);
         if (!slot->occupied || slot->process == WORLD_PROCESS_EXITED)
-            push_of_slot(&list, HF_EVENT_MAIN_EXITED, i);
+            push_of_slot(&list, world, HF_EVENT_MAIN_EXITED, i);
         if (!slot->occupied) {
-            push_of_slot(&list, HF_EVENT_SPAWN_FAILED, i);
-            push_of_slot(&list, HF_EVENT_GONE, i);
+            push_of_slot(&list, world, HF_EVENT_SPAWN_FAILED, i);
+            push_of_slot(&list, world, HF_EVENT_GONE, i);
             empty_done = true;
         }
     }

@@ -65,13 +65,11 @@ static void fill(HfSnapshot *snapshot)
     snapshot->machine.planned = true;
     snapshot->machine.last_number = 2;
     snapshot->machine.generations[1] = (HfMachineGeneration){
-        .state = HF_GENERATION_ACTIVE,
+        .stage = HF_STAGE_ACTIVE,
         .number = 2,
     };
     snapshot->machine.generations[0] = (HfMachineGeneration){
-        .state = HF_GENERATION_DRAINING,
-        .rung = HF_RUNG_RETIRE,
-        .stopped = true,
+        .stage = HF_STAGE_RETIRE,
         .number = 1,
     };
     snapshot->machine.requests[3] =
@@ -227,7 +225,7 @@ static void test_refused(void **state)
         {"current=0", "current=1", -EBADMSG},
         {"current=0", "current=-2", -EBADMSG},
         {"current=0", "current=-1", -EBADMSG},
-        {"slot.0.stopped=1", "slot.0.stopped=0", -EBADMSG},
+        {"slot.0.main-exited=0", "slot.0.main-exited=1", -EBADMSG},
         {"slot.1.number=2", "slot.1.number=3", -EBADMSG},
         {"slot.1.", "slot.8.", -EBADMSG},
         {"generation.0.slot=1", "generation.0.slot=8", -EBADMSG},

@@ -6,7 +6,6 @@
 #include "base/text.h"
 #include "parts/control/control_parts.h"
 #include "parts/control/names.h"
-#include "run/stop_delay.h"
 
 static const char too_many[] = "too many requests wait already, try again later";
 
@@ -60,10 +59,7 @@ int hf_control_request(HfControl *control, HfRequestKind kind, sd_bus_message *m
             return sd_bus_reply_method_errorf(message, HF_CONTROL_BUSY, "%s", too_many);
         event.id = ++control->last_id;
     }
-    if (kind == HF_REQUEST_STOP)
-        hf_stop_delay_ask(control->supervisor, &event);
-    else
-        hf_supervisor_post(control->supervisor, &event);
+    hf_supervisor_post(control->supervisor, &event);
     return 1;
 }
 

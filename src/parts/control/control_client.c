@@ -198,7 +198,7 @@ void hf_control_update(HfControl *control)
     const HfMachine *machine = &control->supervisor->machine;
     const char *state = hf_control_state(machine);
     uint64_t generation = hf_control_generation(machine);
-    uint32_t draining = hf_machine_count(machine, HF_GENERATION_DRAINING);
+    uint32_t draining = hf_machine_count_leaving(machine);
     static char names[][sizeof("Generation")] = {"State", "Generation", "Draining"};
     char *changed[4] = {NULL};
     size_t n = 0;

@@ -27,7 +27,8 @@ static int reply_list(sd_bus_message *message, HfControl *control, const char *r
 static int append_generation(HfControl *control, sd_bus_message *reply, unsigned slot)
 {
     HfSupervisor *supervisor = control->supervisor;
-    const HfMachineGeneration *state = &supervisor->machine.generations[slot];
+    HfStage stage = supervisor->machine.generations[slot].stage;
+    bool leaves = hf_stage_leaves(stage);
     const HfGeneration *generation = supervisor->generations[slot];
     const HfHistoryEntry *entry = hf_history_find(&control->events->history, generation->number);
     uint64_t processes = 0;
@@ -35,8 +36,9 @@ static int append_generation(HfControl *control, sd_bus_message *reply, unsigned
 
     hf_record_measure(control->events, generation, &processes, &memory); /* 0 says that it failed */
     return sd_bus_message_append(
-        reply, HF_CONTROL_GENERATION, generation->number, hf_generation_state_name(state->state),
-        hf_rung_name(state->rung), hf_cause_name(generation->cause),
+        reply, HF_CONTROL_GENERATION, generation->number,
+        leaves ? "draining" : hf_stage_name(stage), leaves ? hf_stage_name(stage) : "none",
+        hf_cause_name(generation->cause),
         (uint32_t)(generation->main_exited ? 0 : generation->main.pid), entry ? entry->started : 0,
         entry ? entry->ready : 0, hf_clock_monotonic() - generation->spawned, (uint32_t)processes,
         memory, generation->status_text ? generation->status_text : "");

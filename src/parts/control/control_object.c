@@ -5,9 +5,9 @@
 
 const char *hf_control_state(const HfMachine *machine)
 {
-    bool active = hf_machine_find(machine, HF_GENERATION_ACTIVE) >= 0;
+    bool active = hf_machine_find(machine, HF_STAGE_ACTIVE) >= 0;
 
-    if (machine->phase == HF_PHASE_STOPPING || machine->phase == HF_PHASE_ENDED)
+    if (hf_machine_stops(machine))
         return "stopping";
     if (machine->outage)
         return "outage";
@@ -20,7 +20,7 @@ const char *hf_control_state(const HfMachine *machine)
 
 uint64_t hf_control_generation(const HfMachine *machine)
 {
-    int active = hf_machine_find(machine, HF_GENERATION_ACTIVE);
+    int active = hf_machine_find(machine, HF_STAGE_ACTIVE);
 
     return active >= 0 ? machine->generations[active].number : 0;
 }
@@ -84,7 +84,7 @@ PROPERTY(pid, "u", (uint32_t)getpid())
 PROPERTY(started, "t", control->started)
 PROPERTY(state, "s", hf_control_state(&supervisor->machine))
 PROPERTY(generation, "t", hf_control_generation(&supervisor->machine))
-PROPERTY(draining, "u", hf_machine_count(&supervisor->machine, HF_GENERATION_DRAINING))
+PROPERTY(draining, "u", hf_machine_count_leaving(&supervisor->machine))
 PROPERTY(failures, "t", control->events->history.failures)
 PROPERTY(replaced, "t", control->events->history.replaced_at)
 PROPERTY(ready_after, "t", control->events->history.ready_after)

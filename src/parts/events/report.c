@@ -24,7 +24,7 @@ static void add_ready(const HfSupervisor *supervisor, const HfAction *action, Hf
 /* On a line of its own below a service's own words. */
 static void add_what_goes_on(const HfSupervisor *supervisor, HfText *text)
 {
-    int active = hf_machine_find(&supervisor->machine, HF_GENERATION_ACTIVE);
+    int active = hf_machine_find(&supervisor->machine, HF_STAGE_ACTIVE);
 
     hf_text_add(text, strchr(hf_text_peek(text), '\n') ? "\n" : "; ");
     hf_text_add(text, active >= 0 ? "the old generation goes on serving"
@@ -34,13 +34,14 @@ static void add_what_goes_on(const HfSupervisor *supervisor, HfText *text)
 /* After a loss; unless one settles and serves again, which is told next. */
 static void add_next(const HfSupervisor *supervisor, HfText *text)
 {
-    if (hf_machine_find(&supervisor->machine, HF_GENERATION_ACTIVE) < 0)
+    if (hf_machine_find(&supervisor->machine, HF_STAGE_ACTIVE) < 0 &&
+        !hf_machine_stops(&supervisor->machine))
         hf_text_add(text, "; the next one is started");
 }
 
 static void add_adopted(const HfSupervisor *supervisor, HfText *text)
 {
-    unsigned n = HF_MACHINE_SLOTS - hf_machine_count(&supervisor->machine, HF_GENERATION_EMPTY);
+    unsigned n = HF_MACHINE_SLOTS - hf_machine_count(&supervisor->machine, HF_STAGE_EMPTY);
     size_t listeners = supervisor->current ? supervisor->current->n_listeners : 0;
 
     hf_text_addf(text, "holdfast had died; this one goes on with %u generation%s, %zu listener%s",
@@ -75,6 +76,10 @@ static const struct {
     [HF_REPORT_UPGRADED] = {HF_NOTICE_UPGRADED, LOG_NOTICE},
     [HF_REPORT_UPGRADE_FAILED] = {HF_NOTICE_UPGRADE_FAILED, LOG_ERR},
     [HF_REPORT_ADOPTED] = {HF_NOTICE_ADOPTED, LOG_WARNING},
+    /* for the log alone */
+    [HF_REPORT_DELAYED] = {HF_NOTICE_STOPPING, LOG_NOTICE},
+    [HF_REPORT_SERVICE_ENDED] = {HF_NOTICE_STOPPING, LOG_NOTICE},
+    [HF_REPORT_TAKEOVER_FAILED] = {HF_NOTICE_START_FAILED, LOG_ERR},
 };
 _Static_assert(sizeof(kinds) / sizeof(*kinds) == HF_REPORT_MAX_, "a notice a report");
 
@@ -83,7 +88,7 @@ static HfNoticeName name_of(const HfSupervisor *supervisor, HfReport report)
     HfNoticeName name = kinds[report].name;
 
     if (name == HF_NOTICE_START_FAILED &&
-        hf_machine_find(&supervisor->machine, HF_GENERATION_ACTIVE) >= 0)
+        hf_machine_find(&supervisor->machine, HF_STAGE_ACTIVE) >= 0)
         return HF_NOTICE_RELOAD_FAILED;
     return name;
 }
@@ -119,6 +124,18 @@ static void add_probed(const HfSupervisor *supervisor, const HfAction *action, H
             action->status);
 }
 
+static void add_service_ended(const HfSupervisor *supervisor, const HfAction *action, HfText *text)
+{
+    const HfGeneration *generation = supervisor->generations[action->slot];
+
+    hf_text_add(text, "the service has ended by itself: it ");
+    if (!generation || generation->late)
+        hf_text_add(text, "did not start");
+    else
+        hf_generation_explain_status(generation, text);
+    hf_text_addf(text, "; holdfast ends with status %d (--exit-with-service)", action->status);
+}
+
 static void add_words(const HfSupervisor *supervisor, const HfAction *action, HfText *text)
 {
     const HfGeneration *generation = supervisor->generations[action->slot];
@@ -141,7 +158,9 @@ static void add_words(const HfSupervisor *supervisor, const HfAction *action, Hf
         if (supervisor->current)
             hf_text_addf(text, "%s failed: ", hf_cause_name(action->cause));
         hf_text_add(text, supervisor->failure ? supervisor->failure : "out of memory");
-        if (supervisor->current)
+        if (supervisor->machine.phase == HF_PHASE_STARTING)
+            hf_text_add(text, "; the service is started with the settings in force");
+        else if (supervisor->current)
             add_what_goes_on(supervisor, text);
         break;
     case HF_REPORT_RETRY:
@@ -153,7 +172,7 @@ static void add_words(const HfSupervisor *supervisor, const HfAction *action, Hf
         break;
     case HF_REPORT_HURRIED:
         hf_text_addf(text, "generation %llu is still there, it is sent %s", number,
-                     action->rung == HF_RUNG_KILL ? "SIGKILL" : "SIGTERM");
+                     action->stage == HF_STAGE_KILL ? "SIGKILL" : "SIGTERM");
         break;
     case HF_REPORT_GONE:
         hf_text_addf(text, "generation %llu is gone", number);
@@ -197,6 +216,15 @@ static void add_words(const HfSupervisor *supervisor, const HfAction *action, Hf
     case HF_REPORT_ADOPTED:
         add_adopted(supervisor, text);
         break;
+    case HF_REPORT_DELAYED:
+        hf_text_add(text, "asked to stop: the service goes on for ");
+        hf_text_add_time(text, action->usec);
+        hf_text_add(text, " (--stop-delay), unless asked again");
+        break;
+    case HF_REPORT_SERVICE_ENDED:
+        add_service_ended(supervisor, action, text);
+        break;
+    case HF_REPORT_TAKEOVER_FAILED: /* said by who knows the other server */
     case HF_REPORT_MAX_:
         break;
     }
@@ -208,6 +236,11 @@ void hf_report(HfEvents *events, const HfAction *action)
     HF_CLEANUP_TEXT HfText text = {0};
 
     add_words(supervisor, action, &text);
+    if (action->report >= HF_REPORT_DELAYED) {
+        if (text.length > 0)
+            hf_log(kinds[action->report].level, NULL, "%s", hf_text_peek(&text));
+        return;
+    }
     hf_notices_publish(&events->notices, name_of(supervisor, action->report),
                        kinds[action->report].level, action->number, cause_of(supervisor, action),
                        hf_text_peek(&text));

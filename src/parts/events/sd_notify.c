@@ -35,8 +35,8 @@ static void add_queue(const HfSupervisor *supervisor, HfText *text)
 static void add_status(const HfSupervisor *supervisor, HfText *text)
 {
     const HfMachine *machine = &supervisor->machine;
-    int active = hf_machine_find(machine, HF_GENERATION_ACTIVE);
-    unsigned draining = hf_machine_count(machine, HF_GENERATION_DRAINING);
+    int active = hf_machine_find(machine, HF_STAGE_ACTIVE);
+    unsigned draining = hf_machine_count_leaving(machine);
 
     if (active >= 0)
         hf_text_addf(text, "STATUS=generation %llu active",
@@ -63,9 +63,9 @@ static void add_reloading(HfText *text)
 static void add_state(const HfEvents *events, HfText *text)
 {
     const HfMachine *machine = &events->supervisor->machine;
-    bool active = hf_machine_find(machine, HF_GENERATION_ACTIVE) >= 0;
+    bool active = hf_machine_find(machine, HF_STAGE_ACTIVE) >= 0;
 
-    if (machine->phase == HF_PHASE_STOPPING || machine->phase == HF_PHASE_ENDED) {
+    if (hf_machine_stops(machine)) {
         hf_text_add(text, "STOPPING=1\n");
     } else if (events->announced && is_reloading(machine)) {
         add_reloading(text);

@@ -33,7 +33,7 @@ static void forget_answerer(HfOutage *outage)
 static void answerer_gone(HfOutage *outage)
 {
     forget_answerer(outage);
-    hf_supervisor_post(outage->supervisor, &(HfEvent){.type = HF_EVENT_ANSWERER_GONE});
+    hf_supervisor_post(outage->supervisor, &(HfEvent){.type = HF_EVENT_FALLBACK_GONE});
 }
 
 static void on_exit_of_answerer(const siginfo_t *info, void *userdata)
@@ -153,7 +153,7 @@ static void outage_limit(const HfSettings *settings, HfMachineLimits *limits)
 
 static void outage_performed(void *state, const HfAction *action)
 {
-    if (action->type != HF_ACTION_ANSWERER)
+    if (action->type != HF_ACTION_FALLBACK)
         return;
     if (action->raised)
         begin_answering(state);
@@ -170,7 +170,7 @@ static void outage_replacing(void *state, bool going)
     if (going)
         end_answering(outage);
     else if (outage->answered)
-        hf_supervisor_post(outage->supervisor, &(HfEvent){.type = HF_EVENT_ANSWERER_GONE});
+        hf_supervisor_post(outage->supervisor, &(HfEvent){.type = HF_EVENT_FALLBACK_GONE});
 }
 
 static void outage_let_go(void *state)

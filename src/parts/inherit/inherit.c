@@ -12,7 +12,6 @@
 typedef struct HfInherit {
     HfSupervisor *supervisor;
     HfTakeover *takeover; /* until the old server has left */
-    bool failed;          /* it is left alone, and holdfast ends */
     HfOrphans *orphans;   /* NULL: none are left */
 } HfInherit;
 
@@ -82,28 +81,21 @@ static bool inherit_unprepared(void *state, HfCause cause)
 }
 
 /* A server that was not touched yet is better than one that does not come up. */
-static void give_up_takeover(HfInherit *inherit)
+static void tell_untouched(const HfTakeover *takeover)
 {
-    const HfTakeover *takeover = inherit->takeover;
-
     hf_log(LOG_ERR, NULL, "the take-over failed; %s (pid %d) goes on serving, untouched",
            takeover->name, (int)takeover->holder.pid);
-    inherit->failed = true;
-    if (inherit->supervisor->service_status < 0)
-        inherit->supervisor->service_status = EXIT_FAILURE;
-    hf_supervisor_post(inherit->supervisor,
-                       &(HfEvent){.type = HF_EVENT_REQUEST, .request = HF_REQUEST_STOP});
 }
 
 static void inherit_reported(HfInherit *inherit, HfReport report)
 {
     HfTakeover *takeover = inherit->takeover;
 
-    if (takeover && takeover->state == HF_TAKEOVER_COPIED && !inherit->failed) {
+    if (takeover && takeover->state == HF_TAKEOVER_COPIED) {
         if (report == HF_REPORT_READY)
             hf_takeover_begin(takeover);
-        else if (report == HF_REPORT_START_FAILED)
-            give_up_takeover(inherit);
+        else if (report == HF_REPORT_TAKEOVER_FAILED)
+            tell_untouched(takeover);
     }
     if (report == HF_REPORT_READY)
         hf_orphans_begin(inherit->orphans, inherit->supervisor->current);

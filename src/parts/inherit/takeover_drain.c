@@ -200,7 +200,7 @@ static void own_sockets(HfTakeover *takeover)
 static void finish(HfTakeover *takeover)
 {
     HfSupervisor *supervisor = takeover->supervisor;
-    int active = hf_machine_find(&supervisor->machine, HF_GENERATION_ACTIVE);
+    int active = hf_machine_find(&supervisor->machine, HF_STAGE_ACTIVE);
 
     hf_log(LOG_NOTICE, NULL, "taken over: %s (pid %d) has left, its %zu socket%s held here",
            takeover->name, (int)takeover->holder.pid, takeover->n_held,

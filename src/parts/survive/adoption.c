@@ -232,7 +232,7 @@ int hf_adoption_find(HfSupervisor *supervisor, HfPredecessor *before)
     }
     HF_CRASH_POINT("adopt-filled");
     bool ended =
-        snapshot->machine.phase == HF_PHASE_NEW || snapshot->machine.phase == HF_PHASE_ENDED;
+        snapshot->machine.phase == HF_PHASE_NEW || snapshot->machine.phase >= HF_PHASE_ENDING;
     if (ended || r < 0)
         supervisor->first = HF_EVENT_START;
     else if (!resumed)
@@ -327,7 +327,7 @@ static int restore_generations(HfSupervisor *supervisor, HfSnapshot *snapshot,
     for (size_t i = 0; i < snapshot->generations.n; i++) {
         HfGeneration *generation = snapshot->generations.items[i];
         bool starting =
-            supervisor->machine.generations[generation->slot].state == HF_GENERATION_STARTING;
+            supervisor->machine.generations[generation->slot].stage == HF_STAGE_STARTING;
         supervisor->generations[generation->slot] = generation;
         int failed = hf_generation_restore(generation, supervisor->loop, supervisor->reaper,
                                            &supervisor->runtime, starting, callbacks);
@@ -343,11 +343,19 @@ static void report_missing(HfSupervisor *supervisor)
     for (unsigned i = 0; i < HF_MACHINE_SLOTS; i++)
         if (supervisor->generations[i] && supervisor->generations[i]->main_exited &&
             !supervisor->machine.generations[i].main_exited)
-            hf_supervisor_post(supervisor, &(HfEvent){.type = HF_EVENT_MAIN_EXITED, .slot = i});
+            hf_supervisor_post(supervisor,
+                               &(HfEvent){.type = HF_EVENT_MAIN_EXITED,
+                                          .slot = i,
+                                          .number = supervisor->machine.generations[i].number,
+                                          .status = EXIT_FAILURE});
     for (unsigned i = 0; i < HF_MACHINE_SLOTS; i++)
-        if (supervisor->machine.generations[i].state != HF_GENERATION_EMPTY &&
+        if (supervisor->machine.generations[i].stage != HF_STAGE_EMPTY &&
             !supervisor->generations[i])
-            hf_supervisor_post(supervisor, &(HfEvent){.type = HF_EVENT_GONE, .slot = i});
+            hf_supervisor_post(supervisor,
+                               &(HfEvent){.type = HF_EVENT_GONE,
+                                          .slot = i,
+                                          .number = supervisor->machine.generations[i].number,
+                                          .status = EXIT_FAILURE});
 }
 
 int hf_adoption_restore(HfSupervisor *supervisor, HfSnapshot *snapshot,
@@ -364,7 +372,7 @@ int hf_adoption_restore(HfSupervisor *supervisor, HfSnapshot *snapshot,
         ((HfListener *)snapshot->listeners.items[i])->stays = false;
     supervisor->machine = snapshot->machine;
     supervisor->machine.limits = limits;
-    supervisor->raised = snapshot->machine.raised;
+    supervisor->raised = hf_machine_in_gap(&snapshot->machine);
     supervisor->pid_file = HF_STEAL(snapshot->pid_file);
     if (snapshot->current >= 0)
         supervisor->current = hf_plan_ref(snapshot->plans.items[snapshot->current]);

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <limits.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/memory.h"
 
@@ -13,8 +14,6 @@
     {                                                                                              \
         return prefix##_name((Type)value);                                                         \
     }
-NAMED(hf_generation_state, HfGenerationState)
-NAMED(hf_rung, HfRung)
 NAMED(hf_phase, HfPhase)
 NAMED(hf_cause, HfCause)
 NAMED(hf_request_kind, HfRequestKind)
@@ -22,6 +21,28 @@ NAMED(hf_upgrade, HfUpgrade)
 NAMED(hf_verdict, HfVerdict)
 NAMED(hf_readiness, HfReadiness)
 NAMED(hf_kill_mode, HfKillMode)
+
+/* Two words for a stage, as 0.1.0 has them: that a generation is draining, and how hard it was
+ * asked. */
+static const char *name_of_state(int stage)
+{
+    return hf_stage_leaves((HfStage)stage) ? "draining" : hf_stage_name((HfStage)stage);
+}
+
+static int state_value(const char *name)
+{
+    return strcmp(name, "draining") == 0 ? HF_STAGE_STOP : hf_stage_value(name);
+}
+
+static const char *name_of_rung(int stage)
+{
+    return hf_stage_leaves((HfStage)stage) ? hf_stage_name((HfStage)stage) : "none";
+}
+
+static int rung_value(const char *name)
+{
+    return strcmp(name, "none") == 0 ? HF_FIELD_KEEP : hf_stage_value(name);
+}
 
 /* ---- the names of adapters and handoffs ---- */
 
@@ -95,13 +116,11 @@ static const HfField snapshot_fields[] = {
     NAME(HfSnapshot, "phase", hf_phase, machine.phase),
     NAME(HfSnapshot, "cause", hf_cause, machine.cause),
     NAME(HfSnapshot, "pending", hf_request_kind, machine.pending),
-    NAME(HfSnapshot, "hurry", hf_rung, machine.hurry),
+    NAME(HfSnapshot, "hurry", rung, machine.hurry),
     NAME(HfSnapshot, "upgrade", hf_upgrade, machine.upgrade),
     NAME(HfSnapshot, "probed", hf_verdict, machine.probed),
     M("planned", BOOL, machine.planned),
     M("prepared", BOOL, machine.prepared),
-    M("stable", BOOL, machine.stable),
-    M("raised", BOOL, machine.raised),
     M("overdue", BOOL, machine.overdue),
     M("outage", BOOL, machine.outage),
     M("misses", UNSIGNED, machine.misses),
@@ -119,11 +138,10 @@ static const HfField note_fields[] = {
 
 #define M(text, Type, member) PLAIN(HfMachineGeneration, text, Type, member)
 static const HfField slot_fields[] = {
-    NAME(HfMachineGeneration, "state", hf_generation_state, state),
-    NAME(HfMachineGeneration, "rung", hf_rung, rung),
+    NAME(HfMachineGeneration, "state", state, stage),
+    NAME(HfMachineGeneration, "rung", rung, stage),
     M("main-exited", BOOL, main_exited),
     M("reopen", BOOL, reopen),
-    M("stopped", BOOL, stopped),
     M("extensions", UNSIGNED, extensions),
     M("number", UINT64, number),
 };

@@ -1,7 +1,11 @@
 /* What a snapshot consists of, in one table for both directions; of snapshot*.c alone. */
 #pragma once
 
+#include <limits.h>
+
 #include "parts/survive/snapshot.h"
+
+#define HF_FIELD_KEEP INT_MAX /* what value of an ENUM returns when it says nothing */
 
 typedef enum HfFieldType {
     HF_FIELD_UINT64,

@@ -261,7 +261,7 @@ static int read_field(const Reader *reader, const HfField *field, void *at, cons
         return read_int(value, at);
     case HF_FIELD_ENUM:
         r = field->value(value);
-        if (r >= 0)
+        if (r >= 0 && r != HF_FIELD_KEEP)
             *(int *)at = r;
         return r < 0 ? -EBADMSG : 0;
     case HF_FIELD_TEXT:

@@ -75,7 +75,7 @@ static int confine(HfSupervisor *supervisor, HfText *error)
 /* What changes with the process: systemd waits for READY=1 again, the user's pid file names us. */
 static void settle_in(HfSupervisor *supervisor)
 {
-    int active = hf_machine_find(&supervisor->machine, HF_GENERATION_ACTIVE);
+    int active = hf_machine_find(&supervisor->machine, HF_STAGE_ACTIVE);
 
     hf_string_set(&supervisor->pid_file, NULL);
     if (active >= 0 && supervisor->generations[active])
@@ -132,7 +132,7 @@ static void survive_performed(void *state, const HfAction *action)
         hf_upgrading_test(survive->upgrading);
     else if (action->type == HF_ACTION_UPGRADE)
         hf_upgrading_execute(survive->upgrading);
-    else if (action->type == HF_ACTION_EXIT)
+    else if (action->type == HF_ACTION_END)
         hf_fd_store_finish(survive->store);
 }
 

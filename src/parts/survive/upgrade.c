@@ -18,7 +18,6 @@
 #include "run/capture.h"
 #include "run/crash_point.h"
 #include "run/inputs.h"
-#include "run/stop_delay.h"
 
 #define TEST_TIMEOUT (10 * HF_USEC_PER_SEC)
 #define TEST_OUTPUT  4096
@@ -316,7 +315,6 @@ void hf_upgrading_execute(HfUpgrading *upgrading)
 {
     int r = 0;
 
-    hf_stop_delay_cut_short(upgrading->supervisor); /* the next program would not know of it */
     upgrading->steps = upgrading->supervisor->steps;
     if (!upgrading->idle) {
         r = sd_event_add_defer(upgrading->supervisor->loop, &upgrading->idle, on_idle, upgrading);

@@ -40,7 +40,7 @@ struct HfCanary {
     HfGeneration *generation;
     bool ready;
     HfRequest *request;
-    HfRung rung; /* NONE while it is tried */
+    HfStage rung; /* NONE while it is tried */
     sd_event_source *timer;
     sd_event_source *gone;
     int result;
@@ -71,9 +71,9 @@ HfCanary *hf_canary_abort(HfCanary *canary)
 {
     if (!canary)
         return NULL;
-    canary->rung = HF_RUNG_KILL;
+    canary->rung = HF_STAGE_KILL;
     if (canary->generation)
-        hf_generation_signal(canary->generation, HF_RUNG_KILL, 0);
+        hf_generation_signal(canary->generation, HF_STAGE_KILL, 0);
     canary_free(canary);
     return NULL;
 }
@@ -112,7 +112,7 @@ static void rearm(HfCanary *canary, uint64_t usec)
     sd_event_source_set_enabled(canary->timer, SD_EVENT_ONESHOT);
 }
 
-static void climb(HfCanary *canary, HfRung rung)
+static void climb(HfCanary *canary, HfStage rung)
 {
     canary->rung = rung;
     rearm(canary, RUNG_TIME);
@@ -142,14 +142,14 @@ static void conclude(HfCanary *canary)
 static void end_badly(HfCanary *canary)
 {
     conclude(canary);
-    climb(canary, HF_RUNG_TERM);
+    climb(canary, HF_STAGE_TERM);
 }
 
 static void on_spawn_failed(HfGeneration *generation, const char *why, void *userdata)
 {
     HfCanary *canary = userdata;
 
-    if (canary->rung == HF_RUNG_NONE)
+    if (canary->rung == HF_STAGE_EMPTY)
         hf_text_addf(&canary->error, "the canary cannot be started: %s", why);
     canary->result = -EBADMSG;
     on_gone(generation, canary);
@@ -159,12 +159,12 @@ static void on_main_exited(HfGeneration *generation, void *userdata)
 {
     HfCanary *canary = userdata;
 
-    if (canary->rung != HF_RUNG_NONE)
+    if (canary->rung != HF_STAGE_EMPTY)
         return;
     hf_text_add(&canary->error, "the canary ");
     hf_generation_explain_status(generation, &canary->error);
     conclude(canary);
-    canary->rung = HF_RUNG_STOP; /* what it left behind is asked next */
+    canary->rung = HF_STAGE_STOP; /* what it left behind is asked next */
     rearm(canary, RUNG_TIME);
 }
 
@@ -174,8 +174,8 @@ static int on_timer(sd_event_source *source, uint64_t usec, void *userdata)
 
     (void)source;
     (void)usec;
-    if (canary->rung != HF_RUNG_NONE) {
-        climb(canary, canary->rung < HF_RUNG_KILL ? canary->rung + 1 : HF_RUNG_KILL);
+    if (canary->rung != HF_STAGE_EMPTY) {
+        climb(canary, canary->rung < HF_STAGE_KILL ? canary->rung + 1 : HF_STAGE_KILL);
         return 0;
     }
     hf_text_add(&canary->error,
@@ -210,7 +210,7 @@ static void on_canary_reply(const HfReply *reply, void *userdata)
     }
     size_t next = next_serving(canary, canary->asked + 1);
     if (next == canary->standins.n) {
-        climb(canary, HF_RUNG_STOP);
+        climb(canary, HF_STAGE_STOP);
         return;
     }
     canary->asked = next;
@@ -252,7 +252,7 @@ static void on_ready(HfGeneration *generation, void *userdata)
     HfCanary *canary = userdata;
 
     (void)generation;
-    if (canary->ready || canary->rung != HF_RUNG_NONE)
+    if (canary->ready || canary->rung != HF_STAGE_EMPTY)
         return;
     canary->ready = true;
     int r = ask_standin(canary);

@@ -97,8 +97,9 @@ static void post_oversize(HfWatch *watch, const HfGeneration *generation, uint64
     if (watch->times < DOUBLINGS_MAX)
         watch->times++;
     watch->number = generation->number;
-    hf_supervisor_post(watch->supervisor,
-                       &(HfEvent){.type = HF_EVENT_OVERSIZE, .slot = generation->slot});
+    hf_supervisor_post(watch->supervisor, &(HfEvent){.type = HF_EVENT_OVERSIZE,
+                                                     .slot = generation->slot,
+                                                     .number = generation->number});
 }
 
 static void check_memory(HfWatch *watch)

@@ -1,0 +1,236 @@
+/* Who waits for an answer, and what follows from the state. */
+#include "policy/backoff.h"
+#include "policy/machine_parts.h"
+
+/* ---- requests ---- */
+
+void hf_machine_answer(HfMachineRequest *request, HfOutcome outcome, HfActions *actions)
+{
+    HfAction *action = hf_machine_add(actions, HF_ACTION_ANSWER);
+    action->id = request->id;
+    action->outcome = outcome;
+    *request = (HfMachineRequest){0};
+}
+
+void hf_machine_answer_running(HfMachine *machine, HfOutcome outcome, HfActions *actions)
+{
+    for (size_t i = 0; i < HF_MACHINE_REQUESTS; i++)
+        if (machine->requests[i].id != 0 && !machine->requests[i].next)
+            hf_machine_answer(&machine->requests[i], outcome, actions);
+}
+
+void hf_machine_answer_kind(HfMachine *machine, HfRequestKind kind, HfOutcome outcome,
+                            HfActions *actions)
+{
+    for (size_t i = 0; i < HF_MACHINE_REQUESTS; i++)
+        if (machine->requests[i].id != 0 && machine->requests[i].kind == kind)
+            hf_machine_answer(&machine->requests[i], outcome, actions);
+}
+
+void hf_machine_move_requests(HfMachine *machine, bool next)
+{
+    for (size_t i = 0; i < HF_MACHINE_REQUESTS; i++)
+        machine->requests[i].next = next || machine->requests[i].kind > HF_REQUEST_RESTART;
+}
+
+bool hf_machine_has_room(const HfMachine *machine)
+{
+    for (size_t i = 0; i < HF_MACHINE_REQUESTS; i++)
+        if (machine->requests[i].id == 0)
+            return true;
+    return false;
+}
+
+bool hf_machine_enqueue(HfMachine *machine, const HfEvent *event, HfActions *actions)
+{
+    if (event->id == 0)
+        return true;
+    for (size_t i = 0; i < HF_MACHINE_REQUESTS; i++) {
+        if (machine->requests[i].id != 0)
+            continue;
+        machine->requests[i] =
+            (HfMachineRequest){.id = event->id, .kind = event->request, .next = true};
+        return true;
+    }
+    hf_machine_answer(&(HfMachineRequest){.id = event->id}, HF_OUTCOME_BUSY, actions);
+    return false;
+}
+
+/* ---- what follows from the state ---- */
+
+bool hf_machine_in_gap(const HfMachine *machine)
+{
+    return machine->phase != HF_PHASE_NEW && !hf_machine_stops(machine) &&
+           hf_machine_find(machine, HF_STAGE_ACTIVE) < 0;
+}
+
+void hf_machine_settle_outage(HfMachine *machine, HfActions *actions)
+{
+    if (!hf_machine_in_gap(machine)) {
+        machine->overdue = false;
+        if (machine->outage && !hf_machine_stops(machine))
+            hf_machine_report(actions, HF_REPORT_RECOVERED, machine,
+                              (unsigned)hf_machine_find(machine, HF_STAGE_ACTIVE));
+        machine->outage = false;
+    } else if (machine->overdue && !machine->outage) {
+        machine->outage = true;
+        HfAction *action = hf_machine_add(actions, HF_ACTION_REPORT);
+        action->report = HF_REPORT_OUTAGE;
+        action->usec = machine->limits.busy_after;
+    }
+}
+
+/* Each timer by what it is armed for: of another generation or wait it is armed anew. */
+static void timer_outputs(const HfMachine *machine, bool gap, HfOutputs *ret)
+{
+    const HfMachineLimits *limits = &machine->limits;
+    int slot = hf_machine_find(machine, HF_STAGE_ACTIVE);
+    uint64_t active = slot >= 0 ? machine->generations[slot].number : 0;
+    uint64_t *timers = ret->timers;
+
+    timers[HF_TIMER_RESPAWN] = machine->phase == HF_PHASE_BACKOFF;
+    timers[HF_TIMER_BUSY] = gap && limits->busy_after != HF_USEC_INFINITY && !machine->overdue;
+    timers[HF_TIMER_STABLE] = machine->failures > 0 ? active : 0;
+    timers[HF_TIMER_PROBE] = limits->probe_every > 0 && !machine->probing ? active : 0;
+    timers[HF_TIMER_RECYCLE] = limits->recycle_every > 0 && !machine->recycled ? active : 0;
+    timers[HF_TIMER_STOP] = machine->wait;
+}
+
+void hf_machine_outputs(const HfMachine *machine, HfOutputs *ret)
+{
+    bool gap = hf_machine_in_gap(machine);
+
+    *ret = (HfOutputs){
+        .phase = machine->phase,
+        .backlog = gap, /* without a generation that accepts, the queue is all that callers have */
+        .fallback = gap && machine->overdue && machine->planned,
+        .queue = machine->wait == HF_WAIT_QUEUE,
+    };
+    timer_outputs(machine, gap, ret);
+    for (unsigned i = 0; i < HF_MACHINE_SLOTS; i++) {
+        const HfMachineGeneration *generation = &machine->generations[i];
+        ret->slots[i].number = generation->number;
+        ret->slots[i].stage = generation->stage;
+        ret->slots[i].deadline = hf_machine_limit(machine, generation->stage) > 0;
+    }
+}
+
+/* ---- what has changed ---- */
+
+static uint64_t timer_usec(const HfMachine *machine, HfTimer timer)
+{
+    const HfMachineLimits *limits = &machine->limits;
+    const uint64_t usecs[] = {
+        [HF_TIMER_RESPAWN] =
+            hf_backoff_delay(machine->failures > 2 ? machine->failures : 2, limits->backoff_max),
+        [HF_TIMER_STABLE] = limits->stable_time,
+        [HF_TIMER_BUSY] = limits->busy_after,
+        [HF_TIMER_PROBE] = limits->probe_every,
+        [HF_TIMER_RECYCLE] = limits->recycle_every,
+        /* half of the time that requests have: the other half is for those taken last */
+        [HF_TIMER_STOP] =
+            machine->wait == HF_WAIT_DELAY ? limits->stop_delay : limits->drain_timeout / 2,
+    };
+
+    return usecs[timer];
+}
+
+static void put_out_timers(const HfMachine *machine, const uint64_t *before, const uint64_t *after,
+                           bool arm, HfActions *actions)
+{
+    for (HfTimer timer = HF_TIMER_DEADLINE + 1; timer < HF_TIMER_MAX_; timer++) {
+        if (before[timer] == after[timer])
+            continue;
+        if (!arm && before[timer] != 0)
+            hf_machine_add(actions, HF_ACTION_DISARM)->timer = timer;
+        if (!arm || after[timer] == 0)
+            continue;
+        HfAction *action = hf_machine_add(actions, HF_ACTION_ARM);
+        action->timer = timer;
+        action->usec = timer_usec(machine, timer);
+        action->spread = timer == HF_TIMER_RESPAWN || timer == HF_TIMER_RECYCLE;
+    }
+}
+
+/* One that is set anew is not disarmed before. */
+static void put_out_deadline(const HfMachine *machine, unsigned slot, const HfOutputs *before,
+                             const HfOutputs *after, bool arm, HfActions *actions)
+{
+    HfStage stage = after->slots[slot].stage;
+    bool same = before->slots[slot].number == after->slots[slot].number;
+    bool was = same && before->slots[slot].deadline;
+    bool is = after->slots[slot].deadline;
+
+    if (arm && is && !(was && before->slots[slot].stage == stage)) {
+        HfAction *action = hf_machine_add_for(actions, HF_ACTION_ARM, machine, slot);
+        action->timer = HF_TIMER_DEADLINE;
+        action->usec = hf_machine_limit(machine, stage);
+    } else if (!arm && was && !is) {
+        hf_machine_add_for(actions, HF_ACTION_DISARM, machine, slot)->timer = HF_TIMER_DEADLINE;
+    }
+}
+
+static void forget(unsigned slot, const HfOutputs *before, const HfOutputs *after,
+                   HfActions *actions)
+{
+    uint64_t number = before->slots[slot].number;
+
+    if (number == 0 || number == after->slots[slot].number)
+        return;
+    if (before->slots[slot].deadline) {
+        HfAction *disarm = hf_machine_add(actions, HF_ACTION_DISARM);
+        disarm->timer = HF_TIMER_DEADLINE;
+        disarm->slot = slot;
+        disarm->number = number;
+    }
+    HfAction *action = hf_machine_add(actions, HF_ACTION_FORGET);
+    action->slot = slot;
+    action->number = number;
+}
+
+static void spawn(const HfMachine *machine, unsigned slot, const HfOutputs *before,
+                  const HfOutputs *after, HfActions *actions)
+{
+    if (after->slots[slot].stage != HF_STAGE_STARTING ||
+        after->slots[slot].number == before->slots[slot].number)
+        return;
+    HfAction *action = hf_machine_add_for(actions, HF_ACTION_SPAWN, machine, slot);
+    action->cause = machine->cause;
+    action->prepared = machine->prepared;
+}
+
+static void put_out_flag(HfActionType type, bool before, bool after, bool to, HfActions *actions)
+{
+    if (before != after && after == to)
+        hf_machine_add(actions, type)->raised = to;
+}
+
+void hf_machine_put_out(const HfMachine *machine, const HfOutputs *before, HfActions *actions)
+{
+    HfOutputs after;
+
+    hf_machine_outputs(machine, &after);
+    for (unsigned i = 0; i < HF_MACHINE_SLOTS; i++)
+        forget(i, before, &after, actions);
+    put_out_flag(HF_ACTION_FALLBACK, before->fallback, after.fallback, false, actions);
+    put_out_flag(HF_ACTION_WATCH_QUEUE, before->queue, after.queue, false, actions);
+    if (before->backlog != after.backlog)
+        hf_machine_add(actions, HF_ACTION_BACKLOG)->raised = after.backlog;
+    for (unsigned i = 0; i < HF_MACHINE_SLOTS; i++)
+        put_out_deadline(machine, i, before, &after, false, actions);
+    put_out_timers(machine, before->timers, after.timers, false, actions);
+    for (unsigned i = 0; i < HF_MACHINE_SLOTS; i++)
+        spawn(machine, i, before, &after, actions);
+    for (unsigned i = 0; i < HF_MACHINE_SLOTS; i++)
+        put_out_deadline(machine, i, before, &after, true, actions);
+    put_out_timers(machine, before->timers, after.timers, true, actions);
+    put_out_flag(HF_ACTION_FALLBACK, before->fallback, after.fallback, true, actions);
+    put_out_flag(HF_ACTION_WATCH_QUEUE, before->queue, after.queue, true, actions);
+    if (before->phase == after.phase)
+        return;
+    int status = machine->status > 0 ? machine->status : 0;
+    if (after.phase == HF_PHASE_ENDING)
+        hf_machine_add(actions, HF_ACTION_END)->status = status;
+    if (after.phase == HF_PHASE_ENDED)
+        hf_machine_add(actions, HF_ACTION_EXIT)->status = status;
+}

@@ -1,0 +1,192 @@
+/* Holdfast's own program is replaced, or another goes on with the machine. And all names. */
+#include "policy/machine_parts.h"
+
+static bool may_upgrade(const HfMachine *machine)
+{
+    return (machine->phase == HF_PHASE_IDLE || machine->phase == HF_PHASE_BACKOFF) &&
+           machine->wait == HF_WAIT_NONE;
+}
+
+void hf_machine_settle_upgrade(HfMachine *machine, HfActions *actions)
+{
+    if (machine->upgrade != HF_UPGRADE_WANTED || !may_upgrade(machine))
+        return;
+    machine->upgrade = HF_UPGRADE_TESTING;
+    hf_machine_add(actions, HF_ACTION_TEST_UPGRADE);
+}
+
+/* The new program is tested once more when something was replaced meanwhile. */
+void hf_machine_upgrade_tested(HfMachine *machine, HfActions *actions)
+{
+    if (machine->upgrade != HF_UPGRADE_TESTING)
+        return;
+    if (may_upgrade(machine))
+        hf_machine_add(actions, HF_ACTION_UPGRADE);
+    else
+        machine->upgrade = HF_UPGRADE_WANTED;
+}
+
+void hf_machine_upgrade_failed(HfMachine *machine, HfActions *actions)
+{
+    if (machine->upgrade != HF_UPGRADE_TESTING)
+        return;
+    machine->upgrade = HF_UPGRADE_NONE;
+    hf_machine_add(actions, HF_ACTION_REPORT)->report = HF_REPORT_UPGRADE_FAILED;
+    hf_machine_answer_kind(machine, HF_REQUEST_UPGRADE, HF_OUTCOME_FAILED, actions);
+}
+
+/* ---- another program ---- */
+
+/* Who was stopped (SIGSTOP) to retire has nobody left who would ask its workers; a start whose plan
+ * was never committed is given up, and may serve already, so it is asked. */
+static void resume_generations(HfMachine *machine, bool lost, HfActions *actions)
+{
+    for (unsigned i = 0; i < HF_MACHINE_SLOTS; i++)
+        if (machine->generations[i].stage == HF_STAGE_RETIRE)
+            hf_machine_enter(machine, i, HF_STAGE_STOP, actions);
+    int starting = hf_machine_find(machine, HF_STAGE_STARTING);
+    if (lost && starting >= 0)
+        hf_machine_drain(machine, (unsigned)starting, false, actions);
+}
+
+/* A replacement that has lost its plan begins anew where it is needed, and is forgotten where an
+ * old generation serves: it may be what this program's predecessor died of. */
+static void resume_phase(HfMachine *machine, bool lost, HfActions *actions)
+{
+    if (hf_machine_stops(machine)) { /* who started this program wants the service */
+        machine->hurry = HF_STAGE_EMPTY;
+        hf_machine_prepare(machine, HF_CAUSE_START, actions);
+    } else if (lost && hf_machine_find(machine, HF_STAGE_ACTIVE) >= 0) {
+        machine->phase = HF_PHASE_IDLE;
+    } else if (lost) {
+        hf_machine_prepare(machine, machine->planned ? machine->cause : HF_CAUSE_START, actions);
+    }
+}
+
+/* Nothing outlived the program that was armed, prepared or asked for a while: the state's need of
+ * it is met again. */
+static void carry_on(HfMachine *machine, HfActions *actions)
+{
+    bool lost = machine->prepared || machine->phase == HF_PHASE_PREPARING;
+
+    machine->prepared = machine->probing = machine->recycled = machine->takeover = false;
+    machine->stop = HF_REASON_NONE;
+    machine->wait = HF_WAIT_NONE;
+    machine->status = 0;
+    resume_generations(machine, lost, actions);
+    resume_phase(machine, lost, actions);
+}
+
+bool hf_machine_resume(HfMachine *machine, HfActions *actions)
+{
+    if (machine->upgrade != HF_UPGRADE_TESTING || !may_upgrade(machine))
+        return false;
+    machine->upgrade = HF_UPGRADE_NONE;
+    carry_on(machine, actions);
+    hf_machine_add(actions, HF_ACTION_REPORT)->report = HF_REPORT_UPGRADED;
+    hf_machine_answer_kind(machine, HF_REQUEST_UPGRADE, HF_OUTCOME_DONE, actions);
+    return true;
+}
+
+/* Who had asked for anything has seen the connection end. */
+bool hf_machine_adopt(HfMachine *machine, HfActions *actions)
+{
+    if (machine->phase == HF_PHASE_NEW || machine->phase == HF_PHASE_ENDED)
+        return false;
+    for (unsigned i = 0; i < HF_MACHINE_REQUESTS; i++)
+        machine->requests[i] = (HfMachineRequest){0};
+    machine->pending = HF_REQUEST_NONE;
+    machine->upgrade = HF_UPGRADE_NONE;
+    hf_machine_add(actions, HF_ACTION_REPORT)->report = HF_REPORT_ADOPTED;
+    carry_on(machine, actions);
+    return true;
+}
+
+/* ---- soundness ---- */
+
+static bool generation_sound(const HfMachineGeneration *generation, uint64_t last_number)
+{
+    if (generation->stage == HF_STAGE_EMPTY)
+        return generation->number == 0 && !generation->main_exited;
+    return generation->number > 0 && generation->number <= last_number &&
+           (generation->stage >= HF_STAGE_STOP || !generation->main_exited);
+}
+
+static bool phase_sound(const HfMachine *machine)
+{
+    bool starting = hf_machine_find(machine, HF_STAGE_STARTING) >= 0;
+    bool active = hf_machine_find(machine, HF_STAGE_ACTIVE) >= 0;
+    bool leaving = hf_machine_count_leaving(machine) > 0;
+
+    switch (machine->phase) {
+    case HF_PHASE_IDLE:
+        return active && !starting && machine->planned;
+    case HF_PHASE_PREPARING:
+        return !starting && (machine->planned || !active);
+    case HF_PHASE_WAITING:
+        return leaving && !starting && (machine->planned || machine->prepared);
+    case HF_PHASE_CLEARING:
+        return leaving && !starting && !active && machine->prepared;
+    case HF_PHASE_STARTING:
+        return starting && (machine->planned || machine->prepared);
+    case HF_PHASE_BACKOFF:
+        return !starting && !active && machine->planned;
+    case HF_PHASE_STOPPING:
+        return !starting && !active;
+    case HF_PHASE_NEW:
+    case HF_PHASE_ENDING:
+    case HF_PHASE_ENDED:
+        return !starting && !active && !leaving;
+    case HF_PHASE_MAX_:
+    default:
+        return false;
+    }
+}
+
+bool hf_machine_is_sound(const HfMachine *machine)
+{
+    for (unsigned i = 0; i < HF_MACHINE_SLOTS; i++) {
+        if (!generation_sound(&machine->generations[i], machine->last_number))
+            return false;
+        for (unsigned j = 0; j < i; j++)
+            if (machine->generations[i].number != 0 &&
+                machine->generations[i].number == machine->generations[j].number)
+                return false;
+    }
+    return hf_machine_count(machine, HF_STAGE_STARTING) <= 1 &&
+           hf_machine_count(machine, HF_STAGE_ACTIVE) <= 1 && phase_sound(machine);
+}
+
+/* ---- names ---- */
+
+#define NAMES(prefix, Type, maximum, ...)                                                          \
+    static const char *const prefix##_names[] = {__VA_ARGS__};                                     \
+    HF_STRTAB_DEFINE(prefix, Type, prefix##_names, maximum)
+
+NAMES(hf_stage, HfStage, HF_STAGE_MAX_, "empty", "starting", "active", "settle", "retire", "stop",
+      "term", "kill")
+NAMES(hf_phase, HfPhase, HF_PHASE_MAX_, "new", "idle", "preparing", "waiting", "clearing",
+      "starting", "backoff", "stopping", "ending", "ended")
+NAMES(hf_move, HfMove, HF_MOVE_MAX_, "begin", "prepared", "refused", "ready", "failed", "lost",
+      "freed", "due", "wished", "ill", "aged", "stop", "over")
+NAMES(hf_stop_reason, HfStopReason, HF_REASON_MAX_, "none", "signal", "request", "service",
+      "takeover", "settings")
+NAMES(hf_cause, HfCause, HF_CAUSE_MAX_, "start", "crash", "reload", "restart", "health", "recycle")
+NAMES(hf_request_kind, HfRequestKind, HF_REQUEST_MAX_, "none", "reload", "restart", "stop",
+      "upgrade")
+NAMES(hf_outcome, HfOutcome, HF_OUTCOME_MAX_, "done", "failed", "stopping", "busy")
+NAMES(hf_timer, HfTimer, HF_TIMER_MAX_, "deadline", "respawn", "stable", "busy", "probe", "recycle",
+      "stop-wait")
+NAMES(hf_verdict, HfVerdict, HF_VERDICT_MAX_, "healthy", "saturated", "hung", "failed")
+NAMES(hf_event, HfEventType, HF_EVENT_MAX_, "start", "prepared", "prepare-failed", "spawn-failed",
+      "ready", "main-exited", "gone", "timer", "request", "stop-signal", "queue-served", "ended",
+      "reopen", "retired", "extend", "fallback-gone", "probed", "oversize", "leaving",
+      "upgrade-tested", "upgrade-failed", "resume", "adopt")
+NAMES(hf_action, HfActionType, HF_ACTION_MAX_, "prepare", "abort-prepare", "commit", "discard",
+      "spawn", "signal", "continue", "reopen", "arm", "disarm", "forget", "backlog", "fallback",
+      "watch-queue", "probe", "answer", "report", "test-upgrade", "upgrade", "end", "exit")
+NAMES(hf_upgrade, HfUpgrade, HF_UPGRADE_MAX_, "none", "wanted", "testing")
+NAMES(hf_report, HfReport, HF_REPORT_MAX_, "ready", "crashed", "start-failed", "prepare-failed",
+      "retry", "draining", "hurried", "gone", "waiting", "stopping", "outage", "recovered",
+      "healthy", "saturated", "hung", "unhealthy", "doubted", "leaving", "resumed", "upgraded",
+      "upgrade-failed", "adopted", "delayed", "service-ended", "takeover-failed")

@@ -1,0 +1,455 @@
+/* The replacement: what can happen to it, and what is decided then. */
+#include <assert.h>
+
+#include "policy/backoff.h"
+#include "policy/machine_parts.h"
+
+/* ---- actions ---- */
+
+HfAction *hf_machine_add(HfActions *actions, HfActionType type)
+{
+    assert(actions->n < HF_MACHINE_ACTIONS_MAX);
+    HfAction *action = &actions->list[actions->n++];
+    *action = (HfAction){.type = type};
+    return action;
+}
+
+HfAction *hf_machine_add_for(HfActions *actions, HfActionType type, const HfMachine *machine,
+                             unsigned slot)
+{
+    HfAction *action = hf_machine_add(actions, type);
+    action->slot = slot;
+    action->number = machine->generations[slot].number;
+    return action;
+}
+
+HfAction *hf_machine_report(HfActions *actions, HfReport what, const HfMachine *machine,
+                            unsigned slot)
+{
+    HfAction *action = hf_machine_add_for(actions, HF_ACTION_REPORT, machine, slot);
+    action->report = what;
+    action->cause = machine->cause;
+    return action;
+}
+
+/* Of no generation. */
+HfAction *hf_machine_report_plainly(HfActions *actions, HfReport what)
+{
+    HfAction *action = hf_machine_add(actions, HF_ACTION_REPORT);
+    action->report = what;
+    return action;
+}
+
+/* ---- slots ---- */
+
+int hf_machine_find(const HfMachine *machine, HfStage stage)
+{
+    int found = -1;
+
+    for (unsigned i = 0; i < HF_MACHINE_SLOTS; i++) {
+        const HfMachineGeneration *generation = &machine->generations[i];
+        if (generation->stage == stage &&
+            (found < 0 || generation->number < machine->generations[found].number))
+            found = (int)i;
+    }
+    return found;
+}
+
+int hf_machine_next_oldest(const HfMachine *machine, uint64_t number)
+{
+    int next = -1;
+
+    for (unsigned i = 0; i < HF_MACHINE_SLOTS; i++) {
+        const HfMachineGeneration *generation = &machine->generations[i];
+        if (generation->number > number &&
+            (next < 0 || generation->number < machine->generations[next].number))
+            next = (int)i;
+    }
+    return next;
+}
+
+unsigned hf_machine_count(const HfMachine *machine, HfStage stage)
+{
+    unsigned n = 0;
+
+    for (unsigned i = 0; i < HF_MACHINE_SLOTS; i++)
+        n += machine->generations[i].stage == stage;
+    return n;
+}
+
+unsigned hf_machine_count_leaving(const HfMachine *machine)
+{
+    unsigned n = 0;
+
+    for (unsigned i = 0; i < HF_MACHINE_SLOTS; i++)
+        n += hf_stage_leaves(machine->generations[i].stage);
+    return n;
+}
+
+bool hf_machine_has(const HfMachine *machine, HfStage stage)
+{
+    return hf_machine_find(machine, stage) >= 0;
+}
+
+static bool is_clear(const HfMachine *machine)
+{
+    return hf_machine_count(machine, HF_STAGE_EMPTY) == HF_MACHINE_SLOTS;
+}
+
+static unsigned find_oldest_leaving(const HfMachine *machine)
+{
+    int i = hf_machine_next_oldest(machine, 0);
+
+    while (i >= 0 && !hf_stage_leaves(machine->generations[i].stage))
+        i = hf_machine_next_oldest(machine, machine->generations[i].number);
+    assert(i >= 0);
+    return (unsigned)i;
+}
+
+/* ---- decisions ---- */
+
+void hf_machine_prepare(HfMachine *machine, HfCause cause, HfActions *actions)
+{
+    machine->cause = cause;
+    machine->phase = HF_PHASE_PREPARING;
+    machine->next = machine->limits;
+    HfAction *action = hf_machine_add(actions, HF_ACTION_PREPARE);
+    action->cause = cause;
+    action->reread = cause != HF_CAUSE_START;
+    action->trial = hf_machine_has(machine, HF_STAGE_ACTIVE);
+}
+
+static void commit(HfMachine *machine, HfActions *actions)
+{
+    if (!machine->prepared)
+        return;
+    machine->prepared = false;
+    machine->planned = true;
+    machine->limits = machine->next;
+    hf_machine_add(actions, HF_ACTION_COMMIT)->cause = machine->cause;
+}
+
+static void discard(HfMachine *machine, HfActions *actions)
+{
+    if (!machine->prepared)
+        return;
+    machine->prepared = false;
+    hf_machine_add(actions, HF_ACTION_DISCARD);
+}
+
+/* Starts the next generation, or waits for a slot: beside an active one a slot stays free for its
+ * crash. */
+static void launch(HfMachine *machine, HfActions *actions)
+{
+    bool beside = hf_machine_has(machine, HF_STAGE_ACTIVE);
+    int empty = hf_machine_find(machine, HF_STAGE_EMPTY);
+
+    if (beside ? hf_machine_count_leaving(machine) < machine->limits.max_draining : empty >= 0) {
+        if (!beside)
+            commit(machine, actions);
+        machine->generations[empty] = (HfMachineGeneration){
+            .stage = HF_STAGE_STARTING,
+            .number = ++machine->last_number,
+        };
+        machine->phase = HF_PHASE_STARTING;
+        machine->overdue = false;
+        return;
+    }
+    unsigned oldest = find_oldest_leaving(machine);
+    if (!beside)
+        hf_machine_hurry(machine, oldest, HF_STAGE_KILL, actions);
+    else if (machine->phase != HF_PHASE_WAITING)
+        hf_machine_report(actions, HF_REPORT_WAITING, machine, oldest);
+    machine->phase = HF_PHASE_WAITING;
+}
+
+/* No generation serves and none is starting: the next start, at once or after a growing delay. */
+static void respawn(HfMachine *machine, HfActions *actions)
+{
+    if (machine->failures < UINT32_MAX)
+        machine->failures++;
+    machine->cause = HF_CAUSE_CRASH;
+
+    uint64_t delay = hf_backoff_delay(machine->failures, machine->limits.backoff_max);
+    if (delay == 0) {
+        launch(machine, actions);
+        return;
+    }
+    machine->phase = HF_PHASE_BACKOFF;
+    hf_machine_report_plainly(actions, HF_REPORT_RETRY)->usec = delay;
+}
+
+/* What was asked for meanwhile is next. */
+static void take_pending(HfMachine *machine, HfActions *actions)
+{
+    if (machine->pending == HF_REQUEST_NONE)
+        return;
+    HfCause cause = machine->pending == HF_REQUEST_RESTART ? HF_CAUSE_RESTART : HF_CAUSE_RELOAD;
+    machine->pending = HF_REQUEST_NONE;
+    hf_machine_move_requests(machine, false);
+    hf_machine_prepare(machine, cause, actions);
+}
+
+static void begin(HfMachine *machine, HfActions *actions)
+{
+    hf_machine_prepare(machine, HF_CAUSE_START, actions);
+}
+
+/* The settings are read again: they may be what has to be mended. */
+static void retry(HfMachine *machine, HfActions *actions)
+{
+    hf_machine_prepare(machine, HF_CAUSE_CRASH, actions);
+}
+
+/* A restart stops first. */
+static void proceed(HfMachine *machine, HfActions *actions)
+{
+    int active = hf_machine_find(machine, HF_STAGE_ACTIVE);
+
+    machine->prepared = true;
+    if (machine->cause != HF_CAUSE_RESTART || is_clear(machine)) {
+        launch(machine, actions);
+        return;
+    }
+    machine->phase = HF_PHASE_CLEARING;
+    if (active >= 0)
+        hf_machine_drain(machine, (unsigned)active, false, actions);
+}
+
+static void fail(HfMachine *machine, HfActions *actions)
+{
+    discard(machine, actions);
+    hf_machine_answer_running(machine, HF_OUTCOME_FAILED, actions);
+    if (hf_machine_has(machine, HF_STAGE_ACTIVE)) {
+        machine->phase = HF_PHASE_IDLE;
+        machine->recycled = false;
+    } else {
+        machine->overdue = machine->outage;
+        if (machine->pending == HF_REQUEST_NONE)
+            respawn(machine, actions);
+    }
+    take_pending(machine, actions);
+}
+
+static void end_if_clear(HfMachine *machine, HfActions *actions)
+{
+    (void)actions;
+    if (is_clear(machine))
+        machine->phase = HF_PHASE_ENDING;
+}
+
+/* With nobody to go on serving the plan that served last is started again, whatever the settings
+ * say by now. */
+static void refuse(HfMachine *machine, HfActions *actions)
+{
+    hf_machine_report_plainly(actions, HF_REPORT_PREPARE_FAILED)->cause = machine->cause;
+    if (machine->planned && hf_machine_has(machine, HF_STAGE_ACTIVE)) {
+        fail(machine, actions);
+        return;
+    }
+    hf_machine_answer_running(machine, HF_OUTCOME_FAILED, actions);
+    if (!machine->planned) {
+        machine->stop = HF_REASON_SETTINGS;
+        machine->hurry = HF_STAGE_STOP;
+        machine->status = 1;
+        machine->pending = HF_REQUEST_NONE;
+        machine->upgrade = HF_UPGRADE_NONE;
+        for (HfRequestKind kind = HF_REQUEST_NONE + 1; kind < HF_REQUEST_MAX_; kind++)
+            hf_machine_answer_kind(machine, kind, HF_OUTCOME_FAILED, actions);
+        machine->phase = HF_PHASE_STOPPING;
+        end_if_clear(machine, actions);
+        return;
+    }
+    machine->overdue = machine->outage;
+    machine->cause = HF_CAUSE_CRASH;
+    if (machine->pending == HF_REQUEST_NONE)
+        launch(machine, actions);
+    take_pending(machine, actions);
+}
+
+/* The generation that was starting is the active one now. */
+static void hand_over(HfMachine *machine, HfActions *actions)
+{
+    unsigned slot = (unsigned)hf_machine_find(machine, HF_STAGE_STARTING);
+    HfMachineGeneration *generation = &machine->generations[slot];
+    int old = hf_machine_find(machine, HF_STAGE_ACTIVE);
+    bool retires = machine->limits.retires; /* the old one: it is that which is let go */
+
+    generation->stage = HF_STAGE_ACTIVE;
+    generation->extensions = 0;
+    machine->takeover = false;
+    machine->recycled = false;
+    hf_machine_report(actions, HF_REPORT_READY, machine, slot);
+    commit(machine, actions);
+    if (generation->reopen) {
+        generation->reopen = false;
+        hf_machine_add_for(actions, HF_ACTION_REOPEN, machine, slot);
+    }
+    if (old >= 0)
+        hf_machine_drain(machine, (unsigned)old,
+                         machine->limits.gentle && retires && machine->cause != HF_CAUSE_HEALTH,
+                         actions);
+    hf_machine_answer_running(machine, HF_OUTCOME_DONE, actions);
+    machine->phase = HF_PHASE_IDLE;
+    take_pending(machine, actions);
+}
+
+/* Once in a row a crash is mended at once, from the plan that served; who asked for what is being
+ * prepared waits a little longer. After more of them what is being prepared is the next start. */
+static void interrupt(HfMachine *machine, HfActions *actions)
+{
+    if (hf_backoff_delay(machine->failures + 1, machine->limits.backoff_max) > 0) {
+        machine->failures++;
+        return;
+    }
+    hf_machine_add(actions, HF_ACTION_ABORT_PREPARE);
+    hf_machine_move_requests(machine, true);
+    if (machine->cause == HF_CAUSE_RESTART)
+        machine->pending = HF_REQUEST_RESTART;
+    else if (machine->pending == HF_REQUEST_NONE && machine->cause == HF_CAUSE_RELOAD)
+        machine->pending = HF_REQUEST_RELOAD;
+    respawn(machine, actions);
+}
+
+static void clear(HfMachine *machine, HfActions *actions)
+{
+    if (is_clear(machine))
+        launch(machine, actions);
+}
+
+static void heal(HfMachine *machine, HfActions *actions)
+{
+    hf_machine_doubt(machine);
+    machine->cause = HF_CAUSE_HEALTH;
+    launch(machine, actions);
+}
+
+static void recycle(HfMachine *machine, HfActions *actions)
+{
+    hf_machine_prepare(machine, HF_CAUSE_RECYCLE, actions);
+}
+
+static void stop(HfMachine *machine, HfActions *actions)
+{
+    hf_machine_report_plainly(actions, HF_REPORT_STOPPING);
+    if (machine->phase == HF_PHASE_PREPARING)
+        hf_machine_add(actions, HF_ACTION_ABORT_PREPARE);
+    discard(machine, actions);
+    machine->pending = HF_REQUEST_NONE;
+    machine->upgrade = HF_UPGRADE_NONE;
+    machine->outage = machine->overdue = machine->takeover = false;
+    machine->wait = HF_WAIT_NONE;
+    for (HfRequestKind kind = HF_REQUEST_NONE + 1; kind < HF_REQUEST_MAX_; kind++)
+        if (kind != HF_REQUEST_STOP)
+            hf_machine_answer_kind(machine, kind, HF_OUTCOME_STOPPING, actions);
+    machine->phase = HF_PHASE_STOPPING;
+    machine->hurry = HF_STAGE_STOP;
+    for (unsigned i = 0; i < HF_MACHINE_SLOTS; i++) {
+        HfStage stage = machine->generations[i].stage;
+        if (stage == HF_STAGE_ACTIVE)
+            hf_machine_drain(machine, i, false, actions);
+        else if (stage == HF_STAGE_STARTING) /* it may serve already */
+            hf_machine_enter(machine, i, HF_STAGE_STOP, actions);
+        else if (hf_stage_leaves(stage))
+            hf_machine_hurry(machine, i, HF_STAGE_STOP, actions);
+    }
+    end_if_clear(machine, actions);
+}
+
+/* Asked again. */
+static void hurry(HfMachine *machine, HfActions *actions)
+{
+    if (machine->hurry < HF_STAGE_KILL)
+        machine->hurry++;
+    for (unsigned i = 0; i < HF_MACHINE_SLOTS; i++)
+        if (machine->generations[i].stage != HF_STAGE_EMPTY)
+            hf_machine_hurry(machine, i, machine->hurry, actions);
+}
+
+static void conclude(HfMachine *machine, HfActions *actions)
+{
+    machine->phase = HF_PHASE_ENDED;
+    hf_machine_answer_kind(machine, HF_REQUEST_STOP, HF_OUTCOME_DONE, actions);
+}
+
+/* ---- the table ---- */
+
+typedef void (*Decide)(HfMachine *machine, HfActions *actions);
+
+#define DECISIONS(X)                                                                               \
+    X(begin)                                                                                       \
+    X(proceed)                                                                                     \
+    X(refuse)                                                                                      \
+    X(hand_over)                                                                                   \
+    X(fail)                                                                                        \
+    X(respawn)                                                                                     \
+    X(interrupt)                                                                                   \
+    X(launch)                                                                                      \
+    X(clear)                                                                                       \
+    X(retry)                                                                                       \
+    X(take_pending) X(heal) X(recycle) X(stop) X(hurry) X(end_if_clear) X(conclude)
+
+#define NUMBER(name) do_##name,
+enum { nothing, DECISIONS(NUMBER) decisions_n };
+#define ENTRY(name) [do_##name] = {#name, name},
+static const struct {
+    const char *name;
+    Decide decide;
+} decisions[] = {[nothing] = {".", NULL}, DECISIONS(ENTRY)};
+
+/* Which decision a move leads to in each phase; `_`, shown as a dot: it cannot matter, the phase
+ * stays. A lost active generation is not the replacement's concern while its successor starts, and
+ * before the table a loss may bring back who settles, or be the end (--exit-with-service). */
+/* clang-format off */
+#define _ nothing
+#define R(move, new, idle, preparing, waiting, clearing, starting, backoff, stopping, ending)      \
+    [HF_MOVE_##move] = {                                                                           \
+        [HF_PHASE_NEW] = new, [HF_PHASE_IDLE] = idle, [HF_PHASE_PREPARING] = preparing,            \
+        [HF_PHASE_WAITING] = waiting, [HF_PHASE_CLEARING] = clearing,                              \
+        [HF_PHASE_STARTING] = starting, [HF_PHASE_BACKOFF] = backoff,                              \
+        [HF_PHASE_STOPPING] = stopping, [HF_PHASE_ENDING] = ending,                                \
+    }
+#define D(name) do_##name
+static const unsigned char table[HF_MOVE_MAX_][HF_PHASE_MAX_] = {
+/*  move       new       idle             preparing    waiting    clearing  starting      backoff          stopping         ending */
+  R(BEGIN,     D(begin), _,               _,           _,         _,        _,            _,               _,               _),
+  R(PREPARED,  _,        _,               D(proceed),  _,         _,        _,            _,               _,               _),
+  R(REFUSED,   _,        _,               D(refuse),   _,         _,        _,            _,               _,               _),
+  R(READY,     _,        _,               _,           _,         _,        D(hand_over), _,               _,               _),
+  R(FAILED,    _,        _,               _,           _,         _,        D(fail),      _,               _,               _),
+  R(LOST,      _,        D(respawn),      D(interrupt),D(launch), _,        _,            _,               _,               _),
+  R(FREED,     _,        _,               _,           D(launch), D(clear), _,            _,               D(end_if_clear), _),
+  R(DUE,       _,        _,               _,           _,         _,        _,            D(retry),        _,               _),
+  R(WISHED,    _,        D(take_pending), _,           _,         _,        _,            D(take_pending), _,               _),
+  R(ILL,       _,        D(heal),         _,           _,         _,        _,            _,               _,               _),
+  R(AGED,      _,        D(recycle),      _,           _,         _,        _,            _,               _,               _),
+  R(STOP,      D(stop),  D(stop),         D(stop),     D(stop),   D(stop),  D(stop),      D(stop),         D(hurry),        _),
+  R(OVER,      _,        _,               _,           _,         _,        _,            _,               _,               D(conclude)),
+};
+#undef _
+#undef R
+#undef D
+/* clang-format on */
+
+HfDecision hf_machine_decision(HfMove move, HfPhase phase)
+{
+    return table[move][phase];
+}
+
+const char *hf_decision_name(HfDecision decision)
+{
+    return decisions[decision].name;
+}
+
+void hf_machine_move(HfMachine *machine, HfMove it, HfActions *actions)
+{
+    HfPhase phase = machine->phase;
+    Decide decide = decisions[table[it][phase]].decide;
+
+    if (decide)
+        decide(machine, actions);
+    assert(actions->n_moves < HF_MACHINE_MOVES_MAX);
+    actions->moves[actions->n_moves].move = it;
+    actions->moves[actions->n_moves].phase = phase;
+    actions->moves[actions->n_moves++].after = machine->phase;
+}
