@@ -1,11 +1,169 @@
+/* Options whose values have parts: sockets, commands, environments, headers, probes. */
 #include <errno.h>
+#include <limits.h>
 #include <string.h>
 
 #include "base/memory.h"
+#include "base/parse.h"
 #include "config/names.h"
 #include "config/options_table.h"
+#include "format/fastcgi.h"
 #include "format/http.h"
 #include "format/shell_words.h"
+
+#define ACCOUNT_MAX 255 /* bytes of a user's or group's name */
+
+static int parse_backlog(const char *value, HfListenerSpec *spec, HfText *error)
+{
+    uint64_t backlog;
+
+    if (strcmp(value, "max") == 0) {
+        spec->backlog = HF_BACKLOG_MAXIMUM;
+        return 0;
+    }
+    if (hf_parse_uint(value, INT_MAX, &backlog) < 0 || backlog == 0)
+        return hf_option_refuse(error,
+                                "--listen: %s is no backlog; write a number from 1 to %d, or max",
+                                HF_QUOTE(value), INT_MAX);
+    spec->backlog = (int)backlog;
+    return 0;
+}
+
+static int parse_mode(const char *value, HfListenerSpec *spec, HfText *error)
+{
+    unsigned mode;
+
+    if (hf_parse_mode(value, &mode) < 0 || mode > 0777)
+        return hf_option_refuse(
+            error, "--listen: %s is no mode; write it octal, up to 0777, as 0660", HF_QUOTE(value));
+    spec->mode = mode;
+    return 0;
+}
+
+static int parse_account(const char *what, const char *value, char **field, HfText *error)
+{
+    size_t length = strlen(value);
+    bool good = length > 0 && length <= ACCOUNT_MAX;
+
+    for (size_t i = 0; i < length && good; i++)
+        good = (unsigned char)value[i] > ' ' && value[i] != 0x7f && !strchr(":/", value[i]);
+    if (!good)
+        return hf_option_refuse(error, "--listen: %s is no %s; write a name or a number",
+                                HF_QUOTE(value), what);
+    return hf_string_set(field, value);
+}
+
+static int parse_owner(const char *value, HfListenerSpec *spec, HfText *error)
+{
+    return parse_account("owner", value, &spec->owner, error);
+}
+
+static int parse_listener_group(const char *value, HfListenerSpec *spec, HfText *error)
+{
+    return parse_account("group", value, &spec->group, error);
+}
+
+static int parse_listener_name(const char *value, HfListenerSpec *spec, HfText *error)
+{
+    if (!hf_option_is_name(value, false))
+        return hf_option_refuse(error,
+                                "--listen: %s is no name of a socket; write 1 to %d of A-Z, a-z, "
+                                "0-9, '_', '-' and '.'",
+                                HF_QUOTE(value), HF_NAME_MAX);
+    return hf_string_set(&spec->name, value);
+}
+
+static const struct {
+    const char *name;
+    bool path_only;
+    int (*parse)(const char *value, HfListenerSpec *spec, HfText *error);
+} keys[] = {
+    {"backlog", false, parse_backlog},    {"mode", true, parse_mode},
+    {"owner", true, parse_owner},         {"group", true, parse_listener_group},
+    {"name", false, parse_listener_name},
+};
+#define N_KEYS (sizeof(keys) / sizeof(*keys))
+
+static int refuse_key(const char *setting, HfText *error)
+{
+    const char *words[N_KEYS];
+
+    for (size_t i = 0; i < N_KEYS; i++)
+        words[i] = keys[i].name;
+    hf_text_addf(error, "--listen: %s is not known; behind the address write ", HF_QUOTE(setting));
+    hf_option_join(error, words, N_KEYS, ", or ");
+    hf_text_add(error, ", as in backlog=511");
+    return -EINVAL;
+}
+
+/* setting: KEY=VALUE. */
+static int parse_key(const char *setting, HfListenerSpec *spec, HfText *error)
+{
+    size_t length = strcspn(setting, "=");
+
+    for (size_t i = 0; i < N_KEYS; i++) {
+        if (strlen(keys[i].name) != length || memcmp(keys[i].name, setting, length) != 0)
+            continue;
+        if (setting[length] == '\0')
+            return hf_option_refuse(error, "--listen: %s needs a value; write %s=VALUE",
+                                    keys[i].name, keys[i].name);
+        if (keys[i].path_only && !hf_address_is_path(&spec->address)) {
+            char address[HF_ADDRESS_TEXT_MAX];
+            hf_address_format(&spec->address, address);
+            return hf_option_refuse(error, "--listen: %s is for unix paths, %s is none; drop it",
+                                    keys[i].name, HF_QUOTE(address));
+        }
+        return keys[i].parse(setting + length + 1, spec, error);
+    }
+    return refuse_key(setting, error);
+}
+
+static int parse_address(const char *text, HfAddress *ret, HfText *error)
+{
+    int r = hf_address_parse(text, ret);
+
+    if (r == -ENAMETOOLONG)
+        return hf_option_refuse(error,
+                                "--listen: %s is too long; a unix path has at most %zu bytes, a "
+                                "host name %d",
+                                HF_QUOTE(text), sizeof(((struct sockaddr_un *)0)->sun_path) - 1,
+                                HF_ADDRESS_HOST_MAX);
+    if (r < 0)
+        return hf_option_refuse(error,
+                                "--listen: %s is no address; write 127.0.0.1:9000, [::1]:9000, "
+                                "9000, /run/x.sock or @name",
+                                HF_QUOTE(text));
+    return 0;
+}
+
+/* parts: ADDR,KEY=VALUE,..., written over. */
+static int parse_listener(char *parts, HfListenerSpec *spec, HfText *error)
+{
+    char *rest = parts;
+    int r = parse_address(strsep(&rest, ","), &spec->address, error);
+
+    while (r == 0 && rest)
+        r = parse_key(strsep(&rest, ","), spec, error);
+    return r;
+}
+
+int hf_options_parse_listen(const char *text, HfListenerSpec *ret, HfText *error)
+{
+    HF_CLEANUP_FREE char *parts = NULL;
+    HfListenerSpec spec;
+    int r = hf_string_set(&parts, text);
+
+    if (r < 0)
+        return r;
+    hf_listener_spec_init(&spec);
+    r = parse_listener(parts, &spec, error);
+    if (r < 0) {
+        hf_listener_spec_clear(&spec);
+        return r;
+    }
+    *ret = spec;
+    return 0;
+}
 
 static int parse_listen(const HfOption *option, const char *value, void *field, HfText *error)
 {
@@ -30,17 +188,14 @@ static int parse_listen(const HfOption *option, const char *value, void *field, 
     return 0;
 }
 
-static bool same_string(const char *a, const char *b)
-{
-    return a && b ? strcmp(a, b) == 0 : a == b;
-}
-
 static bool same_listener(const HfListenerSpec *a, const HfListenerSpec *b)
 {
-    return hf_address_equal(&a->address, &b->address) && same_string(a->name, b->name) &&
-           a->backlog == b->backlog && a->mode == b->mode && same_string(a->owner, b->owner) &&
-           same_string(a->group, b->group) && same_string(a->acl_users, b->acl_users) &&
-           same_string(a->acl_groups, b->acl_groups);
+    return hf_address_equal(&a->address, &b->address) &&
+           hf_option_equal_string(&a->name, &b->name) && a->backlog == b->backlog &&
+           a->mode == b->mode && hf_option_equal_string(&a->owner, &b->owner) &&
+           hf_option_equal_string(&a->group, &b->group) &&
+           hf_option_equal_string(&a->acl_users, &b->acl_users) &&
+           hf_option_equal_string(&a->acl_groups, &b->acl_groups);
 }
 
 static bool equal_listen(const void *a, const void *b)
@@ -132,6 +287,95 @@ static int parse_command(const HfOption *option, const char *value, void *field,
     return 0;
 }
 
+static const char *after(const char *value, const char *prefix)
+{
+    size_t length = strlen(prefix);
+
+    return strncmp(value, prefix, length) == 0 ? value + length : NULL;
+}
+
+static const struct {
+    const char *prefix;
+    HfProbeKind kind;
+} schemes[] = {{"fastcgi:", HF_PROBE_FASTCGI}, {"http:", HF_PROBE_HTTP}, {"exec:", HF_PROBE_EXEC}};
+
+static bool has_scheme(const char *value)
+{
+    for (size_t i = 0; i < sizeof(schemes) / sizeof(*schemes); i++)
+        if (after(value, schemes[i].prefix))
+            return true;
+    return false;
+}
+
+static int set_probe(const HfOption *option, HfProbeKind kind, const char *what, HfProbe *probe,
+                     HfText *error)
+{
+    HF_CLEANUP_TEXT HfText request = {0};
+    int r =
+        kind == HF_PROBE_EXEC ? 0 : hf_fastcgi_request(&(HfFastcgiRequest){.uri = what}, &request);
+
+    if (r == -EINVAL || r == -E2BIG)
+        return hf_option_refuse(error,
+                                "--%s: %s is no page that can be asked for; write it from the "
+                                "root, without blanks, as /healthz.php",
+                                option->name, HF_QUOTE(what));
+    if (kind == HF_PROBE_EXEC && *what == '\0')
+        return hf_option_refuse(error, "--%s: there is no command after exec:", option->name);
+    if (r >= 0)
+        r = hf_string_set(&probe->what, what);
+    if (r >= 0)
+        probe->kind = kind;
+    return r;
+}
+
+static int parse_page(const HfOption *option, const char *uri, void *field, HfText *error)
+{
+    return set_probe(option, HF_PROBE_FASTCGI, uri, field, error);
+}
+
+static int parse_probe(const HfOption *option, const char *value, void *field, HfText *error)
+{
+    for (size_t i = 0; i < sizeof(schemes) / sizeof(*schemes); i++) {
+        const char *what = after(value, schemes[i].prefix);
+        if (what)
+            return set_probe(option, schemes[i].kind, what, field, error);
+    }
+    return hf_option_refuse(error,
+                            "--%s: %s is unknown; write fastcgi:/PATH, http:/PATH or exec:COMMAND",
+                            option->name, HF_QUOTE(value));
+}
+
+static bool equal_probe(const void *a, const void *b)
+{
+    const HfProbe *left = a;
+    const HfProbe *right = b;
+
+    return left->kind == right->kind && hf_option_equal_string(&left->what, &right->what);
+}
+
+static int parse_health(const HfOption *option, const char *value, void *field, HfText *error)
+{
+    HfProbe *probe = field;
+    bool tcp = strcmp(value, "tcp") == 0;
+
+    if (tcp || strcmp(value, "none") == 0) {
+        probe->kind = tcp ? HF_PROBE_TCP : HF_PROBE_NONE;
+        return hf_string_set(&probe->what, NULL);
+    }
+    if (!has_scheme(value))
+        return hf_option_refuse(error,
+                                "--%s: %s is unknown; write fastcgi:/PATH, http:/PATH, tcp, "
+                                "exec:COMMAND or none",
+                                option->name, HF_QUOTE(value));
+    return parse_probe(option, value, field, error);
+}
+
+static void show_health(const HfOption *option, const void *field, HfText *text)
+{
+    (void)option, (void)field;
+    hf_text_add(text, "none");
+}
+
 const HfOptionType hf_option_type_listen = {
     .parse = parse_listen, .equal = equal_listen, .adds_up = true};
 const HfOptionType hf_option_type_environment = {
@@ -140,3 +384,7 @@ const HfOptionType hf_option_type_header = {
     .parse = parse_header, .equal = equal_strv, .adds_up = true};
 const HfOptionType hf_option_type_command = {
     .parse = parse_command, .equal = equal_strv, .completion = HF_COMPLETION_COMMAND};
+const HfOptionType hf_option_type_page = {.parse = parse_page, .equal = equal_probe};
+const HfOptionType hf_option_type_probe = {.parse = parse_probe, .equal = equal_probe};
+const HfOptionType hf_option_type_health = {
+    .parse = parse_health, .show = show_health, .equal = equal_probe};

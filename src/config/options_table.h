@@ -1,4 +1,4 @@
-/* The rows of the option table and what its readers share. Private to core/options*. */
+/* The rows of the option table and what its readers share. Private to config/options*. */
 #pragma once
 
 #include <stdarg.h>
@@ -88,9 +88,6 @@ bool hf_option_equal_string(const void *a, const void *b);
 bool hf_option_equal_number(const void *a, const void *b);
 /* Is the option the same in two command lines? */
 bool hf_option_equal(const HfOption *option, const HfCommandLine *a, const HfCommandLine *b);
-
-/* All lines of a configuration file. Returns as hf_options_parse. */
-int hf_options_apply_file(const HfOptionsFile *file, HfCommandLine *line, HfText *error);
 
 /* Appends "--NAME belongs to run and check, not to exec". */
 void hf_option_refuse_elsewhere(const char *name, size_t length, HfVerb verb, HfText *error);

@@ -6,6 +6,7 @@
 #include "base/memory.h"
 #include "base/parse.h"
 #include "config/options_table.h"
+#include "format/capability.h"
 #include "format/matcher.h"
 
 static int parse_flag(const HfOption *option, const char *value, void *field, HfText *error)
@@ -231,6 +232,32 @@ static void show_ready(const HfOption *option, const void *field, HfText *text)
     hf_text_add(text, hf_readiness_name(settings->readiness));
 }
 
+static int refuse_capability(const HfOption *option, const char *name, size_t length, HfText *error)
+{
+    const char *known[HF_CAPABILITY_COUNT];
+    char echo[HF_OPTION_ECHO_SIZE];
+
+    for (unsigned i = 0; i < HF_CAPABILITY_COUNT; i++)
+        known[i] = hf_capability_name(i);
+    const char *nearest = hf_option_nearest(name, length, known, HF_CAPABILITY_COUNT);
+    hf_text_addf(error, "--%s: %s is no capability; ", option->name,
+                 hf_option_echo(name, length, true, echo));
+    if (nearest)
+        hf_text_addf(error, "did you mean %s?", nearest);
+    else
+        hf_text_add(error, "write none, or names of capabilities(7) as net_bind_service,kill");
+    return -EINVAL;
+}
+
+static int parse_capabilities(const HfOption *option, const char *value, void *field, HfText *error)
+{
+    const char *unknown;
+    size_t length;
+
+    int r = hf_capabilities_parse(value, field, &unknown, &length);
+    return r < 0 ? refuse_capability(option, unknown, length, error) : 0;
+}
+
 #define CHOICES_MAX 8
 
 static int parse_choice(const HfOption *option, const char *value, void *field, HfText *error)
@@ -269,10 +296,8 @@ static int parse_word(const HfOption *option, const char *value, void *field, Hf
 
 static void show_word(const HfOption *option, const void *field, HfText *text)
 {
-    const char *word = *(const char *const *)field;
-
-    (void)option;
-    hf_text_add(text, word ? word : "auto");
+    (void)option, (void)field;
+    hf_text_add(text, "auto");
 }
 
 static const char *choose_adapter(size_t i)
@@ -377,3 +402,5 @@ const HfOptionType hf_option_type_handoff = {.parse = parse_word,
                                              .show = show_word,
                                              .choice = choose_handoff,
                                              .equal = hf_option_equal_string};
+const HfOptionType hf_option_type_capabilities = {.parse = parse_capabilities,
+                                                  .equal = hf_option_equal_number};

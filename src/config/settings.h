@@ -1,5 +1,4 @@
-/* What the user asked for. Filled by core/options from the command line and the configuration file.
- */
+/* What the user asked for, on the command line and in the configuration file. */
 #pragma once
 
 #include <stdbool.h>
