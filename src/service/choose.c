@@ -1,5 +1,6 @@
 #include "service/adapter.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <string.h>
 
@@ -42,15 +43,20 @@ const HfAdapter *hf_adapter_of_program(const char *program)
 const HfAdapter *hf_adapter_of(const HfSettings *settings)
 {
     const char *program = settings->command ? settings->command[0] : NULL;
+    const HfAdapter *adapter = settings->adapter ? hf_adapter_find(settings->adapter)
+                                                 : hf_adapter_of_program(program ? program : "");
 
-    return settings->adapter ? hf_adapter_find(settings->adapter)
-                             : hf_adapter_of_program(program ? program : "");
+    assert(adapter);
+    return adapter;
 }
 
 const HfHandoff *hf_handoff_of(const HfSettings *settings)
 {
-    return settings->handoff ? hf_handoff_find(settings->handoff)
-                             : hf_adapter_of(settings)->handoff;
+    const HfHandoff *handoff =
+        settings->handoff ? hf_handoff_find(settings->handoff) : hf_adapter_of(settings)->handoff;
+
+    assert(handoff);
+    return handoff;
 }
 
 bool hf_handoff_is_foreign(const char *entry)
