@@ -55,22 +55,29 @@ static const HfPart *const parts[] = {
     NULL,
 };
 
+/* Says on the log what settings ask for in vain. */
+static bool lacks_part(const HfCommandLine *line)
+{
+    HF_CLEANUP_TEXT HfText error = {0};
+
+    if (hf_parts_check(parts, &line->settings, &error) >= 0)
+        return false;
+    hf_log(LOG_ERR, NULL, "%s", hf_text_peek(&error));
+    return true;
+}
+
 static int run(const HfCommandLine *line)
 {
+    if (lacks_part(line))
+        return HF_EXIT_USAGE;
     return hf_run(line, parts);
 }
 
 static int check(const HfCommandLine *line)
 {
+    if (lacks_part(line))
+        return HF_EXIT_USAGE;
     return hf_check(line, parts);
-}
-
-/* Of a part that this build may not have. */
-static int miss(const HfCommandLine *line)
-{
-    hf_log(LOG_ERR, NULL, "%s: this build of holdfast was made without it",
-           hf_verb_name(line->verb));
-    return HF_EXIT_FAILED;
 }
 
 static int (*const verbs[])(const HfCommandLine *line) = {
@@ -83,14 +90,34 @@ static int (*const verbs[])(const HfCommandLine *line) = {
     [HF_VERB_STATUS] = hf_cli_status,
     [HF_VERB_HISTORY] = hf_cli_history,
     [HF_VERB_METRICS] = hf_cli_metrics,
-    [HF_VERB_PROBE] = miss,
+    [HF_VERB_PROBE] = NULL, /* the part's own */
     [HF_VERB_UPGRADE] = hf_cli_upgrade,
 };
 _Static_assert(sizeof(verbs) / sizeof(*verbs) == HF_VERB_MAX_, "a function a verb");
 
+/* The part that the verb needs and this build has not, or NULL. */
+static const char *find_missing(const HfCommandLine *line)
+{
+    const char *needed = "control"; /* an instance is asked over its socket */
+
+    if (line->verb == HF_VERB_RUN || line->verb == HF_VERB_EXEC || line->verb == HF_VERB_CHECK)
+        return NULL;
+    if (line->verb == HF_VERB_PROBE)
+        needed = "probe";
+    else if (line->verb == HF_VERB_STOP && line->call.unit)
+        needed = "inherit";
+    return hf_parts_have(parts, needed) ? NULL : needed;
+}
+
 /* As a part has it, else as the table. */
 static int perform(const HfCommandLine *line)
 {
+    const char *missing = find_missing(line);
+
+    if (missing) {
+        hf_log(LOG_ERR, NULL, "%s: " HF_PART_MISSING "%s", hf_verb_name(line->verb), missing);
+        return HF_EXIT_FAILED;
+    }
     for (size_t i = 0; parts[i]; i++) {
         int status = parts[i]->verb ? parts[i]->verb(line) : -1;
         if (status >= 0)

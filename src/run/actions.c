@@ -380,21 +380,13 @@ static void perform_report(HfSupervisor *supervisor, const HfAction *action)
         hf_pid_file_write(supervisor, action->slot);
 }
 
-static bool has_part(const HfSupervisor *supervisor, const char *name)
-{
-    for (size_t i = 0; supervisor->parts[i]; i++)
-        if (strcmp(supervisor->parts[i]->name, name) == 0)
-            return true;
-    return false;
-}
-
 /* The part does it. */
 static void perform_test_upgrade(HfSupervisor *supervisor, const HfAction *action)
 {
     (void)action;
-    if (has_part(supervisor, "survive"))
+    if (hf_parts_have(supervisor->parts, "survive"))
         return;
-    hf_supervisor_set_failure(supervisor, "this build of holdfast has no part survive");
+    hf_supervisor_set_failure(supervisor, HF_PART_MISSING "survive");
     hf_supervisor_post(supervisor, &(HfEvent){.type = HF_EVENT_UPGRADE_FAILED});
 }
 

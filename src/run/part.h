@@ -88,6 +88,13 @@ typedef struct HfPart {
     void (*free)(void *state);
 } HfPart;
 
+/* Is the part of that name in this build? */
+bool hf_parts_have(const HfPart *const *parts, const char *name);
+/* Asks settings for nothing that a missing part would do? Returns 0, or -EINVAL with one line in
+ * error. */
+int hf_parts_check(const HfPart *const *parts, const HfSettings *settings, HfText *error);
+#define HF_PART_MISSING "this build of holdfast has no part " /* and its name */
+
 /* The one trial of parts, or NULL. */
 const HfTrialStep *hf_parts_trial(const HfPart *const *parts);
 

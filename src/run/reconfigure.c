@@ -76,6 +76,10 @@ int hf_reconfigure_begin(HfSupervisor *supervisor, bool reread, HfText *error)
     if (!supervisor->line->config || !reread)
         return 0;
     int r = read_again(supervisor, &supervisor->next, error);
+    if (r >= 0)
+        r = hf_parts_check(supervisor->parts, &supervisor->next->settings, error);
+    if (r < 0)
+        hf_reconfigure_discard(supervisor);
     if (r < 0 && error->length == 0)
         hf_text_addf(error, "%s cannot be read: %s", supervisor->line->config, strerror(-r));
     if (r < 0)
