@@ -1,12 +1,15 @@
-"""The directions between the rooms of src, and the purity of those that are to be pure."""
+"""The directions between the rooms of src, the purity of those that are to be pure, and that each part can be left out."""
+import collections
 import pathlib
 import re
+import signal
 import subprocess
 
 import pytest
 
 from harness import process
-from harness.paths import LIBRARIES, SOURCE
+from harness.holdfast import Holdfast
+from harness.paths import HOLDFAST, LIBRARIES, SOURCE
 
 pytestmark = pytest.mark.plain
 
@@ -144,6 +147,142 @@ def test_an_impure_symbol_is_seen():
 def test_policy_allocates_nothing():
     assert not {name for name in nm("-u", library("policy"))
                 if name.startswith(("hf_text", "hf_memory", "malloc", "calloc", "realloc"))}
+
+
+# ---- circles: a module is a .c with its .h ----
+
+# Each a set of modules. Nothing may be added here.
+KNOWN_CIRCLES = [
+    {"config/options", "config/options_capabilities", "config/options_difference", "config/options_file",
+     "config/options_listen", "config/options_lists", "config/options_probe", "config/options_table", "config/options_types",
+     "config/options_validate", "config/options_words"},
+    {"policy/machine", "policy/machine_outputs", "policy/machine_parts", "policy/machine_program", "policy/machine_replacement",
+     "policy/machine_stages"},
+    {"run/generation", "run/members", "run/retire", "run/scoreboard"},
+    {"parts/events/events", "parts/events/record", "parts/events/report", "parts/events/sd_notify"},
+    {"kernel/socket", "kernel/socket_acl", "kernel/socket_path"},
+    {"kernel/members", "kernel/members_parts"},
+    {"parts/inherit/orphans", "parts/inherit/orphans_drain"},
+    {"parts/survive/snapshot", "parts/survive/snapshot_fields"},
+    {"parts/fallback/fallback", "parts/fallback/fallback_loop"},
+]
+
+
+def module(path):
+    return path.rpartition(".")[0]
+
+
+def included(texts):
+    """{module: modules that it includes}, of {path: text}"""
+    uses = collections.defaultdict(set)
+    for path, text in texts.items():
+        uses[module(path)] |= {module(name) for own, name in includes(text) if own and name in texts}
+    return uses
+
+
+def called(listing, names):
+    """{module: modules that it calls}, of what `nm -A` says; names: {object file: module}"""
+    defined = {}
+    wanted = collections.defaultdict(set)
+    for line in listing.splitlines():
+        file, _, rest = line.partition(":")
+        kind, name = rest.split()[-2:]
+        owner = names.get(pathlib.Path(file).name)
+        if owner and kind == "U":
+            wanted[owner].add(name)
+        elif owner and kind in "TDBRCVW":
+            defined[name] = owner
+    return {owner: {defined[name] for name in some if name in defined} for owner, some in wanted.items()}
+
+
+def circles(*graphs):
+    """Modules that can be reached from themselves, those of one circle together."""
+    uses = collections.defaultdict(set)
+    for graph in graphs:
+        for name, others in graph.items():
+            uses[name] |= others - {name}
+
+    def reached(name):
+        seen, waiting = set(), [name]
+        while waiting:
+            more = uses[waiting.pop()] - seen
+            seen |= more
+            waiting += more
+        return seen
+    reach = {name: reached(name) for name in list(uses)}
+    found = {frozenset({name, *(other for other in others if name in reach.get(other, ()))})
+             for name, others in reach.items() if name in others}
+    return [set(circle) for circle in found]
+
+
+def test_no_circles():
+    texts = all_sources()
+    names = {path.replace("/", "_") + ".o": module(path) for path in texts if path.endswith(".c")}
+    objects = [path for path in LIBRARIES.glob("*.p/*.o") if path.name in names]
+    assert {path.name for path in objects} >= set(names) - {name for name in names if name.startswith("completions_")}
+    listing = subprocess.run(["nm", "-A", *map(str, objects)], env=process.environment(), check=True, capture_output=True,
+                             text=True).stdout
+    wrong = [circle for circle in circles(included(texts), called(listing, names))
+             if not any(circle <= known for known in KNOWN_CIRCLES)]
+    assert not wrong
+
+
+def test_a_circle_is_seen():
+    texts = {"run/a.c": '#include "run/b.h"\n', "run/b.h": '#include "run/c.h"\n', "run/c.h": '#include "run/a.h"\n', "run/a.h": ""}
+    assert circles(included(texts)) == [{"run/a", "run/b", "run/c"}]
+    names = {"run_a.c.o": "run/a", "run_b.c.o": "run/b"}
+    there = "x/run_a.c.o:0000 T hf_a\nx/run_a.c.o: U hf_b\nx/run_b.c.o:0000 T hf_b\n"
+    assert called(there, names) == {"run/a": {"run/b"}}
+    assert not circles(called(there, names))
+    assert circles(called(there + "x/run_b.c.o: U hf_a\n", names)) == [{"run/a", "run/b"}]
+    # one includes, the other calls back by a declaration of its own
+    assert circles({"run/a": {"run/b"}}, {"run/b": {"run/a"}}) == [{"run/a", "run/b"}]
+    assert not circles({"run/a": {"run/b", "run/c"}, "run/b": {"run/c"}})
+
+
+# ---- each part can be left out ----
+
+PARTS = sorted(path.name for path in (SOURCE / "parts").iterdir() if path.is_dir())
+TAKEN_ALONG = {"events": ["control", "watch"], "probe": ["trial"]}
+
+
+@pytest.mark.load
+@pytest.mark.parametrize("part", PARTS)
+def test_without(make_site, part):
+    """The program without the part starts, reloads under load, and stops."""
+    program = HOLDFAST.parents[1] / "tests" / f"holdfast-without-{part}"
+    if not program.exists():
+        pytest.fail(f"{program} is not built", pytrace=False)
+    there = {name.removeprefix("hf_part_") for name in nm("--defined-only", program) if name.startswith("hf_part_")}
+    assert there == set(PARTS) - {part, *TAKEN_ALONG.get(part, [])}
+    site = make_site(children=8)
+    holdfast = Holdfast(site, ["--log-level=debug"], None, wrapper=(program,))
+    site.instances.append(holdfast)
+    site.at_close(holdfast.close)
+    holdfast.launch()
+    holdfast.wait(r"event ready of slot 0")
+    before = site.main_pid()
+    load = site.load()
+    holdfast.send(signal.SIGHUP)
+    holdfast.wait(r"event gone of slot 0")
+    assert site.main_pid() != before
+    load.assert_nothing_lost()
+    holdfast.stop()
+
+
+@pytest.mark.parametrize("part, arguments", [
+    ("control", ["reload", "--name=any"]), ("fallback", ["run", "--busy-after=3s", "--", "true"]),
+    ("events", ["run", "--on-event=true", "--", "true"]), ("inherit", ["stop", "--unit=any.service"]),
+    ("inherit", ["run", "--take-over", "--", "true"]), ("probe", ["probe", "127.0.0.1:1"]),
+    ("probe", ["run", "--probe=tcp", "--listen=127.0.0.1:1", "--", "true"]), ("ready_log", ["run", "--ready=log:x", "--", "true"]),
+    ("trial", ["check", "--preflight=true", "--", "true"]), ("watch", ["run", "--recycle-memory=1G", "--", "true"]),
+])
+def test_what_is_left_out_is_named(part, arguments):
+    program = HOLDFAST.parents[1] / "tests" / f"holdfast-without-{part}"
+    result = subprocess.run([program, *arguments], env=process.environment(), stdin=subprocess.DEVNULL, capture_output=True,
+                            text=True, timeout=30, check=False)
+    assert result.returncode in (1, 2)
+    assert result.stderr.count("\n") == 1 and f"this build of holdfast has no part {part}\n" in result.stderr
 
 
 @pytest.mark.parametrize("rule", sorted(NEVER))
