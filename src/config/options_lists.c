@@ -9,7 +9,7 @@
 #include "config/options_table.h"
 #include "format/fastcgi.h"
 #include "format/http.h"
-#include "format/shell_words.h"
+#include "format/words.h"
 
 #define ACCOUNT_MAX 255 /* bytes of a user's or group's name */
 

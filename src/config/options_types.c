@@ -7,7 +7,7 @@
 #include "base/parse.h"
 #include "config/options_table.h"
 #include "format/capability.h"
-#include "format/matcher.h"
+#include "format/words.h"
 
 static int parse_flag(const HfOption *option, const char *value, void *field, HfText *error)
 {

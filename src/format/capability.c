@@ -49,7 +49,7 @@ static const char *const names[] = {
 };
 HF_STRTAB_DEFINE(hf_capability, unsigned, names, HF_CAPABILITY_COUNT)
 
-static int find(const char *name, size_t length)
+static int find_capability(const char *name, size_t length)
 {
     static const char prefix[] = "cap_";
 
@@ -70,7 +70,7 @@ int hf_capabilities_parse(const char *text, uint64_t *ret, const char **ret_unkn
 
     for (const char *name = text; strcmp(text, "none") != 0;) {
         size_t length = strcspn(name, ",");
-        int number = find(name, length);
+        int number = find_capability(name, length);
         if (number < 0 && ret_unknown) {
             *ret_unknown = name;
             *ret_length = length;

@@ -1,5 +1,6 @@
 /* What the kernel tells of control groups in text: where a hierarchy is mounted, which directory in
- * it is a process's own, counters. cgroups(7), proc(5), Documentation/admin-guide/cgroup-v2.rst. */
+ * it is a process's own, which unit that is of, counters. cgroups(7), proc(5),
+ * Documentation/admin-guide/cgroup-v2.rst. */
 #pragma once
 
 #include <stdbool.h>
@@ -25,3 +26,11 @@ int hf_cgroup_directory(const char *mountinfo, const char *cgroup, const char *c
 /* The number behind key in a flat keyed file ("KEY NUMBER" a line), as memory.events. Returns 0,
  * -ENOENT, or -EINVAL when what is there is no number. */
 int hf_cgroup_counter(const char *file, const char *key, uint64_t *ret);
+
+#define HF_UNIT_MAX 256 /* bytes of a unit's name with its NUL, systemd.unit(5) */
+
+/* The systemd unit that a process belongs to. text: its /proc/PID/cgroup; ret holds HF_UNIT_MAX
+ * bytes. The innermost .service of the hierarchy that systemd keeps (the unified one, or
+ * name=systemd). Returns 0, or -ENOENT when there is none: the process is of a session, a
+ * container's init, or not managed. */
+int hf_unit_of_cgroup(const char *text, char *ret);

@@ -4,7 +4,6 @@
 #include <strings.h>
 
 #include "format/fastcgi.h"
-#include "format/fastcgi_record.h"
 #include "format/http.h"
 
 #define REQUEST_ID 1

@@ -1,4 +1,4 @@
-#include "format/fastcgi_record.h"
+#include "format/fastcgi.h"
 
 #include <errno.h>
 #include <string.h>

@@ -2,7 +2,6 @@
 #include <string.h>
 
 #include "format/fastcgi.h"
-#include "format/fastcgi_record.h"
 
 void hf_fastcgi_busy_answer(unsigned retry_after, HfText *ret)
 {

@@ -4,7 +4,6 @@
 
 #include "base/memory.h"
 #include "format/fastcgi.h"
-#include "format/fastcgi_record.h"
 #include "fuzz.h"
 
 static HfFastcgiVerdict feed_pieces(HfFastcgiResponder *responder, const uint8_t *data, size_t size,

@@ -2,7 +2,7 @@
  * one for the length of the text, the text, and then the stream. */
 #include <string.h>
 
-#include "format/matcher.h"
+#include "format/words.h"
 #include "fuzz.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

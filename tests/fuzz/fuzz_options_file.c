@@ -5,7 +5,7 @@
 
 #include "base/memory.h"
 #include "config/options.h"
-#include "format/shell_words.h"
+#include "format/words.h"
 #include "fuzz.h"
 
 /* What was split and is quoted again is the same. */

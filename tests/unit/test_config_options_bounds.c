@@ -15,7 +15,7 @@
 #include "base/memory.h"
 #include "config/options_table.h"
 #include "format/fastcgi.h"
-#include "format/matcher.h"
+#include "format/words.h"
 
 /* option, and length more bytes. */
 static int parse(const char *option, size_t length, HfText *error)

@@ -11,7 +11,7 @@
 
 #include "base/memory.h"
 #include "config/options.h"
-#include "format/shell_words.h"
+#include "format/words.h"
 #include "parts/survive/snapshot.h"
 
 #include "allocation_helpers.h"

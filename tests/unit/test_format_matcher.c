@@ -7,7 +7,7 @@
 
 #include <string.h>
 
-#include "format/matcher.h"
+#include "format/words.h"
 
 /* In pieces of each size. */
 static bool is_found(const char *text, const char *stream)

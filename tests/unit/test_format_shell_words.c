@@ -10,7 +10,7 @@
 
 #include "base/memory.h"
 #include "base/text.h"
-#include "format/shell_words.h"
+#include "format/words.h"
 
 /* words: joined by '|', NULL when the text is refused. */
 static const struct {

@@ -8,7 +8,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "format/unit_name.h"
+#include "format/cgroup.h"
 
 static const struct {
     const char *text;

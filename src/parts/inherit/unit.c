@@ -7,7 +7,7 @@
 
 #include "base/memory.h"
 #include "base/parse.h"
-#include "format/unit_name.h"
+#include "format/cgroup.h"
 #include "kernel/file.h"
 #include "parts/inherit/systemd.h"
 

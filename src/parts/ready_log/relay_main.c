@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
-#include "format/matcher.h"
+#include "format/words.h"
 #include "parts/ready_log/relay.h"
 
 #define TELL         3 /* HfSpawn's first */

@@ -1,12 +1,19 @@
-/* Looks for a text in a stream that comes in pieces of any size. Pure. */
+/* Words: of a text as a shell splits it, and one that is looked for in a stream. Pure. */
 #pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
+/* Splits at blanks (space, tab, newline). '...' is taken as it is, "..." too but for a backslash
+ * before a quote or another one, and outside of both a backslash takes the next character as it is
+ * (Shell Command Language 2.2, without any expansion). Owned vector, NULL when there is no word.
+ * Returns 0, -ENOMEM, or -EINVAL: a quote is not closed, or nothing follows a backslash. */
+int hf_shell_words_split(const char *text, char ***ret);
+
 #define HF_MATCHER_MAX 256 /* bytes of the text */
 
+/* Looks for a text in a stream that comes in pieces of any size. */
 typedef struct HfMatcher {
     char text[HF_MATCHER_MAX];
     uint16_t fallback[HF_MATCHER_MAX]; /* of the first i + 1 bytes, the longest proper prefix that
