@@ -48,17 +48,13 @@ static int write_own_pid(int fd)
     return n == length ? 0 : -EIO;
 }
 
-/* Has the file been removed or replaced since it was opened? Its lock would then exclude nobody. */
-static int names(const char *path, int fd)
+bool hf_file_is(const char *path, int fd)
 {
     struct stat opened;
     struct stat named;
 
-    if (fstat(fd, &opened) < 0)
-        return -errno;
-    if (lstat(path, &named) < 0)
-        return errno == ENOENT ? 0 : -errno;
-    return opened.st_dev == named.st_dev && opened.st_ino == named.st_ino;
+    return fstat(fd, &opened) == 0 && lstat(path, &named) == 0 && opened.st_dev == named.st_dev &&
+           opened.st_ino == named.st_ino;
 }
 
 int hf_file_lock(const char *path, pid_t *ret_holder)
@@ -80,11 +76,9 @@ int hf_file_lock(const char *path, pid_t *ret_holder)
                 *ret_holder = read_holder(fd);
             return r;
         }
-        r = names(path, fd);
-        if (r > 0)
-            r = write_own_pid(fd);
-        else if (r == 0)
+        if (!hf_file_is(path, fd))
             continue;
+        r = write_own_pid(fd);
         return r < 0 ? r : hf_fd_steal(&fd);
     }
     return -EBUSY;

@@ -1,6 +1,7 @@
 /* Files that are locked for as long as a process runs. flock(2). */
 #pragma once
 
+#include <stdbool.h>
 #include <sys/types.h>
 
 /* Opens (creates) path and takes an exclusive flock(2). Returns the descriptor (owned; closing
@@ -9,3 +10,7 @@
  * -EINVAL when path is no regular file, -ELOOP when it is a link, -EBUSY when it is being replaced
  * again and again. */
 int hf_file_lock(const char *path, pid_t *ret_holder);
+
+/* Is path still the file behind fd, or has that been removed or replaced? Its lock would then
+ * exclude nobody. */
+bool hf_file_is(const char *path, int fd);

@@ -109,6 +109,17 @@ int hf_notifysocket_open(const char *path)
     return hf_fd_steal(&fd);
 }
 
+bool hf_notifysocket_stands(const char *path)
+{
+    struct sockaddr_un address;
+    socklen_t length;
+
+    if (make_address(path, &address, &length) < 0)
+        return false;
+    HF_CLEANUP_FD int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    return fd >= 0 && connect(fd, (const struct sockaddr *)&address, length) == 0;
+}
+
 static void close_received(const struct cmsghdr *header)
 {
     size_t n = (header->cmsg_len - CMSG_LEN(0)) / sizeof(int);

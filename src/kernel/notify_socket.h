@@ -1,6 +1,7 @@
 /* The socket that services send sd_notify(3) datagrams to. unix(7) SCM_CREDENTIALS. */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
 
@@ -9,6 +10,9 @@
  * anything else there is -ENOTSOCK. CLOEXEC, non-blocking. Returns the descriptor (owned) or
  * negative errno: -EINVAL for no name, -ENAMETOOLONG. */
 int hf_notifysocket_open(const char *path);
+
+/* Does somebody read at path (or an abstract name)? */
+bool hf_notifysocket_stands(const char *path);
 
 /* One datagram. Returns its length (0 is possible), -EAGAIN when there is none, -EMSGSIZE for one
  * that did not fit (it is dropped), -EPROTO for one without credentials, or from a process that has

@@ -123,6 +123,7 @@ static void perform_prepare(HfSupervisor *supervisor, const HfAction *action)
 {
     HF_CLEANUP_TEXT HfText error = {0};
 
+    hf_inputs_restore(supervisor->watch, true);
     hf_supervisor_set_failure(supervisor, NULL);
     int r = hf_reconfigure_begin(supervisor, action->reread, &error);
     if (r < 0) {
@@ -240,6 +241,7 @@ static void perform_spawn(HfSupervisor *supervisor, const HfAction *action)
     HfPlan *plan = action->prepared ? supervisor->prepared : supervisor->current;
     HF_CLEANUP_TEXT HfText error = {0};
 
+    hf_inputs_restore(supervisor->watch, true);
     int r = hf_generation_spawn(supervisor->loop, supervisor->reaper, &supervisor->runtime, plan,
                                 action->slot, action->number, action->cause, NULL,
                                 hf_actions_callbacks(supervisor),

@@ -41,6 +41,16 @@ static int make_on_disk(const HfPlan *plan, const HfRuntime *runtime, uint64_t n
     return r >= 0 && plan->credentials.has_user ? give_on_disk(files, &plan->credentials) : r;
 }
 
+int hf_files_restore(const HfFiles *files, const HfPlan *plan, const char *statuses)
+{
+    HF_CLEANUP_TEXT HfText text = {0};
+
+    if (!files->overlay || files->overlay_fd >= 0 || access(files->overlay, F_OK) == 0)
+        return 0;
+    int r = plan->adapter->overlay(plan, files->pid_file, statuses, &text);
+    return r < 0 ? r : hf_file_write(files->overlay, hf_text_peek(&text), text.length, MODE);
+}
+
 static int name_inherited(const HfPlan *plan, size_t index, char **ret)
 {
     HF_CLEANUP_TEXT HfText path = {0};

@@ -27,6 +27,9 @@ typedef struct HfFiles {
 int hf_files_make(const HfPlan *plan, const HfRuntime *runtime, uint64_t number,
                   const char *statuses, HfFiles *files);
 
+/* The overlay on disk, if it has been removed. Returns 0 or negative errno. */
+int hf_files_restore(const HfFiles *files, const HfPlan *plan, const char *statuses);
+
 /* Puts what php-fpm must inherit, after the plan's sockets, into fds, which has room for
  * HF_FILES_PASSED_MAX. Returns how many. */
 size_t hf_files_pass(const HfFiles *files, int *fds);

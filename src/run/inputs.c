@@ -3,6 +3,8 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/inotify.h>
 #include <unistd.h>
 
 #include "base/fd.h"
@@ -10,11 +12,13 @@
 #include "kernel/notify_socket.h"
 #include "run/final_kill.h"
 #include "run/notify_server.h"
+#include "run/part.h"
 
 struct HfInputs {
     HfSupervisor *supervisor;
     int fd;
     sd_event_source *notify;
+    sd_event_source *place; /* on the runtime directory; NULL: it is in memory */
 };
 
 static const struct {
@@ -58,6 +62,117 @@ void hf_inputs_last_words(HfInputs *watch)
     hf_notify_server_last_words(watch->supervisor, watch->fd);
 }
 
+/* ---- the runtime directory ---- */
+
+static int on_removal(sd_event_source *source, const struct inotify_event *event, void *userdata)
+{
+    (void)source;
+    (void)event;
+    hf_inputs_restore(userdata, false);
+    return 0;
+}
+
+/* Anew: it may be another directory of that name by now. */
+static int watch_place(HfInputs *watch)
+{
+    const HfRuntime *runtime = &watch->supervisor->runtime;
+    const uint32_t removals =
+        IN_DELETE | IN_MOVED_FROM | IN_DELETE_SELF | IN_MOVE_SELF | IN_ONLYDIR;
+
+    watch->place = sd_event_source_disable_unref(watch->place);
+    return runtime->in_memory
+               ? 0
+               : sd_event_add_inotify(watch->supervisor->loop, &watch->place, runtime->directory,
+                                      removals, on_removal, watch);
+}
+
+/* fd: -1: opened anew. */
+static int listen_to_services(HfInputs *watch, int fd)
+{
+    const HfSupervisor *supervisor = watch->supervisor;
+    sd_event_source *source = NULL;
+    HF_CLEANUP_FD int socket = fd >= 0 ? fd : hf_notifysocket_open(supervisor->runtime.notify);
+
+    int r = socket < 0
+                ? socket
+                : sd_event_add_io(supervisor->loop, &source, socket, EPOLLIN, on_notify, watch);
+    if (r < 0)
+        return r;
+    sd_event_source_disable_unref(watch->notify);
+    hf_fd_close(watch->fd);
+    watch->notify = source;
+    watch->fd = hf_fd_steal(&socket);
+    return 0;
+}
+
+static int remake_place(HfInputs *watch, HfText *error)
+{
+    HfSupervisor *supervisor = watch->supervisor;
+
+    int remade = hf_runtime_remake(&supervisor->runtime, supervisor->name, error);
+    if (remade < 0 || hf_notifysocket_stands(supervisor->runtime.notify))
+        return remade;
+    int r = listen_to_services(watch, -1);
+    if (r < 0)
+        hf_text_addf(error, "%s cannot be bound: %s", supervisor->runtime.notify, strerror(-r));
+    return r < 0 ? r : 1;
+}
+
+static void lose_place(HfInputs *watch, const char *why)
+{
+    HfRuntime *runtime = &watch->supervisor->runtime;
+
+    if (!runtime->lost)
+        hf_log(LOG_ERR, NULL,
+               "the runtime directory was removed, and %s: all is kept in memory, and signals are "
+               "the only control; make it again, and a reload uses it",
+               why);
+    int r = hf_runtime_lose(runtime, watch->supervisor->name);
+    if (r >= 0 && !hf_notifysocket_stands(runtime->notify))
+        r = listen_to_services(watch, -1);
+    if (r < 0)
+        hf_log(LOG_ERR, &(HfLogFields){.error = r}, "services cannot say that they are ready");
+}
+
+/* A php-fpm reads its own again when it restarts itself. */
+static void restore_files(const HfSupervisor *supervisor)
+{
+    for (unsigned i = 0; i < HF_MACHINE_SLOTS; i++) {
+        const HfGeneration *generation = supervisor->generations[i];
+        int r = generation
+                    ? hf_files_restore(&generation->files, generation->plan, generation->statuses)
+                    : 0;
+        if (r < 0)
+            hf_log(LOG_WARNING, &(HfLogFields){.generation = generation->number, .error = r},
+                   "%s cannot be written again", generation->files.overlay);
+    }
+}
+
+void hf_inputs_restore(HfInputs *watch, bool lose)
+{
+    HfSupervisor *supervisor = watch->supervisor;
+    HF_CLEANUP_TEXT HfText error = {0};
+    bool in_memory = supervisor->runtime.in_memory;
+
+    if (in_memory && !(supervisor->runtime.lost && lose))
+        return;
+    int r = remake_place(watch, &error);
+    if (r < 0) {
+        if (lose)
+            lose_place(watch, error.length > 0 ? hf_text_peek(&error) : strerror(-r));
+        return;
+    }
+    restore_files(supervisor);
+    HF_EACH_PART (supervisor, i, placed)
+        r |= supervisor->parts[i]->placed(supervisor->states[i]);
+    if (r > 0)
+        hf_log(LOG_WARNING, NULL,
+               "the runtime directory %s, or a file in it, was removed; it is made again",
+               supervisor->runtime.directory);
+    if (r > 0 || !watch->place)
+        (void)watch_place(watch);
+}
+
 int hf_inputs_block(void)
 {
     sigset_t set;
@@ -92,12 +207,14 @@ int hf_inputs_new(HfSupervisor *supervisor, int fd, HfInputs **ret)
     if (!watch)
         return -ENOMEM;
     watch->supervisor = supervisor;
-    watch->fd = fd;
-    int r = take_signals(supervisor);
-    if (r >= 0 && fd < 0)
-        r = watch->fd = hf_notifysocket_open(supervisor->runtime.notify);
+    watch->fd = -1;
+    if (fd >= 0 && !hf_notifysocket_stands(supervisor->runtime.notify))
+        fd = hf_fd_close(fd);
+    int r = listen_to_services(watch, fd);
     if (r >= 0)
-        r = sd_event_add_io(supervisor->loop, &watch->notify, watch->fd, EPOLLIN, on_notify, watch);
+        r = take_signals(supervisor);
+    if (r >= 0)
+        r = watch_place(watch);
     if (r < 0) {
         hf_inputs_free(watch);
         return r;
@@ -110,6 +227,7 @@ HfInputs *hf_inputs_free(HfInputs *watch)
 {
     if (!watch)
         return NULL;
+    sd_event_source_disable_unref(watch->place);
     sd_event_source_disable_unref(watch->notify);
     hf_fd_close(watch->fd);
     free(watch);

@@ -10,5 +10,8 @@ int hf_inputs_block(void);
 int hf_inputs_new(HfSupervisor *supervisor, int fd, HfInputs **ret);
 int hf_inputs_fd(const HfInputs *watch); /* borrowed */
 HfInputs *hf_inputs_free(HfInputs *watch);
+/* Whatever was removed from the runtime directory is there again, if that can be; lose: or else in
+ * memory. Harmless when nothing was. */
+void hf_inputs_restore(HfInputs *watch, bool lose);
 /* Hears at once what generations have said until now. */
 void hf_inputs_last_words(HfInputs *watch);

@@ -68,6 +68,10 @@ typedef struct HfPart {
     /* Nothing waits to be decided. */
     void (*stepped)(void *state);
 
+    /* Something was removed from the runtime directory, which stands again: the part's own in it is
+     * to as well. Returns 1 when it had to be made again, or 0. */
+    int (*placed)(void *state);
+
     /* ---- this program gives way to the next ---- */
 
     /* Adds what the next holdfast is to find in its notes; descriptors are borrowed. */

@@ -122,9 +122,13 @@ static int make_loop(HfSupervisor *supervisor)
 /* An instance that is resumed holds the lock already. */
 static int claim_runtime(HfSupervisor *supervisor, HfText *error)
 {
+    HF_CLEANUP_TEXT HfText ignored = {0};
+
     supervisor->runtime.lock = hf_notes_take(&supervisor->notes, HF_NOTES_LOCK);
     if (supervisor->runtime.lock >= 0)
-        return 0;
+        return hf_runtime_remake(&supervisor->runtime, supervisor->name, &ignored) < 0
+                   ? hf_runtime_lose(&supervisor->runtime, supervisor->name)
+                   : 0;
     return hf_runtime_claim(&supervisor->runtime, supervisor->name, error);
 }
 

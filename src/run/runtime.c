@@ -26,22 +26,41 @@ static int join(const char *directory, const char *name, char **ret)
     return hf_text_take(&path, ret);
 }
 
-int hf_runtime_name(const char *name, HfRuntime *ret)
+static void free_paths(HfRuntime *runtime)
+{
+    free(runtime->directory);
+    free(runtime->aliases);
+    free(runtime->statuses);
+    free(runtime->notify);
+    free(runtime->control);
+    runtime->directory = runtime->aliases = runtime->statuses = NULL;
+    runtime->notify = runtime->control = NULL;
+}
+
+static int name_paths(const char *name, HfRuntime *runtime)
 {
     HF_CLEANUP_FREE char *base = NULL;
-    HfRuntime runtime = {.lock = -1};
 
+    free_paths(runtime);
     int r = hf_name_of_runtime_base(&base);
     if (r >= 0)
-        r = join(base, name, &runtime.directory);
+        r = join(base, name, &runtime->directory);
     if (r >= 0)
-        r = join(runtime.directory, "none", &runtime.aliases);
+        r = join(runtime->directory, "none", &runtime->aliases);
     if (r >= 0)
-        r = join(runtime.directory, "status", &runtime.statuses);
+        r = join(runtime->directory, "status", &runtime->statuses);
     if (r >= 0)
-        r = join(runtime.directory, "notify", &runtime.notify);
+        r = join(runtime->directory, "notify", &runtime->notify);
     if (r >= 0)
-        r = join(runtime.directory, "control", &runtime.control);
+        r = join(runtime->directory, "control", &runtime->control);
+    return r;
+}
+
+int hf_runtime_name(const char *name, HfRuntime *ret)
+{
+    HfRuntime runtime = {.lock = -1};
+
+    int r = name_paths(name, &runtime);
     if (r < 0) {
         hf_runtime_release(&runtime);
         return r;
@@ -118,11 +137,29 @@ int hf_runtime_begin(HfRuntime *runtime)
     return getentropy(&runtime->incarnation, sizeof(runtime->incarnation)) < 0 ? -errno : 0;
 }
 
-int hf_runtime_claim(HfRuntime *runtime, const char *name, HfText *error)
+/* Returns the descriptor. */
+static int lock_directory(const char *directory, const char *name, HfText *error)
 {
     HF_CLEANUP_FREE char *path = NULL;
     pid_t holder = 0;
 
+    int r = join(directory, "lock", &path);
+    if (r < 0)
+        return r;
+    r = hf_file_lock(path, &holder);
+    if (r == -EWOULDBLOCK && holder > 0)
+        hf_text_addf(error,
+                     "an instance named %s is running already (pid %d); choose another --name",
+                     name, (int)holder);
+    else if (r == -EWOULDBLOCK)
+        hf_text_addf(error, "an instance named %s is running already; choose another --name", name);
+    else if (r < 0)
+        hf_text_addf(error, "%s cannot be locked: %s", path, strerror(-r));
+    return r;
+}
+
+int hf_runtime_claim(HfRuntime *runtime, const char *name, HfText *error)
+{
     int r = make_directory(runtime->directory);
     if (is_unwritable(r)) {
         hf_log(LOG_NOTICE, &(HfLogFields){.error = r},
@@ -136,22 +173,60 @@ int hf_runtime_claim(HfRuntime *runtime, const char *name, HfText *error)
                      strerror(-r), geteuid() == 0 ? "" : "; run as root, or set XDG_RUNTIME_DIR");
         return r;
     }
-    r = join(runtime->directory, "lock", &path);
-    if (r < 0)
-        return r;
-    r = hf_file_lock(path, &holder);
-    if (r == -EWOULDBLOCK && holder > 0)
-        hf_text_addf(error,
-                     "an instance named %s is running already (pid %d); choose another --name",
-                     name, (int)holder);
-    else if (r == -EWOULDBLOCK)
-        hf_text_addf(error, "an instance named %s is running already; choose another --name", name);
-    else if (r < 0)
-        hf_text_addf(error, "%s cannot be locked: %s", path, strerror(-r));
+    r = lock_directory(runtime->directory, name, error);
     if (r < 0)
         return r;
     runtime->lock = r;
     return 0;
+}
+
+/* Where they are on disk, wherever that is just now. */
+static int remake_on_disk(HfRuntime *runtime, HfRuntime *place, const char *name, HfText *error)
+{
+    HF_CLEANUP_FREE char *path = NULL;
+    int r = name_paths(name, place);
+    if (r >= 0)
+        r = join(place->directory, "lock", &path);
+    if (r < 0)
+        return r;
+    if (!runtime->lost && hf_file_is(path, runtime->lock))
+        return 0;
+    r = make_directory(place->directory);
+    if (r < 0) {
+        hf_text_addf(error, "%s cannot be made: %s", place->directory, strerror(-r));
+        return r;
+    }
+    r = lock_directory(place->directory, name, error);
+    if (r < 0)
+        return r;
+    hf_fd_close(runtime->lock);
+    runtime->lock = r;
+    return 1;
+}
+
+int hf_runtime_remake(HfRuntime *runtime, const char *name, HfText *error)
+{
+    HfRuntime place = {.lock = -1};
+
+    if (runtime->in_memory && !runtime->lost)
+        return 0;
+    int r = remake_on_disk(runtime, &place, name, error);
+    if (r > 0 && runtime->lost) {
+        runtime->lost = runtime->in_memory = false;
+        free_paths(&place);
+        r = name_paths(name, runtime);
+        return r < 0 ? r : 1;
+    }
+    free_paths(&place);
+    return r;
+}
+
+int hf_runtime_lose(HfRuntime *runtime, const char *name)
+{
+    int r = runtime->lost ? 0 : move_to_memory(runtime, name);
+
+    runtime->lost = true;
+    return r;
 }
 
 void hf_runtime_release(HfRuntime *runtime)
@@ -165,11 +240,7 @@ void hf_runtime_release(HfRuntime *runtime)
     }
     runtime->lock = hf_fd_close(runtime->lock);
     hf_cgroups_release(&runtime->cgroups);
-    free(runtime->directory);
-    free(runtime->aliases);
-    free(runtime->statuses);
-    free(runtime->notify);
-    free(runtime->control);
+    free_paths(runtime);
     *runtime = (HfRuntime){.lock = -1};
 }
 

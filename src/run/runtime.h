@@ -22,7 +22,8 @@ typedef struct HfRuntime {
     uint32_t incarnation; /* tells our generations' files from those of a holdfast that died; 0: not
                              begun */
     bool in_memory;
-    int lock; /* held for as long as the instance runs; -1 in memory */
+    bool lost; /* in memory only because the directory was removed and could not be made again */
+    int lock;  /* held for as long as the instance runs; -1 when it began in memory */
 } HfRuntime;
 
 /* The paths, without touching the disk. Returns 0 or -ENOMEM. */
@@ -33,6 +34,12 @@ int hf_runtime_begin(HfRuntime *runtime);
  * container may not write, the instance is in memory from then on. Returns 0, or negative errno
  * with one line in error. */
 int hf_runtime_claim(HfRuntime *runtime, const char *name, HfText *error);
+/* Something may have been removed from it: makes the directory, and the lock in it, again; one that
+ * was lost is on disk again then. Returns 0, 1 when it had to, or negative errno with one line in
+ * error. */
+int hf_runtime_remake(HfRuntime *runtime, const char *name, HfText *error);
+/* It could not: into memory, until it can. Returns 0 or negative errno. */
+int hf_runtime_lose(HfRuntime *runtime, const char *name);
 /* Removes the directory if it was claimed, but for what a php-fpm that a holdfast before us left is
  * still using, and frees. */
 void hf_runtime_release(HfRuntime *runtime);

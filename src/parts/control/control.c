@@ -119,6 +119,8 @@ static int accept_callers(HfControl *control, HfSupervisor *supervisor)
     if (control->fd < 0)
         r = control->fd = open_socket(supervisor->runtime.control);
     if (r >= 0)
+        (void)hf_socket_path_inode(supervisor->runtime.control, &control->inode);
+    if (r >= 0)
         r = sd_event_add_io(supervisor->loop, &control->acceptable, control->fd, EPOLLIN,
                             on_acceptable, control);
     if (r >= 0)
@@ -129,6 +131,26 @@ static int accept_callers(HfControl *control, HfSupervisor *supervisor)
     if (r >= 0) /* a caller that cannot be accepted (EMFILE) goes on waiting to be */
         r = sd_event_source_set_ratelimit(control->acceptable, HF_USEC_PER_SEC, ACCEPTS_A_SECOND);
     return r;
+}
+
+/* It was bound here: whoever holds the directory's lock may take what stands there away. */
+static int control_placed(void *state)
+{
+    HfControl *control = state;
+    const char *path = control->supervisor->runtime.control;
+    HfSocketInode there = {0};
+
+    if (hf_socket_path_inode(path, &there) == 0 && there.inode == control->inode.inode &&
+        there.device == control->inode.device)
+        return 0;
+    control->acceptable = sd_event_source_disable_unref(control->acceptable);
+    control->pause = sd_event_source_disable_unref(control->pause);
+    control->fd = hf_fd_close(control->fd);
+    int r = accept_callers(control, control->supervisor);
+    if (r < 0)
+        hf_log(LOG_ERR, &(HfLogFields){.error = r}, "the control socket %s cannot be made again",
+               path);
+    return r >= 0;
 }
 
 static int control_begin(HfSupervisor *supervisor, void **ret, HfText *error)
@@ -157,6 +179,9 @@ static int control_claimed(void *state, HfText *error)
     if (last_id && hf_parse_uint(last_id, UINT64_MAX, &control->last_id) < 0)
         return -EBADMSG;
     control->fd = hf_notes_take(&supervisor->notes, HF_NOTES_CONTROL);
+    if (!supervisor->runtime.in_memory &&
+        hf_socket_path_inode(supervisor->runtime.control, &control->inode) < 0)
+        control->fd = hf_fd_close(control->fd);
     return supervisor->runtime.in_memory ? 0 : accept_callers(control, supervisor);
 }
 
@@ -206,6 +231,7 @@ const HfPart hf_part_control = {
     .claimed = control_claimed,
     .performed = control_performed,
     .stepped = control_stepped,
+    .placed = control_placed,
     .captured = control_captured,
     .free = control_free,
 };

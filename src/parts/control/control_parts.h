@@ -3,6 +3,7 @@
 
 #include <systemd/sd-bus.h>
 
+#include "kernel/socket.h"
 #include "parts/events/events.h"
 
 #define HF_CONTROL_TEXT_MAX 16384 /* bytes of the reason of a failure */
@@ -43,6 +44,7 @@ struct HfControl {
     HfSupervisor *supervisor;
     HfEvents *events;
     int fd;
+    HfSocketInode inode; /* of its path */
     sd_event_source *acceptable;
     sd_event_source *pause;
     HfControlClient *clients;

@@ -1,0 +1,95 @@
+"""The runtime directory goes while holdfast runs: a tmp cleaner, or the last logout of a user without linger."""
+import os
+import shutil
+import signal
+
+import pytest
+
+from harness import words
+from harness.holdfast import call
+from harness.paths import HOLDFAST, PHP_FPM
+
+REMADE = "the runtime directory .* was removed; it is made again"
+
+
+def wait_until_remade(holdfast, since):
+    """Piece by piece, when it was removed so: the control socket is the last."""
+    while True:
+        holdfast.wait(REMADE, since)
+        since = holdfast.mark()
+        if (holdfast.runtime / "control").exists() and holdfast.call("status").returncode == 0:
+            return
+
+
+def test_directory_that_was_removed_is_made_again(site):
+    """Control, reload, and what happens after a crash are as before."""
+    holdfast = site.holdfast()
+    aside = holdfast.runtime.with_suffix(".removed")
+    since = holdfast.mark()
+    holdfast.runtime.rename(aside)
+    try:
+        wait_until_remade(holdfast, since)
+    finally:
+        shutil.rmtree(aside)
+    assert holdfast.call("reload").returncode == 0
+    holdfast.wait(words.gone(1))
+    os.kill(site.main_pid(), signal.SIGKILL)
+    holdfast.wait(words.ready(3))
+    assert site.get()[0] == 200
+    assert holdfast.call("restart").returncode == 0
+    holdfast.stop()
+
+
+@pytest.mark.parametrize("name", ["control", "notify", "lock"])
+def test_file_that_was_removed_is_made_again(site, name):
+    holdfast = site.holdfast()
+    since = holdfast.mark()
+    (holdfast.runtime / name).unlink()
+    holdfast.wait(REMADE, since)
+    assert holdfast.call("reload").returncode == 0
+    result = call("run", f"--name={site.name}", "--", PHP_FPM, "-y", site.configuration_path)
+    assert "is running already (pid" in result.stderr
+    holdfast.stop()
+
+
+def test_overlay_that_was_removed_is_made_again(site):
+    holdfast = site.holdfast()
+    overlay, = holdfast.runtime.glob("gen-1*.conf")
+    text = overlay.read_text()
+    overlay.unlink()
+    assert holdfast.call("status").returncode == 0
+    holdfast.settle()
+    assert overlay.read_text() == text
+    holdfast.stop()
+
+
+def test_directory_that_cannot_be_made_again_is_done_without(make_site):
+    """Of a user who has logged out. Generations are kept in memory, and on disk again once there is one."""
+    site = make_site("unix", children=4, pool_options=dict.fromkeys(["user", "group", "listen.owner", "listen.group"]))
+    site.configure(error_log=site.marks / "fpm.log")
+    home = site.directory / "user"
+    runtime = site.directory / "xdg"
+    program = home / "holdfast"
+    for directory in (home, runtime):
+        directory.mkdir()
+    shutil.copy(HOLDFAST, program)
+    for path in (home, runtime, program):
+        shutil.chown(path, "www-data", "www-data")
+    site.address = site.pools[0].listen = str(home / "fpm.sock")
+    site.configure()
+    holdfast = site.holdfast(
+        wrapper=["setpriv", "--reuid=www-data", "--regid=www-data", "--clear-groups", program],
+        env={"XDG_RUNTIME_DIR": str(runtime)}, runtime=runtime / "holdfast")
+    shutil.rmtree(runtime)
+    holdfast.replace(2)
+    assert holdfast.lines.find("the runtime directory was removed, and .*: all is kept in memory")
+    assert site.get()[0] == 200
+    os.kill(site.main_pid(), signal.SIGKILL)
+    holdfast.wait(words.ready(3))
+    assert site.get()[0] == 200
+    runtime.mkdir()
+    shutil.chown(runtime, "www-data", "www-data")
+    holdfast.reload(4)
+    assert (holdfast.runtime / "control").is_socket()
+    assert site.get()[0] == 200
+    holdfast.stop()
