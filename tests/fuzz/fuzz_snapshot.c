@@ -39,14 +39,21 @@ static void live(const HfMachine *read)
             if (type == HF_EVENT_SPAWN_FAILED && !starting)
                 continue;
             hf_machine_step(&machine,
-                            &(HfEvent){.type = type, .slot = slot, .request = HF_REQUEST_RELOAD},
+                            &(HfEvent){.type = type,
+                                       .slot = slot,
+                                       .number = machine.generations[slot].number,
+                                       .request = HF_REQUEST_RELOAD},
                             &actions);
             CHECK(hf_machine_is_sound(&machine));
         }
     for (unsigned i = 0; i < 3; i++)
         hf_machine_step(&machine, &(HfEvent){.type = HF_EVENT_STOP_SIGNAL}, &actions);
     for (unsigned i = 0; i < HF_MACHINE_SLOTS; i++)
-        hf_machine_step(&machine, &(HfEvent){.type = HF_EVENT_GONE, .slot = i}, &actions);
+        hf_machine_step(
+            &machine,
+            &(HfEvent){.type = HF_EVENT_GONE, .slot = i, .number = machine.generations[i].number},
+            &actions);
+    hf_machine_step(&machine, &(HfEvent){.type = HF_EVENT_ENDED}, &actions);
     CHECK(machine.phase == HF_PHASE_ENDED);
 }
 

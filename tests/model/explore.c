@@ -1,8 +1,12 @@
-/* Explores the machine within several bounds (TAP). --quick: narrower ones, for slow builds;
- * --table: prints the table of phases and events instead of the results, from as few bounds as show
- * every transition. */
+/* Explores the machine within several bounds (TAP), in two processes: what it needs is time.
+ * --quick: narrower bounds, for slow builds; --table: prints the machine's table, and the results
+ * to stderr with room for one more. */
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "bounds.h"
 #include "replay.h"
@@ -10,92 +14,139 @@
 
 #define WALKS      300
 #define WALK_STEPS 300
+#define PROCESSES  2
+#define STORY_MAX  65536
 
-typedef struct Totals {
-    unsigned tests;
-    bool failed;
+/* Of one exploration, in memory that both processes share. */
+typedef struct Result {
+    bool ok;
+    bool tidy;
     size_t states;
     size_t edges;
+    size_t pruned;
+    size_t actions_max;
     double seconds;
-    uint32_t next_phases[HF_PHASE_MAX_][COLUMN_MAX_];
-} Totals;
+    Table table;
+    char story[STORY_MAX];
+} Result;
 
-static void add(Totals *totals, const Search *search)
-{
-    totals->states += search->n;
-    totals->edges += search->edges;
-    totals->seconds += search->seconds;
-    for (HfPhase phase = 0; phase < HF_PHASE_MAX_; phase++)
-        for (Column column = 0; column < COLUMN_MAX_; column++)
-            totals->next_phases[phase][column] |= search->next_phases[phase][column];
-}
+typedef struct Shared {
+    unsigned taken; /* explorations that were begun */
+    Result results[BOUNDS_MAX_];
+} Shared;
 
-static void verdict(Totals *totals, bool ok, FILE *out)
-{
-    totals->failed = totals->failed || !ok;
-    fprintf(out, "%sok %u - ", ok ? "" : "not ", ++totals->tests);
-}
+/* The longest first, so that both processes end together. */
+static const BoundsKind order[] = {BOUNDS_ALL,       BOUNDS_GENTLE, BOUNDS_HEALTH,  BOUNDS_FULL,
+                                   BOUNDS_CALLERS,   BOUNDS_OUTAGE, BOUNDS_QUEUE,   BOUNDS_EXTEND,
+                                   BOUNDS_PROCESSES, BOUNDS_DEATH,  BOUNDS_UPGRADE, BOUNDS_STOPS,
+                                   BOUNDS_DOUBTS};
+_Static_assert(sizeof(order) / sizeof(*order) == BOUNDS_MAX_, "each kind");
 
-static void explore(Totals *totals, const Bounds *bounds, FILE *out)
+static void explore(const Bounds *bounds, Result *ret)
 {
+    FILE *out = fmemopen(ret->story, STORY_MAX, "w");
     Search search;
 
+    if (!out)
+        abort();
     search_run(&search, bounds, hf_machine_step);
-    verdict(totals, search.broken == RULE_NONE, out);
-    fprintf(out,
-            "%s: %zu states, %zu edges (%zu out of bounds), at most %zu of %d actions a step, "
-            "%.1f s\n",
-            bounds->name, search.n, search.edges, search.pruned, search.actions_max,
-            HF_MACHINE_ACTIONS_MAX, search.seconds);
     if (search.broken != RULE_NONE)
         replay_story(&search, out);
-    add(totals, &search);
+    ret->tidy = replay_walk(bounds, WALKS, WALK_STEPS, out);
+    ret->ok = search.broken == RULE_NONE;
+    ret->states = search.n;
+    ret->edges = search.edges;
+    ret->pruned = search.pruned;
+    ret->actions_max = search.actions_max;
+    ret->seconds = search.seconds;
+    ret->table = search.met;
     search_clear(&search);
+    fclose(out);
 }
 
-static void walk(Totals *totals, const Bounds *bounds, FILE *out)
+static void explore_all(Shared *shared, bool narrow)
 {
-    bool ok = replay_walk(bounds, WALKS, WALK_STEPS, out);
-
-    verdict(totals, ok, out);
-    fprintf(out, "%s: tidy states behave as those they stand for\n", bounds->name);
+    for (;;) {
+        unsigned i = __atomic_fetch_add(&shared->taken, 1, __ATOMIC_SEQ_CST);
+        if (i >= BOUNDS_MAX_)
+            return;
+        explore(bounds_get(order[i], narrow), &shared->results[order[i]]);
+    }
 }
 
-/* Every phase was seen, or the bounds are too narrow to mean anything. */
-static void check_phases(Totals *totals, FILE *out)
+static bool run(Shared *shared, bool narrow)
 {
-    uint32_t seen = 0;
+    bool ok = true;
+    int status;
 
-    for (HfPhase phase = 0; phase < HF_PHASE_MAX_; phase++)
-        for (Column column = 0; column < COLUMN_MAX_; column++)
-            if (totals->next_phases[phase][column])
-                seen |= totals->next_phases[phase][column] | 1U << phase;
-    verdict(totals, seen == (1U << HF_PHASE_MAX_) - 1, out);
-    fprintf(out, "every phase was reached\n");
+    for (unsigned i = 0; i < PROCESSES; i++) {
+        pid_t pid = fork();
+        if (pid < 0)
+            return false;
+        if (pid == 0) {
+            explore_all(shared, narrow);
+            _exit(EXIT_SUCCESS);
+        }
+    }
+    while (wait(&status) > 0 || errno == EINTR)
+        ok = ok && status == 0;
+    return ok;
+}
+
+static bool verdict(unsigned *tests, bool ok, FILE *out)
+{
+    fprintf(out, "%sok %u - ", ok ? "" : "not ", ++*tests);
+    return ok;
+}
+
+static bool tell(const Shared *shared, bool narrow, bool more, Table *table, FILE *out)
+{
+    size_t states = 0;
+    size_t edges = 0;
+    unsigned tests = 0;
+    bool ok = true;
+
+    fprintf(out, "1..%d\n", 2 * BOUNDS_MAX_ + 1 + more);
+    for (BoundsKind kind = 0; kind < BOUNDS_MAX_; kind++) {
+        const char *name = bounds_get(kind, narrow)->name;
+        const Result *result = &shared->results[kind];
+        ok = verdict(&tests, result->ok, out) && ok;
+        fprintf(out,
+                "%s: %zu states, %zu edges (%zu out of bounds), at most %zu of %d actions a step, "
+                "%.1f s\n%s",
+                name, result->states, result->edges, result->pruned, result->actions_max,
+                HF_MACHINE_ACTIONS_MAX, result->seconds, result->story);
+        ok = verdict(&tests, result->tidy, out) && ok;
+        fprintf(out, "%s: tidy states behave as those they stand for\n", name);
+        states += result->states;
+        edges += result->edges;
+        table_merge(table, &result->table);
+    }
+    bool whole = table_check(table, out);
+    ok = verdict(&tests, whole, out) && ok;
+    fprintf(out, "every decision of the table was met, and no dot changes the phase\n");
+    fprintf(out, "# %zu states, %zu edges\n", states, edges);
+    return ok;
 }
 
 int main(int argc, char **argv)
 {
-    Totals totals = {0};
-    FILE *out = stdout;
-    bool table = argc == 2 && strcmp(argv[1], "--table") == 0;
+    bool print = argc == 2 && strcmp(argv[1], "--table") == 0;
     bool quick = argc == 2 && strcmp(argv[1], "--quick") == 0;
+    Table table = {0};
 
-    if (argc > 1 && !table && !quick) {
+    if (argc > 1 && !print && !quick) {
         fprintf(stderr, "usage: %s [--quick|--table]\n", argv[0]);
         return 2;
     }
-    if (table)
-        out = stderr;
-    fprintf(out, "1..%d\n", 2 * BOUNDS_MAX_ + 1);
-    for (BoundsKind kind = 0; kind < BOUNDS_MAX_; kind++) {
-        bool narrow = quick || (table && kind != BOUNDS_FULL);
-        explore(&totals, bounds_get(kind, narrow), out);
-        walk(&totals, bounds_get(kind, narrow), out);
-    }
-    check_phases(&totals, out);
-    fprintf(out, "# %zu states, %zu edges, %.1f s\n", totals.states, totals.edges, totals.seconds);
-    if (table)
-        table_print(totals.next_phases, stdout);
-    return totals.failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    Shared *shared =
+        mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (shared == MAP_FAILED)
+        abort();
+    bool ok = run(shared, quick);
+    ok = tell(shared, quick, print, &table, print ? stderr : stdout) && ok;
+    if (print)
+        table_print(&table, stdout);
+    munmap(shared, sizeof(*shared));
+    return ok ? EXIT_SUCCESS : EXIT_FAILURE;
 }

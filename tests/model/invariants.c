@@ -3,6 +3,9 @@
 #include "invariants_parts.h"
 #include "policy/machine_parts.h"
 
+#define SLOTS   8
+#define CALLERS 32
+
 _Static_assert(HF_STAGE_MAX_ == 8, "compare the new stage with the world");
 _Static_assert(HF_OUTCOME_MAX_ == 4, "say when the new outcome is right");
 
@@ -132,7 +135,7 @@ static bool outcome_right(const Edge *edge, const HfAction *answer)
                (running || edge->world_after->ending);
     case HF_OUTCOME_STOPPING:
         return kind != HF_REQUEST_STOP &&
-               (edge->world_after->stopping ||
+               (edge->world_after->stopping || edge->world_before->ending ||
                 (kind == HF_REQUEST_UPGRADE && !known && edge->before->wait != HF_WAIT_NONE));
     case HF_OUTCOME_BUSY: /* never so many callers here */
     case HF_OUTCOME_MAX_:
@@ -295,7 +298,8 @@ static Rule check_committed(const Edge *edge)
 
 size_t invariants_actions(const HfActions *actions)
 {
-    size_t n = HF_MACHINE_REQUESTS;
+    /* the program has more of both than is explored: reported, signalled, continued, armed */
+    size_t n = CALLERS + (size_t)(SLOTS - HF_MACHINE_SLOTS) * 4;
 
     for (size_t i = 0; i < actions->n; i++)
         n += actions->list[i].type != HF_ACTION_ANSWER;

@@ -5,5 +5,5 @@
 
 /* The first rule that the edge or the state after it breaks, or RULE_NONE. */
 Rule invariants_check(const Edge *edge);
-/* How many actions a step may have taken, were the table of requests full. */
+/* How many actions a step may have taken, were the table of requests full, and every slot. */
 size_t invariants_actions(const HfActions *actions);

@@ -46,69 +46,6 @@ HfEvent search_decode(uint16_t code)
     };
 }
 
-Column search_column(const HfEvent *event)
-{
-    const Column of_timer[] = {COLUMN_DEADLINE, COLUMN_RESPAWN, COLUMN_STABLE,   COLUMN_BUSY,
-                               COLUMN_PROBE,    COLUMN_RECYCLE, COLUMN_STOP_WAIT};
-    const Column of_request[] = {COLUMN_MAX_, COLUMN_RELOAD, COLUMN_RESTART, COLUMN_STOP,
-                                 COLUMN_UPGRADE};
-    _Static_assert(sizeof(of_timer) / sizeof(*of_timer) == HF_TIMER_MAX_, "a column each");
-    _Static_assert(sizeof(of_request) / sizeof(*of_request) == HF_REQUEST_MAX_, "a column each");
-
-    switch (event->type) {
-    case HF_EVENT_START:
-        return COLUMN_START;
-    case HF_EVENT_PREPARED:
-        return COLUMN_PREPARED;
-    case HF_EVENT_PREPARE_FAILED:
-        return COLUMN_PREPARE_FAILED;
-    case HF_EVENT_SPAWN_FAILED:
-        return COLUMN_SPAWN_FAILED;
-    case HF_EVENT_READY:
-        return COLUMN_READY;
-    case HF_EVENT_MAIN_EXITED:
-        return COLUMN_MAIN_EXITED;
-    case HF_EVENT_GONE:
-        return COLUMN_GONE;
-    case HF_EVENT_TIMER:
-        return of_timer[event->timer];
-    case HF_EVENT_REQUEST:
-        return of_request[event->request];
-    case HF_EVENT_STOP_SIGNAL:
-        return COLUMN_STOP_SIGNAL;
-    case HF_EVENT_QUEUE_SERVED:
-        return COLUMN_QUEUE_SERVED;
-    case HF_EVENT_ENDED:
-        return COLUMN_ENDED;
-    case HF_EVENT_REOPEN:
-        return COLUMN_REOPEN;
-    case HF_EVENT_RETIRED:
-        return COLUMN_RETIRED;
-    case HF_EVENT_EXTEND:
-        return COLUMN_EXTEND;
-    case HF_EVENT_FALLBACK_GONE:
-        return COLUMN_FALLBACK_GONE;
-    case HF_EVENT_PROBED:
-        return COLUMN_PROBED;
-    case HF_EVENT_OVERSIZE:
-        return COLUMN_OVERSIZE;
-    case HF_EVENT_LEAVING:
-        return COLUMN_LEAVING;
-    case HF_EVENT_UPGRADE_TESTED:
-        return COLUMN_UPGRADE_TESTED;
-    case HF_EVENT_UPGRADE_FAILED:
-        return COLUMN_UPGRADE_FAILED;
-    case HF_EVENT_RESUME:
-        return COLUMN_RESUME;
-    case HF_EVENT_ADOPT:
-        return COLUMN_ADOPT;
-    case HF_EVENT_MAX_:
-        break;
-    }
-    assert(false);
-    return COLUMN_MAX_;
-}
-
 /* ---- the set of known states ---- */
 
 static void *must(void *memory)
@@ -211,33 +148,48 @@ static void choose_fair(Search *search, Node *node, const HfEvent *event, uint32
     }
 }
 
+/* One step from the state in node, which becomes the one after it. False: a rule is broken. */
+static bool take(Search *search, uint32_t index, const HfEvent *event, HfMachine *machine,
+                 World *world)
+{
+    const HfMachine machine_before = *machine;
+    const World world_before = *world;
+    HfActions actions;
+
+    world_event(world, event);
+    search->step(machine, event, &actions);
+    Rule rule = perform(world, event, &actions);
+    if (rule == RULE_NONE)
+        rule = invariants_check(&(Edge){.before = &machine_before,
+                                        .world_before = &world_before,
+                                        .event = event,
+                                        .actions = &actions,
+                                        .after = machine,
+                                        .world_after = world});
+    if (violated(search, rule, index, event))
+        return false;
+    search->edges++;
+    if (invariants_actions(&actions) > search->actions_max)
+        search->actions_max = invariants_actions(&actions);
+    table_note(&search->met, &actions);
+    return true;
+}
+
 static bool follow(Search *search, Node *node, const HfEvent *event)
 {
     HfMachine machine = node->machine;
     World world = node->world;
-    HfActions actions;
 
-    world_event(&world, event);
-    search->step(&machine, event, &actions);
-    Rule rule = perform(&world, event, &actions);
-    if (rule == RULE_NONE)
-        rule = invariants_check(&(Edge){.before = &node->machine,
-                                        .world_before = &node->world,
-                                        .event = event,
-                                        .actions = &actions,
-                                        .after = &machine,
-                                        .world_after = &world});
-    if (violated(search, rule, node->index, event))
+    if (!take(search, node->index, event, &machine, &world))
         return false;
-
-    search->edges++;
-    if (invariants_actions(&actions) > search->actions_max)
-        search->actions_max = invariants_actions(&actions);
+    /* where stops are not the subject nobody waits in a queue, and no state is spent on that */
+    if (world.watching && !search->bounds->stops &&
+        !take(search, node->index, &(HfEvent){.type = HF_EVENT_QUEUE_SERVED}, &machine, &world))
+        return false;
     if (world_occupied(&world) > search->bounds->occupied) {
         search->pruned++;
         return true;
     }
-    search->next_phases[node->machine.phase][search_column(event)] |= 1U << machine.phase;
     canonical_tidy(&machine, &world, search->failures);
     Key key = canonical_pack(&machine, &world);
     if (!canonical_complete(key, &machine, &world)) {

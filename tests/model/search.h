@@ -6,45 +6,9 @@
 #include "canonical.h"
 #include "fair.h"
 #include "invariants.h"
+#include "table.h"
 
 typedef void (*StepFunction)(HfMachine *machine, const HfEvent *event, HfActions *ret);
-
-/* The kinds of events as the table shows them: timers and requests apart. */
-typedef enum Column {
-    COLUMN_START,
-    COLUMN_PREPARED,
-    COLUMN_PREPARE_FAILED,
-    COLUMN_SPAWN_FAILED,
-    COLUMN_READY,
-    COLUMN_MAIN_EXITED,
-    COLUMN_GONE,
-    COLUMN_DEADLINE,
-    COLUMN_RESPAWN,
-    COLUMN_STABLE,
-    COLUMN_BUSY,
-    COLUMN_PROBE,
-    COLUMN_RECYCLE,
-    COLUMN_STOP_WAIT,
-    COLUMN_QUEUE_SERVED,
-    COLUMN_ENDED,
-    COLUMN_RELOAD,
-    COLUMN_RESTART,
-    COLUMN_STOP,
-    COLUMN_UPGRADE,
-    COLUMN_STOP_SIGNAL,
-    COLUMN_REOPEN,
-    COLUMN_RETIRED,
-    COLUMN_EXTEND,
-    COLUMN_FALLBACK_GONE,
-    COLUMN_PROBED,
-    COLUMN_OVERSIZE,
-    COLUMN_LEAVING,
-    COLUMN_UPGRADE_TESTED,
-    COLUMN_UPGRADE_FAILED,
-    COLUMN_RESUME,
-    COLUMN_ADOPT,
-    COLUMN_MAX_,
-} Column;
 
 #define SEARCH_NOWHERE UINT32_MAX
 
@@ -69,7 +33,7 @@ typedef struct Search {
     size_t pruned; /* edges that lead out of the bounds */
     size_t actions_max;
     double seconds;
-    uint32_t next_phases[HF_PHASE_MAX_][COLUMN_MAX_];
+    Table met;
 
     Rule broken;
     uint32_t broken_at;  /* the state in which */
@@ -86,4 +50,3 @@ size_t search_path(const Search *search, uint16_t **ret);
 
 uint16_t search_encode(const HfEvent *event);
 HfEvent search_decode(uint16_t code);
-Column search_column(const HfEvent *event);
