@@ -4,7 +4,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "config/options_table.h"
+#include "config/option.h"
 
 void hf_section_bash_verbs(void);   /* the verbs, a line */
 void hf_section_bash_options(void); /* a case a verb: its options, those with a value end in = */

@@ -6,41 +6,7 @@
 
 #include "base/memory.h"
 #include "base/parse.h"
-#include "config/options_table.h"
-
-static const char *const verb_names[] = {
-    [HF_VERB_RUN] = "run",       [HF_VERB_EXEC] = "exec",       [HF_VERB_CHECK] = "check",
-    [HF_VERB_RELOAD] = "reload", [HF_VERB_RESTART] = "restart", [HF_VERB_STOP] = "stop",
-    [HF_VERB_STATUS] = "status", [HF_VERB_HISTORY] = "history", [HF_VERB_METRICS] = "metrics",
-    [HF_VERB_PROBE] = "probe",   [HF_VERB_UPGRADE] = "upgrade",
-};
-HF_STRTAB_DEFINE(hf_verb, HfVerb, verb_names, HF_VERB_MAX_)
-
-void hf_call_clear(HfCall *call)
-{
-    hf_string_set(&call->name, NULL);
-    hf_string_set(&call->unit, NULL);
-    *call = (HfCall){0};
-}
-
-void hf_probing_init(HfProbing *probing)
-{
-    *probing = (HfProbing){.timeout = 5 * HF_USEC_PER_SEC};
-}
-
-void hf_probing_clear(HfProbing *probing)
-{
-    hf_freep(&probing->root);
-    hf_probing_init(probing);
-}
-
-void hf_command_line_clear(HfCommandLine *line)
-{
-    hf_settings_clear(&line->settings);
-    hf_call_clear(&line->call);
-    hf_string_set(&line->config, NULL);
-    hf_probing_clear(&line->probing);
-}
+#include "config/option.h"
 
 /* What is left of the words. */
 typedef struct Words {
@@ -98,7 +64,8 @@ static int refuse_unknown(const char *word, size_t length, HfVerb verb, HfText *
     return refer_to_help(error, verb, " See");
 }
 
-void hf_option_refuse_elsewhere(const char *name, size_t length, HfVerb verb, HfText *error)
+/* Appends "--NAME belongs to run and check, not to exec". */
+static void refuse_elsewhere(const char *name, size_t length, HfVerb verb, HfText *error)
 {
     const char *verbs[HF_VERB_MAX_];
     size_t n = 0;
@@ -126,7 +93,7 @@ static int find_option(const char *word, HfVerb verb, const HfOption **ret, cons
             found = option;
     }
     if (!found && is_long && hf_option_find(word + 2, length - 2, HF_VERB_MAX_)) {
-        hf_option_refuse_elsewhere(word + 2, length - 2, verb, error);
+        refuse_elsewhere(word + 2, length - 2, verb, error);
         return refer_to_help(error, verb, "; see");
     }
     if (!found)
@@ -207,7 +174,7 @@ static const HfOption *find_in_file(const char *name, HfVerb verb, HfText *error
     if (option)
         hf_text_addf(error, "%s can only stand on the command line", name);
     else if (hf_option_find(name, length, HF_VERB_MAX_))
-        hf_option_refuse_elsewhere(name, length, verb, error);
+        refuse_elsewhere(name, length, verb, error);
     else
         refuse_name(name, verb, error);
     return NULL;
@@ -361,8 +328,11 @@ static int refuse_word(const char *word, HfVerb verb, HfText *error)
 
 static int refuse_verb(const char *word, HfText *error)
 {
-    const char *nearest = hf_option_nearest(word, strlen(word), verb_names, HF_VERB_MAX_);
+    const char *verbs[HF_VERB_MAX_];
 
+    for (HfVerb verb = 0; verb < HF_VERB_MAX_; verb++)
+        verbs[verb] = hf_verb_name(verb);
+    const char *nearest = hf_option_nearest(word, strlen(word), verbs, HF_VERB_MAX_);
     hf_text_addf(error, "unknown verb %s", HF_QUOTE(word));
     if (nearest) {
         hf_text_addf(error, "; did you mean %s?", nearest);
@@ -444,4 +414,30 @@ int hf_options_parse_with_file(int argc, char *const *argv, const HfOptionsFile 
 int hf_options_parse(int argc, char *const *argv, HfCommandLine *ret, HfText *error)
 {
     return hf_options_parse_with_file(argc, argv, NULL, ret, error);
+}
+
+/* Is the option the same in two command lines? */
+static bool is_equal(const HfOption *option, const HfCommandLine *a, const HfCommandLine *b)
+{
+    const void *left = (const char *)a + option->offset;
+    const void *right = (const char *)b + option->offset;
+
+    if (option->type->equal)
+        return option->type->equal(left, right);
+    return memcmp(left, right, option->type->no_value ? sizeof(bool) : sizeof(int)) == 0;
+}
+
+size_t hf_options_difference(const HfSettings *a, const HfSettings *b, bool fixed,
+                             const char *ret[HF_OPTIONS_MAX])
+{
+    const HfCommandLine left = {.settings = *a};
+    const HfCommandLine right = {.settings = *b};
+    size_t n = 0;
+
+    for (size_t i = 0; i < hf_option_count; i++) {
+        const HfOption *option = &hf_option_table[i];
+        if (option->in_file && option->fixed == fixed && !is_equal(option, &left, &right))
+            ret[n++] = option->name;
+    }
+    return n;
 }

@@ -6,7 +6,7 @@
 #include "base/memory.h"
 #include "base/parse.h"
 #include "config/names.h"
-#include "config/options_table.h"
+#include "config/option.h"
 #include "format/fastcgi.h"
 #include "format/http.h"
 #include "format/words.h"

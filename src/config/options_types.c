@@ -5,7 +5,7 @@
 
 #include "base/memory.h"
 #include "base/parse.h"
-#include "config/options_table.h"
+#include "config/option.h"
 #include "format/capability.h"
 #include "format/words.h"
 

@@ -42,6 +42,14 @@ static const char *const readinesses[] = {
 };
 HF_STRTAB_DEFINE(hf_readiness, HfReadiness, readinesses, HF_READINESS_MAX_)
 
+static const char *const verb_names[] = {
+    [HF_VERB_RUN] = "run",       [HF_VERB_EXEC] = "exec",       [HF_VERB_CHECK] = "check",
+    [HF_VERB_RELOAD] = "reload", [HF_VERB_RESTART] = "restart", [HF_VERB_STOP] = "stop",
+    [HF_VERB_STATUS] = "status", [HF_VERB_HISTORY] = "history", [HF_VERB_METRICS] = "metrics",
+    [HF_VERB_PROBE] = "probe",   [HF_VERB_UPGRADE] = "upgrade",
+};
+HF_STRTAB_DEFINE(hf_verb, HfVerb, verb_names, HF_VERB_MAX_)
+
 void hf_listener_spec_init(HfListenerSpec *spec)
 {
     *spec = (HfListenerSpec){.backlog = HF_BACKLOG_MAXIMUM, .mode = HF_MODE_UNSET};
@@ -116,4 +124,30 @@ void hf_settings_clear(HfSettings *settings)
     hf_freep(&settings->probe.what);
     hf_strv_free(settings->command);
     hf_settings_init(settings);
+}
+
+void hf_call_clear(HfCall *call)
+{
+    hf_string_set(&call->name, NULL);
+    hf_string_set(&call->unit, NULL);
+    *call = (HfCall){0};
+}
+
+void hf_probing_init(HfProbing *probing)
+{
+    *probing = (HfProbing){.timeout = 5 * HF_USEC_PER_SEC};
+}
+
+void hf_probing_clear(HfProbing *probing)
+{
+    hf_freep(&probing->root);
+    hf_probing_init(probing);
+}
+
+void hf_command_line_clear(HfCommandLine *line)
+{
+    hf_settings_clear(&line->settings);
+    hf_call_clear(&line->call);
+    hf_string_set(&line->config, NULL);
+    hf_probing_clear(&line->probing);
 }

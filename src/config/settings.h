@@ -1,4 +1,4 @@
-/* What the user asked for, on the command line and in the configuration file. */
+/* What the user asked for: a service, and what is to be done with it. */
 #pragma once
 
 #include <stdbool.h>
@@ -164,3 +164,69 @@ void hf_settings_init(HfSettings *settings);
 /* Frees what it owns, takes a zeroed one too; as after hf_settings_init then. */
 void hf_settings_clear(HfSettings *settings);
 #define HF_CLEANUP_SETTINGS __attribute__((cleanup(hf_settings_clear)))
+
+typedef enum HfVerb {
+    HF_VERB_RUN,
+    HF_VERB_EXEC,
+    HF_VERB_CHECK,
+    HF_VERB_RELOAD,
+    HF_VERB_RESTART,
+    HF_VERB_STOP,
+    HF_VERB_STATUS,
+    HF_VERB_HISTORY,
+    HF_VERB_METRICS,
+    HF_VERB_PROBE,
+    HF_VERB_UPGRADE,
+    HF_VERB_MAX_,
+} HfVerb;
+HF_STRTAB_DECLARE(hf_verb, HfVerb);
+
+/* Exit statuses, holdfast(1). */
+enum {
+    HF_EXIT_DONE = 0,
+    HF_EXIT_FAILED = 1,
+    HF_EXIT_USAGE = 2,
+    HF_EXIT_NOT_RUNNING = 3,
+    HF_EXIT_NOT_PERMITTED = 4,
+};
+
+/* What the verbs that talk to a running instance were told. Owned strings. */
+typedef struct HfCall {
+    char *name;   /* --name, NULL: the only running instance */
+    bool no_wait; /* --no-wait */
+    bool quiet;   /* --quiet */
+    bool json;    /* --json */
+    bool watch;   /* --watch */
+    char *unit;   /* --unit, NULL: an instance is meant; with it settings.drain_timeout counts */
+} HfCall;
+
+void hf_call_clear(HfCall *call);
+
+/* What probe was told beside settings.probe and settings.http_headers. Owned string. */
+typedef struct HfProbing {
+    HfAddress address;
+    char *root;       /* --fastcgi-root, NULL: the path of the page is whole */
+    uint64_t timeout; /* --timeout, usec, default 5 s */
+} HfProbing;
+
+void hf_probing_init(HfProbing *probing);
+/* As after hf_probing_init then. */
+void hf_probing_clear(HfProbing *probing);
+
+#define HF_OPTIONS_MAX 64 /* names of options, at most */
+
+/* All that a command line says. */
+typedef struct HfCommandLine {
+    int argc; /* what it was read from, borrowed */
+    char *const *argv;
+    HfVerb verb;         /* HF_VERB_MAX_: none was given, then help or version is set */
+    bool help;           /* --help was given: settings need not be complete */
+    bool version;        /* --version, likewise */
+    HfSettings settings; /* run, exec, check */
+    char *config;        /* --config, NULL: none; run, exec, check */
+    HfCall call;         /* reload, restart, stop */
+    HfProbing probing;   /* probe */
+} HfCommandLine;
+
+void hf_command_line_clear(HfCommandLine *line);
+#define HF_CLEANUP_COMMAND_LINE __attribute__((cleanup(hf_command_line_clear)))

@@ -6,7 +6,7 @@
 
 #include "base/parse.h"
 #include "config/names.h"
-#include "config/options_table.h"
+#include "config/option.h"
 
 #define NAMES_MAX 16 /* of adapters, of handoffs */
 

@@ -5,7 +5,7 @@
 #include <unistd.h>
 
 #include "base/memory.h"
-#include "config/options_table.h"
+#include "config/option.h"
 #include "format/quantity.h"
 #include "service/adapter.h"
 #include "service/php_fpm/php_fpm.h"

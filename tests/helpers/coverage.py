@@ -9,7 +9,7 @@ import sys
 
 LAYERS = ("base", "format", "policy", "config", "service", "kernel", "run", "parts", "cli")
 # Unit tests take each of their branches.
-WHOLE = ("format/", "policy/", "config/options", "config/settings", "config/names", "service/handoff",
+WHOLE = ("format/", "policy/", "config/option", "config/settings", "config/names", "service/handoff",
          "service/php_fpm/", "parts/survive/snapshot")
 # what the integration tests take
 APART = ("service/php_fpm/pools",)

@@ -13,7 +13,8 @@
 
 #include "base/memory.h"
 #include "base/parse.h"
-#include "config/options_table.h"
+#include "config/option.h"
+#include "config/options.h"
 #include "service/adapter.h"
 
 #define WORDS_MAX 12

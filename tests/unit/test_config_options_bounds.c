@@ -13,7 +13,8 @@
 #include <string.h>
 
 #include "base/memory.h"
-#include "config/options_table.h"
+#include "config/option.h"
+#include "config/options.h"
 #include "format/fastcgi.h"
 #include "format/words.h"
 

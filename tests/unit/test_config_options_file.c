@@ -12,7 +12,8 @@
 
 #include "base/memory.h"
 #include "base/parse.h"
-#include "config/options_table.h"
+#include "config/option.h"
+#include "config/options.h"
 
 /* words: of the command line, split at '|'. */
 static int parse(const char *words, const char *text, size_t length, HfCommandLine *ret,

@@ -6,7 +6,8 @@
 #include <cmocka.h>
 
 #include "base/memory.h"
-#include "config/options_table.h"
+#include "config/option.h"
+#include "config/options.h"
 #include "service/adapter.h"
 
 static void automatic_choices(void **state)

@@ -1,4 +1,4 @@
-/* The rows of the option table and what its readers share. Private to config/options*. */
+/* One option: a row of the table, the kinds of value, and the words of which errors are made. */
 #pragma once
 
 #include <stdarg.h>
@@ -7,7 +7,7 @@
 #include <stdint.h>
 
 #include "base/text.h"
-#include "config/options.h"
+#include "config/settings.h"
 
 typedef struct HfOption HfOption;
 
@@ -86,14 +86,11 @@ const HfOption *hf_option_find(const char *name, size_t length, HfVerb verb);
 /* For HfOptionType.equal: of a char *, and of a uint64_t. */
 bool hf_option_equal_string(const void *a, const void *b);
 bool hf_option_equal_number(const void *a, const void *b);
-/* Is the option the same in two command lines? */
-bool hf_option_equal(const HfOption *option, const HfCommandLine *a, const HfCommandLine *b);
-
-/* Appends "--NAME belongs to run and check, not to exec". */
-void hf_option_refuse_elsewhere(const char *name, size_t length, HfVerb verb, HfText *error);
-
 /* What the verb does, one sentence without its full stop. */
 const char *hf_option_verb_summary(HfVerb verb);
+
+/* --listen=ADDR[,backlog=N,mode=0660,owner=U,group=G,name=N]. Returns as hf_options_parse. */
+int hf_options_parse_listen(const char *text, HfListenerSpec *ret, HfText *error);
 
 /* "=ARGUMENT" or "=word|word", nothing for an option without a value. */
 void hf_option_add_argument(const HfOption *option, HfText *text);
