@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "base/memory.h"
-#include "config/options.h"
+#include "config/option.h"
 #include "fuzz.h"
 
 static void write_down(const HfListenerSpec *spec, HfText *text)
