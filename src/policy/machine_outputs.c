@@ -1,68 +1,8 @@
-/* Who waits for an answer, and what follows from the state. */
+/* What follows from the state, and what of it has changed. */
 #include "policy/backoff.h"
 #include "policy/machine_parts.h"
 
-/* ---- requests ---- */
-
-void hf_machine_answer(HfMachineRequest *request, HfOutcome outcome, HfActions *actions)
-{
-    HfAction *action = hf_machine_add(actions, HF_ACTION_ANSWER);
-    action->id = request->id;
-    action->outcome = outcome;
-    *request = (HfMachineRequest){0};
-}
-
-void hf_machine_answer_running(HfMachine *machine, HfOutcome outcome, HfActions *actions)
-{
-    for (size_t i = 0; i < HF_MACHINE_REQUESTS; i++)
-        if (machine->requests[i].id != 0 && !machine->requests[i].next)
-            hf_machine_answer(&machine->requests[i], outcome, actions);
-}
-
-void hf_machine_answer_kind(HfMachine *machine, HfRequestKind kind, HfOutcome outcome,
-                            HfActions *actions)
-{
-    for (size_t i = 0; i < HF_MACHINE_REQUESTS; i++)
-        if (machine->requests[i].id != 0 && machine->requests[i].kind == kind)
-            hf_machine_answer(&machine->requests[i], outcome, actions);
-}
-
-void hf_machine_move_requests(HfMachine *machine, bool next)
-{
-    for (size_t i = 0; i < HF_MACHINE_REQUESTS; i++)
-        machine->requests[i].next = next || machine->requests[i].kind > HF_REQUEST_RESTART;
-}
-
-bool hf_machine_has_room(const HfMachine *machine)
-{
-    for (size_t i = 0; i < HF_MACHINE_REQUESTS; i++)
-        if (machine->requests[i].id == 0)
-            return true;
-    return false;
-}
-
-bool hf_machine_enqueue(HfMachine *machine, const HfEvent *event, HfActions *actions)
-{
-    if (event->id == 0)
-        return true;
-    for (size_t i = 0; i < HF_MACHINE_REQUESTS; i++) {
-        if (machine->requests[i].id != 0)
-            continue;
-        machine->requests[i] =
-            (HfMachineRequest){.id = event->id, .kind = event->request, .next = true};
-        return true;
-    }
-    hf_machine_answer(&(HfMachineRequest){.id = event->id}, HF_OUTCOME_BUSY, actions);
-    return false;
-}
-
 /* ---- what follows from the state ---- */
-
-bool hf_machine_in_gap(const HfMachine *machine)
-{
-    return machine->phase != HF_PHASE_NEW && !hf_machine_stops(machine) &&
-           hf_machine_find(machine, HF_STAGE_ACTIVE) < 0;
-}
 
 void hf_machine_settle_outage(HfMachine *machine, HfActions *actions)
 {

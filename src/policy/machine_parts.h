@@ -1,10 +1,10 @@
-/* The machine's pieces, for machine*.c alone. Each adds its actions in the order in which they are
- * to be done. */
+/* The machine's pieces, for machine*.c alone: each file uses those above it. Each function adds its
+ * actions in the order in which they are to be done. */
 #pragma once
 
 #include "policy/machine.h"
 
-/* ---- machine_replacement.c ---- */
+/* ---- machine_parts.c: actions, slots, who waits for an answer ---- */
 
 HfAction *hf_machine_add(HfActions *actions, HfActionType type);
 /* With slot and number. */
@@ -15,13 +15,21 @@ HfAction *hf_machine_report(HfActions *actions, HfReport what, const HfMachine *
 /* Of no generation. */
 HfAction *hf_machine_report_plainly(HfActions *actions, HfReport what);
 bool hf_machine_has(const HfMachine *machine, HfStage stage);
-/* Takes the decision of the table. */
-void hf_machine_move(HfMachine *machine, HfMove it, HfActions *actions);
-void hf_machine_prepare(HfMachine *machine, HfCause cause, HfActions *actions);
 /* The slot with the lowest number above this one, or -1. */
 int hf_machine_next_oldest(const HfMachine *machine, uint64_t number);
 
-/* ---- machine_stages.c: how a generation leaves, and what the active one is found to be ---- */
+void hf_machine_answer(HfMachineRequest *request, HfOutcome outcome, HfActions *actions);
+/* Those of the replacement that runs. */
+void hf_machine_answer_running(HfMachine *machine, HfOutcome outcome, HfActions *actions);
+void hf_machine_answer_kind(HfMachine *machine, HfRequestKind kind, HfOutcome outcome,
+                            HfActions *actions);
+/* Makes reloads and restarts wait for the replacement after the one that runs, or for that one. */
+void hf_machine_move_requests(HfMachine *machine, bool next);
+bool hf_machine_has_room(const HfMachine *machine); /* for one more who waits */
+/* Remembers who waits; false when the table is full, and then the caller has its answer. */
+bool hf_machine_enqueue(HfMachine *machine, const HfEvent *event, HfActions *actions);
+
+/* ---- how a generation leaves, and what the active one is found to be ---- */
 
 /* How long a generation may be in its stage; 0: as long as it likes. */
 uint64_t hf_machine_limit(const HfMachine *machine, HfStage stage);
@@ -43,18 +51,7 @@ bool hf_machine_probed(HfMachine *machine, unsigned slot, HfVerdict verdict, HfA
 /* It is replaced because of that. */
 void hf_machine_doubt(HfMachine *machine);
 
-/* ---- machine_outputs.c: who waits for an answer, and what follows from the state ---- */
-
-void hf_machine_answer(HfMachineRequest *request, HfOutcome outcome, HfActions *actions);
-/* Those of the replacement that runs. */
-void hf_machine_answer_running(HfMachine *machine, HfOutcome outcome, HfActions *actions);
-void hf_machine_answer_kind(HfMachine *machine, HfRequestKind kind, HfOutcome outcome,
-                            HfActions *actions);
-/* Makes reloads and restarts wait for the replacement after the one that runs, or for that one. */
-void hf_machine_move_requests(HfMachine *machine, bool next);
-bool hf_machine_has_room(const HfMachine *machine); /* for one more who waits */
-/* Remembers who waits; false when the table is full, and then the caller has its answer. */
-bool hf_machine_enqueue(HfMachine *machine, const HfEvent *event, HfActions *actions);
+/* ---- machine_outputs.c ---- */
 
 /* All that follows from a state and lasts as long as it does. */
 typedef struct HfOutputs {
@@ -76,6 +73,12 @@ void hf_machine_put_out(const HfMachine *machine, const HfOutputs *before, HfAct
 /* The start that is under way may have all of that time before callers are answered in its place;
  * the first outage is measured from its beginning, however many starts fail in between. */
 void hf_machine_settle_outage(HfMachine *machine, HfActions *actions);
+
+/* ---- machine_replacement.c ---- */
+
+/* Takes the decision of the table. */
+void hf_machine_move(HfMachine *machine, HfMove it, HfActions *actions);
+void hf_machine_prepare(HfMachine *machine, HfCause cause, HfActions *actions);
 
 /* ---- machine_program.c: holdfast's own program is replaced, or another goes on ---- */
 

@@ -1,8 +1,156 @@
-/* The stages of a generation's life, and what the active one is found to be. */
+/* What the rest of the machine is made of: actions, slots, who waits for an answer, the stages of a
+ * generation's life, and what the active one is found to be. */
 #include <assert.h>
 #include <stddef.h>
 
 #include "policy/machine_parts.h"
+
+/* ---- actions ---- */
+
+HfAction *hf_machine_add(HfActions *actions, HfActionType type)
+{
+    assert(actions->n < HF_MACHINE_ACTIONS_MAX);
+    HfAction *action = &actions->list[actions->n++];
+    *action = (HfAction){.type = type};
+    return action;
+}
+
+HfAction *hf_machine_add_for(HfActions *actions, HfActionType type, const HfMachine *machine,
+                             unsigned slot)
+{
+    HfAction *action = hf_machine_add(actions, type);
+    action->slot = slot;
+    action->number = machine->generations[slot].number;
+    return action;
+}
+
+HfAction *hf_machine_report(HfActions *actions, HfReport what, const HfMachine *machine,
+                            unsigned slot)
+{
+    HfAction *action = hf_machine_add_for(actions, HF_ACTION_REPORT, machine, slot);
+    action->report = what;
+    action->cause = machine->cause;
+    return action;
+}
+
+/* Of no generation. */
+HfAction *hf_machine_report_plainly(HfActions *actions, HfReport what)
+{
+    HfAction *action = hf_machine_add(actions, HF_ACTION_REPORT);
+    action->report = what;
+    return action;
+}
+
+/* ---- slots ---- */
+
+int hf_machine_find(const HfMachine *machine, HfStage stage)
+{
+    int found = -1;
+
+    for (unsigned i = 0; i < HF_MACHINE_SLOTS; i++) {
+        const HfMachineGeneration *generation = &machine->generations[i];
+        if (generation->stage == stage &&
+            (found < 0 || generation->number < machine->generations[found].number))
+            found = (int)i;
+    }
+    return found;
+}
+
+int hf_machine_next_oldest(const HfMachine *machine, uint64_t number)
+{
+    int next = -1;
+
+    for (unsigned i = 0; i < HF_MACHINE_SLOTS; i++) {
+        const HfMachineGeneration *generation = &machine->generations[i];
+        if (generation->number > number &&
+            (next < 0 || generation->number < machine->generations[next].number))
+            next = (int)i;
+    }
+    return next;
+}
+
+unsigned hf_machine_count(const HfMachine *machine, HfStage stage)
+{
+    unsigned n = 0;
+
+    for (unsigned i = 0; i < HF_MACHINE_SLOTS; i++)
+        n += machine->generations[i].stage == stage;
+    return n;
+}
+
+unsigned hf_machine_count_leaving(const HfMachine *machine)
+{
+    unsigned n = 0;
+
+    for (unsigned i = 0; i < HF_MACHINE_SLOTS; i++)
+        n += hf_stage_leaves(machine->generations[i].stage);
+    return n;
+}
+
+bool hf_machine_has(const HfMachine *machine, HfStage stage)
+{
+    return hf_machine_find(machine, stage) >= 0;
+}
+
+bool hf_machine_in_gap(const HfMachine *machine)
+{
+    return machine->phase != HF_PHASE_NEW && !hf_machine_stops(machine) &&
+           hf_machine_find(machine, HF_STAGE_ACTIVE) < 0;
+}
+
+/* ---- requests ---- */
+
+void hf_machine_answer(HfMachineRequest *request, HfOutcome outcome, HfActions *actions)
+{
+    HfAction *action = hf_machine_add(actions, HF_ACTION_ANSWER);
+    action->id = request->id;
+    action->outcome = outcome;
+    *request = (HfMachineRequest){0};
+}
+
+void hf_machine_answer_running(HfMachine *machine, HfOutcome outcome, HfActions *actions)
+{
+    for (size_t i = 0; i < HF_MACHINE_REQUESTS; i++)
+        if (machine->requests[i].id != 0 && !machine->requests[i].next)
+            hf_machine_answer(&machine->requests[i], outcome, actions);
+}
+
+void hf_machine_answer_kind(HfMachine *machine, HfRequestKind kind, HfOutcome outcome,
+                            HfActions *actions)
+{
+    for (size_t i = 0; i < HF_MACHINE_REQUESTS; i++)
+        if (machine->requests[i].id != 0 && machine->requests[i].kind == kind)
+            hf_machine_answer(&machine->requests[i], outcome, actions);
+}
+
+void hf_machine_move_requests(HfMachine *machine, bool next)
+{
+    for (size_t i = 0; i < HF_MACHINE_REQUESTS; i++)
+        machine->requests[i].next = next || machine->requests[i].kind > HF_REQUEST_RESTART;
+}
+
+bool hf_machine_has_room(const HfMachine *machine)
+{
+    for (size_t i = 0; i < HF_MACHINE_REQUESTS; i++)
+        if (machine->requests[i].id == 0)
+            return true;
+    return false;
+}
+
+bool hf_machine_enqueue(HfMachine *machine, const HfEvent *event, HfActions *actions)
+{
+    if (event->id == 0)
+        return true;
+    for (size_t i = 0; i < HF_MACHINE_REQUESTS; i++) {
+        if (machine->requests[i].id != 0)
+            continue;
+        machine->requests[i] =
+            (HfMachineRequest){.id = event->id, .kind = event->request, .next = true};
+        return true;
+    }
+    hf_machine_answer(&(HfMachineRequest){.id = event->id}, HF_OUTCOME_BUSY, actions);
+    return false;
+}
 
 /* ---- stages ---- */
 
