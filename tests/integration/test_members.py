@@ -7,7 +7,7 @@ import signal
 
 import pytest
 
-from harness import process, words
+from harness import dbus, net, process, words
 from harness.paths import HELPERS, HOLDFAST
 from harness.service import answer
 from harness.wait import Ended
@@ -72,6 +72,16 @@ def test_a_background_process_that_does_not_leave(service):
         holdfast.send(signal.SIGINT)
         holdfast.wait("still holding a listener, and sent SIGKILL: sleep")
         sleeper.wait()
+    holdfast.stop()
+
+
+def test_who_asked_for_the_stop_is_answered_when_everything_has_ended(service):
+    holdfast = service.start(behaviour=["leave-background", "--deaf"])
+    with Ended(background(holdfast)) as sleeper:
+        result = dbus.busctl(holdfast.runtime / "control", "--timeout=60", "call", "org.holdfast", dbus.PATH, dbus.INTERFACE, "Stop")
+        assert result.returncode == 0, result.stderr
+        assert not sleeper.alive()
+        assert not net.listening(int(service.address.rpartition(":")[2]))
     holdfast.stop()
 
 
