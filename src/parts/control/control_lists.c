@@ -3,7 +3,6 @@
 #include "base/clock.h"
 #include "parts/control/control_parts.h"
 #include "parts/control/names.h"
-#include "parts/events/record.h"
 
 typedef int (*AppendRows)(HfControl *control, sd_bus_message *reply);
 
@@ -34,7 +33,7 @@ static int append_generation(HfControl *control, sd_bus_message *reply, unsigned
     uint64_t processes = 0;
     uint64_t memory = 0;
 
-    hf_record_measure(control->events, generation, &processes, &memory); /* 0 says that it failed */
+    hf_events_measure(control->events, generation, &processes, &memory); /* 0 says that it failed */
     return sd_bus_message_append(
         reply, HF_CONTROL_GENERATION, generation->number,
         leaves ? "draining" : hf_stage_name(stage), leaves ? hf_stage_name(stage) : "none",

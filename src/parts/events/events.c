@@ -4,21 +4,81 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "parts/events/record.h"
 #include "parts/events/report.h"
-#include "parts/events/sd_notify.h"
+#include "run/members.h"
 
 HfEvents *hf_events_of(const HfSupervisor *supervisor)
 {
     return hf_supervisor_state(supervisor, &hf_part_events);
 }
 
+/* ---- the history ---- */
+
+int hf_events_measure(HfEvents *events, const HfGeneration *generation, uint64_t *ret_processes,
+                      uint64_t *ret_memory)
+{
+    int r = hf_members_measure(generation, ret_processes, ret_memory);
+
+    if (r >= 0)
+        hf_history_count(&events->history, generation->number, *ret_processes);
+    return r;
+}
+
+static void record_end(HfEvents *events, const HfGeneration *generation)
+{
+    HF_CLEANUP_TEXT HfText how = {0};
+
+    if (generation->late)
+        hf_text_add(&how, "was not ready in time, ");
+    hf_generation_explain_status(generation, &how);
+    hf_history_end(&events->history, generation->number, hf_text_peek(&how));
+}
+
+static void record_spawn(HfEvents *events, const HfAction *action)
+{
+    hf_history_start(&events->history, action->number, action->cause);
+    if (!events->supervisor->generations[action->slot])
+        hf_history_end(&events->history, action->number, events->supervisor->failure);
+}
+
+static void record_report(HfEvents *events, const HfAction *action)
+{
+    const HfGeneration *generation = events->supervisor->generations[action->slot];
+    HfHistory *history = &events->history;
+    uint64_t processes;
+
+    if (action->report == HF_REPORT_START_FAILED || action->report == HF_REPORT_PREPARE_FAILED)
+        history->failures++;
+    if (!generation || action->number != generation->number)
+        return;
+    if (action->report == HF_REPORT_START_FAILED && generation->failure)
+        hf_history_end(history, generation->number, generation->failure);
+    else if (action->report == HF_REPORT_READY)
+        hf_history_ready(history, generation->number);
+    else if (action->report == HF_REPORT_DRAINING)
+        hf_events_measure(events, generation, &processes, NULL);
+    else if (action->report == HF_REPORT_CRASHED) /* those it left behind are known by now */
+        hf_history_count(history, generation->number, 1 + generation->n_members);
+    else if (action->report == HF_REPORT_GONE)
+        record_end(events, generation);
+}
+
+static void record_action(HfEvents *events, const HfAction *action)
+{
+    if (action->type == HF_ACTION_SPAWN)
+        record_spawn(events, action);
+    else if (action->type == HF_ACTION_REPORT)
+        record_report(events, action);
+}
+
+/* ---- the part ---- */
+
 static void events_free(void *state)
 {
     HfEvents *events = state;
 
     hf_hooks_free(events->hooks);
-    free(events->told);
+    free(events->manager.told);
     hf_history_clear(&events->history);
     hf_notices_clear(&events->notices);
     free(events);
@@ -32,6 +92,7 @@ static int events_begin(HfSupervisor *supervisor, void **ret, HfText *error)
     if (!events)
         return -ENOMEM;
     events->supervisor = supervisor;
+    events->manager.supervisor = supervisor;
     *ret = events;
     int r = hf_hooks_new(supervisor, &events->notices, &events->hooks);
     return r < 0 ? r : hf_sd_notify_watchdog(supervisor);
@@ -44,7 +105,7 @@ static int events_claimed(void *state, HfText *error)
 
     (void)error;
     /* what systemd was told by one that died it has forgotten */
-    events->announced =
+    events->manager.announced =
         supervisor->first == HF_EVENT_RESUME && hf_notes_text(&supervisor->notes, "announced");
     return 0;
 }
@@ -53,29 +114,31 @@ static void events_performed(void *state, const HfAction *action)
 {
     HfEvents *events = state;
 
-    hf_record(events, action);
+    record_action(events, action);
     if (action->type == HF_ACTION_REPORT)
-        hf_report(events, action);
+        hf_report(events->supervisor, &events->notices, action);
 }
 
 static void events_stepped(void *state)
 {
-    hf_sd_notify_state(state);
+    hf_sd_notify_state(&((HfEvents *)state)->manager);
 }
 
 static int events_captured(void *state, HfNotes *notes)
 {
     const HfEvents *events = state;
 
-    return events->announced ? hf_notes_add(notes, "announced", "yes", -1) : 0;
+    return events->manager.announced ? hf_notes_add(notes, "announced", "yes", -1) : 0;
 }
 
 static void events_replacing(void *state, bool going)
 {
+    HfEvents *events = state;
+
     if (going)
-        hf_sd_notify_reloading(state);
+        hf_sd_notify_reloading(&events->manager);
     else
-        hf_sd_notify_again(state);
+        hf_sd_notify_again(&events->manager);
 }
 
 /* The user's command for an event. */

@@ -5,6 +5,7 @@
 #include "parts/events/history.h"
 #include "parts/events/hooks.h"
 #include "parts/events/notices.h"
+#include "parts/events/sd_notify.h"
 #include "run/supervisor.h"
 
 typedef struct HfEvents {
@@ -12,11 +13,15 @@ typedef struct HfEvents {
     HfNotices notices;
     HfHistory history;
     HfHooks *hooks;
-    bool announced; /* READY=1 was sent to our own supervisor */
-    char *told;     /* the state that it was told last; NULL: nothing yet */
+    HfSdNotify manager; /* the supervisor above */
 } HfEvents;
 
 extern const HfPart hf_part_events;
 
 /* Of supervisor, for the parts that need it. */
 HfEvents *hf_events_of(const HfSupervisor *supervisor);
+
+/* Counts the processes of a generation for the history. memory, bytes, may be NULL. Returns 0 or
+ * negative errno. */
+int hf_events_measure(HfEvents *events, const HfGeneration *generation, uint64_t *ret_processes,
+                      uint64_t *ret_memory);

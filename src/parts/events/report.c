@@ -230,9 +230,8 @@ static void add_words(const HfSupervisor *supervisor, const HfAction *action, Hf
     }
 }
 
-void hf_report(HfEvents *events, const HfAction *action)
+void hf_report(const HfSupervisor *supervisor, HfNotices *notices, const HfAction *action)
 {
-    const HfSupervisor *supervisor = events->supervisor;
     HF_CLEANUP_TEXT HfText text = {0};
 
     add_words(supervisor, action, &text);
@@ -241,7 +240,6 @@ void hf_report(HfEvents *events, const HfAction *action)
             hf_log(kinds[action->report].level, NULL, "%s", hf_text_peek(&text));
         return;
     }
-    hf_notices_publish(&events->notices, name_of(supervisor, action->report),
-                       kinds[action->report].level, action->number, cause_of(supervisor, action),
-                       hf_text_peek(&text));
+    hf_notices_publish(notices, name_of(supervisor, action->report), kinds[action->report].level,
+                       action->number, cause_of(supervisor, action), hf_text_peek(&text));
 }

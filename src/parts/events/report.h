@@ -1,6 +1,7 @@
 /* What the machine decided, in words, once. */
 #pragma once
 
-#include "parts/events/events.h"
+#include "parts/events/notices.h"
+#include "run/supervisor.h"
 
-void hf_report(HfEvents *events, const HfAction *action);
+void hf_report(const HfSupervisor *supervisor, HfNotices *notices, const HfAction *action);

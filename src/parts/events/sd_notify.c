@@ -60,39 +60,39 @@ static void add_reloading(HfText *text)
                  (unsigned long long)hf_clock_monotonic());
 }
 
-static void add_state(const HfEvents *events, HfText *text)
+static void add_state(const HfSdNotify *manager, HfText *text)
 {
-    const HfMachine *machine = &events->supervisor->machine;
+    const HfMachine *machine = &manager->supervisor->machine;
     bool active = hf_machine_find(machine, HF_STAGE_ACTIVE) >= 0;
 
     if (hf_machine_stops(machine)) {
         hf_text_add(text, "STOPPING=1\n");
-    } else if (events->announced && is_reloading(machine)) {
+    } else if (manager->announced && is_reloading(machine)) {
         add_reloading(text);
-    } else if (active || events->announced) {
+    } else if (active || manager->announced) {
         hf_text_add(text, "READY=1\n");
     }
 }
 
-void hf_sd_notify_reloading(HfEvents *events)
+void hf_sd_notify_reloading(HfSdNotify *manager)
 {
     const char *path = socket_path();
     HF_CLEANUP_TEXT HfText text = {0};
 
-    if (!path || !events->announced)
+    if (!path || !manager->announced)
         return;
     add_reloading(&text);
     hf_text_add(&text, "STATUS=upgrade\n");
     hf_notifysocket_send(path, hf_text_peek(&text));
 }
 
-void hf_sd_notify_again(HfEvents *events)
+void hf_sd_notify_again(HfSdNotify *manager)
 {
-    hf_string_set(&events->told, NULL);
-    hf_sd_notify_state(events);
+    hf_string_set(&manager->told, NULL);
+    hf_sd_notify_state(manager);
 }
 
-void hf_sd_notify_state(HfEvents *events)
+void hf_sd_notify_state(HfSdNotify *manager)
 {
     const char *path = socket_path();
     HF_CLEANUP_TEXT HfText status = {0};
@@ -100,19 +100,19 @@ void hf_sd_notify_state(HfEvents *events)
 
     if (!path)
         return;
-    hf_text_addf(&status, "%d ", (int)events->supervisor->machine.phase);
-    add_status(events->supervisor, &status);
-    if (events->told && strcmp(events->told, hf_text_peek(&status)) == 0)
+    hf_text_addf(&status, "%d ", (int)manager->supervisor->machine.phase);
+    add_status(manager->supervisor, &status);
+    if (manager->told && strcmp(manager->told, hf_text_peek(&status)) == 0)
         return;
-    add_state(events, &text);
+    add_state(manager, &text);
     bool ready = strncmp(hf_text_peek(&text), "READY", 5) == 0;
     hf_text_add(&text, strchr(hf_text_peek(&status), ' ') + 1);
-    add_queue(events->supervisor, &text);
+    add_queue(manager->supervisor, &text);
     int r = hf_notifysocket_send(path, hf_text_peek(&text)); /* never waits for who does not read */
     if (r >= 0) {
-        hf_string_set(&events->told, hf_text_peek(&status));
-        events->announced |= ready;
-    } else if (ready && !events->announced && r != -EAGAIN) {
+        hf_string_set(&manager->told, hf_text_peek(&status));
+        manager->announced |= ready;
+    } else if (ready && !manager->announced && r != -EAGAIN) {
         const HfLogFields fields = {.error = r};
         hf_log(LOG_WARNING, &fields, "NOTIFY_SOCKET cannot be told that the service is ready");
     }

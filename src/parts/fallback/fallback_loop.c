@@ -3,6 +3,8 @@
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdbool.h>
+#include <stdint.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <time.h>
@@ -10,12 +12,121 @@
 #include "base/fd.h"
 #include "base/memory.h"
 #include "base/parse.h"
-#include "parts/fallback/fallback_connection.h"
+#include "format/fastcgi.h"
 
-#define ACCEPTS_AT_ONCE 16
-#define LOST_RACE_TIME  5000                     /* usec */
-#define CLOSE_TIME      HF_USEC_PER_SEC          /* for the other side to close, too */
-#define PAUSE           (100 * HF_USEC_PER_MSEC) /* when the kernel is out of something */
+#define READ_SIZE        65536
+#define READS_AT_ONCE    16
+#define BYTES_MAX        (64 * 1024 * 1024) /* a web server stops sending once it has the answer */
+#define ACCEPTS_AT_ONCE  16
+#define LOST_RACE_TIME   5000                     /* usec */
+#define CLOSE_TIME       HF_USEC_PER_SEC          /* for the other side to close, too */
+#define PAUSE            (100 * HF_USEC_PER_MSEC) /* when the kernel is out of something */
+#define CLEANUP_ANSWERER __attribute__((cleanup(answerer_clear)))
+
+/* ---- one connection ---- */
+
+/* That the answerer has accepted. */
+typedef struct HfFallbackConnection {
+    int fd; /* owned, non-blocking; -1: free */
+    uint64_t deadline;
+    size_t bytes; /* that came */
+    HfFastcgiResponder responder;
+    size_t sent; /* of the responder's out */
+    bool done;   /* shut down for writing: the rest is read and dropped */
+} HfFallbackConnection;
+
+static void close_connection(HfFallbackConnection *connection)
+{
+    connection->fd = hf_fd_close(connection->fd);
+}
+
+static void shut_down(HfFallbackConnection *connection)
+{
+    connection->done = true;
+    if (shutdown(connection->fd, SHUT_WR) < 0)
+        close_connection(connection);
+}
+
+/* Takes fd over. answer NULL: it is to be closed, in good order. */
+static void open_connection(HfFallbackConnection *connection, int fd, const HfText *answer,
+                            uint64_t deadline)
+{
+    connection->fd = fd;
+    connection->deadline = deadline;
+    connection->bytes = 0;
+    connection->sent = 0;
+    connection->done = false;
+    if (answer)
+        hf_fastcgi_responder_init(&connection->responder, answer->data, answer->length);
+    else
+        shut_down(connection);
+}
+
+static bool has_output(const HfFallbackConnection *connection)
+{
+    return !connection->done && connection->sent < connection->responder.n_out;
+}
+
+/* poll(2) events to wait for. */
+static short events_of_connection(const HfFallbackConnection *connection)
+{
+    return has_output(connection) ? POLLIN | POLLOUT : POLLIN;
+}
+
+/* Returns false when nothing can be sent any more. */
+static bool send_output(HfFallbackConnection *connection)
+{
+    const HfFastcgiResponder *responder = &connection->responder;
+
+    while (has_output(connection)) {
+        /* MSG_MORE: the end travels with the answer, so that nobody uses the connection again. */
+        ssize_t n = send(connection->fd, responder->out + connection->sent,
+                         responder->n_out - connection->sent,
+                         MSG_NOSIGNAL | (responder->verdict == HF_FASTCGI_DONE ? MSG_MORE : 0));
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return errno == EAGAIN;
+        connection->sent += (size_t)n;
+    }
+    return true;
+}
+
+/* Returns false at the end of the connection. */
+static bool receive_input(HfFallbackConnection *connection)
+{
+    static unsigned char buffer[READ_SIZE];
+
+    for (unsigned i = 0; i < READS_AT_ONCE && connection->bytes < BYTES_MAX; i++) {
+        ssize_t n = recv(connection->fd, buffer, sizeof(buffer), 0);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            return n < 0 && errno == EAGAIN;
+        connection->bytes += (size_t)n;
+        if (connection->done)
+            continue;
+        if (hf_fastcgi_responder_feed(&connection->responder, buffer, (size_t)n) ==
+            HF_FASTCGI_MALFORMED)
+            return false;
+    }
+    return connection->bytes < BYTES_MAX;
+}
+
+/* Reads and writes what is possible; may close it. */
+static void serve_connection(HfFallbackConnection *connection)
+{
+    bool open = receive_input(connection);
+    /* One that has sent its all may still read. */
+    open = send_output(connection) && open;
+    if (!open)
+        close_connection(connection);
+    else if (!connection->done && connection->responder.verdict == HF_FASTCGI_DONE &&
+             !has_output(connection))
+        shut_down(connection);
+}
+
+/* ---- the loop ---- */
 
 typedef struct Answerer {
     const HfFallbackRequest *request;
@@ -113,8 +224,8 @@ static bool accept_one(Answerer *answerer, size_t index)
     default: /* a lost race, or a connection that failed before it was ours, accept(2) */
         return false;
     }
-    hf_fallback_connection_open(slot, fd, fastcgi ? &answerer->answer : NULL,
-                                answerer->now + (fastcgi ? limit : earlier(limit, CLOSE_TIME)));
+    open_connection(slot, fd, fastcgi ? &answerer->answer : NULL,
+                    answerer->now + (fastcgi ? limit : earlier(limit, CLOSE_TIME)));
     return true;
 }
 
@@ -139,12 +250,12 @@ static uint64_t prepare_poll(Answerer *answerer, int stop_fd, size_t *ret_open)
     for (size_t i = 0; i < HF_ANSWERER_CONNECTIONS; i++) {
         HfFallbackConnection *connection = &answerer->connections[i];
         if (connection->fd >= 0 && connection->deadline <= answerer->now)
-            hf_fallback_connection_close(connection);
+            close_connection(connection);
         struct pollfd *slot = &polled[1 + answerer->request->n + i];
         *slot = (struct pollfd){.fd = connection->fd};
         if (connection->fd < 0)
             continue;
-        slot->events = hf_fallback_connection_events(connection);
+        slot->events = events_of_connection(connection);
         until = earlier(until, connection->deadline);
         open++;
     }
@@ -183,7 +294,7 @@ static void serve_events(Answerer *answerer)
     /* Connections first: their indexes are those of the poll. */
     for (size_t i = 0; i < HF_ANSWERER_CONNECTIONS; i++)
         if (polled[1 + n + i].fd >= 0 && polled[1 + n + i].revents != 0)
-            hf_fallback_connection_serve(&answerer->connections[i]);
+            serve_connection(&answerer->connections[i]);
     if (polled[0].revents != 0) {
         let_go(answerer);
         return;
@@ -215,13 +326,12 @@ static int loop(Answerer *answerer, int stop_fd)
 static void answerer_clear(Answerer *answerer)
 {
     for (size_t i = 0; answerer->connections && i < HF_ANSWERER_CONNECTIONS; i++)
-        hf_fallback_connection_close(&answerer->connections[i]);
+        close_connection(&answerer->connections[i]);
     hf_freep(&answerer->listeners);
     hf_freep(&answerer->connections);
     hf_freep(&answerer->polled);
     hf_text_clear(&answerer->answer);
 }
-#define CLEANUP_ANSWERER __attribute__((cleanup(answerer_clear)))
 
 int hf_fallback_serve(const HfFallbackRequest *request, int stop_fd)
 {

@@ -1,7 +1,31 @@
 /* The answerer at work, in its process. */
 #pragma once
 
-#include "parts/fallback/fallback.h"
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/parse.h"
+
+#define HF_ANSWERER_LISTENERS_MAX 1024
+#define HF_ANSWERER_CONNECTIONS   256 /* at once; what comes beyond waits in the backlog */
+
+typedef struct HfFallbackLimits {
+    uint64_t connection; /* usec, from accept to close; 10 s */
+    uint64_t grace;      /* usec, for what was accepted when it is told to stop; 1 s */
+} HfFallbackLimits;
+
+#define HF_ANSWERER_LIMITS                                                                         \
+    ((HfFallbackLimits){.connection = 10 * HF_USEC_PER_SEC, .grace = 1 * HF_USEC_PER_SEC})
+
+typedef struct HfFallbackRequest {
+    const int *fds;      /* listeners; each only once */
+    const bool *fastcgi; /* for each of them */
+    size_t n;
+    int released_fd; /* closed once the listeners are let go; -1: nobody waits for that */
+    unsigned retry_after_seconds;
+    HfFallbackLimits limits;
+} HfFallbackRequest;
 
 /* Accepts until stop_fd is readable, then finishes. The listeners are closed then, or on failure by
  * the end of the process. Returns 0 or negative errno. */
