@@ -69,6 +69,7 @@ int hf_listener_spec_copy(const HfListenerSpec *spec, HfListenerSpec *ret)
 {
     HfListenerSpec copy = *spec;
     copy.name = copy.owner = copy.group = copy.acl_users = copy.acl_groups = NULL;
+    copy.names = NULL;
     if (hf_string_set(&copy.name, spec->name) < 0 || hf_string_set(&copy.owner, spec->owner) < 0 ||
         hf_string_set(&copy.group, spec->group) < 0 ||
         hf_string_set(&copy.acl_users, spec->acl_users) < 0 ||

@@ -94,6 +94,8 @@ typedef struct HfListenerSpec {
     char *group;      /* NULL unset */
     char *acl_users;  /* comma-separated names, NULL unset; */
     char *acl_groups; /* with either ACL set owner and group are ignored */
+    const struct HfNames *names; /* what the name services say of all this; NULL: not asked yet.
+                                    Borrowed, a copy is without */
 } HfListenerSpec;
 
 /* Nothing set: no address, the largest backlog, no mode. */

@@ -74,6 +74,12 @@ int hf_process_outcome(int outcome, HfSpawnStage *ret_stage);
  * reaped. */
 int hf_process_spawn(const HfSpawn *spawn, HfProcess *ret, HfSpawnStage *ret_stage);
 
+/* Forks a child of a session of its own that calls function and ends, with this process at the
+ * latest. Of our descriptors it has the standard ones and fd alone. What the function calls may
+ * block, and take any lock: for a process with one thread. Returns 0 or negative errno. */
+int hf_process_call(void (*function)(int fd, void *userdata), int fd, void *userdata,
+                    HfProcess *ret);
+
 /* The same set-up in this process itself, for `holdfast exec`: does not return on success. On
  * failure descriptors, directory and dispositions may have changed; stderr is the one that was
  * asked for. */

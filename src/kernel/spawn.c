@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/pidfd.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -269,6 +270,21 @@ static void end_child(const HfProcess *process)
         ;
 }
 
+/* With its pidfd, or not at all. */
+static int take_child(pid_t pid, HfProcess *ret)
+{
+    HfProcess process = {.pid = pid, .pidfd = pidfd_open(pid, 0)};
+
+    if (process.pidfd < 0) {
+        int r = -errno;
+        (void)kill(pid, SIGKILL); /* not yet reaped: the number cannot be anybody else's */
+        end_child(&process);
+        return r;
+    }
+    *ret = process;
+    return 0;
+}
+
 int hf_process_begin(const HfSpawn *spawn, HfProcess *ret, int *ret_outcome)
 {
     CLEANUP_PREPARED Prepared prepared = {0};
@@ -293,16 +309,35 @@ int hf_process_begin(const HfSpawn *spawn, HfProcess *ret, int *ret_outcome)
         return -error;
     write_end = hf_fd_close(write_end);
 
-    HfProcess process = {.pid = pid, .pidfd = pidfd_open(pid, 0)};
-    if (process.pidfd < 0) {
-        r = -errno;
-        (void)kill(pid, SIGKILL); /* not yet reaped: the number cannot be anybody else's */
-        end_child(&process);
+    r = take_child(pid, ret);
+    if (r < 0)
         return r;
-    }
-    *ret = process;
     *ret_outcome = hf_fd_steal(&read_end);
     return 0;
+}
+
+int hf_process_call(void (*function)(int fd, void *userdata), int fd, void *userdata,
+                    HfProcess *ret)
+{
+    sigset_t old;
+
+    block_all_signals(&old);
+    pid_t pid = fork();
+    if (pid == 0) {
+        reset_dispositions();
+        sigset_t none;
+        sigemptyset(&none);
+        sigprocmask(SIG_SETMASK, &none, NULL);
+        if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || setsid() < 0 ||
+            close_range(FIRST_PASSED, (unsigned)fd - 1, 0) < 0 ||
+            close_range((unsigned)fd + 1, ~0U, 0) < 0)
+            _exit(126);
+        function(fd, userdata);
+        _exit(0);
+    }
+    int error = errno;
+    sigprocmask(SIG_SETMASK, &old, NULL);
+    return pid < 0 ? -error : take_child(pid, ret);
 }
 
 int hf_process_spawn(const HfSpawn *spawn, HfProcess *ret, HfSpawnStage *ret_stage)

@@ -135,6 +135,7 @@ static void perform_prepare(HfSupervisor *supervisor, const HfAction *action)
         .reaper = supervisor->reaper,
         .settings = hf_reconfigure_settings(supervisor),
         .aliases = supervisor->runtime.aliases,
+        .current = supervisor->current,
         .runtime = action->trial ? &supervisor->runtime : NULL,
         .trial = hf_parts_trial(supervisor->parts),
         .bind = bind_plan,

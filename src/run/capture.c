@@ -14,6 +14,7 @@
 struct HfCapture {
     HfReaper *reaper;
     HfProcess process;
+    int outcome; /* of its execution; -1: it executes nothing */
     HfOutput *output;
     sd_event_source *timer;
     bool timed_out;
@@ -26,6 +27,7 @@ static void capture_free(HfCapture *capture)
     sd_event_source_disable_unref(capture->timer);
     hf_output_free(capture->output);
     hf_process_clear(&capture->process);
+    hf_fd_close(capture->outcome);
     free(capture);
 }
 
@@ -36,7 +38,7 @@ static void kill_child(const HfCapture *capture)
     kill(-capture->process.pid, SIGKILL);
 }
 
-static int on_timeout(sd_event_source *source, uint64_t usec, void *userdata)
+static int on_capture_timeout(sd_event_source *source, uint64_t usec, void *userdata)
 {
     HfCapture *capture = userdata;
 
@@ -51,11 +53,13 @@ static int on_timeout(sd_event_source *source, uint64_t usec, void *userdata)
 static void on_exit_of_child(const siginfo_t *info, void *userdata)
 {
     HfCapture *capture = userdata;
+    HfSpawnStage stage;
 
     HfOutput *output = HF_STEAL(capture->output);
     hf_output_read(output);
     HfCaptured captured = {
         .status = *info,
+        .error = capture->outcome >= 0 ? hf_process_outcome(capture->outcome, &stage) : 0,
         .timed_out = capture->timed_out,
         .truncated = output->truncated || output->text.failed,
         .output = hf_text_peek(&output->text),
@@ -68,51 +72,79 @@ static void on_exit_of_child(const siginfo_t *info, void *userdata)
     hf_output_free(output);
 }
 
-int hf_capture_start(sd_event *loop, HfReaper *reaper, const HfSpawn *spawn, size_t maximum,
-                     uint64_t timeout, HfCaptureCallback callback, void *userdata, HfCapture **ret,
-                     HfSpawnStage *ret_stage)
+/* writing: the child's end. */
+static int capture_new(sd_event *loop, HfReaper *reaper, size_t maximum, uint64_t timeout,
+                       HfCaptureCallback callback, void *userdata, HfCapture **ret,
+                       int *ret_writing)
 {
-    HF_CLEANUP_FD int writing = -1;
-    HfSpawnStage stage = HF_SPAWN_FORK;
-    int r;
-
-    assert(spawn->session);
     HfCapture *capture = calloc(1, sizeof(*capture));
-    if (!capture) {
-        r = -ENOMEM;
-        goto failed;
-    }
-    capture->process = HF_PROCESS_NONE;
-    r = hf_output_open(loop, maximum, &capture->output, &writing);
-    if (r < 0)
-        goto failed;
 
-    HfSpawn piped = *spawn;
-    piped.stdout_fd = writing;
-    piped.stderr_fd = writing;
-    capture->reaper = reaper;
-    capture->callback = callback;
-    capture->userdata = userdata;
-    r = sd_event_add_time_relative(loop, &capture->timer, CLOCK_MONOTONIC, timeout, 0, on_timeout,
-                                   capture);
-    if (r < 0)
-        goto failed;
-    r = hf_process_spawn(&piped, &capture->process, &stage);
-    if (r < 0)
-        goto failed;
-    r = hf_reaper_watch(reaper, capture->process.pid, on_exit_of_child, capture);
+    if (!capture)
+        return -ENOMEM;
+    *capture = (HfCapture){
+        .reaper = reaper,
+        .process = HF_PROCESS_NONE,
+        .outcome = -1,
+        .callback = callback,
+        .userdata = userdata,
+    };
+    int r = hf_output_open(loop, maximum, &capture->output, ret_writing);
+    if (r >= 0)
+        r = sd_event_add_time_relative(loop, &capture->timer, CLOCK_MONOTONIC, timeout, 0,
+                                       on_capture_timeout, capture);
     if (r < 0) {
-        kill_child(capture);
-        goto failed;
+        capture_free(capture);
+        return r;
     }
     *ret = capture;
     return 0;
+}
 
-failed:
-    if (capture)
+/* r: of the child's begin; consumes capture when that has failed. */
+static int capture_watch(HfCapture *capture, int r, HfCapture **ret)
+{
+    if (r >= 0) {
+        r = hf_reaper_watch(capture->reaper, capture->process.pid, on_exit_of_child, capture);
+        if (r < 0)
+            kill_child(capture);
+    }
+    if (r < 0) {
         capture_free(capture);
-    *ret_stage = stage;
-    return r;
+        return r;
+    }
+    *ret = capture;
+    return 0;
+}
+
+int hf_capture_start(sd_event *loop, HfReaper *reaper, const HfSpawn *spawn, size_t maximum,
+                     uint64_t timeout, HfCaptureCallback callback, void *userdata, HfCapture **ret)
+{
+    HF_CLEANUP_FD int writing = -1;
+    HfSpawn piped = *spawn;
+    HfCapture *capture;
+
+    assert(spawn->session);
+    int r = capture_new(loop, reaper, maximum, timeout, callback, userdata, &capture, &writing);
+    if (r < 0)
+        return r;
+    piped.stdout_fd = writing;
+    piped.stderr_fd = writing;
+    return capture_watch(capture, hf_process_begin(&piped, &capture->process, &capture->outcome),
+                         ret);
+}
+
+int hf_capture_call(sd_event *loop, HfReaper *reaper, void (*function)(int fd, void *userdata),
+                    void *argument, size_t maximum, uint64_t timeout, HfCaptureCallback callback,
+                    void *userdata, HfCapture **ret)
+{
+    HF_CLEANUP_FD int writing = -1;
+    HfCapture *capture;
+
+    int r = capture_new(loop, reaper, maximum, timeout, callback, userdata, &capture, &writing);
+    return r < 0 ? r
+                 : capture_watch(capture,
+                                 hf_process_call(function, writing, argument, &capture->process),
+                                 ret);
 }
 
 pid_t hf_capture_session(const HfCapture *capture)
@@ -150,13 +182,12 @@ int hf_capture_now(const HfSpawn *spawn, size_t maximum, uint64_t timeout, HfTex
 {
     HF_CLEANUP_LOOP HfLoop loop = {0};
     HfCapture *capture;
-    HfSpawnStage stage;
 
     int r = hf_loop_open(&loop);
     Now now = {.event = loop.event, .output = output};
     if (r >= 0)
         r = hf_capture_start(loop.event, loop.reaper, spawn, maximum, timeout, on_now, &now,
-                             &capture, &stage);
+                             &capture);
     if (r >= 0)
         r = sd_event_loop(loop.event);
     return r < 0 ? r : now.result;

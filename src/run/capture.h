@@ -15,6 +15,7 @@ typedef struct HfCapture HfCapture;
 
 typedef struct HfCaptured {
     siginfo_t status;   /* as the reaper gives it */
+    int error;          /* negative errno with which it could not be executed, else 0 */
     bool timed_out;     /* and was killed, with its group */
     bool truncated;     /* more output than maximum; the rest was dropped */
     const char *output; /* stdout and stderr together, NUL-terminated, valid during the call */
@@ -24,12 +25,16 @@ typedef struct HfCaptured {
 /* The capture has been freed already when this is called. */
 typedef void (*HfCaptureCallback)(const HfCaptured *captured, void *userdata);
 
-/* spawn: of a session of its own; stdout_fd and stderr_fd are set here. timeout: usec. Returns 0
- * and the capture, which ends with one call back or with hf_capture_abort, or negative errno and
- * the stage. */
+/* spawn: of a session of its own; stdout_fd and stderr_fd are set here. timeout: usec, for the
+ * execution, too. Returns 0 and the capture, which ends with one call back or with
+ * hf_capture_abort, or negative errno. */
 int hf_capture_start(sd_event *loop, HfReaper *reaper, const HfSpawn *spawn, size_t maximum,
-                     uint64_t timeout, HfCaptureCallback callback, void *userdata, HfCapture **ret,
-                     HfSpawnStage *ret_stage);
+                     uint64_t timeout, HfCaptureCallback callback, void *userdata, HfCapture **ret);
+
+/* The same of a function of ours in a child, see hf_process_call; fd is what is captured. */
+int hf_capture_call(sd_event *loop, HfReaper *reaper, void (*function)(int fd, void *userdata),
+                    void *argument, size_t maximum, uint64_t timeout, HfCaptureCallback callback,
+                    void *userdata, HfCapture **ret);
 
 /* Kills the child and its group; no call back. NULL is fine. Returns NULL. */
 HfCapture *hf_capture_abort(HfCapture *capture);

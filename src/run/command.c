@@ -1,5 +1,7 @@
 #include "run/command.h"
 
+#include <string.h>
+
 #include "base/memory.h"
 #include "format/quantity.h"
 #include "run/environment.h"
@@ -14,7 +16,6 @@ int hf_command_start(sd_event *loop, HfReaper *reaper, const char *command, cons
     const char *const words[] = {"/bin/sh", "-c", command};
     HF_CLEANUP_STRV char **argv = NULL;
     HF_CLEANUP_STRV char **environment = NULL;
-    HfSpawnStage stage;
     int r = 0;
 
     for (size_t i = 0; r >= 0 && i < sizeof(words) / sizeof(*words); i++)
@@ -33,8 +34,7 @@ int hf_command_start(sd_event *loop, HfReaper *reaper, const char *command, cons
         .stderr_fd = -1,
         .session = true,
     };
-    return hf_capture_start(loop, reaper, &spawn, OUTPUT_MAX, timeout, callback, userdata, ret,
-                            &stage);
+    return hf_capture_start(loop, reaper, &spawn, OUTPUT_MAX, timeout, callback, userdata, ret);
 }
 
 bool hf_command_succeeded(const HfCaptured *captured)
@@ -46,6 +46,10 @@ bool hf_command_succeeded(const HfCaptured *captured)
 void hf_command_explain(const char *what, const HfCaptured *captured, uint64_t timeout,
                         HfText *text)
 {
+    if (captured->error < 0) {
+        hf_text_addf(text, "%s cannot be run: %s", what, strerror(-captured->error));
+        return;
+    }
     if (captured->timed_out) {
         hf_text_addf(text, "%s did not finish in ", what);
         hf_text_add_time(text, timeout);

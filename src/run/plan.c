@@ -6,6 +6,7 @@
 
 #include "base/log.h"
 #include "base/memory.h"
+#include "run/names.h"
 
 int hf_plan_new(HfPlan **ret)
 {
@@ -41,6 +42,7 @@ HfPlan *hf_plan_unref(HfPlan *plan)
     free(plan->wanted);
     hf_listener_array_clear(&plan->listeners, &plan->n_listeners);
     hf_placement_clear(&plan->placement);
+    hf_names_free(plan->names);
     free(plan->include);
     free(plan->pid_file);
     for (size_t i = 0; i < plan->n_pools; i++) {

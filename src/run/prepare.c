@@ -14,12 +14,23 @@
 #include "run/capture.h"
 #include "run/environment.h"
 #include "run/loop.h"
+#include "run/names.h"
 #include "run/service_credentials.h"
+
+/* What an adapter found out last. */
+typedef enum Found {
+    FOUND_NOTHING,
+    FOUND_LISTENERS, /* which are to be bound */
+    FOUND_ALL,
+} Found;
 
 struct HfPrepare {
     HfPrepareQuestion question;
+    size_t step; /* under way */
     HfPlan *plan;
+    HfNames *names; /* until the plan has them */
     HfDiscovery discovery;
+    Found found;
     char *base; /* what relative paths are relative to */
     HfCapture *capture;
     void *trial; /* under way */
@@ -28,21 +39,52 @@ struct HfPrepare {
     void *userdata;
 };
 
+/* One thing after another. */
+typedef struct Step {
+    /* Returns 0 when it goes on in the loop, to end in prepare_go_on or prepare_failed; 1 when it
+     * is done; or negative errno, perhaps with one or more lines in error. */
+    int (*start)(HfPrepare *prepare, HfText *error);
+    void (*abort)(HfPrepare *prepare); /* what start left under way; NULL: nothing */
+} Step;
+
+static int ask_for_user(HfPrepare *prepare, HfText *error);
+static int begin_plan(HfPrepare *prepare, HfText *error);
+static int ask_for_pools(HfPrepare *prepare, HfText *error);
+static int ask_for_names(HfPrepare *prepare, HfText *error);
+static int bind_plan(HfPrepare *prepare, HfText *error);
+static int ask_for_verdict(HfPrepare *prepare, HfText *error);
+static int try_plan(HfPrepare *prepare, HfText *error);
+static void abort_names(HfPrepare *prepare);
+static void abort_question(HfPrepare *prepare);
+static void abort_trial(HfPrepare *prepare);
+
+static const Step steps[] = {
+    {ask_for_user, abort_names},       /* and group of the service */
+    {begin_plan, NULL},                /* what the settings alone say */
+    {ask_for_pools, abort_question},   /* where it listens */
+    {ask_for_names, abort_names},      /* hosts, and whose the sockets are to be */
+    {bind_plan, NULL},                 /* so that what cannot be bound leaves no trace of a test */
+    {ask_for_verdict, abort_question}, /* of the service on its configuration */
+    {try_plan, abort_trial},           /* the user's own opinion */
+};
+#define N_STEPS (sizeof(steps) / sizeof(*steps))
+
 HfPrepare *hf_prepare_abort(HfPrepare *prepare)
 {
     if (!prepare)
         return NULL;
     sd_event_source_disable_unref(prepare->deferred);
-    hf_capture_abort(prepare->capture);
-    if (prepare->trial)
-        prepare->question.trial->abort(prepare->trial);
+    if (prepare->step < N_STEPS && steps[prepare->step].abort)
+        steps[prepare->step].abort(prepare);
+    hf_names_free(prepare->names);
     free(prepare->base);
     hf_plan_unref(prepare->plan);
     free(prepare);
     return NULL;
 }
 
-static void finish(HfPrepare *prepare, int r, const char *error)
+/* Frees it before the call back. */
+static void prepare_end(HfPrepare *prepare, int r, const char *error)
 {
     HfPrepareCallback callback = prepare->callback;
     void *userdata = prepare->userdata;
@@ -52,32 +94,107 @@ static void finish(HfPrepare *prepare, int r, const char *error)
     callback(r, plan, error, userdata);
 }
 
-static void on_tried(int r, const char *error, void *userdata)
+static void prepare_failed(HfPrepare *prepare, int r, HfText *error)
 {
-    HfPrepare *prepare = userdata;
-
-    prepare->trial = NULL;
-    finish(prepare, r, error);
+    if (error->length == 0)
+        hf_text_addf(error, "the start cannot be prepared: %s", strerror(-r));
+    prepare_end(prepare, r, hf_text_peek(error));
 }
 
-/* The plan stands; what is left is the user's own opinion. */
-static void go_on(HfPrepare *prepare)
+/* From the step that is under way on, until one goes on in the loop. */
+static void prepare_run(HfPrepare *prepare)
+{
+    HF_CLEANUP_TEXT HfText error = {0};
+    int r = 1;
+
+    while (prepare->step < N_STEPS && (r = steps[prepare->step].start(prepare, &error)) > 0)
+        prepare->step++;
+    if (r < 0)
+        prepare_failed(prepare, r, &error);
+    else if (r > 0)
+        prepare_end(prepare, 0, "");
+}
+
+/* The step that went on in the loop is done. */
+static void prepare_go_on(HfPrepare *prepare)
+{
+    prepare->step++;
+    prepare_run(prepare);
+}
+
+/* ---- names ---- */
+
+static void on_names(void *userdata)
+{
+    prepare_go_on(userdata);
+}
+
+static void abort_names(HfPrepare *prepare)
+{
+    prepare->names = hf_names_free(prepare->names);
+}
+
+static int put_names(HfPrepare *prepare)
 {
     const HfPrepareQuestion *question = &prepare->question;
-    HF_CLEANUP_TEXT HfText error = {0};
 
-    int r = !question->trial ? 1
-                             : question->trial->start(question, prepare->plan, on_tried, prepare,
-                                                      &prepare->trial, &error);
-    if (r != 0)
-        finish(prepare, r, hf_text_peek(&error));
+    return hf_names_ask(prepare->names, question->loop, question->reaper,
+                        question->settings->ready_timeout, on_names, prepare);
 }
 
-static void discover(HfPrepare *prepare, const HfAnswer *answer);
+static int ask_for_user(HfPrepare *prepare, HfText *error)
+{
+    (void)error;
+    int r = hf_names_new(&prepare->names);
+    if (r >= 0)
+        r = hf_names_want_service(prepare->names, prepare->question.settings);
+    return r < 0 ? r : put_names(prepare);
+}
+
+/* A host that is held already stays where it is, whatever the resolver says, or does not say. */
+static int ask_for_names(HfPrepare *prepare, HfText *error)
+{
+    const HfPlan *current = prepare->question.current;
+    HfPlan *plan = prepare->plan;
+    int r = 0;
+
+    (void)error;
+    for (size_t i = 0; r >= 0 && i < plan->n_wanted; i++) {
+        const HfListenerSpec *spec = &plan->wanted[i].spec;
+        bool held = current && hf_listener_find(current->listeners, current->n_listeners, spec);
+        r = hf_names_want_listener(prepare->names, spec, !held);
+    }
+    return r < 0 ? r : put_names(prepare);
+}
+
+static void give_names(HfPrepare *prepare)
+{
+    HfPlan *plan = prepare->plan;
+
+    plan->names = HF_STEAL(prepare->names);
+    for (size_t i = 0; i < plan->n_wanted; i++)
+        plan->wanted[i].spec.names = plan->names;
+}
+
+static int bind_plan(HfPrepare *prepare, HfText *error)
+{
+    const HfPrepareQuestion *question = &prepare->question;
+
+    give_names(prepare);
+    if (prepare->found != FOUND_LISTENERS || !question->bind)
+        return 1;
+    int r = question->bind(prepare->plan, error, question->binder);
+    return r < 0 ? r : 1;
+}
+
+/* ---- what the service itself says ---- */
+
+static int discover(HfPrepare *prepare, const HfAnswer *answer, HfText *error);
 
 static void on_answer(const HfCaptured *captured, void *userdata)
 {
     HfPrepare *prepare = userdata;
+    HF_CLEANUP_TEXT HfText error = {0};
     bool exited = captured->status.si_code == CLD_EXITED;
     const HfAnswer answer = {
         .timed_out = captured->timed_out,
@@ -89,14 +206,22 @@ static void on_answer(const HfCaptured *captured, void *userdata)
     };
 
     prepare->capture = NULL;
-    discover(prepare, &answer);
+    int r = captured->error < 0 ? captured->error : discover(prepare, &answer, &error);
+    if (r < 0)
+        prepare_failed(prepare, r, &error);
+    else if (r > 0)
+        prepare_go_on(prepare);
+}
+
+static void abort_question(HfPrepare *prepare)
+{
+    prepare->capture = hf_capture_abort(prepare->capture);
 }
 
 static int put_question(HfPrepare *prepare, const HfQuestion *question)
 {
     const HfPlan *plan = prepare->plan;
     HF_CLEANUP_STRV char **environment = NULL;
-    HfSpawnStage stage;
 
     int r = hf_environment_make(plan->environment, NULL, &environment);
     if (r < 0)
@@ -120,38 +245,65 @@ static int put_question(HfPrepare *prepare, const HfQuestion *question)
     };
     return hf_capture_start(prepare->question.loop, prepare->question.reaper, &spawn,
                             question->most, prepare->question.settings->ready_timeout, on_answer,
-                            prepare, &prepare->capture, &stage);
+                            prepare, &prepare->capture);
 }
 
-/* Goes on as the adapter says, until it waits for an answer or has ended. */
-static void discover(HfPrepare *prepare, const HfAnswer *answer)
+/* Goes on as the adapter says. Returns as the start of a step. */
+static int discover(HfPrepare *prepare, const HfAnswer *answer, HfText *error)
 {
-    HfPlan *plan = prepare->plan;
-    HF_CLEANUP_TEXT HfText error = {0};
-    int r;
+    HF_CLEANUP_QUESTION HfQuestion question = {0};
 
-    do {
-        HF_CLEANUP_QUESTION HfQuestion question = {0};
-        r = plan->adapter->discover(&prepare->discovery, answer, &question, &error);
-        answer = NULL;
-        if (prepare->discovery.note)
-            hf_log(LOG_NOTICE, NULL, "%s", prepare->discovery.note);
-        prepare->discovery.note = NULL;
-        if (r == HF_STEP_BIND && prepare->question.bind) {
-            int bound = prepare->question.bind(plan, &error, prepare->question.binder);
-            r = bound < 0 ? bound : r;
-        } else if (r == HF_STEP_ASK) {
-            int asked = put_question(prepare, &question);
-            r = asked < 0 ? asked : r;
-        }
-    } while (r == HF_STEP_BIND);
-    if (r < 0 && error.length == 0)
-        hf_text_addf(&error, "the start cannot be prepared: %s", strerror(-r));
+    int r = prepare->plan->adapter->discover(&prepare->discovery, answer, &question, error);
+    if (prepare->discovery.note)
+        hf_log(LOG_NOTICE, NULL, "%s", prepare->discovery.note);
+    prepare->discovery.note = NULL;
     if (r < 0)
-        finish(prepare, r, hf_text_peek(&error));
-    else if (r == HF_STEP_DONE)
-        go_on(prepare);
+        return r;
+    if (r == HF_STEP_ASK)
+        return put_question(prepare, &question);
+    prepare->found = r == HF_STEP_BIND ? FOUND_LISTENERS : FOUND_ALL;
+    return 1;
 }
+
+static int ask_for_pools(HfPrepare *prepare, HfText *error)
+{
+    return discover(prepare, NULL, error);
+}
+
+static int ask_for_verdict(HfPrepare *prepare, HfText *error)
+{
+    return prepare->found == FOUND_ALL ? 1 : discover(prepare, NULL, error);
+}
+
+/* ---- the user's own opinion ---- */
+
+static void on_tried(int r, const char *error, void *userdata)
+{
+    HfPrepare *prepare = userdata;
+
+    prepare->trial = NULL;
+    if (r < 0)
+        prepare_end(prepare, r, error);
+    else
+        prepare_go_on(prepare);
+}
+
+static int try_plan(HfPrepare *prepare, HfText *error)
+{
+    const HfPrepareQuestion *question = &prepare->question;
+
+    return !question->trial ? 1
+                            : question->trial->start(question, prepare->plan, on_tried, prepare,
+                                                     &prepare->trial, error);
+}
+
+static void abort_trial(HfPrepare *prepare)
+{
+    if (prepare->trial)
+        prepare->question.trial->abort(prepare->trial);
+}
+
+/* ---- what the settings alone say ---- */
 
 static int find_program(const HfSettings *settings, char **ret, HfText *error)
 {
@@ -193,7 +345,7 @@ static int make_environment(HfPlan *plan, const HfSettings *settings)
     return r;
 }
 
-static int plan_start(HfPrepare *prepare, HfText *error)
+static int begin_plan(HfPrepare *prepare, HfText *error)
 {
     const HfSettings *settings = prepare->question.settings;
 
@@ -215,7 +367,7 @@ static int plan_start(HfPrepare *prepare, HfText *error)
     if (plan->readiness == HF_READINESS_LOG)
         r = hf_string_set(&plan->ready_text, settings->ready_text);
     if (r >= 0)
-        r = hf_service_credentials_find(settings, &plan->credentials, error);
+        r = hf_service_credentials_find(settings, prepare->names, &plan->credentials, error);
     if (r >= 0)
         r = make_environment(plan, settings);
     if (r >= 0)
@@ -233,22 +385,13 @@ static int plan_start(HfPrepare *prepare, HfText *error)
         .aliases = prepare->question.aliases,
         .plan = plan,
     };
-    return 0;
+    return 1;
 }
 
 static int on_deferred(sd_event_source *source, void *userdata)
 {
-    HfPrepare *prepare = userdata;
-    HF_CLEANUP_TEXT HfText error = {0};
-
     sd_event_source_set_enabled(source, SD_EVENT_OFF);
-    int r = plan_start(prepare, &error);
-    if (r < 0 && error.length == 0)
-        hf_text_addf(&error, "the start cannot be prepared: %s", strerror(-r));
-    if (r < 0)
-        finish(prepare, r, hf_text_peek(&error));
-    else
-        discover(prepare, NULL);
+    prepare_run(userdata);
     return 0;
 }
 

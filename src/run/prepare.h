@@ -1,4 +1,4 @@
-/* Settings to a plan: finds the program, asks php-fpm, has the listeners bound. */
+/* Settings to a plan: looks up names, finds the program, asks php-fpm, has the listeners bound. */
 #pragma once
 
 #include <systemd/sd-event.h>
@@ -19,6 +19,7 @@ typedef struct HfPrepareQuestion {
     HfReaper *reaper;
     const HfSettings *settings; /* borrowed until the call back */
     const char *aliases;        /* see HfDiscovery; borrowed likewise */
+    const HfPlan *current;      /* whose listeners are held, borrowed likewise; NULL: none are */
     const HfRuntime *runtime;   /* of a canary, which is to live before the plan counts as good, if
                                    the settings have one; NULL: none */
     const HfTrialStep *trial;   /* NULL: none */

@@ -6,8 +6,7 @@
 #include <string.h>
 
 #include "base/memory.h"
-#include "kernel/account.h"
-#include "kernel/resolve.h"
+#include "run/names.h"
 
 void hf_resolved_listener_clear(HfResolvedListener *target)
 {
@@ -31,7 +30,8 @@ static int explain_account(const char *kind, const char *name, int r, HfText *er
 }
 
 /* Comma-separated names to numbers. */
-static int parse_accounts(const char *list, bool groups, HfAccounts *accounts, HfText *error)
+static int parse_accounts(const HfNames *names, const char *list, bool groups, HfAccounts *accounts,
+                          HfText *error)
 {
     HF_CLEANUP_FREE char *copy = list ? strdup(list) : NULL;
     if (!list)
@@ -51,8 +51,8 @@ static int parse_accounts(const char *list, bool groups, HfAccounts *accounts, H
 
     char *rest = NULL;
     for (char *name = strtok_r(copy, ", ", &rest); name; name = strtok_r(NULL, ", ", &rest)) {
-        int r = groups ? hf_account_group(name, &gids[accounts->n_groups++])
-                       : hf_account_user(name, &users[accounts->n_users++], NULL);
+        int r = groups ? hf_names_group(names, name, &gids[accounts->n_groups++])
+                       : hf_names_user(names, name, &users[accounts->n_users++], NULL);
         if (r < 0)
             return explain_account(groups ? "group" : "user", name, r, error);
     }
@@ -61,13 +61,14 @@ static int parse_accounts(const char *list, bool groups, HfAccounts *accounts, H
 
 /* The addresses to be tried in turn: php-fpm, too, takes the first of a host's that can be bound.
  */
-static int list_addresses(const HfAddress *address, const char *label, struct sockaddr_storage *ret,
-                          unsigned *ret_lengths, HfText *error)
+static int list_addresses(const HfNames *names, const HfAddress *address, const char *label,
+                          struct sockaddr_storage *ret, unsigned *ret_lengths, HfText *error)
 {
     socklen_t length;
 
     if (address->kind == HF_ADDRESS_HOST) {
-        int n = hf_resolve(address->name, address->port, ret, ret_lengths, HF_TARGET_ADDRESSES_MAX);
+        int n = hf_names_host(names, address->name, address->port, ret, ret_lengths,
+                              HF_TARGET_ADDRESSES_MAX);
         if (n < 0)
             hf_text_addf(error, "%s: the host name has no address: %s", label, strerror(-n));
         return n;
@@ -88,6 +89,7 @@ static int list_addresses(const HfAddress *address, const char *label, struct so
 int hf_resolved_listener_find(const HfListenerSpec *spec, HfResolvedListener *target, HfText *error)
 {
     HfSocketRequest *request = &target->request;
+    const HfNames *names = spec->names;
 
     *request = (HfSocketRequest){
         .backlog = spec->backlog == HF_BACKLOG_MAXIMUM ? hf_socket_somaxconn() : spec->backlog,
@@ -97,23 +99,23 @@ int hf_resolved_listener_find(const HfListenerSpec *spec, HfResolvedListener *ta
         .gid = (gid_t)-1,
     };
     hf_address_format(&spec->address, target->label);
-    int r = spec->owner ? hf_account_user(spec->owner, &request->uid, &request->gid) : 0;
+    int r = spec->owner ? hf_names_user(names, spec->owner, &request->uid, &request->gid) : 0;
     if (r < 0)
         return explain_account("user", spec->owner, r, error);
-    r = spec->group ? hf_account_group(spec->group, &request->gid) : 0;
+    r = spec->group ? hf_names_group(names, spec->group, &request->gid) : 0;
     if (r < 0)
         return explain_account("group", spec->group, r, error);
-    r = parse_accounts(spec->acl_users, false, &target->accounts, error);
+    r = parse_accounts(names, spec->acl_users, false, &target->accounts, error);
     if (r >= 0)
-        r = parse_accounts(spec->acl_groups, true, &target->accounts, error);
+        r = parse_accounts(names, spec->acl_groups, true, &target->accounts, error);
     if (r < 0)
         return r;
     request->acl_users = target->accounts.users;
     request->n_acl_users = target->accounts.n_users;
     request->acl_groups = target->accounts.groups;
     request->n_acl_groups = target->accounts.n_groups;
-    target->n =
-        list_addresses(&spec->address, target->label, target->addresses, target->lengths, error);
+    target->n = list_addresses(names, &spec->address, target->label, target->addresses,
+                               target->lengths, error);
     if (target->n < 0)
         return target->n;
     hf_resolved_listener_aim(target, 0);

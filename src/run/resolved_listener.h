@@ -26,9 +26,9 @@ typedef struct HfResolvedListener {
     int n;
 } HfResolvedListener;
 
-/* Asks the resolver and the account database, which may take a while. Fills a zeroed target, which
- * is to be cleared also on failure, aimed at its first address. Returns 0, or negative errno with
- * one line in error. */
+/* By spec->names; without them the name services are asked, which may take a while. Fills a zeroed
+ * target, which is to be cleared also on failure, aimed at its first address. Returns 0, or
+ * negative errno with one line in error. */
 int hf_resolved_listener_find(const HfListenerSpec *spec, HfResolvedListener *target,
                               HfText *error);
 /* The request is for address i. */

@@ -16,16 +16,19 @@ static int explain_account(const char *option, const char *name, int r, HfText *
     return r;
 }
 
-static int find_account(const HfSettings *settings, HfCredentials *credentials, HfText *error)
+static int find_account(const HfSettings *settings, HfNames *names, HfCredentials *credentials,
+                        HfText *error)
 {
     int r = 0;
 
     if (settings->user)
         r = explain_account("user", settings->user,
-                            hf_credentials_set_user(credentials, settings->user), error);
-    if (r >= 0 && settings->group)
+                            hf_names_service_user(names, credentials, settings->user), error);
+    if (r >= 0 && settings->group) {
         r = explain_account("group", settings->group,
-                            hf_credentials_set_group(credentials, settings->group), error);
+                            hf_names_group(names, settings->group, &credentials->gid), error);
+        credentials->has_group = true;
+    }
     if (r >= 0 && credentials->has_user && !credentials->has_group) {
         hf_text_addf(error, "--user: %s has no entry that names its group; add --group",
                      settings->user);
@@ -54,13 +57,14 @@ static int check_rights(HfCredentials *credentials, HfText *error)
     return 0;
 }
 
-int hf_service_credentials_find(const HfSettings *settings, HfCredentials *ret, HfText *error)
+int hf_service_credentials_find(const HfSettings *settings, HfNames *names, HfCredentials *ret,
+                                HfText *error)
 {
     HfCredentials credentials = HF_CREDENTIALS_NONE;
 
     credentials.no_new_privileges = settings->no_new_privileges;
     credentials.capabilities = settings->capabilities;
-    int r = find_account(settings, &credentials, error);
+    int r = find_account(settings, names, &credentials, error);
     if (r >= 0)
         r = check_rights(&credentials, error);
     if (r < 0) {

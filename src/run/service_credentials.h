@@ -4,7 +4,10 @@
 #include "base/text.h"
 #include "config/settings.h"
 #include "kernel/credentials.h"
+#include "run/names.h"
 
-/* Returns 0 and owned credentials, or negative errno with one line in error: no such user or group,
- * or holdfast has not the right to switch to it. */
-int hf_service_credentials_find(const HfSettings *settings, HfCredentials *ret, HfText *error);
+/* names: asked for the service of these settings. Returns 0 and owned credentials, or negative
+ * errno with one line in error: no such user or group, or holdfast has not the right to switch to
+ * it. */
+int hf_service_credentials_find(const HfSettings *settings, HfNames *names, HfCredentials *ret,
+                                HfText *error);

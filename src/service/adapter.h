@@ -34,7 +34,7 @@ typedef struct HfPlanPool {
 } HfPlanPool;
 
 /* Everything that a generation is made of; shared by the generations that were made of it. All but
- * the last is plain data, and belongs into parts/survive/snapshot_fields.c as well. */
+ * the last four is plain data, and belongs into parts/survive/snapshot_fields.c as well. */
 typedef struct HfPlan {
     unsigned references;
     const HfAdapter *adapter;
@@ -62,6 +62,7 @@ typedef struct HfPlan {
     size_t n_pools;
     uint64_t peak_workers; /* of all pools */
 
+    struct HfNames *names;         /* owned: what the listeners' are called; NULL: not looked up */
     struct HfListener **listeners; /* references, one for each wanted, once bound */
     size_t n_listeners;
     HfPlacement placement;

@@ -1,15 +1,21 @@
 """Every kind of address, and what a pool says about its socket."""
+import contextlib
 import grp
 import os
 import pathlib
 import pwd
+import signal
+import socket
 import stat
 import subprocess
 
 import pytest
 
-from harness import fastcgi, net, process
+from harness import fastcgi, net, process, words
+from harness.holdfast import Holdfast
+from harness.paths import HELPERS, HOLDFAST
 from harness.phpfpm import Pool
+from harness.wait import DEADLINE, Ended
 
 SOMAXCONN = int(pathlib.Path("/proc/sys/net/core/somaxconn").read_text())
 needs_ipv6 = pytest.mark.skipif(not net.has_ipv6(), reason="this machine has no IPv6")
@@ -142,3 +148,100 @@ def test_status_listen_on_a_path(make_site):
         assert "pool:                 www" in fastcgi.request(str(path), "/status")[1]
         holdfast.replace(number)
     holdfast.stop()
+
+
+# ---- name services that do not answer ----
+
+# Runs "$@" with a resolver of its own, and with hosts of its own.
+ALONE = 'mount --bind "$RESOLVER" /etc/resolv.conf && mount --bind "$HOSTS" /etc/hosts && exec "$@"'
+
+
+class SilentResolver:
+    """A name server that takes questions and never answers, and a table of hosts."""
+
+    def __init__(self, directory):
+        self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        address = f"127.53.{os.getpid() // 250 % 250}.{os.getpid() % 250 + 1}"  # one for each worker
+        self.socket.bind((address, 53))
+        self.socket.settimeout(DEADLINE)
+        resolver, self.hosts = directory / "resolv.conf", directory / "hosts"
+        resolver.write_text(f"nameserver {address}\noptions timeout:30 attempts:1\n")
+        self.hosts.write_text("127.0.0.1 localhost held.example\n")
+        self.wrapper = {"wrapper": ("unshare", "-m", "sh", "-c", ALONE, "sh", HOLDFAST),
+                        "env": {"RESOLVER": str(resolver), "HOSTS": str(self.hosts)}}
+
+    def asked(self):
+        """Waits until somebody asks."""
+        return self.socket.recv(512)
+
+    def forget(self):
+        """In place: it is mounted."""
+        with open(self.hosts, "r+", encoding="ascii") as file:
+            file.truncate()
+
+
+@pytest.fixture
+def silent(site):
+    resolver = SilentResolver(site.directory)
+    with contextlib.closing(resolver.socket):
+        yield resolver
+
+
+@pytest.fixture
+def named(site, silent):
+    """A server at a host that is known, and its configuration."""
+    configuration = site.directory / "holdfast.conf"
+    configuration.write_text(f"listen = held.example:{net.free_port()}\n")
+    holdfast = site.holdfast(f"--config={configuration}", "--ready=notify", "--ready-timeout=2s",
+                             command=[HELPERS / "http_server.py"], **silent.wrapper)
+    yield holdfast, configuration
+    holdfast.stop()
+
+
+def test_a_resolver_that_is_silent_stalls_nothing_but_the_reload(named, silent):
+    holdfast, configuration = named
+    configuration.write_text(configuration.read_text() + f"listen = hangs.example:{net.free_port()}\n")
+    reload = process.Process([HOLDFAST, "reload", f"--name={holdfast.site.name}"], env=process.environment(),
+                             stderr=subprocess.PIPE)
+    silent.asked()
+    status = holdfast.call("status")
+    assert status.returncode == 0 and "generation 1" in status.stdout.lower(), status
+    assert reload.running()
+    assert reload.wait() == words.EXIT_FAILURE
+    failed = reload.popen.stderr.read().decode()
+    assert "hangs.example" in failed and "the host name has no address: Connection timed out" in failed, failed
+
+
+def test_a_host_that_is_held_is_not_asked_for_again(named, silent):
+    holdfast, _ = named
+    silent.forget()
+    silent.socket.setblocking(False)
+    assert holdfast.call("reload").returncode == 0
+    with pytest.raises(BlockingIOError):
+        silent.asked()
+
+
+def test_a_stop_does_not_wait_for_the_resolver(site, silent):
+    holdfast = Holdfast(site, [f"--listen=hangs.example:{net.free_port()}", "--ready-timeout=1h"],
+                        [HELPERS / "http_server.py"], **silent.wrapper)
+    holdfast.launch()
+    silent.asked()
+    children = process.children(holdfast.pid)
+    assert len(children) == 1
+    with Ended(children[0]) as child:
+        holdfast.stop()
+        child.wait()
+
+
+def test_the_child_that_asks_ends_with_holdfast(site, silent):
+    """And it keeps no listener open, nor the lock."""
+    holdfast = Holdfast(site, [f"--listen=hangs.example:{net.free_port()}", "--ready-timeout=1h"],
+                        [HELPERS / "http_server.py"], **silent.wrapper)
+    holdfast.launch()
+    silent.asked()
+    child, = process.children(holdfast.pid)
+    assert not [what for what in process.descriptors(child).values() if "lock" in what or "notify" in what]
+    with Ended(child) as ended:
+        holdfast.send(signal.SIGKILL)
+        ended.wait()
+    holdfast.process.wait()

@@ -130,7 +130,9 @@ static void on_tested(const HfCaptured *captured, void *userdata)
     const char *line = output ? last_line(output) : "";
     bool good = captured->status.si_code == CLD_EXITED && captured->status.si_status == 0;
     hf_text_add_time(&patience, TEST_TIMEOUT);
-    if (captured->timed_out)
+    if (captured->error < 0)
+        fail(upgrading, "%s cannot be executed: %s", upgrading->path, strerror(-captured->error));
+    else if (captured->timed_out)
         fail(upgrading, "%s was not done with its self-test within %s", upgrading->path,
              hf_text_peek(&patience));
     else if (good && strcmp(line, HF_SELF_PASSED) == 0)
@@ -174,7 +176,7 @@ static int renumber(HfSnapshot *snapshot, int **ret, size_t *ret_n)
     return 0;
 }
 
-static int start_test(HfUpgrading *upgrading, HfSpawnStage *stage)
+static int start_test(HfUpgrading *upgrading)
 {
     HF_CLEANUP_SNAPSHOT HfSnapshot snapshot;
     HF_CLEANUP_FREE int *fds = NULL;
@@ -204,8 +206,7 @@ static int start_test(HfUpgrading *upgrading, HfSpawnStage *stage)
         .session = true,
     };
     return hf_capture_start(upgrading->supervisor->loop, upgrading->supervisor->reaper, &spawn,
-                            TEST_OUTPUT, TEST_TIMEOUT, on_tested, upgrading, &upgrading->test,
-                            stage);
+                            TEST_OUTPUT, TEST_TIMEOUT, on_tested, upgrading, &upgrading->test);
 }
 
 static int find_program(HfUpgrading *upgrading)
@@ -219,7 +220,6 @@ static int find_program(HfUpgrading *upgrading)
 
 void hf_upgrading_test(HfUpgrading *upgrading)
 {
-    HfSpawnStage stage = HF_SPAWN_FORK;
     HF_CLEANUP_TEXT HfText why = {0};
 
     HF_CRASH_POINT("upgrade-asked");
@@ -232,11 +232,10 @@ void hf_upgrading_test(HfUpgrading *upgrading)
     upgrading->test = hf_capture_abort(upgrading->test);
     int r = find_program(upgrading);
     if (r >= 0)
-        r = start_test(upgrading, &stage);
+        r = start_test(upgrading);
     if (r < 0)
-        fail(upgrading, "%s cannot be %s: %s",
-             upgrading->path ? upgrading->path : "holdfast's own program",
-             stage == HF_SPAWN_EXEC ? "executed" : "tested", strerror(-r));
+        fail(upgrading, "%s cannot be tested: %s",
+             upgrading->path ? upgrading->path : "holdfast's own program", strerror(-r));
 }
 
 /* ---- the execution ---- */

@@ -1,0 +1,355 @@
+#include "run/names.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/memory.h"
+#include "kernel/account.h"
+#include "kernel/resolve.h"
+#include "run/capture.h"
+
+#define HOST_ADDRESSES_MAX 16
+#define ANSWERS_MAX        (64U * 1024 * 1024) /* bytes */
+
+typedef enum Kind {
+    KIND_USER,
+    KIND_GROUP,
+    KIND_HOST,
+    KIND_SERVICE_USER, /* with all that a service of that user gets */
+} Kind;
+
+/* One address of a host. */
+typedef struct Place {
+    struct sockaddr_storage address;
+    unsigned length;
+} Place;
+
+typedef struct Name {
+    Kind kind;
+    char *text;
+    uint16_t port;
+    int result;
+    uid_t uid;
+    gid_t gid;
+    Place *places;
+    size_t n_places;
+    HfCredentials credentials;
+} Name;
+
+/* What the child writes of each name; behind it places, or groups and environment. */
+typedef struct Header {
+    int result;
+    uid_t uid;
+    gid_t gid;
+    bool has_group;
+    size_t n_places;
+    size_t n_groups;
+    size_t environment; /* bytes, each entry with its NUL */
+} Header;
+
+struct HfNames {
+    Name *list;
+    size_t n;
+    size_t capacity;
+    size_t asked; /* the first ones, whatever the answer */
+    HfCapture *capture;
+    HfNamesCallback callback;
+    void *userdata;
+};
+
+int hf_names_new(HfNames **ret)
+{
+    HfNames *names = calloc(1, sizeof(*names));
+
+    if (!names)
+        return -ENOMEM;
+    *ret = names;
+    return 0;
+}
+
+HfNames *hf_names_free(HfNames *names)
+{
+    if (!names)
+        return NULL;
+    hf_capture_abort(names->capture);
+    for (size_t i = 0; i < names->n; i++) {
+        free(names->list[i].text);
+        free(names->list[i].places);
+        hf_credentials_clear(&names->list[i].credentials);
+    }
+    free(names->list);
+    free(names);
+    return NULL;
+}
+
+static Name *find_name(const HfNames *names, Kind kind, const char *text, uint16_t port)
+{
+    for (size_t i = 0; names && i < names->n; i++) {
+        Name *name = &names->list[i];
+        if (name->kind == kind && name->port == port && strcmp(name->text, text) == 0)
+            return name;
+    }
+    return NULL;
+}
+
+/* ---- what is asked ---- */
+
+static int want_name(HfNames *names, Kind kind, const char *text, size_t length, uint16_t port)
+{
+    HF_CLEANUP_FREE char *copy = strndup(text, length);
+
+    if (!copy)
+        return -ENOMEM;
+    if (find_name(names, kind, copy, port))
+        return 0;
+    int r = hf_array_reserve(&names->list, &names->capacity, names->n + 1, sizeof(*names->list));
+    if (r < 0)
+        return r;
+    names->list[names->n++] = (Name){
+        .kind = kind,
+        .text = HF_STEAL(copy),
+        .port = port,
+        .result = -ETIMEDOUT,
+        .credentials = HF_CREDENTIALS_NONE,
+    };
+    return 0;
+}
+
+/* One name, or several with commas between them. */
+static int want_list(HfNames *names, Kind kind, const char *list)
+{
+    int r = 0;
+
+    for (const char *at = list; r >= 0 && at && *at;) {
+        size_t length = strcspn(at, ", ");
+        if (length > 0)
+            r = want_name(names, kind, at, length, 0);
+        at += length + strspn(at + length, ", ");
+    }
+    return r;
+}
+
+int hf_names_want_service(HfNames *names, const HfSettings *settings)
+{
+    int r = want_list(names, KIND_SERVICE_USER, settings->user);
+
+    return r < 0 ? r : want_list(names, KIND_GROUP, settings->group);
+}
+
+int hf_names_want_listener(HfNames *names, const HfListenerSpec *spec, bool with_host)
+{
+    const HfAddress *address = &spec->address;
+    int r = want_list(names, KIND_USER, spec->owner);
+
+    if (r >= 0)
+        r = want_list(names, KIND_GROUP, spec->group);
+    if (r >= 0)
+        r = want_list(names, KIND_USER, spec->acl_users);
+    if (r >= 0)
+        r = want_list(names, KIND_GROUP, spec->acl_groups);
+    if (r >= 0 && with_host && address->kind == HF_ADDRESS_HOST)
+        r = want_name(names, KIND_HOST, address->name, strlen(address->name), address->port);
+    return r;
+}
+
+/* ---- in the child ---- */
+
+static int resolve_places(const Name *name, Place *ret)
+{
+    struct sockaddr_storage addresses[HOST_ADDRESSES_MAX];
+    unsigned lengths[HOST_ADDRESSES_MAX];
+
+    int n = hf_resolve(name->text, name->port, addresses, lengths, HOST_ADDRESSES_MAX);
+    for (int i = 0; i < n; i++)
+        ret[i] = (Place){addresses[i], lengths[i]};
+    return n;
+}
+
+static void answer_name(const Name *name, HfText *ret)
+{
+    Header header = {.uid = (uid_t)-1, .gid = (gid_t)-1};
+    HfCredentials credentials = HF_CREDENTIALS_NONE;
+    Place places[HOST_ADDRESSES_MAX] = {0};
+    HF_CLEANUP_TEXT HfText environment = {0};
+
+    if (name->kind == KIND_HOST) {
+        header.result = resolve_places(name, places);
+        header.n_places = header.result > 0 ? (size_t)header.result : 0;
+    } else if (name->kind == KIND_GROUP) {
+        header.result = hf_account_group(name->text, &header.gid);
+    } else if (name->kind == KIND_USER) {
+        header.result = hf_account_user(name->text, &header.uid, &header.gid);
+    } else {
+        header.result = hf_credentials_set_user(&credentials, name->text);
+        header.uid = credentials.uid;
+        header.gid = credentials.gid;
+        header.has_group = credentials.has_group;
+        header.n_groups = credentials.n_groups;
+        for (char **entry = credentials.environment; entry && *entry; entry++)
+            hf_text_add_bytes(&environment, *entry, strlen(*entry) + 1);
+        header.environment = environment.length;
+    }
+    hf_text_add_bytes(ret, (const char *)&header, sizeof(header));
+    hf_text_add_bytes(ret, (const char *)places, header.n_places * sizeof(*places));
+    hf_text_add_bytes(ret, (const char *)credentials.groups, header.n_groups * sizeof(gid_t));
+    hf_text_add_bytes(ret, hf_text_peek(&environment), environment.length);
+    hf_credentials_clear(&credentials);
+}
+
+/* One after another, so that what was answered before a server that is silent counts. */
+static void answer_names(int fd, void *userdata)
+{
+    const HfNames *names = userdata;
+
+    for (size_t i = names->asked; i < names->n; i++) {
+        HF_CLEANUP_TEXT HfText answer = {0};
+        answer_name(&names->list[i], &answer);
+        for (size_t at = 0; at < answer.length;) {
+            ssize_t written = write(fd, answer.data + at, answer.length - at);
+            if (written < 0 && errno != EINTR)
+                return;
+            at += written > 0 ? (size_t)written : 0;
+        }
+    }
+}
+
+/* ---- back from the child ---- */
+
+/* Takes a copy of the next n elements, NULL for none. Returns false when they have not come. */
+static bool take_copy(const char **at, const char *end, size_t n, size_t size, void *ret)
+{
+    void *copy = NULL;
+
+    if (n > (size_t)(end - *at) / size)
+        return false;
+    if (n > 0) {
+        copy = hf_allocate(n, size);
+        if (!copy)
+            return false;
+        memcpy(copy, *at, n * size);
+        *at += n * size;
+    }
+    memcpy(ret, &copy, sizeof(copy));
+    return true;
+}
+
+static bool take_environment(const char **at, const char *end, size_t length, char ***ret)
+{
+    const char *stop = *at + length;
+
+    if (length > (size_t)(end - *at) || (length > 0 && stop[-1] != '\0'))
+        return false;
+    for (; *at < stop; *at += strlen(*at) + 1)
+        if (hf_strv_append(ret, *at) < 0)
+            return false;
+    return true;
+}
+
+static bool take_name(const char **at, const char *end, Name *name)
+{
+    HfCredentials *credentials = &name->credentials;
+    Header header;
+
+    if ((size_t)(end - *at) < sizeof(header))
+        return false;
+    memcpy(&header, *at, sizeof(header));
+    *at += sizeof(header);
+    if (!take_copy(at, end, header.n_places, sizeof(Place), &name->places) ||
+        !take_copy(at, end, header.n_groups, sizeof(gid_t), &credentials->groups) ||
+        !take_environment(at, end, header.environment, &credentials->environment))
+        return false;
+    name->n_places = header.n_places;
+    name->uid = credentials->uid = header.uid;
+    name->gid = credentials->gid = header.gid;
+    credentials->has_user = true;
+    credentials->has_group = header.has_group;
+    credentials->n_groups = header.n_groups;
+    name->result = header.result;
+    return true;
+}
+
+static void on_names(const HfCaptured *captured, void *userdata)
+{
+    HfNames *names = userdata;
+    const char *at = captured->output;
+    const char *end = at + captured->length;
+
+    names->capture = NULL;
+    while (names->asked < names->n && take_name(&at, end, &names->list[names->asked]))
+        names->asked++;
+    for (; names->asked < names->n; names->asked++)
+        names->list[names->asked].result = captured->timed_out ? -ETIMEDOUT : -EIO;
+    names->callback(names->userdata);
+}
+
+int hf_names_ask(HfNames *names, sd_event *loop, HfReaper *reaper, uint64_t timeout,
+                 HfNamesCallback callback, void *userdata)
+{
+    if (names->asked == names->n)
+        return 1;
+    names->callback = callback;
+    names->userdata = userdata;
+    return hf_capture_call(loop, reaper, answer_names, names, ANSWERS_MAX, timeout, on_names, names,
+                           &names->capture);
+}
+
+/* ---- answers ---- */
+
+int hf_names_user(const HfNames *names, const char *user, uid_t *ret_uid, gid_t *ret_gid)
+{
+    const Name *name = find_name(names, KIND_USER, user, 0);
+
+    if (!name)
+        return hf_account_user(user, ret_uid, ret_gid);
+    if (name->result < 0)
+        return name->result;
+    *ret_uid = name->uid;
+    if (ret_gid)
+        *ret_gid = name->gid;
+    return 0;
+}
+
+int hf_names_group(const HfNames *names, const char *group, gid_t *ret_gid)
+{
+    const Name *name = find_name(names, KIND_GROUP, group, 0);
+
+    if (!name)
+        return hf_account_group(group, ret_gid);
+    if (name->result >= 0)
+        *ret_gid = name->gid;
+    return name->result;
+}
+
+int hf_names_host(const HfNames *names, const char *host, uint16_t port,
+                  struct sockaddr_storage *ret, unsigned *ret_lengths, size_t maximum)
+{
+    const Name *name = find_name(names, KIND_HOST, host, port);
+
+    if (!name)
+        return hf_resolve(host, port, ret, ret_lengths, maximum);
+    for (size_t i = 0; i < name->n_places && i < maximum; i++) {
+        ret[i] = name->places[i].address;
+        ret_lengths[i] = name->places[i].length;
+    }
+    return name->result;
+}
+
+int hf_names_service_user(HfNames *names, HfCredentials *credentials, const char *user)
+{
+    Name *name = find_name(names, KIND_SERVICE_USER, user, 0);
+
+    if (!name)
+        return hf_credentials_set_user(credentials, user);
+    if (name->result < 0)
+        return name->result;
+    HfCredentials *found = &name->credentials;
+    found->no_new_privileges = credentials->no_new_privileges;
+    found->capabilities = credentials->capabilities;
+    hf_credentials_clear(credentials);
+    *credentials = *found;
+    *found = HF_CREDENTIALS_NONE;
+    name->result = -EALREADY;
+    return 0;
+}
