@@ -60,13 +60,14 @@ static const struct {
     [HF_VERB_CHECK] = {"Print what run would do and every problem found; bind nothing",
                        " [--] COMMAND [ARG...]"},
     [HF_VERB_RELOAD] = {"Replace the service: the next is ready before the old one leaves", ""},
-    [HF_VERB_RESTART] = {"Replace the service stop-first; connections queue meanwhile", ""},
+    [HF_VERB_RESTART] = {"Replace the service, stopping it first; connections queue meanwhile", ""},
     [HF_VERB_STOP] = {"Let the service finish its requests, end it, close the sockets", ""},
     [HF_VERB_STATUS] = {"Show what runs and what is held: generations, queues, the last events",
                         ""},
     [HF_VERB_HISTORY] = {"Show the last 100 generations and how they ended", ""},
     [HF_VERB_METRICS] = {"Print the figures for Prometheus", ""},
-    [HF_VERB_PROBE] = {"Ask one address whether a service is well there; 0 yes, 1 no", " ADDRESS"},
+    [HF_VERB_PROBE] = {"Check the service at one address; exits 0 if it is healthy, else 1",
+                       " ADDRESS"},
     [HF_VERB_UPGRADE] = {"Put the installed holdfast in the place of the one that runs", ""},
 };
 _Static_assert(sizeof(verbs) / sizeof(*verbs) == HF_VERB_MAX_, "a summary for each verb");

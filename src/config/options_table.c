@@ -19,69 +19,67 @@
 
 const HfOption hf_option_table[] = {
     {OPTION("config", SERVICE, SERVING, file, config), .argument = "FILE",
-     .help = "Read further options from FILE, one a line without its dashes; the command line "
+     .help = "Read further options from FILE, one per line without the dashes; the command line "
              "wins. A reload reads it again (default: none)"},
     {SETTING("command", SERVICE, SERVING, command, settings.command), .argument = "COMMAND",
      .help = "COMMAND with its arguments in one text, for a file (default: what is behind the "
              "options)"},
     {SETTING("name", SERVICE, SERVING, name, settings.name), .argument = "NAME",
-     .help = "Name of this instance, by which the other verbs find it "
-             "(default: COMMAND's base name)",
+     .help =
+         "Name of this instance, by which the other verbs find it (default: COMMAND's base name)",
      .fixed = true},
     {SETTING("adapter", SERVICE, SERVING, adapter, settings.adapter),
      .help = "What COMMAND is; auto goes by its name"},
     {SETTING("directory", SERVICE, SERVING, directory, settings.directory), .argument = "DIR",
-     .help = "Working directory of COMMAND, looked up anew at each start "
-             "(default: where holdfast was started)"},
+     .help = "Working directory of COMMAND, looked up anew at each start (default: where holdfast "
+             "was started)"},
     {SETTING("user", SERVICE, SUPERVISING, text, settings.user), .argument = "USER",
-     .help =
-         "User, by name or number, that COMMAND runs as, with its groups; holdfast binds before, "
-         "so ports below 1024 need no privilege of COMMAND (default: holdfast's own)"},
+     .help = "User, by name or number, that COMMAND runs as, with its groups; holdfast binds "
+             "before, so ports below 1024 need no privilege of COMMAND (default: holdfast's own)"},
     {SETTING("group", SERVICE, SUPERVISING, text, settings.group), .argument = "GROUP",
      .help = "Group that COMMAND runs as (default: that of --user)"},
     {SETTING("no-new-privileges", SERVICE, SUPERVISING, flag, settings.no_new_privileges),
-     .help = "COMMAND cannot gain privileges by set-user-ID programs, sendmail for one "
-             "(default: it can)"},
+     .help = "Keep COMMAND from gaining privileges through set-user-ID programs such as sendmail "
+             "(default: off)"},
     {SETTING("capabilities", SERVICE, SUPERVISING, capabilities, settings.capabilities),
      .argument = "NAME[,NAME...]|none",
-     .help = "The capabilities that COMMAND can have at most, as chown,setuid,setgid,kill "
-             "(default: as they are)"},
+     .help = "The most capabilities that COMMAND can have, such as chown,setuid,setgid,kill "
+             "(default: unchanged)"},
     {SETTING("environment", SERVICE, SERVING, environment, settings.environment),
      .argument = "NAME=VALUE",
-     .help = "Set NAME in the environment of COMMAND; give it once for each (default: none)"},
+     .help = "Set NAME in the environment of COMMAND; repeat it for each (default: none)"},
 
     {SETTING("listen", SOCKETS, SERVING, listen, settings), .argument = "ADDR[,KEY=VALUE...]",
-     .help = "Hold a socket there; give it once for each socket. php-fpm needs none, its sockets "
+     .help = "Hold a socket at ADDR; repeat it for each socket. php-fpm needs none, its sockets "
              "are those of its pools (default: none)"},
     {SETTING("handoff", SOCKETS, SERVING, handoff, settings.handoff),
      .help = "How COMMAND learns of its sockets: as from systemd, as from an older php-fpm, one as "
              "standard input, or as from start_server; auto goes by the adapter"},
     {OPTION("take-over", SOCKETS, 1U << HF_VERB_RUN, take_over, settings), .argument = "PID",
-     .help =
-         "Copy the sockets out of the server that holds them, php-fpm or another, start COMMAND "
-         "beside it, and let it finish its requests and leave once that is ready "
-         "(default: bind them)"},
+     .help = "Copy the sockets out of the server that holds them, php-fpm or another, start "
+             "COMMAND beside it, and let it finish its requests and leave once that is ready "
+             "(default: bind them)"},
 
     {SETTING("ready-timeout", REPLACEMENT, SERVING, time, settings.ready_timeout),
-     .argument = "TIME", .help = "How long a start may take until it is ready; later it has failed",
+     .argument = "TIME",
+     .help = "How long a start may take to become ready; after that it has failed",
      .minimum = HF_USEC_PER_MSEC},
     {SETTING("ready", REPLACEMENT, SUPERVISING, ready, settings),
      .argument = "auto|notify|pidfile|delay:TIME|log:TEXT",
-     .help = "How a start is seen to be ready: by READY=1, by php-fpm's pid file, by being there "
-             "after TIME, or by a line with TEXT in its output; auto takes what php-fpm's build "
-             "can, and delay:1s for others"},
+     .help = "How a start is seen to be ready: by READY=1, by php-fpm's pid file, by still running "
+             "after TIME, or by a line with TEXT in its output; auto is what php-fpm's build "
+             "supports, and delay:1s for others"},
     {SETTING("notify-access", REPLACEMENT, SUPERVISING, notify_access, settings.notify_access),
-     .help = "Whose READY=1 and other messages are believed: those of the main process only, or "
-             "of every process of its session"},
+     .help = "Whose READY=1 and other messages count: those of the main process only, or of every "
+             "process of its session"},
     {SETTING("preflight", REPLACEMENT, SUPERVISING, text, settings.preflight),
      .argument = "COMMAND",
-     .help =
-         "Shell command that must succeed before each start and reload; if it does not, nothing "
-         "is replaced (default: none)"},
+     .help = "Shell command that must succeed before each start and reload; if it does not, "
+             "nothing is replaced (default: none)"},
     {SETTING("canary", REPLACEMENT, SUPERVISING, probe, settings.canary),
      .argument = "fastcgi:/PATH|http:/PATH|exec:COMMAND",
      .help = "Before each reload and restart, start the next generation on private sockets and ask "
-             "it there for the page PATH, or run COMMAND; if it is not well, nothing is replaced "
+             "it there for the page PATH, or run COMMAND; if it is unhealthy, nothing is replaced "
              "(default: none)"},
     {SETTING("canary-root", REPLACEMENT, SUPERVISING, directory, settings.canary_root),
      .argument = "DIR",
@@ -93,19 +91,18 @@ const HfOption hf_option_table[] = {
     {SETTING("stop-signal", REPLACEMENT, SUPERVISING, stop_signal, settings.stop_signal),
      .help = "What asks a generation to finish and leave; auto is QUIT for php-fpm, else TERM"},
     {SETTING("stop-delay", REPLACEMENT, SUPERVISING, time, settings.stop_delay), .argument = "TIME",
-     .help = "Go on serving for so long once asked to stop, until load balancers have heard of it; "
+     .help = "How long to go on serving once asked to stop, until load balancers have noticed; "
              "asked again, stop at once"},
     {SETTING("exit-with-service", REPLACEMENT, SUPERVISING, flag, settings.exit_with_service),
-     .help = "When the service ends by itself, end with its exit status (128+N for signal N) "
-             "instead of starting it again, as a container's runtime expects "
-             "(default: start it again)"},
+     .help =
+         "When the service ends by itself, end with its exit status (128+N for signal N) instead "
+         "of starting it again, as a container's runtime expects (default: start it again)"},
     {SETTING("kill-mode", REPLACEMENT, SUPERVISING, kill_mode, settings.kill_mode),
      .help = "What a generation takes with it when it goes: the processes that run the service's "
-             "program, or all, also what its scripts put in the background"},
+             "program, or all, including what its scripts put in the background"},
     {SETTING("cgroup", REPLACEMENT, SUPERVISING, cgroup, settings.cgroup),
-     .help = "Put each generation into a sub-cgroup, by which also those of its processes are "
-             "found that made themselves daemons; auto does where the cgroup was delegated "
-             "(Delegate=yes)",
+     .help = "Put each generation into a sub-cgroup, so that its processes are found even when "
+             "they daemonize; auto does so where the cgroup is delegated (Delegate=yes)",
      .fixed = true},
     {SETTING("max-draining", REPLACEMENT, SUPERVISING, number, settings.max_draining),
      .argument = "N",
@@ -117,51 +114,48 @@ const HfOption hf_option_table[] = {
      .minimum = 100 * HF_USEC_PER_MSEC},
     {SETTING("busy-after", REPLACEMENT, SUPERVISING, period, settings.busy_after),
      .argument = "TIME|never",
-     .help = "When no generation has been ready for so long, callers get a quick answer instead of "
-             "waiting: 503 over FastCGI, others are closed",
+     .help = "When no generation has been ready for this long, callers get a quick answer instead "
+             "of waiting: 503 over FastCGI, others are closed",
      .minimum = 100 * HF_USEC_PER_MSEC},
     {SETTING("recycle-every", REPLACEMENT, SUPERVISING, period, settings.recycle_every),
      .argument = "TIME|never",
-     .help =
-         "Reload by itself, anywhere in the last half of TIME, so that a fleet does not move in "
-         "step",
+     .help = "Reload unasked, at a random moment in the second half of TIME, so that a fleet does "
+             "not reload in step",
      .minimum = HF_USEC_PER_SEC},
     {SETTING("recycle-memory", REPLACEMENT, SUPERVISING, memory, settings.recycle_memory),
      .argument = "BYTES|never",
      .help =
-         "Reload by itself when the processes of the active generation use more memory of their "
-         "own",
+         "Reload unasked when the processes of the active generation use more memory of their own",
      .minimum = 1024 * 1024},
     {SETTING("recycle-check", REPLACEMENT, SUPERVISING, time, settings.recycle_check),
-     .argument = "TIME", .help = "How often the memory is looked at for --recycle-memory",
+     .argument = "TIME", .help = "How often --recycle-memory checks the memory",
      .minimum = 100 * HF_USEC_PER_MSEC},
     {SETTING("drain-timeout", REPLACEMENT, SERVING, time, settings.drain_timeout),
      .argument = "TIME",
-     .help = "How long requests may go on at a reload, restart or stop; 0 ends them at once"},
+     .help = "How long requests may continue at a reload, restart or stop; 0 ends them at once"},
 
     {SETTING("probe", HEALTH, SUPERVISING, health, settings.probe),
      .argument = "fastcgi:/PATH|http:/PATH|tcp|exec:COMMAND|none",
-     .help = "Ask the active generation again and again whether it is well: for a page, to take a "
-             "connection, or by a command; one that is not is replaced"},
+     .help = "Probe the health of the active generation at intervals: ask for a page, connect, or "
+             "run a command; an unhealthy one is replaced"},
     {SETTING("http-header", HEALTH, SUPERVISING | 1U << HF_VERB_PROBE, header,
              settings.http_headers),
      .argument = "NAME: VALUE",
-     .help = "Send this header with each page that is asked for over HTTP, as \"Host: "
-             "www.example.org\"; give it once for each (default: Host: localhost)"},
+     .help = "Send this header with each request over HTTP, such as \"Host: www.example.org\"; "
+             "repeat it for each (default: Host: localhost)"},
     {SETTING("probe-every", HEALTH, SUPERVISING, time, settings.probe_every), .argument = "TIME",
      .help = "From the end of one probe to the next", .minimum = 100 * HF_USEC_PER_MSEC},
     {SETTING("probe-timeout", HEALTH, SUPERVISING, time, settings.probe_timeout),
      .argument = "TIME", .help = "How long an answer may take", .minimum = 10 * HF_USEC_PER_MSEC},
     {SETTING("probe-failures", HEALTH, SUPERVISING, number, settings.probe_failures),
      .argument = "N",
-     .help = "How many failed probes in a row replace a generation; twice as many each time that "
-             "did not help",
+     .help = "How many failed probes in a row replace a generation; twice as many each time a "
+             "replacement did not help",
      .minimum = 1, .maximum = 1000},
     {SETTING("probe-hung-after", HEALTH, SUPERVISING, period, settings.probe_hung_after),
      .argument = "TIME|never",
-     .help =
-         "Replace also a php-fpm whose workers have all been busy for so long without finishing "
-         "a single request",
+     .help = "Also replace a php-fpm whose workers have all been busy for this long without "
+             "finishing a single request",
      .minimum = HF_USEC_PER_SEC},
 
     {SETTING("log-format", LOGGING, SERVING, log_format, settings.log_format),
@@ -170,36 +164,35 @@ const HfOption hf_option_table[] = {
      .help = "The least urgent messages that are logged"},
 
     {SETTING("on-event", LOGGING, SUPERVISING, text, settings.on_event), .argument = "COMMAND",
-     .help = "Shell command that is run for what happens, with HOLDFAST_EVENT, HOLDFAST_TEXT and "
+     .help = "Shell command to run when something happens, with HOLDFAST_EVENT, HOLDFAST_TEXT and "
              "more in its environment (default: none)"},
     {SETTING("on-event-timeout", LOGGING, SUPERVISING, time, settings.on_event_timeout),
      .argument = "TIME", .help = "How long that command may take before it is killed",
      .minimum = 100 * HF_USEC_PER_MSEC},
     {SETTING("queue-every", LOGGING, SUPERVISING, period, settings.queue_every),
-     .argument = "TIME|never", .help = "Look so often how full the queues of connections are",
+     .argument = "TIME|never", .help = "How often to check how full the connection queues are",
      .minimum = 10 * HF_USEC_PER_MSEC},
     {SETTING("queue-warn", LOGGING, SUPERVISING, number, settings.queue_warn),
      .argument = "PERCENT",
-     .help = "A queue that is found so full three times in a row is told as the event queue-high",
+     .help = "A queue at least this full three times in a row is reported as the event queue-high",
      .minimum = 1, .maximum = 100},
 
     {OPTION("name", GENERAL, CALLING | LOOKING, name, call.name), .argument = "NAME",
-     .help = "The instance that is meant (default: the only one that runs)"},
+     .help = "The instance to talk to (default: the only one that runs)"},
     {OPTION("unit", GENERAL, 1U << HF_VERB_STOP, text, call.unit), .argument = "UNIT",
-     .help = "Wait until systemd has done with UNIT, and end what is left in it, unless systemd "
-             "starts it again; for the unit beside that of holdfast (default: an instance is "
-             "meant)"},
+     .help = "Wait until systemd is done with UNIT, and end what is left in it, unless systemd "
+             "starts it again; for the unit beside that of holdfast (default: stop an instance)"},
     {OPTION("drain-timeout", GENERAL, 1U << HF_VERB_STOP, time, settings.drain_timeout),
-     .argument = "TIME", .help = "With --unit: how long requests may go on in what is left"},
+     .argument = "TIME", .help = "With --unit: how long requests may continue in what is left"},
     {OPTION("no-wait", GENERAL, CALLING, flag, call.no_wait),
-     .help = "Return at once instead of when it is done (default: wait)"},
+     .help = "Return at once instead of waiting until it is done (default: wait)"},
     {OPTION("quiet", GENERAL, CALLING & ~(1U << HF_VERB_UPGRADE), flag, call.quiet), .letter = 'q',
-     .help = "Print nothing but what failed (default: what happens meanwhile, on stderr)"},
+     .help = "Print only what failed (default: what happens meanwhile, on stderr)"},
     {OPTION("json", GENERAL, 1U << HF_VERB_STATUS | 1U << HF_VERB_HISTORY, flag, call.json),
      .help = "Print one JSON object on one line (default: for people)"},
     {OPTION("watch", GENERAL, 1U << HF_VERB_STATUS, flag, call.watch),
-     .help = "Show it again every second, with the queues as graphs, until Ctrl-C or the "
-             "instance's end (default: once)"},
+     .help = "Refresh every second, with the queues as graphs, until Ctrl-C or the end of the "
+             "instance (default: show it once)"},
     {OPTION("probe", GENERAL, 1U << HF_VERB_PROBE, health, settings.probe),
      .argument = "fastcgi:/PATH|http:/PATH|tcp",
      .help = "Ask for the page PATH, which must be answered with a status from 200 to 399 "

@@ -65,7 +65,7 @@ typedef enum HfNotifyAccess {
 } HfNotifyAccess;
 HF_STRTAB_DECLARE(hf_notify_access, HfNotifyAccess); /* main, all */
 
-/* How a service is asked whether it is well. */
+/* How the health of a service is probed. */
 typedef enum HfProbeKind {
     HF_PROBE_NONE,
     HF_PROBE_FASTCGI, /* what: path and query of a page that must answer 200 to 399 */
@@ -192,7 +192,7 @@ enum {
     HF_EXIT_NOT_PERMITTED = 4,
 };
 
-/* What the verbs that talk to a running instance were told. Owned strings. */
+/* Options of the verbs that talk to a running instance. Owned strings. */
 typedef struct HfCall {
     char *name;   /* --name, NULL: the only running instance */
     bool no_wait; /* --no-wait */
@@ -204,7 +204,7 @@ typedef struct HfCall {
 
 void hf_call_clear(HfCall *call);
 
-/* What probe was told beside settings.probe and settings.http_headers. Owned string. */
+/* Options of probe beside settings.probe and settings.http_headers. Owned string. */
 typedef struct HfProbing {
     HfAddress address;
     char *root;       /* --fastcgi-root, NULL: the path of the page is whole */
