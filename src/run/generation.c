@@ -226,7 +226,8 @@ int hf_generation_set_main(HfGeneration *generation, HfProcess *process)
 
 static int write_files(HfGeneration *generation, const HfRuntime *runtime)
 {
-    int r = hf_scoreboard_make(generation, runtime);
+    int r =
+        hf_scoreboard_make(generation->plan, runtime, generation->number, &generation->statuses);
 
     return r < 0 ? r
                  : hf_files_make(generation->plan, runtime, generation->number,
@@ -426,7 +427,8 @@ HfGeneration *hf_generation_free(HfGeneration *generation)
     hf_files_remove(&generation->files);
     free(generation->status_text);
     free(generation->failure);
-    hf_scoreboard_remove(generation);
+    hf_scoreboard_remove(generation->plan, generation->statuses);
+    free(generation->statuses);
     hf_plan_unref(generation->plan);
     free(generation);
     return NULL;

@@ -33,19 +33,18 @@ static size_t longest(const HfPlan *plan, const char *statuses)
     return length;
 }
 
-int hf_scoreboard_make(HfGeneration *generation, const HfRuntime *runtime)
+int hf_scoreboard_make(const HfPlan *plan, const HfRuntime *runtime, uint64_t number, char **ret)
 {
-    const HfPlan *plan = generation->plan;
     const HfCredentials *credentials = &plan->credentials;
     HF_CLEANUP_FREE char *statuses = NULL;
 
     if (!hf_plan_is_probed(plan) || runtime->in_memory) /* php-fpm listens at no abstract name */
         return 0;
-    int r = hf_runtime_statuses(runtime, generation->number, &statuses);
+    int r = hf_runtime_statuses(runtime, number, &statuses);
     if (r < 0)
         return r;
     if (longest(plan, statuses) >= sizeof(((struct sockaddr_un *)0)->sun_path)) {
-        hf_log(LOG_WARNING, &(HfLogFields){.generation = generation->number},
+        hf_log(LOG_WARNING, &(HfLogFields){.generation = number},
                "%s is too long a path for sockets: a busy php-fpm cannot be told from a dead one; "
                "choose a shorter --name",
                statuses);
@@ -55,24 +54,22 @@ int hf_scoreboard_make(HfGeneration *generation, const HfRuntime *runtime)
         return -errno;
     if (credentials->has_user && lchown(runtime->statuses, credentials->uid, credentials->gid) < 0)
         return -errno;
-    generation->statuses = HF_STEAL(statuses);
+    *ret = HF_STEAL(statuses);
     return 0;
 }
 
-void hf_scoreboard_remove(HfGeneration *generation)
+void hf_scoreboard_remove(const HfPlan *plan, const char *statuses)
 {
     char path[HF_ADDRESS_TEXT_MAX];
 
-    if (!generation->statuses)
+    if (!statuses)
         return;
-    for (size_t i = 0; i < generation->plan->n_pools; i++) {
-        if (!is_private(generation->plan, i))
+    for (size_t i = 0; i < plan->n_pools; i++) {
+        if (!is_private(plan, i))
             continue;
-        hf_plan_status_socket(generation->statuses, i, path);
+        hf_plan_status_socket(statuses, i, path);
         unlink(path);
     }
-    free(generation->statuses);
-    generation->statuses = NULL;
 }
 
 /* The user's own is a listener that is held. */
@@ -85,18 +82,17 @@ static int find_listener(const HfPlan *plan, size_t pool, struct sockaddr_storag
     return -ENOENT;
 }
 
-int hf_scoreboard_find(const HfGeneration *generation, size_t pool, struct sockaddr_storage *ret,
-                       socklen_t *ret_length)
+int hf_scoreboard_find(const HfPlan *plan, const char *statuses, size_t pool,
+                       struct sockaddr_storage *ret, socklen_t *ret_length)
 {
-    const HfPlan *plan = generation->plan;
     char path[HF_ADDRESS_TEXT_MAX];
     HfAddress address;
 
-    if (!generation->statuses || !(plan->pools[pool].probe & HF_POOL_COUNTS))
+    if (!statuses || !(plan->pools[pool].probe & HF_POOL_COUNTS))
         return -ENOENT;
     if (!(plan->pools[pool].probe & HF_POOL_LISTENS))
         return find_listener(plan, pool, ret, ret_length);
-    hf_plan_status_socket(generation->statuses, pool, path);
+    hf_plan_status_socket(statuses, pool, path);
     int r = hf_address_parse(path, &address);
     return r < 0 ? r : hf_address_to_sockaddr(&address, ret, ret_length);
 }

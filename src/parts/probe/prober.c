@@ -145,7 +145,9 @@ static bool ask_scoreboard(Checkup *checkup)
     struct sockaddr_storage address;
     socklen_t length;
 
-    if (!checkup->reading || hf_scoreboard_find(prober->generation, pool, &address, &length) < 0)
+    if (!checkup->reading ||
+        hf_scoreboard_find(prober->generation->plan, prober->generation->statuses, pool, &address,
+                           &length) < 0)
         return false;
     const HfRequestSpec question = {
         .kind = HF_PROBE_FASTCGI,
