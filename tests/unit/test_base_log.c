@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -345,10 +346,16 @@ static const char *lose_two(int reader)
     hf_log(LOG_INFO, NULL, "lost %2000s", "");
     while (read(reader, filling, sizeof(filling)) > 0)
         ;
-    hf_log(LOG_INFO, NULL, "seen");
-    ssize_t n = read(reader, filling, sizeof(filling) - 1);
+    filling[0] = '\0';
+    for (int i = 0; i < 100 && !strstr(filling, "seen"); i++) {
+        /* what goes through a terminal is on its way for a moment */
+        struct pollfd there = {.fd = reader, .events = POLLIN};
+        hf_log(LOG_INFO, NULL, "seen");
+        poll(&there, 1, 100);
+        ssize_t n = read(reader, filling, sizeof(filling) - 1);
+        filling[n < 0 ? 0 : n] = '\0';
+    }
     dup2(capture, STDERR_FILENO);
-    filling[n < 0 ? 0 : n] = '\0';
     return filling;
 }
 
