@@ -96,6 +96,8 @@ void hf_generation_ready(HfGeneration *generation)
     learn_outcome(generation);
     leave_ready_watch(generation);
     hf_generation_learn_program(generation);
+    generation->served = true;
+    generation->plan->failures = 0;
     if (!generation->main_exited)
         generation->callbacks.ready(generation, generation->callbacks.userdata);
 }
@@ -156,6 +158,7 @@ void hf_generation_main_exited(HfGeneration *generation, const siginfo_t *info)
     generation->status = *info;
     generation->oom_verdict = hf_oom_look(&generation->oom);
     generation->main_exited = true;
+    generation->plan->failures += !generation->served;
     leave_ready_watch(generation);
     generation->callbacks.main_exited(generation, generation->callbacks.userdata);
     hf_members_await(generation);
@@ -392,6 +395,7 @@ int hf_generation_restore(HfGeneration *generation, sd_event *loop, HfReaper *re
     generation->reaper = reaper;
     generation->callbacks = *callbacks;
     generation->cgroups = &runtime->cgroups;
+    generation->served = !starting;
     if (generation->session == 0)
         generation->session = generation->main.pid;
     int r =

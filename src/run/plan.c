@@ -44,6 +44,7 @@ HfPlan *hf_plan_unref(HfPlan *plan)
     hf_placement_clear(&plan->placement);
     hf_names_free(plan->names);
     free(plan->include);
+    free(plan->restated);
     free(plan->pid_file);
     for (size_t i = 0; i < plan->n_pools; i++) {
         free(plan->pools[i].name);

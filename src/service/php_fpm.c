@@ -36,13 +36,16 @@ static int validate(const HfSettings *settings, HfText *error)
 /* ---- the overlay ---- */
 
 /* Unix paths go by their alias; a host name by the address that was bound, whatever the resolver
- * says next time. */
+ * says next time. The others are named as well: a pool that has left the user's files by the next
+ * crash is an error then, which tells, and one that has moved still serves its callers. */
 static void override_listen(const HfPlanned *planned, char *buffer, const char **ret)
 {
+    const HfAddress *address = hf_planned_address(planned);
+
     if (planned->alias) {
         *ret = planned->alias;
-    } else if (hf_planned_address(planned) != &planned->spec.address) {
-        hf_address_format(&planned->bound, buffer);
+    } else if (address->kind != HF_ADDRESS_HOST) {
+        hf_address_format(address, buffer);
         *ret = buffer;
     }
 }
@@ -83,6 +86,7 @@ static int make_overlay(const HfPlan *plan, const char *pid_file, const char *st
                         &buffers[(plan->n_wanted + i) * HF_ADDRESS_TEXT_MAX], &list[i]);
     const HfPhpfpmOverlay overlay = {
         .include = plan->include,
+        .restated = plan->failures % 2 == 1 ? plan->restated : NULL,
         .pid_file = pid_file,
         .drain_timeout = plan->drain_timeout,
         .systemd_interval = plan->systemd_interval,
@@ -183,6 +187,17 @@ static int begin(HfDiscovery *discovery, const HfPhpfpmArguments *arguments, HfQ
     return ask_pools(discovery, arguments, question);
 }
 
+/* What cannot be restated is started from the user's files only. */
+static int keep_statement(HfPlan *plan, const HfAnswer *answer)
+{
+    HF_CLEANUP_TEXT HfText text = {0};
+
+    int r = hf_phpfpm_restate(answer->output, answer->length, &text);
+    if (r == -EINVAL || r == -E2BIG)
+        return 0;
+    return r < 0 ? r : hf_text_take(&text, &plan->restated);
+}
+
 static int take_pools(HfDiscovery *discovery, const HfPhpfpmArguments *arguments,
                       const HfAnswer *answer, HfQuestion *question, HfText *error)
 {
@@ -211,6 +226,8 @@ static int take_pools(HfDiscovery *discovery, const HfPhpfpmArguments *arguments
     r = hf_phpfpm_plan(&config, arguments, discovery->base, discovery->aliases, page,
                        discovery->plan, error);
     hf_phpfpm_config_clear(&config);
+    if (r >= 0)
+        r = keep_statement(discovery->plan, answer);
     discovery->step++;
     return r < 0 ? r : HF_STEP_BIND;
 }

@@ -102,6 +102,17 @@ static void check_noise(const uint8_t *data, size_t size, int want, const HfPhpf
     free(text);
 }
 
+/* Whatever it says, each line of it is whole. */
+static void check_restated(const char *dump, size_t size)
+{
+    HF_CLEANUP_TEXT HfText text = {0};
+    int r = hf_phpfpm_restate(dump, size, &text);
+
+    CHECK(r == 0 || r == -EINVAL || r == -E2BIG);
+    CHECK(r == 0 || text.length == 0);
+    CHECK(text.length == 0 || text.data[text.length - 1] == '\n');
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     HfPhpfpmConfig untouched;
@@ -112,6 +123,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     int r = hf_phpfpm_config_parse((const char *)data, size, &config);
     CHECK(r == 0 || r == -ENODATA || r == -E2BIG || r == -EBADMSG);
     check_noise(data, size, r, &config);
+    check_restated((const char *)data, size);
     if (r < 0) {
         CHECK(memcmp(&config, &untouched, sizeof(config)) == 0);
         return 0;

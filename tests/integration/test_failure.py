@@ -9,6 +9,7 @@ from harness.manager import ManagedHoldfast, killed
 from harness.paths import PHP_FPM_PLAIN
 from harness.phpfpm import Pool
 from harness.process import descriptors
+from harness.site import Site
 from harness.wait import Ended
 
 
@@ -199,5 +200,33 @@ def test_what_php_fpm_bound_by_itself(make_site, number, restarted):
         holdfast.replace(reload)
     holdfast.restart()
     holdfast.replace(restarted + 5)
+    load.assert_nothing_lost()
+    holdfast.stop()
+
+
+def remove_a_pool(site):
+    del site.pools[1]
+    site.configure()
+
+
+@pytest.mark.load
+@pytest.mark.parametrize("change", [Site.break_configuration, lambda site: site.configuration_path.unlink(), remove_a_pool],
+                         ids=["broken", "gone", "pool-removed"])
+def test_a_crash_after_the_configuration_was_changed(make_site, change):
+    """php-fpm cannot start from what is left of its files, yet everything is served again at once, as it was; and once
+    they are repaired a reload takes them."""
+    site = make_site(pools=[Pool(f"127.0.0.1:{net.free_port()}", name, 4) for name in ("www", "other")])
+    holdfast = site.holdfast()
+    load = site.load()
+    pools = list(site.pools)
+    change(site)
+    with Ended(site.main_pid()) as master:
+        signal.pidfd_send_signal(master.fd, signal.SIGKILL)
+    holdfast.wait(words.ready(3))
+    for pool in site.pools:  # as they are when that can be started
+        assert fastcgi.request(pool.listen, str(site.root / "hello.php"))[1].startswith("hello ")
+    site.pools = pools
+    site.configure()
+    holdfast.replace(4)
     load.assert_nothing_lost()
     holdfast.stop()

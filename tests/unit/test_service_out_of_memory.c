@@ -72,6 +72,15 @@ static int parse_dump(void *context)
     return r;
 }
 
+static int restate_dump(void *context)
+{
+    const HfText *dump = context;
+    HF_CLEANUP_TEXT HfText text = {0};
+    int r = hf_phpfpm_restate(dump->data, dump->length, &text);
+
+    return r < 0 ? r : result_of(&text);
+}
+
 static int make_include(void *arguments)
 {
     HF_CLEANUP_FREE char *include = NULL;
@@ -97,6 +106,7 @@ static int make_address(void *listen)
 static void phpfpm(void **state)
 {
     HF_CLEANUP_TEXT HfText dump = read_fixture("pools.txt");
+    HF_CLEANUP_TEXT HfText plain = read_fixture("debian.txt");
     HfPhpfpmArguments relative = {.prefix = (char[]){"x"}};
     HfPhpfpmArguments none = {0};
     const HfPhpfpmOverride override = {
@@ -109,6 +119,7 @@ static void phpfpm(void **state)
 
     (void)state;
     assert_true(fail_each_allocation(parse_dump, &dump) > 5);
+    assert_true(fail_each_allocation(restate_dump, &plain) > 5);
     assert_true(fail_each_allocation(make_include, &relative) > 1);
     assert_int_equal(fail_each_allocation(make_include, &none), 1);
     assert_true(fail_each_allocation(make_overlay, &overlay) > 1);

@@ -12,6 +12,8 @@
 #include "base/parse.h"
 #include "service/php_fpm/php_fpm.h"
 
+#include "phpfpm_helpers.h"
+
 #define LENGTH(array) (sizeof(array) / sizeof(*(array)))
 
 static void the_include_names_the_users_file(void **state)
@@ -104,6 +106,7 @@ static void the_overlay_overrides_after_the_include(void **state)
         {.pool = "it's", .status_listen = "/x/s2"},
         {.pool = "a;\"$]", .listen = "/x/c;$d\\"},
         {.pool = "host", .listen = "[::1]:9000", .status_listen = "127.0.0.1:9001"},
+        {.pool = "port", .listen = "9000"},
         {.pool = "probed", .status_listen = "/x/s3", .status_path = "/st", .ping_path = "/ping"},
         {.pool = "pings", .ping_path = "/ping"},
     };
@@ -129,6 +132,8 @@ static void the_overlay_overrides_after_the_include(void **state)
                                              "[host]\n"
                                              "listen = '[::1]:9000'\n"
                                              "pm.status_listen = '127.0.0.1:9001'\n"
+                                             "[port]\n"
+                                             "listen = 9000\n"
                                              "[probed]\n"
                                              "pm.status_listen = /x/s3\n"
                                              "pm.status_path = /st\n"
@@ -182,7 +187,6 @@ static void what_an_ini_file_can_not_carry_is_refused(void **state)
         {"/p", {.pool = "'\"", .listen = "/a"}},
         {"/p", {.pool = "'$", .listen = "/a"}},
         {"/p", {.pool = "'\\", .listen = "/a"}},
-        {"/p", {.pool = "w", .listen = "9000"}},
         {"/p", {.pool = "w", .listen = "localhost:9000"}},
         {"/p", {.pool = "w", .listen = ""}},
         {"/p", {.pool = "w", .listen = "/a\n"}},
@@ -206,6 +210,51 @@ static void what_an_ini_file_can_not_carry_is_refused(void **state)
     }
 }
 
+#define NOTICE "[24-Nov-2026 00:08:26] NOTICE: "
+
+static void a_dump_is_restated(void **state)
+{
+    (void)state;
+    static const char dump[] =
+        "\tlisten = too early\n" NOTICE "[too-early]\n" NOTICE "\tpm = static\n" NOTICE
+        "[global]\n" NOTICE "\tpid = /x\n" NOTICE "\terror_log = /dev/null\n" NOTICE
+        "\tlog_level = unknown value\n" NOTICE "\tprocess.max = 0\n" NOTICE " \n" NOTICE
+        "[w w]\n" NOTICE "\tlisten = /a b\n" NOTICE "\tlisten.owner = undefined\n" NOTICE
+        "\tchroot = \n" NOTICE "\trequest_slowlog_trace_depth = 20\n" NOTICE "\tno value\n" NOTICE
+        "\tpid = a pool's\n" NOTICE "[not a section\n" NOTICE "x\n"
+        "[24-Nov-2026 00:08:26] WARNING: [x]\n" NOTICE "[deep]\n" NOTICE
+        "\trequest_slowlog_trace_depth = 30\n" NOTICE "done\n";
+    HF_CLEANUP_TEXT HfText text = {0};
+    assert_int_equal(hf_phpfpm_restate(dump, sizeof(dump) - 1, &text), 0);
+    assert_string_equal(hf_text_peek(&text), "[global]\nerror_log = syslog\nprocess.max = 0\n"
+                                             "['w w']\nlisten = '/a b'\npid = \"a pool's\"\n"
+                                             "[deep]\nrequest_slowlog_trace_depth = 30\n");
+    const HfPhpfpmOverlay overlay = {.include = "x", .restated = "[global]\n"};
+    HF_CLEANUP_TEXT HfText whole = {0};
+    assert_int_equal(hf_phpfpm_overlay(&overlay, &whole), 0);
+    assert_ptr_equal(strstr(hf_text_peek(&whole), "[global]\n[global]\n"), hf_text_peek(&whole));
+}
+
+static void what_cannot_be_restated(void **state)
+{
+    (void)state;
+    static const char *const refused[] = {"\tenv[a] = '\"\n", "\tchdir = /a\x1f\n", "['\"]\n"};
+    HF_CLEANUP_TEXT HfText text = {0};
+    for (size_t i = 0; i < LENGTH(refused); i++) {
+        HF_CLEANUP_TEXT HfText dump = {0};
+        hf_text_addf(&dump, NOTICE "[global]\n" NOTICE "[w]\n" NOTICE "%s", refused[i]);
+        assert_int_equal(hf_phpfpm_restate(dump.data, dump.length, &text), -EINVAL);
+    }
+    HF_CLEANUP_TEXT HfText cut = read_fixture("cut.txt");
+    assert_int_equal(hf_phpfpm_restate(cut.data, cut.length, &text), -EINVAL);
+    HF_CLEANUP_TEXT HfText huge = {0};
+    hf_text_add(&huge, NOTICE "[global]\n");
+    for (int i = 0; i < 40000; i++)
+        hf_text_add(&huge, NOTICE "\tprocess.max = 1234567890123456\n");
+    assert_int_equal(hf_phpfpm_restate(huge.data, huge.length, &text), -E2BIG);
+    assert_int_equal(text.length, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -215,6 +264,8 @@ int main(void)
         cmocka_unit_test(the_overlay_overrides_after_the_include),
         cmocka_unit_test(the_timeout_is_whole_seconds),
         cmocka_unit_test(what_an_ini_file_can_not_carry_is_refused),
+        cmocka_unit_test(a_dump_is_restated),
+        cmocka_unit_test(what_cannot_be_restated),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -201,6 +201,7 @@ static const HfField plan_fields[] = {
     M("no-new-privileges", BOOL, credentials.no_new_privileges),
     M("capabilities", UINT64, credentials.capabilities),
     M("include", TEXT, include),
+    M("restated", TEXT, restated),
     M("pid-file", TEXT, pid_file),
     M("systemd-interval", BOOL, systemd_interval),
     POOL("pool", TEXT, name),

@@ -7,7 +7,6 @@
 #include "service/php_fpm/php_fpm.h"
 
 #define DEFAULT_MODE 0660 /* fpm_unix.c */
-#define UNSET        "undefined"
 
 static void clear_pool(HfPhpfpmPool *pool)
 {
@@ -36,7 +35,7 @@ void hf_phpfpm_config_clear(HfPhpfpmConfig *config)
 
 static bool is_set(const char *value)
 {
-    return *value != '\0' && strcmp(value, UNSET) != 0;
+    return *value != '\0' && strcmp(value, HF_PHPFPM_UNSET) != 0;
 }
 
 /* One key's value into the field at field. */

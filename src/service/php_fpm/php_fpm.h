@@ -62,6 +62,8 @@ typedef struct HfPhpfpmConfig {
 
 void hf_phpfpm_config_clear(HfPhpfpmConfig *config);
 
+#define HF_PHPFPM_UNSET "undefined" /* the value of what is not set */
+
 #define HF_PHPFPM_DUMP_MAX (16U * 1024 * 1024) /* bytes of a dump that are read */
 
 /* dump: stderr of `php-fpm -tt`, need not be NUL-terminated. Lines that are no dump lines are
@@ -143,6 +145,7 @@ typedef struct HfPhpfpmOverride {
 
 typedef struct HfPhpfpmOverlay {
     const char *include;
+    const char *restated; /* by hf_phpfpm_restate, in the place of include; NULL: include counts */
     const char *pid_file; /* NULL: as the user's configuration says */
     /* usec; process_control_timeout, whole seconds, rounded up, at least 1, at most 24 days */
     uint64_t drain_timeout;
@@ -155,6 +158,14 @@ typedef struct HfPhpfpmOverlay {
  * -EINVAL for what an ini file cannot carry: control characters, quotes mixed, $pool in a path, or
  * a path that is not absolute. */
 int hf_phpfpm_overlay(const HfPhpfpmOverlay *overlay, HfText *text);
+
+#define HF_PHPFPM_RESTATED_MAX (1024U * 1024) /* bytes */
+
+/* A whole configuration that says what the dump says, so that php-fpm can be started as it was
+ * before whatever has become of the user's files; it logs to syslog, as the dump does not tell
+ * where else. Returns 0, -ENOMEM, -E2BIG above HF_PHPFPM_RESTATED_MAX, or -EINVAL for what an ini
+ * file cannot carry or php-fpm has cut. */
+int hf_phpfpm_restate(const char *dump, size_t length, HfText *text);
 
 /* The FPM_SOCKETS key under which php-fpm looks the address up: "127.0.0.1:9000", "::1:9000" (no
  * scope), a path; PORT has two (":::9000" and "0.0.0.0:9000"). index counts from 0. Returns 0,
