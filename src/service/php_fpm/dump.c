@@ -242,3 +242,78 @@ int hf_phpfpm_config_parse(const char *dump, size_t length, HfPhpfpmConfig *ret)
     *ret = config;
     return 0;
 }
+
+/* ---- a configuration that stands alone ---- */
+
+/* Of [global], what the question, the overlay or nobody can say. */
+static bool is_left_out(const char *key)
+{
+    static const char *const keys[] = {"pid",       "error_log",       "syslog.ident",
+                                       "log_level", "syslog.facility", "daemonize"};
+
+    for (size_t i = 0; i < sizeof(keys) / sizeof(*keys); i++)
+        if (strcmp(key, keys[i]) == 0)
+            return true;
+    return false;
+}
+
+/* entry: "name = value", NUL-terminated. */
+static int restate_entry(char *entry, bool global, HfText *text)
+{
+    char *value = strstr(entry, " = ");
+
+    if (!value)
+        return 0;
+    *value = '\0';
+    value += 3;
+    bool unset = *value == '\0' || strcmp(value, HF_PHPFPM_UNSET) == 0;
+    /* the default, which php-fpm does not take without a slowlog */
+    bool untaken = strcmp(entry, "request_slowlog_trace_depth") == 0 && strcmp(value, "20") == 0;
+    if (unset || untaken || (global && is_left_out(entry)))
+        return 0;
+    hf_text_addf(text, "%s = ", entry);
+    return hf_phpfpm_add_literal(text, "", value, "");
+}
+
+static int restate_line(const HfPhpfpmLine *line, bool *global, bool *begun, HfText *text)
+{
+    HF_CLEANUP_FREE char *copy = NULL;
+    HF_CLEANUP_TEXT HfText whole = {0};
+
+    hf_text_add_bytes(&whole, line->text + 1, line->length - 1);
+    int r = hf_text_take(&whole, &copy);
+    if (r < 0)
+        return r;
+    if (*line->text == '\t' && *begun)
+        return line->cut ? -EINVAL : restate_entry(copy, *global, text);
+    if (*line->text != '[' || line->text[line->length - 1] != ']')
+        return 0;
+    copy[line->length - 2] = '\0';
+    *global = strcmp(copy, "global") == 0;
+    *begun |= *global;
+    if (*begun)
+        r = hf_phpfpm_add_literal(text, "[", copy, "]");
+    if (*global)
+        hf_text_add(text, "error_log = syslog\n");
+    return r;
+}
+
+int hf_phpfpm_restate(const char *dump, size_t length, HfText *text)
+{
+    HF_CLEANUP_TEXT HfText result = {0};
+    bool global = false;
+    bool begun = false;
+    HfPhpfpmLine line;
+    int r = 0;
+
+    while (r >= 0 && hf_phpfpm_line_next(&dump, &length, &line))
+        if (line.level == HF_PHPFPM_NOTICE && line.length >= 2)
+            r = restate_line(&line, &global, &begun, &result);
+    if (r >= 0 && result.length > HF_PHPFPM_RESTATED_MAX)
+        r = -E2BIG;
+    if (r >= 0 && result.failed)
+        r = -ENOMEM;
+    if (r >= 0)
+        hf_text_add_bytes(text, result.data, result.length);
+    return r;
+}

@@ -88,9 +88,7 @@ static bool is_plain(const char *value)
     return true;
 }
 
-/* Adds value so that the ini parser takes it literally. Returns 0, or -EINVAL when there is no such
- * way. */
-static int add_literal(HfText *text, const char *before, const char *value, const char *after)
+int hf_phpfpm_add_literal(HfText *text, const char *before, const char *value, const char *after)
 {
     const char *quote = is_plain(value) ? "" : "'";
 
@@ -110,7 +108,7 @@ static int add_path(HfText *text, const char *before, const char *path)
 {
     if (*path != '/' || strstr(path, "$pool"))
         return -EINVAL;
-    return add_literal(text, before, path, "");
+    return hf_phpfpm_add_literal(text, before, path, "");
 }
 
 /* A path, or an address without a host name. */
@@ -124,7 +122,7 @@ static int add_address(HfText *text, const char *before, const char *value)
         (address.kind != HF_ADDRESS_INET && address.kind != HF_ADDRESS_INET6 &&
          address.kind != HF_ADDRESS_PORT))
         return -EINVAL;
-    return add_literal(text, before, value, "");
+    return hf_phpfpm_add_literal(text, before, value, "");
 }
 
 static int add_override(HfText *text, const HfPhpfpmOverride *override)
@@ -132,7 +130,7 @@ static int add_override(HfText *text, const HfPhpfpmOverride *override)
     if (!override->listen && !override->status_listen && !override->status_path &&
         !override->ping_path)
         return 0;
-    int r = add_literal(text, "[", override->pool, "]");
+    int r = hf_phpfpm_add_literal(text, "[", override->pool, "]");
     if (r >= 0 && override->listen)
         r = add_address(text, "listen = ", override->listen);
     if (r >= 0 && override->status_listen)
@@ -177,81 +175,6 @@ int hf_phpfpm_overlay(const HfPhpfpmOverlay *overlay, HfText *text)
         return -ENOMEM;
     hf_text_add_bytes(text, result.data, result.length);
     return 0;
-}
-
-/* ---- a configuration that stands alone ---- */
-
-/* Of [global], what the question, the overlay or nobody can say. */
-static bool is_left_out(const char *key)
-{
-    static const char *const keys[] = {"pid",       "error_log",       "syslog.ident",
-                                       "log_level", "syslog.facility", "daemonize"};
-
-    for (size_t i = 0; i < sizeof(keys) / sizeof(*keys); i++)
-        if (strcmp(key, keys[i]) == 0)
-            return true;
-    return false;
-}
-
-/* entry: "name = value", NUL-terminated. */
-static int restate_entry(char *entry, bool global, HfText *text)
-{
-    char *value = strstr(entry, " = ");
-
-    if (!value)
-        return 0;
-    *value = '\0';
-    value += 3;
-    bool unset = *value == '\0' || strcmp(value, HF_PHPFPM_UNSET) == 0;
-    /* the default, which php-fpm does not take without a slowlog */
-    bool untaken = strcmp(entry, "request_slowlog_trace_depth") == 0 && strcmp(value, "20") == 0;
-    if (unset || untaken || (global && is_left_out(entry)))
-        return 0;
-    hf_text_addf(text, "%s = ", entry);
-    return add_literal(text, "", value, "");
-}
-
-static int restate_line(const HfPhpfpmLine *line, bool *global, bool *begun, HfText *text)
-{
-    HF_CLEANUP_FREE char *copy = NULL;
-    HF_CLEANUP_TEXT HfText whole = {0};
-
-    hf_text_add_bytes(&whole, line->text + 1, line->length - 1);
-    int r = hf_text_take(&whole, &copy);
-    if (r < 0)
-        return r;
-    if (*line->text == '\t' && *begun)
-        return line->cut ? -EINVAL : restate_entry(copy, *global, text);
-    if (*line->text != '[' || line->text[line->length - 1] != ']')
-        return 0;
-    copy[line->length - 2] = '\0';
-    *global = strcmp(copy, "global") == 0;
-    *begun |= *global;
-    if (*begun)
-        r = add_literal(text, "[", copy, "]");
-    if (*global)
-        hf_text_add(text, "error_log = syslog\n");
-    return r;
-}
-
-int hf_phpfpm_restate(const char *dump, size_t length, HfText *text)
-{
-    HF_CLEANUP_TEXT HfText result = {0};
-    bool global = false;
-    bool begun = false;
-    HfPhpfpmLine line;
-    int r = 0;
-
-    while (r >= 0 && hf_phpfpm_line_next(&dump, &length, &line))
-        if (line.level == HF_PHPFPM_NOTICE && line.length >= 2)
-            r = restate_line(&line, &global, &begun, &result);
-    if (r >= 0 && result.length > HF_PHPFPM_RESTATED_MAX)
-        r = -E2BIG;
-    if (r >= 0 && result.failed)
-        r = -ENOMEM;
-    if (r >= 0)
-        hf_text_add_bytes(text, result.data, result.length);
-    return r;
 }
 
 /* ---- addresses ---- */

@@ -134,6 +134,10 @@ void hf_phpfpm_question(const char *include, HfText *text);
 int hf_phpfpm_include(const HfPhpfpmArguments *arguments, const char *directory, unsigned attempt,
                       char **ret);
 
+/* Adds a line with value so that the ini parser takes it literally. Returns 0, or -EINVAL when
+ * there is no such way. */
+int hf_phpfpm_add_literal(HfText *text, const char *before, const char *value, const char *after);
+
 /* What is overridden in one pool. Borrowed strings, NULL: leave. */
 typedef struct HfPhpfpmOverride {
     const char *pool;
