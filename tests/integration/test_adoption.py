@@ -103,6 +103,23 @@ def test_master_is_killed_too(managed, order):
     load.assert_nothing_lost()
 
 
+def test_everything_is_killed(managed):
+    """What is heard late of those is not taken for the generation that has their slot by then."""
+    site, holdfast = managed()
+    master = site.main_pid()
+    workers = process.children(master)
+    die(holdfast)
+    for pid in [master, *workers]:
+        killed(pid)
+    revive(holdfast)
+    holdfast.wait(words.ready(2))
+    holdfast.settle()
+    assert site.get()[0] == 200
+    assert not holdfast.lines.find(words.crashed(2))
+    holdfast.replace(3)
+    holdfast.stop()
+
+
 def test_crash_of_an_adopted_master(managed):
     site, holdfast = managed()
     die(holdfast)

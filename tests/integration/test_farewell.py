@@ -5,7 +5,7 @@ import subprocess
 
 import pytest
 
-from harness import fastcgi, process, words
+from harness import fastcgi, net, process, words
 from harness.lines import Lines
 from harness.paths import HOLDFAST
 from harness.process import Process, environment
@@ -13,6 +13,13 @@ from harness.wait import Ended
 
 SERVED_FIRST = "connections that wait in a queue are served first"
 DELAYED = r"asked to stop: the service goes on for"
+
+
+def script(site, text):
+    path = site.directory / "program"
+    path.write_text(text, newline="")
+    path.chmod(0o755)
+    return path
 
 
 # ---- --stop-delay ----
@@ -65,6 +72,20 @@ def test_an_upgrade_does_not_forget_the_stop(site):
     holdfast.stop()
 
 
+def test_a_caller_is_answered_when_everything_has_ended(site):
+    """Also what ignores SIGTERM, and holds a listener."""
+    left = site.directory / "left"
+    os.mkfifo(left)
+    inner = f'trap "" TERM; echo $$ >{left}; exec sleep 1000'
+    program = script(site, f"#!/bin/sh\nsh -c '{inner}' &\nexec sleep 1000\n")
+    site.pools[:] = []
+    holdfast = site.holdfast(f"--listen=127.0.0.1:{net.free_port()}", "--kill-mode=all", "--ready=delay:1ms", command=[program])
+    with Ended(int(left.read_text())) as stubborn:
+        assert holdfast.call("stop").returncode == 0
+        assert not stubborn.alive()
+    holdfast.stop()
+
+
 # ---- who waits in a queue ----
 
 
@@ -100,9 +121,10 @@ def test_asked_again_it_does_not_wait_for_the_queue(make_site):
 # ---- --exit-with-service ----
 
 
-def run(site, *options, service):
+def run(site, *options, service=None, command=None):
     site.pools[:] = []
-    return Process([HOLDFAST, "run", f"--name={site.name}", "--exit-with-service", *options, "--", "/bin/sh", "-c", service],
+    command = command or ["/bin/sh", "-c", service]
+    return Process([HOLDFAST, "run", f"--name={site.name}", "--exit-with-service", *options, "--", *command],
                    env=environment(), stderr=subprocess.PIPE, stdin=subprocess.DEVNULL)
 
 
@@ -128,6 +150,60 @@ def test_a_service_that_never_comes_up(site):
     lines = Lines(holdfast.popen.stderr)
     assert holdfast.wait() == 7
     lines.join()
+
+
+@pytest.mark.parametrize("text, status", [("#!/bin/sh\r\nexit 0\n", 127), ("#!/no/such/interpreter\n", 127),
+                                          ("\x7fELF for another machine", 126)])
+def test_a_program_that_cannot_be_run(site, text, status):
+    holdfast = run(site, "--ready=delay:1h", command=[script(site, text)])
+    lines = Lines(holdfast.popen.stderr)
+    assert holdfast.wait() == status
+    lines.join()
+    assert lines.find(f"holdfast ends with status {status} ")
+
+
+def test_a_directory_that_is_missing(site):
+    holdfast = run(site, "--ready=delay:1h", f"--directory={site.directory}/missing", service="exit 0")
+    lines = Lines(holdfast.popen.stderr)
+    assert holdfast.wait() == 127
+    lines.join()
+    assert lines.find("its working directory cannot be entered")
+
+
+def test_a_first_start_that_is_never_ready(site):
+    holdfast = run(site, "--ready=notify", "--ready-timeout=50ms", service="exec sleep 1000")
+    lines = Lines(holdfast.popen.stderr)
+    assert holdfast.wait() == 1
+    lines.join()
+    assert lines.find("not ready after 50 ms")
+    assert lines.find("the service has ended by itself: it did not start; holdfast ends with status 1 ")
+
+
+def test_a_failed_restart_is_no_end_of_the_service(site):
+    """It fails after the old generation was stopped: the next start is another try."""
+    broken = site.directory / "broken"
+    program = script(site, f"#!/bin/sh\n[ ! -e {broken} ] || exit 9\nexec sleep 1000\n")
+    site.pools[:] = []
+    holdfast = site.holdfast("--exit-with-service", "--ready=delay:300ms", command=[program])
+    broken.touch()
+    result = holdfast.call("restart")
+    assert result.returncode == words.EXIT_FAILURE and "exited with status 9" in result.stderr
+    broken.unlink()
+    holdfast.wait(words.ready(r"\d+"), holdfast.mark())
+    holdfast.stop()
+
+
+def test_its_end_is_no_second_signal(site):
+    """What it left behind has all the time of a drain."""
+    holdfast = site.holdfast("--exit-with-service", "--stop-delay=1h")
+    slow = site.start_slow(ms=800)
+    holdfast.send(signal.SIGTERM)
+    holdfast.wait(DELAYED)
+    with Ended(site.main_pid()) as master:
+        signal.pidfd_send_signal(master.fd, signal.SIGKILL)
+    assert holdfast.process.wait() == 128 + signal.SIGKILL
+    assert slow.get()[0] == 200
+    assert not holdfast.lines.find("is still there, it is sent")
 
 
 def test_a_stop_and_a_replacement_are_no_end_of_the_service(site):

@@ -4,7 +4,7 @@ import signal
 
 import pytest
 
-from harness import cgroup
+from harness import cgroup, words
 from harness.manager import ManagedHoldfast
 from harness.process import Process
 from harness.wait import Ended
@@ -88,6 +88,22 @@ def test_without_the_right_to_copy_it_waits(managed):
         holdfast.wait(r"may not be looked at.*; it is bound once those have left")
         old.wait()
     assert site.get()[0] == 200
+
+
+def test_a_typo_in_the_settings_does_not_wait_for_them(managed):
+    site, holdfast = managed()
+    slow = site.start_slow()
+    die(holdfast)
+    forget(holdfast)
+    holdfast.start()
+    holdfast.wait("left by a holdfast that died")
+    site.break_configuration()
+    result = holdfast.call("reload")
+    assert result.returncode == words.EXIT_FAILURE and "no_such_setting" in result.stderr
+    assert not holdfast.lines.find(GONE)
+    site.configure()
+    assert slow.finish()[0] == 200
+    holdfast.wait(GONE)
 
 
 def test_other_program_is_spared(managed, unit):

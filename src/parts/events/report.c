@@ -26,6 +26,8 @@ static void add_what_goes_on(const HfSupervisor *supervisor, HfText *text)
 {
     int active = hf_machine_find(&supervisor->machine, HF_STAGE_ACTIVE);
 
+    if (hf_machine_stops(&supervisor->machine))
+        return;
     hf_text_add(text, strchr(hf_text_peek(text), '\n') ? "\n" : "; ");
     hf_text_add(text, active >= 0 ? "the old generation goes on serving"
                                   : "connections wait in the queue");
@@ -129,7 +131,7 @@ static void add_service_ended(const HfSupervisor *supervisor, const HfAction *ac
     const HfGeneration *generation = supervisor->generations[action->slot];
 
     hf_text_add(text, "the service has ended by itself: it ");
-    if (!generation || generation->late)
+    if (!generation || generation->late || generation->failure)
         hf_text_add(text, "did not start");
     else
         hf_generation_explain_status(generation, text);
