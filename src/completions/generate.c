@@ -1,22 +1,199 @@
 /* Fills a template with what is made of the option table: copies standard input to standard output,
  * and puts a section in place of each line that is its name between two @. */
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "completions/sections.h"
+#include "config/option.h"
+
+/* The next row from *i on that verb takes, NULL: none. */
+static const HfOption *next_option(HfVerb verb, size_t *i)
+{
+    while (*i < hf_option_count) {
+        const HfOption *option = &hf_option_table[(*i)++];
+        if (hf_option_is_of(option, verb))
+            return option;
+    }
+    return NULL;
+}
+
+/* Is it the first row of its name? Rows that share one have the same values. */
+static bool is_first_of_name(size_t i)
+{
+    for (size_t j = 0; j < i; j++)
+        if (strcmp(hf_option_table[j].name, hf_option_table[i].name) == 0)
+            return false;
+    return true;
+}
+
+/* text with a backslash before each of these characters. */
+static void write_escaped(const char *text, const char *characters)
+{
+    for (; *text; text++)
+        printf(strchr(characters, *text) ? "\\%c" : "%c", *text);
+}
+
+/* Of holdfast.conf(5), for scdoc(5). */
+static void write_manual_options(void)
+{
+    static const char special[] = "_*\\[]<>";
+
+    for (size_t i = 0; i < hf_option_count; i++) {
+        const HfOption *option = &hf_option_table[i];
+        HF_CLEANUP_TEXT HfText argument = {0};
+
+        if (!option->in_file)
+            continue;
+        hf_option_add_argument(option, &argument);
+        printf("*%s*", option->name);
+        write_escaped(hf_text_peek(&argument), special);
+        printf("\n\t");
+        write_escaped(option->help, special);
+        printf(".\n\n");
+    }
+}
+
+/* "VERB OPTION file" or "VERB OPTION line", for tests. */
+static void write_list(void)
+{
+    for (HfVerb verb = 0; verb < HF_VERB_MAX_; verb++) {
+        const HfOption *option;
+        for (size_t i = 0; (option = next_option(verb, &i));)
+            printf("%s %s %s\n", hf_verb_name(verb), option->name,
+                   option->in_file ? "file" : "line");
+    }
+}
+
+/* ---- bash ---- */
+
+/* The verbs, a line each. */
+static void write_bash_verbs(void)
+{
+    for (HfVerb verb = 0; verb < HF_VERB_MAX_; verb++)
+        printf("        %s\n", hf_verb_name(verb));
+}
+
+/* A case for each verb: its options, those with a value end in =. */
+static void write_bash_options(void)
+{
+    for (HfVerb verb = 0; verb < HF_VERB_MAX_; verb++) {
+        const HfOption *option;
+        printf("        %s) echo", hf_verb_name(verb));
+        for (size_t i = 0; (option = next_option(verb, &i));)
+            printf(" --%s%s", option->name, option->type->no_value ? "" : "=");
+        printf(" ;;\n");
+    }
+}
+
+static const char *const bash_actions[] = {
+    [HF_COMPLETION_FILE] = "compgen -f -- \"$2\"",
+    [HF_COMPLETION_DIRECTORY] = "compgen -d -- \"$2\"",
+    [HF_COMPLETION_INSTANCE] = "compgen -W \"$(_holdfast_instances)\" -- \"$2\"",
+    [HF_COMPLETION_COMMAND] = "compgen -c -- \"$2\"",
+};
+
+/* A case for each option: its values. */
+static void write_bash_values(void)
+{
+    for (size_t i = 0; i < hf_option_count; i++) {
+        const HfOption *option = &hf_option_table[i];
+        const HfOptionType *type = option->type;
+
+        if (!is_first_of_name(i) || (!type->choice && type->completion == HF_COMPLETION_NONE))
+            continue;
+        printf("        %s) ", option->name);
+        if (type->choice) {
+            const char *word;
+            printf("compgen -W '");
+            for (size_t j = 0; (word = type->choice(j)); j++)
+                printf("%s%s", j > 0 ? " " : "", word);
+            printf("' -- \"$2\"");
+        } else {
+            printf("%s", bash_actions[type->completion]);
+        }
+        printf(" ;;\n");
+    }
+}
+
+/* ---- zsh ---- */
+
+/* Within '...'. */
+static void write_quoted(const char *text, const char *special)
+{
+    for (; *text; text++)
+        if (*text == '\'')
+            printf("'\\''");
+        else
+            printf(strchr(special, *text) ? "\\%c" : "%c", *text);
+}
+
+/* 'verb:summary' lines. */
+static void write_zsh_verbs(void)
+{
+    for (HfVerb verb = 0; verb < HF_VERB_MAX_; verb++) {
+        printf("        '%s:", hf_verb_name(verb));
+        write_quoted(hf_option_verb_summary(verb), ":\\");
+        printf("'\n");
+    }
+}
+
+static const char *const zsh_actions[] = {
+    [HF_COMPLETION_NONE] = "",
+    [HF_COMPLETION_FILE] = "_files",
+    [HF_COMPLETION_DIRECTORY] = "_files -/",
+    [HF_COMPLETION_INSTANCE] = "_holdfast_instances",
+    [HF_COMPLETION_COMMAND] = "_command_names -e",
+};
+
+static void write_zsh_option(const HfOption *option)
+{
+    const HfOptionType *type = option->type;
+    const char *word;
+
+    printf("                '%s--%s%s[", type->adds_up ? "*" : "", option->name,
+           type->no_value ? "" : "=");
+    write_quoted(option->help, "[]\\:");
+    printf("]");
+    if (!type->no_value) {
+        printf(":");
+        write_quoted(option->argument ? option->argument : option->name, "[]\\:");
+        printf(":%s", type->choice ? "(" : zsh_actions[type->completion]);
+        for (size_t i = 0; type->choice && (word = type->choice(i)); i++)
+            printf("%s%s", i > 0 ? " " : "", word);
+        printf("%s", type->choice ? ")" : "");
+    }
+    printf("'\n");
+}
+
+/* A case for each verb: its specifications for _arguments. */
+static void write_zsh_options(void)
+{
+    for (HfVerb verb = 0; verb < HF_VERB_MAX_; verb++) {
+        const HfOption *option;
+        printf("        %s)\n            options=(\n", hf_verb_name(verb));
+        for (size_t i = 0; (option = next_option(verb, &i));)
+            write_zsh_option(option);
+        if (hf_option_find("command", strlen("command"), verb))
+            printf("                '(-)1: :_command_names -e'\n"
+                   "                '*:: :_normal'\n");
+        printf("            )\n            ;;\n");
+    }
+}
+
+/* ---- the template ---- */
 
 static const struct {
     const char *name;
     void (*write)(void);
 } sections[] = {
-    {"bash-verbs", hf_section_bash_verbs},
-    {"bash-options", hf_section_bash_options},
-    {"bash-values", hf_section_bash_values},
-    {"zsh-verbs", hf_section_zsh_verbs},
-    {"zsh-options", hf_section_zsh_options},
-    {"manual-options", hf_section_manual_options},
-    {"list", hf_section_list},
+    {"bash-verbs", write_bash_verbs},
+    {"bash-options", write_bash_options},
+    {"bash-values", write_bash_values},
+    {"zsh-verbs", write_zsh_verbs},
+    {"zsh-options", write_zsh_options},
+    {"manual-options", write_manual_options},
+    {"list", write_list},
 };
 
 /* Returns false for a line that names none. */
