@@ -59,7 +59,7 @@ struct HfGeneration {
     bool killed;              /* holdfast sent SIGKILL */
     siginfo_t status;         /* of the main process, once it has exited; si_code 0: not known */
     bool main_exited;
-    bool served; /* it was ready once */
+    bool served;          /* it was ready once */
     bool stored;          /* its pidfd is in systemd's fd store */
     bool late;            /* was not ready in time */
     bool others_told;     /* that a member is another user's and was not signalled */

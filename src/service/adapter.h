@@ -59,7 +59,7 @@ typedef struct HfPlan {
     char *restated; /* the whole configuration as it was when the plan was made; NULL: cannot be */
     unsigned failures; /* starts in a row that came to nothing. After an odd number the overlay is
                           made of restated: the user's files may be broken by now. Not kept. */
-    char *pid_file; /* that the user's configuration names; holdfast owns it. NULL: none */
+    char *pid_file;    /* that the user's configuration names; holdfast owns it. NULL: none */
     bool systemd_interval;
     HfPlanPool *pools; /* n_pools of them */
     size_t n_pools;

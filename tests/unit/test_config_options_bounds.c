@@ -84,6 +84,29 @@ static void the_environment_is_bounded(void **state)
     hf_command_line_clear(&line);
 }
 
+static void headers_are_bounded(void **state)
+{
+    char entries[HF_HEADERS_MAX + 1][64];
+    char *argv[HF_HEADERS_MAX + 5] = {(char[]){"holdfast"}, (char[]){"run"},
+                                      (char[]){"--probe=http:/healthz"}};
+    HF_CLEANUP_TEXT HfText error = {0};
+    HfCommandLine line;
+
+    (void)state;
+    for (size_t i = 0; i <= HF_HEADERS_MAX; i++) {
+        snprintf(entries[i], sizeof(entries[i]), "--http-header=X-%zu: a", i);
+        argv[3 + i] = entries[i];
+    }
+    argv[HF_HEADERS_MAX + 4] = (char[]){"x"};
+    assert_int_equal(hf_options_parse(HF_HEADERS_MAX + 5, argv, &line, &error), -EINVAL);
+    assert_string_equal(hf_text_peek(&error), "--http-header: more than 64 headers");
+    hf_text_clear(&error);
+    argv[HF_HEADERS_MAX + 3] = (char[]){"y"};
+    assert_int_equal(hf_options_parse(HF_HEADERS_MAX + 5, argv, &line, &error), 0);
+    assert_int_equal(hf_strv_length(line.settings.http_headers), HF_HEADERS_MAX);
+    hf_command_line_clear(&line);
+}
+
 static void long_words_are_near_to_nothing(void **state)
 {
     static const char *const known[] = {"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", "bbbb"};
@@ -99,6 +122,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(long_values_are_refused),
         cmocka_unit_test(the_environment_is_bounded),
+        cmocka_unit_test(headers_are_bounded),
         cmocka_unit_test(long_words_are_near_to_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
