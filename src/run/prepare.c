@@ -15,7 +15,7 @@
 #include "run/environment.h"
 #include "run/loop.h"
 #include "run/names.h"
-#include "run/service_credentials.h"
+#include "run/plan_settings.h"
 
 /* What an adapter found out last. */
 typedef enum Found {
@@ -303,75 +303,11 @@ static void abort_trial(HfPrepare *prepare)
         prepare->question.trial->abort(prepare->trial);
 }
 
-/* ---- what the settings alone say ---- */
-
-static int find_program(const HfSettings *settings, char **ret, HfText *error)
-{
-    const char *command = settings->command[0];
-
-    int r = hf_process_find(command, getenv("PATH"), settings->directory, ret);
-    if (r == -ENOENT && strchr(command, '/'))
-        hf_text_addf(error, "there is no program %s; check the path", command);
-    else if (r == -ENOENT)
-        hf_text_addf(error, "the program %s was not found in PATH; install it, or give its path",
-                     command);
-    else if (r == -EACCES)
-        hf_text_addf(error, "%s is not executable; check its mode and its directories'", command);
-    else if (r < 0)
-        hf_text_addf(error, "%s cannot be run: %s", command, strerror(-r));
-    return r;
-}
-
-static int stop_signal_of(const HfSettings *settings)
-{
-    static const int numbers[] = {
-        [HF_STOP_SIGNAL_TERM] = SIGTERM, [HF_STOP_SIGNAL_QUIT] = SIGQUIT,
-        [HF_STOP_SIGNAL_INT] = SIGINT,   [HF_STOP_SIGNAL_HUP] = SIGHUP,
-        [HF_STOP_SIGNAL_USR1] = SIGUSR1, [HF_STOP_SIGNAL_USR2] = SIGUSR2,
-    };
-    _Static_assert(sizeof(numbers) / sizeof(*numbers) == HF_STOP_SIGNAL_MAX_, "each signal");
-
-    if (settings->stop_signal != HF_STOP_SIGNAL_AUTO)
-        return numbers[settings->stop_signal];
-    return hf_adapter_of(settings)->stop_signal;
-}
-
-static int make_environment(HfPlan *plan, const HfSettings *settings)
-{
-    int r = hf_strv_copy(plan->credentials.environment, &plan->environment);
-
-    for (char *const *entry = settings->environment; r >= 0 && entry && *entry; entry++)
-        r = hf_strv_set(&plan->environment, *entry);
-    return r;
-}
-
 static int begin_plan(HfPrepare *prepare, HfText *error)
 {
     const HfSettings *settings = prepare->question.settings;
 
-    int r = hf_plan_new(&prepare->plan);
-    if (r < 0)
-        return r;
-    HfPlan *plan = prepare->plan;
-    plan->adapter = hf_adapter_of(settings);
-    plan->handoff = hf_handoff_of(settings);
-    plan->drain_timeout = settings->drain_timeout;
-    plan->readiness = settings->readiness;
-    plan->ready_delay = settings->ready_delay;
-    plan->stop_signal = stop_signal_of(settings);
-    plan->kill_mode = settings->kill_mode;
-    plan->reopen_signal = plan->adapter->reopen_signal;
-    r = find_program(settings, &plan->program, error);
-    if (r < 0)
-        return r;
-    if (plan->readiness == HF_READINESS_LOG)
-        r = hf_string_set(&plan->ready_text, settings->ready_text);
-    if (r >= 0)
-        r = hf_service_credentials_find(settings, prepare->names, &plan->credentials, error);
-    if (r >= 0)
-        r = make_environment(plan, settings);
-    if (r >= 0)
-        r = hf_string_set(&plan->directory, settings->directory);
+    int r = hf_plan_of_settings(settings, prepare->names, &prepare->plan, error);
     if (r < 0)
         return r;
     prepare->base = settings->directory ? strdup(settings->directory) : get_current_dir_name();
@@ -383,7 +319,7 @@ static int begin_plan(HfPrepare *prepare, HfText *error)
         .settings = settings,
         .base = prepare->base,
         .aliases = prepare->question.aliases,
-        .plan = plan,
+        .plan = prepare->plan,
     };
     return 1;
 }

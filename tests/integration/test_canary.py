@@ -1,4 +1,4 @@
-"""--canary: the next generation shows on private sockets that it is well, or it replaces nothing."""
+"""--canary: the next generation shows on private sockets that it is healthy, or it replaces nothing."""
 import json
 import os
 import socket
@@ -100,7 +100,7 @@ def test_a_good_deploy(make_site, listen, plain):
 def test_a_script_that_fails(healthy, verb):
     holdfast = guard(healthy)
     write(healthy, FATAL)
-    assert_refused_under_load(holdfast, verb, f"the canary of {healthy.address} is not well: it answered 500", "out of cheese")
+    assert_refused_under_load(holdfast, verb, f"the canary of {healthy.address} is unhealthy: it answered 500", "out of cheese")
     write(healthy, GOOD)
     assert holdfast.call(verb).returncode == 0
     holdfast.stop()
@@ -159,7 +159,7 @@ def test_every_pool_is_asked(make_site):
     holdfast.wait(words.gone(1))
     pools[1].options["php_admin_value[auto_prepend_file]"] = "/no/such/file.php"
     site.configure()
-    assert_refused(holdfast, "reload", f"the canary of {pools[1].listen} is not well: it answered 500")
+    assert_refused(holdfast, "reload", f"the canary of {pools[1].listen} is unhealthy: it answered 500")
     holdfast.stop()
 
 
@@ -214,7 +214,7 @@ def test_other_programs_by_a_command(site):
     (site.directory / "broken").touch()
     failed = holdfast.call("reload")
     assert failed.returncode == words.EXIT_FAILURE
-    assert f"the canary of 127.0.0.1:{port} is not well: the command exited with status 1" in failed.stderr
+    assert f"the canary of 127.0.0.1:{port} is unhealthy: the command exited with status 1" in failed.stderr
     assert "broken" in failed.stderr
     assert connect(port) == after
     holdfast.stop()
@@ -229,7 +229,7 @@ def test_other_programs_over_http(site):
     health.write_text("500 out of cheese")
     failed = holdfast.call("reload")
     assert failed.returncode == words.EXIT_FAILURE
-    assert f"the canary of 127.0.0.1:{port} is not well: it answered 500: out of cheese" in failed.stderr
+    assert f"the canary of 127.0.0.1:{port} is unhealthy: it answered 500: out of cheese" in failed.stderr
     assert "localhost canary" in failed.stderr
     assert_nothing_left(holdfast)
     health.write_text("200 well")

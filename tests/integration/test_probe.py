@@ -43,7 +43,7 @@ def test_what_is_well(served):
 
 
 def test_what_is_not(served):
-    assert_not_well(f"{served.address} is not well: it answered 404: Primary script unknown", served.address,
+    assert_not_well(f"{served.address} is unhealthy: it answered 404: Primary script unknown", served.address,
                     "--fastcgi=/no.php", f"--fastcgi-root={served.root}")
     assert_not_well("out of cheese", served.address, f"--fastcgi={served.root}/broken.php")
 
@@ -66,7 +66,7 @@ def test_somebody_who_does_not_answer():
     with contextlib.closing(socket.create_server(("127.0.0.1", 0))) as server:
         address = "%s:%d" % server.getsockname()
         assert_well(address)
-        assert_not_well(f"{address} is not well: no answer within 100 ms", address, "--fastcgi=/ping", "--timeout=100ms")
+        assert_not_well(f"{address} is unhealthy: no answer within 100 ms", address, "--fastcgi=/ping", "--timeout=100ms")
 
 
 # ---- over HTTP ----
@@ -86,7 +86,7 @@ def test_a_page_over_http(web):
     address, health = web
     assert_well(address, "--probe=http:/healthz?deep=1")
     health.write_text("500 out of cheese")
-    assert_not_well(f"{address} is not well: it answered 500: out of cheese", address, "--probe=http:/healthz")
+    assert_not_well(f"{address} is unhealthy: it answered 500: out of cheese", address, "--probe=http:/healthz")
     assert_not_well("www.example.org yes", address, "--probe=http:/healthz", "--http-header=Host: www.example.org",
                     "--http-header=X-Probe: yes")
     health.write_text("304 nothing new")
@@ -96,8 +96,8 @@ def test_a_page_over_http(web):
 
 
 def test_the_wrong_protocol(web, served):
-    assert_not_well("is not well: ", web[0], "--probe=fastcgi:/ping", "--timeout=200ms")
-    assert_not_well("is not well: ", served.address, "--probe=http:/ping", "--timeout=200ms")
+    assert_not_well("is unhealthy: ", web[0], "--probe=fastcgi:/ping", "--timeout=200ms")
+    assert_not_well("is unhealthy: ", served.address, "--probe=http:/ping", "--timeout=200ms")
     assert_well(served.address, "--probe=fastcgi:/ping")
     assert_well(served.address, "--probe=tcp")
 

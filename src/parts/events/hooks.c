@@ -8,7 +8,7 @@
 #include "base/memory.h"
 #include "base/parse.h"
 #include "base/text.h"
-#include "run/command.h"
+#include "run/capture.h"
 
 /* One that waits. */
 typedef struct Waiting {

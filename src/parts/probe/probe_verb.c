@@ -73,7 +73,7 @@ static int ask_each(const HfCommandLine *line, HfText *why)
         if (!try_next(r))
             break;
     }
-    hf_text_addf(why, "%s is not well: %s", target.label,
+    hf_text_addf(why, "%s is unhealthy: %s", target.label,
                  reason.length > 0 ? hf_text_peek(&reason) : strerror(-r));
     return r;
 }

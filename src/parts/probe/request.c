@@ -10,7 +10,7 @@
 #include "format/http.h"
 #include "format/quantity.h"
 #include "kernel/queue.h"
-#include "run/command.h"
+#include "run/capture.h"
 #include "run/loop.h"
 
 #define READ_SIZE     16384

@@ -204,7 +204,7 @@ static void on_canary_reply(const HfReply *reply, void *userdata)
 
     canary->request = NULL;
     if (reply->result < 0) {
-        hf_text_addf(&canary->error, "the canary of %s is not well: %s", label, reply->error);
+        hf_text_addf(&canary->error, "the canary of %s is unhealthy: %s", label, reply->error);
         end_badly(canary);
         return;
     }

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "parts/trial/canary.h"
-#include "run/command.h"
+#include "run/capture.h"
 
 typedef struct HfPreflight {
     sd_event *loop;
