@@ -143,6 +143,11 @@ int hf_socket_set_backlog(int fd, int backlog)
     return listen(fd, backlog) < 0 ? -errno : 0;
 }
 
+int hf_socket_shut_down(int fd)
+{
+    return shutdown(fd, SHUT_RDWR) < 0 ? -errno : 0;
+}
+
 int hf_socket_somaxconn(void)
 {
     char text[32];

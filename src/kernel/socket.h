@@ -75,6 +75,10 @@ int hf_listener_name(int fd, struct sockaddr_storage *ret, unsigned *ret_length)
 /* Changes the backlog of a socket that listens. */
 int hf_socket_set_backlog(int fd, int backlog);
 
+/* It listens no more, in no process that has it: what waits is reset. SO_REUSEADDR keeps it from
+ * being in anybody's way. */
+int hf_socket_shut_down(int fd);
+
 /* net.core.somaxconn, 4096 when it cannot be read. */
 int hf_socket_somaxconn(void);
 

@@ -17,6 +17,7 @@
 #include "run/own_listener.h"
 #include "run/pid_file.h"
 #include "run/reconfigure.h"
+#include "run/release.h"
 #include "run/stop_delay.h"
 
 /* What a shell would say of a program that did not start. */
@@ -442,6 +443,11 @@ static bool is_last_look(const HfAction *action)
 void hf_actions_perform(HfSupervisor *supervisor, const HfAction *action)
 {
     bool last = is_last_look(action);
+
+    if (action->type == HF_ACTION_ANSWER && hf_release_holds(supervisor, action))
+        return;
+    if (action->type == HF_ACTION_UPGRADE || action->type == HF_ACTION_END)
+        hf_release_answer(supervisor);
 
     if (!last && executors[action->type])
         executors[action->type](supervisor, action);

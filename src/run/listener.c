@@ -1,6 +1,6 @@
 #include "run/listener.h"
 
-#include <assert.h>
+#include <dirent.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,12 +10,62 @@
 
 #include "base/fd.h"
 #include "base/memory.h"
+#include "base/parse.h"
 #include "config/names.h"
 #include "format/quantity.h"
+#include "kernel/file.h"
 #include "kernel/owner.h"
 #include "run/resolved_listener.h"
 
+#define PID_BYTES      32  /* of a lock */
 #define PARKED_MINIMUM 128 /* above what a child's layout usually takes */
+
+static bool runs_as(const char *base, const char *instance, pid_t pid)
+{
+    HF_CLEANUP_TEXT HfText path = {0};
+    HF_CLEANUP_FREE char *text = NULL;
+    uint64_t holder;
+
+    hf_text_addf(&path, "%s/%s/lock", base, instance);
+    if (hf_file_read(hf_text_peek(&path), PID_BYTES, &text, NULL) < 0)
+        return false;
+    text[strcspn(text, "\n")] = '\0';
+    return hf_parse_uint(text, INT32_MAX, &holder) == 0 && (pid_t)holder == pid;
+}
+
+/* The instance of holdfast that is process pid, by its lock; NULL: it is none of this user's. */
+static char *find_instance(pid_t pid)
+{
+    HF_CLEANUP_FREE char *base = NULL;
+    char *name = NULL;
+
+    DIR *directory = hf_name_of_runtime_base(&base) < 0 ? NULL : opendir(base);
+    for (const struct dirent *entry; !name && directory && (entry = readdir(directory));)
+        if (entry->d_name[0] != '.' && runs_as(base, entry->d_name, pid))
+            name = strdup(entry->d_name);
+    if (directory)
+        closedir(directory);
+    return name;
+}
+
+/* What another instance holds it lets go by a reload: nobody has to stop it. */
+static void explain_owner(const char *label, const HfOwner *owner, HfText *error)
+{
+    HF_CLEANUP_FREE char *instance = find_instance(owner->pid);
+
+    hf_text_addf(error, "%s is in use by %s", label, owner->program);
+    if (instance)
+        hf_text_addf(error, ", instance %s", instance);
+    hf_text_addf(error, " (pid %d, since ", (int)owner->pid);
+    hf_text_add_age(error, owner->age);
+    if (instance)
+        hf_text_addf(error,
+                     "); take it out of that instance's settings, and \"holdfast reload "
+                     "--name=%s\" releases it, or choose another address",
+                     instance);
+    else
+        hf_text_add(error, "); stop it, or choose another address");
+}
 
 static void explain_bind(const HfListenerSpec *spec, const char *label, int r, HfSocketStage stage,
                          const HfSocketRequest *request, HfText *error)
@@ -23,10 +73,7 @@ static void explain_bind(const HfListenerSpec *spec, const char *label, int r, H
     HfOwner owner;
 
     if (r == -EADDRINUSE && hf_owner_find(request->address, request->address_length, &owner) == 0) {
-        hf_text_addf(error, "%s is in use by %s (pid %d, since ", label, owner.program,
-                     (int)owner.pid);
-        hf_text_add_age(error, owner.age);
-        hf_text_add(error, "); stop it, or choose another address");
+        explain_owner(label, &owner, error);
     } else if (r == -EADDRINUSE) {
         hf_text_addf(error, "%s is in use by a process that cannot be seen from here", label);
     } else if (r == -ENOTSOCK) {
@@ -333,12 +380,31 @@ int hf_listener_queue(HfListener *held, HfQueue *ret)
     return r;
 }
 
+static bool is_tcp(const HfListener *held)
+{
+    return held->bound.kind != HF_ADDRESS_UNIX && held->bound.kind != HF_ADDRESS_ABSTRACT;
+}
+
+bool hf_listener_can_be_released(const HfListener *held)
+{
+    return is_tcp(held) || held->inode.inode != 0;
+}
+
+int hf_listener_release(HfListener *held)
+{
+    if (!is_tcp(held))
+        return hf_socket_unlink(held->spec.address.name, &held->inode);
+    return hf_socket_shut_down(held->fd);
+}
+
 bool hf_listener_is_lost(const HfListener *held)
 {
     HfSocketInode there = {0};
 
-    if (held->received || held->inode.inode == 0)
+    if (held->received)
         return false;
+    if (held->inode.inode == 0)
+        return is_tcp(held) && hf_socket_verify(held->fd) == -EINVAL;
     return hf_socket_path_inode(held->spec.address.name, &there) < 0 ||
            there.device != held->inode.device || there.inode != held->inode.inode;
 }

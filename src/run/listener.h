@@ -72,8 +72,15 @@ int hf_listener_respecify(HfListener *held, const HfListenerSpec *spec, bool rai
 /* Its accept queue now. Returns as hf_queue_read. */
 int hf_listener_queue(HfListener *held, HfQueue *ret);
 
-/* Has the path that was bound here been removed, or does another socket or file stand there? Nobody
- * can connect then. */
+/* A TCP address, or a path that was bound here. */
+bool hf_listener_can_be_released(const HfListener *held);
+/* Makes its address free for others, though copies of the socket are open elsewhere: all of them
+ * stop listening, and what waits in the queue is reset; a path is only unlinked, and its queue
+ * stays. Returns 0 or negative errno. */
+int hf_listener_release(HfListener *held);
+
+/* Does the socket listen no more? Has the path that was bound here been removed, or does another
+ * socket or file stand there? Nobody can connect then. */
 bool hf_listener_is_lost(const HfListener *held);
 
 /* An array of references. */

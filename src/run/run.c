@@ -17,6 +17,7 @@
 #include "run/inputs.h"
 #include "run/pid_file.h"
 #include "run/reconfigure.h"
+#include "run/release.h"
 #include "run/stop_delay.h"
 
 static void trace(const HfEvent *event, const HfActions *actions, HfPhase phase)
@@ -47,6 +48,7 @@ static int on_step(sd_event_source *source, void *userdata)
         for (size_t i = 0; i < actions->n; i++)
             hf_actions_perform(supervisor, &actions->list[i]);
     }
+    hf_release_look(supervisor);
     HF_EACH_PART (supervisor, i, stepped)
         supervisor->parts[i]->stepped(supervisor->states[i]);
     malloc_trim(0); /* what a preparation took is not needed again soon */
@@ -60,6 +62,8 @@ static void let_go(HfSupervisor *supervisor)
     HF_EACH_PART (supervisor, i, let_go)
         supervisor->parts[i]->let_go(supervisor->states[i]);
     hf_pid_file_remove(supervisor);
+    hf_release_answer(supervisor);
+    supervisor->release = hf_release_free(supervisor->release);
     supervisor->farewell = hf_stop_delay_free(supervisor->farewell);
     for (unsigned i = 0; i < HF_MACHINE_SLOTS; i++)
         supervisor->generations[i] = hf_generation_free(supervisor->generations[i]);

@@ -18,6 +18,7 @@
 
 #define HF_SUPERVISOR_EVENTS 1024 /* that can wait between two steps */
 
+typedef struct HfRelease HfRelease;
 typedef struct HfStopDelay HfStopDelay;
 typedef struct HfFinalKill HfFinalKill;
 typedef struct HfInputs HfInputs;
@@ -57,6 +58,7 @@ typedef struct HfSupervisor {
     HfFinalKill *leftovers; /* NULL until the end */
     char *finding;          /* what the last probe found wrong */
     HfInputs *watch;
+    HfRelease *release; /* NULL: no address has left the settings so far */
     uint64_t given_up; /* capabilities, 1 << number */
     bool shared;       /* another server has the sockets as well, and its pid file */
     bool confined;     /* to those that the plan needs */

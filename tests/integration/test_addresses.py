@@ -4,6 +4,7 @@ import grp
 import os
 import pathlib
 import pwd
+import re
 import signal
 import socket
 import stat
@@ -245,3 +246,70 @@ def test_the_child_that_asks_ends_with_holdfast(site, silent):
         holdfast.send(signal.SIGKILL)
         ended.wait()
     holdfast.process.wait()
+def free_to_listen(address):
+    """As the server that is to have it next would listen there."""
+    if address.startswith("/"):
+        with socket.socket(socket.AF_UNIX) as other:
+            other.bind(address)
+            other.listen()
+        os.unlink(address)
+        return
+    host, _, port = address.rpartition(":")
+    with socket.socket() as other:
+        other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        other.bind((host, int(port)))
+        other.listen()
+
+
+@pytest.mark.parametrize("handover", ["gentle", "at-once"])
+def test_an_address_that_left_the_settings_is_free_when_the_reload_returns(make_site, handover):
+    """Though a worker that has a copy of the socket finishes a request, which it does; none is started again and
+    again because nobody listens there any more."""
+    tcp, stays = (f"127.0.0.1:{net.free_port()}" for _ in range(2))
+    site = make_site(pools=[Pool(tcp, children=4), Pool(stays, name="stays", children=2)])
+    path = str(site.directory / "gone.sock")
+    site.pools.append(Pool(path, name="path", children=2))
+    site.configure(process_control_timeout="60s")
+    holdfast = site.holdfast(f"--handover={handover}")
+    slow = site.start_slow()
+    removed = [pool for pool in site.pools if pool.listen != stays]
+    site.pools[:] = [pool for pool in site.pools if pool.listen == stays]
+    site.configure()
+    assert holdfast.call("reload").returncode == 0
+    for pool in removed:
+        free_to_listen(pool.listen)
+    holdfast.wait(words.ready(2))
+    assert site.error_log.read_text().count(" started") <= 4  # this is how a child is logged that took another's place
+    assert not holdfast.lines.find(words.gone(1))
+    # what comes back while the old generation is there is bound anew
+    site.pools[:0] = removed
+    site.configure()
+    assert holdfast.call("reload").returncode == 0
+    for pool in site.pools:
+        assert fastcgi.request(pool.listen, str(site.root / "hello.php"))[1].startswith("hello ")
+    assert slow.finish()[0] == 200
+    holdfast.wait(words.gone(1))
+    holdfast.stop()
+
+
+def test_an_address_moves_from_one_instance_to_another(make_site):
+    """As a panel moves a site to another version of PHP: take it out here, put it in there, reload both."""
+    listen, first_own, second_own = (f"127.0.0.1:{net.free_port()}" for _ in range(3))
+    first = make_site(pools=[Pool(listen, children=2), Pool(first_own, name="own", children=1)])
+    second = make_site(pools=[Pool(second_own, name="own", children=1)])
+    holder, taker = first.holdfast(), second.holdfast()
+    second.pools.append(Pool(listen, children=2))
+    second.configure()
+    result = taker.call("reload")
+    assert result.returncode == words.EXIT_FAILURE
+    assert re.search(rf"{listen} is in use by holdfast\S*, instance {first.name} \(pid {holder.pid}, since .*\); take it out "
+                     rf"of that instance's settings, and \"holdfast reload --name={first.name}\" releases it", result.stderr)
+    del first.pools[0]
+    first.configure()
+    for instance in (holder, taker):
+        result = instance.call("reload")
+        assert result.returncode == 0, result.stderr
+    assert fastcgi.request(listen, str(second.root / "hello.php"))[1].startswith("hello ")
+    holder.stop()
+    assert fastcgi.request(listen, str(second.root / "hello.php"))[1].startswith("hello ")
+    taker.stop()
