@@ -166,8 +166,10 @@ static void perform_commit(HfSupervisor *supervisor, const HfAction *action)
     hf_reconfigure_commit(supervisor, action->cause);
     hf_plan_unref(supervisor->current);
     supervisor->current = HF_STEAL(supervisor->prepared);
-    if (supervisor->current)
+    if (supervisor->current) {
+        hf_own_listener_commit(supervisor, supervisor->current);
         hf_plan_apply(supervisor->current, supervisor->raised);
+    }
 }
 
 static void perform_discard(HfSupervisor *supervisor, const HfAction *action)

@@ -60,6 +60,7 @@ struct HfGeneration {
     siginfo_t status;         /* of the main process, once it has exited; si_code 0: not known */
     bool main_exited;
     bool served;          /* it was ready once */
+    bool removes_path;    /* of a listener that is held, if it leaves by itself */
     bool stored;          /* its pidfd is in systemd's fd store */
     bool late;            /* was not ready in time */
     bool others_told;     /* that a member is another user's and was not signalled */

@@ -43,6 +43,17 @@ static void refused(HfGeneration *generation, int signal)
     hf_generation_main_exited(generation, &(siginfo_t){0});
 }
 
+/* php-fpm's master would remove the path of a socket that it has bound; its workers finish and
+ * leave without it. */
+static void leave_path(HfGeneration *generation, int signal)
+{
+    generation->killed = true;
+    hf_process_signal(generation->main.pidfd, SIGSTOP); /* it starts no further one */
+    hf_members_signal(generation, signal);
+    if (hf_process_signal(generation->main.pidfd, SIGKILL) == -EPERM)
+        refused(generation, SIGKILL);
+}
+
 void hf_generation_signal(HfGeneration *generation, HfStage stage, uint64_t retire_time)
 {
     int signal = signal_of(generation, stage);
@@ -56,6 +67,10 @@ void hf_generation_signal(HfGeneration *generation, HfStage stage, uint64_t reti
         return;
     }
 
+    if (generation->removes_path && !generation->main_exited && stage != HF_STAGE_KILL) {
+        leave_path(generation, signal);
+        return;
+    }
     if (!generation->main_exited && hf_process_signal(generation->main.pidfd, signal) == -EPERM)
         refused(generation, signal);
     if (generation->main_exited || stage == HF_STAGE_KILL)

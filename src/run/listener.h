@@ -22,7 +22,7 @@ typedef struct HfListener {
     bool stays;         /* its path, too: others go on with it */
     uint32_t highest;   /* depth of its queue that was ever seen */
     bool taken;         /* copied out of another server, whose path it is still */
-    bool own;           /* copied out of a generation of ours, which bound it */
+    uint64_t own;       /* generation of ours that bound it and may remove its path; 0: none */
     unsigned index;     /* in the snapshot that is being made */
     bool stored;        /* in systemd's fd store */
     char *label;        /* spec's address, for people */

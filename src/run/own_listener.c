@@ -57,7 +57,6 @@ static int copy(const HfProcess *holder, const HfListenerSpec *spec,
         hf_listener_unref(listener);
         return -EADDRINUSE;
     }
-    listener->own = true;
     *ret = listener;
     return 0;
 }
@@ -71,8 +70,6 @@ int hf_own_listener_copy(const HfSupervisor *supervisor, const HfListenerSpec *s
     HfProcess holder = HF_PROCESS_NONE;
     int i = -1;
 
-    if (hf_address_is_path(&spec->address)) /* php-fpm would remove the path as it leaves */
-        return -ENOENT;
     int r = hf_resolved_listener_find(spec, &target, &error);
     if (r < 0)
         return r;
@@ -86,8 +83,25 @@ int hf_own_listener_copy(const HfSupervisor *supervisor, const HfListenerSpec *s
     hf_process_clear(&holder);
     if (r < 0)
         return r;
+    (*ret)->own = generation->number;
     const HfLogFields fields = {.generation = generation->number, .listener = target.label};
     hf_log(LOG_NOTICE, &fields, "%s was bound by generation %llu itself; holdfast holds it now",
            target.label, (unsigned long long)generation->number);
     return 0;
+}
+
+void hf_own_listener_commit(const HfSupervisor *supervisor, const HfPlan *plan)
+{
+    for (size_t i = 0; i < plan->n_listeners; i++) {
+        HfListener *listener = plan->listeners[i];
+        if (listener->own == 0)
+            continue;
+        for (size_t slot = 0; slot < HF_MACHINE_SLOTS; slot++) {
+            HfGeneration *generation = supervisor->generations[slot];
+            if (generation && generation->number == listener->own)
+                generation->removes_path |= hf_address_is_path(&listener->spec.address);
+        }
+        listener->own = 0;
+        listener->taken = false;
+    }
 }

@@ -143,8 +143,6 @@ void hf_plan_apply(HfPlan *plan, bool raised)
     for (size_t i = 0; i < plan->n_listeners; i++) {
         HF_CLEANUP_TEXT HfText error = {0};
         HfListener *held = plan->listeners[i];
-        held->taken = held->taken && !held->own;
-        held->own = false;
         int r = hf_listener_respecify(held, &plan->wanted[i].spec, raised, &error);
         if (r < 0) {
             const HfLogFields fields = {.listener = held->label};

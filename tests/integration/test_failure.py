@@ -181,12 +181,14 @@ def test_stop_before_it_is_ready(site):
 
 @pytest.mark.load
 @pytest.mark.parametrize("number, restarted", [(signal.SIGUSR2, 1), (signal.SIGKILL, 2)], ids=["usr2", "crash"])
-def test_what_php_fpm_bound_by_itself(make_site, number, restarted):
+@pytest.mark.parametrize("path", [False, True], ids=["tcp", "unix"])
+def test_what_php_fpm_bound_by_itself(make_site, number, restarted, path):
     """A pool was added, and php-fpm was started anew before a reload could bind its address: every later reload and
     restart has it, and nothing is lost."""
-    site = make_site(children=4)
+    site = make_site("unix" if path else "tcp", children=4)
     holdfast = site.holdfast()
-    site.pools.append(Pool(f"127.0.0.1:{net.free_port()}", "added", 4))
+    listen = str(site.directory / "added.sock") if path else f"127.0.0.1:{net.free_port()}"
+    site.pools.append(Pool(listen, "added", 4))
     site.address = site.pools[1].listen
     site.configure()
     start = holdfast.mark()

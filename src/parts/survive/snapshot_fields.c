@@ -238,6 +238,7 @@ static const HfField generation_fields[] = {
     M("session", INT, session),
     M("stored", BOOL, stored),
     M("main-exited", BOOL, main_exited),
+    M("removes-path", BOOL, removes_path),
     M("exit-code", INT, status.si_code),
     M("exit-status", INT, status.si_status),
     M("owed-signal", INT, owed),
