@@ -117,7 +117,8 @@ bool hf_notifysocket_stands(const char *path)
     if (make_address(path, &address, &length) < 0)
         return false;
     HF_CLEANUP_FD int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-    return fd >= 0 && connect(fd, (const struct sockaddr *)&address, length) == 0;
+    /* without a descriptor nothing can be told, and nothing better could be made */
+    return fd < 0 || connect(fd, (const struct sockaddr *)&address, length) == 0;
 }
 
 static void close_received(const struct cmsghdr *header)

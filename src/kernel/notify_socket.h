@@ -11,7 +11,7 @@
  * negative errno: -EINVAL for no name, -ENAMETOOLONG. */
 int hf_notifysocket_open(const char *path);
 
-/* Does somebody read at path (or an abstract name)? */
+/* Does somebody read at path (or an abstract name), as far as can be told? */
 bool hf_notifysocket_stands(const char *path);
 
 /* One datagram. Returns its length (0 is possible), -EAGAIN when there is none, -EMSGSIZE for one
