@@ -59,17 +59,18 @@ HF_STRTAB_DECLARE(hf_phase, HfPhase);
 
 /* What can happen to a replacement. */
 typedef enum HfMove {
-    HF_MOVE_BEGIN,    /* START */
-    HF_MOVE_PREPARED, /* a plan is held */
-    HF_MOVE_REFUSED,  /* none could be made */
-    HF_MOVE_READY,    /* of the starting generation */
-    HF_MOVE_FAILED,   /* the starting generation came to nothing */
-    HF_MOVE_LOST,     /* the active generation, and none before it serves again */
-    HF_MOVE_FREED,    /* a slot */
-    HF_MOVE_DUE,      /* the next start after failures */
-    HF_MOVE_WISHED,   /* a reload or a restart */
-    HF_MOVE_ILL,      /* the active generation, for long enough */
-    HF_MOVE_AGED,     /* the active generation is old, or large */
+    HF_MOVE_BEGIN,     /* START */
+    HF_MOVE_PREPARED,  /* a plan is held */
+    HF_MOVE_UNBLOCKED, /* another try to make one may do better */
+    HF_MOVE_REFUSED,   /* none could be made */
+    HF_MOVE_READY,     /* of the starting generation */
+    HF_MOVE_FAILED,    /* the starting generation came to nothing */
+    HF_MOVE_LOST,      /* the active generation, and none before it serves again */
+    HF_MOVE_FREED,     /* a slot */
+    HF_MOVE_DUE,       /* the next start after failures */
+    HF_MOVE_WISHED,    /* a reload or a restart */
+    HF_MOVE_ILL,       /* the active generation, for long enough */
+    HF_MOVE_AGED,      /* the active generation is old, or large */
     HF_MOVE_STOP,
     HF_MOVE_OVER, /* ENDED */
     HF_MOVE_MAX_,
@@ -162,6 +163,7 @@ typedef enum HfEventType {
     HF_EVENT_START,          /* once, before any other */
     HF_EVENT_PREPARED,       /* PREPARE ended well: a next plan is held; takeover */
     HF_EVENT_PREPARE_FAILED, /* nothing is held */
+    HF_EVENT_UNBLOCKED,      /* PREPARE waited for somebody who has left: it is done once more */
     HF_EVENT_SPAWN_FAILED,   /* generation: there is no process; status as a shell has it */
     HF_EVENT_READY,          /* generation */
     HF_EVENT_MAIN_EXITED,    /* generation: its main process has been reaped; others may remain;

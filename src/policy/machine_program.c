@@ -167,8 +167,8 @@ NAMES(hf_stage, HfStage, HF_STAGE_MAX_, "empty", "starting", "active", "settle",
       "term", "kill")
 NAMES(hf_phase, HfPhase, HF_PHASE_MAX_, "new", "idle", "preparing", "waiting", "clearing",
       "starting", "backoff", "stopping", "ending", "ended")
-NAMES(hf_move, HfMove, HF_MOVE_MAX_, "begin", "prepared", "refused", "ready", "failed", "lost",
-      "freed", "due", "wished", "ill", "aged", "stop", "over")
+NAMES(hf_move, HfMove, HF_MOVE_MAX_, "begin", "prepared", "unblocked", "refused", "ready", "failed",
+      "lost", "freed", "due", "wished", "ill", "aged", "stop", "over")
 NAMES(hf_stop_reason, HfStopReason, HF_REASON_MAX_, "none", "signal", "request", "service",
       "takeover", "settings")
 NAMES(hf_cause, HfCause, HF_CAUSE_MAX_, "start", "crash", "reload", "restart", "health", "recycle")
@@ -178,10 +178,10 @@ NAMES(hf_outcome, HfOutcome, HF_OUTCOME_MAX_, "done", "failed", "stopping", "bus
 NAMES(hf_timer, HfTimer, HF_TIMER_MAX_, "deadline", "respawn", "stable", "busy", "probe", "recycle",
       "stop-wait")
 NAMES(hf_verdict, HfVerdict, HF_VERDICT_MAX_, "healthy", "saturated", "hung", "failed")
-NAMES(hf_event, HfEventType, HF_EVENT_MAX_, "start", "prepared", "prepare-failed", "spawn-failed",
-      "ready", "main-exited", "gone", "timer", "request", "stop-signal", "queue-served", "ended",
-      "reopen", "retired", "extend", "fallback-gone", "probed", "oversize", "leaving",
-      "upgrade-tested", "upgrade-failed", "resume", "adopt")
+NAMES(hf_event, HfEventType, HF_EVENT_MAX_, "start", "prepared", "prepare-failed", "unblocked",
+      "spawn-failed", "ready", "main-exited", "gone", "timer", "request", "stop-signal",
+      "queue-served", "ended", "reopen", "retired", "extend", "fallback-gone", "probed", "oversize",
+      "leaving", "upgrade-tested", "upgrade-failed", "resume", "adopt")
 NAMES(hf_action, HfActionType, HF_ACTION_MAX_, "prepare", "abort-prepare", "commit", "discard",
       "spawn", "signal", "continue", "reopen", "arm", "disarm", "forget", "backlog", "fallback",
       "watch-queue", "probe", "answer", "report", "test-upgrade", "upgrade", "end", "exit")

@@ -114,6 +114,11 @@ static void retry(HfMachine *machine, HfActions *actions)
     hf_machine_prepare(machine, HF_CAUSE_CRASH, actions);
 }
 
+static void again(HfMachine *machine, HfActions *actions)
+{
+    hf_machine_prepare(machine, machine->cause, actions);
+}
+
 /* A restart stops first. */
 static void proceed(HfMachine *machine, HfActions *actions)
 {
@@ -291,6 +296,7 @@ typedef void (*Decide)(HfMachine *machine, HfActions *actions);
 
 #define DECISIONS(X)                                                                               \
     X(begin)                                                                                       \
+    X(again)                                                                                       \
     X(proceed)                                                                                     \
     X(refuse)                                                                                      \
     X(hand_over)                                                                                   \
@@ -327,6 +333,7 @@ static const unsigned char table[HF_MOVE_MAX_][HF_PHASE_MAX_] = {
 /*  move       new       idle             preparing    waiting    clearing  starting      backoff          stopping         ending */
   R(BEGIN,     D(begin), _,               _,           _,         _,        _,            _,               _,               _),
   R(PREPARED,  _,        _,               D(proceed),  _,         _,        _,            _,               _,               _),
+  R(UNBLOCKED, _,        _,               D(again),    _,         _,        _,            _,               _,               _),
   R(REFUSED,   _,        _,               D(refuse),   _,         _,        _,            _,               _,               _),
   R(READY,     _,        _,               _,           _,         _,        D(hand_over), _,               _,               _),
   R(FAILED,    _,        _,               _,           _,         _,        D(fail),      _,               _,               _),

@@ -311,6 +311,7 @@ static bool is_of_generation(const HfEvent *event)
     case HF_EVENT_START:
     case HF_EVENT_PREPARED:
     case HF_EVENT_PREPARE_FAILED:
+    case HF_EVENT_UNBLOCKED:
     case HF_EVENT_REQUEST:
     case HF_EVENT_STOP_SIGNAL:
     case HF_EVENT_QUEUE_SERVED:
@@ -378,6 +379,9 @@ static void on_event(HfMachine *machine, const HfEvent *event, HfActions *action
         if (machine->phase == HF_PHASE_PREPARING)
             machine->takeover = event->takeover && !machine->planned;
         hf_machine_move(machine, HF_MOVE_PREPARED, actions);
+        break;
+    case HF_EVENT_UNBLOCKED:
+        hf_machine_move(machine, HF_MOVE_UNBLOCKED, actions);
         break;
     case HF_EVENT_PREPARE_FAILED:
         hf_machine_move(machine, HF_MOVE_REFUSED, actions);

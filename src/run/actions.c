@@ -81,7 +81,7 @@ static int bind_plan(HfPlan *plan, HfText *error, void *userdata)
 static bool is_seen_to(const HfSupervisor *supervisor)
 {
     HF_EACH_PART (supervisor, i, unprepared)
-        if (supervisor->parts[i]->unprepared(supervisor->states[i], supervisor->machine.cause))
+        if (supervisor->parts[i]->unprepared(supervisor->states[i]))
             return true;
     return false;
 }
@@ -146,11 +146,6 @@ static void perform_prepare(HfSupervisor *supervisor, const HfAction *action)
     r = hf_prepare_start(&question, on_prepared, supervisor, &supervisor->prepare);
     if (r < 0)
         fail_prepare(supervisor, strerror(-r));
-}
-
-void hf_actions_prepare_again(HfSupervisor *supervisor, HfCause cause)
-{
-    perform_prepare(supervisor, &(HfAction){.type = HF_ACTION_PREPARE, .cause = cause});
 }
 
 static void perform_abort_prepare(HfSupervisor *supervisor, const HfAction *action)

@@ -58,8 +58,8 @@ typedef struct HfPart {
     int (*lend)(void *state, HfPlan *plan, HfOffer *offer, HfText *error);
     /* What a bound plan must pass before it counts; of one part at most. */
     const HfTrialStep *trial;
-    /* The plan could not be bound: does the part see to it that it is prepared once more? */
-    bool (*unprepared)(void *state, HfCause cause);
+    /* Somebody else has what the plan is to bind: does the part post UNBLOCKED when he has left? */
+    bool (*unprepared)(void *state);
 
     /* ---- each step ---- */
 

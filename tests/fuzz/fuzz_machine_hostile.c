@@ -240,6 +240,8 @@ static void step(HfMachine *machine, Books *books, const HfEvent *event)
         machine->wait == HF_WAIT_NONE)
         forget_program(books, false);
 
+    if (event->type == HF_EVENT_UNBLOCKED)
+        books->preparing = false;
     if (event->type == HF_EVENT_QUEUE_SERVED)
         books->watching = false;
     if (event->type == HF_EVENT_TIMER) {

@@ -64,6 +64,7 @@ int fair_rank(Fair fair, const World *world, const HfEvent *event)
     case HF_EVENT_GONE:
         return rank_leaving(fair, world, event);
     case HF_EVENT_PREPARE_FAILED:
+    case HF_EVENT_UNBLOCKED:
     case HF_EVENT_SPAWN_FAILED:
     case HF_EVENT_MAIN_EXITED:
     case HF_EVENT_REQUEST:

@@ -210,6 +210,7 @@ static bool parse_event(const HfMachine *machine, const char *word, const char *
         return parse_slot(machine, argument, ret);
     case HF_EVENT_START:
     case HF_EVENT_PREPARE_FAILED:
+    case HF_EVENT_UNBLOCKED:
     case HF_EVENT_QUEUE_SERVED:
     case HF_EVENT_ENDED:
     case HF_EVENT_REOPEN:

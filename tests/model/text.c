@@ -102,6 +102,7 @@ void text_event(const HfEvent *event, const HfMachine *machine, char ret[TEXT_LI
     case HF_EVENT_PREPARED:
     case HF_EVENT_PREPARE_FAILED:
     case HF_EVENT_STOP_SIGNAL:
+    case HF_EVENT_UNBLOCKED:
     case HF_EVENT_QUEUE_SERVED:
     case HF_EVENT_ENDED:
     case HF_EVENT_REOPEN:

@@ -3,7 +3,7 @@
 #include <assert.h>
 #include <string.h>
 
-_Static_assert(HF_EVENT_MAX_ == 23, "teach the world the new event");
+_Static_assert(HF_EVENT_MAX_ == 24, "teach the world the new event");
 _Static_assert(HF_ACTION_MAX_ == 21, "teach the world the new action");
 _Static_assert(HF_STAGE_MAX_ == 8, "teach the world the new stage");
 _Static_assert(HF_VERDICT_MAX_ == 4, "teach the world the new verdict");
@@ -90,6 +90,7 @@ void world_event(World *world, const HfEvent *event)
         world->prepared = true;
         break;
     case HF_EVENT_PREPARE_FAILED:
+    case HF_EVENT_UNBLOCKED:
         world->preparing = false;
         break;
     case HF_EVENT_SPAWN_FAILED:
@@ -275,12 +276,12 @@ static Rule answer(World *world, const HfAction *action)
     return RULE_ONE_ANSWER;
 }
 
-static Rule prepare(World *world)
+static Rule prepare(World *world, const HfEvent *event)
 {
     if (world->preparing || world->prepared)
         return RULE_PLAN;
     world->preparing = true;
-    for (unsigned i = 0; i < WORLD_REQUESTS; i++)
+    for (unsigned i = 0; i < WORLD_REQUESTS && event->type != HF_EVENT_UNBLOCKED; i++)
         world->requests[i].running =
             world->requests[i].id != 0 && world->requests[i].kind <= HF_REQUEST_RESTART;
     return RULE_NONE;
@@ -388,7 +389,7 @@ static Rule perform(World *world, const HfEvent *event, const HfAction *action)
 
     switch (action->type) {
     case HF_ACTION_PREPARE:
-        return prepare(world);
+        return prepare(world, event);
     case HF_ACTION_ABORT_PREPARE:
         return abort_prepare(world);
     case HF_ACTION_COMMIT:

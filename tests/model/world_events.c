@@ -2,7 +2,7 @@
 
 #include "world.h"
 
-_Static_assert(HF_EVENT_MAX_ == 23, "say when the new event may come");
+_Static_assert(HF_EVENT_MAX_ == 24, "say when the new event may come");
 _Static_assert(HF_TIMER_MAX_ == 7, "say when the new timer may pass");
 _Static_assert(HF_REQUEST_MAX_ == 5, "say when the new request may come");
 
@@ -173,6 +173,7 @@ size_t world_events(const World *world, const Bounds *bounds, HfEvent ret[WORLD_
         if (bounds->takeover && world->last_number == 0)
             push(&list, (HfEvent){.type = HF_EVENT_PREPARED, .takeover = true});
         push(&list, (HfEvent){.type = HF_EVENT_PREPARE_FAILED});
+        push(&list, (HfEvent){.type = HF_EVENT_UNBLOCKED});
     }
     for (HfTimer timer = 0; timer < HF_TIMER_MAX_; timer++)
         if (world->armed[timer])
@@ -237,6 +238,7 @@ size_t world_stray_events(const World *world, HfEvent ret[WORLD_EVENTS_MAX])
     if (!world->preparing) {
         push(&list, (HfEvent){.type = HF_EVENT_PREPARED});
         push(&list, (HfEvent){.type = HF_EVENT_PREPARE_FAILED});
+        push(&list, (HfEvent){.type = HF_EVENT_UNBLOCKED});
     }
     if (!world->testing) {
         push(&list, (HfEvent){.type = HF_EVENT_UPGRADE_TESTED});

@@ -73,11 +73,11 @@ static int inherit_lend(void *state, HfPlan *plan, HfOffer *offer, HfText *error
     return r;
 }
 
-static bool inherit_unprepared(void *state, HfCause cause)
+static bool inherit_unprepared(void *state)
 {
     const HfInherit *inherit = state;
 
-    return hf_orphans_await(inherit->orphans, cause);
+    return hf_orphans_await(inherit->orphans);
 }
 
 /* A server that was not touched yet is better than one that does not come up. */

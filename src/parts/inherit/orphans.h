@@ -19,8 +19,7 @@ typedef struct HfOrphans {
     HfListener **held; /* references: copied out of them */
     size_t n_held;
     HfEscalation *ladder; /* NULL: they are not asked yet */
-    bool wanted;          /* the prepare of cause goes on once they have gone */
-    HfCause cause;
+    bool wanted;          /* a preparation goes on once they have gone */
 } HfOrphans;
 
 /* Looks for them, also among the pidfds that the store gave back, and takes those. None:
@@ -40,7 +39,7 @@ int hf_orphans_lend(HfOrphans *strays, const HfPlan *plan, HfListener *const *he
  * when repeated. */
 void hf_orphans_begin(HfOrphans *strays, const HfPlan *plan);
 
-/* The prepare of cause has failed: is it to be made once more when they have gone? */
-bool hf_orphans_await(HfOrphans *strays, HfCause cause);
+/* A preparation has failed: is it to be made once more, by UNBLOCKED, when they have gone? */
+bool hf_orphans_await(HfOrphans *strays);
 /* It is not wanted any more. */
 void hf_orphans_forget(HfOrphans *strays);

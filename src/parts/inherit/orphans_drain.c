@@ -8,7 +8,6 @@
 #include "base/memory.h"
 #include "kernel/members.h"
 #include "parts/inherit/orphans.h"
-#include "run/actions.h"
 #include "run/escalation.h"
 
 /* ---- which of them ---- */
@@ -51,7 +50,6 @@ static void on_left(bool gone, void *userdata)
 {
     HfOrphans *strays = userdata;
     HfSupervisor *supervisor = strays->supervisor;
-    HfCause cause = strays->cause;
     bool wanted = strays->wanted;
 
     if (gone)
@@ -59,7 +57,7 @@ static void on_left(bool gone, void *userdata)
     *strays->place = NULL;
     hf_orphans_free(strays);
     if (wanted)
-        hf_actions_prepare_again(supervisor, cause);
+        hf_supervisor_post(supervisor, &(HfEvent){.type = HF_EVENT_UNBLOCKED});
 }
 
 static bool is_to_leave(const HfOrphan *stray, const HfPlan *plan)
@@ -105,12 +103,11 @@ void hf_orphans_begin(HfOrphans *strays, const HfPlan *plan)
     hf_orphans_free(strays);
 }
 
-bool hf_orphans_await(HfOrphans *strays, HfCause cause)
+bool hf_orphans_await(HfOrphans *strays)
 {
     if (!strays || !strays->ladder)
         return false;
     strays->wanted = true;
-    strays->cause = cause;
     return true;
 }
 
