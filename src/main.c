@@ -18,8 +18,8 @@
 #include "parts/trial/preflight.h"
 #include "parts/watch/watch.h"
 #include "run/check.h"
-#include "run/configuration.h"
 #include "run/exec.h"
+#include "run/reconfigure.h"
 #include "run/run.h"
 
 /* In the order in which their moments come; control is the last to let go. What meson's option

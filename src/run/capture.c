@@ -11,8 +11,8 @@
 #include "base/memory.h"
 #include "format/quantity.h"
 #include "run/environment.h"
-#include "run/loop.h"
 #include "run/output.h"
+#include "run/reaper.h"
 
 #define COMMAND_OUTPUT_MAX (64U * 1024) /* bytes */
 

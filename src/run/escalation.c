@@ -7,8 +7,8 @@
 
 #include "base/log.h"
 #include "base/memory.h"
-#include "run/loop.h"
 #include "run/members.h"
+#include "run/reaper.h"
 
 #define TERM_TIMEOUT (5 * HF_USEC_PER_SEC)
 #define KILL_TIMEOUT (10 * HF_USEC_PER_SEC) /* then it is stuck in the kernel */

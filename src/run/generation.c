@@ -10,10 +10,10 @@
 #include "base/fd.h"
 #include "base/memory.h"
 #include "run/environment.h"
-#include "run/loop.h"
+#include "run/generation_files.h"
 #include "run/members.h"
+#include "run/reaper.h"
 #include "run/retire.h"
-#include "run/scoreboard.h"
 
 static void leave_ready_watch(HfGeneration *generation)
 {

@@ -8,8 +8,8 @@
 
 #include "kernel/process.h"
 #include "policy/machine.h"
+#include "run/cgroups.h"
 #include "run/generation_files.h"
-#include "run/oom.h"
 #include "run/plan.h"
 #include "run/reaper.h"
 #include "run/runtime.h"

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <stddef.h>
+#include <sys/socket.h>
 #include <sys/types.h>
 #include <systemd/sd-event.h>
 
@@ -43,3 +44,20 @@ pid_t hf_files_pid(const HfFiles *files);
 
 /* Removes what is on disk, and frees. */
 void hf_files_remove(HfFiles *files);
+
+/* ---- scoreboards ---- */
+
+/* The scoreboards of a php-fpm generation: sockets at which each pool tells how busy it is, also
+ * while no worker is free. */
+
+/* Says where the sockets of generation number are to be and makes the place for them, if there are
+ * to be any; else *ret stays as it is. php-fpm binds them. Returns 0 or negative errno. */
+int hf_scoreboard_make(const HfPlan *plan, const HfRuntime *runtime, uint64_t number, char **ret);
+/* php-fpm removes its sockets only when it leaves by itself. */
+void hf_scoreboard_remove(const HfPlan *plan, const char *statuses);
+
+/* statuses: NULL: there are none. Where a pool's scoreboard is, private or the user's own. Returns
+ * 0, or -ENOENT when it has none.
+ */
+int hf_scoreboard_find(const HfPlan *plan, const char *statuses, size_t pool,
+                       struct sockaddr_storage *ret, socklen_t *ret_length);

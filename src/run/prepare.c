@@ -13,9 +13,9 @@
 #include "kernel/process.h"
 #include "run/capture.h"
 #include "run/environment.h"
-#include "run/loop.h"
 #include "run/names.h"
 #include "run/plan_settings.h"
+#include "run/reaper.h"
 
 /* What an adapter found out last. */
 typedef enum Found {

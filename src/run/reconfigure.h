@@ -1,6 +1,7 @@
 /* The configuration file read again for each next generation, while holdfast runs. */
 #pragma once
 
+#include "config/options.h"
 #include "run/supervisor.h"
 
 /* What the machine is to know of settings. */
@@ -21,3 +22,11 @@ void hf_reconfigure_discard(HfSupervisor *supervisor);
 
 /* Both are let go. */
 void hf_reconfigure_clear(HfSupervisor *supervisor);
+
+/* ---- the file ---- */
+
+/* The settings: the command line over the configuration file that it names. */
+
+/* Reads both, the file as it is now. Returns as hf_options_parse, also negative errno with one line
+ * in error when the file cannot be read. */
+int hf_configuration_read(int argc, char *const *argv, HfCommandLine *ret, HfText *error);

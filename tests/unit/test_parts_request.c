@@ -7,7 +7,7 @@
 #include "base/parse.h"
 #include "format/http.h"
 #include "parts/probe/request.h"
-#include "run/loop.h"
+#include "run/reaper.h"
 
 #define LONG  (60 * HF_USEC_PER_SEC)
 #define SHORT (50 * HF_USEC_PER_MSEC)

@@ -8,8 +8,8 @@
 #include "base/parse.h"
 #include "kernel/credentials.h"
 #include "run/capture.h"
-#include "run/loop.h"
 #include "run/names.h"
+#include "run/reaper.h"
 
 #define LONG (60 * HF_USEC_PER_SEC)
 

@@ -9,8 +9,8 @@
 #include "base/memory.h"
 #include "base/parse.h"
 #include "kernel/members.h"
-#include "run/loop.h"
 #include "run/pid_file.h"
+#include "run/reaper.h"
 #include "run/supervisor.h"
 
 #define SETTLE_TIME   (100 * HF_USEC_PER_MSEC)

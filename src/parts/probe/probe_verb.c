@@ -5,7 +5,7 @@
 
 #include "base/log.h"
 #include "parts/probe/request.h"
-#include "run/loop.h"
+#include "run/reaper.h"
 #include "run/resolved_listener.h"
 
 typedef struct Asked {

@@ -9,7 +9,7 @@
 #include "kernel/reach.h"
 #include "parts/probe/probe_verb.h"
 #include "parts/probe/request.h"
-#include "run/scoreboard.h"
+#include "run/generation_files.h"
 #include "run/supervisor.h"
 
 #define AT_ONCE_MAX 64      /* listeners that are asked at the same time */

@@ -11,7 +11,7 @@
 #include "format/quantity.h"
 #include "kernel/queue.h"
 #include "run/capture.h"
-#include "run/loop.h"
+#include "run/reaper.h"
 
 #define READ_SIZE     16384
 #define READS_AT_ONCE 16   /* before other sources have their turn */

@@ -6,8 +6,8 @@
 #include "base/log.h"
 #include "format/quantity.h"
 #include "parts/events/events.h"
-#include "run/loop.h"
 #include "run/members.h"
+#include "run/reaper.h"
 
 #define DOUBLINGS_MAX 7 /* of the time until a generation that is still there is recycled again */
 
