@@ -306,7 +306,7 @@ static int parse_probe(Words *words, HfCommandLine *line, HfText *error)
     const char *address = take_word(words);
     if (hf_address_parse(address, &line->probing.address) < 0)
         return hf_option_refuse(error,
-                                "%s is no address; write one as 127.0.0.1:9000, 9000 or "
+                                "%s is not an address; write one as 127.0.0.1:9000, 9000 or "
                                 "/run/php/php-fpm.sock",
                                 HF_QUOTE(address));
     int r = parse_options(words, line, error);

@@ -22,9 +22,9 @@ static int parse_backlog(const char *value, HfListenerSpec *spec, HfText *error)
         return 0;
     }
     if (hf_parse_uint(value, INT_MAX, &backlog) < 0 || backlog == 0)
-        return hf_option_refuse(error,
-                                "--listen: %s is no backlog; write a number from 1 to %d, or max",
-                                HF_QUOTE(value), INT_MAX);
+        return hf_option_refuse(
+            error, "--listen: %s is not a backlog; write a number from 1 to %d, or max",
+            HF_QUOTE(value), INT_MAX);
     spec->backlog = (int)backlog;
     return 0;
 }
@@ -34,8 +34,9 @@ static int parse_mode(const char *value, HfListenerSpec *spec, HfText *error)
     unsigned mode;
 
     if (hf_parse_mode(value, &mode) < 0 || mode > 0777)
-        return hf_option_refuse(
-            error, "--listen: %s is no mode; write it octal, up to 0777, as 0660", HF_QUOTE(value));
+        return hf_option_refuse(error,
+                                "--listen: %s is not a mode; write it octal, up to 0777, as 0660",
+                                HF_QUOTE(value));
     spec->mode = mode;
     return 0;
 }
@@ -48,7 +49,7 @@ static int parse_account(const char *what, const char *value, char **field, HfTe
     for (size_t i = 0; i < length && good; i++)
         good = (unsigned char)value[i] > ' ' && value[i] != 0x7f && !strchr(":/", value[i]);
     if (!good)
-        return hf_option_refuse(error, "--listen: %s is no %s; write a name or a number",
+        return hf_option_refuse(error, "--listen: %s is not a valid %s; write a name or a number",
                                 HF_QUOTE(value), what);
     return hf_string_set(field, value);
 }
@@ -66,10 +67,11 @@ static int parse_listener_group(const char *value, HfListenerSpec *spec, HfText 
 static int parse_listener_name(const char *value, HfListenerSpec *spec, HfText *error)
 {
     if (!hf_option_is_name(value, false))
-        return hf_option_refuse(error,
-                                "--listen: %s is no name of a socket; write 1 to %d of A-Z, a-z, "
-                                "0-9, '_', '-' and '.'",
-                                HF_QUOTE(value), HF_NAME_MAX);
+        return hf_option_refuse(
+            error,
+            "--listen: %s is not the name of a socket; write 1 to %d of A-Z, a-z, "
+            "0-9, '_', '-' and '.'",
+            HF_QUOTE(value), HF_NAME_MAX);
     return hf_string_set(&spec->name, value);
 }
 
@@ -130,7 +132,7 @@ static int parse_address(const char *text, HfAddress *ret, HfText *error)
                                 HF_ADDRESS_HOST_MAX);
     if (r < 0)
         return hf_option_refuse(error,
-                                "--listen: %s is no address; write 127.0.0.1:9000, [::1]:9000, "
+                                "--listen: %s is not an address; write 127.0.0.1:9000, [::1]:9000, "
                                 "9000, /run/x.sock or @name",
                                 HF_QUOTE(text));
     return 0;
@@ -241,7 +243,7 @@ static int parse_environment(const HfOption *option, const char *value, void *fi
 
     if (length == 0)
         return hf_option_refuse(error,
-                                "--%s: %s is no NAME=VALUE; NAME is of A-Z, a-z, 0-9 and '_', and "
+                                "--%s: %s is not NAME=VALUE; NAME is of A-Z, a-z, 0-9 and '_', and "
                                 "does not start with a digit",
                                 option->name, HF_QUOTE(value));
     if (hf_name_is_reserved(value))
@@ -259,7 +261,7 @@ static int parse_header(const HfOption *option, const char *value, void *field, 
 
     if (!hf_http_is_header(value))
         return hf_option_refuse(error,
-                                "--%s: %s is no header that can be sent; write NAME: VALUE, and "
+                                "--%s: %s is not a header that can be sent; write NAME: VALUE, and "
                                 "none that says how long a request is or when the connection ends",
                                 option->name, HF_QUOTE(value));
     if (hf_strv_length(*headers) >= HF_HEADERS_MAX)
@@ -316,7 +318,7 @@ static int set_probe(const HfOption *option, HfProbeKind kind, const char *what,
 
     if (r == -EINVAL || r == -E2BIG)
         return hf_option_refuse(error,
-                                "--%s: %s is no page that can be asked for; write it from the "
+                                "--%s: %s is not a page that can be asked for; write it from the "
                                 "root, without blanks, as /healthz.php",
                                 option->name, HF_QUOTE(what));
     if (kind == HF_PROBE_EXEC && *what == '\0')

@@ -19,10 +19,11 @@ static int parse_flag(const HfOption *option, const char *value, void *field, Hf
 static int parse_name(const HfOption *option, const char *value, void *field, HfText *error)
 {
     if (!hf_option_is_name(value, true) || value[0] == '.')
-        return hf_option_refuse(error,
-                                "--%s: %s is no instance name; write 1 to %d of a-z, 0-9, '_', '-' "
-                                "and '.', the first no '.'",
-                                option->name, HF_QUOTE(value), HF_NAME_MAX);
+        return hf_option_refuse(
+            error,
+            "--%s: %s is not an instance name; write 1 to %d of a-z, 0-9, '_', '-' "
+            "and '.', the first no '.'",
+            option->name, HF_QUOTE(value), HF_NAME_MAX);
     return hf_string_set(field, value);
 }
 
@@ -45,9 +46,9 @@ static int parse_text(const HfOption *option, const char *value, void *field, Hf
 static int parse_directory(const HfOption *option, const char *value, void *field, HfText *error)
 {
     if (value[0] != '/' || has_control(value))
-        return hf_option_refuse(error,
-                                "--%s: %s is no absolute path; write it from the root, as /srv/www",
-                                option->name, HF_QUOTE(value));
+        return hf_option_refuse(
+            error, "--%s: %s is not an absolute path; write it from the root, as /srv/www",
+            option->name, HF_QUOTE(value));
     if (strlen(value) >= PATH_MAX)
         return hf_option_refuse(error, "--%s: %s is too long; a path has at most %d bytes",
                                 option->name, HF_QUOTE(value), PATH_MAX - 1);
@@ -57,7 +58,7 @@ static int parse_directory(const HfOption *option, const char *value, void *fiel
 static int parse_file(const HfOption *option, const char *value, void *field, HfText *error)
 {
     if (value[0] == '\0' || has_control(value) || strlen(value) >= PATH_MAX)
-        return hf_option_refuse(error, "--%s: %s is no path of a file", option->name,
+        return hf_option_refuse(error, "--%s: %s is not the path of a file", option->name,
                                 HF_QUOTE(value));
     return hf_string_set(field, value);
 }
@@ -97,7 +98,7 @@ static int parse_time(const HfOption *option, const char *value, void *field, Hf
                                 HF_QUOTE(value),
                                 (unsigned long long)(HF_USEC_MAX / HF_USEC_PER_SEC / 86400));
     if (r < 0)
-        return hf_option_refuse(error, "--%s: %s is no time; write 30s, 1min or 500ms",
+        return hf_option_refuse(error, "--%s: %s is not a time; write 30s, 1min or 500ms",
                                 option->name, HF_QUOTE(value));
     if (usec < option->minimum) {
         hf_text_addf(error, "--%s: %s is too short; write at least ", option->name,
@@ -136,7 +137,7 @@ static int parse_number(const HfOption *option, const char *value, void *field, 
     uint64_t number;
 
     if (hf_parse_uint(value, option->maximum, &number) < 0 || number < option->minimum)
-        return hf_option_refuse(error, "--%s: %s is no number from %llu to %llu", option->name,
+        return hf_option_refuse(error, "--%s: %s is not a number from %llu to %llu", option->name,
                                 HF_QUOTE(value), (unsigned long long)option->minimum,
                                 (unsigned long long)option->maximum);
     *(uint64_t *)field = number;
@@ -156,7 +157,7 @@ static int parse_take_over(const HfOption *option, const char *value, void *fiel
 
     if (value && (hf_parse_uint(value, INT32_MAX, &pid) < 0 || pid == 0))
         return hf_option_refuse(error,
-                                "--%s: %s is no pid; write --%s=PID, or --%s alone for whoever "
+                                "--%s: %s is not a pid; write --%s=PID, or --%s alone for whoever "
                                 "holds the sockets",
                                 option->name, HF_QUOTE(value), option->name, option->name);
     settings->take_over = true;
@@ -171,7 +172,7 @@ static int parse_memory(const HfOption *option, const char *value, void *field, 
     if (strcmp(value, "never") != 0 &&
         (hf_parse_bytes(value, &bytes) < 0 || bytes < option->minimum))
         return hf_option_refuse(
-            error, "--%s: %s is no size of %lluM or more; write 512M, 2G or never", option->name,
+            error, "--%s: %s is not a size of %lluM or more; write 512M, 2G or never", option->name,
             HF_QUOTE(value), (unsigned long long)option->minimum / (1024 * 1024));
     *(uint64_t *)field = bytes;
     return 0;
@@ -187,10 +188,11 @@ static int parse_ready_text(const HfOption *option, const char *text, HfSettings
                             HfText *error)
 {
     if (text[0] == '\0' || has_control(text))
-        return hf_option_refuse(error,
-                                "--%s: %s is no text of a line; write what the service logs once "
-                                "it is ready, as log:listening",
-                                option->name, HF_QUOTE(text));
+        return hf_option_refuse(
+            error,
+            "--%s: %s is not the text of a line; write what the service logs once "
+            "it is ready, as log:listening",
+            option->name, HF_QUOTE(text));
     if (strlen(text) > HF_MATCHER_MAX)
         return hf_option_refuse(error, "--%s: %s is too long; write at most %d bytes of it",
                                 option->name, HF_QUOTE(text), HF_MATCHER_MAX);
@@ -240,7 +242,7 @@ static int refuse_capability(const HfOption *option, const char *name, size_t le
     for (unsigned i = 0; i < HF_CAPABILITY_COUNT; i++)
         known[i] = hf_capability_name(i);
     const char *nearest = hf_option_nearest(name, length, known, HF_CAPABILITY_COUNT);
-    hf_text_addf(error, "--%s: %s is no capability; ", option->name,
+    hf_text_addf(error, "--%s: %s is not a capability; ", option->name,
                  hf_option_echo(name, length, true, echo));
     if (nearest)
         hf_text_addf(error, "did you mean %s?", nearest);
@@ -274,7 +276,8 @@ static int parse_choice(const HfOption *option, const char *value, void *field, 
         }
         words[n] = word;
     }
-    hf_text_addf(error, "--%s: %s is no %s; write ", option->name, HF_QUOTE(value), option->name);
+    hf_text_addf(error, "--%s: %s is not a valid %s; write ", option->name, HF_QUOTE(value),
+                 option->name);
     hf_option_join(error, words, n, " or ");
     return -EINVAL;
 }

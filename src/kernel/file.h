@@ -11,7 +11,7 @@
 int hf_file_write(const char *path, const char *data, size_t length, mode_t mode);
 
 /* Reads a regular file of at most maximum bytes. Owned, NUL-terminated; ret_length may be NULL.
- * -EFBIG when there is more, -EISDIR, -EINVAL for anything else that is no regular file (a FIFO
+ * -EFBIG when there is more, -EISDIR, -EINVAL for anything else that is not a regular file (a FIFO
  * could block for ever), -ENOENT... */
 int hf_file_read(const char *path, size_t maximum, char **ret, size_t *ret_length);
 

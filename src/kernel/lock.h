@@ -7,7 +7,7 @@
 /* Opens (creates) path and takes an exclusive flock(2). Returns the descriptor (owned; closing
  * unlocks), or -EWOULDBLOCK when another process holds it; *ret_holder then is the pid that stands
  * in the file, 0 when unknown. The own pid is written to the file only once the lock is held.
- * -EINVAL when path is no regular file, -ELOOP when it is a link, -EBUSY when it is being replaced
+ * -EINVAL when path is not a regular file, -ELOOP when it is a link, -EBUSY when it is being replaced
  * again and again. */
 int hf_file_lock(const char *path, pid_t *ret_holder);
 

@@ -14,5 +14,5 @@ int hf_memfile_open(const char *name);
  */
 int hf_memfile_replace(int fd, const char *data, size_t length);
 /* All of a file of at most maximum bytes, wherever its position is. Owned, NUL-terminated. Returns
- * 0, -EFBIG, -EINVAL for what is no regular file, or another negative errno. */
+ * 0, -EFBIG, -EINVAL for what is not a regular file, or another negative errno. */
 int hf_memfile_read(int fd, size_t maximum, char **ret, size_t *ret_length);

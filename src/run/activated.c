@@ -39,10 +39,10 @@ int hf_activated_take(HfListener ***ret, size_t *ret_n, HfNotes *notes, HfText *
         const char *name = strcmp(names[i], "unknown") == 0 ? NULL : names[i];
         r = hf_listener_receive(fd, name, &list[taken]);
         if (r < 0) {
-            hf_text_addf(
-                error,
-                "socket %d (%s) from systemd cannot be held, it is no listening stream socket: %s",
-                i + 1, names[i], strerror(-r));
+            hf_text_addf(error,
+                         "socket %d (%s) from systemd cannot be held, it is not a listening stream "
+                         "socket: %s",
+                         i + 1, names[i], strerror(-r));
             hf_listener_array_clear(&list, &taken);
             return r;
         }

@@ -142,7 +142,7 @@ static int explain(const char *path, int r, HfText *error)
         hf_text_addf(error, "%s: the file is too large; %d KiB are the most", path,
                      HF_OPTIONS_FILE_MAX / 1024);
     else if (r == -EINVAL)
-        hf_text_addf(error, "%s is no regular file", path);
+        hf_text_addf(error, "%s is not a regular file", path);
     else
         hf_text_addf(error, "%s cannot be read: %s", path, strerror(-r));
     return r;

@@ -80,7 +80,7 @@ static int refuse_name(const char *option, const char *value, const char *const 
 
     for (; names[n - 1]; n++)
         words[n] = names[n - 1];
-    hf_text_addf(error, "--%s: %s is no %s; write ", option, HF_QUOTE(value), option);
+    hf_text_addf(error, "--%s: %s is not a valid %s; write ", option, HF_QUOTE(value), option);
     hf_option_join(error, words, n, " or ");
     return -EINVAL;
 }

@@ -21,13 +21,13 @@ static int validate(const HfSettings *settings, HfText *error)
     if (handoff && strcmp(handoff, hf_handoff_php_fpm.name) != 0)
         return hf_option_refuse(error,
                                 "--handoff=%s does not work with php-fpm, which cannot read it; "
-                                "drop it, or say --adapter=generic if COMMAND is no php-fpm",
+                                "drop it, or say --adapter=generic if COMMAND is not php-fpm",
                                 handoff);
     if (settings->n_listeners > 0)
         return hf_option_refuse(error,
                                 "--listen does not go with php-fpm, whose sockets are those of its "
                                 "pools; set listen in the pool, or say --adapter=generic if "
-                                "COMMAND is no php-fpm");
+                                "COMMAND is not php-fpm");
     int r = hf_phpfpm_arguments_parse(settings->command, &arguments, error);
     hf_phpfpm_arguments_clear(&arguments);
     return r;

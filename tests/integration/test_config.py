@@ -162,7 +162,7 @@ def test_changed_ready_timeout_is_that_of_the_next_start(file, holdfast):
      ':3: unknown option "drain-timout"; did you mean drain-timeout?'),
     (lambda path: path.write_bytes(b"listen\0"), ":1: there is a NUL in the line"),
     (os.unlink, " cannot be read: No such file or directory"),
-    (lambda path: (path.unlink(), os.mkfifo(path)), " is no regular file"),
+    (lambda path: (path.unlink(), os.mkfifo(path)), " is not a regular file"),
 ], ids=["typo", "binary", "deleted", "fifo"])
 def test_a_bad_file_leaves_the_old_generation_serving(file, holdfast, damage, error):
     first = ask(file.port)["pid"]

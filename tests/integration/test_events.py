@@ -163,8 +163,8 @@ def test_an_outage_and_its_end_are_mailed_once_each(site):
 
 
 @pytest.mark.parametrize("option, complaint", [
-    ("--queue-warn=0", "is no number from 1 to 100"),
-    ("--queue-warn=101", "is no number from 1 to 100"),
+    ("--queue-warn=0", "is not a number from 1 to 100"),
+    ("--queue-warn=101", "is not a number from 1 to 100"),
     ("--queue-every=1ms", "is too short"),
     ("--on-event=", "the text is empty"),
     ("--on-event-timeout=0", "is too short"),

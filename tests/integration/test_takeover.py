@@ -326,4 +326,4 @@ def test_another_network_namespace(make_site):
 def test_a_pid_that_is_none(site):
     result = call("run", "--take-over=now", "--", "true")
     assert result.returncode == words.EXIT_USAGE
-    assert '"now" is no pid; write --take-over=PID' in result.stderr
+    assert '"now" is not a pid; write --take-over=PID' in result.stderr

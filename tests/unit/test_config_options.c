@@ -120,12 +120,13 @@ static const struct {
     /* probe */
     {"holdfast|probe", "no ADDRESS; write holdfast probe ADDRESS [OPTION...], and see holdfast "
                        "probe --help"},
-    {"holdfast|probe|here", "\"here\" is no address; write one as 127.0.0.1:9000, 9000 or "
+    {"holdfast|probe|here", "\"here\" is not an address; write one as 127.0.0.1:9000, 9000 or "
                             "/run/php/php-fpm.sock"},
     {"holdfast|probe|9000|9001", "probe takes one ADDRESS, what is \"9001\"?"},
-    {"holdfast|probe|9000|--fastcgi=ping", "--fastcgi: \"ping\" is no page that can be asked for; "
-                                           "write it from the root, without blanks, as "
-                                           "/healthz.php"},
+    {"holdfast|probe|9000|--fastcgi=ping",
+     "--fastcgi: \"ping\" is not a page that can be asked for; "
+     "write it from the root, without blanks, as "
+     "/healthz.php"},
     {"holdfast|probe|9000|--fastcgi-root=/srv",
      "--fastcgi-root is for --fastcgi=/PATH only; add that, or drop it"},
     {"holdfast|probe|9000|--timeout=0", "--timeout: \"0\" is too short; write at least 1ms"},
@@ -186,30 +187,34 @@ static const struct {
     {"holdfast|reload|", "reload takes no \"\"; name an instance as --name=NAME"},
 
     /* values */
-    {"holdfast|run|--name=|x", "--name: \"\" is no instance name; write 1 to 64 of a-z, 0-9, '_', "
-                               "'-' and '.', the first no '.'"},
-    {"holdfast|run|--name=Web|x", "--name: \"Web\" is no instance name; write 1 to 64 of a-z, 0-9, "
-                                  "'_', '-' and '.', the first no '.'"},
-    {"holdfast|reload|--name=..", "--name: \"..\" is no instance name; write 1 to 64 of a-z, 0-9, "
-                                  "'_', '-' and '.', the first no '.'"},
-    {"holdfast|stop|--name|a/b", "--name: \"a/b\" is no instance name; write 1 to 64 of a-z, 0-9, "
-                                 "'_', '-' and '.', the first no '.'"},
+    {"holdfast|run|--name=|x",
+     "--name: \"\" is not an instance name; write 1 to 64 of a-z, 0-9, '_', "
+     "'-' and '.', the first no '.'"},
+    {"holdfast|run|--name=Web|x",
+     "--name: \"Web\" is not an instance name; write 1 to 64 of a-z, 0-9, "
+     "'_', '-' and '.', the first no '.'"},
+    {"holdfast|reload|--name=..",
+     "--name: \"..\" is not an instance name; write 1 to 64 of a-z, 0-9, "
+     "'_', '-' and '.', the first no '.'"},
+    {"holdfast|stop|--name|a/b",
+     "--name: \"a/b\" is not an instance name; write 1 to 64 of a-z, 0-9, "
+     "'_', '-' and '.', the first no '.'"},
     {"holdfast|run|--name="
      "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa|x",
-     "--name: \"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\" is no "
+     "--name: \"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\" is not an "
      "instance name; write 1 to 64 of a-z, 0-9, '_', '-' and '.', the first no '.'"},
     {"holdfast|run|--adapter=perl|x",
-     "--adapter: \"perl\" is no adapter; write auto, php-fpm, php-cgi or generic"},
+     "--adapter: \"perl\" is not a valid adapter; write auto, php-fpm, php-cgi or generic"},
     {"holdfast|run|--adapter=|x",
-     "--adapter: \"\" is no adapter; write auto, php-fpm, php-cgi or generic"},
-    {"holdfast|run|--handoff=fd|x",
-     "--handoff: \"fd\" is no handoff; write auto, listen-fds, php-fpm, stdin or server-starter"},
+     "--adapter: \"\" is not a valid adapter; write auto, php-fpm, php-cgi or generic"},
+    {"holdfast|run|--handoff=fd|x", "--handoff: \"fd\" is not a valid handoff; write auto, "
+                                    "listen-fds, php-fpm, stdin or server-starter"},
     {"holdfast|run|--ready-timeout=5 parsecs|x",
-     "--ready-timeout: \"5 parsecs\" is no time; write 30s, 1min or 500ms"},
+     "--ready-timeout: \"5 parsecs\" is not a time; write 30s, 1min or 500ms"},
     {"holdfast|run|--drain-timeout=|x",
-     "--drain-timeout: \"\" is no time; write 30s, 1min or 500ms"},
+     "--drain-timeout: \"\" is not a time; write 30s, 1min or 500ms"},
     {"holdfast|run|--drain-timeout=-1|x",
-     "--drain-timeout: \"-1\" is no time; write 30s, 1min or 500ms"},
+     "--drain-timeout: \"-1\" is not a time; write 30s, 1min or 500ms"},
     {"holdfast|run|--drain-timeout=11y|x",
      "--drain-timeout: \"11y\" is too long; write at most 3650d"},
     {"holdfast|run|--ready=sometimes|x",
@@ -219,12 +224,12 @@ static const struct {
     {"holdfast|run|--ready=log|x",
      "--ready: \"log\" is unknown; write auto, notify, pidfile, delay:2s or log:TEXT"},
     {"holdfast|run|--ready=log:|x",
-     "--ready: \"\" is no text of a line; write what the service logs "
+     "--ready: \"\" is not the text of a line; write what the service logs "
      "once it is ready, as log:listening"},
     {"holdfast|run|--ready=log:a\nb|x",
-     "--ready: \"a?b\" is no text of a line; write what the service logs once it is ready, as "
+     "--ready: \"a?b\" is not the text of a line; write what the service logs once it is ready, as "
      "log:listening"},
-    {"holdfast|run|--ready=delay:|x", "--ready: \"\" is no time; write 30s, 1min or 500ms"},
+    {"holdfast|run|--ready=delay:|x", "--ready: \"\" is not a time; write 30s, 1min or 500ms"},
     {"holdfast|run|--ready=pidfile|x",
      "--ready=pidfile is for php-fpm only; write --ready=notify or --ready=delay:2s"},
     {"holdfast|run|--preflight=|x", "--preflight: the text is empty; leave the option out"},
@@ -236,11 +241,11 @@ static const struct {
      "--probe=http:/x asks over HTTP, which php-cgi does not speak; write --probe=fastcgi:/PATH"},
     {"holdfast|run|--probe=http:/x|x", "--probe=http needs a socket; add --listen=ADDR"},
     {"holdfast|run|--probe=http:x|x",
-     "--probe: \"x\" is no page that can be asked for; write it from the root, without blanks, "
+     "--probe: \"x\" is not a page that can be asked for; write it from the root, without blanks, "
      "as /healthz.php"},
-    {"holdfast|run|--http-header=Host|x",
-     "--http-header: \"Host\" is no header that can be sent; write NAME: VALUE, and none that says "
-     "how long a request is or when the connection ends"},
+    {"holdfast|run|--http-header=Host|x", "--http-header: \"Host\" is not a header that can be "
+                                          "sent; write NAME: VALUE, and none that says "
+                                          "how long a request is or when the connection ends"},
     {"holdfast|run|--http-header=Host: x|--probe=tcp|--listen=9000|x",
      "--http-header is for requests over HTTP, but there are none; add --probe=http:/PATH, or drop "
      "it"},
@@ -253,31 +258,34 @@ static const struct {
      "--fastcgi-root is for --fastcgi=/PATH only; add that, or drop it"},
     {"holdfast|run|--canary=exec:|php-fpm", "--canary: there is no command after exec:"},
     {"holdfast|run|--canary=fastcgi:x y|php-fpm",
-     "--canary: \"x y\" is no page that can be asked for; write it from the root, without blanks, "
+     "--canary: \"x y\" is not a page that can be asked for; write it from the root, without "
+     "blanks, "
      "as /healthz.php"},
     {"holdfast|run|--canary=exec:true|--canary-root=/srv|php-fpm",
      "--canary-root is for --canary=fastcgi:/PATH only; add that, or drop it"},
     {"holdfast|run|--canary-root=srv|php-fpm",
-     "--canary-root: \"srv\" is no absolute path; write it from the root, as /srv/www"},
+     "--canary-root: \"srv\" is not an absolute path; write it from the root, as /srv/www"},
     {"holdfast|run|--handover=rough|x",
-     "--handover: \"rough\" is no handover; write gentle or at-once"},
-    {"holdfast|run|--stop-signal=SIGTERM|x", "--stop-signal: \"SIGTERM\" is no stop-signal; write "
-                                             "auto, TERM, QUIT, INT, HUP, USR1 or USR2"},
-    {"holdfast|run|--max-draining=0|x", "--max-draining: \"0\" is no number from 1 to 5"},
-    {"holdfast|run|--max-draining=6|x", "--max-draining: \"6\" is no number from 1 to 5"},
-    {"holdfast|run|--max-draining=two|x", "--max-draining: \"two\" is no number from 1 to 5"},
+     "--handover: \"rough\" is not a valid handover; write gentle or at-once"},
+    {"holdfast|run|--stop-signal=SIGTERM|x",
+     "--stop-signal: \"SIGTERM\" is not a valid stop-signal; write "
+     "auto, TERM, QUIT, INT, HUP, USR1 or USR2"},
+    {"holdfast|run|--max-draining=0|x", "--max-draining: \"0\" is not a number from 1 to 5"},
+    {"holdfast|run|--max-draining=6|x", "--max-draining: \"6\" is not a number from 1 to 5"},
+    {"holdfast|run|--max-draining=two|x", "--max-draining: \"two\" is not a number from 1 to 5"},
     {"holdfast|run|--backoff-max=1ms|x",
      "--backoff-max: \"1ms\" is too short; write at least 100ms"},
     {"holdfast|run|--recycle-every=soon|x",
-     "--recycle-every: \"soon\" is no time; write 30s, 1min or 500ms"},
+     "--recycle-every: \"soon\" is not a time; write 30s, 1min or 500ms"},
     {"holdfast|run|--recycle-every=0|x", "--recycle-every: \"0\" is too short; write at least 1s"},
     {"holdfast|run|--probe=ping|x",
      "--probe: \"ping\" is unknown; write fastcgi:/PATH, http:/PATH, tcp, exec:COMMAND or "
      "none"},
     {"holdfast|run|--probe=exec:|x", "--probe: there is no command after exec:"},
-    {"holdfast|run|--probe=fastcgi:ping|php-fpm", "--probe: \"ping\" is no page that can be asked "
-                                                  "for; write it from the root, without blanks, as "
-                                                  "/healthz.php"},
+    {"holdfast|run|--probe=fastcgi:ping|php-fpm",
+     "--probe: \"ping\" is not a page that can be asked "
+     "for; write it from the root, without blanks, as "
+     "/healthz.php"},
     {"holdfast|run|--probe=fastcgi:/ping|--listen=9000|x",
      "--probe=fastcgi:/ping asks over FastCGI, which COMMAND does not speak; write "
      "--probe=http:/PATH, "
@@ -304,11 +312,11 @@ static const struct {
      "--probe-hung-after needs php-fpm's own count of requests; write --probe=fastcgi:/ping, or "
      "drop "
      "it"},
-    {"holdfast|run|--probe-failures=0|x", "--probe-failures: \"0\" is no number from 1 to 1000"},
+    {"holdfast|run|--probe-failures=0|x", "--probe-failures: \"0\" is not a number from 1 to 1000"},
     {"holdfast|run|--recycle-memory=1000|x",
-     "--recycle-memory: \"1000\" is no size of 1M or more; write 512M, 2G or never"},
+     "--recycle-memory: \"1000\" is not a size of 1M or more; write 512M, 2G or never"},
     {"holdfast|run|--recycle-memory=much|x",
-     "--recycle-memory: \"much\" is no size of 1M or more; write 512M, 2G or never"},
+     "--recycle-memory: \"much\" is not a size of 1M or more; write 512M, 2G or never"},
     {"holdfast|run|--recycle-check=1s|x", "--recycle-check says how often to look at the memory, "
                                           "but nothing says how much it may be; add "
                                           "--recycle-memory=BYTES"},
@@ -322,21 +330,21 @@ static const struct {
     {"holdfast|run|--ready-timeout|999us|x",
      "--ready-timeout: \"999us\" is too short; write at least 1ms"},
     {"holdfast|run|--directory=www|x",
-     "--directory: \"www\" is no absolute path; write it from the root, as /srv/www"},
+     "--directory: \"www\" is not an absolute path; write it from the root, as /srv/www"},
     {"holdfast|run|--directory=|x",
-     "--directory: \"\" is no absolute path; write it from the root, as /srv/www"},
+     "--directory: \"\" is not an absolute path; write it from the root, as /srv/www"},
     {"holdfast|run|--directory=/a\177|x",
-     "--directory: \"/a?\" is no absolute path; write it from the root, as /srv/www"},
-    {"holdfast|run|--config=|x", "--config: \"\" is no path of a file"},
-    {"holdfast|run|--config=/a\n|x", "--config: \"/a?\" is no path of a file"},
-    {"holdfast|run|--take-over=x|x", "--take-over: \"x\" is no pid; write --take-over=PID, or "
+     "--directory: \"/a?\" is not an absolute path; write it from the root, as /srv/www"},
+    {"holdfast|run|--config=|x", "--config: \"\" is not the path of a file"},
+    {"holdfast|run|--config=/a\n|x", "--config: \"/a?\" is not the path of a file"},
+    {"holdfast|run|--take-over=x|x", "--take-over: \"x\" is not a pid; write --take-over=PID, or "
                                      "--take-over alone for whoever holds the sockets"},
-    {"holdfast|run|--take-over=0|x", "--take-over: \"0\" is no pid; write --take-over=PID, or "
+    {"holdfast|run|--take-over=0|x", "--take-over: \"0\" is not a pid; write --take-over=PID, or "
                                      "--take-over alone for whoever holds the sockets"},
     {"holdfast|run|--directory=/a\nb|x",
-     "--directory: \"/a?b\" is no absolute path; write it from the root, as /srv/www"},
+     "--directory: \"/a?b\" is not an absolute path; write it from the root, as /srv/www"},
     {"holdfast|run|--listen=host|x",
-     "--listen: \"host\" is no address; write 127.0.0.1:9000, [::1]:9000, 9000, /run/x.sock or "
+     "--listen: \"host\" is not an address; write 127.0.0.1:9000, [::1]:9000, 9000, /run/x.sock or "
      "@name"},
 
     /* between options */
@@ -358,13 +366,13 @@ static const struct {
      "php-cgi takes one socket, not 2; drop --listen until one is left"},
     {"holdfast|run|--handoff=stdin|php-fpm8.2",
      "--handoff=stdin does not work with php-fpm, which cannot read it; drop it, or say "
-     "--adapter=generic if COMMAND is no php-fpm"},
+     "--adapter=generic if COMMAND is not php-fpm"},
     {"holdfast|run|--handoff=listen-fds|--adapter=php-fpm|x",
      "--handoff=listen-fds does not work with php-fpm, which cannot read it; drop it, or say "
-     "--adapter=generic if COMMAND is no php-fpm"},
+     "--adapter=generic if COMMAND is not php-fpm"},
     {"holdfast|run|--listen=9000|php-fpm8.2",
      "--listen does not go with php-fpm, whose sockets are those of its pools; set listen in the "
-     "pool, or say --adapter=generic if COMMAND is no php-fpm"},
+     "pool, or say --adapter=generic if COMMAND is not php-fpm"},
     {"holdfast|run|php-fpm8.2|-F|-t",
      "php-fpm only prints something and leaves with -t; leave it out"},
 };
@@ -381,7 +389,8 @@ static void bad_lines_say_what_to_do(void **state)
     }
 }
 
-#define NO_ADDRESS " is no address; write 127.0.0.1:9000, [::1]:9000, 9000, /run/x.sock or @name"
+#define NO_ADDRESS                                                                                 \
+    " is not an address; write 127.0.0.1:9000, [::1]:9000, 9000, /run/x.sock or @name"
 #define NO_KEY                                                                                     \
     " is not known; behind the address write backlog, mode, owner, group, or name, as in "         \
     "backlog=511"
@@ -403,29 +412,32 @@ static const struct {
     {"9000,back=1", "--listen: \"back=1\"" NO_KEY},
     {"9000,=1", "--listen: \"=1\"" NO_KEY},
     {"9000,name", "--listen: name needs a value; write name=VALUE"},
-    {"9000,name=", "--listen: \"\" is no name of a socket; write 1 to 64 of A-Z, a-z, 0-9, '_', "
-                   "'-' and '.'"},
-    {"9000,name=a:b", "--listen: \"a:b\" is no name of a socket; write 1 to 64 of A-Z, a-z, 0-9, "
-                      "'_', '-' and '.'"},
-    {"9000,name=a,name=a b", "--listen: \"a b\" is no name of a socket; write 1 to 64 of A-Z, a-z, "
-                             "0-9, '_', '-' and '.'"},
+    {"9000,name=",
+     "--listen: \"\" is not the name of a socket; write 1 to 64 of A-Z, a-z, 0-9, '_', "
+     "'-' and '.'"},
+    {"9000,name=a:b",
+     "--listen: \"a:b\" is not the name of a socket; write 1 to 64 of A-Z, a-z, 0-9, "
+     "'_', '-' and '.'"},
+    {"9000,name=a,name=a b",
+     "--listen: \"a b\" is not the name of a socket; write 1 to 64 of A-Z, a-z, "
+     "0-9, '_', '-' and '.'"},
     {"9000,backlog=0",
-     "--listen: \"0\" is no backlog; write a number from 1 to 2147483647, or max"},
+     "--listen: \"0\" is not a backlog; write a number from 1 to 2147483647, or max"},
     {"9000,backlog=2147483648",
-     "--listen: \"2147483648\" is no backlog; write a number from 1 to 2147483647, or max"},
+     "--listen: \"2147483648\" is not a backlog; write a number from 1 to 2147483647, or max"},
     {"9000,backlog=-1",
-     "--listen: \"-1\" is no backlog; write a number from 1 to 2147483647, or max"},
+     "--listen: \"-1\" is not a backlog; write a number from 1 to 2147483647, or max"},
     {"9000,name=a,mode=0660", "--listen: mode is for unix paths, \"9000\" is none; drop it"},
     {"[::1]:80,owner=www", "--listen: owner is for unix paths, \"[::1]:80\" is none; drop it"},
     {"@x,group=www", "--listen: group is for unix paths, \"@x\" is none; drop it"},
-    {"/run/x,mode=0888", "--listen: \"0888\" is no mode; write it octal, up to 0777, as 0660"},
-    {"/run/x,mode=01777", "--listen: \"01777\" is no mode; write it octal, up to 0777, as 0660"},
-    {"/run/x,mode=rw", "--listen: \"rw\" is no mode; write it octal, up to 0777, as 0660"},
-    {"/run/x,owner=a,group=", "--listen: \"\" is no group; write a name or a number"},
-    {"/run/x,owner=a:b", "--listen: \"a:b\" is no owner; write a name or a number"},
-    {"/run/x,owner=a b", "--listen: \"a b\" is no owner; write a name or a number"},
+    {"/run/x,mode=0888", "--listen: \"0888\" is not a mode; write it octal, up to 0777, as 0660"},
+    {"/run/x,mode=01777", "--listen: \"01777\" is not a mode; write it octal, up to 0777, as 0660"},
+    {"/run/x,mode=rw", "--listen: \"rw\" is not a mode; write it octal, up to 0777, as 0660"},
+    {"/run/x,owner=a,group=", "--listen: \"\" is not a valid group; write a name or a number"},
+    {"/run/x,owner=a:b", "--listen: \"a:b\" is not a valid owner; write a name or a number"},
+    {"/run/x,owner=a b", "--listen: \"a b\" is not a valid owner; write a name or a number"},
     {"/run/x,owner=a,owner=b,name=c,group=\177",
-     "--listen: \"?\" is no group; write a name or a number"},
+     "--listen: \"?\" is not a valid group; write a name or a number"},
 };
 
 static void bad_listeners_say_what_to_do(void **state)

@@ -44,11 +44,11 @@ static void long_values_are_refused(void **state)
         const char *error;
     } rows[] = {
         {"--directory=/", PATH_MAX - 2, PATH_MAX - 1, "is too long; a path has at most 4095 bytes"},
-        {"--config=", PATH_MAX - 1, PATH_MAX, "is no path of a file"},
+        {"--config=", PATH_MAX - 1, PATH_MAX, "is not the path of a file"},
         {"--ready=log:", HF_MATCHER_MAX, HF_MATCHER_MAX + 1,
          "is too long; write at most 256 bytes of it"},
         {"--canary=fastcgi:/", HF_FASTCGI_PARAMS_MAX / 5, HF_FASTCGI_PARAMS_MAX,
-         "is no page that can be asked for; write it from the root, without blanks, as "
+         "is not a page that can be asked for; write it from the root, without blanks, as "
          "/healthz.php"},
     };
 

@@ -55,7 +55,7 @@ static const struct {
     {"holdfast|run|x", "--listen=9000\n",
      "/etc/x.conf:1: unknown option \"--listen\"; did you mean listen?"},
     {"holdfast|run|x", "drain-timeout=x\n",
-     "/etc/x.conf:1: drain-timeout: \"x\" is no time; write 30s, 1min or 500ms"},
+     "/etc/x.conf:1: drain-timeout: \"x\" is not a time; write 30s, 1min or 500ms"},
     {"holdfast|run|x", "drain-timeout\n",
      "/etc/x.conf:1: drain-timeout needs a value; write drain-timeout=TIME"},
     {"holdfast|run|x", "handover\n",
@@ -83,7 +83,8 @@ static const struct {
      "/etc/x.conf:1: command: a quote is not closed, or nothing "
      "follows the last backslash: \"a 'b\""},
     {"holdfast|run|x", "environment=1A=b",
-     "/etc/x.conf:1: environment: \"1A=b\" is no NAME=VALUE; NAME is of A-Z, a-z, 0-9 and '_', and "
+     "/etc/x.conf:1: environment: \"1A=b\" is not NAME=VALUE; NAME is of A-Z, a-z, 0-9 and '_', "
+     "and "
      "does not start with a digit"},
     {"holdfast|run|x", "environment=LISTEN_FDS=3",
      "/etc/x.conf:1: environment: LISTEN_FDS is set by holdfast itself; leave it out"},

@@ -84,9 +84,10 @@ static void bad_options_say_what_to_do(void **state)
         const char *error;
     } cases[] = {
         {"--capabilities=setui",
-         "--capabilities: \"setui\" is no capability; did you mean setuid?"},
-        {"--capabilities=quux", "--capabilities: \"quux\" is no capability; write none, or names "
-                                "of capabilities(7) as net_bind_service,kill"},
+         "--capabilities: \"setui\" is not a capability; did you mean setuid?"},
+        {"--capabilities=quux",
+         "--capabilities: \"quux\" is not a capability; write none, or names "
+         "of capabilities(7) as net_bind_service,kill"},
         {"--user=", "--user: the text is empty; leave the option out"},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {

@@ -307,7 +307,7 @@ static void test_lists_grow_one_by_one(void **state)
     assert_int_equal(read_changed("current=0\n", hf_text_peek(&plans), &unused), -E2BIG);
 }
 
-/* Of a program that is no php-fpm. */
+/* Of a program that is not php-fpm. */
 static void test_plan_without_pools(void **state)
 {
     HF_CLEANUP_SNAPSHOT HfSnapshot first;
