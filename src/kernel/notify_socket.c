@@ -72,6 +72,20 @@ int hf_notifysocket_send_fd(const char *path, const char *text, int passed)
     return sendmsg(fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL) < 0 ? -errno : 0;
 }
 
+int hf_notifysocket_connect(const char *path)
+{
+    struct sockaddr_un address;
+    socklen_t length;
+
+    int r = make_address(path, &address, &length);
+    if (r < 0)
+        return r;
+    HF_CLEANUP_FD int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0 || connect(fd, (const struct sockaddr *)&address, length) < 0)
+        return -errno;
+    return hf_fd_steal(&fd);
+}
+
 int hf_notifysocket_send(const char *path, const char *text)
 {
     return hf_notifysocket_send_fd(path, text, -1);

@@ -25,3 +25,6 @@ ssize_t hf_notifysocket_receive(int fd, void *buffer, size_t size, pid_t *ret_pi
 int hf_notifysocket_send(const char *path, const char *text);
 /* The same with one descriptor, as sd_pid_notify_with_fds(3) does. passed -1: none. */
 int hf_notifysocket_send_fd(const char *path, const char *text, int passed);
+/* A descriptor (owned) that polls as writable when a datagram to path would not have to wait, or
+ * negative errno. CLOEXEC. */
+int hf_notifysocket_connect(const char *path);

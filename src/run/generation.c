@@ -218,7 +218,6 @@ int hf_generation_set_main(HfGeneration *generation, HfProcess *process)
     hf_reaper_forget(generation->reaper, generation->main.pid);
     sd_event_source_disable_unref(generation->main_watch);
     hf_process_clear(&generation->main);
-    generation->stored = false;
     generation->main_watch = watch;
     generation->main = *process;
     *process = HF_PROCESS_NONE;

@@ -61,7 +61,6 @@ struct HfGeneration {
     bool main_exited;
     bool served;          /* it was ready once */
     bool removes_path;    /* of a listener that is held, if it leaves by itself */
-    bool stored;          /* its pidfd is in systemd's fd store */
     bool late;            /* was not ready in time */
     bool others_told;     /* that a member is another user's and was not signalled */
     bool others_given_up; /* and was not killed: such do not count any more */

@@ -278,19 +278,11 @@ HfListener *hf_listener_ref(HfListener *held)
     return held;
 }
 
-static bool (*on_close)(const HfListener *held);
-
-void hf_listener_on_close(bool (*callback)(const HfListener *held))
-{
-    on_close = callback;
-}
-
 HfListener *hf_listener_unref(HfListener *held)
 {
     if (!held || --held->references > 0)
         return NULL;
-    bool kept = held->fd >= 0 && on_close && on_close(held);
-    bool stays = kept || held->received || held->taken || held->stays;
+    bool stays = held->received || held->taken || held->stays;
     if (!stays && held->inode.inode != 0)
         hf_socket_unlink(held->spec.address.name, &held->inode);
     hf_fd_close(held->fd);

@@ -24,7 +24,6 @@ typedef struct HfListener {
     bool taken;         /* copied out of another server, whose path it is still */
     uint64_t own;       /* generation of ours that bound it and may remove its path; 0: none */
     unsigned index;     /* in the snapshot that is being made */
-    bool stored;        /* in systemd's fd store */
     char *label;        /* spec's address, for people */
 } HfListener;
 
@@ -53,9 +52,6 @@ int hf_listener_revive(HfListener *held, int fd);
 HfListener *hf_listener_ref(HfListener *held);
 /* The last one unlinks the path that was bound here and closes. Returns NULL. */
 HfListener *hf_listener_unref(HfListener *held);
-
-/* callback is told of each that is closed, and says whether its path is to stay. One at most. */
-void hf_listener_on_close(bool (*callback)(const HfListener *held));
 
 /* The listener among n that spec asks for: same address, or received under spec's name. NULL: none.
  * Borrowed. */

@@ -173,6 +173,26 @@ def test_what_happened_after_an_upgrade_counts(managed):
     holdfast.stop()
 
 
+def test_manager_that_does_not_read_for_a_while(managed):
+    """What was put into the store and taken out meanwhile is done when it reads, in order."""
+    site, holdfast = managed("unix")
+    (old,) = [name for name in holdfast.store.names() if name.startswith("hf-l-")]
+    first, second = site.pools[0].listen, str(site.directory / "other.sock")
+    holdfast.store.stop_reading()
+    for number, address in ((2, second), (3, first)):
+        site.pools[0].listen = address
+        site.configure()
+        holdfast.replace(number)
+    holdfast.settle()
+    holdfast.store.read_again()
+    names = holdfast.store.wait_for(lambda names: "hf-p-3" in names and old not in names)
+    assert len([name for name in names if name.startswith("hf-l-")]) == 1
+    assert [name for name in names if name.startswith("hf-p-")] == ["hf-p-3"]
+    die(holdfast)
+    revive(holdfast)
+    assert site.get()[0] == 200
+
+
 def test_listener_that_goes_leaves_the_store(managed):
     site, holdfast = managed("unix")
     listeners = [name for name in holdfast.store.names() if name.startswith("hf-l-")]

@@ -1,6 +1,9 @@
 """What holdfast tells the supervisor above it."""
 import re
 
+from harness.holdfast import Holdfast
+from harness.wait import fill
+
 SECOND = "STATUS=generation 2 active"
 
 
@@ -38,4 +41,22 @@ def test_nobody_reads(make_site):
     instance = make_site(children=1).holdfast("--handover=at-once")
     for number in range(2, 42):
         instance.reload(number)
+    instance.stop()
+
+
+def test_ready_waits_for_a_supervisor_that_does_not_read(make_site):
+    site = make_site(children=1)
+    instance = Holdfast(site, (), None)
+    site._closing.append(instance.close)
+    fill(site.notify.path)
+    instance.launch()
+    instance.wait("generation 1 is ready")
+    instance.settle()
+    site.notify.wait("READY=1", instance.process.ended)
+    assert statuses(site)[-1].startswith("STATUS=generation 1 active")
+    fill(site.notify.path)
+    instance.replace(2)
+    instance.settle()
+    site.notify.wait("RELOADING=1", instance.process.ended)  # Type=notify-reload waits for both
+    site.notify.wait("READY=1", instance.process.ended)
     instance.stop()

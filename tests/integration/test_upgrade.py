@@ -66,9 +66,11 @@ def test_under_load(site, holdfast, program, rounds):
     for _ in range(rounds):
         upgrade(holdfast, program)
         assert_same_program(holdfast, program)
+    site.notify.drain()  # or it waits, with one descriptor more
     with holdfast.settled():
         before = process.descriptors(holdfast.pid)
     upgrade(holdfast, program)
+    site.notify.drain()
     with holdfast.settled():
         assert len(process.descriptors(holdfast.pid)) == len(before)
     assert site.main_pid() == master

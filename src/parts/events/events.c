@@ -78,7 +78,7 @@ static void events_free(void *state)
     HfEvents *events = state;
 
     hf_hooks_free(events->hooks);
-    free(events->manager.told);
+    hf_sd_notify_free(events->notify);
     hf_history_clear(&events->history);
     hf_notices_clear(&events->notices);
     free(events);
@@ -92,21 +92,17 @@ static int events_begin(HfSupervisor *supervisor, void **ret, HfText *error)
     if (!events)
         return -ENOMEM;
     events->supervisor = supervisor;
-    events->manager.supervisor = supervisor;
     *ret = events;
     int r = hf_hooks_new(supervisor, &events->notices, &events->hooks);
-    return r < 0 ? r : hf_sd_notify_watchdog(supervisor);
+    return r < 0 ? r : hf_sd_notify_new(supervisor, &events->notify);
 }
 
 static int events_claimed(void *state, HfText *error)
 {
-    HfEvents *events = state;
-    const HfSupervisor *supervisor = events->supervisor;
+    const HfEvents *events = state;
 
     (void)error;
-    /* what systemd was told by one that died it has forgotten */
-    events->manager.announced =
-        supervisor->first == HF_EVENT_RESUME && hf_notes_text(&supervisor->notes, "announced");
+    hf_sd_notify_claimed(events->notify);
     return 0;
 }
 
@@ -121,24 +117,26 @@ static void events_performed(void *state, const HfAction *action)
 
 static void events_stepped(void *state)
 {
-    hf_sd_notify_state(&((HfEvents *)state)->manager);
+    const HfEvents *events = state;
+
+    hf_sd_notify_state(events->notify);
 }
 
 static int events_captured(void *state, HfNotes *notes)
 {
     const HfEvents *events = state;
 
-    return events->manager.announced ? hf_notes_add(notes, "announced", "yes", -1) : 0;
+    return hf_sd_notify_captured(events->notify, notes);
 }
 
 static void events_replacing(void *state, bool going)
 {
-    HfEvents *events = state;
+    const HfEvents *events = state;
 
     if (going)
-        hf_sd_notify_reloading(&events->manager);
+        hf_sd_notify_reloading(events->notify);
     else
-        hf_sd_notify_again(&events->manager);
+        hf_sd_notify_again(events->notify);
 }
 
 /* The user's command for an event. */

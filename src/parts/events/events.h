@@ -13,7 +13,7 @@ typedef struct HfEvents {
     HfNotices notices;
     HfHistory history;
     HfHooks *hooks;
-    HfSdNotify manager; /* the supervisor above */
+    HfSdNotify *notify; /* NULL: nobody is above us */
 } HfEvents;
 
 extern const HfPart hf_part_events;

@@ -1,21 +1,210 @@
 #include "parts/events/sd_notify.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <systemd/sd-daemon.h>
 
 #include "base/clock.h"
+#include "base/fd.h"
 #include "base/log.h"
 #include "base/memory.h"
 #include "kernel/notify_socket.h"
 
-static const char *socket_path(void)
-{
-    const char *path = getenv("NOTIFY_SOCKET");
+#define WATCHDOG_PINGS 2 /* in the time that the manager waits */
 
-    return path && *path ? path : NULL;
+typedef enum Kind {
+    KIND_STATUS,
+    KIND_READY,
+    KIND_RELOADING,
+    KIND_STOPPING,
+    KIND_WATCHDOG,
+    KIND_STORE,
+    KIND_UNSTORE,
+} Kind;
+
+typedef struct Message {
+    Kind kind;
+    char *name; /* in the store, else NULL */
+    char *text;
+    int fd; /* a copy; -1: none */
+} Message;
+
+struct HfSdNotify {
+    HfSupervisor *supervisor;
+    const char *path;
+    Message *waiting;
+    size_t n_waiting;
+    size_t room;
+    int fd;                    /* connected, to see when there is room; -1 while nothing waits */
+    sd_event_source *writable; /* of it */
+    sd_event_source *watchdog;
+    uint64_t watchdog_every;
+    bool announced; /* READY=1 */
+    bool failed;    /* and that was logged */
+    char *told;     /* the state that it was told last; NULL: nothing yet */
+};
+
+/* ---- the queue ---- */
+
+/* What is pointless once a message of a kind comes; of the store only under the same name. */
+static const unsigned replaced[] = {
+    [KIND_STATUS] = 1U << KIND_STATUS,
+    [KIND_READY] = 1U << KIND_STATUS | 1U << KIND_READY,
+    [KIND_RELOADING] = 1U << KIND_STATUS | 1U << KIND_READY | 1U << KIND_RELOADING,
+    [KIND_STOPPING] =
+        1U << KIND_STATUS | 1U << KIND_READY | 1U << KIND_RELOADING | 1U << KIND_STOPPING,
+    [KIND_WATCHDOG] = 1U << KIND_WATCHDOG,
+    [KIND_STORE] = 1U << KIND_STORE,
+    [KIND_UNSTORE] = 1U << KIND_STORE | 1U << KIND_UNSTORE,
+};
+
+static void drop(HfSdNotify *notify, size_t i)
+{
+    Message *message = &notify->waiting[i];
+
+    free(message->name);
+    free(message->text);
+    hf_fd_close(message->fd);
+    notify->n_waiting--;
+    memmove(message, message + 1, (notify->n_waiting - i) * sizeof(*message));
 }
+
+static void drop_replaced(HfSdNotify *notify, Kind kind, const char *name)
+{
+    for (size_t i = notify->n_waiting; i-- > 0;) {
+        const Message *message = &notify->waiting[i];
+        if (replaced[kind] & 1U << message->kind && (!name || strcmp(message->name, name) == 0))
+            drop(notify, i);
+    }
+}
+
+static void report_failure(HfSdNotify *notify, Kind kind, int r)
+{
+    const HfLogFields fields = {.error = r};
+
+    if (notify->failed)
+        return;
+    notify->failed = true;
+    if (kind == KIND_STORE || kind == KIND_UNSTORE)
+        hf_log(LOG_WARNING, &fields,
+               "systemd's fd store cannot be kept up to date: a crash of holdfast itself would "
+               "close the sockets");
+    else
+        hf_log(LOG_WARNING, &fields, "NOTIFY_SOCKET cannot be told that the service is ready");
+}
+
+/* What cannot be sent for another reason than that it must wait is lost. Returns -EAGAIN while
+ * something waits. */
+static int flush(HfSdNotify *notify)
+{
+    while (notify->n_waiting > 0) {
+        const Message *first = &notify->waiting[0];
+        int r = hf_notifysocket_send_fd(notify->path, first->text, first->fd);
+        if (r == -EAGAIN)
+            return r;
+        if (r < 0)
+            report_failure(notify, first->kind, r);
+        else
+            notify->failed = false;
+        drop(notify, 0);
+    }
+    return 0;
+}
+
+static void stop_waiting(HfSdNotify *notify)
+{
+    notify->writable = sd_event_source_disable_unref(notify->writable);
+    notify->fd = hf_fd_close(notify->fd);
+}
+
+static int on_writable(sd_event_source *source, int fd, uint32_t revents, void *userdata)
+{
+    HfSdNotify *notify = userdata;
+
+    (void)source;
+    (void)fd;
+    (void)revents;
+    if (flush(notify) == 0)
+        stop_waiting(notify);
+    return 0;
+}
+
+static void wait_for_room(HfSdNotify *notify)
+{
+    if (notify->fd >= 0)
+        return;
+    int r = notify->fd = hf_notifysocket_connect(notify->path);
+    if (r >= 0)
+        r = sd_event_add_io(notify->supervisor->loop, &notify->writable, notify->fd, EPOLLOUT,
+                            on_writable, notify);
+    if (r < 0) { /* the next message tries again */
+        stop_waiting(notify);
+        report_failure(notify, notify->waiting[0].kind, r);
+    }
+}
+
+/* Order matters also to what comes while something waits. name, fd: of the store, else NULL, -1. */
+static int enqueue(HfSdNotify *notify, Kind kind, const char *name, const char *text, int fd)
+{
+    Message message = {.kind = kind, .fd = -1};
+
+    drop_replaced(notify, kind, name);
+    if (flush(notify) == 0) {
+        int r = hf_notifysocket_send_fd(notify->path, text, fd);
+        if (r >= 0)
+            notify->failed = false;
+        else if (r != -EAGAIN)
+            report_failure(notify, kind, r);
+        if (r != -EAGAIN)
+            return r;
+    }
+    int r = hf_array_reserve(&notify->waiting, &notify->room, notify->n_waiting + 1,
+                             sizeof(*notify->waiting));
+    if (r >= 0)
+        r = hf_string_set(&message.name, name);
+    if (r >= 0)
+        r = hf_string_set(&message.text, text);
+    if (r >= 0 && fd >= 0 && (message.fd = fcntl(fd, F_DUPFD_CLOEXEC, 0)) < 0)
+        r = -errno;
+    if (r < 0) {
+        free(message.name);
+        free(message.text);
+        return r;
+    }
+    notify->waiting[notify->n_waiting++] = message;
+    wait_for_room(notify);
+    return 0;
+}
+
+/* ---- the store ---- */
+
+int hf_sd_notify_store(HfSdNotify *notify, const char *name, int fd)
+{
+    HF_CLEANUP_TEXT HfText text = {0};
+
+    hf_text_addf(&text, "FDSTORE=1\nFDNAME=%s\n", name);
+    return enqueue(notify, KIND_STORE, name, hf_text_peek(&text), fd);
+}
+
+int hf_sd_notify_unstore(HfSdNotify *notify, const char *name)
+{
+    HF_CLEANUP_TEXT HfText text = {0};
+
+    hf_text_addf(&text, "FDSTOREREMOVE=1\nFDNAME=%s\n", name);
+    return enqueue(notify, KIND_UNSTORE, name, hf_text_peek(&text), -1);
+}
+
+bool hf_sd_notify_waits(const HfSdNotify *notify, const char *name)
+{
+    for (size_t i = 0; i < notify->n_waiting; i++)
+        if (notify->waiting[i].name && strcmp(notify->waiting[i].name, name) == 0)
+            return true;
+    return false;
+}
+
+/* ---- the state ---- */
 
 /* The fullest queue, which is the one that will overflow. */
 static void add_queue(const HfSupervisor *supervisor, HfText *text)
@@ -54,76 +243,133 @@ static bool is_reloading(const HfMachine *machine)
            machine->phase == HF_PHASE_CLEARING || machine->phase == HF_PHASE_STARTING;
 }
 
-static void add_reloading(HfText *text)
+static Kind add_reloading(HfText *text)
 {
     hf_text_addf(text, "RELOADING=1\nMONOTONIC_USEC=%llu\n",
                  (unsigned long long)hf_clock_monotonic());
+    return KIND_RELOADING;
 }
 
-static void add_state(const HfSdNotify *manager, HfText *text)
+static Kind add_state(const HfSdNotify *notify, HfText *text)
 {
-    const HfMachine *machine = &manager->supervisor->machine;
+    const HfMachine *machine = &notify->supervisor->machine;
     bool active = hf_machine_find(machine, HF_STAGE_ACTIVE) >= 0;
 
     if (hf_machine_stops(machine)) {
         hf_text_add(text, "STOPPING=1\n");
-    } else if (manager->announced && is_reloading(machine)) {
-        add_reloading(text);
-    } else if (active || manager->announced) {
-        hf_text_add(text, "READY=1\n");
+        return KIND_STOPPING;
     }
+    if (notify->announced && is_reloading(machine))
+        return add_reloading(text);
+    if (!active && !notify->announced)
+        return KIND_STATUS;
+    hf_text_add(text, "READY=1\n");
+    return KIND_READY;
 }
 
-void hf_sd_notify_reloading(HfSdNotify *manager)
+void hf_sd_notify_state(HfSdNotify *notify)
 {
-    const char *path = socket_path();
-    HF_CLEANUP_TEXT HfText text = {0};
-
-    if (!path || !manager->announced)
-        return;
-    add_reloading(&text);
-    hf_text_add(&text, "STATUS=upgrade\n");
-    hf_notifysocket_send(path, hf_text_peek(&text));
-}
-
-void hf_sd_notify_again(HfSdNotify *manager)
-{
-    hf_string_set(&manager->told, NULL);
-    hf_sd_notify_state(manager);
-}
-
-void hf_sd_notify_state(HfSdNotify *manager)
-{
-    const char *path = socket_path();
     HF_CLEANUP_TEXT HfText status = {0};
     HF_CLEANUP_TEXT HfText text = {0};
 
-    if (!path)
+    if (!notify)
         return;
-    hf_text_addf(&status, "%d ", (int)manager->supervisor->machine.phase);
-    add_status(manager->supervisor, &status);
-    if (manager->told && strcmp(manager->told, hf_text_peek(&status)) == 0)
+    hf_text_addf(&status, "%d ", (int)notify->supervisor->machine.phase);
+    add_status(notify->supervisor, &status);
+    if (notify->told && strcmp(notify->told, hf_text_peek(&status)) == 0)
         return;
-    add_state(manager, &text);
-    bool ready = strncmp(hf_text_peek(&text), "READY", 5) == 0;
+    Kind kind = add_state(notify, &text);
     hf_text_add(&text, strchr(hf_text_peek(&status), ' ') + 1);
-    add_queue(manager->supervisor, &text);
-    int r = hf_notifysocket_send(path, hf_text_peek(&text)); /* never waits for who does not read */
-    if (r >= 0) {
-        hf_string_set(&manager->told, hf_text_peek(&status));
-        manager->announced |= ready;
-    } else if (ready && !manager->announced && r != -EAGAIN) {
-        const HfLogFields fields = {.error = r};
-        hf_log(LOG_WARNING, &fields, "NOTIFY_SOCKET cannot be told that the service is ready");
-    }
+    add_queue(notify->supervisor, &text);
+    int r = enqueue(notify, kind, NULL, hf_text_peek(&text), -1);
+    if (r >= 0)
+        hf_string_set(&notify->told, hf_text_peek(&status));
+    if (r >= 0 && kind == KIND_READY)
+        notify->announced = true;
 }
 
-int hf_sd_notify_watchdog(HfSupervisor *supervisor)
+void hf_sd_notify_reloading(HfSdNotify *notify)
 {
-    uint64_t usec;
+    HF_CLEANUP_TEXT HfText text = {0};
 
-    if (sd_watchdog_enabled(0, &usec) <= 0)
+    if (!notify || !notify->announced)
+        return;
+    add_reloading(&text);
+    hf_text_add(&text, "STATUS=upgrade\n");
+    (void)enqueue(notify, KIND_RELOADING, NULL, hf_text_peek(&text), -1);
+}
+
+void hf_sd_notify_again(HfSdNotify *notify)
+{
+    if (notify)
+        hf_string_set(&notify->told, NULL);
+    hf_sd_notify_state(notify);
+}
+
+/* ---- its life ---- */
+
+static int on_watchdog(sd_event_source *source, uint64_t usec, void *userdata)
+{
+    HfSdNotify *notify = userdata;
+
+    (void)usec;
+    (void)enqueue(notify, KIND_WATCHDOG, NULL, "WATCHDOG=1\n", -1);
+    int r = sd_event_source_set_time_relative(source, notify->watchdog_every);
+    return r < 0 ? r : sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
+}
+
+int hf_sd_notify_new(HfSupervisor *supervisor, HfSdNotify **ret)
+{
+    const char *path = getenv("NOTIFY_SOCKET");
+    uint64_t usec;
+    int r = 0;
+
+    if (!path || !*path)
         return 0;
-    int r = sd_event_set_watchdog(supervisor->loop, 1);
-    return r < 0 ? r : 0;
+    HfSdNotify *notify = calloc(1, sizeof(*notify));
+    if (!notify)
+        return -ENOMEM;
+    *notify = (HfSdNotify){.supervisor = supervisor, .path = path, .fd = -1};
+    *ret = notify;
+    if (sd_watchdog_enabled(0, &usec) > 0) {
+        notify->watchdog_every = usec / WATCHDOG_PINGS;
+        r = sd_event_add_time_relative(supervisor->loop, &notify->watchdog, CLOCK_MONOTONIC, 0, 0,
+                                       on_watchdog, notify);
+    }
+    return r;
+}
+
+HfSdNotify *hf_sd_notify_free(HfSdNotify *notify)
+{
+    if (!notify)
+        return NULL;
+    while (notify->n_waiting > 0)
+        drop(notify, notify->n_waiting - 1);
+    free(notify->waiting);
+    stop_waiting(notify);
+    sd_event_source_disable_unref(notify->watchdog);
+    free(notify->told);
+    free(notify);
+    return NULL;
+}
+
+/* What systemd was told by one that died it has forgotten. */
+void hf_sd_notify_claimed(HfSdNotify *notify)
+{
+    const HfSupervisor *supervisor = notify ? notify->supervisor : NULL;
+
+    if (notify)
+        notify->announced =
+            supervisor->first == HF_EVENT_RESUME && hf_notes_text(&supervisor->notes, "announced");
+}
+
+/* What still waits to be taken out is in the store still. */
+int hf_sd_notify_captured(const HfSdNotify *notify, HfNotes *notes)
+{
+    int r = notify && notify->announced ? hf_notes_add(notes, "announced", "yes", -1) : 0;
+
+    for (size_t i = 0; notify && r >= 0 && i < notify->n_waiting; i++)
+        if (notify->waiting[i].kind == KIND_UNSTORE)
+            r = hf_notes_add(notes, "stored", notify->waiting[i].name, -1);
+    return r;
 }

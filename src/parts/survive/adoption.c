@@ -13,7 +13,6 @@
 #include "base/memory.h"
 #include "config/names.h"
 #include "kernel/memfile.h"
-#include "parts/survive/fd_store.h"
 #include "parts/survive/reexec.h"
 #include "run/crash_point.h"
 
@@ -204,14 +203,6 @@ static int keep_listeners(HfPredecessor *before)
     return 0;
 }
 
-/* Bound, but in no snapshot: nobody has been told of it yet. */
-static void drop_rest(const HfNotes *notes)
-{
-    for (size_t i = 0; i < notes->n; i++)
-        if (hf_note_is(&notes->list[i], HF_NOTES_LISTENER))
-            hf_fd_store_forget_listener(inode_of(notes->list[i].fd));
-}
-
 int hf_adoption_find(HfSupervisor *supervisor, HfPredecessor *before)
 {
     HfSnapshot *snapshot = &before->snapshot;
@@ -220,16 +211,11 @@ int hf_adoption_find(HfSupervisor *supervisor, HfPredecessor *before)
     HF_CLEANUP_TEXT HfText error = {0};
 
     if (!resumed && !find_snapshot(notes, snapshot)) {
-        drop_rest(notes);
         return 0;
     }
     HF_CRASH_POINT("adopt-found");
     before->sequence = snapshot->sequence;
     int r = fill(supervisor, notes, snapshot, &error);
-    for (size_t i = 0; i < snapshot->listeners.n && !resumed; i++) {
-        HfListener *listener = snapshot->listeners.items[i];
-        listener->stored = listener->fd >= 0 && !listener->received;
-    }
     HF_CRASH_POINT("adopt-filled");
     bool ended =
         snapshot->machine.phase == HF_PHASE_NEW || snapshot->machine.phase >= HF_PHASE_ENDING;
@@ -246,7 +232,6 @@ int hf_adoption_find(HfSupervisor *supervisor, HfPredecessor *before)
         r = keep_listeners(before);
     else
         r = resumed ? 0 : take_notes(snapshot, false, notes);
-    drop_rest(notes);
     HF_CRASH_POINT("adopt-taken");
     return r;
 }

@@ -40,7 +40,7 @@ void hf_snapshot_clear(HfSnapshot *snapshot)
 }
 
 /* Adds what is not NULL. */
-static int add(HfSnapshotList *list, void *item)
+static int append_item(HfSnapshotList *list, void *item)
 {
     int r = item ? hf_array_reserve(&list->items, &list->room, list->n + 1, sizeof(*list->items))
                  : -ENOMEM;
@@ -59,7 +59,7 @@ static int add_plan(HfSnapshot *snapshot, HfPlan *plan)
             return 0;
     for (size_t i = 0; i < plan->n_listeners; i++)
         plan->listeners[i]->index = UINT32_MAX;
-    return add(&snapshot->plans, plan);
+    return append_item(&snapshot->plans, plan);
 }
 
 /* Each once, however many plans share it. */
@@ -71,7 +71,7 @@ static int add_listeners(HfSnapshot *snapshot, HfListener *const *listeners, siz
         if (listeners[i]->index != UINT32_MAX)
             continue;
         listeners[i]->index = (unsigned)snapshot->listeners.n;
-        r = add(&snapshot->listeners, listeners[i]);
+        r = append_item(&snapshot->listeners, listeners[i]);
     }
     return r;
 }
@@ -84,7 +84,7 @@ static int add_wanted(HfSnapshot *snapshot, HfPlan *plan)
         HfSnapshotWanted *wanted = malloc(sizeof(*wanted));
         if (wanted)
             *wanted = (HfSnapshotWanted){plan, plan->listeners[i], plan->wanted[i]};
-        r = add(&snapshot->wanted, wanted);
+        r = append_item(&snapshot->wanted, wanted);
     }
     return r;
 }
@@ -122,7 +122,7 @@ int hf_snapshot_capture(const HfSupervisor *supervisor, HfSnapshot *ret)
         HfGeneration *generation = supervisor->generations[i];
         if (!generation)
             continue;
-        r = add(&snapshot.generations, generation);
+        r = append_item(&snapshot.generations, generation);
         if (r >= 0)
             r = add_plan(&snapshot, generation->plan);
     }
@@ -153,7 +153,7 @@ int hf_snapshot_note(HfSnapshot *snapshot, const char *key, const char *text, in
     if (r >= 0)
         r = hf_string_set(&note->text, text);
     if (r >= 0)
-        r = add(&snapshot->notes, note);
+        r = append_item(&snapshot->notes, note);
     if (r >= 0)
         note->fd = fd;
     else if (note)

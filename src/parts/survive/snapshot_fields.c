@@ -155,21 +155,13 @@ static const HfField request_fields[] = {
 
 #define M(text, Type, member) PLAIN(HfListener, text, Type, member)
 static const HfField listener_fields[] = {
-    M("address", ADDRESS, spec.address),
-    M("name", TEXT, spec.name),
-    M("backlog", INT, spec.backlog),
-    M("mode", UNSIGNED, spec.mode),
-    M("owner", TEXT, spec.owner),
-    M("group", TEXT, spec.group),
-    M("acl-users", TEXT, spec.acl_users),
-    M("acl-groups", TEXT, spec.acl_groups),
-    OLD_FD("fd", HF_NOTES_LISTENER),
-    M("socket", UINT64, socket),
-    M("received", BOOL, received),
-    M("stored", BOOL, stored),
-    M("taken", BOOL, taken),
-    M("device", UINT64, inode.device),
-    M("inode", UINT64, inode.inode),
+    M("address", ADDRESS, spec.address),  M("name", TEXT, spec.name),
+    M("backlog", INT, spec.backlog),      M("mode", UNSIGNED, spec.mode),
+    M("owner", TEXT, spec.owner),         M("group", TEXT, spec.group),
+    M("acl-users", TEXT, spec.acl_users), M("acl-groups", TEXT, spec.acl_groups),
+    OLD_FD("fd", HF_NOTES_LISTENER),      M("socket", UINT64, socket),
+    M("received", BOOL, received),        M("taken", BOOL, taken),
+    M("device", UINT64, inode.device),    M("inode", UINT64, inode.inode),
 };
 #undef M
 
@@ -236,7 +228,6 @@ static const HfField generation_fields[] = {
     M("started", UINT64, started),
     OLD_FD("pidfd", HF_NOTES_PROCESS),
     M("session", INT, session),
-    M("stored", BOOL, stored),
     M("main-exited", BOOL, main_exited),
     M("removes-path", BOOL, removes_path),
     M("exit-code", INT, status.si_code),

@@ -6,7 +6,7 @@
 
 #include "base/memory.h"
 #include "parts/survive/adoption.h"
-#include "parts/survive/fd_store.h"
+#include "parts/survive/fdstore.h"
 #include "parts/survive/reexec.h"
 #include "parts/survive/upgrade.h"
 #include "run/actions.h"
@@ -33,7 +33,7 @@ static void survive_free(void *state)
     HfSurvive *survive = state;
 
     hf_upgrading_free(survive->upgrading);
-    hf_fd_store_free(survive->store);
+    hf_fdstore_free(survive->store);
     hf_snapshot_clear(&survive->before.snapshot);
     free(survive);
 }
@@ -47,9 +47,7 @@ static int survive_begin(HfSupervisor *supervisor, void **ret, HfText *error)
     survive->supervisor = supervisor;
     hf_snapshot_init(&survive->before.snapshot);
     *ret = survive;
-    int r = hf_fd_store_new(supervisor, &survive->store);
-    if (r >= 0)
-        r = hf_upgrading_new(supervisor, survive->store, &survive->upgrading);
+    int r = hf_upgrading_new(supervisor, &survive->upgrading);
     if (r < 0 || hf_reexec_mode() != HF_SELF_RESUMED)
         return r;
     HF_CRASH_POINT("upgrade-executed");
@@ -63,7 +61,8 @@ static int survive_claimed(void *state, HfText *error)
 
     (void)error;
     HF_CRASH_POINT("adopt-claimed");
-    return hf_adoption_find(survive->supervisor, &survive->before);
+    int r = hf_fdstore_new(survive->supervisor, &survive->store);
+    return r < 0 ? r : hf_adoption_find(survive->supervisor, &survive->before);
 }
 
 /* What was given up came back with execve(2). */
@@ -87,7 +86,7 @@ static int survive_begun(void *state, HfText *error)
     HfSurvive *survive = state;
     HfSupervisor *supervisor = survive->supervisor;
 
-    hf_fd_store_continue(survive->store, &supervisor->notes, survive->before.sequence);
+    hf_fdstore_continue(survive->store, survive->before.sequence);
     if (supervisor->first == HF_EVENT_START)
         return 0;
     HF_CRASH_POINT("restore");
@@ -122,6 +121,16 @@ static void drop_kept(HfSurvive *survive)
     hf_listener_array_clear(&survive->before.kept, &survive->before.n_kept);
 }
 
+static void sync_store(HfSurvive *survive)
+{
+    hf_fdstore_sync(survive->store, survive->before.kept, survive->before.n_kept);
+}
+
+static void leave_store(HfSurvive *survive)
+{
+    hf_fdstore_leave(survive->store, survive->before.kept, survive->before.n_kept);
+}
+
 static void survive_performed(void *state, const HfAction *action)
 {
     HfSurvive *survive = state;
@@ -129,21 +138,23 @@ static void survive_performed(void *state, const HfAction *action)
     if (action->type == HF_ACTION_COMMIT)
         drop_kept(survive);
     else if (action->type == HF_ACTION_TEST_UPGRADE)
-        hf_upgrading_test(survive->upgrading);
+        hf_upgrading_test(survive->upgrading, survive->store);
     else if (action->type == HF_ACTION_UPGRADE)
-        hf_upgrading_execute(survive->upgrading);
-    else if (action->type == HF_ACTION_END)
-        hf_fd_store_finish(survive->store);
+        hf_upgrading_execute(survive->upgrading, survive->store);
+    else if (action->type == HF_ACTION_END) {
+        sync_store(survive);
+        leave_store(survive);
+    }
 }
 
 static void survive_stepped(void *state)
 {
-    hf_fd_store_sync(((HfSurvive *)state)->store);
+    sync_store(state);
 }
 
 static void survive_let_go(void *state)
 {
-    hf_fd_store_leave();
+    leave_store(state);
     drop_kept(state);
 }
 

@@ -13,7 +13,6 @@
 #include "base/parse.h"
 #include "format/quantity.h"
 #include "kernel/memfile.h"
-#include "parts/survive/fd_store.h"
 #include "parts/survive/reexec.h"
 #include "run/capture.h"
 #include "run/crash_point.h"
@@ -25,7 +24,7 @@
 
 struct HfUpgrading {
     HfSupervisor *supervisor;
-    const HfFdStore *store;
+    const HfFdStore *store; /* borrowed; NULL: none */
     HfCapture *test;
     sd_event_source *idle; /* executes when nothing else waits */
     uint64_t steps;        /* of the supervisor, when it was to be executed */
@@ -34,13 +33,12 @@ struct HfUpgrading {
     HfText failure;
 };
 
-int hf_upgrading_new(HfSupervisor *supervisor, const HfFdStore *store, HfUpgrading **ret)
+int hf_upgrading_new(HfSupervisor *supervisor, HfUpgrading **ret)
 {
     HfUpgrading *upgrading = calloc(1, sizeof(*upgrading));
     if (!upgrading)
         return -ENOMEM;
     upgrading->supervisor = supervisor;
-    upgrading->store = store;
     *ret = upgrading;
     return 0;
 }
@@ -90,7 +88,7 @@ static int capture(const HfUpgrading *upgrading, HfSnapshot *ret)
 
     int r = hf_snapshot_capture(supervisor, ret);
     if (r >= 0)
-        r = hf_fd_store_pass(upgrading->store, ret);
+        r = hf_fdstore_pass(upgrading->store, ret);
     if (r >= 0)
         r = hf_snapshot_note(ret, HF_NOTES_LOCK, NULL, supervisor->runtime.lock);
     if (r >= 0)
@@ -218,11 +216,12 @@ static int find_program(HfUpgrading *upgrading)
     return stat(upgrading->path, &upgrading->tested) < 0 ? -errno : 0;
 }
 
-void hf_upgrading_test(HfUpgrading *upgrading)
+void hf_upgrading_test(HfUpgrading *upgrading, const HfFdStore *store)
 {
     HF_CLEANUP_TEXT HfText why = {0};
 
     HF_CRASH_POINT("upgrade-asked");
+    upgrading->store = store;
     HF_EACH_PART (upgrading->supervisor, i, objects)
         upgrading->supervisor->parts[i]->objects(upgrading->supervisor->states[i], &why);
     if (why.length > 0) {
@@ -310,10 +309,11 @@ static int on_idle(sd_event_source *source, void *userdata)
     return 0;
 }
 
-void hf_upgrading_execute(HfUpgrading *upgrading)
+void hf_upgrading_execute(HfUpgrading *upgrading, const HfFdStore *store)
 {
     int r = 0;
 
+    upgrading->store = store;
     upgrading->steps = upgrading->supervisor->steps;
     if (!upgrading->idle) {
         r = sd_event_add_defer(upgrading->supervisor->loop, &upgrading->idle, on_idle, upgrading);

@@ -11,7 +11,7 @@ import threading
 from harness.holdfast import Holdfast
 from harness.lines import Lines
 from harness.process import Process, environment
-from harness.wait import DEADLINE, Ended, is_readable, readable
+from harness.wait import DEADLINE, Ended, fill, is_readable, readable
 
 HELPER = pathlib.Path(__file__).parents[2] / "helpers" / "with_listen_fds.py"
 AS_MAIN_PROCESS = ["/bin/sh", "-c", 'SYSTEMD_EXEC_PID=$$ exec "$@"', "sh"]
@@ -29,6 +29,8 @@ class Store(threading.Thread):
         self.messages = []
         self.marks = 0  # of read_all() that were reached
         self.changed = threading.Condition()
+        self.reads = threading.Event()  # it does
+        self.reads.set()
         self.news = os.eventfd(0)  # readable when there is something new
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self.socket.bind(self.path)
@@ -43,6 +45,9 @@ class Store(threading.Thread):
                     fds.frombytes(data[: len(data) - len(data) % 4])
             if text == b"quit":
                 return
+            if text == b"stop reading":
+                self.reads.wait(DEADLINE)
+                continue
             if text == b"mark":
                 with self.changed:
                     self.marks += 1
@@ -103,6 +108,15 @@ class Store(threading.Thread):
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as client:
             client.sendto(text, self.path)
 
+    def stop_reading(self):
+        """As a manager that hangs: its queue is full then."""
+        self.reads.clear()
+        self.send(b"stop reading")
+        fill(self.path)
+
+    def read_again(self):
+        self.reads.set()
+
     def read_all(self):
         """Returns when everything that was sent until now has been read."""
         with self.changed:
@@ -115,7 +129,14 @@ class Store(threading.Thread):
         with self.changed:
             return sorted(name for name, _ in self.entries)
 
+    def wait_for(self, good):
+        """The names, once they are as they are to be."""
+        with self.changed:
+            assert self.changed.wait_for(lambda: good([name for name, _ in self.entries]), DEADLINE), self.entries
+            return sorted(name for name, _ in self.entries)
+
     def quit(self):
+        self.reads.set()
         self.send(b"quit")
         self.join(DEADLINE)
         for _, fd in self.entries:

@@ -103,6 +103,23 @@ class NotifySocket:
             if line in message.split("\n"):
                 return
 
+    def drain(self):
+        """Reads what waits now."""
+        while is_readable(self.socket.fileno()):
+            self.messages.append(self.socket.recv(65536).decode())
+
     def close(self):
         self.socket.close()
         os.unlink(self.path)
+
+
+def fill(path):
+    """Leaves no room in the queue of a datagram socket. Returns with how many messages."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as client:
+        client.setblocking(False)
+        for number in range(1 << 16):
+            try:
+                client.sendto(b"filler", path)
+            except BlockingIOError:
+                return number
+    raise AssertionError(f"{path} never is full")
