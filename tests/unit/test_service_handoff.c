@@ -307,6 +307,64 @@ static void foreign_entries(void **state)
             fail_msg("foreign: %s", own[i]);
 }
 
+static HfPlanned planned_at(const char *address, const char *name)
+{
+    HfPlanned planned = {0};
+    hf_listener_spec_init(&planned.spec);
+    assert_int_equal(hf_address_parse(address, &planned.spec.address), 0);
+    planned.spec.name = (char *)(uintptr_t)name;
+    return planned;
+}
+
+static void each_plan_socket_gets_its_keys(void **state)
+{
+    (void)state;
+    HfPlanned wanted[] = {
+        planned_at("9000", "port"),
+        planned_at("127.0.0.1:9001", "address"),
+        planned_at("/run/a:b", "alias"),
+        planned_at("localhost:9002", "host"),
+        planned_at("localhost:9003", "resolved"),
+    };
+    wanted[2].alias = (char[]){"/none/a"};
+    assert_int_equal(hf_address_parse("[::1]:9003", &wanted[4].bound), 0);
+    assert_int_equal(hf_address_parse("0.0.0.0:9000", &wanted[0].bound), 0);
+    HF_CLEANUP_TEXT HfText error = {0};
+    HF_CLEANUP_PLACEMENT HfPlacement fpm = {0}, starter = {0}, plain = {0};
+    assert_int_equal(hf_handoff_place_planned(&hf_handoff_php_fpm, wanted, 5, &fpm, &error), 0);
+    assert_string_equal(fpm.environment[2],
+                        "FPM_SOCKETS=:::9000=3,0.0.0.0:9000=8,127.0.0.1:9001=4,/none/a=5,"
+                        "localhost:9002=6,::1:9003=7");
+    assert_int_equal(
+        hf_handoff_place_planned(&hf_handoff_server_starter, wanted, 5, &starter, &error), 0);
+    assert_string_equal(starter.environment[0],
+                        "SERVER_STARTER_PORT=9000=3;127.0.0.1:9001=4;/run/a:b=5;localhost:9002=6;"
+                        "localhost:9003=7");
+    assert_int_equal(hf_handoff_place_planned(&hf_handoff_listen_fds, wanted, 5, &plain, &error),
+                     0);
+    assert_string_equal(plain.environment[1], "LISTEN_FDNAMES=port:address:alias:host:resolved");
+    assert_int_equal(error.length, 0);
+}
+
+static void what_cannot_be_handed_over_is_explained(void **state)
+{
+    (void)state;
+    const HfPlanned wanted[] = {planned_at("/run/a,b", "a"), planned_at("9000", "b")};
+    const HfHandoff silent = {.name = "silent", .most = 1, .on_stdin = true};
+    HF_CLEANUP_TEXT HfText many = {0}, comma = {0}, one = {0};
+    HfPlacement placement;
+    assert_int_equal(hf_handoff_place_planned(&hf_handoff_stdin, wanted, 2, &placement, &many),
+                     -E2BIG);
+    assert_string_equal(hf_text_peek(&many), hf_handoff_stdin.too_many);
+    assert_int_equal(hf_handoff_place_planned(&silent, wanted, 2, &placement, &one), -E2BIG);
+    assert_string_equal(hf_text_peek(&one),
+                        "the sockets cannot be handed over: Argument list too long");
+    assert_int_equal(hf_handoff_place_planned(&hf_handoff_php_fpm, wanted, 2, &placement, &comma),
+                     -EINVAL);
+    assert_string_equal(hf_text_peek(&comma),
+                        "the sockets cannot be handed over: Invalid argument");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -323,6 +381,8 @@ int main(void)
         cmocka_unit_test(hostile_keys_are_refused),
         cmocka_unit_test(hostile_names_are_refused),
         cmocka_unit_test(foreign_entries),
+        cmocka_unit_test(each_plan_socket_gets_its_keys),
+        cmocka_unit_test(what_cannot_be_handed_over_is_explained),
     };
     return cmocka_run_group_tests_name("core/handoff", tests, NULL, NULL);
 }

@@ -59,7 +59,35 @@ static void handoffs(void **state)
     }
 }
 
+static int place_planned(void *context)
+{
+    const HfPlanned *wanted = context;
+    HF_CLEANUP_PLACEMENT HfPlacement placement = {0};
+    HF_CLEANUP_TEXT HfText error = {0};
+
+    return hf_handoff_place_planned(&hf_handoff_php_fpm, wanted, 1, &placement, &error);
+}
+
+static void planned_sockets(void **state)
+{
+    HfPlanned wanted = {.spec.address = {.kind = HF_ADDRESS_PORT, .port = 9000}};
+
+    (void)state;
+    assert_true(fail_each_allocation(place_planned, &wanted) > 3);
+}
+
 /* ---- php-fpm ---- */
+
+static int parse_arguments(void *argv)
+{
+    HF_CLEANUP_TEXT HfText error = {0};
+    HfPhpfpmArguments arguments;
+    int r = hf_phpfpm_arguments_parse(argv, &arguments, &error);
+
+    if (r == 0)
+        hf_phpfpm_arguments_clear(&arguments);
+    return r;
+}
 
 static int parse_dump(void *context)
 {
@@ -109,6 +137,17 @@ static void phpfpm(void **state)
     HF_CLEANUP_TEXT HfText plain = read_fixture("debian.txt");
     HfPhpfpmArguments relative = {.prefix = (char[]){"x"}};
     HfPhpfpmArguments none = {0};
+    char *argv[] = {(char[]){"php-fpm"},
+                    (char[]){"-n"},
+                    (char[]){"-d"},
+                    (char[]){"a=b"},
+                    (char[]){"-F"},
+                    (char[]){"-y/x"},
+                    (char[]){"-p"},
+                    (char[]){"/p"},
+                    (char[]){"-g"},
+                    (char[]){"/g"},
+                    NULL};
     const HfPhpfpmOverride override = {
         .pool = "www", .listen = "/run/www", .status_listen = "/s", .ping_path = "/ping"};
     HfPhpfpmOverlay overlay = {.include = "\"/x\"",
@@ -118,6 +157,7 @@ static void phpfpm(void **state)
                                .n_overrides = 1};
 
     (void)state;
+    assert_true(fail_each_allocation(parse_arguments, argv) > 5);
     assert_true(fail_each_allocation(parse_dump, &dump) > 5);
     assert_true(fail_each_allocation(restate_dump, &plain) > 5);
     assert_true(fail_each_allocation(make_include, &relative) > 1);
@@ -177,10 +217,8 @@ static void cgroups(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(handoffs),
-        cmocka_unit_test(phpfpm),
-        cmocka_unit_test(fastcgi),
-        cmocka_unit_test(cgroups),
+        cmocka_unit_test(handoffs), cmocka_unit_test(planned_sockets), cmocka_unit_test(phpfpm),
+        cmocka_unit_test(fastcgi),  cmocka_unit_test(cgroups),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -247,6 +247,9 @@ static void what_cannot_be_restated(void **state)
     }
     HF_CLEANUP_TEXT HfText cut = read_fixture("cut.txt");
     assert_int_equal(hf_phpfpm_restate(cut.data, cut.length, &text), -EINVAL);
+    HF_CLEANUP_TEXT HfText shortened = {0};
+    hf_text_addf(&shortened, NOTICE "[global]\n" NOTICE "\tx = %0600d...\n", 0);
+    assert_int_equal(hf_phpfpm_restate(shortened.data, shortened.length, &text), -EINVAL);
     HF_CLEANUP_TEXT HfText huge = {0};
     hf_text_add(&huge, NOTICE "[global]\n");
     for (int i = 0; i < 40000; i++)
