@@ -1,11 +1,14 @@
 """holdfast is killed: whoever is started next goes on with sockets and generations, and no request notices."""
+import json
 import os
 import signal
+import socket
 
 import pytest
 
 from harness import process, words
 from harness.manager import ManagedHoldfast, killed
+from harness.paths import HELPERS, PYTHON
 
 pytestmark = pytest.mark.load
 
@@ -171,6 +174,21 @@ def test_what_happened_after_an_upgrade_counts(managed):
     assert site.main_pid() == master
     holdfast.replace(5)
     holdfast.stop()
+
+
+def test_restart_of_a_unit_with_a_socket_unit(make_site):
+    """Its socket is passed each time, and named nowhere else: the service is given it each time."""
+    site = make_site()
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        holdfast = ManagedHoldfast(site, command=[PYTHON, HELPERS / "listen_fds_server.py"])
+        holdfast.activated = [("web", listener.fileno())]
+        site._closing.append(holdfast.close)
+        for _ in range(3):
+            holdfast.start()
+            with socket.create_connection(listener.getsockname(), timeout=10) as client:
+                assert json.loads(client.makefile().readline())
+            holdfast.stop()
+        assert holdfast.wait(r"1 listener")
 
 
 def test_manager_that_does_not_read_for_a_while(managed):

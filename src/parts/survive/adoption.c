@@ -184,8 +184,25 @@ static int fill(HfSupervisor *supervisor, HfNotes *notes, HfSnapshot *snapshot, 
     return r;
 }
 
+/* What a .socket unit passed stays that, and what the service has when it names nothing itself. */
+static int restore_received(HfSupervisor *supervisor, const HfSnapshot *snapshot)
+{
+    for (size_t i = 0; i < snapshot->listeners.n; i++) {
+        HfListener *listener = snapshot->listeners.items[i];
+        if (!listener->received || listener->fd < 0)
+            continue;
+        HfListener **grown =
+            reallocarray(supervisor->received, supervisor->n_received + 1, sizeof(HfListener *));
+        if (!grown)
+            return -ENOMEM;
+        supervisor->received = grown;
+        supervisor->received[supervisor->n_received++] = hf_listener_ref(listener);
+    }
+    return 0;
+}
+
 /* For the first plan to choose among, with what is known of their paths. */
-static int keep_listeners(HfPredecessor *before)
+static int keep_listeners(HfSupervisor *supervisor, HfPredecessor *before)
 {
     HfSnapshot *snapshot = &before->snapshot;
 
@@ -194,13 +211,14 @@ static int keep_listeners(HfPredecessor *before)
         return -ENOMEM;
     for (size_t i = 0; i < snapshot->listeners.n; i++) {
         HfListener *listener = snapshot->listeners.items[i];
-        if (listener->fd < 0)
+        if (listener->fd < 0 || listener->received)
             continue;
         listener->stays = false;
         before->kept[before->n_kept++] = hf_listener_ref(listener);
     }
+    int r = restore_received(supervisor, snapshot);
     hf_snapshot_clear(snapshot);
-    return 0;
+    return r;
 }
 
 int hf_adoption_find(HfSupervisor *supervisor, HfPredecessor *before)
@@ -210,9 +228,8 @@ int hf_adoption_find(HfSupervisor *supervisor, HfPredecessor *before)
     bool resumed = supervisor->first == HF_EVENT_RESUME;
     HF_CLEANUP_TEXT HfText error = {0};
 
-    if (!resumed && !find_snapshot(notes, snapshot)) {
+    if (!resumed && !find_snapshot(notes, snapshot))
         return 0;
-    }
     HF_CRASH_POINT("adopt-found");
     before->sequence = snapshot->sequence;
     int r = fill(supervisor, notes, snapshot, &error);
@@ -229,7 +246,7 @@ int hf_adoption_find(HfSupervisor *supervisor, HfPredecessor *before)
                "%s",
                hf_text_peek(&error));
     if (supervisor->first == HF_EVENT_START)
-        r = keep_listeners(before);
+        r = keep_listeners(supervisor, before);
     else
         r = resumed ? 0 : take_notes(snapshot, false, notes);
     HF_CRASH_POINT("adopt-taken");
@@ -285,22 +302,6 @@ static int restore_plans(const HfSnapshot *snapshot, HfText *error)
     for (size_t i = 0; r >= 0 && i < snapshot->plans.n; i++)
         r = hf_plan_place(snapshot->plans.items[i], error);
     return r;
-}
-
-static int restore_received(HfSupervisor *supervisor, const HfSnapshot *snapshot)
-{
-    for (size_t i = 0; i < snapshot->listeners.n; i++) {
-        HfListener *listener = snapshot->listeners.items[i];
-        if (!listener->received)
-            continue;
-        HfListener **grown =
-            reallocarray(supervisor->received, supervisor->n_received + 1, sizeof(HfListener *));
-        if (!grown)
-            return -ENOMEM;
-        supervisor->received = grown;
-        supervisor->received[supervisor->n_received++] = hf_listener_ref(listener);
-    }
-    return 0;
 }
 
 /* They are the supervisor's then, whatever cannot be watched: their processes live. */

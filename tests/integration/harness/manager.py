@@ -153,6 +153,7 @@ class ManagedHoldfast(Holdfast):
         super().__init__(site, options, command, env=env, **more)
         self.store = Store(site.directory / "manager")
         self.starts = 0
+        self.activated = []  # (name, fd) of a .socket unit, passed at each start
         self.entering = group.wrap("env") if group else []  # the cgroup of its unit
         self.wrapper = []
 
@@ -160,7 +161,7 @@ class ManagedHoldfast(Holdfast):
         """As systemd does: with what the store has, and nothing else."""
         with self.store.changed:
             self.store.drop_ended()
-            entries = list(self.store.entries)
+            entries = [*self.activated, *self.store.entries]
         words = [f"{name}={fd}" for name, fd in entries]
         passing = [sys.executable, HELPER, *words, "--"] if words else []
         command = [*self.entering, *passing, *self.wrapper, *AS_MAIN_PROCESS, *self.command]
