@@ -10,7 +10,9 @@ import uuid
 from harness import net, scripts
 from harness.holdfast import Holdfast
 from harness.nginx import Nginx
+from harness.paths import PHP_FPM
 from harness.phpfpm import PlainPhpFpm, Pool, configuration
+from harness.process import PATH
 from harness.tools import Load, UnixProbe
 from harness.wait import DEADLINE, Appearance, NotifySocket
 
@@ -61,6 +63,7 @@ class Site:
         self.marks.chmod(0o777)
         self.error_log = self.directory / "fpm.log"
         self.configuration_path = self.directory / "php-fpm.conf"
+        self.program = self.directory / "php-fpm"
         self.notify = NotifySocket(self.directory / "notify")
         if listen == "tcp":
             listen = f"127.0.0.1:{net.free_port()}"
@@ -86,6 +89,28 @@ class Site:
         """As a bad deploy does. configure() repairs it."""
         with open(self.configuration_path, "a") as stream:
             stream.write("no_such_setting = 1\n")
+
+    @property
+    def command(self):
+        """php-fpm by a path that break_program() can turn."""
+        if not self.program.is_symlink():
+            self.repair_program()
+        return [self.program, "-y", self.configuration_path]
+
+    def break_program(self):
+        """As a broken package does: no php-fpm can be started, by whatever configuration. repair_program() repairs it."""
+        broken = self.directory / "broken"
+        broken.write_text('#!/bin/sh\necho "php-fpm: error while loading shared libraries: libxml2.so.2" >&2\nexit 127\n')
+        broken.chmod(0o755)
+        self._turn(broken)
+
+    def repair_program(self):
+        self._turn(shutil.which(PHP_FPM, path=PATH))
+
+    def _turn(self, target):
+        turned = self.program.with_suffix(".new")
+        turned.symlink_to(target)
+        turned.rename(self.program)
 
     @property
     def nginx(self):
