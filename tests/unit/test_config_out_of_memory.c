@@ -78,7 +78,7 @@ static void command_lines(void **state)
     char *probe[] = {(char[]){"holdfast"}, (char[]){"probe"}, (char[]){"9000"},
                      (char[]){"--fastcgi=/ping"}, NULL};
     char *refused[] = {(char[]){"holdfast"}, (char[]){"run"}, (char[]){"--lisen"}, NULL};
-    char *invalid[] = {(char[]){"holdfast"}, (char[]){"run"}, (char[]){"--probe=tcp"},
+    char *invalid[] = {(char[]){"holdfast"}, (char[]){"run"}, (char[]){"--probe-every=5s"},
                        (char[]){"x"}, NULL};
 
     (void)state;

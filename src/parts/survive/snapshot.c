@@ -154,12 +154,13 @@ int hf_snapshot_note(HfSnapshot *snapshot, const char *key, const char *text, in
         r = hf_string_set(&note->text, text);
     if (r >= 0)
         r = append_item(&snapshot->notes, note);
-    if (r >= 0)
+    if (r >= 0) {
         note->fd = fd;
-    else if (note)
+    } else if (note) {
         free(note->key);
-    if (r < 0)
+        free(note->text);
         free(note);
+    }
     return r;
 }
 
