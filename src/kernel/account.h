@@ -1,6 +1,9 @@
 /* User and group names or numbers. getpwnam_r(3), getgrnam_r(3). */
 #pragma once
 
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/socket.h>
 #include <sys/types.h>
 
 typedef struct HfAccount {
@@ -18,3 +21,11 @@ int hf_account_find(const char *name, HfAccount *ret);
  * without an entry. Returns 0, -ENOENT, or negative errno. */
 int hf_account_user(const char *name, uid_t *ret_uid, gid_t *ret_gid);
 int hf_account_group(const char *name, gid_t *ret_gid);
+
+/* ---- host names: getaddrinfo(3) blocks, and is for a child to call ---- */
+
+/* Stream addresses of host in the resolver's order, AI_PASSIVE, at most maximum. Returns how many,
+ * or -ENOENT (no such host), -EAGAIN (the resolver has no answer now), or another negative errno.
+ */
+int hf_resolve(const char *host, uint16_t port, struct sockaddr_storage *ret, unsigned *ret_lengths,
+               size_t maximum);

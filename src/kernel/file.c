@@ -1,15 +1,21 @@
 #include "kernel/file.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/fd.h"
 #include "base/memory.h"
+#include "base/parse.h"
 #include "base/text.h"
 
 static int write_all(int fd, const char *data, size_t length)
@@ -105,4 +111,238 @@ int hf_file_read(const char *path, size_t maximum, char **ret, size_t *ret_lengt
     if (r == 0 && ret_length)
         *ret_length = length;
     return r;
+}
+
+static pid_t read_holder(int fd)
+{
+    char text[32];
+
+    ssize_t n = pread(fd, text, sizeof(text) - 1, 0);
+    if (n <= 0)
+        return 0;
+    text[n] = '\0';
+    text[strcspn(text, "\n")] = '\0';
+    uint64_t pid;
+    return hf_parse_uint(text, INT_MAX, &pid) < 0 ? 0 : (pid_t)pid;
+}
+
+static int write_own_pid(int fd)
+{
+    char text[32];
+
+    int length = snprintf(text, sizeof(text), "%d\n", (int)getpid());
+    if (ftruncate(fd, 0) < 0)
+        return -errno;
+    ssize_t n = pwrite(fd, text, (size_t)length, 0);
+    if (n < 0)
+        return -errno;
+    return n == length ? 0 : -EIO;
+}
+
+bool hf_file_is(const char *path, int fd)
+{
+    struct stat opened;
+    struct stat named;
+
+    return fstat(fd, &opened) == 0 && lstat(path, &named) == 0 && opened.st_dev == named.st_dev &&
+           opened.st_ino == named.st_ino;
+}
+
+int hf_file_lock(const char *path, pid_t *ret_holder)
+{
+    enum {
+        TRIES = 16,
+    };
+
+    for (int i = 0; i < TRIES; i++) {
+        HF_CLEANUP_FD int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
+        if (fd < 0)
+            return -errno;
+        int r = check_regular(fd);
+        if (r < 0)
+            return r;
+        if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
+            r = -errno;
+            if (r == -EWOULDBLOCK)
+                *ret_holder = read_holder(fd);
+            return r;
+        }
+        if (!hf_file_is(path, fd))
+            continue;
+        r = write_own_pid(fd);
+        return r < 0 ? r : hf_fd_steal(&fd);
+    }
+    return -EBUSY;
+}
+
+#define OPEN_ITSELF (O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
+
+/* Returns 0 also when something stands at path already. */
+static int make_one(const char *path, mode_t mode)
+{
+    if (mkdir(path, mode) < 0)
+        return errno == EEXIST ? 0 : -errno;
+    HF_CLEANUP_FD int fd = open(path, OPEN_ITSELF);
+    return fd < 0 || fchmod(fd, mode) < 0 ? -errno : 0;
+}
+
+static int check_trusted(const char *path)
+{
+    struct stat found;
+
+    HF_CLEANUP_FD int fd = open(path, OPEN_ITSELF | O_PATH);
+    if (fd < 0 || fstat(fd, &found) < 0)
+        return -errno;
+    if (found.st_uid != 0 && found.st_uid != geteuid())
+        return -EPERM;
+    return (found.st_mode & S_IWOTH) && !(found.st_mode & S_ISVTX) ? -EPERM : 0;
+}
+
+static void cut_trailing_slashes(char *path)
+{
+    size_t length = strlen(path);
+
+    while (length > 1 && path[length - 1] == '/')
+        path[--length] = '\0';
+}
+
+int hf_file_make_directory(const char *path, mode_t mode)
+{
+    HF_CLEANUP_FREE char *whole = strdup(path);
+    if (!whole)
+        return -ENOMEM;
+    /* With one at its end, a link would be followed. */
+    cut_trailing_slashes(whole);
+
+    for (char *slash = strchr(whole + (whole[0] == '/'), '/'); slash;
+         slash = strchr(slash + 1, '/')) {
+        *slash = '\0';
+        int r = make_one(whole, mode);
+        if (r < 0)
+            return r;
+        *slash = '/';
+    }
+    int r = make_one(whole, mode);
+    return r < 0 ? r : check_trusted(whole);
+}
+
+static int remove_entries(const char *path, DIR *directory, HfFileStays stays)
+{
+    int outcome = 0;
+    const struct dirent *entry;
+
+    while (errno = 0, (entry = readdir(directory))) {
+        if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0 ||
+            (stays && stays(path, entry->d_name)))
+            continue;
+        if (unlinkat(dirfd(directory), entry->d_name, 0) < 0 && errno != ENOENT && outcome == 0)
+            outcome = -errno;
+    }
+    return outcome < 0 ? outcome : -errno;
+}
+
+int hf_file_remove_directory(const char *path, HfFileStays stays)
+{
+    HF_CLEANUP_FD int fd = open(path, OPEN_ITSELF);
+    if (fd < 0)
+        return errno == ENOENT ? 0 : -errno;
+    DIR *directory = fdopendir(fd);
+    if (!directory)
+        return -errno;
+    (void)hf_fd_steal(&fd);
+
+    int r = remove_entries(path, directory, stays);
+    closedir(directory);
+    if (r < 0)
+        return r;
+    return rmdir(path) < 0 && errno != ENOENT && (!stays || errno != ENOTEMPTY) ? -errno : 0;
+}
+
+/* Linux 6.3; with vm.memfd_noexec=2 memfd_create(2) refuses without it. */
+#ifndef MFD_NOEXEC_SEAL
+#define MFD_NOEXEC_SEAL 0x0008U
+#endif
+
+static int create_memfd(const char *name)
+{
+    int fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_NOEXEC_SEAL);
+
+    if (fd < 0 && errno == EINVAL)
+        fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    return fd < 0 ? -errno : fd;
+}
+
+static int write_memfd(int fd, const char *data, size_t length)
+{
+    size_t done = 0;
+
+    /* At explicit offsets: the reader shares the file position. */
+    while (done < length) {
+        ssize_t n = pwrite(fd, data + done, length - done, (off_t)done);
+        if (n < 0 && errno != EINTR)
+            return -errno;
+        if (n > 0)
+            done += (size_t)n;
+    }
+    return 0;
+}
+
+int hf_memfile_open(const char *name)
+{
+    return create_memfd(name);
+}
+
+int hf_memfile_replace(int fd, const char *data, size_t length)
+{
+    int r = write_memfd(fd, data, length);
+
+    if (r < 0)
+        return r;
+    return ftruncate(fd, (off_t)length) < 0 ? -errno : 0;
+}
+
+int hf_memfile_read(int fd, size_t maximum, char **ret, size_t *ret_length)
+{
+    struct stat status;
+    size_t done = 0;
+
+    if (fstat(fd, &status) < 0)
+        return -errno;
+    if (!S_ISREG(status.st_mode))
+        return -EINVAL;
+    if (status.st_size < 0 || (size_t)status.st_size > maximum)
+        return -EFBIG;
+    size_t length = (size_t)status.st_size;
+    HF_CLEANUP_FREE char *data = malloc(length + 1);
+    if (!data)
+        return -ENOMEM;
+    while (done < length) {
+        ssize_t n = pread(fd, data + done, length - done, (off_t)done);
+        if (n < 0 && errno != EINTR)
+            return -errno;
+        if (n == 0)
+            break;
+        if (n > 0)
+            done += (size_t)n;
+    }
+    data[done] = '\0';
+    *ret = HF_STEAL(data);
+    *ret_length = done;
+    return 0;
+}
+
+int hf_memfile_make(const char *name, const char *data, size_t length)
+{
+    HF_CLEANUP_FD int fd = create_memfd(name);
+
+    if (fd < 0)
+        return fd;
+    int r = write_memfd(fd, data, length);
+    if (r < 0)
+        return r;
+    if (fchmod(fd, 0444) < 0)
+        return -errno;
+    if (fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL) < 0)
+        return -errno;
+    return hf_fd_steal(&fd);
 }

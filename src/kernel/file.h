@@ -27,3 +27,32 @@ typedef bool (*HfFileStays)(const char *path, const char *name);
  * when it holds a directory: that one stays, and so does path. What stays (NULL: nothing) is for
  * its owner to remove, and path with it. */
 int hf_file_remove_directory(const char *path, HfFileStays stays);
+
+/* ---- files that are locked for as long as a process runs: flock(2) ---- */
+
+/* Opens (creates) path and takes an exclusive flock(2). Returns the descriptor (owned; closing
+ * unlocks), or -EWOULDBLOCK when another process holds it; *ret_holder then is the pid that stands
+ * in the file, 0 when unknown. The own pid is written to the file only once the lock is held.
+ * -EINVAL when path is not a regular file, -ELOOP when it is a link, -EBUSY when it is being
+ * replaced again and again. */
+int hf_file_lock(const char *path, pid_t *ret_holder);
+
+/* Is path still the file behind fd, or has that been removed or replaced? Its lock would then
+ * exclude nobody. */
+bool hf_file_is(const char *path, int fd);
+
+/* ---- files in memory that a child inherits, where nothing is writable: memfd_create(2) ---- */
+
+/* Read-only for everybody once made (mode 0444, F_SEAL_WRITE and the like), at its beginning,
+ * CLOEXEC. Returns the descriptor (owned) or negative errno. */
+int hf_memfile_make(const char *name, const char *data, size_t length);
+
+/* An empty one that can be written again and again. CLOEXEC. Returns the descriptor (owned) or
+ * negative errno. */
+int hf_memfile_open(const char *name);
+/* data in place of what is in it; who dies meanwhile leaves it torn. Returns 0 or negative errno.
+ */
+int hf_memfile_replace(int fd, const char *data, size_t length);
+/* All of a file of at most maximum bytes, wherever its position is. Owned, NUL-terminated. Returns
+ * 0, -EFBIG, -EINVAL for what is not a regular file, or another negative errno. */
+int hf_memfile_read(int fd, size_t maximum, char **ret, size_t *ret_length);

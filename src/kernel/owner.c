@@ -5,18 +5,181 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <limits.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "base/fd.h"
 #include "base/parse.h"
 #include "base/text.h"
-#include "kernel/conflict.h"
 #include "kernel/process.h"
+#include "kernel/sock_diag.h"
+
+#define LISTENING (UINT32_C(1) << TCP_LISTEN)
+
+/* What an IP address takes of the port space. A dual-stack wildcard is of both families. */
+typedef struct Place {
+    bool v4;
+    bool v6;
+    bool any;
+    uint16_t port; /* network byte order */
+    uint32_t scope;
+    uint8_t ip[16];
+} Place;
+
+typedef struct Search {
+    const struct sockaddr_storage *address;
+    unsigned length;
+    Place place;
+    struct stat file; /* the unix path as it is now */
+    bool by_name;
+    ino_t *inodes;
+    size_t n;
+    size_t maximum;
+} Search;
+
+static Place place_of(const struct sockaddr_storage *address, bool v6only)
+{
+    Place place = {0};
+
+    if (address->ss_family == AF_INET) {
+        const struct sockaddr_in *in = (const struct sockaddr_in *)address;
+        place.v4 = true;
+        place.any = in->sin_addr.s_addr == htonl(INADDR_ANY);
+        place.port = in->sin_port;
+        memcpy(place.ip, &in->sin_addr, 4);
+        return place;
+    }
+    const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)address;
+    place.port = in6->sin6_port;
+    if (IN6_IS_ADDR_V4MAPPED(&in6->sin6_addr)) {
+        place.v4 = true;
+        memcpy(place.ip, &in6->sin6_addr.s6_addr[12], 4);
+        place.any = memcmp(place.ip, (const uint8_t[4]){0}, 4) == 0;
+        return place;
+    }
+    place.v6 = true;
+    place.any = IN6_IS_ADDR_UNSPECIFIED(&in6->sin6_addr);
+    place.v4 = place.any && !v6only;
+    place.scope = in6->sin6_scope_id;
+    memcpy(place.ip, &in6->sin6_addr, 16);
+    return place;
+}
+
+static bool places_conflict(const Place *a, const Place *b)
+{
+    if (a->port != b->port || !((a->v4 && b->v4) || (a->v6 && b->v6)))
+        return false;
+    if (a->any || b->any)
+        return true;
+    return memcmp(a->ip, b->ip, sizeof(a->ip)) == 0 &&
+           (a->scope == b->scope || a->scope == 0 || b->scope == 0);
+}
+
+static void add_inode(Search *search, ino_t inode)
+{
+    if (inode != 0 && search->n < search->maximum)
+        search->inodes[search->n++] = inode;
+}
+
+static bool visit_inet(const HfSockDiag *socket, void *userdata)
+{
+    Search *search = userdata;
+    Place place = place_of(&socket->address, socket->v6only);
+
+    if (places_conflict(&place, &search->place))
+        add_inode(search, socket->inode);
+    return search->n < search->maximum;
+}
+
+/* Abstract names are compared with their length, paths up to their NUL. */
+static bool names_equal(const struct sockaddr_storage *a, unsigned a_length,
+                        const struct sockaddr_storage *b, unsigned b_length)
+{
+    const char *a_path = ((const struct sockaddr_un *)a)->sun_path;
+    const char *b_path = ((const struct sockaddr_un *)b)->sun_path;
+    size_t a_size = a_length - offsetof(struct sockaddr_un, sun_path);
+    size_t b_size = b_length - offsetof(struct sockaddr_un, sun_path);
+
+    if (a_size == 0 || b_size == 0)
+        return false;
+    if (a_path[0] != '\0' && b_path[0] != '\0') {
+        a_size = strnlen(a_path, a_size);
+        b_size = strnlen(b_path, b_size);
+    }
+    return a_size == b_size && memcmp(a_path, b_path, a_size) == 0;
+}
+
+static bool visit_unix(const HfSockDiag *socket, void *userdata)
+{
+    Search *search = userdata;
+    bool hit =
+        search->by_name
+            ? names_equal(&socket->address, socket->address_length, search->address, search->length)
+            : hf_sock_diag_is_file(socket, search->file.st_dev, search->file.st_ino);
+    if (hit)
+        add_inode(search, socket->inode);
+    return search->n < search->maximum;
+}
+
+static int find_inet(Search *search)
+{
+    uint16_t port = ntohs(search->place.port);
+    int r4 = hf_sock_diag_tcp(AF_INET, port, LISTENING, visit_inet, search);
+    int r6 = hf_sock_diag_tcp(AF_INET6, port, LISTENING, visit_inet, search);
+
+    if (search->n > 0)
+        return 0;
+    return r4 < 0 ? r4 : r6;
+}
+
+/* By the file first: a name lies when its path was unlinked and bound again, or was relative. */
+static int find_path(Search *search, const char *path)
+{
+    if (stat(path, &search->file) < 0)
+        return 0;
+    int r = hf_sock_diag_unix(LISTENING, visit_unix, search);
+    if (r < 0 || search->n > 0)
+        return r;
+    search->by_name = true;
+    return hf_sock_diag_unix(LISTENING, visit_unix, search);
+}
+
+static int find_unix(Search *search)
+{
+    const struct sockaddr_un *name = (const struct sockaddr_un *)search->address;
+    char path[sizeof(name->sun_path) + 1] = "";
+
+    memcpy(path, name->sun_path, search->length - offsetof(struct sockaddr_un, sun_path));
+    if (path[0] != '\0')
+        return find_path(search, path);
+    search->by_name = true;
+    return hf_sock_diag_unix(LISTENING, visit_unix, search);
+}
+
+int hf_conflict_find(const struct sockaddr_storage *address, unsigned length, ino_t *ret,
+                     size_t maximum)
+{
+    Search search = {.address = address, .length = length, .inodes = ret, .maximum = maximum};
+    int r = -EAFNOSUPPORT;
+
+    if (address->ss_family == AF_INET || address->ss_family == AF_INET6) {
+        search.place = place_of(address, false);
+        r = find_inet(&search);
+    } else if (address->ss_family == AF_UNIX && length > offsetof(struct sockaddr_un, sun_path) &&
+               length <= sizeof(struct sockaddr_un)) {
+        r = find_unix(&search);
+    }
+    return r < 0 ? r : (int)search.n;
+}
 
 #define INODES_MAX 64
 #define DELETED    " (deleted)"

@@ -18,3 +18,11 @@ typedef struct HfOwner {
  * be the calling process. Returns 0, -ENOENT when nobody listens there, -EACCES when
  * somebody does who cannot be seen (another pid namespace, no permission), or negative errno. */
 int hf_owner_find(const struct sockaddr_storage *address, unsigned length, HfOwner *ret);
+
+/* ---- which sockets stand in the way of a bind ---- */
+
+/* The inodes of at most maximum listening sockets of this network namespace that conflict with the
+ * address: not those of a unix path that is gone. Returns how many (0: none is known), or negative
+ * errno. */
+int hf_conflict_find(const struct sockaddr_storage *address, unsigned length, ino_t *ret,
+                     size_t maximum);

@@ -86,3 +86,7 @@ int hf_socket_somaxconn(void);
  * still: only that keeps its number from being given to another file. 0, -ENOENT, or -ESTALE when
  * something else stands there. */
 int hf_socket_unlink(const char *path, const HfSocketInode *inode);
+
+/* Where a client on this machine reaches it: its own address; for one on every interface, 127.0.0.1
+ * or, where IPv4 does not lead there, ::1 (ipv6(7), IPV6_V6ONLY). Returns 0 or negative errno. */
+int hf_socket_reach(int fd, struct sockaddr_storage *ret, socklen_t *ret_length);

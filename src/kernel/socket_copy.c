@@ -11,7 +11,7 @@
 
 #include "base/fd.h"
 #include "base/parse.h"
-#include "kernel/conflict.h"
+#include "kernel/owner.h"
 #include "kernel/socket.h"
 
 #define INODES_MAX 64

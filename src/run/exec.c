@@ -9,7 +9,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "config/names.h"
-#include "kernel/memfile.h"
+#include "kernel/file.h"
 #include "kernel/process.h"
 #include "run/activated.h"
 #include "run/environment.h"

@@ -14,8 +14,7 @@
 #include "base/memory.h"
 #include "base/parse.h"
 #include "kernel/file.h"
-#include "kernel/memfile.h"
-#include "kernel/reach.h"
+#include "kernel/socket.h"
 
 #define PID_FILE_BYTES 32
 #define MODE           0644

@@ -7,7 +7,6 @@
 
 #include "base/memory.h"
 #include "kernel/account.h"
-#include "kernel/resolve.h"
 #include "run/capture.h"
 
 #define HOST_ADDRESSES_MAX 16

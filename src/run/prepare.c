@@ -9,7 +9,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/memory.h"
-#include "kernel/memfile.h"
+#include "kernel/file.h"
 #include "kernel/process.h"
 #include "run/capture.h"
 #include "run/environment.h"

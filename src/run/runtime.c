@@ -12,7 +12,6 @@
 #include "base/parse.h"
 #include "config/names.h"
 #include "kernel/file.h"
-#include "kernel/lock.h"
 #include "kernel/members.h"
 
 #define TRIES          16

@@ -1,7 +1,6 @@
 #include "child_helpers.h"
 
 #include "kernel/file.h"
-#include "kernel/lock.h"
 
 static char directory[] = "/tmp/holdfast-test-XXXXXX";
 

@@ -1,6 +1,6 @@
 #include "child_helpers.h"
 
-#include "kernel/memfile.h"
+#include "kernel/file.h"
 
 static void test_content(void **state)
 {

@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-#include "kernel/resolve.h"
+#include "kernel/account.h"
 
 #define MAXIMUM 8
 

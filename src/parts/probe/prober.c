@@ -6,7 +6,7 @@
 
 #include "base/log.h"
 #include "base/memory.h"
-#include "kernel/reach.h"
+#include "kernel/socket.h"
 #include "parts/probe/probe_verb.h"
 #include "parts/probe/request.h"
 #include "run/generation_files.h"

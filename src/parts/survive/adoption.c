@@ -12,7 +12,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "config/names.h"
-#include "kernel/memfile.h"
+#include "kernel/file.h"
 #include "parts/survive/reexec.h"
 #include "run/crash_point.h"
 

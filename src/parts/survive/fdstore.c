@@ -9,7 +9,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/parse.h"
-#include "kernel/memfile.h"
+#include "kernel/file.h"
 #include "parts/events/events.h"
 #include "run/crash_point.h"
 #include "run/inputs.h"

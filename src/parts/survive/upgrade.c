@@ -12,7 +12,7 @@
 #include "base/memory.h"
 #include "base/parse.h"
 #include "format/quantity.h"
-#include "kernel/memfile.h"
+#include "kernel/file.h"
 #include "parts/survive/reexec.h"
 #include "run/capture.h"
 #include "run/crash_point.h"
