@@ -7,6 +7,7 @@ import pytest
 
 from harness import words
 from harness.holdfast import call
+from harness.manager import killed
 from harness.paths import HOLDFAST, PHP_FPM
 from harness.process import environment
 
@@ -34,6 +35,21 @@ def test_a_failed_one_replaces_nothing(checked, verb):
     assert checked.main_pid() == before
     (checked.directory / "broken").unlink()
     assert checked.checked.call(verb).returncode == 0
+
+
+def test_a_failed_one_keeps_nobody_from_serving_after_crashes(checked):
+    """From the second crash on the settings are looked at again; if they will not do, the committed plan will."""
+    (checked.directory / "broken").touch()
+    for number in (1, 2, 3):
+        killed(checked.main_pid())
+        checked.checked.wait(words.ready(number + 1))
+        assert checked.get()[0] == 200
+    assert checked.checked.lines.find("crash failed: .*the preflight exited with status 1")
+    assert checked.checked.lines.find("the service is started with the settings in force")
+    (checked.directory / "broken").unlink()
+    assert checked.checked.call("reload").returncode == 0
+    assert checked.checked.call("restart").returncode == 0
+    assert checked.get()[0] == 200
 
 
 def test_it_sees_the_environment_of_the_service(site):

@@ -29,6 +29,39 @@ static void is_raised_by_three_in_a_row_and_said_once(void **state)
         assert_int_equal(samples(&alarm, 100, 100, 1), HF_ALARM_UNCHANGED);
 }
 
+/* What is said in each state that samples lead to, at each depth: breadth first, from the first. */
+static void is_right_in_every_state(void **state)
+{
+    enum { STATES = 64 };
+    HfQueueAlarm known[STATES] = {{0}};
+    size_t n = 1;
+
+    (void)state;
+    for (size_t at = 0; at < n; at++)
+        for (uint32_t depth = 0; depth <= 10; depth++) {
+            HfQueueAlarm alarm = known[at];
+            HfQueueAlarmChange change = hf_queue_alarm_step(&alarm, depth, 10, 80);
+            bool raises =
+                !known[at].raised && depth >= 8 && known[at].above >= HF_ALARM_SAMPLES - 1;
+            bool clears = known[at].raised && depth < 4 && known[at].below >= HF_ALARM_SAMPLES - 1;
+            assert_int_equal(change, raises   ? HF_ALARM_RAISED
+                                     : clears ? HF_ALARM_CLEARED
+                                              : HF_ALARM_UNCHANGED);
+            assert_int_equal(alarm.raised, (known[at].raised || raises) && !clears);
+            assert_true(alarm.above == 0 || depth >= 8);
+            assert_true(alarm.below == 0 || depth < 4);
+            size_t same = 0;
+            while (same < n &&
+                   (known[same].above != alarm.above || known[same].below != alarm.below ||
+                    known[same].raised != alarm.raised))
+                same++;
+            assert_true(same < STATES);
+            if (same == n)
+                known[n++] = alarm;
+        }
+    assert_int_equal(n, 12);
+}
+
 static void is_cleared_below_half_of_what_raises_it(void **state)
 {
     HfQueueAlarm alarm = {0};
@@ -63,6 +96,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(is_raised_by_three_in_a_row_and_said_once),
+        cmocka_unit_test(is_right_in_every_state),
         cmocka_unit_test(is_cleared_below_half_of_what_raises_it),
         cmocka_unit_test(takes_the_smallest_and_the_largest_numbers),
     };

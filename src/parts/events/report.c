@@ -161,7 +161,8 @@ static void add_words(const HfSupervisor *supervisor, const HfAction *action, Hf
             hf_text_addf(text, "%s failed: ", hf_cause_name(action->cause));
         hf_text_add(text, supervisor->failure ? supervisor->failure : "out of memory");
         if (supervisor->machine.phase == HF_PHASE_STARTING)
-            hf_text_add(text, "; the service is started with the settings in force");
+            hf_text_addf(text, "%sthe service is started with the settings in force",
+                         strchr(hf_text_peek(text), '\n') ? "\n" : "; ");
         else if (supervisor->current)
             add_what_goes_on(supervisor, text);
         break;
