@@ -45,8 +45,7 @@ static void add_summary(const HfView *view, bool colors, HfText *text)
         hf_text_addf(text, ", generation %llu", (Number)view->generation);
     if (view->draining > 0)
         hf_text_addf(text, ", %u draining", view->draining);
-    hf_text_addf(text, ", %zu listener%s", view->n_listeners, view->n_listeners == 1 ? "" : "s");
-    hf_text_add(text, "\n");
+    hf_text_addf(text, ", %zu listener%s\n", view->n_listeners, view->n_listeners == 1 ? "" : "s");
 }
 
 /* The last replacement's cause is that of the active generation. */

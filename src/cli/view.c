@@ -241,9 +241,7 @@ int hf_view_of(const char *name, int (*read)(sd_bus *bus, HfView *ret), HfView *
     if (status != HF_EXIT_DONE)
         return status;
     int r = read(bus, ret);
-    if (r < 0) {
+    if (r < 0)
         hf_log(LOG_ERR, NULL, "the instance does not answer: %s", strerror(-r));
-        return HF_EXIT_FAILED;
-    }
-    return HF_EXIT_DONE;
+    return r < 0 ? HF_EXIT_FAILED : HF_EXIT_DONE;
 }

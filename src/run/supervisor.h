@@ -59,9 +59,9 @@ typedef struct HfSupervisor {
     char *finding;          /* what the last probe found wrong */
     HfInputs *watch;
     HfRelease *release; /* NULL: no address has left the settings so far */
-    uint64_t given_up; /* capabilities, 1 << number */
-    bool shared;       /* another server has the sockets as well, and its pid file */
-    bool confined;     /* to those that the plan needs */
+    uint64_t given_up;  /* capabilities, 1 << number */
+    bool shared;        /* another server has the sockets as well, and its pid file */
+    bool confined;      /* to those that the plan needs */
     /* last, as most of it is never touched */
     HfActions actions;                    /* of the step that runs */
     HfEvent events[HF_SUPERVISOR_EVENTS]; /* a ring */
