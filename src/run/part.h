@@ -78,6 +78,9 @@ typedef struct HfPart {
     int (*captured)(void *state, HfNotes *notes);
     /* Why it may not be replaced now: appends a line to why. */
     void (*objects)(void *state, HfText *why);
+    /* Is something under way that must not be cut off? Nothing more is begun then, and when that
+     * has ended UPGRADE_TESTED is posted. */
+    bool (*busy)(void *state);
     /* The program is executed now; or, going false, was not, and everything goes on. */
     void (*replacing)(void *state, bool going);
 

@@ -3,13 +3,14 @@ import os
 import shlex
 import signal
 import stat
+import subprocess
 
 import pytest
 
 from harness import fastcgi, net, words
 from harness.holdfast import Holdfast, call
 from harness.lines import Lines
-from harness.paths import HELPERS, PYTHON, ROOT
+from harness.paths import HELPERS, HOLDFAST, PYTHON, ROOT
 from harness.wait import Appearance
 
 MAIL = ROOT / "examples" / "mail" / "mail-event"
@@ -59,6 +60,26 @@ def serve(site):
     yield start
     for instance in made:
         instance.close()
+
+
+def test_an_upgrade_loses_none(events, serve):
+    """It waits for the command that runs; what waits behind that is told by the next program, once."""
+    gate = events.path.parent / "gate"
+    os.mkfifo(gate)
+    holdfast = serve("--on-event=" + events.command(f"read line <{gate}; echo heard; "))
+    with open(gate, "w") as opened:
+        holdfast.reload(2)
+        holdfast.wait(words.gone(1))
+        holdfast.settle()
+        with subprocess.Popen([*map(str, [HOLDFAST]), "upgrade", f"--name={holdfast.site.name}"]) as upgrade:
+            opened.write("go on\n" * 8)
+            opened.flush()
+            for event in ("ready generation=2 cause=reload name=\\S+ repeats=0", "draining generation=1", "gone generation=1",
+                          "upgraded"):
+                events.wait(event)
+            assert upgrade.wait() == 0
+        gate.unlink()
+    assert len([line for line in events.lines.text().splitlines() if line.startswith("ready")]) == 2
 
 
 def test_what_happens_is_told_in_order(events, serve):

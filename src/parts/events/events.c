@@ -103,7 +103,7 @@ static int events_claimed(void *state, HfText *error)
 
     (void)error;
     hf_sd_notify_claimed(events->notify);
-    return 0;
+    return hf_hooks_claimed(events->hooks);
 }
 
 static void events_performed(void *state, const HfAction *action)
@@ -111,6 +111,8 @@ static void events_performed(void *state, const HfAction *action)
     HfEvents *events = state;
 
     record_action(events, action);
+    if (action->type == HF_ACTION_REPORT && action->report == HF_REPORT_UPGRADE_FAILED)
+        hf_hooks_release(events->hooks);
     if (action->type == HF_ACTION_REPORT)
         hf_report(events->supervisor, &events->notices, action);
 }
@@ -126,13 +128,22 @@ static int events_captured(void *state, HfNotes *notes)
 {
     const HfEvents *events = state;
 
-    return hf_sd_notify_captured(events->notify, notes);
+    int r = hf_sd_notify_captured(events->notify, notes);
+
+    return r < 0 ? r : hf_hooks_captured(events->hooks, notes);
+}
+
+static bool events_busy(void *state)
+{
+    return hf_hooks_hold(((HfEvents *)state)->hooks);
 }
 
 static void events_replacing(void *state, bool going)
 {
     const HfEvents *events = state;
 
+    if (!going)
+        hf_hooks_release(events->hooks);
     if (going)
         hf_sd_notify_reloading(events->notify);
     else
@@ -169,6 +180,7 @@ const HfPart hf_part_events = {
     .performed = events_performed,
     .stepped = events_stepped,
     .captured = events_captured,
+    .busy = events_busy,
     .replacing = events_replacing,
     .owns = events_owns,
     .end = events_end,

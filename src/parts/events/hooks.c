@@ -1,6 +1,7 @@
 #include "parts/events/hooks.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -23,6 +24,7 @@ struct HfHooks {
     HfCapture *running;
     HfNoticeName running_for;
     uint64_t timeout; /* of the one that runs */
+    bool held;        /* until an upgrade has been made, or not */
     sd_event_source *next;
     HfHooksCallback finished;
     void *userdata;
@@ -75,7 +77,7 @@ static int make_environment(const HfHooks *hooks, const Waiting *waiting, char *
 
 static void go_on(HfHooks *hooks)
 {
-    if (hooks->n_waiting > 0 || hooks->finished)
+    if (!hooks->held && (hooks->n_waiting > 0 || hooks->finished))
         sd_event_source_set_enabled(hooks->next, SD_EVENT_ONESHOT);
 }
 
@@ -90,6 +92,8 @@ static void on_done(const HfCaptured *captured, void *userdata)
         hf_log(LOG_WARNING, NULL, "--on-event, %s:", hf_notice_name(hooks->running_for));
         hf_log_lines(LOG_WARNING, NULL, hf_text_peek(&text));
     }
+    if (hooks->held)
+        hf_supervisor_post(hooks->supervisor, &(HfEvent){.type = HF_EVENT_UPGRADE_TESTED});
     go_on(hooks);
 }
 
@@ -122,7 +126,7 @@ static int on_next(sd_event_source *source, void *userdata)
     HfHooks *hooks = userdata;
 
     (void)source;
-    if (hooks->running)
+    if (hooks->running || hooks->held)
         return 0;
     if (hooks->n_waiting > 0) {
         Waiting waiting = shift(hooks);
@@ -220,8 +224,84 @@ int hf_hooks_finish(HfHooks *hooks, HfHooksCallback callback, void *userdata)
                                        on_deadline, hooks);
     if (r < 0)
         return r;
+    hooks->held = false;
     hooks->finished = callback;
     hooks->userdata = userdata;
+    go_on(hooks);
+    return 0;
+}
+
+/* ---- an upgrade ---- */
+
+bool hf_hooks_hold(HfHooks *hooks)
+{
+    hooks->held = true;
+    return hooks->running != NULL;
+}
+
+void hf_hooks_release(HfHooks *hooks)
+{
+    hooks->held = false;
+    go_on(hooks);
+}
+
+#define EVENT "event"
+#define EVENT_TEXT                                                                                 \
+    "%s %llu %s %d %llu %u\n%s" /* name, generation, cause, level, time, times, text */
+
+int hf_hooks_captured(const HfHooks *hooks, HfNotes *notes)
+{
+    int r = 0;
+
+    for (size_t i = 0; r >= 0 && i < hooks->n_waiting; i++) {
+        const HfNotice *notice = &hooks->waiting[i].notice;
+        HF_CLEANUP_TEXT HfText text = {0};
+        hf_text_addf(&text, EVENT_TEXT, hf_notice_name(notice->name),
+                     (unsigned long long)notice->generation, *notice->cause ? notice->cause : "-",
+                     notice->level, (unsigned long long)notice->realtime, hooks->waiting[i].times,
+                     notice->text);
+        r = hf_notes_add(notes, EVENT, hf_text_peek(&text), -1);
+    }
+    return r;
+}
+
+/* What was written otherwise is skipped. */
+static bool read_event(const char *text, Waiting *ret)
+{
+    char name[32];
+    char cause[32];
+    unsigned long long generation;
+    unsigned long long realtime;
+    const char *newline = strchr(text, '\n');
+    int level;
+
+    if (!newline || sscanf(text, "%31s %llu %31s %d %llu %u", name, &generation, cause, &level,
+                           &realtime, &ret->times) != 6)
+        return false;
+    int known = hf_notice_value(name);
+    int why = hf_cause_value(cause);
+    if (known < 0 || ret->times == 0 || level < LOG_EMERG || level > LOG_DEBUG)
+        return false;
+    ret->notice = (HfNotice){
+        .realtime = realtime,
+        .name = (HfNoticeName)known,
+        .level = level,
+        .generation = generation,
+        .cause = why >= 0 ? hf_cause_name((HfCause)why) : "",
+        .text = strdup(newline + 1),
+    };
+    return ret->notice.text != NULL;
+}
+
+int hf_hooks_claimed(HfHooks *hooks)
+{
+    const HfNotes *notes = &hooks->supervisor->notes;
+
+    for (size_t i = 0; hooks->supervisor->first == HF_EVENT_RESUME && i < notes->n; i++)
+        if (strcmp(notes->list[i].key, EVENT) == 0 && notes->list[i].text &&
+            hooks->n_waiting < HF_NOTICE_MAX_ &&
+            read_event(notes->list[i].text, &hooks->waiting[hooks->n_waiting]))
+            hooks->n_waiting++;
     go_on(hooks);
     return 0;
 }

@@ -14,6 +14,14 @@ int hf_hooks_new(HfSupervisor *supervisor, HfNotices *notices, HfHooks **ret);
 /* Kills a command that runs. NULL is fine. Returns NULL. */
 HfHooks *hf_hooks_free(HfHooks *hooks);
 
+/* An upgrade is to come: nothing is started until hf_hooks_release. Does a command run? Then
+ * UPGRADE_TESTED is posted when it has ended. */
+bool hf_hooks_hold(HfHooks *hooks);
+void hf_hooks_release(HfHooks *hooks);
+/* What waits, for the program after this one, and from the one before it. Return 0 or -ENOMEM. */
+int hf_hooks_captured(const HfHooks *hooks, HfNotes *notes);
+int hf_hooks_claimed(HfHooks *hooks);
+
 /* The session of the command that runs, or 0. */
 pid_t hf_hooks_session(const HfHooks *hooks);
 

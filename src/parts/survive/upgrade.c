@@ -299,6 +299,9 @@ static int on_idle(sd_event_source *source, void *userdata)
         post(upgrading, HF_EVENT_UPGRADE_TESTED);
         return 0;
     }
+    HF_EACH_PART (upgrading->supervisor, i, busy)
+        if (upgrading->supervisor->parts[i]->busy(upgrading->supervisor->states[i]))
+            return 0;
     if (!is_as_tested(upgrading)) {
         fail(upgrading, "%s was changed while it was tested; try again", upgrading->path);
         return 0;
