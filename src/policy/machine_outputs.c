@@ -51,7 +51,7 @@ void hf_machine_outputs(const HfMachine *machine, HfOutputs *ret)
         const HfMachineGeneration *generation = &machine->generations[i];
         ret->slots[i].number = generation->number;
         ret->slots[i].stage = generation->stage;
-        ret->slots[i].deadline = hf_machine_limit(machine, generation->stage) > 0;
+        ret->slots[i].deadline = hf_machine_is_limited(generation->stage);
     }
 }
 

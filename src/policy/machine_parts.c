@@ -175,6 +175,11 @@ static const struct {
 _Static_assert(sizeof(stages) / sizeof(*stages) == HF_STAGE_MAX_, "a row for each stage");
 
 /* A generation that starts has the limit that it was prepared with. */
+bool hf_machine_is_limited(HfStage stage)
+{
+    return stages[stage].limited;
+}
+
 uint64_t hf_machine_limit(const HfMachine *machine, HfStage stage)
 {
     bool prepared = stage == HF_STAGE_STARTING && machine->prepared;

@@ -190,6 +190,26 @@ static void what_has_not_begun_is_not_adopted(void **state)
         assert_int_not_equal(actions.list[i].type, HF_ACTION_REPORT);
 }
 
+/* A limit of 0 elapses at once; it does not mean that there is none. */
+static void no_patience_is_a_limit(void **state)
+{
+    HfMachine machine = {PHASE(IDLE), .planned = true, .limits = limits,
+                         .generations = {ACTIVE(1)}};
+    HfActions actions;
+    unsigned armed = 0;
+
+    (void)state;
+    machine.limits.drain_timeout = 0;
+    hf_machine_step(&machine, &(HfEvent){.type = HF_EVENT_MAIN_EXITED, .slot = 0, .number = 1},
+                    &actions);
+    assert_int_equal(machine.generations[0].stage, HF_STAGE_STOP);
+    for (size_t i = 0; i < actions.n; i++)
+        armed += actions.list[i].type == HF_ACTION_ARM &&
+                 actions.list[i].timer == HF_TIMER_DEADLINE && actions.list[i].slot == 0 &&
+                 actions.list[i].usec == 0;
+    assert_int_equal(armed, 1);
+}
+
 static void programming_errors_assert(void **state)
 {
     HfMachine machine = {PHASE(IDLE), .limits = limits, .generations = {ACTIVE(1)}};
@@ -211,6 +231,7 @@ int main(void)
         cmocka_unit_test(failures_are_counted_no_further_than_the_counter_goes),
         cmocka_unit_test(the_youngest_that_settles_serves_on),
         cmocka_unit_test(what_has_not_begun_is_not_adopted),
+        cmocka_unit_test(no_patience_is_a_limit),
         cmocka_unit_test(programming_errors_assert),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
