@@ -151,10 +151,22 @@ void hf_cgroup_empty(const char *directory, const char *into)
         walk(directory, LEVELS_MAX, move_one, &fd);
 }
 
-int hf_cgroup_holds(const char *path, pid_t pid)
+/* The path in a line of the hierarchy that systemd keeps, or NULL. */
+static const char *systemd_path(const char *line)
 {
     static const char v2[] = "0::";
+    static const char v1[] = ":name=systemd:";
+    const char *rest = line + strspn(line, "0123456789");
+
+    if (strncmp(line, v2, sizeof(v2) - 1) == 0)
+        return line + sizeof(v2) - 1;
+    return strncmp(rest, v1, sizeof(v1) - 1) == 0 ? rest + sizeof(v1) - 1 : NULL;
+}
+
+int hf_cgroup_holds(const char *path, pid_t pid)
+{
     HF_CLEANUP_FREE char *list = NULL;
+    size_t length = strlen(path);
     char file[64];
     char *rest;
 
@@ -163,63 +175,9 @@ int hf_cgroup_holds(const char *path, pid_t pid)
     if (r < 0)
         return r == -ENOENT || r == -ESRCH ? 0 : r;
     for (char *line = strtok_r(list, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest)) {
-        const char *its = line + sizeof(v2) - 1;
-        if (strncmp(line, v2, sizeof(v2) - 1) != 0 || strncmp(its, path, strlen(path)) != 0)
-            continue;
-        return its[strlen(path)] == '\0' || its[strlen(path)] == '/';
+        const char *its = systemd_path(line);
+        if (its && strncmp(its, path, length) == 0 && (its[length] == '\0' || its[length] == '/'))
+            return 1;
     }
-    return 0;
-}
-
-typedef struct List {
-    pid_t *pids;
-    size_t n;
-    int result;
-} List;
-
-static int append(List *list, pid_t pid)
-{
-    if (list->n >= LISTED_MAX)
-        return 0;
-    if ((list->n & (list->n - 1)) == 0) { /* full: the room is a power of two */
-        size_t room = list->n == 0 ? 1 : 2 * list->n;
-        pid_t *grown = reallocarray(list->pids, room, sizeof(*grown));
-        if (!grown)
-            return -ENOMEM;
-        list->pids = grown;
-    }
-    list->pids[list->n++] = pid;
-    return 0;
-}
-
-static void list_one(const char *directory, void *userdata)
-{
-    HF_CLEANUP_FREE char *procs = NULL;
-    HF_CLEANUP_FREE char *text = NULL;
-    List *list = userdata;
-    uint64_t pid;
-    char *rest;
-
-    int r = join(directory, "cgroup.procs", &procs);
-    if (r >= 0)
-        r = hf_file_read(procs, PROCESSES_MAX, &text, NULL);
-    for (char *line = r < 0 ? NULL : strtok_r(text, "\n", &rest); r >= 0 && line;
-         line = strtok_r(NULL, "\n", &rest))
-        if (hf_parse_uint(line, INT32_MAX, &pid) == 0 && pid > 0)
-            r = append(list, (pid_t)pid);
-    list->result = r; /* that of the topmost counts, which comes last: one below may go */
-}
-
-int hf_cgroup_list(const char *directory, pid_t **ret, size_t *ret_n)
-{
-    List list = {0};
-
-    walk(directory, 1, list_one, &list);
-    if (list.result < 0) {
-        free(list.pids);
-        return list.result;
-    }
-    *ret = list.pids;
-    *ret_n = list.n;
     return 0;
 }

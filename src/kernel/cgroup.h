@@ -24,10 +24,6 @@ void hf_cgroup_empty(const char *directory, const char *into);
  * process a moment after its end was told. */
 void hf_cgroup_await_empty(const char *directory, int msec);
 
-/* Is pid in the v2 cgroup path (as /proc/PID/cgroup shows it) or below it? Negative errno when it
- * cannot be looked at; gone is not there. */
+/* Is pid in the cgroup path (as /proc/PID/cgroup shows it) of the hierarchy that systemd keeps, v2
+ * or name=systemd, or below it? Negative errno when it cannot be looked at; gone is not there. */
 int hf_cgroup_holds(const char *path, pid_t pid);
-
-/* The processes in a cgroup (of v2 or a v1 hierarchy) and in those right below it, at most 65536.
- * Returns 0 and an owned array, -ENOENT when there is no such cgroup, or negative errno. */
-int hf_cgroup_list(const char *directory, pid_t **ret, size_t *ret_n);

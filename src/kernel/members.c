@@ -15,32 +15,21 @@
 #include "base/memory.h"
 #include "base/parse.h"
 #include "kernel/cgroup.h"
-#include "kernel/members_parts.h"
 
 #define ANCESTORS_MAX 64
 
-typedef struct Found {
-    HfProcess *processes;
-    size_t n;
-    size_t capacity;
-} Found;
-
-int hf_members_no_match_unless_short(int error)
+static void close_directory(DIR **directory)
 {
-    return error == EMFILE || error == ENFILE || error == ENOMEM ? -error : 0;
+    if (*directory)
+        closedir(*directory);
 }
+#define CLEANUP_DIRECTORY __attribute__((cleanup(close_directory)))
 
-static void found_clear(Found *found)
+/* A process that has gone or may not be looked at is no match, 0; an own shortage must not hide
+ * one. */
+static int no_match_unless_short(int r)
 {
-    hf_process_array_free(found->processes, found->n);
-}
-#define CLEANUP_FOUND __attribute__((cleanup(found_clear)))
-
-void hf_process_array_free(HfProcess *processes, size_t n)
-{
-    for (size_t i = 0; i < n; i++)
-        hf_process_clear(&processes[i]);
-    free(processes);
+    return r == -EMFILE || r == -ENFILE || r == -ENOMEM ? r : 0;
 }
 
 /* A pidfd becomes readable when all threads of its process have exited: it is a zombie, or gone. */
@@ -55,154 +44,227 @@ static int is_alive(int pidfd)
     return r < 0 ? -errno : r == 0;
 }
 
-static int consider(pid_t pid, HfMembersMatch match, const void *wanted, Found *found)
-{
-    HF_CLEANUP_FD int pidfd = pidfd_open(pid, 0);
-    if (pidfd < 0)
-        return hf_members_no_match_unless_short(errno);
-    int r = match(pid, wanted);
-    if (r <= 0)
-        return r;
-
-    /* Alive now, so the number was its own all the while, and what matched was this process. */
-    r = is_alive(pidfd);
-    if (r <= 0)
-        return r;
-
-    r = hf_array_reserve(&found->processes, &found->capacity, found->n + 1,
-                         sizeof(*found->processes));
-    if (r < 0)
-        return r;
-    found->processes[found->n++] = (HfProcess){.pid = pid, .pidfd = hf_fd_steal(&pidfd)};
-    return 0;
-}
-
-int hf_members_scan(HfMembersMatch match, const void *wanted, HfProcess **ret, size_t *ret_n)
-{
-    CLEANUP_FOUND Found found = {0};
-    HF_CLEANUP_DIRECTORY DIR *proc = opendir("/proc");
-    if (!proc)
-        return -errno;
-
-    for (;;) {
-        uint64_t pid;
-
-        errno = 0;
-        const struct dirent *entry = readdir(proc);
-        if (!entry && errno != 0)
-            return -errno;
-        if (!entry)
-            break;
-        if (hf_parse_uint(entry->d_name, INT32_MAX, &pid) < 0 || pid == 0)
-            continue;
-        int r = consider((pid_t)pid, match, wanted, &found);
-        if (r < 0)
-            return r;
-    }
-    *ret_n = found.n;
-    found.n = 0;
-    *ret = HF_STEAL(found.processes);
-    return 0;
-}
-
-static int runs(pid_t pid, const HfProgram *wanted)
-{
-    HfProgram program;
-
-    int r = hf_process_program(pid, &program);
-    if (r < 0)
-        return hf_members_no_match_unless_short(-r);
-    return hf_program_same(&program, wanted);
-}
-
-static int is_member(pid_t pid, const void *wanted)
-{
-    const HfMembership *membership = wanted;
-
-    if (getsid(pid) != membership->session) {
-        int r = membership->cgroup ? hf_cgroup_holds(membership->cgroup, pid) : 0;
-        if (r <= 0)
-            return hf_members_no_match_unless_short(-r);
-    }
-    return membership->program ? runs(pid, membership->program) : 1;
-}
-
-int hf_process_members(const HfMembership *membership, HfProcess **ret, size_t *ret_n)
-{
-    assert(membership->session > 0);
-    return hf_members_scan(is_member, membership, ret, ret_n);
-}
-
-/* As a subreaper the calling process is an ancestor of all that its children left behind. */
-int hf_members_is_descendant(pid_t pid, const void *unused)
-{
-    (void)unused;
-    for (int i = 0; i < ANCESTORS_MAX && pid > 1; i++) {
-        int r = hf_process_parent(pid, &pid);
-        if (r < 0)
-            return hf_members_no_match_unless_short(-r);
-        if (pid == getpid())
-            return 1;
-    }
-    return 0;
-}
-
-bool hf_process_is_descendant(pid_t pid)
-{
-    return hf_members_is_descendant(pid, NULL) > 0;
-}
-
-int hf_process_descendants(HfProcess **ret, size_t *ret_n)
-{
-    return hf_members_scan(hf_members_is_descendant, NULL, ret, ret_n);
-}
-
-int hf_process_open_member(pid_t pid, const HfMembership *membership, HfProcess *ret)
-{
-    CLEANUP_FOUND Found found = {0};
-
-    int r = pid > 0 ? consider(pid, is_member, membership, &found) : 0;
-    if (r < 0 || found.n == 0)
-        return r;
-    *ret = found.processes[0];
-    found.n = 0;
-    return 1;
-}
-
-typedef struct Family {
-    pid_t parent;
-    const HfProgram *program; /* NULL: any */
-} Family;
-
-static int is_child(pid_t pid, const void *wanted)
-{
-    const Family *family = wanted;
-    pid_t parent;
-
-    int r = hf_process_parent(pid, &parent);
-    if (r < 0)
-        return hf_members_no_match_unless_short(-r);
-    if (parent != family->parent)
-        return 0;
-    return family->program ? runs(pid, family->program) : 1;
-}
-
-int hf_process_children(pid_t parent, const HfProgram *program, HfProcess **ret, size_t *ret_n)
-{
-    const Family family = {parent, program};
-
-    assert(parent > 0);
-    return hf_members_scan(is_child, &family, ret, ret_n);
-}
-
 int hf_process_open(pid_t pid, HfProcess *ret)
 {
     HF_CLEANUP_FD int pidfd = pidfd_open(pid, 0);
+
     if (pidfd < 0)
         return -errno;
     int r = is_alive(pidfd);
     if (r <= 0)
         return r < 0 ? r : -ESRCH;
     *ret = (HfProcess){.pid = pid, .pidfd = hf_fd_steal(&pidfd)};
+    return 0;
+}
+
+int hf_process_open_match(pid_t pid, HfProcessMatch match, const void *wanted, HfProcess *ret)
+{
+    HF_CLEANUP_FD int pidfd = pid > 0 ? pidfd_open(pid, 0) : -1;
+
+    if (pidfd < 0)
+        return pid > 0 ? no_match_unless_short(-errno) : 0;
+    int r = match(pid, wanted);
+    if (r <= 0)
+        return r;
+
+    /* Alive now, so the number was its own all the while, and what matched was this process. */
+    r = is_alive(pidfd);
+    if (r > 0)
+        *ret = (HfProcess){.pid = pid, .pidfd = hf_fd_steal(&pidfd)};
+    return r;
+}
+
+int hf_process_visit(HfProcessMatch match, const void *wanted, HfProcessVisit visit, void *userdata)
+{
+    CLEANUP_DIRECTORY DIR *proc = opendir("/proc");
+    int r = 0;
+
+    if (!proc)
+        return -errno;
+    while (r == 0) {
+        HfProcess process = HF_PROCESS_NONE;
+        uint64_t pid;
+
+        errno = 0;
+        const struct dirent *entry = readdir(proc);
+        if (!entry)
+            return -errno;
+        if (hf_parse_uint(entry->d_name, INT32_MAX, &pid) < 0)
+            continue;
+        r = hf_process_open_match((pid_t)pid, match, wanted, &process);
+        if (r > 0)
+            r = visit(&process, userdata);
+        hf_process_clear(&process);
+    }
+    return r;
+}
+
+/* ---- what they are ---- */
+
+static int runs(pid_t pid, const HfProgram *wanted)
+{
+    HfProgram program;
+
+    int r = hf_process_program(pid, &program);
+    return r < 0 ? no_match_unless_short(r) : hf_program_same(&program, wanted);
+}
+
+int hf_process_is_member(pid_t pid, const void *wanted)
+{
+    const HfMembership *membership = wanted;
+
+    assert(membership->session > 0);
+    if (getsid(pid) != membership->session) {
+        int r = membership->cgroup ? hf_cgroup_holds(membership->cgroup, pid) : 0;
+        if (r <= 0)
+            return no_match_unless_short(r);
+    }
+    return membership->program ? runs(pid, membership->program) : 1;
+}
+
+int hf_process_is_child(pid_t pid, const void *wanted)
+{
+    const HfFamily *family = wanted;
+    pid_t parent;
+
+    assert(family->parent > 0);
+    int r = hf_process_parent(pid, &parent);
+    if (r < 0)
+        return no_match_unless_short(r);
+    if (parent != family->parent)
+        return 0;
+    return family->program ? runs(pid, family->program) : 1;
+}
+
+/* As a subreaper the calling process is an ancestor of all that its children left behind. */
+int hf_process_is_descendant(pid_t pid, const void *unused)
+{
+    (void)unused;
+    for (int i = 0; i < ANCESTORS_MAX && pid > 1; i++) {
+        int r = hf_process_parent(pid, &pid);
+        if (r < 0)
+            return no_match_unless_short(r);
+        if (pid == getpid())
+            return 1;
+    }
+    return 0;
+}
+
+int hf_process_list_add(HfProcessList *processes, pid_t pid)
+{
+    HfListedProcess one = {.pid = pid};
+
+    if (hf_process_is_listed(pid, processes) > 0 || hf_process_started(pid, &one.started) < 0)
+        return 0;
+    int r = hf_array_reserve(&processes->list, &processes->capacity, processes->n + 1, sizeof(one));
+    if (r >= 0)
+        processes->list[processes->n++] = one;
+    return r;
+}
+
+void hf_process_list_clear(HfProcessList *processes)
+{
+    free(processes->list);
+    *processes = (HfProcessList){0};
+}
+
+int hf_process_is_listed(pid_t pid, const void *wanted)
+{
+    const HfProcessList *processes = wanted;
+    uint64_t started;
+
+    for (size_t i = 0; i < processes->n; i++)
+        if (processes->list[i].pid == pid && hf_process_started(pid, &started) == 0 &&
+            started == processes->list[i].started)
+            return 1;
+    return 0;
+}
+
+/* ---- what they hold ---- */
+
+static int read_number(const char *text, const char *key, uint64_t *ret)
+{
+    char number[32];
+    const char *found = strstr(text, key);
+
+    if (!found)
+        return -EPROTO;
+    found += strlen(key);
+    size_t length = strcspn(found, "\n");
+    if (length >= sizeof(number))
+        return -EPROTO;
+    memcpy(number, found, length);
+    number[length] = '\0';
+    return hf_parse_uint(number, UINT64_MAX, ret);
+}
+
+static int read_identity(int directory, const char *name, HfFileIdentity *ret)
+{
+    char text[1024]; /* both are among the first lines */
+
+    HF_CLEANUP_FD int fd = openat(directory, name, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return -errno;
+    ssize_t n;
+    do
+        n = read(fd, text, sizeof(text) - 1);
+    while (n < 0 && errno == EINTR);
+    if (n < 0)
+        return -errno;
+    text[n] = '\0';
+    int r = read_number(text, "\nmnt_id:\t", &ret->mount);
+    return r < 0 ? r : read_number(text, "\nino:\t", &ret->inode);
+}
+
+int hf_held_sockets_identify(const int *fds, size_t n_fds, HfHeldSockets *ret)
+{
+    HF_CLEANUP_FREE HfFileIdentity *identities = hf_allocate(n_fds, sizeof(*identities));
+    HF_CLEANUP_FD int own = open("/proc/self/fdinfo", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+    if (!identities)
+        return -ENOMEM;
+    if (own < 0)
+        return -errno;
+    for (size_t i = 0; i < n_fds; i++) {
+        char name[16];
+        snprintf(name, sizeof(name), "%d", fds[i]);
+        int r = read_identity(own, name, &identities[i]);
+        if (r < 0)
+            return r;
+    }
+    *ret = (HfHeldSockets){HF_STEAL(identities), n_fds};
+    return 0;
+}
+
+void hf_held_sockets_clear(HfHeldSockets *sockets)
+{
+    free(sockets->identities);
+    *sockets = (HfHeldSockets){0};
+}
+
+/* fdinfo and not fd: that asks for the right to trace a process, not to read its files. */
+int hf_process_is_holder(pid_t pid, const void *wanted)
+{
+    const HfHeldSockets *sockets = wanted;
+    const struct dirent *entry;
+    char path[64];
+
+    if (pid == getpid())
+        return 0;
+    snprintf(path, sizeof(path), "/proc/%d/fdinfo", (int)pid);
+    CLEANUP_DIRECTORY DIR *descriptors = opendir(path);
+    if (!descriptors)
+        return no_match_unless_short(-errno);
+    while ((entry = readdir(descriptors))) {
+        HfFileIdentity held;
+        int r = entry->d_name[0] == '.' ? -ENOENT
+                                        : read_identity(dirfd(descriptors), entry->d_name, &held);
+        if (r < 0 && no_match_unless_short(r) < 0)
+            return r;
+        for (size_t i = 0; r >= 0 && i < sockets->n; i++)
+            if (sockets->identities[i].mount == held.mount &&
+                sockets->identities[i].inode == held.inode)
+                return 1;
+    }
     return 0;
 }

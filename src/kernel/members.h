@@ -1,43 +1,75 @@
-/* Processes found by what they are: of a session, or with a socket open. proc(5), getsid(2). */
+/* Processes found by what they are: of a session or a cgroup, with a parent, an ancestor, or a
+ * socket open. proc(5), getsid(2). */
 #pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 #include "kernel/process.h"
 
+/* Is this process one of those looked for: 1 or 0, or negative errno when looking itself failed. */
+typedef int (*HfProcessMatch)(pid_t pid, const void *wanted);
+/* May take the pidfd over, and leaves HF_PROCESS_NONE behind then. Not 0: the look ends. */
+typedef int (*HfProcessVisit)(HfProcess *process, void *userdata);
+
+/* Returns 0, or -ESRCH. */
+int hf_process_open(pid_t pid, HfProcess *ret);
+/* Opens pid if it matches and lives (is no zombie): held by pidfd, and known to have been alive
+ * after all this was looked at. Returns 1, 0 when it does not, or negative errno: an own shortage
+ * (-EMFILE) must not hide a process. */
+int hf_process_open_match(pid_t pid, HfProcessMatch match, const void *wanted, HfProcess *ret);
+/* Visits all processes that match. Needs few descriptors, however many those are. Returns 0, what a
+ * visit returned, or negative errno. */
+int hf_process_visit(HfProcessMatch match, const void *wanted, HfProcessVisit visit,
+                     void *userdata);
+
 /* Whose processes: of the session (sid), or in the cgroup, those that run program. */
 typedef struct HfMembership {
     pid_t session;
-    const char *cgroup;       /* path in the v2 hierarchy, see hf_cgroup_holds; NULL: none */
+    const char *cgroup;       /* see hf_cgroup_holds; NULL: none */
     const HfProgram *program; /* NULL: any */
 } HfMembership;
+int hf_process_is_member(pid_t pid, const void *membership);
 
-/* Opens the living (no zombies) ones, each held by pidfd and known to have been alive after all
- * this was looked at. One descriptor a process: -EMFILE is possible. Owned array. Returns 0 or
- * negative errno. */
-int hf_process_members(const HfMembership *membership, HfProcess **ret, size_t *ret_n);
+typedef struct HfFamily {
+    pid_t parent;
+    const HfProgram *program; /* NULL: any */
+} HfFamily;
+int hf_process_is_child(pid_t pid, const void *family);
 
-/* Opens pid if it is one of those. Returns 1, 0 when it is not, or negative errno.
- */
-int hf_process_open_member(pid_t pid, const HfMembership *membership, HfProcess *ret);
+/* Of the calling process, at most 64 parents up. wanted: unused. */
+int hf_process_is_descendant(pid_t pid, const void *unused);
 
-/* Opens the living processes that descend from the calling one, by their parents; as above. */
-int hf_process_descendants(HfProcess **ret, size_t *ret_n);
-/* Is the calling process an ancestor of pid, at most 64 parents up? */
-bool hf_process_is_descendant(pid_t pid);
-/* The living children of a process that run program (NULL: any), as above. */
-int hf_process_children(pid_t parent, const HfProgram *program, HfProcess **ret, size_t *ret_n);
+/* Processes that were found once: known by when they began, no descriptor is held. */
+typedef struct HfListedProcess {
+    pid_t pid;
+    uint64_t started; /* see hf_process_started */
+} HfListedProcess;
+typedef struct HfProcessList {
+    HfListedProcess *list;
+    size_t n;
+    size_t capacity;
+} HfProcessList;
+/* Harmless when repeated, and when it has gone. Returns 0 or -ENOMEM. */
+int hf_process_list_add(HfProcessList *processes, pid_t pid);
+void hf_process_list_clear(HfProcessList *processes);
+int hf_process_is_listed(pid_t pid, const void *processes);
 
-/* Opens a process by its pid. Returns 0, or -ESRCH. */
-int hf_process_open(pid_t pid, HfProcess *ret);
+/* A file as /proc/PID/fdinfo/N tells of it, since Linux 5.14. All sockets are of one mount. */
+typedef struct HfFileIdentity {
+    uint64_t mount;
+    uint64_t inode;
+} HfFileIdentity;
 
-/* Frees what hf_process_members gave. */
-void hf_process_array_free(HfProcess *processes, size_t n);
-
-/* Processes (outside the calling one) that hold one of these sockets of ours open, each held by
- * pidfd; ours: only descendants of it, which is a shorter look. As above. Those that may not be
- * traced (ptrace(2), PTRACE_MODE_READ) are passed over; so are all before Linux 5.14. */
-int hf_process_socket_holders(const int *fds, size_t n_fds, bool ours, HfProcess **ret,
-                              size_t *ret_n);
+/* Who holds one of these sockets open, other than the calling process. Those that may not be traced
+ * (ptrace(2), PTRACE_MODE_READ) do not match; nobody does before Linux 5.14. */
+typedef struct HfHeldSockets {
+    HfFileIdentity *identities;
+    size_t n;
+} HfHeldSockets;
+/* fds: of the calling process. Returns 0 or negative errno. */
+int hf_held_sockets_identify(const int *fds, size_t n_fds, HfHeldSockets *ret);
+void hf_held_sockets_clear(HfHeldSockets *sockets);
+int hf_process_is_holder(pid_t pid, const void *sockets);

@@ -94,7 +94,7 @@ static int open_member(const HfGeneration *generation, pid_t pid, HfProcess *ret
 {
     if (!generation->main_exited && generation->main.pid == pid)
         return hf_process_open(pid, ret) < 0 ? 0 : 1;
-    return hf_members_open(generation, pid, ret);
+    return hf_members_open(&generation->members, pid, ret);
 }
 
 static HfGeneration *find_holder(const HfSupervisor *supervisor, const HfResolvedListener *target,

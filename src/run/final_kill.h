@@ -4,8 +4,7 @@
 #include "run/supervisor.h"
 
 /* Ends what still holds a listener, or with kill_mode all, or as process 1, every descendant: TERM,
- * then KILL until they are gone. Then, or at once when there is none, hf_supervisor_exit. Never for
- * ever: what cannot be ended is logged and left. */
+ * then KILL, as process_set.h says. Then hf_supervisor_exit. */
 void hf_final_kill_end(HfSupervisor *supervisor, int status);
 /* Another stop signal: KILL at once. NULL is fine. */
 void hf_final_kill_hurry(HfFinalKill *leftovers);

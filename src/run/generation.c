@@ -8,12 +8,11 @@
 
 #include "base/clock.h"
 #include "base/fd.h"
+#include "base/log.h"
 #include "base/memory.h"
 #include "run/environment.h"
 #include "run/generation_files.h"
-#include "run/members.h"
 #include "run/reaper.h"
-#include "run/retire.h"
 
 static void leave_ready_watch(HfGeneration *generation)
 {
@@ -159,9 +158,11 @@ void hf_generation_main_exited(HfGeneration *generation, const siginfo_t *info)
     generation->oom_verdict = hf_oom_look(&generation->oom);
     generation->main_exited = true;
     generation->plan->failures += !generation->served;
+    generation->members.main = 0;
     leave_ready_watch(generation);
     generation->callbacks.main_exited(generation, generation->callbacks.userdata);
-    hf_members_await(generation);
+    if (generation->members.set)
+        hf_process_set_await(generation->members.set);
 }
 
 static void on_main_exit(const siginfo_t *info, void *userdata)
@@ -220,11 +221,58 @@ int hf_generation_set_main(HfGeneration *generation, HfProcess *process)
     hf_process_clear(&generation->main);
     generation->main_watch = watch;
     generation->main = *process;
+    generation->members.main = process->pid;
     *process = HF_PROCESS_NONE;
     hf_generation_learn_program(generation);
     learn_start(generation);
     return 0;
 }
+
+/* ---- its members ---- */
+
+/* What its scripts put in the background goes on. */
+static void on_members_gone(void *userdata)
+{
+    HfGeneration *generation = userdata;
+    const HfLogFields fields = {.generation = generation->number};
+    HF_CLEANUP_NAMES HfProcessNames names = {0};
+
+    if (generation->gone)
+        return;
+    generation->gone = true;
+    hf_members_name_all(&generation->members, &names);
+    if (names.n > 0)
+        hf_log(LOG_NOTICE, &fields, "generation %llu leaves in the background: %s",
+               (unsigned long long)generation->number, hf_process_names_text(&names));
+    generation->callbacks.gone(generation, generation->callbacks.userdata);
+}
+
+static void on_members_retired(void *userdata)
+{
+    HfGeneration *generation = userdata;
+
+    generation->callbacks.retired(generation, generation->callbacks.userdata);
+}
+
+static int begin_members(HfGeneration *generation)
+{
+    const HfMembersCallbacks callbacks = {
+        .gone = on_members_gone,
+        .retired = on_members_retired,
+        .userdata = generation,
+        .owed = &generation->owed,
+    };
+
+    generation->members = (HfMembers){
+        .service = {generation->session, generation->subgroup.path, &generation->program},
+        .kill_mode = generation->plan->kill_mode,
+        .main = generation->main_exited ? 0 : generation->main.pid,
+        .number = generation->number,
+    };
+    return hf_members_begin(&generation->members, generation->loop, &callbacks);
+}
+
+/* ---- its start ---- */
 
 static int write_files(HfGeneration *generation, const HfRuntime *runtime)
 {
@@ -271,8 +319,11 @@ static int watch_main(HfGeneration *generation, int *outcome)
     learn_start(generation);
     if (generation->alive_timer)
         sd_event_source_set_enabled(generation->alive_timer, SD_EVENT_OFF);
-    int r = sd_event_add_io(generation->loop, &generation->executed, *outcome, EPOLLIN, on_outcome,
-                            generation);
+    int r = begin_members(generation);
+    if (r < 0)
+        return r;
+    r = sd_event_add_io(generation->loop, &generation->executed, *outcome, EPOLLIN, on_outcome,
+                        generation);
     if (r >= 0)
         r = sd_event_source_set_io_fd_own(generation->executed, true);
     if (r < 0)
@@ -400,11 +451,16 @@ int hf_generation_restore(HfGeneration *generation, sd_event *loop, HfReaper *re
     int r =
         hf_subgroup_find(generation->cgroups, generation->number,
                          generation->main_exited ? 0 : generation->main.pid, &generation->subgroup);
+    int owed = generation->owed;
+    int begun = begin_members(generation);
+    r = r < 0 ? r : begun;
     hf_oom_begin(&generation->oom, generation->cgroups, &generation->subgroup);
     if (r >= 0 && !generation->main_exited)
         r = watch_restored(generation, runtime, starting);
-    if (generation->main_exited)
-        hf_members_await(generation);
+    if (generation->main_exited && begun >= 0 && owed != 0)
+        hf_process_set_signal(generation->members.set, owed);
+    else if (generation->main_exited && begun >= 0)
+        hf_process_set_await(generation->members.set);
     else if (generation->pid_file_watch)
         on_pid_file(NULL, NULL, generation);
     return r;
@@ -418,8 +474,7 @@ HfGeneration *hf_generation_free(HfGeneration *generation)
     sd_event_source_disable_unref(generation->executed);
     if (generation->relay)
         generation->relays->forget(generation->relay);
-    hf_members_forget(generation);
-    hf_retire_end(generation);
+    hf_members_end(&generation->members);
     if (generation->main.pid > 0)
         hf_reaper_forget(generation->reaper, generation->main.pid);
     sd_event_source_disable_unref(generation->main_watch);

@@ -10,6 +10,7 @@
 #include "policy/machine.h"
 #include "run/cgroups.h"
 #include "run/generation_files.h"
+#include "run/members.h"
 #include "run/plan.h"
 #include "run/reaper.h"
 #include "run/runtime.h"
@@ -59,30 +60,20 @@ struct HfGeneration {
     bool killed;              /* holdfast sent SIGKILL */
     siginfo_t status;         /* of the main process, once it has exited; si_code 0: not known */
     bool main_exited;
-    bool served;          /* it was ready once */
-    bool removes_path;    /* of a listener that is held, if it leaves by itself */
-    bool late;            /* was not ready in time */
-    bool others_told;     /* that a member is another user's and was not signalled */
-    bool others_given_up; /* and was not killed: such do not count any more */
-    int owed;             /* signal to the members once they can be found; 0: none */
-    uint64_t spawned;     /* usec, CLOCK_MONOTONIC */
-    uint64_t started;     /* usec since boot, as hf_process_started says; 0: not known */
+    bool served;       /* it was ready once */
+    bool removes_path; /* of a listener that is held, if it leaves by itself */
+    bool late;         /* was not ready in time */
+    int owed;          /* signal to the members once they can be found; 0: none */
+    uint64_t spawned;  /* usec, CLOCK_MONOTONIC */
+    uint64_t started;  /* usec since boot, as hf_process_started says; 0: not known */
     HfFiles files;
     char *statuses; /* where its pools' private scoreboards are, NULL: it has none */
     sd_event_source *pid_file_watch;
     sd_event_source *alive_timer;
     void *relay;               /* between its output and ours, for readiness by log; NULL: none */
     const HfRelayKind *relays; /* what it is made by; NULL: there are none */
-    struct HfMemberWatch
-        *members; /* living processes it is waited for, once the main one has exited */
-    size_t n_members;
-    HfProcess *retiring; /* workers that are still to be asked, from next_retiring on */
-    size_t n_retiring;
-    size_t next_retiring;
-    uint64_t retire_pace; /* usec */
-    sd_event_source *retire_timer;
-    sd_event_source *survey_timer; /* the next try to find them */
-    bool gone;                     /* was told */
+    HfMembers members;
+    bool gone; /* was told */
 };
 
 #define HF_GENERATION_NONE                                                                         \

@@ -4,8 +4,6 @@
 #include <string.h>
 
 #include "run/generation.h"
-#include "run/members.h"
-#include "run/retire.h"
 
 static int signal_of(const HfGeneration *generation, HfStage stage)
 {
@@ -34,11 +32,8 @@ void hf_generation_continue(HfGeneration *generation)
 }
 
 /* A main process that cannot even be killed counts as exited: nothing waits for it for ever. */
-static void refused(HfGeneration *generation, int signal)
+static void give_main_up(HfGeneration *generation)
 {
-    hf_members_refused(generation, &generation->main, signal);
-    if (signal != SIGKILL)
-        return;
     hf_reaper_forget(generation->reaper, generation->main.pid);
     hf_generation_main_exited(generation, &(siginfo_t){0});
 }
@@ -49,21 +44,32 @@ static void leave_path(HfGeneration *generation, int signal)
 {
     generation->killed = true;
     hf_process_signal(generation->main.pidfd, SIGSTOP); /* it starts no further one */
-    hf_members_signal(generation, signal);
+    hf_process_set_signal(generation->members.set, signal);
     if (hf_process_signal(generation->main.pidfd, SIGKILL) == -EPERM)
-        refused(generation, SIGKILL);
+        give_main_up(generation);
+}
+
+static void signal_main(HfGeneration *generation, int signal)
+{
+    if (hf_process_signal(generation->main.pidfd, signal) != -EPERM)
+        return;
+    hf_process_set_refused(generation->members.set, generation->main.pid, signal);
+    if (signal == SIGKILL)
+        give_main_up(generation);
 }
 
 void hf_generation_signal(HfGeneration *generation, HfStage stage, uint64_t retire_time)
 {
+    HfMembers *members = &generation->members;
     int signal = signal_of(generation, stage);
 
     generation->killed |= stage == HF_STAGE_KILL;
     hf_generation_learn_program(generation);
-    hf_retire_end(generation);
+    hf_process_set_ask_no_more(members->set);
+    members->retiring = false;
     if (stage == HF_STAGE_RETIRE) {
         hf_process_signal(generation->main.pidfd, SIGSTOP);
-        hf_retire_begin(generation, retire_time);
+        hf_members_retire(members, generation->plan->stop_signal, retire_time);
         return;
     }
 
@@ -71,10 +77,12 @@ void hf_generation_signal(HfGeneration *generation, HfStage stage, uint64_t reti
         leave_path(generation, signal);
         return;
     }
-    if (!generation->main_exited && hf_process_signal(generation->main.pidfd, signal) == -EPERM)
-        refused(generation, signal);
-    if (generation->main_exited || stage == HF_STAGE_KILL)
-        hf_members_signal(generation, signal);
+    if (!generation->main_exited)
+        signal_main(generation, signal);
+    if (!generation->main_exited && stage != HF_STAGE_KILL)
+        return;
+    if (!hf_process_set_signal(members->set, signal) && !generation->main_exited)
+        give_main_up(generation);
 }
 
 void hf_generation_reopen(HfGeneration *generation)
@@ -101,7 +109,7 @@ void hf_generation_explain_status(const HfGeneration *generation, HfText *text)
 
     if (generation->status.si_code == 0) {
         hf_text_add(text, generation->status.si_pid != 0 ? "ended, how only its parent knows"
-                                                         : "cannot be signalled");
+                                                         : "cannot be ended");
         return;
     }
     if (generation->status.si_code == CLD_EXITED) {

@@ -1,32 +1,43 @@
-/* The processes that are left of a generation after its main one: found by scanning, held by pidfd,
- * waited for. */
+/* The processes of a generation: those of its session or its cgroup, its main one among them. As
+ * its kill mode counts them, if nothing else is said. */
 #pragma once
 
-#include "run/generation.h"
+#include "config/settings.h"
+#include "run/process_set.h"
 
-/* Calls generation->callbacks.gone from the loop once no member is left. Harmless when repeated. */
-void hf_members_await(HfGeneration *generation);
-/* To every living member. */
-void hf_members_signal(HfGeneration *generation, int signal);
+typedef struct HfMembersCallbacks {
+    void (*gone)(void *userdata);    /* none is left */
+    void (*retired)(void *userdata); /* every worker was asked */
+    void *userdata;
+    int *owed; /* see HfProcessSetSpec */
+} HfMembersCallbacks;
+
+typedef struct HfMembers {
+    HfMembership service; /* those that run the service's program, whatever the kill mode */
+    HfKillMode kill_mode;
+    pid_t main; /* 0: has exited */
+    uint64_t number;
+    bool retiring; /* the workers are asked one by one */
+    HfProcessSet *set;
+    HfMembersCallbacks callbacks;
+} HfMembers;
+
+/* All of members but set and callbacks is filled in; it stays where it is. Returns 0 or negative
+ * errno. */
+int hf_members_begin(HfMembers *members, sd_event *loop, const HfMembersCallbacks *callbacks);
+/* Harmless when repeated. */
+void hf_members_end(HfMembers *members);
+
+/* Each worker of a stopped main process is sent signal, one after another in at most time (usec).
+ */
+void hf_members_retire(HfMembers *members, int signal, uint64_t time);
+
 /* How many live, and bytes of memory in them all (hf_process_memory; NULL: is not looked at).
  * Returns 0 or negative errno. */
-int hf_members_measure(const HfGeneration *generation, uint64_t *ret_processes,
-                       uint64_t *ret_memory);
-/* Opens pid, which must be one of its living processes of whatever program. Returns 1, 0 when it is
- * not, or negative errno. */
-int hf_members_open(const HfGeneration *generation, pid_t pid, HfProcess *ret);
-bool hf_members_has(const HfGeneration *generation, pid_t pid);
-void hf_members_forget(HfGeneration *generation);
-
-/* Its living processes as its kill mode counts them, the main one among them; see
- * hf_process_members. */
-int hf_members_find(const HfGeneration *generation, HfProcess **ret, size_t *ret_n);
-
-/* Those that run the service's program, whatever the kill mode. */
-int hf_members_of_service(const HfGeneration *generation, HfProcess **ret, size_t *ret_n);
-
-/* A signal to process failed with EPERM. Logged once; after KILL such a process counts no more. */
-void hf_members_refused(HfGeneration *generation, const HfProcess *process, int signal);
-
-/* "sleep (123), php (124) and 2 more". */
-void hf_members_describe(const HfProcess *processes, size_t n, HfText *text);
+int hf_members_measure(const HfMembers *members, uint64_t *ret_processes, uint64_t *ret_memory);
+/* Opens pid if it is one of them, of whatever program. Returns 1, 0 when it is not, or negative
+ * errno. */
+int hf_members_open(const HfMembers *members, pid_t pid, HfProcess *ret);
+bool hf_members_has(const HfMembers *members, pid_t pid);
+/* All of them whatever the kill mode: what a stop leaves in the background. */
+void hf_members_name_all(const HfMembers *members, HfProcessNames *names);

@@ -16,7 +16,7 @@ static bool speaks_for(const HfGeneration *generation, HfNotifyAccess access, pi
 {
     return !generation->main_exited &&
            (pid == generation->main.pid ||
-            (access == HF_NOTIFY_ACCESS_ALL && hf_members_has(generation, pid)));
+            (access == HF_NOTIFY_ACCESS_ALL && hf_members_has(&generation->members, pid)));
 }
 
 /* The generation that is believed to speak with the voice of pid, or NULL. */
@@ -44,7 +44,7 @@ static void take_main_pid(HfGeneration *generation, pid_t pid)
 
     if (generation->main_exited || pid == generation->main.pid)
         return;
-    if (hf_members_open(generation, pid, &process) <= 0) {
+    if (hf_members_open(&generation->members, pid, &process) <= 0) {
         if (!generation->main_refused)
             hf_log(LOG_WARNING, &fields,
                    "generation %llu names %d as its main process (MAINPID), which is none of its "

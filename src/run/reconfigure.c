@@ -1,4 +1,5 @@
 #include "run/reconfigure.h"
+#include "run/process_set.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -9,11 +10,9 @@
 #include "kernel/file.h"
 #include "service/adapter.h"
 
-#define TERM_TIMEOUT  (5 * HF_USEC_PER_SEC)
-#define KILL_INTERVAL (1 * HF_USEC_PER_SEC)
-#define STABLE_TIME   (10 * HF_USEC_PER_SEC)
-#define SETTLE_TIME   (100 * HF_USEC_PER_MSEC)
-#define RETIRE_TIME   (500 * HF_USEC_PER_MSEC)
+#define STABLE_TIME (10 * HF_USEC_PER_SEC)
+#define SETTLE_TIME (100 * HF_USEC_PER_MSEC)
+#define RETIRE_TIME (500 * HF_USEC_PER_MSEC)
 
 static HfCommandLine *drop(HfCommandLine *line)
 {
@@ -33,8 +32,8 @@ void hf_reconfigure_limits(const HfSupervisor *supervisor, const HfSettings *set
     *ret = (HfMachineLimits){
         .ready_timeout = settings->ready_timeout,
         .drain_timeout = settings->drain_timeout,
-        .term_timeout = TERM_TIMEOUT,
-        .kill_interval = KILL_INTERVAL,
+        .term_timeout = HF_TERM_TIMEOUT,
+        .kill_interval = HF_KILL_INTERVAL,
         .backoff_max = settings->backoff_max,
         .stable_time = STABLE_TIME,
         .stop_delay = settings->stop_delay,

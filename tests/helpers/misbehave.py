@@ -85,21 +85,23 @@ def stubborn(_options):
 
 
 def leave_worker(options):
-    """The main process leaves once it is triggered, its worker goes on."""
-    if os.fork() == 0:
-        on_stop(leave)
-        answer_all()
+    """The main process leaves once it is triggered, its workers go on."""
+    for _ in range(options.workers):
+        if os.fork() == 0:
+            on_stop(leave)
+            answer_all()
     tell("READY=1")
     await_trigger(options)
 
 
 def leave_background(options):
-    """Twice forked, of a session of its own, another program; and it holds the listener."""
+    """Twice forked, of a session of its own, another program; and it holds the listener. --workers: so many."""
     deaf = ["env", "--ignore-signal=TERM", "--ignore-signal=QUIT"] if options.deaf else []
     if os.fork() == 0:
-        sleeper = subprocess.Popen([*deaf, "sleep", "300"], pass_fds=[] if options.without_listener else [FIRST_FD],
-                                   start_new_session=not options.same_session)
-        say(f"background {sleeper.pid}")
+        for _ in range(options.workers):
+            sleeper = subprocess.Popen([*deaf, "sleep", "300"], pass_fds=[] if options.without_listener else [FIRST_FD],
+                                       start_new_session=not options.same_session)
+            say(f"background {sleeper.pid}")
         os._exit(0)
     os.wait()
     serve()
@@ -306,6 +308,7 @@ def main():
     parser.add_argument("--without-listener", action="store_true", help="it does not hold it")
     parser.add_argument("--deaf", action="store_true", help="it ignores TERM and QUIT")
     parser.add_argument("--uid", type=int, help="number of the user to become")
+    parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--every", type=float, default=0.2, help="seconds between two of them")
     options = parser.parse_args()
     if os.environ.get("LISTEN_PID") != str(os.getpid()) or os.environ.get("LISTEN_FDS") != "1":

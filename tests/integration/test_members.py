@@ -124,6 +124,38 @@ def test_kill_mode_all_ends_what_left_its_session(service):
     assert holdfast.lines.find(rf"left in the background and sent SIGTERM: sleep \({pid}\)")
 
 
+# ---- more of them than descriptors ----
+
+FEW = ("prlimit", "--nofile=60:60", HOLDFAST)
+MANY = 80
+
+
+@pytest.mark.parametrize("mode", ["service", "all"])
+def test_more_members_than_descriptors(service, mode):
+    """Each is asked once its main process has left, and all are waited for."""
+    holdfast = service.start(f"--kill-mode={mode}", "--drain-timeout=1min", wrapper=FEW,
+                             behaviour=["leave-worker", f"--trigger={service.fifo}", f"--workers={MANY}"])
+    service.behave("serve")
+    workers = process.children(process.children(holdfast.pid)[0])
+    assert len(workers) == MANY
+    service.trigger()
+    holdfast.wait(words.crashed(1))
+    holdfast.wait(words.gone(1))
+    assert not any(os.path.exists(f"/proc/{pid}") for pid in workers)
+    assert len(holdfast.lines.find("leaves as asked")) == MANY
+    assert service.ask()
+    holdfast.stop()
+
+
+def test_more_left_at_the_end_than_descriptors(service):
+    holdfast = service.start("--kill-mode=all", "--cgroup=off", wrapper=FEW,
+                             behaviour=["leave-background", "--without-listener", "--deaf", f"--workers={MANY}"])
+    left = {int(pid) for pid in re.findall(r"background (\d+)", holdfast.lines.text())}
+    assert len(left) == MANY
+    holdfast.stop()
+    assert not any(os.path.exists(f"/proc/{pid}") for pid in left)
+
+
 # ---- of another user ----
 
 
@@ -177,7 +209,7 @@ def test_a_service_that_may_not_be_signalled(unprivileged, mode):
     told = [holdfast.lines.find(pattern) for pattern in (
         r"generation 1 is another user's and cannot be signalled, it is waited for",
         r"generation 1 is another user's and cannot be signalled, it is left behind",
-        r"of another user, cannot be signalled and is left behind")]
+        r"a process of the service is another user's and cannot be signalled, it is left behind")]
     # Whose sockets may not be read is no known holder of one; only all descendants tell of it.
     assert [len(lines) for lines in told] == [1, 1, mode == "all"]
     assert all(f"python3 ({main})" in line for lines in told for line in lines)

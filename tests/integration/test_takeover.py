@@ -159,6 +159,17 @@ def test_a_request_that_takes_too_long_is_ended(make_site):
     holdfast.stop()
 
 
+@pytest.mark.load
+def test_more_workers_than_descriptors(make_site):
+    site, plain = running(make_site, children=60)
+    load = site.load(slow_share=0)
+    holdfast = take_over(site, "--drain-timeout=1min", wrapper=("prlimit", "--nofile=60:60", HOLDFAST))
+    holdfast.wait(TAKEN)
+    assert plain.process.wait() == -signal.SIGKILL
+    load.assert_nothing_lost()
+    holdfast.stop()
+
+
 def test_a_new_pool_is_bound_beside(make_site):
     site, _ = running(make_site, "unix")
     port = net.free_port()

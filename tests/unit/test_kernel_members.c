@@ -4,7 +4,79 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 
+#include "base/memory.h"
 #include "kernel/members.h"
+
+typedef struct Found {
+    HfProcess *processes;
+    size_t n;
+    size_t capacity;
+} Found;
+
+static void forget_found(HfProcess *processes, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        hf_process_clear(&processes[i]);
+    free(processes);
+}
+
+static int keep_visited(HfProcess *process, void *userdata)
+{
+    Found *found = userdata;
+
+    int r = hf_array_reserve(&found->processes, &found->capacity, found->n + 1, sizeof(*process));
+    assert_int_equal(r, 0);
+    found->processes[found->n++] = *process;
+    *process = HF_PROCESS_NONE;
+    return 0;
+}
+
+/* Nothing is given on failure. */
+static int find_all(HfProcessMatch match, const void *wanted, HfProcess **ret, size_t *ret_n)
+{
+    Found found = {0};
+
+    int r = hf_process_visit(match, wanted, keep_visited, &found);
+    if (r < 0) {
+        forget_found(found.processes, found.n);
+        return r;
+    }
+    *ret = found.processes;
+    *ret_n = found.n;
+    return 0;
+}
+
+static int find_members(const HfMembership *membership, HfProcess **ret, size_t *ret_n)
+{
+    return find_all(hf_process_is_member, membership, ret, ret_n);
+}
+
+/* Those among them that descend from this process, if so asked. */
+static bool only_ours;
+
+static int is_holder_here(pid_t pid, const void *sockets)
+{
+    int r = only_ours ? hf_process_is_descendant(pid, NULL) : 1;
+
+    return r <= 0 ? r : hf_process_is_holder(pid, sockets);
+}
+
+static int find_holders(const int *fds, size_t n_fds, bool ours, HfProcess **ret, size_t *ret_n)
+{
+    HfHeldSockets sockets = {0};
+
+    only_ours = ours;
+    int r = hf_held_sockets_identify(fds, n_fds, &sockets);
+    if (r >= 0)
+        r = find_all(is_holder_here, &sockets, ret, ret_n);
+    hf_held_sockets_clear(&sockets);
+    return r;
+}
+
+static int open_member(pid_t pid, const HfMembership *membership, HfProcess *ret)
+{
+    return hf_process_open_match(pid, hf_process_is_member, membership, ret);
+}
 
 /* A session: a shell as its leader and two children that run this test's program. */
 typedef struct Session {
@@ -65,14 +137,14 @@ static void expect_n_members(pid_t session, const HfProgram *program, size_t exp
     HfProcess *members = NULL;
     size_t n = 4242;
 
-    assert_int_equal(hf_process_members(&(HfMembership){session, NULL, program}, &members, &n), 0);
+    assert_int_equal(find_members(&(HfMembership){session, NULL, program}, &members, &n), 0);
     assert_int_equal(n, expected);
     for (size_t i = 0; i < n; i++) {
         assert_int_equal(getsid(members[i].pid), session);
         assert_int_equal(hf_process_signal(members[i].pidfd, 0), 0);
         assert_int_equal(fcntl(members[i].pidfd, F_GETFD), FD_CLOEXEC);
     }
-    hf_process_array_free(members, n);
+    forget_found(members, n);
 }
 
 static HfProgram program_of(pid_t pid)
@@ -124,7 +196,7 @@ static void test_orphans_are_found_and_zombies_are_not(void **state)
     (void)state;
     assert_int_equal(hf_process_signal(session.leader.pidfd, SIGKILL), 0);
     reap(&session.leader);
-    assert_int_equal(hf_process_members(&(HfMembership){sid, NULL, &self}, &orphans, &n), 0);
+    assert_int_equal(find_members(&(HfMembership){sid, NULL, &self}, &orphans, &n), 0);
     assert_int_equal(n, 2);
     expect_n_members(sid, NULL, 2);
 
@@ -136,7 +208,7 @@ static void test_orphans_are_found_and_zombies_are_not(void **state)
     }
     expect_n_members(sid, NULL, 0);
     expect_n_members(sid, &self, 0);
-    hf_process_array_free(orphans, n);
+    forget_found(orphans, n);
     reap_any(2);
     expect_n_members(sid, NULL, 0);
 }
@@ -166,28 +238,24 @@ static void test_open_member(void **state)
     HfProcess process = HF_PROCESS_NONE;
 
     (void)state;
-    assert_int_equal(hf_process_open_member(session.leader.pid,
-                                            &(HfMembership){.session = session.leader.pid},
-                                            &process),
-                     1);
+    assert_int_equal(
+        open_member(session.leader.pid, &(HfMembership){.session = session.leader.pid}, &process),
+        1);
     assert_int_equal(process.pid, session.leader.pid);
     assert_int_equal(hf_process_signal(process.pidfd, 0), 0);
     hf_process_clear(&process);
     for (size_t i = 0; i < sizeof(strangers) / sizeof(*strangers); i++)
-        assert_int_equal(hf_process_open_member(strangers[i],
-                                                &(HfMembership){.session = session.leader.pid},
-                                                &process),
-                         0);
+        assert_int_equal(
+            open_member(strangers[i], &(HfMembership){.session = session.leader.pid}, &process), 0);
     assert_int_equal(process.pidfd, -1);
 
     /* A zombie is none. */
     siginfo_t info;
     close(session.input);
     assert_int_equal(waitid(P_PID, (id_t)session.leader.pid, &info, WEXITED | WNOWAIT), 0);
-    assert_int_equal(hf_process_open_member(session.leader.pid,
-                                            &(HfMembership){.session = session.leader.pid},
-                                            &process),
-                     0);
+    assert_int_equal(
+        open_member(session.leader.pid, &(HfMembership){.session = session.leader.pid}, &process),
+        0);
     reap_any(1);
     hf_process_clear(&session.leader);
 }
@@ -234,16 +302,16 @@ static int see_by_comm(const void *data)
     size_t n;
 
     drop_privileges();
-    if (hf_process_members(&(HfMembership){expected->session, NULL, &expected->program}, &members,
-                           &n) < 0)
+    if (find_members(&(HfMembership){expected->session, NULL, &expected->program}, &members, &n) <
+        0)
         return 90;
-    hf_process_array_free(members, n);
+    forget_found(members, n);
     if (n != expected->n)
         return 91;
     other.comm[0] = '!';
-    if (hf_process_members(&(HfMembership){expected->session, NULL, &other}, &members, &n) < 0)
+    if (find_members(&(HfMembership){expected->session, NULL, &other}, &members, &n) < 0)
         return 92;
-    hf_process_array_free(members, n);
+    forget_found(members, n);
     return n == 0 ? 0 : 93;
 }
 
@@ -271,8 +339,8 @@ static void test_members_without_descriptors(void **state)
     for (int i = 0; i < 8; i++) {
         const HfProgram self = program_of(getpid());
         struct rlimit old = limit_fds(i / 2);
-        int r = hf_process_members(&(HfMembership){session.leader.pid, NULL, i % 2 ? &self : NULL},
-                                   &members, &n);
+        int r = find_members(&(HfMembership){session.leader.pid, NULL, i % 2 ? &self : NULL},
+                             &members, &n);
         assert_int_equal(setrlimit(RLIMIT_NOFILE, &old), 0);
         assert_int_equal(r, -EMFILE);
         assert_ptr_equal(members, &untouched);
@@ -308,7 +376,7 @@ static void expect_holders(const int *fds, size_t n_fds, const HfProcess *expect
     HfProcess *holders = NULL;
     size_t n = 4242;
 
-    assert_int_equal(hf_process_socket_holders(fds, n_fds, true, &holders, &n), 0);
+    assert_int_equal(find_holders(fds, n_fds, true, &holders, &n), 0);
     assert_int_equal(n, n_expected);
     for (size_t i = 0; i < n_expected; i++) {
         size_t found = 0;
@@ -316,7 +384,7 @@ static void expect_holders(const int *fds, size_t n_fds, const HfProcess *expect
             found += holders[j].pid == expected[i].pid;
         assert_int_equal(found, 1);
     }
-    hf_process_array_free(holders, n);
+    forget_found(holders, n);
 }
 
 /* In a child: they are its siblings. */
@@ -325,14 +393,14 @@ static int see_holders(const void *data)
     HfProcess *holders;
     size_t n;
 
-    if (hf_process_socket_holders(data, 1, true, &holders, &n) < 0)
+    if (find_holders(data, 1, true, &holders, &n) < 0)
         return 90;
-    hf_process_array_free(holders, n);
+    forget_found(holders, n);
     if (n != 0)
         return 91;
-    if (hf_process_socket_holders(data, 1, false, &holders, &n) < 0)
+    if (find_holders(data, 1, false, &holders, &n) < 0)
         return 92;
-    hf_process_array_free(holders, n);
+    forget_found(holders, n);
     return n == 3 ? 0 : 93; /* and the parent of them all */
 }
 
@@ -373,7 +441,7 @@ static void test_holders_without_descriptors(void **state)
     (void)state;
     for (int more = 0; more <= 2; more++) {
         struct rlimit old = limit_fds(more);
-        int r = hf_process_socket_holders(&held, 1, true, &holders, &n);
+        int r = find_holders(&held, 1, true, &holders, &n);
         assert_int_equal(setrlimit(RLIMIT_NOFILE, &old), 0);
         assert_int_equal(r, -EMFILE);
         assert_ptr_equal(holders, &holder);

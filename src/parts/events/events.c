@@ -17,7 +17,7 @@ HfEvents *hf_events_of(const HfSupervisor *supervisor)
 int hf_events_measure(HfEvents *events, const HfGeneration *generation, uint64_t *ret_processes,
                       uint64_t *ret_memory)
 {
-    int r = hf_members_measure(generation, ret_processes, ret_memory);
+    int r = hf_members_measure(&generation->members, ret_processes, ret_memory);
 
     if (r >= 0)
         hf_history_count(&events->history, generation->number, *ret_processes);
@@ -57,8 +57,9 @@ static void record_report(HfEvents *events, const HfAction *action)
         hf_history_ready(history, generation->number);
     else if (action->report == HF_REPORT_DRAINING)
         hf_events_measure(events, generation, &processes, NULL);
-    else if (action->report == HF_REPORT_CRASHED) /* those it left behind are known by now */
-        hf_history_count(history, generation->number, 1 + generation->n_members);
+    else if (action->report == HF_REPORT_CRASHED &&
+             hf_members_measure(&generation->members, &processes, NULL) >= 0)
+        hf_history_count(history, generation->number, 1 + processes); /* and its main one */
     else if (action->report == HF_REPORT_GONE)
         record_end(events, generation);
 }

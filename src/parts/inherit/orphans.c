@@ -2,17 +2,18 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/memory.h"
-#include "kernel/members.h"
+#include "kernel/cgroup.h"
 #include "kernel/owner.h"
 #include "kernel/socket_copy.h"
-#include "run/members.h"
 #include "run/own_unit.h"
 #include "run/resolved_listener.h"
 
@@ -20,10 +21,11 @@ HfOrphans *hf_orphans_free(HfOrphans *strays)
 {
     if (!strays)
         return NULL;
-    hf_escalation_free(strays->ladder);
-    for (size_t i = 0; i < strays->n; i++)
-        hf_process_clear(&strays->list[i].process);
-    free(strays->list);
+    hf_process_set_free(strays->set);
+    hf_process_list_clear(&strays->found);
+    hf_process_list_clear(&strays->holders);
+    hf_process_list_clear(&strays->leaving);
+    free(strays->unit);
     hf_listener_array_clear(&strays->held, &strays->n_held);
     free(strays);
     return NULL;
@@ -45,31 +47,23 @@ static bool is_known(const HfSupervisor *supervisor, pid_t pid)
 {
     for (unsigned i = 0; i < HF_MACHINE_SLOTS; i++) {
         const HfGeneration *generation = supervisor->generations[i];
-        if (generation && (generation->main.pid == pid || hf_members_has(generation, pid)))
+        if (generation && (generation->main.pid == pid || hf_members_has(&generation->members, pid)))
             return true;
     }
-    return pid == getpid() || hf_process_is_descendant(pid) || runs_holdfast(pid);
+    return pid == getpid() || hf_process_is_descendant(pid, NULL) > 0 || runs_holdfast(pid);
 }
 
-static bool has(const HfOrphans *strays, pid_t pid)
+static int list_orphan(HfProcess *process, void *userdata)
 {
-    for (size_t i = 0; i < strays->n; i++)
-        if (strays->list[i].process.pid == pid)
-            return true;
-    return false;
+    return hf_process_list_add(userdata, process->pid);
 }
 
-/* Takes the pidfd over when it succeeds. */
-static int add(HfOrphans *strays, HfProcess *process)
+static int is_orphan_in(pid_t pid, const void *wanted)
 {
-    HfOrphan *grown = reallocarray(strays->list, strays->n + 1, sizeof(*grown));
+    const HfOrphans *strays = wanted;
 
-    if (!grown)
-        return -ENOMEM;
-    strays->list = grown;
-    grown[strays->n++] = (HfOrphan){.process = *process};
-    *process = HF_PROCESS_NONE;
-    return 0;
+    int r = hf_cgroup_holds(strays->unit, pid);
+    return r > 0 ? !is_known(strays->supervisor, pid) : r;
 }
 
 /* A death between spawn and snapshot leaves a main process that only the store knows. */
@@ -78,77 +72,33 @@ static int add_stored(HfOrphans *strays, HfNotes *notes)
     int r = 0;
 
     for (size_t i = 0; r >= 0 && i < notes->n; i++) {
-        HfProcess process = {.pidfd = notes->list[i].fd};
-        if (process.pidfd < 0 || hf_process_of_pidfd(process.pidfd, &process.pid) < 0 ||
-            is_known(strays->supervisor, process.pid) || has(strays, process.pid))
+        pid_t pid;
+        if (notes->list[i].fd < 0 || hf_process_of_pidfd(notes->list[i].fd, &pid) < 0 ||
+            is_known(strays->supervisor, pid) || hf_process_is_listed(pid, &strays->found) > 0)
             continue;
-        r = add(strays, &process);
+        r = hf_process_list_add(&strays->found, pid);
         if (r >= 0)
-            notes->list[i].fd = -1;
+            notes->list[i].fd = hf_fd_close(notes->list[i].fd);
     }
     return r;
-}
-
-static int open_listed(HfOrphans *strays, const pid_t *pids, size_t n)
-{
-    int r = 0;
-
-    for (size_t i = 0; r >= 0 && i < n; i++) {
-        HfProcess process;
-        if (is_known(strays->supervisor, pids[i]) || has(strays, pids[i]) ||
-            hf_process_open(pids[i], &process) < 0)
-            continue;
-        r = add(strays, &process);
-        hf_process_clear(&process);
-    }
-    return r;
-}
-
-/* Whose number was another's when the list was made is not in the next one. */
-static void keep_listed(HfOrphans *strays, const pid_t *pids, size_t n)
-{
-    size_t kept = 0;
-
-    for (size_t i = 0; i < strays->n; i++) {
-        HfOrphan *stray = &strays->list[i];
-        if (hf_own_unit_lists(pids, n, stray->process.pid) &&
-            hf_process_signal(stray->process.pidfd, 0) != -ESRCH)
-            strays->list[kept++] = *stray;
-        else
-            hf_process_clear(&stray->process);
-    }
-    strays->n = kept;
 }
 
 static int find_all(HfOrphans *strays, HfNotes *notes)
 {
-    HF_CLEANUP_FREE pid_t *first = NULL;
-    HF_CLEANUP_FREE pid_t *second = NULL;
-    size_t n_first;
-    size_t n_second;
-
-    int r = hf_own_unit_processes(&first, &n_first);
-    if (r >= 0)
-        r = open_listed(strays, first, n_first);
-    if (r >= 0)
-        r = hf_own_unit_processes(&second, &n_second);
-    if (r >= 0)
-        keep_listed(strays, second, n_second);
+    int r = hf_own_unit_cgroup(&strays->unit);
+    if (r >= 0 && strays->unit)
+        r = hf_process_visit(is_orphan_in, strays, list_orphan, &strays->found);
     return r < 0 ? r : add_stored(strays, notes);
 }
 
-static void tell_found(const HfOrphans *strays)
+static void log_found(const HfOrphans *strays)
 {
-    HF_CLEANUP_FREE HfProcess *processes = calloc(strays->n, sizeof(*processes));
-    HF_CLEANUP_TEXT HfText text = {0};
+    HF_CLEANUP_NAMES HfProcessNames names = {0};
 
-    if (!processes)
-        return;
-    for (size_t i = 0; i < strays->n; i++)
-        processes[i] = strays->list[i].process;
-    hf_members_describe(processes, strays->n, &text);
+    for (size_t i = 0; i < strays->found.n; i++)
+        hf_process_names_add(&names, strays->found.list[i].pid);
     hf_log(LOG_NOTICE, NULL, "left by a holdfast that died, and of no generation that is known: %s",
-           hf_text_peek(&text));
+           hf_process_names_text(&names));
 }
 
 void hf_orphans_find(HfSupervisor *supervisor, HfOrphans **place)
@@ -166,11 +116,11 @@ void hf_orphans_find(HfSupervisor *supervisor, HfOrphans **place)
         hf_log(LOG_WARNING, &fields,
                "what a holdfast that died left in this unit cannot be looked at, it is left");
     }
-    if (r < 0 || strays->n == 0) {
+    if (r < 0 || strays->found.n == 0) {
         hf_orphans_free(strays);
         return;
     }
-    tell_found(strays);
+    log_found(strays);
     *place = strays;
     if (hf_supervisor_active(supervisor))
         hf_orphans_begin(strays, supervisor->current);
@@ -179,20 +129,17 @@ void hf_orphans_find(HfSupervisor *supervisor, HfOrphans **place)
 /* ---- what they hold ---- */
 
 /* Returns 0, -ENOENT when none of them listens there, or -EACCES when one of them might. */
-static int find_holder(const HfOrphans *strays, const HfResolvedListener *target, HfOrphan **ret)
+static int find_holder(const HfOrphans *strays, const HfResolvedListener *target, pid_t *ret)
 {
     HfOwner owner;
 
     int r = hf_owner_find(target->request.address, target->request.address_length, &owner);
     if (r < 0)
         return r == -EACCES ? r : -ENOENT;
-    for (size_t i = 0; i < strays->n; i++) {
-        if (strays->list[i].process.pid != owner.pid)
-            continue;
-        *ret = &strays->list[i];
-        return 0;
-    }
-    return -ENOENT;
+    if (hf_process_is_listed(owner.pid, &strays->found) <= 0)
+        return -ENOENT;
+    *ret = owner.pid;
+    return 0;
 }
 
 static int keep(HfOrphans *strays, HfListener *held)
@@ -221,13 +168,17 @@ static bool fits(const HfPlan *plan, const HfResolvedListener *target, int i,
 }
 
 static int copy(HfOrphans *strays, const HfPlan *plan, const HfListenerSpec *spec,
-                const HfResolvedListener *target, int i, const HfOrphan *holder)
+                const HfResolvedListener *target, int i, pid_t holder)
 {
+    HfProcess process = HF_PROCESS_NONE;
     HfListener *held;
     int fd;
 
-    int r = hf_takeover_copy(&holder->process, target->request.address,
-                             target->request.address_length, &fd);
+    int r = hf_process_open(holder, &process);
+    if (r >= 0)
+        r = hf_takeover_copy(&process, target->request.address, target->request.address_length,
+                             &fd);
+    hf_process_clear(&process);
     if (r >= 0)
         r = hf_listener_take(fd, spec, &held);
     if (r < 0)
@@ -246,8 +197,8 @@ static int lend_one(HfOrphans *strays, const HfPlan *plan, const HfListenerSpec 
 
     for (int i = 0; found >= 0 && i < target.n; i++) {
         hf_resolved_listener_aim(&target, i);
-        HfOrphan *holder;
-        int r = find_holder(strays, &target, &holder);
+        pid_t pid = 0;
+        int r = find_holder(strays, &target, &pid);
         if (r == -ENOENT)
             continue;
         if (r < 0) {
@@ -257,18 +208,18 @@ static int lend_one(HfOrphans *strays, const HfPlan *plan, const HfListenerSpec 
                          target.label);
             return -EADDRINUSE;
         }
-        holder->holds = true;
-        int pid = (int)holder->process.pid;
-        r = copy(strays, plan, spec, &target, i, holder);
+        r = hf_process_list_add(&strays->holders, pid);
+        if (r >= 0)
+            r = copy(strays, plan, spec, &target, i, pid);
         if (r >= 0) {
             hf_log(LOG_NOTICE, NULL, "%s is copied out of pid %d, which a holdfast that died left",
-                   target.label, pid);
+                   target.label, (int)pid);
             return 0;
         }
         hf_text_addf(error,
                      "%s is held by pid %d, which a holdfast that died left, and cannot be "
                      "copied out of it: %s; it is bound once that has left",
-                     target.label, pid, strerror(-r));
+                     target.label, (int)pid, strerror(-r));
         return -EADDRINUSE;
     }
     return found;
@@ -293,4 +244,112 @@ int hf_orphans_lend(HfOrphans *strays, const HfPlan *plan, HfListener *const *he
         return r;
     hf_text_clear(error); /* it is none of them: binding tells what it is */
     return 0;
+}
+
+/* ---- which of them ---- */
+
+static bool runs(pid_t pid, const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    HfProgram program;
+    struct stat status;
+
+    if (hf_process_program(pid, &program) < 0)
+        return false;
+    if (stat(path, &status) == 0 && program.inode != 0 && program.inode == status.st_ino &&
+        program.device == status.st_dev)
+        return true;
+    /* replaced meanwhile, or a script */
+    return strncmp(program.comm, slash ? slash + 1 : path, sizeof(program.comm) - 1) == 0;
+}
+
+static void mark_holders(HfOrphans *strays, const HfPlan *plan)
+{
+    HF_CLEANUP_FREE int *fds = calloc(plan->n_listeners + 1, sizeof(*fds));
+    HfHeldSockets sockets;
+
+    for (size_t i = 0; fds && i < plan->n_listeners; i++)
+        fds[i] = plan->listeners[i]->fd;
+    if (!fds || hf_held_sockets_identify(fds, plan->n_listeners, &sockets) < 0)
+        return;
+    for (size_t i = 0; i < strays->found.n; i++)
+        if (hf_process_is_holder(strays->found.list[i].pid, &sockets) > 0)
+            hf_process_list_add(&strays->holders, strays->found.list[i].pid);
+    hf_held_sockets_clear(&sockets);
+}
+
+/* ---- asked to leave ---- */
+
+static void on_orphans_gone(void *userdata)
+{
+    HfOrphans *strays = userdata;
+    HfSupervisor *supervisor = strays->supervisor;
+    bool wanted = strays->wanted;
+
+    if (!hf_process_set_left_some(strays->set))
+        hf_log(LOG_INFO, NULL, "what a holdfast that died had left has gone");
+    *strays->place = NULL;
+    hf_orphans_free(strays);
+    if (wanted)
+        hf_supervisor_post(supervisor, &(HfEvent){.type = HF_EVENT_UNBLOCKED});
+}
+
+static int choose(HfOrphans *strays, const HfPlan *plan)
+{
+    int r = 0;
+
+    mark_holders(strays, plan);
+    for (size_t i = 0; r >= 0 && i < strays->found.n; i++) {
+        pid_t pid = strays->found.list[i].pid;
+        if (plan->kill_mode == HF_KILL_MODE_ALL || runs(pid, plan->program) ||
+            hf_process_is_listed(pid, &strays->holders) > 0)
+            r = hf_process_list_add(&strays->leaving, pid);
+    }
+    return r;
+}
+
+void hf_orphans_begin(HfOrphans *strays, const HfPlan *plan)
+{
+    if (!strays || strays->set)
+        return;
+    for (size_t i = 0; i < strays->n_held && plan == strays->supervisor->current; i++)
+        strays->held[i]->taken = false; /* in use from now on, and with their paths ours */
+    hf_listener_array_clear(&strays->held, &strays->n_held);
+    const HfProcessSetSpec spec = {
+        .loop = strays->supervisor->loop,
+        .match = hf_process_is_listed,
+        .wanted = &strays->leaving,
+        .who = "a holdfast that died",
+        .told = "left by a holdfast that died and",
+        .gone = on_orphans_gone,
+        .userdata = strays,
+    };
+    int r = choose(strays, plan);
+    if (r >= 0 && strays->leaving.n > 0)
+        r = hf_process_set_new(&spec, &strays->set);
+    if (r < 0) {
+        const HfLogFields fields = {.error = r};
+        hf_log(LOG_ERR, &fields, "what a holdfast that died left cannot be awaited, it is left");
+    }
+    if (!strays->set) {
+        *strays->place = NULL;
+        hf_orphans_free(strays);
+        return;
+    }
+    const HfEscalation escalation = {.first = plan->stop_signal, .patience = plan->drain_timeout};
+    hf_process_set_end(strays->set, &escalation);
+}
+
+bool hf_orphans_await(HfOrphans *strays)
+{
+    if (!strays || !strays->set)
+        return false;
+    strays->wanted = true;
+    return true;
+}
+
+void hf_orphans_forget(HfOrphans *strays)
+{
+    if (strays)
+        strays->wanted = false;
 }

@@ -3,23 +3,20 @@
  * first plan, and are ended then. */
 #pragma once
 
-#include "run/escalation.h"
+#include "run/process_set.h"
 #include "run/supervisor.h"
-
-typedef struct HfOrphan {
-    HfProcess process;
-    bool holds; /* was found to listen where the plan wants to */
-} HfOrphan;
 
 typedef struct HfOrphans {
     HfSupervisor *supervisor;
     struct HfOrphans **place; /* where it is known, NULL once they have gone */
-    HfOrphan *list;
-    size_t n;
-    HfListener **held; /* references: copied out of them */
+    HfProcessList found;
+    HfProcessList holders; /* those that were found to listen where the plan wants to */
+    HfProcessList leaving; /* those that are to */
+    HfListener **held;     /* references: copied out of them */
     size_t n_held;
-    HfEscalation *ladder; /* NULL: they are not asked yet */
-    bool wanted;          /* a preparation goes on once they have gone */
+    char *unit;        /* our own cgroup, or NULL */
+    HfProcessSet *set; /* NULL: they are not asked yet */
+    bool wanted;       /* a preparation goes on once they have gone */
 } HfOrphans;
 
 /* Looks for them, also among the pidfds that the store gave back, and takes those. None:

@@ -269,13 +269,10 @@ HfTakeover *hf_takeover_free(HfTakeover *takeover)
     if (takeover->stopped)
         hf_process_signal(takeover->holder.pidfd, SIGCONT);
     sd_event_source_disable_unref(takeover->timer);
-    sd_event_source_disable_unref(takeover->pace);
-    sd_event_source_disable_unref(takeover->deadline);
-    for (size_t i = 0; i < takeover->n_members; i++) {
-        sd_event_source_disable_unref(takeover->members[i].source);
-        hf_process_clear(&takeover->members[i].process);
-    }
-    free(takeover->members);
+    hf_process_set_free(takeover->set);
+    hf_process_list_clear(&takeover->master);
+    hf_held_sockets_clear(&takeover->sockets);
+    hf_text_clear(&takeover->told);
     hf_listener_array_clear(&takeover->held, &takeover->n_held);
     hf_process_clear(&takeover->holder);
     free(takeover);

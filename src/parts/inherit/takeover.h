@@ -8,9 +8,9 @@
 #include <systemd/sd-event.h>
 
 #include "base/text.h"
-#include "kernel/process.h"
 #include "run/listener.h"
 #include "run/plan.h"
+#include "run/process_set.h"
 
 typedef struct HfSupervisor HfSupervisor;
 
@@ -21,11 +21,6 @@ typedef enum HfTakeoverState {
     HF_TAKEOVER_ENDING,   /* a php-fpm without workers has been killed */
 } HfTakeoverState;
 
-typedef struct HfTakeoverMember {
-    HfProcess process;
-    sd_event_source *source; /* on until it has gone */
-} HfTakeoverMember;
-
 typedef struct HfTakeover {
     HfSupervisor *supervisor;
     struct HfTakeover **place; /* where it is known, NULL once it has left */
@@ -35,15 +30,13 @@ typedef struct HfTakeover {
     char name[64]; /* of its program, printable */
     bool phpfpm;   /* its master is stopped (SIGSTOP), its workers are asked, then it is killed */
     bool stopped;
-    int signal;        /* that members are sent next: stop signal, TERM, KILL */
-    size_t asked;      /* members that were sent the stop signal */
     HfListener **held; /* references */
     size_t n_held;
-    HfTakeoverMember *members;
-    size_t n_members;
-    sd_event_source *timer;    /* settling */
-    sd_event_source *pace;     /* between two workers */
-    sd_event_source *deadline; /* of the drain, then of each rung */
+    HfHeldSockets sockets;  /* theirs */
+    HfProcessSet *set;      /* who is to leave */
+    HfProcessList master;   /* of a php-fpm, once its workers have left */
+    HfText told;            /* of the set */
+    sd_event_source *timer; /* settling */
 } HfTakeover;
 
 /* Copies what plan wants and the old server listens at; what nobody listens at stays to be bound.

@@ -7,10 +7,9 @@
 
 #include "base/log.h"
 #include "base/memory.h"
-#include "kernel/members.h"
+#include "kernel/cgroup.h"
 #include "parts/inherit/systemd.h"
-#include "run/escalation.h"
-#include "run/own_unit.h"
+#include "run/process_set.h"
 
 #define PHP_FPM "php-fpm" /* as its comm begins, php-fpm8.2 for one */
 
@@ -20,15 +19,16 @@ typedef struct Sweep {
     sd_event *loop;
     sd_bus *bus;
     char *path; /* of the unit's object */
-    HfEscalation *ladder;
-    HfProcess *processes;
-    size_t n;
+    char *cgroup;
+    HfProcessList left;
+    HfProcessSet *set;
 } Sweep;
 
 static void clear(Sweep *sweep)
 {
-    sweep->ladder = hf_escalation_free(sweep->ladder);
-    hf_process_array_free(sweep->processes, sweep->n);
+    hf_process_set_free(sweep->set);
+    hf_process_list_clear(&sweep->left);
+    free(sweep->cgroup);
     free(sweep->path);
     sd_bus_flush_close_unref(sweep->bus);
     sd_event_unref(sweep->loop);
@@ -36,92 +36,37 @@ static void clear(Sweep *sweep)
 
 /* ---- what is left ---- */
 
-static int read_pids(sd_bus_message *message, pid_t **ret, size_t *ret_n)
+static int is_left_in_unit(pid_t pid, const void *wanted)
 {
-    HF_CLEANUP_FREE pid_t *pids = NULL;
-    size_t n = 0;
-    uint32_t pid;
+    const Sweep *sweep = wanted;
 
-    int r = sd_bus_message_enter_container(message, 'a', "(sus)");
-    while (r >= 0 && (r = sd_bus_message_read(message, "(sus)", NULL, &pid, NULL)) > 0) {
-        pid_t *grown = reallocarray(pids, n + 1, sizeof(*pids));
-        if (!grown)
-            return -ENOMEM;
-        pids = grown;
-        pids[n++] = (pid_t)pid;
-    }
-    if (r < 0)
-        return r;
-    *ret = HF_STEAL(pids);
-    *ret_n = n;
-    return 0;
+    return hf_cgroup_holds(sweep->cgroup, pid);
+}
+
+static int list_left(HfProcess *process, void *userdata)
+{
+    return hf_process_list_add(userdata, process->pid);
 }
 
 /* None where the unit's cgroup is gone. */
-static int list(const Sweep *sweep, pid_t **ret, size_t *ret_n)
+static int find_left(Sweep *sweep)
 {
-    __attribute__((cleanup(sd_bus_message_unrefp))) sd_bus_message *message = NULL;
-
-    int r = sd_bus_call_method(sweep->bus, HF_SYSTEMD_NAME, HF_SYSTEMD_PATH, HF_SYSTEMD_MANAGER,
-                               "GetUnitProcesses", NULL, &message, "s", sweep->unit);
-    if (r == -ENOENT)
-        return 0;
-    return r < 0 ? r : read_pids(message, ret, ret_n);
-}
-
-static int open_all(Sweep *sweep, const pid_t *pids, size_t n)
-{
-    sweep->processes = calloc(n + 1, sizeof(*sweep->processes));
-    if (!sweep->processes)
-        return -ENOMEM;
-    for (size_t i = 0; i < n; i++)
-        if (hf_process_open(pids[i], &sweep->processes[sweep->n]) >= 0)
-            sweep->n++;
-    return 0;
-}
-
-/* Whose number was another's when the list was made is not in the next one. */
-static void keep_listed(Sweep *sweep, const pid_t *pids, size_t n)
-{
-    size_t kept = 0;
-
-    for (size_t i = 0; i < sweep->n; i++) {
-        HfProcess *process = &sweep->processes[i];
-        if (hf_own_unit_lists(pids, n, process->pid) &&
-            hf_process_signal(process->pidfd, 0) != -ESRCH)
-            sweep->processes[kept++] = *process;
-        else
-            hf_process_clear(process);
-    }
-    sweep->n = kept;
-}
-
-static int find(Sweep *sweep)
-{
-    HF_CLEANUP_FREE pid_t *first = NULL;
-    HF_CLEANUP_FREE pid_t *second = NULL;
-    size_t n_first = 0;
-    size_t n_second = 0;
-
-    hf_process_array_free(sweep->processes, sweep->n);
-    sweep->processes = NULL;
-    sweep->n = 0;
-    int r = list(sweep, &first, &n_first);
-    if (r >= 0)
-        r = open_all(sweep, first, n_first);
-    if (r >= 0)
-        r = list(sweep, &second, &n_second);
-    if (r >= 0)
-        keep_listed(sweep, second, n_second);
-    return r;
+    hf_process_list_clear(&sweep->left);
+    free(sweep->cgroup);
+    sweep->cgroup = NULL;
+    int r = sd_bus_get_property_string(sweep->bus, HF_SYSTEMD_NAME, sweep->path, HF_SYSTEMD_SERVICE,
+                                       "ControlGroup", NULL, &sweep->cgroup);
+    if (r < 0 || sweep->cgroup[0] == '\0')
+        return r;
+    return hf_process_visit(is_left_in_unit, sweep, list_left, &sweep->left);
 }
 
 static int first_signal(const Sweep *sweep)
 {
     HfProgram program;
 
-    for (size_t i = 0; i < sweep->n; i++)
-        if (hf_process_program(sweep->processes[i].pid, &program) == 0 &&
+    for (size_t i = 0; i < sweep->left.n; i++)
+        if (hf_process_program(sweep->left.list[i].pid, &program) == 0 &&
             strncmp(program.comm, PHP_FPM, strlen(PHP_FPM)) == 0)
             return SIGQUIT;
     return SIGTERM;
@@ -166,34 +111,55 @@ static int look(const Sweep *sweep, Fate *ret)
 static int decide(Sweep *sweep);
 
 /* They may have had children meanwhile. */
-static void on_left(bool gone, void *userdata)
+static void on_left_gone(void *userdata)
 {
     Sweep *sweep = userdata;
+    bool all = !hf_process_set_left_some(sweep->set);
 
-    sweep->ladder = hf_escalation_free(sweep->ladder);
-    int r = gone ? decide(sweep) : -EBUSY;
+    sweep->set = hf_process_set_free(sweep->set);
+    int r = all ? decide(sweep) : -EBUSY;
     if (r < 0)
         sd_event_exit(sweep->loop, r);
 }
 
-/* Looks again when all are held: what a start had begun meanwhile is not among them then. */
+static int end_left(Sweep *sweep)
+{
+    const HfEscalation escalation = {
+        .first = first_signal(sweep),
+        .patience = sweep->drain_timeout,
+    };
+    const HfProcessSetSpec spec = {
+        .loop = sweep->loop,
+        .match = hf_process_is_listed,
+        .wanted = &sweep->left,
+        .who = sweep->unit,
+        .told = "left in a unit that was stopped and",
+        .gone = on_left_gone,
+        .userdata = sweep,
+    };
+
+    int r = hf_process_set_new(&spec, &sweep->set);
+    if (r >= 0)
+        hf_process_set_end(sweep->set, &escalation);
+    return r;
+}
+
+/* Looks again when all are known: what a start had begun meanwhile is not among them then. */
 static int decide(Sweep *sweep)
 {
     Fate fate;
 
     int r = look(sweep, &fate);
     if (r >= 0 && fate == FATE_STOPPED) {
-        r = find(sweep);
+        r = find_left(sweep);
         if (r >= 0)
             r = look(sweep, &fate);
     }
     if (r < 0 || fate == FATE_OPEN)
         return r;
-    if (fate == FATE_RUNS || sweep->n == 0)
+    if (fate == FATE_RUNS || sweep->left.n == 0)
         return sd_event_exit(sweep->loop, 0);
-    return hf_escalation_start(sweep->loop, "left in a unit that was stopped", sweep->processes,
-                               sweep->n, first_signal(sweep), sweep->drain_timeout, on_left, sweep,
-                               &sweep->ladder);
+    return end_left(sweep);
 }
 
 static int on_change(sd_bus_message *message, void *userdata, sd_bus_error *unused)
@@ -202,7 +168,7 @@ static int on_change(sd_bus_message *message, void *userdata, sd_bus_error *unus
 
     (void)message;
     (void)unused;
-    int r = sweep->ladder ? 0 : decide(sweep);
+    int r = sweep->set ? 0 : decide(sweep);
     if (r < 0)
         sd_event_exit(sweep->loop, r);
     return 0;
@@ -214,8 +180,8 @@ static int on_term(sd_event_source *source, const struct signalfd_siginfo *info,
 
     (void)source;
     (void)info;
-    if (sweep->ladder)
-        hf_escalation_hurry(sweep->ladder);
+    if (sweep->set)
+        hf_process_set_hurry(sweep->set);
     else
         sd_event_exit(sweep->loop, -EINTR);
     return 0;

@@ -111,7 +111,7 @@ static void check_memory(HfWatch *watch)
 
     if (!active || supervisor->machine.phase != HF_PHASE_IDLE)
         return;
-    int r = hf_members_measure(active, &processes, &bytes);
+    int r = hf_members_measure(&active->members, &processes, &bytes);
     if (r < 0) {
         const HfLogFields fields = {.generation = active->number, .error = r};
         hf_log(LOG_WARNING, &fields, "the memory of generation %llu cannot be measured",

@@ -1,0 +1,480 @@
+#include "run/process_set.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+
+#include "base/log.h"
+#include "base/memory.h"
+#include "run/reaper.h"
+
+#define RETRY_TIME    (100 * HF_USEC_PER_MSEC) /* until /proc can be read again */
+#define DESCRIBED_MAX 8                        /* of a list in the log */
+#define BATCH_MIN     4
+#define BATCH_MAX     256
+#define BATCH_SHARE   16 /* of the descriptors that there may be */
+
+typedef struct Watched {
+    HfProcess process; /* pid 0: it has left */
+    sd_event_source *source;
+} Watched;
+
+typedef struct PidList {
+    pid_t *pids;
+    size_t n;
+    size_t capacity;
+} PidList;
+
+struct HfProcessSet {
+    HfProcessSetSpec spec;
+    char *who;
+    sd_event_source *look;     /* again, soon */
+    sd_event_source *deadline; /* of hf_process_set_end */
+    sd_event_source *pace;     /* of hf_process_set_ask */
+    Watched watched[BATCH_MAX];
+    size_t n_watched;
+    size_t n_alive; /* of them */
+    int signal;     /* the last one; 0: none yet */
+    PidList sent;   /* who has had it */
+    int kills;
+    PidList asking;
+    size_t next; /* in asking */
+    uint64_t pace_time;
+    void (*asked)(void *userdata);
+    bool refused;      /* it was said that one is another user's */
+    bool refused_kill; /* and such do not count any more */
+    int logged;        /* signal */
+    bool waits;        /* for the end of all */
+    bool given_up;
+    bool failed; /* the last look; was said */
+};
+
+/* ---- names ---- */
+
+void hf_process_names_add(HfProcessNames *names, pid_t pid)
+{
+    HfProgram program = {0};
+
+    if (names->n++ >= DESCRIBED_MAX)
+        return;
+    if (hf_process_program(pid, &program) < 0)
+        program.comm[0] = '?';
+    hf_text_addf(&names->text, "%s%s (%d)", names->n == 1 ? "" : ", ", program.comm, (int)pid);
+}
+
+const char *hf_process_names_text(HfProcessNames *names)
+{
+    if (names->n > DESCRIBED_MAX)
+        hf_text_addf(&names->text, " and %zu more", names->n - DESCRIBED_MAX);
+    names->n = 0;
+    return hf_text_peek(&names->text);
+}
+
+void hf_process_names_clear(HfProcessNames *names)
+{
+    hf_text_clear(&names->text);
+}
+
+static int name_one(HfProcess *process, void *userdata)
+{
+    if (hf_process_signal(process->pidfd, 0) != -EPERM) /* has a line of its own */
+        hf_process_names_add(userdata, process->pid);
+    return 0;
+}
+
+/* ---- lists of pids: they tell who is meant, never who is signalled ---- */
+
+static int add_pid(PidList *list, pid_t pid)
+{
+    int r = hf_array_reserve(&list->pids, &list->capacity, list->n + 1, sizeof(*list->pids));
+
+    if (r >= 0)
+        list->pids[list->n++] = pid;
+    return r;
+}
+
+static bool has_pid(const PidList *list, pid_t pid)
+{
+    for (size_t i = 0; i < list->n; i++)
+        if (list->pids[i] == pid)
+            return true;
+    return false;
+}
+
+/* ---- watching ---- */
+
+static void look_in(HfProcessSet *set, uint64_t usec)
+{
+    sd_event_source_set_time_relative(set->look, usec);
+    sd_event_source_set_enabled(set->look, SD_EVENT_ONESHOT);
+}
+
+static void forget_one(Watched *watched)
+{
+    watched->source = sd_event_source_disable_unref(watched->source);
+    hf_process_clear(&watched->process);
+}
+
+static void forget_watched(HfProcessSet *set)
+{
+    for (size_t i = 0; i < set->n_watched; i++)
+        forget_one(&set->watched[i]);
+    set->n_watched = set->n_alive = 0;
+}
+
+static int on_exit_of_one(sd_event_source *source, int fd, uint32_t revents, void *userdata)
+{
+    HfProcessSet *set = userdata;
+
+    (void)source;
+    (void)revents;
+    for (size_t i = 0; i < set->n_watched; i++) {
+        if (set->watched[i].process.pidfd != fd)
+            continue;
+        forget_one(&set->watched[i]);
+        if (--set->n_alive == 0)
+            look_in(set, 0); /* there may be more, and they may have had children */
+        break;
+    }
+    return 0;
+}
+
+/* Others need descriptors as well. */
+static size_t batch_size(void)
+{
+    struct rlimit files;
+
+    if (getrlimit(RLIMIT_NOFILE, &files) < 0 || files.rlim_cur / BATCH_SHARE < BATCH_MIN)
+        return BATCH_MIN;
+    return files.rlim_cur / BATCH_SHARE < BATCH_MAX ? (size_t)files.rlim_cur / BATCH_SHARE
+                                                    : BATCH_MAX;
+}
+
+static int watch(HfProcessSet *set, HfProcess *process)
+{
+    Watched *watched = &set->watched[set->n_watched];
+
+    *watched = (Watched){.process = *process};
+    int r = sd_event_add_io(set->spec.loop, &watched->source, process->pidfd, EPOLLIN,
+                            on_exit_of_one, set);
+    if (r < 0)
+        return r;
+    *process = HF_PROCESS_NONE;
+    set->n_watched++;
+    set->n_alive++;
+    return 0;
+}
+
+/* ---- signals ---- */
+
+void hf_process_set_refused(HfProcessSet *set, pid_t pid, int signal)
+{
+    bool *told = signal == SIGKILL ? &set->refused_kill : &set->refused;
+    HF_CLEANUP_NAMES HfProcessNames names = {0};
+
+    if (!*told) {
+        hf_process_names_add(&names, pid);
+        hf_log(LOG_ERR, NULL, "a process of %s is another user's and cannot be signalled, %s: %s",
+               set->who, signal == SIGKILL ? "it is left behind" : "it is waited for",
+               hf_process_names_text(&names));
+    }
+    *told = true;
+}
+
+bool hf_process_set_left_some(const HfProcessSet *set)
+{
+    return set->refused_kill || set->given_up;
+}
+
+static int signal_one(HfProcessSet *set, const HfProcess *process, int signal)
+{
+    if (set->spec.signal_for)
+        signal = set->spec.signal_for(process->pid, signal, set->spec.userdata);
+    int r = signal == 0 ? 0 : hf_process_signal(process->pidfd, signal);
+    if (r == -EPERM)
+        hf_process_set_refused(set, process->pid, signal);
+    return r;
+}
+
+/* Once each, and not by the way while they are asked one by one. */
+static int signal_newcomer(HfProcessSet *set, const HfProcess *process)
+{
+    if (set->signal == 0 || set->next < set->asking.n || has_pid(&set->sent, process->pid))
+        return 0;
+    signal_one(set, process, set->signal);
+    return add_pid(&set->sent, process->pid);
+}
+
+typedef struct Look {
+    HfProcessSet *set;
+    size_t batch;
+    size_t n;
+} Look;
+
+static int look_at(HfProcess *process, void *userdata)
+{
+    Look *look = userdata;
+    HfProcessSet *set = look->set;
+
+    int r = signal_newcomer(set, process);
+    if (r < 0)
+        return r;
+    if (set->refused_kill && hf_process_signal(process->pidfd, 0) == -EPERM)
+        return 0;
+    look->n++;
+    return set->n_watched < look->batch ? watch(set, process) : 0;
+}
+
+static void set_owed(const HfProcessSet *set, int signal)
+{
+    if (set->spec.owed)
+        *set->spec.owed = signal;
+}
+
+/* Returns how many are left, at least 1 when that cannot be told yet. */
+static size_t survey(HfProcessSet *set)
+{
+    Look look = {.set = set, .batch = batch_size()};
+
+    forget_watched(set);
+    sd_event_source_set_enabled(set->look, SD_EVENT_OFF);
+    int r = hf_process_visit(set->spec.match, set->spec.wanted, look_at, &look);
+    if (r < 0) {
+        const HfLogFields fields = {.error = r};
+        if (!set->failed)
+            hf_log(LOG_ERR, &fields, "the processes of %s cannot be watched, trying again",
+                   set->who);
+        set->failed = true;
+        forget_watched(set);
+        look_in(set, RETRY_TIME);
+        return 1;
+    }
+    set->failed = false;
+    set_owed(set, 0);
+    return look.n;
+}
+
+static int on_look(sd_event_source *source, uint64_t usec, void *userdata)
+{
+    HfProcessSet *set = userdata;
+
+    (void)source;
+    (void)usec;
+    if (!set->given_up && survey(set) > 0)
+        return 0;
+    set->waits = false;
+    sd_event_source_set_enabled(set->deadline, SD_EVENT_OFF);
+    hf_process_set_ask_no_more(set);
+    set->spec.gone(set->spec.userdata);
+    return 0;
+}
+
+static void give_up(HfProcessSet *set)
+{
+    HF_CLEANUP_NAMES HfProcessNames names = {0};
+
+    hf_process_visit(set->spec.match, set->spec.wanted, name_one, &names);
+    hf_log(LOG_ERR, NULL, "what does not end even when it is killed is left behind, of %s: %s",
+           set->who, hf_process_names_text(&names));
+    forget_watched(set);
+    set->given_up = true;
+    look_in(set, 0);
+}
+
+void hf_process_set_await(HfProcessSet *set)
+{
+    if (set->waits)
+        return;
+    set->waits = true;
+    look_in(set, 0);
+}
+
+bool hf_process_set_signal(HfProcessSet *set, int signal)
+{
+    if (signal == SIGKILL && ++set->kills > HF_KILLS_MAX) {
+        if (!set->given_up)
+            give_up(set);
+        return false;
+    }
+    hf_process_set_ask_no_more(set);
+    set->signal = signal;
+    set->sent.n = 0;
+    set->waits = true;
+    set_owed(set, signal);
+    if (survey(set) == 0)
+        look_in(set, 0);
+    return true;
+}
+
+/* ---- one after another ---- */
+
+void hf_process_set_ask_no_more(HfProcessSet *set)
+{
+    sd_event_source_set_enabled(set->pace, SD_EVENT_OFF);
+    set->next = set->asking.n = 0;
+}
+
+static int remember_one(HfProcess *process, void *userdata)
+{
+    return add_pid(userdata, process->pid);
+}
+
+/* Returns false when there is none to be asked. */
+static bool ask_next(HfProcessSet *set)
+{
+    while (set->next < set->asking.n) {
+        HfProcess process = HF_PROCESS_NONE;
+        pid_t pid = set->asking.pids[set->next++];
+        int signal = set->spec.signal_for
+                         ? set->spec.signal_for(pid, set->signal, set->spec.userdata)
+                         : set->signal;
+        if (signal == 0 ||
+            hf_process_open_match(pid, set->spec.match, set->spec.wanted, &process) <= 0)
+            continue;
+        signal_one(set, &process, set->signal);
+        add_pid(&set->sent, pid);
+        hf_process_clear(&process);
+        return true;
+    }
+    return false;
+}
+
+static int on_pace(sd_event_source *source, uint64_t usec, void *userdata)
+{
+    HfProcessSet *set = userdata;
+
+    (void)usec;
+    if (ask_next(set)) {
+        sd_event_source_set_time_relative(source, set->pace_time);
+        sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
+        return 0;
+    }
+    hf_process_set_ask_no_more(set);
+    if (set->asked)
+        set->asked(set->spec.userdata);
+    else
+        hf_process_set_await(set);
+    return 0;
+}
+
+/* What cannot be found cannot be asked: what comes next reaches it. */
+void hf_process_set_ask(HfProcessSet *set, int signal, uint64_t pace, uint64_t within,
+                        void (*asked)(void *userdata))
+{
+    set->signal = signal;
+    set->sent.n = set->next = set->asking.n = 0;
+    set->asked = asked;
+    hf_process_visit(set->spec.match, set->spec.wanted, remember_one, &set->asking);
+    uint64_t share = within / (set->asking.n + 1);
+    set->pace_time = share < pace ? share : pace;
+    sd_event_source_set_time_relative(set->pace, 0);
+    sd_event_source_set_enabled(set->pace, SD_EVENT_ONESHOT);
+}
+
+/* ---- escalation ---- */
+
+static void log_signal(HfProcessSet *set, int signal)
+{
+    HF_CLEANUP_NAMES HfProcessNames names = {0};
+
+    if (!set->spec.told || set->logged == signal)
+        return;
+    set->logged = signal;
+    hf_process_visit(set->spec.match, set->spec.wanted, name_one, &names);
+    if (names.n > 0)
+        hf_log(signal == SIGKILL || signal == SIGTERM ? LOG_WARNING : LOG_NOTICE, NULL,
+               "%s sent SIG%s: %s", set->spec.told, sigabbrev_np(signal),
+               hf_process_names_text(&names));
+}
+
+static void escalate(HfProcessSet *set, int signal, uint64_t patience)
+{
+    log_signal(set, signal);
+    sd_event_source_set_time_relative(set->deadline, patience);
+    sd_event_source_set_time_accuracy(set->deadline, HF_LOOP_ACCURACY(patience));
+    sd_event_source_set_enabled(set->deadline, SD_EVENT_ONESHOT);
+    hf_process_set_signal(set, signal);
+}
+
+static int on_deadline(sd_event_source *source, uint64_t usec, void *userdata)
+{
+    HfProcessSet *set = userdata;
+
+    (void)source;
+    (void)usec;
+    if (set->signal == SIGTERM || set->signal == SIGKILL)
+        escalate(set, SIGKILL, HF_KILL_INTERVAL);
+    else
+        escalate(set, SIGTERM, HF_TERM_TIMEOUT);
+    return 0;
+}
+
+void hf_process_set_end(HfProcessSet *set, const HfEscalation *escalation)
+{
+    int first = escalation->first;
+    uint64_t patience = escalation->patience;
+
+    if (escalation->silent)
+        set->logged = first;
+    if (escalation->pace == 0) {
+        escalate(set, first, patience);
+        return;
+    }
+    sd_event_source_set_time_relative(set->deadline, patience);
+    sd_event_source_set_time_accuracy(set->deadline, HF_LOOP_ACCURACY(patience));
+    sd_event_source_set_enabled(set->deadline, SD_EVENT_ONESHOT);
+    hf_process_set_ask(set, first, escalation->pace, HF_USEC_INFINITY, NULL);
+}
+
+void hf_process_set_hurry(HfProcessSet *set)
+{
+    sd_event_source_set_time_relative(set->deadline, 0);
+}
+
+/* ---- its life ---- */
+
+static int add_timer(HfProcessSet *set, sd_event_time_handler_t handler, sd_event_source **ret)
+{
+    int r = sd_event_add_time_relative(set->spec.loop, ret, CLOCK_MONOTONIC, 0, 1, handler, set);
+
+    return r < 0 ? r : sd_event_source_set_enabled(*ret, SD_EVENT_OFF);
+}
+
+int hf_process_set_new(const HfProcessSetSpec *spec, HfProcessSet **ret)
+{
+    HfProcessSet *set = calloc(1, sizeof(*set));
+
+    if (!set)
+        return -ENOMEM;
+    set->spec = *spec;
+    int r = hf_string_set(&set->who, spec->who);
+    if (r >= 0)
+        r = add_timer(set, on_look, &set->look);
+    if (r >= 0)
+        r = add_timer(set, on_deadline, &set->deadline);
+    if (r >= 0)
+        r = add_timer(set, on_pace, &set->pace);
+    if (r < 0) {
+        hf_process_set_free(set);
+        return r;
+    }
+    *ret = set;
+    return 0;
+}
+
+HfProcessSet *hf_process_set_free(HfProcessSet *set)
+{
+    if (!set)
+        return NULL;
+    forget_watched(set);
+    sd_event_source_disable_unref(set->look);
+    sd_event_source_disable_unref(set->deadline);
+    sd_event_source_disable_unref(set->pace);
+    free(set->sent.pids);
+    free(set->asking.pids);
+    free(set->who);
+    free(set);
+    return NULL;
+}
