@@ -9,7 +9,6 @@
 
 #include "base/fd.h"
 #include "base/parse.h"
-#include "kernel/socket_path.h"
 
 #define SOMAXCONN_FILE    "/proc/sys/net/core/somaxconn"
 #define SOMAXCONN_DEFAULT 4096

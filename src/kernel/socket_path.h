@@ -1,9 +1,48 @@
-/* The unix paths of listeners, for listener.c alone. unix(7), acl(5). */
+/* The unix paths of listeners: looked at, made way at, given their rights, taken away again.
+ * unix(7), acl(5). */
 #pragma once
 
-#include "kernel/socket.h"
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/socket.h>
+#include <sys/types.h>
 
 #define HF_LISTENER_PATH_MAX 109 /* the longest sun_path and a NUL */
+
+/* Where hf_socket_bind failed. */
+typedef enum HfSocketStage {
+    HF_LISTENER_SOCKET,
+    HF_LISTENER_PATH, /* what stands there is no socket (-ENOTSOCK), or could not be removed */
+    HF_LISTENER_BIND, /* also for a path that somebody listens at */
+    HF_LISTENER_MODE,
+    HF_LISTENER_OWNER,
+    HF_LISTENER_ACL,
+    HF_LISTENER_LISTEN,
+} HfSocketStage;
+
+/* The inode of a path that holdfast bound: what may be unlinked at the end. */
+typedef struct HfSocketInode {
+    dev_t device;
+    ino_t inode; /* 0: none */
+} HfSocketInode;
+
+/* What to bind: an address and, for a unix path, its access rights (ignored for others). */
+typedef struct HfSocketRequest {
+    const struct sockaddr_storage *address;
+    unsigned address_length;
+    int backlog; /* as listen(2) takes it */
+    bool has_mode;
+    mode_t mode;
+    uid_t uid;              /* (uid_t) -1: leave */
+    gid_t gid;              /* (gid_t) -1: leave */
+    const uid_t *acl_users; /* each gets read and write (libacl); with any ACL entry uid and gid are
+                               ignored */
+    size_t n_acl_users;
+    const gid_t *acl_groups;
+    size_t n_acl_groups;
+    bool replace_acl; /* what the path's access control list grants so far is taken away */
+} HfSocketRequest;
 
 /* Copies the path of a unix address, or "" for an abstract, an unnamed and an IP address. */
 void hf_socket_path_of(const HfSocketRequest *request, char ret[static HF_LISTENER_PATH_MAX]);
@@ -16,3 +55,15 @@ int hf_socket_path_clear(const char *path);
  * errno and *ret_stage. */
 int hf_socket_path_secure(const char *path, const HfSocketInode *inode,
                           const HfSocketRequest *request, HfSocketStage *ret_stage);
+
+/* What would keep hf_socket_bind from a unix path, as far as can be told without changing
+ * anything; 0 for other addresses. Returns as hf_socket_bind. */
+int hf_socket_probe(const HfSocketRequest *request, HfSocketStage *ret_stage);
+
+/* The inode of a unix path where a socket stands. Returns 0, or -EADDRINUSE when none does. */
+int hf_socket_path_inode(const char *path, HfSocketInode *ret);
+
+/* Unlinks path if it still is that inode, for which a descriptor of the listener is to be open
+ * still: only that keeps its number from being given to another file. 0, -ENOENT, or -ESTALE when
+ * something else stands there. */
+int hf_socket_unlink(const char *path, const HfSocketInode *inode);

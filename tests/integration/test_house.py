@@ -151,16 +151,6 @@ def test_policy_allocates_nothing():
 
 # ---- circles: a module is a .c with its .h ----
 
-# Each a set of modules. Nothing may be added here.
-KNOWN_CIRCLES = [
-    {"run/generation", "run/members", "run/retire"},
-    {"kernel/socket", "kernel/socket_path"},
-    {"kernel/members", "kernel/members_parts"},
-    {"parts/inherit/orphans", "parts/inherit/orphans_drain"},
-    {"parts/survive/snapshot", "parts/survive/snapshot_fields"},
-]
-
-
 def module(path):
     return path.rpartition(".")[0]
 
@@ -215,9 +205,7 @@ def test_no_circles():
     assert {path.name for path in objects} >= set(names) - {name for name in names if name.startswith("completions_")}
     listing = subprocess.run(["nm", "-A", *map(str, objects)], env=process.environment(), check=True, capture_output=True,
                              text=True).stdout
-    wrong = [circle for circle in circles(included(texts), called(listing, names))
-             if not any(circle <= known for known in KNOWN_CIRCLES)]
-    assert not wrong
+    assert not circles(included(texts), called(listing, names))
 
 
 def test_a_circle_is_seen():

@@ -9,7 +9,7 @@
 #include <cmocka.h>
 
 #include "base/memory.h"
-#include "parts/survive/snapshot_fields.h"
+#include "parts/survive/snapshot.h"
 
 #define FIXTURE "fixtures/snapshot/0.1.0"
 

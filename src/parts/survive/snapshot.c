@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "base/memory.h"
-#include "parts/survive/snapshot_fields.h"
 
 void hf_snapshot_init(HfSnapshot *snapshot)
 {

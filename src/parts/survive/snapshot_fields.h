@@ -1,9 +1,49 @@
-/* What a snapshot consists of, in one table for both directions; of snapshot*.c alone. */
+/* What a snapshot consists of, and that in one table for both directions. */
 #pragma once
 
 #include <limits.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
 
-#include "parts/survive/snapshot.h"
+#include "base/text.h"
+#include "policy/machine.h"
+#include "run/notes.h"
+#include "run/supervisor.h"
+
+#define HF_SNAPSHOT_MAX    (16U << 20) /* bytes */
+#define HF_SNAPSHOT_COPIES 2           /* in the fd store */
+#define HF_SNAPSHOT_PLANS                                                                          \
+    (HF_MACHINE_SLOTS + 1) /* one of each generation at most, and the current one */
+#define HF_SNAPSHOT_LISTENERS (HF_LISTENERS_MAX * HF_SNAPSHOT_PLANS)
+#define HF_SNAPSHOT_NOTES     (HF_SNAPSHOT_LISTENERS + HF_MACHINE_SLOTS + 16)
+
+typedef struct HfSnapshotList {
+    void **items;
+    size_t n;
+    size_t room;
+} HfSnapshotList;
+
+/* One listener of one plan. */
+typedef struct HfSnapshotWanted {
+    HfPlan *plan;         /* borrowed, of the snapshot */
+    HfListener *listener; /* likewise */
+    HfPlanned planned;
+} HfSnapshotWanted;
+
+typedef struct HfSnapshot {
+    bool borrowed;              /* all that it leads to is somebody else's */
+    uint64_t sequence;          /* the greatest is the newest */
+    char *version;              /* of the holdfast that wrote it */
+    HfMachine machine;          /* without limits */
+    int current;                /* index of the current plan, -1: none */
+    char *pid_file;             /* the user's, NULL: none */
+    HfSnapshotList notes;       /* HfNote; descriptors are not owned */
+    HfSnapshotList listeners;   /* HfListener; one that was read has no descriptor */
+    HfSnapshotList plans;       /* HfPlan */
+    HfSnapshotList wanted;      /* HfSnapshotWanted */
+    HfSnapshotList generations; /* HfGeneration; one that was read is not watched */
+} HfSnapshot;
 
 #define HF_FIELD_KEEP INT_MAX /* what value of an ENUM returns when it says nothing */
 
@@ -64,7 +104,5 @@ static inline HfSnapshotList *hf_field_list(const HfFieldGroup *group, HfSnapsho
 void *hf_field_element(const HfFieldGroup *group, HfSnapshot *snapshot, size_t i);
 /* One more at the end of a list, with its defaults. Returns 0, -E2BIG or -ENOMEM. */
 int hf_field_add(const HfFieldGroup *group, HfSnapshot *snapshot, void **ret);
-/* Does every index lead to something, and can each plan be used? Returns 0 or -EBADMSG. */
-int hf_snapshot_check(const HfSnapshot *snapshot);
 /* Frees the texts of an object. */
 void hf_field_clear(const HfField *fields, size_t n, void *object);

@@ -7,7 +7,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/parse.h"
-#include "parts/survive/snapshot_fields.h"
+#include "parts/survive/snapshot.h"
 
 #define FORMAT   "1"
 #define HEADER   "holdfast-snapshot="
