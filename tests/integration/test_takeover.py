@@ -1,6 +1,7 @@
 """--take-over: holdfast is put in the place of a server that runs, and nobody notices."""
 import os
 import pathlib
+import re
 import shutil
 import signal
 import socket
@@ -121,6 +122,48 @@ def test_a_generation_that_does_not_come_up_leaves_the_old_one_untouched(make_si
     assert sorted(process.children(plain.process.pid)) == before
     assert site.main_pid() == plain.process.pid
     assert (site.directory / "fpm.pid").read_text().strip() == str(plain.process.pid)
+
+
+def end_service(holdfast):
+    main, = process.children(holdfast.pid)
+    os.kill(main, signal.SIGKILL)
+    holdfast.wait(words.crashed(1))
+
+
+@pytest.mark.load
+def test_a_generation_that_dies_while_it_settles_leaves_the_old_one_untouched(make_site):
+    """Only the one that follows it takes over."""
+    site, plain = running(make_site, "unix", children=4)
+    before = sorted(process.children(plain.process.pid))
+    load = site.load(slow_share=0)
+    holdfast = take_over(site)
+    end_service(holdfast)
+    assert f"(pid {plain.process.pid}) is not asked to leave yet and goes on serving" in \
+        holdfast.wait("no generation is active any more")
+    untouched = sorted(process.children(plain.process.pid)) == before, process.stat(plain.process.pid)[0] == "S"
+    holdfast.wait(words.ready(2))
+    holdfast.wait(TAKEN)
+    told = holdfast.lines.text()
+    assert told.count("finishes its requests") == 1
+    assert told.index("finishes its requests") > re.search(words.ready(2), told).start()
+    load.assert_nothing_lost()
+    assert untouched == (True, True)
+    holdfast.stop()
+
+
+def test_a_generation_that_dies_while_the_old_one_finishes(make_site):
+    """The old one's master is not left stopped meanwhile, and is asked once more."""
+    site, plain = running(make_site, "unix")
+    slow = site.start_slow(ms=1500)
+    holdfast = take_over(site)
+    holdfast.wait("finishes its requests")
+    end_service(holdfast)
+    assert "its master is continued" in holdfast.wait("no generation is active any more")
+    holdfast.wait(words.ready(2))
+    holdfast.wait(TAKEN)
+    assert slow.get()[0] == 200
+    assert plain.process.wait() == -signal.SIGKILL
+    holdfast.stop()
 
 
 def test_a_broken_configuration_leaves_the_old_one_untouched(make_site):

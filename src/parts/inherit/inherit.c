@@ -91,12 +91,10 @@ static void inherit_reported(HfInherit *inherit, HfReport report)
 {
     HfTakeover *takeover = inherit->takeover;
 
-    if (takeover && takeover->state == HF_TAKEOVER_COPIED) {
-        if (report == HF_REPORT_READY)
-            hf_takeover_begin(takeover);
-        else if (report == HF_REPORT_TAKEOVER_FAILED)
-            tell_untouched(takeover);
-    }
+    if (takeover && report == HF_REPORT_TAKEOVER_FAILED)
+        tell_untouched(takeover);
+    else if (takeover)
+        hf_takeover_look(takeover);
     if (report == HF_REPORT_READY)
         hf_orphans_begin(inherit->orphans, inherit->supervisor->current);
 }
@@ -124,7 +122,7 @@ static void inherit_let_go(void *state)
 {
     HfInherit *inherit = state;
 
-    inherit->takeover = hf_takeover_free(inherit->takeover);
+    inherit->takeover = hf_takeover_stop(inherit->takeover);
     inherit->orphans = hf_orphans_free(inherit->orphans);
 }
 

@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -106,7 +105,7 @@ static int identify(HfTakeover *takeover, HfText *error)
     const char *comm = takeover->program.comm;
     if (takeover->name[0] == '\0')
         hf_text_printable(comm, strlen(comm), takeover->name, sizeof(takeover->name));
-    takeover->phpfpm = hf_adapter_of_program(takeover->name)->retires;
+    takeover->life.master = hf_adapter_of_program(takeover->name)->retires;
     return 0;
 }
 
@@ -116,7 +115,7 @@ static int check_master(const HfTakeover *takeover, HfText *error)
     HfProgram program;
     pid_t parent;
 
-    if (!takeover->phpfpm || hf_process_parent(takeover->holder.pid, &parent) < 0 ||
+    if (!takeover->life.master || hf_process_parent(takeover->holder.pid, &parent) < 0 ||
         hf_process_program(parent, &program) < 0 || program.inode == 0 ||
         program.inode != takeover->program.inode || program.device != takeover->program.device)
         return 0;
@@ -266,8 +265,6 @@ HfTakeover *hf_takeover_free(HfTakeover *takeover)
 {
     if (!takeover)
         return NULL;
-    if (takeover->stopped)
-        hf_process_signal(takeover->holder.pidfd, SIGCONT);
     sd_event_source_disable_unref(takeover->timer);
     hf_process_set_free(takeover->set);
     hf_process_list_clear(&takeover->master);

@@ -8,28 +8,20 @@
 #include <systemd/sd-event.h>
 
 #include "base/text.h"
+#include "policy/takeover.h"
 #include "run/listener.h"
 #include "run/plan.h"
 #include "run/process_set.h"
 
 typedef struct HfSupervisor HfSupervisor;
 
-typedef enum HfTakeoverState {
-    HF_TAKEOVER_COPIED,   /* the old server serves, untouched */
-    HF_TAKEOVER_SETTLING, /* the new one serves beside it and warms up */
-    HF_TAKEOVER_DRAINING, /* the old one takes no more: members are asked, and awaited */
-    HF_TAKEOVER_ENDING,   /* a php-fpm without workers has been killed */
-} HfTakeoverState;
-
 typedef struct HfTakeover {
     HfSupervisor *supervisor;
     struct HfTakeover **place; /* where it is known, NULL once it has left */
-    HfTakeoverState state;
+    HfTakeoverLife life;
     HfProcess holder;
     HfProgram program;
-    char name[64]; /* of its program, printable */
-    bool phpfpm;   /* its master is stopped (SIGSTOP), its workers are asked, then it is killed */
-    bool stopped;
+    char name[64];     /* of its program, printable */
     HfListener **held; /* references */
     size_t n_held;
     HfHeldSockets sockets;  /* theirs */
@@ -45,9 +37,12 @@ typedef struct HfTakeover {
 int hf_takeover_new(HfSupervisor *supervisor, const HfPlan *plan, pid_t pid, HfTakeover **ret,
                     HfText *error);
 
-/* The plan that was made of it serves: the old server may go. */
-void hf_takeover_begin(HfTakeover *takeover);
+/* A generation may have become active, or none may be any more. Frees it once the old server has
+ * left. */
+void hf_takeover_look(HfTakeover *takeover);
 
 /* A master that is stopped still is continued, sockets that are still its own stay. NULL is fine.
  * Returns NULL. */
+HfTakeover *hf_takeover_stop(HfTakeover *takeover);
+/* Of one that has begun nothing, or is over. NULL is fine. Returns NULL. */
 HfTakeover *hf_takeover_free(HfTakeover *takeover);

@@ -23,7 +23,7 @@ static int is_of_old_server(pid_t pid, const void *wanted)
     const HfFamily workers = {takeover->holder.pid, &takeover->program};
     HfProgram program;
 
-    if (takeover->phpfpm)
+    if (takeover->life.master)
         return hf_process_is_child(pid, &workers);
     if (hf_process_program(pid, &program) < 0 || !hf_program_same(&program, &takeover->program) ||
         hf_process_is_descendant(pid, NULL) > 0)
@@ -39,6 +39,7 @@ static int identify_sockets(HfTakeover *takeover)
         return -ENOMEM;
     for (size_t i = 0; i < takeover->n_held; i++)
         fds[i] = takeover->held[i]->fd;
+    hf_held_sockets_clear(&takeover->sockets);
     return hf_held_sockets_identify(fds, takeover->n_held, &takeover->sockets);
 }
 
@@ -61,13 +62,14 @@ static void rebind_lost(const HfTakeover *takeover)
                            &(HfEvent){.type = HF_EVENT_REQUEST, .request = HF_REQUEST_RELOAD});
 }
 
-/* Nobody else will remove their paths, and nobody is to be continued. */
+/* Nobody else will remove their paths. */
 static void own_sockets(HfTakeover *takeover)
 {
     for (size_t i = 0; i < takeover->n_held; i++)
         takeover->held[i]->taken = false;
-    takeover->stopped = false;
 }
+
+static void step_takeover(HfTakeover *takeover, HfTakeoverEvent event);
 
 static void finish_takeover(HfTakeover *takeover)
 {
@@ -88,7 +90,12 @@ static void finish_takeover(HfTakeover *takeover)
 
 static void on_master_gone(void *userdata)
 {
-    finish_takeover(userdata);
+    step_takeover(userdata, HF_TAKEOVER_MASTER_GONE);
+}
+
+static void on_workers_gone(void *userdata)
+{
+    step_takeover(userdata, HF_TAKEOVER_WORKERS_GONE);
 }
 
 static int begin_set(HfTakeover *takeover, HfProcessMatch match, const void *wanted,
@@ -109,13 +116,12 @@ static int begin_set(HfTakeover *takeover, HfProcessMatch match, const void *wan
         .gone = gone,
         .userdata = takeover,
     };
-    hf_process_set_free(takeover->set);
-    takeover->set = NULL;
+    takeover->set = hf_process_set_free(takeover->set);
     return hf_process_set_new(&spec, &takeover->set);
 }
 
 /* A master that is asked to leave would remove its unix paths; killed, it has no time to. */
-static void end_master(HfTakeover *takeover)
+static void kill_master(HfTakeover *takeover)
 {
     const HfEscalation escalation = {
         .first = SIGKILL,
@@ -123,65 +129,116 @@ static void end_master(HfTakeover *takeover)
         .silent = true,
     };
 
-    takeover->state = HF_TAKEOVER_ENDING;
     own_sockets(takeover);
     int r = hf_process_list_add(&takeover->master, takeover->holder.pid);
     if (r >= 0)
         r = begin_set(takeover, hf_process_is_listed, &takeover->master, on_master_gone);
-    if (r < 0) {
+    if (r >= 0) {
+        hf_process_set_end(takeover->set, &escalation);
+    } else {
         hf_process_signal(takeover->holder.pidfd, SIGKILL);
-        finish_takeover(takeover);
-        return;
+        step_takeover(takeover, HF_TAKEOVER_MASTER_GONE);
     }
-    hf_process_set_end(takeover->set, &escalation);
 }
 
-static void on_members_gone(void *userdata)
+static void ask_workers(HfTakeover *takeover)
 {
-    HfTakeover *takeover = userdata;
-
-    if (takeover->phpfpm)
-        end_master(takeover);
-    else
-        finish_takeover(takeover);
-}
-
-static int on_settled(sd_event_source *source, uint64_t usec, void *userdata)
-{
-    HfTakeover *takeover = userdata;
     const HfEscalation escalation = {
-        .first = takeover->phpfpm ? SIGQUIT : takeover->supervisor->current->stop_signal,
+        .first = takeover->life.master ? SIGQUIT : takeover->supervisor->current->stop_signal,
         .patience = takeover->supervisor->settings->drain_timeout,
         .pace = HF_PROCESS_PACE,
         .silent = true,
     };
 
-    (void)source;
-    (void)usec;
-    takeover->state = HF_TAKEOVER_DRAINING;
     hf_log(LOG_NOTICE, NULL, "%s (pid %d) finishes its requests%s", takeover->name,
            (int)takeover->holder.pid,
-           takeover->phpfpm ? "; meanwhile its master is stopped (SIGSTOP)" : "");
+           takeover->life.master ? "; meanwhile its master is stopped (SIGSTOP)" : "");
     int r = identify_sockets(takeover);
     if (r >= 0)
-        r = begin_set(takeover, is_of_old_server, takeover, on_members_gone);
-    if (r < 0) {
-        const HfLogFields fields = {.error = r};
-        hf_log(LOG_ERR, &fields, "the processes of %s (pid %d) cannot be watched, it is left",
-               takeover->name, (int)takeover->holder.pid);
-        return 0;
+        r = begin_set(takeover, is_of_old_server, takeover, on_workers_gone);
+    if (r >= 0) {
+        hf_process_set_end(takeover->set, &escalation);
+        return;
     }
-    if (takeover->phpfpm)
-        takeover->stopped = hf_process_signal(takeover->holder.pidfd, SIGSTOP) >= 0;
-    hf_process_set_end(takeover->set, &escalation);
+    const HfLogFields fields = {.error = r};
+    hf_log(LOG_ERR, &fields, "the processes of %s (pid %d) cannot be watched, it is left",
+           takeover->name, (int)takeover->holder.pid);
+    step_takeover(takeover, HF_TAKEOVER_FAILED);
+}
+
+static int on_settled(sd_event_source *source, uint64_t usec, void *userdata)
+{
+    (void)source;
+    (void)usec;
+    step_takeover(userdata, HF_TAKEOVER_SETTLED);
     return 0;
 }
 
-void hf_takeover_begin(HfTakeover *takeover)
+static void arm_settling(HfTakeover *takeover)
 {
-    takeover->state = HF_TAKEOVER_SETTLING;
+    takeover->timer = sd_event_source_disable_unref(takeover->timer);
     if (sd_event_add_time_relative(takeover->supervisor->loop, &takeover->timer, CLOCK_MONOTONIC,
                                    SETTLE_TIME, HF_LOOP_ACCURACY(SETTLE_TIME), on_settled,
                                    takeover) < 0)
-        on_settled(NULL, 0, takeover);
+        step_takeover(takeover, HF_TAKEOVER_SETTLED);
+}
+
+/* ---- its life ---- */
+
+static void tell_lost(const HfTakeover *takeover, unsigned actions)
+{
+    if (actions & HF_TAKEOVER_DISARM)
+        hf_log(LOG_WARNING, NULL,
+               "no generation is active any more: %s (pid %d) is not asked to leave yet and goes "
+               "on serving",
+               takeover->name, (int)takeover->holder.pid);
+    else if (actions & HF_TAKEOVER_SPARE)
+        hf_log(LOG_WARNING, NULL,
+               "no generation is active any more: nobody else of %s (pid %d) is asked to leave%s",
+               takeover->name, (int)takeover->holder.pid,
+               actions & HF_TAKEOVER_CONTINUE ? ", its master is continued (SIGCONT)" : "");
+}
+
+/* Of the last four there is one at most: it may free the take-over, or step on. */
+static void perform_takeover(HfTakeover *takeover, unsigned actions)
+{
+    if (actions & HF_TAKEOVER_DISARM)
+        takeover->timer = sd_event_source_disable_unref(takeover->timer);
+    if (actions & HF_TAKEOVER_FREEZE)
+        hf_process_signal(takeover->holder.pidfd, SIGSTOP);
+    if (actions & HF_TAKEOVER_SPARE)
+        takeover->set = hf_process_set_free(takeover->set);
+    if (actions & HF_TAKEOVER_CONTINUE)
+        hf_process_signal(takeover->holder.pidfd, SIGCONT);
+    if (actions & HF_TAKEOVER_ARM)
+        arm_settling(takeover);
+    else if (actions & HF_TAKEOVER_ASK)
+        ask_workers(takeover);
+    else if (actions & HF_TAKEOVER_KILL)
+        kill_master(takeover);
+    else if (actions & HF_TAKEOVER_FINISH)
+        finish_takeover(takeover);
+}
+
+static void step_takeover(HfTakeover *takeover, HfTakeoverEvent event)
+{
+    unsigned actions = hf_takeover_step(&takeover->life, event);
+
+    if (event == HF_TAKEOVER_LOST)
+        tell_lost(takeover, actions);
+    perform_takeover(takeover, actions);
+}
+
+void hf_takeover_look(HfTakeover *takeover)
+{
+    bool active = hf_machine_find(&takeover->supervisor->machine, HF_STAGE_ACTIVE) >= 0;
+
+    step_takeover(takeover, active ? HF_TAKEOVER_READY : HF_TAKEOVER_LOST);
+}
+
+HfTakeover *hf_takeover_stop(HfTakeover *takeover)
+{
+    if (takeover)
+        step_takeover(takeover, HF_TAKEOVER_STOP);
+    return hf_takeover_free(takeover);
 }
