@@ -17,7 +17,7 @@ static HfMembership counted(const HfMembers *members)
     return members->kill_mode == HF_KILL_MODE_ALL ? all_of(members) : members->service;
 }
 
-static int is_counted(pid_t pid, const void *wanted)
+int hf_members_counts(pid_t pid, const void *wanted)
 {
     const HfMembership membership = counted(wanted);
 
@@ -64,7 +64,7 @@ int hf_members_begin(HfMembers *members, sd_event *loop, const HfMembersCallback
     members->callbacks = *callbacks;
     const HfProcessSetSpec spec = {
         .loop = loop,
-        .match = is_counted,
+        .match = hf_members_counts,
         .wanted = members,
         .who = who,
         .signal_for = signal_for_member,
@@ -107,7 +107,7 @@ int hf_members_measure(const HfMembers *members, uint64_t *ret_processes, uint64
 {
     Measure measure = {.look = ret_memory != NULL};
 
-    int r = hf_process_visit(is_counted, members, measure_one, &measure);
+    int r = hf_process_visit(hf_members_counts, members, measure_one, &measure);
     if (r < 0)
         return r;
     *ret_processes = measure.processes;

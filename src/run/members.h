@@ -38,6 +38,8 @@ int hf_members_measure(const HfMembers *members, uint64_t *ret_processes, uint64
 /* Opens pid if it is one of them, of whatever program. Returns 1, 0 when it is not, or negative
  * errno. */
 int hf_members_open(const HfMembers *members, pid_t pid, HfProcess *ret);
+/* Is pid one that counts? An HfProcessMatch of members. */
+int hf_members_counts(pid_t pid, const void *wanted);
 bool hf_members_has(const HfMembers *members, pid_t pid);
 /* All of them whatever the kill mode: what a stop leaves in the background. */
 void hf_members_name_all(const HfMembers *members, HfProcessNames *names);

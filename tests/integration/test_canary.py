@@ -265,6 +265,17 @@ def test_a_program_without_sockets(site):
     holdfast.stop()
 
 
+def test_one_that_does_not_heed_its_end_is_killed_with_its_children(site):
+    stubborn = site.directory / "stubborn"
+    script = f"test ! -e {stubborn} || trap '' TERM; sleep 600 & exec sleep 600"
+    holdfast = site.holdfast(f"--listen=127.0.0.1:{net.free_port()}", "--ready=delay:100ms", "--canary=exec:false",
+                             command=["sh", "-c", script])
+    stubborn.touch()
+    assert holdfast.call("reload").returncode == words.EXIT_FAILURE
+    assert_nothing_left(holdfast)
+    holdfast.stop()
+
+
 def test_php_cgi(make_site):
     site = make_site(f"127.0.0.1:{net.free_port()}")
     write(site, GOOD)

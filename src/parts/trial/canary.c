@@ -17,8 +17,7 @@
 
 #define OUTPUT_MAX      (64U * 1024)
 #define COMPLAINT_LINES 20
-#define SOCKET_MODE     0600                     /* only our own user may connect */
-#define RUNG_TIME       (500 * HF_USEC_PER_MSEC) /* from one rung of the ladder to the next */
+#define SOCKET_MODE     0600 /* only our own user may connect */
 
 /* Private sockets, DIRECTORY/canary.N, in the places of the plan's listeners and in their order. */
 typedef struct StandIns {
@@ -40,8 +39,9 @@ struct HfCanary {
     HfGeneration *generation;
     bool ready;
     HfRequest *request;
-    HfStage rung; /* NONE while it is tried */
-    sd_event_source *timer;
+    HfProcessSet *members; /* that end */
+    bool ends;
+    sd_event_source *deadline; /* of what is tried */
     sd_event_source *gone;
     int result;
     HfText error;
@@ -51,7 +51,8 @@ struct HfCanary {
 
 static void canary_free(HfCanary *canary)
 {
-    sd_event_source_disable_unref(canary->timer);
+    hf_process_set_free(canary->members);
+    sd_event_source_disable_unref(canary->deadline);
     sd_event_source_disable_unref(canary->gone);
     sd_event_source_disable_unref(canary->notified);
     hf_request_abort(canary->request);
@@ -71,7 +72,7 @@ HfCanary *hf_canary_abort(HfCanary *canary)
 {
     if (!canary)
         return NULL;
-    canary->rung = HF_STAGE_KILL;
+    canary->ends = true;
     if (canary->generation)
         hf_generation_signal(canary->generation, HF_STAGE_KILL, 0);
     canary_free(canary);
@@ -105,18 +106,42 @@ static void on_gone(HfGeneration *generation, void *userdata)
     sd_event_source_set_enabled(canary->gone, SD_EVENT_ONESHOT);
 }
 
-static void rearm(HfCanary *canary, uint64_t usec)
+/* Its own set waits for those whom holdfast cannot end, too. */
+static void on_members_ended(void *userdata)
 {
-    sd_event_source_set_time_relative(canary->timer, usec);
-    sd_event_source_set_time_accuracy(canary->timer, HF_LOOP_ACCURACY(usec));
-    sd_event_source_set_enabled(canary->timer, SD_EVENT_ONESHOT);
+    HfCanary *canary = userdata;
+
+    if (hf_process_set_left_some(canary->members))
+        on_gone(canary->generation, canary);
 }
 
-static void climb(HfCanary *canary, HfStage rung)
+static int is_of_canary(pid_t pid, const void *wanted)
 {
-    canary->rung = rung;
-    rearm(canary, RUNG_TIME);
-    hf_generation_signal(canary->generation, rung, 0);
+    const HfGeneration *generation = ((const HfCanary *)wanted)->generation;
+
+    if (!generation->main_exited && pid == generation->main.pid)
+        return 1; /* also before it has executed the service */
+    return hf_members_counts(pid, &generation->members);
+}
+
+/* The main process ends the others, as long as it can. */
+static int signal_for_one(pid_t pid, int signal, void *userdata)
+{
+    const HfGeneration *generation = ((const HfCanary *)userdata)->generation;
+
+    if (signal == SIGKILL || (!generation->main_exited && pid == generation->main.pid))
+        return signal;
+    return generation->main_exited ? SIGTERM : 0;
+}
+
+/* It has nothing to finish. */
+static void end_canary(HfCanary *canary, int signal)
+{
+    const HfEscalation escalation = {.first = signal, .patience = HF_KILL_INTERVAL};
+
+    canary->ends = true;
+    sd_event_source_set_enabled(canary->deadline, SD_EVENT_OFF);
+    hf_process_set_end(canary->members, &escalation);
 }
 
 /* What the service itself said, after what was found wrong with it. */
@@ -138,18 +163,17 @@ static void conclude(HfCanary *canary)
         hf_text_addf(&canary->error, ":\n%s", hf_text_peek(&complaint));
 }
 
-/* It has nothing to finish. */
 static void end_badly(HfCanary *canary)
 {
     conclude(canary);
-    climb(canary, HF_STAGE_TERM);
+    end_canary(canary, SIGTERM);
 }
 
 static void on_spawn_failed(HfGeneration *generation, const char *why, void *userdata)
 {
     HfCanary *canary = userdata;
 
-    if (canary->rung == HF_STAGE_EMPTY)
+    if (!canary->ends)
         hf_text_addf(&canary->error, "the canary cannot be started: %s", why);
     canary->result = -EBADMSG;
     on_gone(generation, canary);
@@ -159,25 +183,19 @@ static void on_main_exited(HfGeneration *generation, void *userdata)
 {
     HfCanary *canary = userdata;
 
-    if (canary->rung != HF_STAGE_EMPTY)
+    if (canary->ends)
         return;
     hf_text_add(&canary->error, "the canary ");
     hf_generation_explain_status(generation, &canary->error);
-    conclude(canary);
-    canary->rung = HF_STAGE_STOP; /* what it left behind is asked next */
-    rearm(canary, RUNG_TIME);
+    end_badly(canary); /* what it left behind */
 }
 
-static int on_timer(sd_event_source *source, uint64_t usec, void *userdata)
+static int on_deadline(sd_event_source *source, uint64_t usec, void *userdata)
 {
     HfCanary *canary = userdata;
 
     (void)source;
     (void)usec;
-    if (canary->rung != HF_STAGE_EMPTY) {
-        climb(canary, canary->rung < HF_STAGE_KILL ? canary->rung + 1 : HF_STAGE_KILL);
-        return 0;
-    }
     hf_text_add(&canary->error,
                 canary->ready ? "the canary did not answer in " : "the canary was not ready in ");
     hf_text_add_time(&canary->error, canary->settings->ready_timeout);
@@ -210,7 +228,7 @@ static void on_canary_reply(const HfReply *reply, void *userdata)
     }
     size_t next = next_serving(canary, canary->asked + 1);
     if (next == canary->standins.n) {
-        climb(canary, HF_STAGE_STOP);
+        end_canary(canary, canary->plan->stop_signal);
         return;
     }
     canary->asked = next;
@@ -252,7 +270,7 @@ static void on_ready(HfGeneration *generation, void *userdata)
     HfCanary *canary = userdata;
 
     (void)generation;
-    if (canary->ready || canary->rung != HF_STAGE_EMPTY)
+    if (canary->ready || canary->ends)
         return;
     canary->ready = true;
     int r = ask_standin(canary);
@@ -329,8 +347,8 @@ static int listen_to_it(HfCanary *canary)
         r = sd_event_source_set_enabled(canary->gone, SD_EVENT_OFF);
     uint64_t timeout = canary->settings->ready_timeout;
     if (r >= 0)
-        r = sd_event_add_time_relative(canary->loop, &canary->timer, CLOCK_MONOTONIC, timeout,
-                                       HF_LOOP_ACCURACY(timeout), on_timer, canary);
+        r = sd_event_add_time_relative(canary->loop, &canary->deadline, CLOCK_MONOTONIC, timeout,
+                                       HF_LOOP_ACCURACY(timeout), on_deadline, canary);
     return r;
 }
 
@@ -347,6 +365,18 @@ static int spawn(HfCanary *canary, HfText *error)
     };
 
     int r = hf_output_open(canary->loop, OUTPUT_MAX, &canary->output, &writing);
+    if (r < 0)
+        return r;
+    const HfProcessSetSpec spec = {
+        .loop = canary->loop,
+        .match = is_of_canary,
+        .wanted = canary,
+        .who = "the canary",
+        .signal_for = signal_for_one,
+        .gone = on_members_ended,
+        .userdata = canary,
+    };
+    r = hf_process_set_new(&spec, &canary->members);
     if (r < 0)
         return r;
     const HfStandIn stand_in = {.listeners = canary->standins.listeners, .output = writing};
