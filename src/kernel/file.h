@@ -37,6 +37,10 @@ int hf_file_remove_directory(const char *path, HfFileStays stays);
  * replaced again and again. */
 int hf_file_lock(const char *path, pid_t *ret_holder);
 
+/* Waits until nobody holds that lock, for a process with one thread. Returns 0 then (another may
+ * have been faster), -ETIMEDOUT, or another negative errno. */
+int hf_file_await_unlocked(const char *path, int msec);
+
 /* Is path still the file behind fd, or has that been removed or replaced? Its lock would then
  * exclude nobody. */
 bool hf_file_is(const char *path, int fd);

@@ -139,6 +139,16 @@ static int lift(int *fd, int minimum)
     return 0;
 }
 
+/* What is open from first on but for error_fd; -1: all stays until execve(2). */
+static int close_the_rest(int first, int error_fd)
+{
+    if (error_fd < 0)
+        return close_range((unsigned)first, ~0U, CLOSE_RANGE_CLOEXEC) < 0 ? -errno : 0;
+    if (error_fd > first && close_range((unsigned)first, (unsigned)error_fd - 1, 0) < 0)
+        return -errno;
+    return close_range((unsigned)error_fd + 1, ~0U, 0) < 0 ? -errno : 0;
+}
+
 /* error_fd: kept, by another number if need be; -1: none. */
 static int lay_out_descriptors(int *sources, int n_sources, int *error_fd)
 {
@@ -163,7 +173,7 @@ static int lay_out_descriptors(int *sources, int n_sources, int *error_fd)
         while (dup2(sources[i], i) < 0)
             if (errno != EINTR)
                 return -errno;
-    return close_range((unsigned)n_sources, ~0U, CLOSE_RANGE_CLOEXEC) < 0 ? -errno : 0;
+    return close_the_rest(n_sources, *error_fd);
 }
 
 /* By hand: snprintf(3) is not async-signal-safe. */
@@ -202,16 +212,16 @@ static int enter(const HfSpawn *spawn, Prepared *prepared, int *error_fd, HfSpaw
     int r = spawn->credentials ? enter_credentials(spawn->credentials, stage) : 0;
     if (r < 0)
         return r;
-    *stage = HF_SPAWN_DIRECTORY;
-    if (spawn->directory && chdir(spawn->directory) < 0)
-        return -errno;
-
+    /* Before what may take for ever: a child that hangs must not keep our lock. */
     *stage = HF_SPAWN_DESCRIPTORS;
     r = lay_out_descriptors(prepared->sources, FIRST_PASSED + (int)spawn->n_fds, error_fd);
     if (r >= 0)
         r = hf_process_lower_files();
     if (r < 0)
         return r;
+    *stage = HF_SPAWN_DIRECTORY;
+    if (spawn->directory && chdir(spawn->directory) < 0)
+        return -errno;
 
     *stage = HF_SPAWN_EXEC;
     if (spawn->listen_pid)
@@ -329,8 +339,7 @@ int hf_process_call(void (*function)(int fd, void *userdata), int fd, void *user
         sigemptyset(&none);
         sigprocmask(SIG_SETMASK, &none, NULL);
         if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || setsid() < 0 ||
-            close_range(FIRST_PASSED, (unsigned)fd - 1, 0) < 0 ||
-            close_range((unsigned)fd + 1, ~0U, 0) < 0)
+            close_the_rest(FIRST_PASSED, fd) < 0)
             _exit(126);
         function(fd, userdata);
         _exit(0);

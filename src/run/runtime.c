@@ -16,6 +16,7 @@
 
 #define TRIES          16
 #define PID_FILE_BYTES 32
+#define LEFT_LOCK_MSEC 5000
 
 static int join(const char *directory, const char *name, char **ret)
 {
@@ -136,6 +137,15 @@ int hf_runtime_begin(HfRuntime *runtime)
     return getentropy(&runtime->incarnation, sizeof(runtime->incarnation)) < 0 ? -errno : 0;
 }
 
+static bool is_dead(pid_t pid)
+{
+    HfProcess process = HF_PROCESS_NONE;
+    int r = hf_process_open(pid, &process);
+
+    hf_process_clear(&process);
+    return r == -ESRCH;
+}
+
 /* Returns the descriptor. */
 static int lock_directory(const char *directory, const char *name, HfText *error)
 {
@@ -146,6 +156,13 @@ static int lock_directory(const char *directory, const char *name, HfText *error
     if (r < 0)
         return r;
     r = hf_file_lock(path, &holder);
+    if (r == -EWOULDBLOCK && holder > 0 && is_dead(holder)) {
+        /* fork(2) shares the lock, until the child executes. */
+        hf_log(LOG_NOTICE, NULL, "waiting for a child that %s, which was killed (pid %d), left",
+               name, (int)holder);
+        if (hf_file_await_unlocked(path, LEFT_LOCK_MSEC) == 0)
+            r = hf_file_lock(path, &holder);
+    }
     if (r == -EWOULDBLOCK && holder > 0)
         hf_text_addf(error,
                      "an instance named %s is running already (pid %d); choose another --name",

@@ -67,6 +67,7 @@ def test_a_directory_on_a_dead_file_system_keeps_only_the_start_waiting(service,
         assert "starting" in holdfast.call("status").stdout
         child, = process.children(holdfast.pid)
         assert os.readlink(f"/proc/{child}/exe") == str(HOLDFAST.resolve())
+        assert not [what for what in process.descriptors(child).values() if what.endswith("/lock")]
         current.unlink()
         current.symlink_to(tmp_path)
     assert "its working directory cannot be entered: " in holdfast.wait(words.start_failed(2))

@@ -1,7 +1,9 @@
 """The runtime directory goes while holdfast runs: a tmp cleaner, or the last logout of a user without linger."""
+import fcntl
 import os
 import shutil
 import signal
+import subprocess
 
 import pytest
 
@@ -49,6 +51,24 @@ def test_file_that_was_removed_is_made_again(site, name):
     assert holdfast.call("reload").returncode == 0
     result = call("run", f"--name={site.name}", "--", PHP_FPM, "-y", site.configuration_path)
     assert "is running already (pid" in result.stderr
+    holdfast.stop()
+
+
+def test_lock_that_a_child_of_a_killed_one_has_still(site):
+    """A child that was not executed yet when holdfast was killed: the next start waits for it."""
+    holdfast = site.holdfast()
+    holdfast.stop()
+    holdfast.runtime.mkdir(parents=True)
+    dead = subprocess.Popen(["true"])
+    dead.wait()
+    with open(holdfast.runtime / "lock", "w") as lock:
+        lock.write(f"{dead.pid}\n")
+        lock.flush()
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        holdfast.launch()
+        holdfast.wait(f"waiting for a child that {site.name}, which was killed .pid {dead.pid}., left")
+    holdfast.wait(words.ready(1))
+    assert (holdfast.runtime / "lock").stat().st_mode & 0o777 == 0o600  # or anybody could lock it
     holdfast.stop()
 
 
