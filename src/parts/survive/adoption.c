@@ -1,4 +1,4 @@
-#include "parts/survive/adoption.h"
+#include "parts/survive/survive_parts.h"
 
 #include <errno.h>
 #include <fcntl.h>

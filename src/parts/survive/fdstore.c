@@ -1,4 +1,4 @@
-#include "parts/survive/fdstore.h"
+#include "parts/survive/survive_parts.h"
 
 #include <errno.h>
 #include <stdlib.h>

@@ -5,10 +5,8 @@
 #include <string.h>
 
 #include "base/memory.h"
-#include "parts/survive/adoption.h"
-#include "parts/survive/fdstore.h"
 #include "parts/survive/reexec.h"
-#include "parts/survive/upgrade.h"
+#include "parts/survive/survive_parts.h"
 #include "run/actions.h"
 #include "run/crash_point.h"
 #include "run/drop_capabilities.h"
