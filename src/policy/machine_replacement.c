@@ -316,37 +316,37 @@ static const struct {
     Decide decide;
 } decisions[] = {[nothing] = {".", NULL}, DECISIONS(ENTRY)};
 
-/* Which decision a move leads to in each phase; `_`, shown as a dot: it cannot matter, the phase
+/* Which decision a move leads to in each phase; `N`, shown as a dot: it cannot matter, the phase
  * stays. A lost active generation is not the replacement's concern while its successor starts, and
  * before the table a loss may bring back who settles, or be the end (--exit-with-service). */
 /* clang-format off */
-#define _ nothing
+#define N nothing
 #define R(move, new, idle, preparing, waiting, clearing, starting, backoff, stopping, ending)      \
     [HF_MOVE_##move] = {                                                                           \
-        [HF_PHASE_NEW] = new, [HF_PHASE_IDLE] = idle, [HF_PHASE_PREPARING] = preparing,            \
-        [HF_PHASE_WAITING] = waiting, [HF_PHASE_CLEARING] = clearing,                              \
-        [HF_PHASE_STARTING] = starting, [HF_PHASE_BACKOFF] = backoff,                              \
-        [HF_PHASE_STOPPING] = stopping, [HF_PHASE_ENDING] = ending,                                \
+        [HF_PHASE_NEW] = (new), [HF_PHASE_IDLE] = (idle), [HF_PHASE_PREPARING] = (preparing),      \
+        [HF_PHASE_WAITING] = (waiting), [HF_PHASE_CLEARING] = (clearing),                          \
+        [HF_PHASE_STARTING] = (starting), [HF_PHASE_BACKOFF] = (backoff),                          \
+        [HF_PHASE_STOPPING] = (stopping), [HF_PHASE_ENDING] = (ending),                            \
     }
 #define D(name) do_##name
 static const unsigned char table[HF_MOVE_MAX_][HF_PHASE_MAX_] = {
 /*  move       new       idle             preparing    waiting    clearing  starting      backoff          stopping         ending */
-  R(BEGIN,     D(begin), _,               _,           _,         _,        _,            _,               _,               _),
-  R(PREPARED,  _,        _,               D(proceed),  _,         _,        _,            _,               _,               _),
-  R(UNBLOCKED, _,        _,               D(again),    _,         _,        _,            _,               _,               _),
-  R(REFUSED,   _,        _,               D(refuse),   _,         _,        _,            _,               _,               _),
-  R(READY,     _,        _,               _,           _,         _,        D(hand_over), _,               _,               _),
-  R(FAILED,    _,        _,               _,           _,         _,        D(fail),      _,               _,               _),
-  R(LOST,      _,        D(respawn),      D(interrupt),D(launch), _,        _,            _,               _,               _),
-  R(FREED,     _,        _,               _,           D(launch), D(clear), _,            _,               D(end_if_clear), _),
-  R(DUE,       _,        _,               _,           _,         _,        _,            D(retry),        _,               _),
-  R(WISHED,    _,        D(take_pending), _,           _,         _,        _,            D(take_pending), _,               _),
-  R(ILL,       _,        D(heal),         _,           _,         _,        _,            _,               _,               _),
-  R(AGED,      _,        D(recycle),      _,           _,         _,        _,            _,               _,               _),
-  R(STOP,      D(stop),  D(stop),         D(stop),     D(stop),   D(stop),  D(stop),      D(stop),         D(hurry),        _),
-  R(OVER,      _,        _,               _,           _,         _,        _,            _,               _,               D(conclude)),
+  R(BEGIN,     D(begin), N,               N,           N,         N,        N,            N,               N,               N),
+  R(PREPARED,  N,        N,               D(proceed),  N,         N,        N,            N,               N,               N),
+  R(UNBLOCKED, N,        N,               D(again),    N,         N,        N,            N,               N,               N),
+  R(REFUSED,   N,        N,               D(refuse),   N,         N,        N,            N,               N,               N),
+  R(READY,     N,        N,               N,           N,         N,        D(hand_over), N,               N,               N),
+  R(FAILED,    N,        N,               N,           N,         N,        D(fail),      N,               N,               N),
+  R(LOST,      N,        D(respawn),      D(interrupt),D(launch), N,        N,            N,               N,               N),
+  R(FREED,     N,        N,               N,           D(launch), D(clear), N,            N,               D(end_if_clear), N),
+  R(DUE,       N,        N,               N,           N,         N,        N,            D(retry),        N,               N),
+  R(WISHED,    N,        D(take_pending), N,           N,         N,        N,            D(take_pending), N,               N),
+  R(ILL,       N,        D(heal),         N,           N,         N,        N,            N,               N,               N),
+  R(AGED,      N,        D(recycle),      N,           N,         N,        N,            N,               N,               N),
+  R(STOP,      D(stop),  D(stop),         D(stop),     D(stop),   D(stop),  D(stop),      D(stop),         D(hurry),        N),
+  R(OVER,      N,        N,               N,           N,         N,        N,            N,               N,               D(conclude)),
 };
-#undef _
+#undef N
 #undef R
 #undef D
 /* clang-format on */

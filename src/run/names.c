@@ -85,7 +85,7 @@ HfNames *hf_names_free(HfNames *names)
 
 static Name *find_name(const HfNames *names, Kind kind, const char *text, uint16_t port)
 {
-    for (size_t i = 0; names && i < names->n; i++) {
+    for (size_t i = 0; i < names->n; i++) {
         Name *name = &names->list[i];
         if (name->kind == kind && name->port == port && strcmp(name->text, text) == 0)
             return name;
@@ -298,7 +298,7 @@ int hf_names_ask(HfNames *names, sd_event *loop, HfReaper *reaper, uint64_t time
 
 int hf_names_user(const HfNames *names, const char *user, uid_t *ret_uid, gid_t *ret_gid)
 {
-    const Name *name = find_name(names, KIND_USER, user, 0);
+    const Name *name = names ? find_name(names, KIND_USER, user, 0) : NULL;
 
     if (!name)
         return hf_account_user(user, ret_uid, ret_gid);
@@ -312,7 +312,7 @@ int hf_names_user(const HfNames *names, const char *user, uid_t *ret_uid, gid_t 
 
 int hf_names_group(const HfNames *names, const char *group, gid_t *ret_gid)
 {
-    const Name *name = find_name(names, KIND_GROUP, group, 0);
+    const Name *name = names ? find_name(names, KIND_GROUP, group, 0) : NULL;
 
     if (!name)
         return hf_account_group(group, ret_gid);
@@ -324,7 +324,7 @@ int hf_names_group(const HfNames *names, const char *group, gid_t *ret_gid)
 int hf_names_host(const HfNames *names, const char *host, uint16_t port,
                   struct sockaddr_storage *ret, unsigned *ret_lengths, size_t maximum)
 {
-    const Name *name = find_name(names, KIND_HOST, host, port);
+    const Name *name = names ? find_name(names, KIND_HOST, host, port) : NULL;
 
     if (!name)
         return hf_resolve(host, port, ret, ret_lengths, maximum);
@@ -337,7 +337,7 @@ int hf_names_host(const HfNames *names, const char *host, uint16_t port,
 
 int hf_names_service_user(HfNames *names, HfCredentials *credentials, const char *user)
 {
-    Name *name = find_name(names, KIND_SERVICE_USER, user, 0);
+    Name *name = names ? find_name(names, KIND_SERVICE_USER, user, 0) : NULL;
 
     if (!name)
         return hf_credentials_set_user(credentials, user);

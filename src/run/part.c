@@ -7,7 +7,7 @@
 
 int hf_offer_add(HfOffer *offer, HfListener *listener)
 {
-    int r = hf_array_reserve(&offer->list, &offer->size, offer->n + 1, sizeof(*offer->list));
+    int r = hf_array_reserve(&offer->list, &offer->size, offer->n + 1, sizeof(HfListener *));
     if (r >= 0)
         offer->list[offer->n++] = listener;
     return r;

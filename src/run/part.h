@@ -107,5 +107,5 @@ const HfTrialStep *hf_parts_trial(const HfPart *const *parts);
 
 /* For i of each part with a state that has the moment. */
 #define HF_EACH_PART(supervisor, i, moment)                                                        \
-    for (size_t i = 0; (supervisor)->parts[i]; i++)                                                \
+    for (size_t i = 0; (supervisor)->parts[i]; (i)++)                                              \
         if ((supervisor)->states[i] && (supervisor)->parts[i]->moment)

@@ -1,6 +1,7 @@
 #include "parts/events/hooks.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -270,22 +271,28 @@ static bool read_event(const char *text, Waiting *ret)
 {
     char name[32];
     char cause[32];
-    unsigned long long generation;
-    unsigned long long realtime;
+    char words[4][21];
+    uint64_t generation;
+    uint64_t level;
+    uint64_t realtime;
+    uint64_t times;
     const char *newline = strchr(text, '\n');
-    int level;
 
-    if (!newline || sscanf(text, "%31s %llu %31s %d %llu %u", name, &generation, cause, &level,
-                           &realtime, &ret->times) != 6)
+    if (!newline || sscanf(text, "%31s %20s %31s %20s %20s %20s", name, words[0], cause, words[1],
+                           words[2], words[3]) != 6)
         return false;
     int known = hf_notice_value(name);
     int why = hf_cause_value(cause);
-    if (known < 0 || ret->times == 0 || level < LOG_EMERG || level > LOG_DEBUG)
+    if (known < 0 || hf_parse_uint(words[0], UINT64_MAX, &generation) < 0 ||
+        hf_parse_uint(words[1], LOG_DEBUG, &level) < 0 ||
+        hf_parse_uint(words[2], UINT64_MAX, &realtime) < 0 ||
+        hf_parse_uint(words[3], UINT_MAX, &times) < 0 || times == 0)
         return false;
+    ret->times = (unsigned)times;
     ret->notice = (HfNotice){
         .realtime = realtime,
         .name = (HfNoticeName)known,
-        .level = level,
+        .level = (int)level,
         .generation = generation,
         .cause = why >= 0 ? hf_cause_name((HfCause)why) : "",
         .text = strdup(newline + 1),
