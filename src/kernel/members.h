@@ -31,15 +31,17 @@ typedef struct HfMembership {
     const char *cgroup;       /* see hf_cgroup_holds; NULL: none */
     const HfProgram *program; /* NULL: any */
 } HfMembership;
-int hf_process_is_member(pid_t pid, const void *membership);
+/* wanted: an HfMembership. */
+int hf_process_is_member(pid_t pid, const void *wanted);
 
 typedef struct HfFamily {
     pid_t parent;
     const HfProgram *program; /* NULL: any */
 } HfFamily;
-int hf_process_is_child(pid_t pid, const void *family);
+/* wanted: an HfFamily. */
+int hf_process_is_child(pid_t pid, const void *wanted);
 
-/* Of the calling process, at most 64 parents up. wanted: unused. */
+/* Of the calling process, at most 64 parents up. */
 int hf_process_is_descendant(pid_t pid, const void *unused);
 
 /* Processes that were found once: known by when they began, no descriptor is held. */
@@ -55,7 +57,8 @@ typedef struct HfProcessList {
 /* Harmless when repeated, and when it has gone. Returns 0 or -ENOMEM. */
 int hf_process_list_add(HfProcessList *processes, pid_t pid);
 void hf_process_list_clear(HfProcessList *processes);
-int hf_process_is_listed(pid_t pid, const void *processes);
+/* wanted: an HfProcessList. */
+int hf_process_is_listed(pid_t pid, const void *wanted);
 
 /* A file as /proc/PID/fdinfo/N tells of it, since Linux 5.14. All sockets are of one mount. */
 typedef struct HfFileIdentity {
@@ -72,4 +75,5 @@ typedef struct HfHeldSockets {
 /* fds: of the calling process. Returns 0 or negative errno. */
 int hf_held_sockets_identify(const int *fds, size_t n_fds, HfHeldSockets *ret);
 void hf_held_sockets_clear(HfHeldSockets *sockets);
-int hf_process_is_holder(pid_t pid, const void *sockets);
+/* wanted: an HfHeldSockets. */
+int hf_process_is_holder(pid_t pid, const void *wanted);

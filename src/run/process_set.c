@@ -398,7 +398,7 @@ static void escalate(HfProcessSet *set, int signal, uint64_t patience)
     hf_process_set_signal(set, signal);
 }
 
-static int on_deadline(sd_event_source *source, uint64_t usec, void *userdata)
+static int on_patience_over(sd_event_source *source, uint64_t usec, void *userdata)
 {
     HfProcessSet *set = userdata;
 
@@ -453,7 +453,7 @@ int hf_process_set_new(const HfProcessSetSpec *spec, HfProcessSet **ret)
     if (r >= 0)
         r = add_timer(set, on_look, &set->look);
     if (r >= 0)
-        r = add_timer(set, on_deadline, &set->deadline);
+        r = add_timer(set, on_patience_over, &set->deadline);
     if (r >= 0)
         r = add_timer(set, on_pace, &set->pace);
     if (r < 0) {

@@ -47,7 +47,8 @@ static bool is_known(const HfSupervisor *supervisor, pid_t pid)
 {
     for (unsigned i = 0; i < HF_MACHINE_SLOTS; i++) {
         const HfGeneration *generation = supervisor->generations[i];
-        if (generation && (generation->main.pid == pid || hf_members_has(&generation->members, pid)))
+        if (generation &&
+            (generation->main.pid == pid || hf_members_has(&generation->members, pid)))
             return true;
     }
     return pid == getpid() || hf_process_is_descendant(pid, NULL) > 0 || runs_holdfast(pid);

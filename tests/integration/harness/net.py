@@ -71,7 +71,8 @@ def unix_paths():
 def backlog(address):
     """Backlog of the listening socket at HOST:PORT or a unix path, as ss sees it."""
     family = "-x" if address.startswith("/") else "-t"
-    shown = subprocess.run(["ss", "-lnH", family], env=environment(), check=True, capture_output=True, text=True)
+    shown = subprocess.run(["ss", "-lnH", family], env=environment(), check=True, capture_output=True, text=True,
+                           errors="replace")
     for line in shown.stdout.splitlines():
         fields = line.split()
         if family == "-x":
