@@ -11,9 +11,8 @@ void hf_snapshot_init(HfSnapshot *snapshot);
 void hf_snapshot_clear(HfSnapshot *snapshot);
 #define HF_CLEANUP_SNAPSHOT __attribute__((cleanup(hf_snapshot_clear)))
 
-/* Everything but a prepared plan that no generation was made of, borrowed until the next step.
- * Returns 0 or -ENOMEM. */
-int hf_snapshot_capture(const HfSupervisor *supervisor, HfSnapshot *ret);
+/* Adds what is not NULL. Returns 0 or -ENOMEM, as it does for NULL. */
+int hf_snapshot_append(HfSnapshotList *list, void *item);
 
 /* Adds a note, copied. Returns 0 or -ENOMEM. */
 int hf_snapshot_note(HfSnapshot *snapshot, const char *key, const char *text, int fd);

@@ -4,6 +4,10 @@
 
 #include "parts/survive/snapshot.h"
 
+/* Everything but a prepared plan that no generation was made of, borrowed until the next step.
+ * Returns 0 or -ENOMEM. */
+int hf_snapshot_capture(const HfSupervisor *supervisor, HfSnapshot *ret);
+
 /* systemd's fd store: what it keeps while holdfast is dead. sd_pid_notify_with_fds(3) FDSTORE=1,
  * FileDescriptorStoreMax= of systemd.service(5). Everything is named hf-...: listeners hf-l-INODE,
  * main processes' pidfds hf-p-GENERATION, the notify socket hf-n, and the snapshot twice, hf-s-0
