@@ -217,11 +217,14 @@ static void snapshots(void **state)
 {
     HF_CLEANUP_SNAPSHOT HfSnapshot snapshot;
     HF_CLEANUP_TEXT HfText text = read_snapshot(&snapshot);
+    HF_CLEANUP_TEXT HfText today = {0};
 
     (void)state;
     assert_int_equal(fail_each_allocation(add_to_snapshot, NULL), 4);
     assert_true(fail_each_allocation(read_again, &text) > 20);
     assert_true(fail_each_allocation(write_again, &snapshot) > 20);
+    hf_snapshot_write(&snapshot, &today);
+    assert_true(fail_each_allocation(read_again, &today) > 20);
 }
 
 int main(void)

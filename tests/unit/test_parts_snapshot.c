@@ -102,6 +102,8 @@ static void fill(HfSnapshot *snapshot)
     generation->main.pid = 4242;
     generation->started = 123456789;
     generation->owed = 3;
+    hf_text_printable("php-fpm8.2", strlen("php-fpm8.2"), generation->program.comm,
+                      sizeof(generation->program.comm));
     set(&generation->files.overlay, "/run/holdfast/php/gen-2.conf");
 }
 
@@ -139,6 +141,7 @@ static void test_there_and_back(void **state)
     assert_int_equal(((HfListener *)second.listeners.items[0])->spec.mode, 0660);
     assert_string_equal(((HfNote *)second.notes.items[0])->key, "hf-c");
     assert_int_equal(second.machine.requests[3].id, 12);
+    assert_string_equal(((HfGeneration *)second.generations.items[0])->program.comm, "php-fpm8.2");
     assert_memory_equal(&second.machine.generations, &first.machine.generations,
                         sizeof(first.machine.generations));
 }
@@ -272,6 +275,15 @@ static void test_refused(void **state)
         {"planned=1", "planned", -EBADMSG},
         {"plan.0.adapter=php-fpm", "plan.0.adapter=news", -EPROTONOSUPPORT},
         {"plan.0.handoff=php-fpm\n", "", -EBADMSG},
+        {"plan.0.adapter=php-fpm\n", "", -EBADMSG},
+        {"plan.0.probe=15\n",
+         "plan.0.probe=15\nplan.0.pool=www\nplan.0.pool=b\nplan.0.memory-limit=\n"
+         "plan.0.memory-limit=\nplan.0.workers=5\nplan.0.workers=5\n",
+         -EBADMSG},
+        {"generation.0.session=0", "generation.0.session=-1", -EBADMSG},
+        {"wanted.0.plan=0", "wanted.0.plan=x", -EBADMSG},
+        {"wanted.0.plan=0\n", "", -EBADMSG},
+        {"misses=0", "misses=x", -EBADMSG},
     };
     HfSnapshot unused;
 
@@ -305,6 +317,79 @@ static void test_lists_grow_one_by_one(void **state)
     for (size_t i = 0; i <= HF_SNAPSHOT_PLANS; i++)
         hf_text_addf(&plans, "plan.%zu.news=\n", i);
     assert_int_equal(read_changed("current=0\n", hf_text_peek(&plans), &unused), -E2BIG);
+}
+
+static void repeat(HfText *text, const char *line, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        hf_text_add(text, line);
+}
+
+static void test_repeated_lines_are_bounded(void **state)
+{
+    HfSnapshot unused;
+    HF_CLEANUP_TEXT HfText pools = {0};
+    HF_CLEANUP_TEXT HfText notes = {0};
+
+    (void)state;
+    repeat(&pools, "plan.0.pool=www\n", HF_LISTENERS_MAX + 1);
+    assert_int_equal(read_changed("plan.0.pool=www\n", hf_text_peek(&pools), &unused), -E2BIG);
+    repeat(&notes, "lock-fd=3\n", HF_SNAPSHOT_NOTES + 1);
+    assert_int_equal(read_changed("planned=1\n", hf_text_peek(&notes), &unused), -E2BIG);
+}
+
+static void test_which_plan(void **state)
+{
+    HF_CLEANUP_SNAPSHOT HfSnapshot first;
+    HF_CLEANUP_SNAPSHOT HfSnapshot second;
+    HF_CLEANUP_TEXT HfText text = {0};
+    HF_CLEANUP_TEXT HfText foreign = {0};
+    HfPlan other = {0};
+    HfGeneration *generation;
+
+    (void)state;
+    hf_snapshot_init(&second);
+    fill(&first);
+    fill_plan(&first);
+    generation = first.generations.items[0];
+    generation->plan = &other;
+    write_text(&first, &foreign);
+    assert_int_equal(read_text(hf_text_peek(&foreign), &second), -EBADMSG);
+    generation->plan = first.plans.items[1];
+    ((HfPlan *)first.plans.items[1])->stop_signal = 15;
+    write_text(&first, &text);
+    assert_int_equal(read_text(hf_text_peek(&text), &second), 0);
+    generation = second.generations.items[0];
+    assert_ptr_equal(generation->plan, second.plans.items[1]);
+    assert_int_equal(generation->plan->stop_signal, 15);
+}
+
+static void test_borrowed_stays(void **state)
+{
+    HF_CLEANUP_SNAPSHOT HfSnapshot owner;
+    HfSnapshot borrower;
+    HfSnapshotWanted *wanted;
+
+    (void)state;
+    fill(&owner);
+    hf_snapshot_init(&borrower);
+    borrower.borrowed = true;
+    borrower.version = owner.version;
+    assert_int_equal(hf_snapshot_append(&borrower.plans, owner.plans.items[0]), 0);
+    assert_int_equal(hf_snapshot_append(&borrower.listeners, owner.listeners.items[0]), 0);
+    assert_int_equal(hf_snapshot_append(&borrower.generations, owner.generations.items[0]), 0);
+    assert_int_equal(hf_snapshot_append(&borrower.generations, NULL), -ENOMEM);
+    assert_int_equal(borrower.generations.n, 1);
+    wanted = add(&borrower, "wanted");
+    *wanted = *(HfSnapshotWanted *)owner.wanted.items[0];
+    hf_snapshot_clear(&borrower);
+    assert_null(borrower.version);
+    assert_int_equal(borrower.plans.n, 0);
+    assert_string_equal(owner.version, "0.1.0");
+    assert_string_equal(plan_of(&owner)->pools[0].name, "www");
+    assert_string_equal(((HfListener *)owner.listeners.items[0])->spec.name, "www");
+    assert_string_equal(((HfSnapshotWanted *)owner.wanted.items[0])->planned.spec.name, "www");
+    assert_int_equal(((HfGeneration *)owner.generations.items[0])->main.pid, 4242);
 }
 
 /* Of a program that is not php-fpm. */
@@ -399,11 +484,19 @@ static void test_fixture(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_there_and_back),    cmocka_unit_test(test_torn),
-        cmocka_unit_test(test_unknown_keys),      cmocka_unit_test(test_missing_keys_have_defaults),
-        cmocka_unit_test(test_refused),           cmocka_unit_test(test_lists_grow_one_by_one),
-        cmocka_unit_test(test_lists_are_bounded), cmocka_unit_test(test_plan_without_pools),
-        cmocka_unit_test(test_no_text),           cmocka_unit_test(test_fixture),
+        cmocka_unit_test(test_there_and_back),
+        cmocka_unit_test(test_torn),
+        cmocka_unit_test(test_unknown_keys),
+        cmocka_unit_test(test_missing_keys_have_defaults),
+        cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_lists_grow_one_by_one),
+        cmocka_unit_test(test_lists_are_bounded),
+        cmocka_unit_test(test_plan_without_pools),
+        cmocka_unit_test(test_no_text),
+        cmocka_unit_test(test_fixture),
+        cmocka_unit_test(test_repeated_lines_are_bounded),
+        cmocka_unit_test(test_which_plan),
+        cmocka_unit_test(test_borrowed_stays),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -248,13 +248,9 @@ static const HfField generation_fields[] = {
 
 void hf_field_clear(const HfField *fields, size_t n, void *object)
 {
-    for (size_t i = 0; i < n; i++) {
-        void *at = (char *)object + fields[i].offset;
+    for (size_t i = 0; i < n; i++)
         if (fields[i].type == HF_FIELD_TEXT)
-            hf_freep(at);
-        else if (fields[i].type == HF_FIELD_TEXTS)
-            hf_strv_freep(at);
-    }
+            hf_freep((char *)object + fields[i].offset);
 }
 
 /* ---- the elements ---- */

@@ -104,5 +104,5 @@ static inline HfSnapshotList *hf_field_list(const HfFieldGroup *group, HfSnapsho
 void *hf_field_element(const HfFieldGroup *group, HfSnapshot *snapshot, size_t i);
 /* One more at the end of a list, with its defaults. Returns 0, -E2BIG or -ENOMEM. */
 int hf_field_add(const HfFieldGroup *group, HfSnapshot *snapshot, void **ret);
-/* Frees the texts of an object. */
+/* Frees the texts of an object that has neither lists of them nor arrays: a plan frees its own. */
 void hf_field_clear(const HfField *fields, size_t n, void *object);
