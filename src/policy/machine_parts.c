@@ -185,8 +185,7 @@ uint64_t hf_machine_limit(const HfMachine *machine, HfStage stage)
     bool prepared = stage == HF_STAGE_STARTING && machine->prepared;
     const HfMachineLimits *limits = prepared ? &machine->next : &machine->limits;
 
-    if (!stages[stage].limited)
-        return 0;
+    assert(stages[stage].limited);
     return *(const uint64_t *)((const char *)limits + stages[stage].limit);
 }
 

@@ -33,7 +33,7 @@ bool hf_machine_enqueue(HfMachine *machine, const HfEvent *event, HfActions *act
 
 /* May a generation be in its stage only so long? */
 bool hf_machine_is_limited(HfStage stage);
-/* How long, 0 where it may be as long as it likes; also a limit may be 0. */
+/* How long then, usec. */
 uint64_t hf_machine_limit(const HfMachine *machine, HfStage stage);
 /* What only concerns the active generation ends with it. */
 void hf_machine_leave_active(HfMachine *machine, unsigned slot);

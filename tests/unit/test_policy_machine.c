@@ -220,6 +220,8 @@ static void programming_errors_assert(void **state)
     (void)state;
     expect_assert_failure(hf_machine_step(&machine, &unknown, &actions));
     expect_assert_failure(hf_machine_step(&machine, &slot, &actions));
+    const HfEvent timer = {.type = HF_EVENT_TIMER, .timer = HF_TIMER_MAX_};
+    expect_assert_failure(hf_machine_step(&machine, &timer, &actions));
 }
 
 int main(void)
