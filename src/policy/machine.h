@@ -403,7 +403,7 @@ void hf_machine_step(HfMachine *machine, const HfEvent *event, HfActions *ret);
  * when it is so. */
 bool hf_machine_is_sound(const HfMachine *machine);
 
-/* The slot in a stage, or -1. With several the oldest. */
+/* The slot in a stage, or -1. With several the first. */
 int hf_machine_find(const HfMachine *machine, HfStage stage);
 /* How many slots are in a stage. */
 unsigned hf_machine_count(const HfMachine *machine, HfStage stage);

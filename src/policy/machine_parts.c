@@ -45,15 +45,10 @@ HfAction *hf_machine_report_plainly(HfActions *actions, HfReport what)
 
 int hf_machine_find(const HfMachine *machine, HfStage stage)
 {
-    int found = -1;
-
-    for (unsigned i = 0; i < HF_MACHINE_SLOTS; i++) {
-        const HfMachineGeneration *generation = &machine->generations[i];
-        if (generation->stage == stage &&
-            (found < 0 || generation->number < machine->generations[found].number))
-            found = (int)i;
-    }
-    return found;
+    for (unsigned i = 0; i < HF_MACHINE_SLOTS; i++)
+        if (machine->generations[i].stage == stage)
+            return (int)i;
+    return -1;
 }
 
 int hf_machine_next_oldest(const HfMachine *machine, uint64_t number)

@@ -13,9 +13,11 @@ static unsigned find_oldest_leaving(const HfMachine *machine)
 {
     int i = hf_machine_next_oldest(machine, 0);
 
-    while (i >= 0 && !hf_stage_leaves(machine->generations[i].stage))
-        i = hf_machine_next_oldest(machine, machine->generations[i].number);
     assert(i >= 0);
+    while (!hf_stage_leaves(machine->generations[i].stage)) {
+        i = hf_machine_next_oldest(machine, machine->generations[i].number);
+        assert(i >= 0);
+    }
     return (unsigned)i;
 }
 

@@ -20,8 +20,7 @@ static void ask_to_stop(HfMachine *machine, HfStopReason reason, HfActions *acti
     HfStopWait waited = machine->wait;
 
     if (hf_machine_stops(machine)) {
-        if (reason == HF_REASON_SIGNAL)
-            hf_machine_move(machine, HF_MOVE_STOP, actions);
+        hf_machine_move(machine, HF_MOVE_STOP, actions);
         return;
     }
     if (waited == HF_WAIT_NONE && hf_machine_has(machine, HF_STAGE_ACTIVE)) {
@@ -83,8 +82,7 @@ static void lose_active(HfMachine *machine, const HfEvent *event, int status, Hf
         machine->generations[settling].stage = HF_STAGE_ACTIVE;
         machine->recycled = false;
         hf_machine_report(actions, HF_REPORT_RESUMED, machine, (unsigned)settling);
-    } else if (machine->limits.exit_with_service && !hf_machine_has(machine, HF_STAGE_STARTING) &&
-               !hf_machine_stops(machine)) {
+    } else if (machine->limits.exit_with_service && !hf_machine_has(machine, HF_STAGE_STARTING)) {
         if (status >= 0)
             report_service_ended(event, status, actions);
         stop_because(machine, HF_REASON_SERVICE, status, actions);

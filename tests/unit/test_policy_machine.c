@@ -210,6 +210,21 @@ static void no_patience_is_a_limit(void **state)
     assert_int_equal(armed, 1);
 }
 
+/* What is let go is of another kind of service than its successor, and cannot retire. */
+static void only_what_can_retire_is_let_go_gently(void **state)
+{
+    HfMachine machine = {PHASE(STARTING), .prepared = true,
+                         .planned = true, .limits = limits,
+                         .next = limits,  .generations = {ACTIVE(1), STARTING(2)}};
+    HfActions actions;
+
+    (void)state;
+    machine.limits.retires = machine.limits.gentle = false;
+    hf_machine_step(&machine, &(HfEvent){.type = HF_EVENT_READY, .slot = 1, .number = 2}, &actions);
+    assert_true(machine.limits.gentle);
+    assert_int_equal(machine.generations[0].stage, HF_STAGE_STOP);
+}
+
 static void programming_errors_assert(void **state)
 {
     HfMachine machine = {PHASE(IDLE), .limits = limits, .generations = {ACTIVE(1)}};
@@ -234,6 +249,7 @@ int main(void)
         cmocka_unit_test(the_youngest_that_settles_serves_on),
         cmocka_unit_test(what_has_not_begun_is_not_adopted),
         cmocka_unit_test(no_patience_is_a_limit),
+        cmocka_unit_test(only_what_can_retire_is_let_go_gently),
         cmocka_unit_test(programming_errors_assert),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
