@@ -304,35 +304,6 @@ static void test_lock(void **state)
     assert_int_equal(unlink("lock"), 0);
 }
 
-/* fork(2) shares it: whoever has it still has to be waited for. */
-static void test_lock_that_a_child_has_still(void **state)
-{
-    pid_t holder = 0;
-    int ends[2];
-    char end;
-
-    (void)state;
-    int fd = hf_file_lock("lock", &holder);
-    assert_true(fd >= 0);
-    assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
-    pid_t pid = fork();
-    if (pid == 0) {
-        close(ends[1]);
-        _exit(read(ends[0], &end, 1) == 0 ? 0 : 1);
-    }
-    assert_true(pid > 0);
-    close(fd);
-    close(ends[0]);
-    assert_int_equal(hf_file_await_unlocked("lock", 1), -ETIMEDOUT);
-    close(ends[1]);
-    assert_int_equal(hf_file_await_unlocked("lock", 60000), 0);
-    fd = hf_file_lock("lock", &holder);
-    assert_true(fd >= 0);
-    close(fd);
-    assert_int_equal(waitpid(pid, NULL, 0), pid);
-    assert_int_equal(unlink("lock"), 0);
-}
-
 static void test_lock_names_the_holder(void **state)
 {
     static const struct {
@@ -480,7 +451,6 @@ int main(void)
         cmocka_unit_test(test_make_directory_refuses),
         cmocka_unit_test(test_make_directory_refuses_another_owners),
         cmocka_unit_test(test_lock),
-        cmocka_unit_test(test_lock_that_a_child_has_still),
         cmocka_unit_test(test_lock_names_the_holder),
         cmocka_unit_test(test_lock_refuses),
         cmocka_unit_test(test_a_replaced_lock_excludes_nobody),

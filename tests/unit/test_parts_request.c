@@ -7,7 +7,6 @@
 #include "base/parse.h"
 #include "format/http.h"
 #include "parts/probe/request.h"
-#include "run/reaper.h"
 
 #define LONG  (60 * HF_USEC_PER_SEC)
 #define SHORT (50 * HF_USEC_PER_MSEC)
@@ -119,25 +118,16 @@ static void ask(const Address *address, const HfRequestSpec *asked, uint64_t tim
     HfRequest *request = NULL;
     size_t fds = count_fds();
 
-    /* a reaper would take the peers' exits, too */
-    HfLoop own = {0};
-    if (asked->kind == HF_PROBE_EXEC)
-        assert_int_equal(hf_loop_open(&own), 0);
-    else
-        assert_int_equal(sd_event_new(&own.event), 0);
-    told->loop = own.event;
+    /* without a reaper, which would take the peers' exits, too */
+    assert_int_equal(sd_event_new(&told->loop), 0);
     question.timeout = timeout;
-    question.reaper = own.reaper;
     assert_int_equal(hf_request_start(told->loop, &question,
                                       (const struct sockaddr *)&address->storage, address->length,
                                       on_told, told, &request),
                      0);
     assert_int_equal(told->times, 0); /* never from within */
     assert_int_equal(sd_event_loop(told->loop), 0);
-    if (own.reaper)
-        hf_loop_close(&own);
-    else
-        sd_event_unref(own.event);
+    sd_event_unref(told->loop);
     assert_int_equal(told->times, 1);
     assert_int_equal(count_fds(), fds);
 }
@@ -459,7 +449,7 @@ static void test_headers_are_sent(void **state)
     close(listener);
 }
 
-/* ---- whether a connection is taken, and commands ---- */
+/* ---- whether a connection is taken ---- */
 
 static void test_a_connection_that_is_taken(void **state)
 {
@@ -494,27 +484,6 @@ static void test_a_connection_that_is_taken(void **state)
     expect(&emptied, 0, "");
     assert_int_equal(waitpid(pid, NULL, 0), pid);
     close(listener);
-}
-
-static void test_commands(void **state)
-{
-    static const char *const more[] = {"ANSWER=42", NULL};
-    const Address none = {.length = 0};
-    HfRequestSpec question = {.kind = HF_PROBE_EXEC, .environment = more};
-    CLEANUP_TOLD Told good = {0};
-    CLEANUP_TOLD Told bad = {0};
-    CLEANUP_TOLD Told late = {0};
-
-    (void)state;
-    question.what = "test \"$ANSWER\" = 42";
-    ask(&none, &question, LONG, &good);
-    expect(&good, 0, "");
-    question.what = "echo out of cheese; exit 3";
-    ask(&none, &question, LONG, &bad);
-    expect(&bad, -EREMOTEIO, "the command exited with status 3:\nout of cheese");
-    question.what = "exec sleep 600";
-    ask(&none, &question, SHORT, &late);
-    expect(&late, -EREMOTEIO, "the command did not finish in 50 ms");
 }
 
 /* ---- ends ---- */
@@ -586,7 +555,6 @@ int main(void)
         cmocka_unit_test(test_what_is_no_page_over_http),
         cmocka_unit_test(test_headers_are_sent),
         cmocka_unit_test(test_a_connection_that_is_taken),
-        cmocka_unit_test(test_commands),
         cmocka_unit_test(test_aborted_at_any_time),
         cmocka_unit_test(test_a_request_that_can_not_be_made),
     };

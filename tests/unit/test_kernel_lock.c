@@ -1,0 +1,44 @@
+/* What of the locks of kernel/file.h needs a pidfd. */
+#include "child_helpers.h"
+#include "socket_helpers.h"
+
+#include "kernel/file.h"
+
+/* fork(2) shares it: whoever has it still has to be waited for. */
+static void test_lock_that_a_child_has_still(void **state)
+{
+    pid_t holder = 0;
+    int ends[2];
+    char end;
+
+    assert_int_equal(chdir(*state), 0);
+    int fd = hf_file_lock("lock", &holder);
+    assert_true(fd >= 0);
+    assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
+    pid_t pid = fork();
+    if (pid == 0) {
+        close(ends[1]);
+        _exit(read(ends[0], &end, 1) == 0 ? 0 : 1);
+    }
+    assert_true(pid > 0);
+    close(fd);
+    close(ends[0]);
+    assert_int_equal(hf_file_await_unlocked("lock", 1), -ETIMEDOUT);
+    close(ends[1]);
+    assert_int_equal(hf_file_await_unlocked("lock", 60000), 0);
+    fd = hf_file_lock("lock", &holder);
+    assert_true(fd >= 0);
+    close(fd);
+    assert_int_equal(waitpid(pid, NULL, 0), pid);
+    assert_int_equal(unlink("lock"), 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_lock_that_a_child_has_still, make_directory,
+                                        remove_directory),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
