@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 typedef struct HfText {
     char *data; /* NUL-terminated when not NULL */
@@ -39,3 +40,16 @@ size_t hf_text_printable(const char *bytes, size_t length, char *ret, size_t siz
 
 /* The same for a string of several lines: newlines stay. */
 size_t hf_text_printable_lines(const char *text, char *ret, size_t size);
+
+/* Is there a control character (C0, DEL) in it? */
+bool hf_text_has_control(const char *text);
+
+/* Numbers as people say them. */
+/* "3 days", "2 hours", "5 minutes", "1 second": the largest unit that fits, rounded down. usec. */
+void hf_text_add_age(HfText *text, uint64_t usec);
+
+/* "0 s", "34 ms", "1.5 s", "2 min 5 s". usec. */
+void hf_text_add_time(HfText *text, uint64_t usec);
+
+/* "64 MiB", "1.5 GiB". */
+void hf_text_add_bytes_of(HfText *text, uint64_t bytes);

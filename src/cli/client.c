@@ -7,8 +7,8 @@
 
 #include "base/log.h"
 #include "base/memory.h"
-#include "config/names.h"
 #include "config/options.h"
+#include "config/settings.h"
 
 /* Where instances are: the caller's own, and those of the system. */
 static int list_bases(char ***ret)

@@ -1,10 +1,10 @@
 #include <unistd.h>
 
 #include "base/parse.h"
+#include "base/text.h"
 #include "cli/terminal.h"
 #include "cli/verbs.h"
 #include "cli/view.h"
-#include "format/quantity.h"
 
 static void add_history(const HfView *view, bool colors, HfText *text)
 {

@@ -9,11 +9,11 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/parse.h"
+#include "base/text.h"
 #include "cli/client.h"
 #include "cli/terminal.h"
 #include "cli/verbs.h"
 #include "cli/view.h"
-#include "format/quantity.h"
 
 #define EVENTS_SHOWN 10
 #define SAMPLES      60 /* seconds that a graph shows */

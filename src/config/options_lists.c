@@ -5,8 +5,8 @@
 
 #include "base/memory.h"
 #include "base/parse.h"
-#include "config/names.h"
 #include "config/option.h"
+#include "config/settings.h"
 #include "format/fastcgi.h"
 #include "format/http.h"
 #include "format/words.h"

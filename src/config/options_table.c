@@ -100,7 +100,7 @@ const HfOption hf_option_table[] = {
     {SETTING("kill-mode", REPLACEMENT, SUPERVISING, kill_mode, settings.kill_mode),
      .help = "What a generation takes with it when it goes: the processes that run the service's "
              "program, or all, including what its scripts put in the background"},
-    {SETTING("cgroup", REPLACEMENT, SUPERVISING, cgroup, settings.cgroup),
+    {SETTING("cgroup", REPLACEMENT, SUPERVISING, cgroup_use, settings.cgroup),
      .help = "Put each generation into a sub-cgroup, so that its processes are found even when "
              "they daemonize; auto does so where the cgroup is delegated (Delegate=yes)",
      .fixed = true},

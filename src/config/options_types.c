@@ -27,14 +27,6 @@ static int parse_name(const HfOption *option, const char *value, void *field, Hf
     return hf_string_set(field, value);
 }
 
-static bool has_control(const char *text)
-{
-    for (; *text; text++)
-        if ((unsigned char)*text < 0x20 || *text == 0x7f)
-            return true;
-    return false;
-}
-
 static int parse_text(const HfOption *option, const char *value, void *field, HfText *error)
 {
     if (value[0] == '\0')
@@ -45,7 +37,7 @@ static int parse_text(const HfOption *option, const char *value, void *field, Hf
 
 static int parse_directory(const HfOption *option, const char *value, void *field, HfText *error)
 {
-    if (value[0] != '/' || has_control(value))
+    if (value[0] != '/' || hf_text_has_control(value))
         return hf_option_refuse(
             error, "--%s: %s is not an absolute path; write it from the root, as /srv/www",
             option->name, HF_QUOTE(value));
@@ -57,7 +49,7 @@ static int parse_directory(const HfOption *option, const char *value, void *fiel
 
 static int parse_file(const HfOption *option, const char *value, void *field, HfText *error)
 {
-    if (value[0] == '\0' || has_control(value) || strlen(value) >= PATH_MAX)
+    if (value[0] == '\0' || hf_text_has_control(value) || strlen(value) >= PATH_MAX)
         return hf_option_refuse(error, "--%s: %s is not the path of a file", option->name,
                                 HF_QUOTE(value));
     return hf_string_set(field, value);
@@ -187,7 +179,7 @@ static void show_memory(const HfOption *option, const void *field, HfText *text)
 static int parse_ready_text(const HfOption *option, const char *text, HfSettings *settings,
                             HfText *error)
 {
-    if (text[0] == '\0' || has_control(text))
+    if (text[0] == '\0' || hf_text_has_control(text))
         return hf_option_refuse(
             error,
             "--%s: %s is not the text of a line; write what the service logs once "
@@ -318,41 +310,6 @@ static const char *choose_handoff(size_t i)
     return words[i];
 }
 
-static const char *choose_handover(size_t i)
-{
-    return hf_handover_name((HfHandover)i);
-}
-
-static const char *choose_notify_access(size_t i)
-{
-    return hf_notify_access_name((HfNotifyAccess)i);
-}
-
-static const char *choose_kill_mode(size_t i)
-{
-    return hf_kill_mode_name((HfKillMode)i);
-}
-
-static const char *choose_cgroup(size_t i)
-{
-    return hf_cgroup_use_name((HfCgroupUse)i);
-}
-
-static const char *choose_stop_signal(size_t i)
-{
-    return hf_stop_signal_name((HfStopSignal)i);
-}
-
-static const char *choose_log_format(size_t i)
-{
-    return hf_log_format_name((HfLogFormat)i);
-}
-
-static const char *choose_log_level(size_t i)
-{
-    return hf_log_level_name((HfLogLevel)i);
-}
-
 static bool equal_ready(const void *a, const void *b)
 {
     const HfSettings *left = a;
@@ -383,20 +340,6 @@ const HfOptionType hf_option_type_memory = {
 const HfOptionType hf_option_type_ready = {
     .parse = parse_ready, .show = show_ready, .equal = equal_ready};
 const HfOptionType hf_option_type_take_over = {.parse = parse_take_over, .optional_value = true};
-const HfOptionType hf_option_type_log_format = {
-    .parse = parse_choice, .show = show_choice, .choice = choose_log_format};
-const HfOptionType hf_option_type_log_level = {
-    .parse = parse_choice, .show = show_choice, .choice = choose_log_level};
-const HfOptionType hf_option_type_handover = {
-    .parse = parse_choice, .show = show_choice, .choice = choose_handover};
-const HfOptionType hf_option_type_notify_access = {
-    .parse = parse_choice, .show = show_choice, .choice = choose_notify_access};
-const HfOptionType hf_option_type_cgroup = {
-    .parse = parse_choice, .show = show_choice, .choice = choose_cgroup};
-const HfOptionType hf_option_type_kill_mode = {
-    .parse = parse_choice, .show = show_choice, .choice = choose_kill_mode};
-const HfOptionType hf_option_type_stop_signal = {
-    .parse = parse_choice, .show = show_choice, .choice = choose_stop_signal};
 const HfOptionType hf_option_type_adapter = {.parse = parse_word,
                                              .show = show_word,
                                              .choice = choose_adapter,
@@ -407,3 +350,20 @@ const HfOptionType hf_option_type_handoff = {.parse = parse_word,
                                              .equal = hf_option_equal_string};
 const HfOptionType hf_option_type_capabilities = {.parse = parse_capabilities,
                                                   .equal = hf_option_equal_number};
+
+/* A kind of value that is one of the words of an enum. */
+#define CHOICE(kind, Type)                                                                         \
+    static const char *choose_##kind(size_t i)                                                     \
+    {                                                                                              \
+        return hf_##kind##_name((Type)i);                                                          \
+    }                                                                                              \
+    const HfOptionType hf_option_type_##kind = {                                                   \
+        .parse = parse_choice, .show = show_choice, .choice = choose_##kind}
+
+CHOICE(handover, HfHandover);
+CHOICE(notify_access, HfNotifyAccess);
+CHOICE(kill_mode, HfKillMode);
+CHOICE(cgroup_use, HfCgroupUse);
+CHOICE(stop_signal, HfStopSignal);
+CHOICE(log_format, HfLogFormat);
+CHOICE(log_level, HfLogLevel);

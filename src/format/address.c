@@ -10,14 +10,6 @@
 /* A path's NUL or an abstract name's leading one takes a byte. */
 #define UNIX_NAME_MAX (sizeof(((struct sockaddr_un *)NULL)->sun_path) - 1)
 
-static bool has_control(const char *text)
-{
-    for (; *text; text++)
-        if ((unsigned char)*text < 0x20 || *text == 0x7f)
-            return true;
-    return false;
-}
-
 static bool is_digit(char c)
 {
     return c >= '0' && c <= '9';
@@ -124,7 +116,7 @@ static int parse_host(const char *text, const char *colon, HfAddress *ret)
 
 int hf_address_parse(const char *text, HfAddress *ret)
 {
-    if (has_control(text))
+    if (hf_text_has_control(text))
         return -EINVAL;
     if (strncmp(text, "unix:", 5) == 0)
         return parse_unix(HF_ADDRESS_UNIX, text + 5, ret);

@@ -7,7 +7,7 @@
 
 #include "base/log.h"
 #include "base/memory.h"
-#include "format/quantity.h"
+#include "base/text.h"
 #include "policy/backoff.h"
 #include "run/activated.h"
 #include "run/drop_capabilities.h"

@@ -9,7 +9,7 @@
 
 #include "base/fd.h"
 #include "base/memory.h"
-#include "format/quantity.h"
+#include "base/text.h"
 #include "run/environment.h"
 #include "run/output.h"
 #include "run/reaper.h"

@@ -8,7 +8,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/memory.h"
-#include "config/names.h"
+#include "config/settings.h"
 #include "kernel/file.h"
 #include "kernel/process.h"
 #include "run/activated.h"

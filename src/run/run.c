@@ -10,7 +10,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/parse.h"
-#include "config/names.h"
+#include "config/settings.h"
 #include "run/actions.h"
 #include "run/activated.h"
 #include "run/final_kill.h"

@@ -10,7 +10,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/parse.h"
-#include "config/names.h"
+#include "config/settings.h"
 #include "kernel/file.h"
 #include "kernel/members.h"
 

@@ -5,8 +5,8 @@
 #include <string.h>
 
 #include "base/parse.h"
-#include "config/names.h"
 #include "config/option.h"
+#include "config/settings.h"
 
 #define NAMES_MAX 16 /* of adapters, of handoffs */
 

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "base/memory.h"
-#include "config/names.h"
+#include "config/settings.h"
 #include "service/adapter.h"
 
 int hf_plan_want(HfPlan *plan, const HfListenerSpec *spec, HfPlanned **ret)

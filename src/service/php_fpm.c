@@ -5,8 +5,8 @@
 #include <unistd.h>
 
 #include "base/memory.h"
+#include "base/text.h"
 #include "config/option.h"
-#include "format/quantity.h"
 #include "service/adapter.h"
 #include "service/php_fpm/php_fpm.h"
 

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "base/memory.h"
-#include "config/names.h"
+#include "config/settings.h"
 #include "fuzz.h"
 #include "service/php_fpm/php_fpm.h"
 

@@ -5,8 +5,8 @@
 
 #include "base/memory.h"
 #include "base/parse.h"
-#include "config/names.h"
 #include "config/options.h"
+#include "config/settings.h"
 #include "fuzz.h"
 #include "service/adapter.h"
 

@@ -5,7 +5,7 @@
 
 #include "base/memory.h"
 #include "base/parse.h"
-#include "format/quantity.h"
+#include "base/text.h"
 #include "fuzz.h"
 
 __extension__ typedef unsigned __int128 Wide;

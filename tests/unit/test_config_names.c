@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #include "base/memory.h"
-#include "config/names.h"
+#include "config/settings.h"
 
 static void every_text_becomes_a_name(void **state)
 {

@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "base/log.h"
-#include "format/quantity.h"
+#include "base/text.h"
 
 typedef unsigned long long Number;
 

@@ -6,9 +6,9 @@
 #include <string.h>
 
 #include "base/fd.h"
+#include "base/text.h"
 #include "format/fastcgi.h"
 #include "format/http.h"
-#include "format/quantity.h"
 #include "kernel/queue.h"
 #include "run/capture.h"
 #include "run/reaper.h"

@@ -11,7 +11,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/memory.h"
-#include "config/names.h"
+#include "config/settings.h"
 #include "kernel/file.h"
 #include "parts/survive/reexec.h"
 #include "run/crash_point.h"

@@ -11,7 +11,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/parse.h"
-#include "format/quantity.h"
+#include "base/text.h"
 #include "kernel/file.h"
 #include "parts/survive/reexec.h"
 #include "run/capture.h"

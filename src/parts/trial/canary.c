@@ -7,7 +7,7 @@
 
 #include "base/fd.h"
 #include "base/memory.h"
-#include "format/quantity.h"
+#include "base/text.h"
 #include "kernel/notify_socket.h"
 #include "parts/probe/request.h"
 #include "run/generation.h"

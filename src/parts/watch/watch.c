@@ -4,7 +4,7 @@
 #include <stdlib.h>
 
 #include "base/log.h"
-#include "format/quantity.h"
+#include "base/text.h"
 #include "parts/events/events.h"
 #include "run/members.h"
 #include "run/reaper.h"

@@ -15,21 +15,13 @@ static const char *const default_includes[] = {
     "PHP_SYSCONFDIR \"" FILE_NAME "\"",
 };
 
-static bool has_control(const char *text)
-{
-    for (; *text; text++)
-        if ((unsigned char)*text < 0x20 || *text == 0x7f)
-            return true;
-    return false;
-}
-
 /* Double-quoted for the ini parser, which takes a backslash off \\ and \" and leaves it in \$; what
  * it leaves is glob(3)'s. */
 static int quote_include(const char *path, char **ret)
 {
     HF_CLEANUP_TEXT HfText text = {0};
 
-    if (has_control(path))
+    if (hf_text_has_control(path))
         return -EINVAL;
     hf_text_add(&text, "\"");
     for (; *path; path++) {
@@ -92,7 +84,7 @@ int hf_phpfpm_add_literal(HfText *text, const char *before, const char *value, c
 {
     const char *quote = is_plain(value) ? "" : "'";
 
-    if (*value == '\0' || has_control(value))
+    if (*value == '\0' || hf_text_has_control(value))
         return -EINVAL;
     if (strchr(value, '\'')) {
         if (strpbrk(value, "\"$\\"))

@@ -5,7 +5,7 @@
 #include <sys/un.h>
 
 #include "base/memory.h"
-#include "config/names.h"
+#include "config/settings.h"
 #include "service/adapter.h"
 #include "service/php_fpm/php_fpm.h"
 

@@ -6,7 +6,7 @@
 #include <cmocka.h>
 
 #include "base/parse.h"
-#include "format/quantity.h"
+#include "base/text.h"
 
 typedef struct Row {
     uint64_t number;
