@@ -251,25 +251,27 @@ typedef enum HfActionType {
 } HfActionType;
 HF_STRTAB_DECLARE(hf_action, HfActionType);
 
+/* What happened, for people: their names are those of the notices, the history and the events. */
 typedef enum HfReport {
-    HF_REPORT_READY,        /* slot is active now */
-    HF_REPORT_CRASHED,      /* slot was active and left unasked */
-    HF_REPORT_START_FAILED, /* slot left or was not ready in time (timed_out) */
-    HF_REPORT_PREPARE_FAILED,
-    HF_REPORT_RETRY,    /* no generation serves; the next start is in usec */
-    HF_REPORT_DRAINING, /* slot was asked to leave */
-    HF_REPORT_HURRIED,  /* slot did not leave in time: stage */
-    HF_REPORT_GONE,     /* slot */
-    HF_REPORT_WAITING,  /* the replacement waits until a draining generation is gone */
+    HF_REPORT_READY,         /* slot is active now */
+    HF_REPORT_CRASHED,       /* slot was active and left unasked */
+    HF_REPORT_START_FAILED,  /* slot left or was not ready in time (timed_out), or, of number 0,
+                                nothing could be prepared; and no generation is active */
+    HF_REPORT_RELOAD_FAILED, /* the same, whatever the cause, and the old one is active still */
+    HF_REPORT_RETRY,         /* no generation serves; the next start is in usec */
+    HF_REPORT_DRAINING,      /* slot was asked to leave */
+    HF_REPORT_HURRIED,       /* slot did not leave in time: stage */
+    HF_REPORT_GONE,          /* slot */
+    HF_REPORT_WAITING,       /* the replacement waits until a draining generation is gone */
     HF_REPORT_STOPPING,
     HF_REPORT_OUTAGE,    /* no generation has been ready for usec */
     HF_REPORT_RECOVERED, /* the outage is over: slot is active */
     HF_REPORT_HEALTHY,   /* slot answers its probe again */
     HF_REPORT_SATURATED, /* slot: probed, every worker is busy */
     HF_REPORT_HUNG,      /* slot: busy without an end; status: how many probes in a row */
-    HF_REPORT_UNHEALTHY, /* slot failed a probe; status: how many in a row */
-    HF_REPORT_DOUBTED,   /* slot would be replaced, but that did not help before, the probe may be
-                            wrong; status: how many in a row it now takes */
+    HF_REPORT_UNHEALTHY, /* slot failed a probe; status: how many in a row. Doubted: it would be
+                            replaced, but that did not help before, the probe may be wrong; status:
+                            how many in a row it now takes */
     HF_REPORT_LEAVING,   /* slot was active and leaves unasked */
     HF_REPORT_RESUMED,   /* slot is active again: its successor left while it settled */
     HF_REPORT_UPGRADED,  /* this is the new program */
@@ -280,7 +282,13 @@ typedef enum HfReport {
     HF_REPORT_TAKEOVER_FAILED,
     HF_REPORT_MAX_,
 } HfReport;
-HF_STRTAB_DECLARE(hf_report, HfReport);
+HF_STRTAB_DECLARE(hf_report, HfReport); /* ready, crashed, start-failed, ... */
+
+/* A start came to nothing. */
+static inline bool hf_report_is_failure(HfReport report)
+{
+    return report == HF_REPORT_START_FAILED || report == HF_REPORT_RELOAD_FAILED;
+}
 
 typedef struct HfAction {
     HfActionType type;
@@ -299,6 +307,7 @@ typedef struct HfAction {
     bool prepared;
     bool raised;
     bool timed_out;
+    bool doubted;
     bool reread;
     bool trial;
 } HfAction;

@@ -41,6 +41,12 @@ HfAction *hf_machine_report_plainly(HfActions *actions, HfReport what)
     return action;
 }
 
+HfReport hf_machine_failure(const HfMachine *machine)
+{
+    return hf_machine_has(machine, HF_STAGE_ACTIVE) ? HF_REPORT_RELOAD_FAILED
+                                                    : HF_REPORT_START_FAILED;
+}
+
 /* ---- slots ---- */
 
 int hf_machine_find(const HfMachine *machine, HfStage stage)
@@ -290,6 +296,15 @@ static void report_verdict(const HfMachine *machine, unsigned slot, bool changed
             (int)machine->misses;
 }
 
+static void report_doubt(const HfMachine *machine, unsigned slot, unsigned needed,
+                         HfActions *actions)
+{
+    HfAction *action = hf_machine_report(actions, HF_REPORT_UNHEALTHY, machine, slot);
+
+    action->doubted = true;
+    action->status = (int)needed;
+}
+
 bool hf_machine_probed(HfMachine *machine, unsigned slot, HfVerdict verdict, HfActions *actions)
 {
     unsigned base = patience(&machine->limits, verdict);
@@ -304,7 +319,7 @@ bool hf_machine_probed(HfMachine *machine, unsigned slot, HfVerdict verdict, HfA
     report_verdict(machine, slot, changed, ill, actions);
     bool doubted = machine->misses == base && misses < base && needed > base;
     if (doubted && machine->phase == HF_PHASE_IDLE) /* but for that, it would be replaced now */
-        hf_machine_report(actions, HF_REPORT_DOUBTED, machine, slot)->status = (int)needed;
+        report_doubt(machine, slot, needed, actions);
     if (verdict == HF_VERDICT_HEALTHY)
         machine->doubts = 0;
     return ill;

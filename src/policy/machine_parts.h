@@ -14,6 +14,8 @@ HfAction *hf_machine_report(HfActions *actions, HfReport what, const HfMachine *
                             unsigned slot);
 /* Of no generation. */
 HfAction *hf_machine_report_plainly(HfActions *actions, HfReport what);
+/* What the failure of a start is: somebody serves, or nobody does. */
+HfReport hf_machine_failure(const HfMachine *machine);
 bool hf_machine_has(const HfMachine *machine, HfStage stage);
 /* The slot with the lowest number above this one, or -1. */
 int hf_machine_next_oldest(const HfMachine *machine, uint64_t number);

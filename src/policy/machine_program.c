@@ -186,7 +186,7 @@ NAMES(hf_action, HfActionType, HF_ACTION_MAX_, "prepare", "abort-prepare", "comm
       "spawn", "signal", "continue", "reopen", "arm", "disarm", "forget", "backlog", "fallback",
       "watch-queue", "probe", "answer", "report", "test-upgrade", "upgrade", "end", "exit")
 NAMES(hf_upgrade, HfUpgrade, HF_UPGRADE_MAX_, "none", "wanted", "testing")
-NAMES(hf_report, HfReport, HF_REPORT_MAX_, "ready", "crashed", "start-failed", "prepare-failed",
+NAMES(hf_report, HfReport, HF_REPORT_MAX_, "ready", "crashed", "start-failed", "reload-failed",
       "retry", "draining", "hurried", "gone", "waiting", "stopping", "outage", "recovered",
-      "healthy", "saturated", "hung", "unhealthy", "doubted", "leaving", "resumed", "upgraded",
+      "healthy", "saturated", "hung", "unhealthy", "leaving", "resumed", "upgraded",
       "upgrade-failed", "adopted", "delayed", "service-ended", "takeover-failed")

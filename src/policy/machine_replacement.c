@@ -162,7 +162,7 @@ static void end_if_clear(HfMachine *machine, HfActions *actions)
  * say by now. */
 static void refuse(HfMachine *machine, HfActions *actions)
 {
-    hf_machine_report_plainly(actions, HF_REPORT_PREPARE_FAILED)->cause = machine->cause;
+    hf_machine_report_plainly(actions, hf_machine_failure(machine))->cause = machine->cause;
     if (machine->planned && hf_machine_has(machine, HF_STAGE_ACTIVE)) {
         fail(machine, actions);
         return;

@@ -120,7 +120,7 @@ static void on_spawn_failed(HfMachine *machine, const HfEvent *event, HfActions 
 
     if (was == HF_STAGE_ACTIVE)
         return;
-    hf_machine_report(actions, HF_REPORT_START_FAILED, machine, event->slot);
+    hf_machine_report(actions, hf_machine_failure(machine), machine, event->slot);
     release(machine, event->slot);
     if (was == HF_STAGE_STARTING)
         fail_start(machine, event, event->status, actions);
@@ -137,8 +137,8 @@ static void on_main_exited(HfMachine *machine, const HfEvent *event, HfActions *
     generation->main_exited = true;
     if (stage == HF_STAGE_STARTING || stage == HF_STAGE_ACTIVE) {
         bool starting = stage == HF_STAGE_STARTING;
-        hf_machine_report(actions, starting ? HF_REPORT_START_FAILED : HF_REPORT_CRASHED, machine,
-                          event->slot);
+        hf_machine_report(actions, starting ? hf_machine_failure(machine) : HF_REPORT_CRASHED,
+                          machine, event->slot);
         /* what it left behind may serve, and is asked to leave */
         hf_machine_enter(machine, event->slot, HF_STAGE_STOP, actions);
         (starting ? fail_start : lose_active)(machine, event, event->status, actions);
@@ -168,7 +168,7 @@ static void on_gone(HfMachine *machine, const HfEvent *event, HfActions *actions
     HfStage was = machine->generations[event->slot].stage;
 
     if (was == HF_STAGE_STARTING)
-        hf_machine_report(actions, HF_REPORT_START_FAILED, machine, event->slot);
+        hf_machine_report(actions, hf_machine_failure(machine), machine, event->slot);
     else if (was == HF_STAGE_ACTIVE)
         hf_machine_report(actions, HF_REPORT_CRASHED, machine, event->slot);
     hf_machine_report(actions, HF_REPORT_GONE, machine, event->slot);
@@ -188,7 +188,7 @@ static void on_deadline(HfMachine *machine, const HfEvent *event, HfActions *act
         hf_machine_escalate(machine, slot, actions);
         return;
     }
-    HfAction *action = hf_machine_report(actions, HF_REPORT_START_FAILED, machine, slot);
+    HfAction *action = hf_machine_report(actions, hf_machine_failure(machine), machine, slot);
     action->timed_out = true;
     action->usec = hf_machine_limit(machine, HF_STAGE_STARTING);
     hf_machine_enter(machine, slot, HF_STAGE_TERM, actions);

@@ -372,10 +372,10 @@ static void explain_start(HfSupervisor *supervisor, const HfAction *action)
 
 static void perform_report(HfSupervisor *supervisor, const HfAction *action)
 {
-    if (action->report == HF_REPORT_START_FAILED)
+    bool failed = hf_report_is_failure(action->report);
+
+    if (failed && action->number > 0)
         explain_start(supervisor, action);
-    bool failed =
-        action->report == HF_REPORT_START_FAILED || action->report == HF_REPORT_PREPARE_FAILED;
     if (failed && supervisor->failure && !hf_parts_have(supervisor->parts, "events"))
         hf_log(LOG_ERR, NULL, "%s", supervisor->failure); /* which says the rest as well */
     /* until it has left, it is the old server's */

@@ -14,11 +14,12 @@ QUICK = "--ready=delay:10ms"
 
 
 def message_ids():
-    """{notice: id} that holdfast knows."""
-    text = (SOURCE / "parts" / "events" / "notices.c").read_text()
-    found = {name.lower().replace("_", "-"): number
-             for name, number in re.findall(r'\[HF_NOTICE_(\w+)\] = "([0-9a-f]{32})"', text)}
-    assert len(found) >= 14
+    """{notice: id} that holdfast knows: of the machine's reports, and of what parts have to say."""
+    found = {}
+    for path in (SOURCE / "parts").rglob("*.c"):
+        rows = re.findall(r'(?:\[HF_REPORT_(\w+)\] = \{|\{"([a-z-]+)", )LOG_\w+,\s*"([0-9a-f]{32})"', path.read_text())
+        found |= {report.lower().replace("_", "-") or name: number for report, name, number in rows}
+    assert len(found) >= 24
     return found
 
 

@@ -21,7 +21,7 @@ FUNCTION_MOST = 60  # lines, of its heading as well
 NAME_MOST = 3  # files in which static functions share a name
 # What is beyond that. Nothing may be added here.
 LONG_FILES = set()
-LONG_FUNCTIONS = {("parts/events/report.c", "add_words")}
+LONG_FUNCTIONS = set()
 SHARED_NAMES = {"keep": 5, "make_environment": 5, "on_timer": 5, "look": 4, "watch": 4, "begin": 4}
 
 

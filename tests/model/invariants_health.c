@@ -13,11 +13,11 @@ static unsigned at_most(unsigned n, unsigned most)
     return n < most ? n : most;
 }
 
-static const HfAction *find_report(const Edge *edge, HfReport report)
+static const HfAction *find_report(const Edge *edge, HfReport report, bool doubted)
 {
     for (const HfAction *a = edge_action(edge->actions, NULL, HF_ACTION_REPORT); a;
          a = edge_action(edge->actions, a, HF_ACTION_REPORT))
-        if (a->report == report)
+        if (a->report == report && a->doubted == doubted)
             return a;
     return NULL;
 }
@@ -47,9 +47,10 @@ static Finding find(const Edge *edge)
     return finding;
 }
 
-static bool reports_rightly(const Edge *edge, HfReport report, bool due, unsigned status)
+static bool reports_rightly(const Edge *edge, HfReport report, bool doubted, bool due,
+                            unsigned status)
 {
-    const HfAction *action = find_report(edge, report);
+    const HfAction *action = find_report(edge, report, doubted);
 
     return due ? action && action->status == (int)status : !action;
 }
@@ -67,19 +68,21 @@ static Rule check_verdict(const Edge *edge)
                    finding.misses == finding.base && before < finding.misses;
     const struct {
         HfReport report;
+        bool doubted;
         bool due;
         unsigned status;
     } reports[] = {
-        {HF_REPORT_HEALTHY, verdict == HF_VERDICT_HEALTHY && finding.changed, 0},
-        {HF_REPORT_SATURATED, verdict == HF_VERDICT_SATURATED && finding.changed, 0},
-        {HF_REPORT_HUNG, verdict == HF_VERDICT_HUNG && (finding.changed || finding.ill),
+        {HF_REPORT_HEALTHY, false, verdict == HF_VERDICT_HEALTHY && finding.changed, 0},
+        {HF_REPORT_SATURATED, false, verdict == HF_VERDICT_SATURATED && finding.changed, 0},
+        {HF_REPORT_HUNG, false, verdict == HF_VERDICT_HUNG && (finding.changed || finding.ill),
          finding.misses},
-        {HF_REPORT_UNHEALTHY, verdict == HF_VERDICT_FAILED, finding.misses},
-        {HF_REPORT_DOUBTED, doubted, finding.patience},
+        {HF_REPORT_UNHEALTHY, false, verdict == HF_VERDICT_FAILED, finding.misses},
+        {HF_REPORT_UNHEALTHY, true, doubted, finding.patience},
     };
 
     for (size_t i = 0; i < sizeof(reports) / sizeof(*reports); i++)
-        if (!reports_rightly(edge, reports[i].report, probed && reports[i].due, reports[i].status))
+        if (!reports_rightly(edge, reports[i].report, reports[i].doubted, probed && reports[i].due,
+                             reports[i].status))
             return RULE_VERDICT;
     if (after->probed != world->probed ||
         after->misses !=

@@ -14,6 +14,12 @@ static HfAction *pick(HfActions *actions, HfActionType type, HfTimer timer, HfRe
     return NULL;
 }
 
+static void lose_at(HfActions *actions, size_t i)
+{
+    actions->n--;
+    memmove(actions->list + i, actions->list + i + 1, (actions->n - i) * sizeof(*actions->list));
+}
+
 /* Returns whether there was one. */
 static bool lose(HfActions *actions, HfActionType type, HfTimer timer, HfReport report)
 {
@@ -21,9 +27,7 @@ static bool lose(HfActions *actions, HfActionType type, HfTimer timer, HfReport 
 
     if (!action)
         return false;
-    size_t i = (size_t)(action - actions->list);
-    memmove(action, action + 1, (actions->n - i - 1) * sizeof(*action));
-    actions->n--;
+    lose_at(actions, (size_t)(action - actions->list));
     return true;
 }
 
@@ -164,7 +168,9 @@ void mutate_never_doubt(HfMachine *m, const HfEvent *e, HfActions *ret)
 void mutate_doubt_silently(HfMachine *m, const HfEvent *e, HfActions *ret)
 {
     hf_machine_step(m, e, ret);
-    lose(ret, HF_ACTION_REPORT, HF_TIMER_MAX_, HF_REPORT_DOUBTED);
+    for (size_t i = 0; i < ret->n; i++)
+        if (ret->list[i].doubted)
+            lose_at(ret, i);
 }
 
 void mutate_doubt_for_ever(HfMachine *m, const HfEvent *e, HfActions *ret)

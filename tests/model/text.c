@@ -146,11 +146,12 @@ static void report_text(const HfAction *action, char ret[TEXT_LINE_MAX])
         line(ret, "report %s %" PRIu64 " %s", what, action->number, cause);
         break;
     case HF_REPORT_START_FAILED:
-        line(ret, "report %s %" PRIu64 " %s%s", what, action->number, cause,
-             action->timed_out ? " timed-out" : "");
-        break;
-    case HF_REPORT_PREPARE_FAILED:
-        line(ret, "report %s %s", what, cause);
+    case HF_REPORT_RELOAD_FAILED:
+        if (action->number == 0)
+            line(ret, "report %s %s", what, cause);
+        else
+            line(ret, "report %s %" PRIu64 " %s%s", what, action->number, cause,
+                 action->timed_out ? " timed-out" : "");
         break;
     case HF_REPORT_RETRY:
     case HF_REPORT_OUTAGE:
@@ -174,9 +175,9 @@ static void report_text(const HfAction *action, char ret[TEXT_LINE_MAX])
         break;
     case HF_REPORT_HUNG:
     case HF_REPORT_UNHEALTHY:
-    case HF_REPORT_DOUBTED:
     case HF_REPORT_SERVICE_ENDED:
-        line(ret, "report %s %" PRIu64 " %d", what, action->number, action->status);
+        line(ret, "report %s %" PRIu64 " %d%s", what, action->number, action->status,
+             action->doubted ? " doubted" : "");
         break;
     case HF_REPORT_STOPPING:
     case HF_REPORT_UPGRADED:

@@ -5,7 +5,7 @@
 
 #include <cmocka.h>
 
-#include "parts/events/history.h"
+#include "parts/events/events.h"
 
 static void the_last_hundred_are_kept(void **state)
 {

@@ -12,7 +12,9 @@
 
 static void publish(HfNotices *notices, uint64_t generation, const char *text)
 {
-    hf_notices_publish(notices, HF_NOTICE_READY, LOG_DEBUG, generation, "reload", text);
+    const HfNoticeKind ready = {.name = "ready", .level = LOG_DEBUG};
+
+    hf_notices_publish(notices, &ready, generation, "reload", text);
 }
 
 static void the_last_ones_are_kept(void **state)
@@ -56,7 +58,7 @@ static void texts_are_cut_and_printable(void **state)
 
 static void count(const HfNotice *notice, void *userdata)
 {
-    assert_int_equal(notice->name, HF_NOTICE_READY);
+    assert_string_equal(notice->name, "ready");
     assert_string_equal(notice->text, "text");
     ++*(int *)userdata;
 }

@@ -170,8 +170,8 @@ static int send_signal(sd_bus *bus, const Signal *signal)
         return sd_bus_emit_properties_changed_strv(bus, HF_CONTROL_PATH, HF_CONTROL_INTERFACE,
                                                    signal->changed);
     return sd_bus_emit_signal(bus, HF_CONTROL_PATH, HF_CONTROL_INTERFACE, "Event", "stsst",
-                              hf_notice_name(notice->name), notice->generation, notice->cause,
-                              notice->text, notice->realtime);
+                              notice->name, notice->generation, notice->cause, notice->text,
+                              notice->realtime);
 }
 
 /* To each client that has called a method before. The connection of one that does not read ends. */

@@ -138,9 +138,8 @@ static int append_events(HfControl *control, sd_bus_message *reply)
 
     for (size_t i = 0; i < notices->n && r >= 0; i++) {
         const HfNotice *notice = hf_notices_get(notices, i);
-        r = sd_bus_message_append(reply, HF_CONTROL_EVENT, hf_notice_name(notice->name),
-                                  notice->generation, notice->cause, notice->text,
-                                  notice->realtime);
+        r = sd_bus_message_append(reply, HF_CONTROL_EVENT, notice->name, notice->generation,
+                                  notice->cause, notice->text, notice->realtime);
     }
     return r;
 }

@@ -1,10 +1,12 @@
 #include "parts/events/events.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
-#include "parts/events/report.h"
+#include "base/clock.h"
 #include "run/members.h"
 
 HfEvents *hf_events_of(const HfSupervisor *supervisor)
@@ -13,6 +15,96 @@ HfEvents *hf_events_of(const HfSupervisor *supervisor)
 }
 
 /* ---- the history ---- */
+
+static void free_entry(HfHistoryEntry *entry)
+{
+    if (entry)
+        free(entry->end);
+    free(entry);
+}
+
+void hf_history_clear(HfHistory *history)
+{
+    for (size_t i = 0; i < HF_HISTORY_MAX; i++)
+        free_entry(history->entries[i]);
+    *history = (HfHistory){0};
+}
+
+static size_t index_of(const HfHistory *history, size_t n)
+{
+    return (history->first + n) % HF_HISTORY_MAX;
+}
+
+const HfHistoryEntry *hf_history_get(const HfHistory *history, size_t n)
+{
+    assert(n < history->n);
+    return history->entries[index_of(history, n)];
+}
+
+HfHistoryEntry *hf_history_find(const HfHistory *history, uint64_t number)
+{
+    for (size_t i = history->n; i-- > 0;) {
+        HfHistoryEntry *entry = history->entries[index_of(history, i)];
+        if (entry->number == number)
+            return entry;
+    }
+    return NULL;
+}
+
+void hf_history_start(HfHistory *history, uint64_t number, HfCause cause)
+{
+    HfHistoryEntry *entry = malloc(sizeof(*entry));
+
+    if (!entry)
+        return;
+    *entry = (HfHistoryEntry){
+        .number = number,
+        .cause = cause,
+        .started = hf_clock_realtime(),
+        .since = hf_clock_monotonic(),
+    };
+    if (history->n == HF_HISTORY_MAX) {
+        free_entry(history->entries[history->first]);
+        history->first = index_of(history, 1);
+        history->n--;
+    }
+    history->entries[index_of(history, history->n++)] = entry;
+}
+
+void hf_history_ready(HfHistory *history, uint64_t number)
+{
+    HfHistoryEntry *entry = hf_history_find(history, number);
+
+    if (!entry || entry->ready > 0)
+        return;
+    entry->ready = hf_clock_realtime();
+    entry->ready_after = hf_clock_monotonic() - entry->since;
+    history->ready_after = entry->ready_after;
+    history->replaced[entry->cause]++;
+    if (entry->cause != HF_CAUSE_START)
+        history->replaced_at = entry->ready;
+}
+
+void hf_history_count(HfHistory *history, uint64_t number, uint64_t processes)
+{
+    HfHistoryEntry *entry = hf_history_find(history, number);
+
+    if (entry && processes > entry->processes)
+        entry->processes = processes;
+}
+
+void hf_history_end(HfHistory *history, uint64_t number, const char *how)
+{
+    char end[HF_HISTORY_TEXT_MAX + 1];
+    HfHistoryEntry *entry = hf_history_find(history, number);
+
+    if (!entry || entry->ended > 0)
+        return;
+    entry->ended = hf_clock_realtime();
+    entry->lifetime = hf_clock_monotonic() - entry->since;
+    hf_text_printable(how, strcspn(how, "\n"), end, sizeof(end));
+    entry->end = strdup(end);
+}
 
 int hf_events_measure(HfEvents *events, const HfGeneration *generation, uint64_t *ret_processes,
                       uint64_t *ret_memory)
@@ -47,11 +139,11 @@ static void record_report(HfEvents *events, const HfAction *action)
     HfHistory *history = &events->history;
     uint64_t processes;
 
-    if (action->report == HF_REPORT_START_FAILED || action->report == HF_REPORT_PREPARE_FAILED)
+    if (hf_report_is_failure(action->report))
         history->failures++;
     if (!generation || action->number != generation->number)
         return;
-    if (action->report == HF_REPORT_START_FAILED && generation->failure)
+    if (hf_report_is_failure(action->report) && generation->failure)
         hf_history_end(history, generation->number, generation->failure);
     else if (action->report == HF_REPORT_READY)
         hf_history_ready(history, generation->number);
@@ -115,7 +207,7 @@ static void events_performed(void *state, const HfAction *action)
     if (action->type == HF_ACTION_REPORT && action->report == HF_REPORT_UPGRADE_FAILED)
         hf_hooks_release(events->hooks);
     if (action->type == HF_ACTION_REPORT)
-        hf_report(events->supervisor, &events->notices, action);
+        hf_notices_report(&events->notices, events->supervisor, action);
 }
 
 static void events_stepped(void *state)
@@ -165,12 +257,16 @@ static void on_hooks_finished(void *userdata)
     hf_supervisor_ended(userdata);
 }
 
+static const HfNoticeKind stopped = {"stopped", LOG_INFO, "ace665849809472eb3fbead5e586b929"};
+
 static bool events_end(void *state)
 {
     HfEvents *events = state;
-    int level = events->supervisor->status == 0 ? LOG_INFO : LOG_DEBUG; /* it has had its line */
+    HfNoticeKind kind = stopped;
 
-    hf_notices_publish(&events->notices, HF_NOTICE_STOPPED, level, 0, "", "stopped");
+    if (events->supervisor->status != 0) /* it has had its line */
+        kind.level = LOG_DEBUG;
+    hf_notices_publish(&events->notices, &kind, 0, "", "stopped");
     return hf_hooks_finish(events->hooks, on_hooks_finished, events->supervisor) >= 0;
 }
 

@@ -12,6 +12,8 @@
 #include "base/text.h"
 #include "run/capture.h"
 
+#define WAITING_MAX 64 /* more than there are names */
+
 /* One that waits. */
 typedef struct Waiting {
     HfNotice notice; /* text owned */
@@ -20,10 +22,10 @@ typedef struct Waiting {
 
 struct HfHooks {
     HfSupervisor *supervisor;
-    Waiting waiting[HF_NOTICE_MAX_]; /* in the order of coming, each name once */
+    Waiting waiting[WAITING_MAX]; /* in the order of coming, each name once */
     size_t n_waiting;
     HfCapture *running;
-    HfNoticeName running_for;
+    char running_for[HF_NOTICE_NAME_MAX + 1];
     uint64_t timeout; /* of the one that runs */
     bool held;        /* until an upgrade has been made, or not */
     sd_event_source *next;
@@ -50,7 +52,7 @@ static int make_environment(const HfHooks *hooks, const Waiting *waiting, char *
         const char *text;
         unsigned long long number;
     } entries[] = {
-        {"HOLDFAST_EVENT", hf_notice_name(notice->name), 0},
+        {"HOLDFAST_EVENT", notice->name, 0},
         {"HOLDFAST_NAME", hooks->supervisor->name, 0},
         {"HOLDFAST_GENERATION", NULL, notice->generation},
         {"HOLDFAST_CAUSE", notice->cause, 0},
@@ -90,7 +92,7 @@ static void on_done(const HfCaptured *captured, void *userdata)
     hooks->running = NULL;
     if (!hf_command_succeeded(captured)) {
         hf_command_explain("the command", captured, hooks->timeout, &text);
-        hf_log(LOG_WARNING, NULL, "--on-event, %s:", hf_notice_name(hooks->running_for));
+        hf_log(LOG_WARNING, NULL, "--on-event, %s:", hooks->running_for);
         hf_log_lines(LOG_WARNING, NULL, hf_text_peek(&text));
     }
     if (hooks->held)
@@ -107,7 +109,7 @@ static void start(HfHooks *hooks, const Waiting *waiting)
         go_on(hooks);
         return;
     }
-    hooks->running_for = waiting->notice.name;
+    snprintf(hooks->running_for, sizeof(hooks->running_for), "%s", waiting->notice.name);
     hooks->timeout = settings->on_event_timeout;
     int r = make_environment(hooks, waiting, &environment);
     if (r >= 0)
@@ -117,7 +119,7 @@ static void start(HfHooks *hooks, const Waiting *waiting)
     if (r < 0) {
         const HfLogFields fields = {.error = r};
         hf_log(LOG_WARNING, &fields, "the command for the event %s cannot be run",
-               hf_notice_name(waiting->notice.name));
+               waiting->notice.name);
         go_on(hooks);
     }
 }
@@ -147,12 +149,13 @@ static void on_notice(const HfNotice *notice, void *userdata)
 
     if (!hooks->supervisor->settings->on_event)
         return;
-    while (waiting < hooks->waiting + hooks->n_waiting && waiting->notice.name != notice->name)
+    while (waiting < hooks->waiting + hooks->n_waiting &&
+           strcmp(waiting->notice.name, notice->name) != 0)
         waiting++;
-    char *text = strdup(notice->text);
+    char *text = waiting < hooks->waiting + WAITING_MAX ? strdup(notice->text) : NULL;
     if (!text) {
         hf_log(LOG_WARNING, NULL, "out of memory, no command is run for the event %s",
-               hf_notice_name(notice->name));
+               notice->name);
         return;
     }
     if (waiting == hooks->waiting + hooks->n_waiting) {
@@ -257,10 +260,9 @@ int hf_hooks_captured(const HfHooks *hooks, HfNotes *notes)
     for (size_t i = 0; r >= 0 && i < hooks->n_waiting; i++) {
         const HfNotice *notice = &hooks->waiting[i].notice;
         HF_CLEANUP_TEXT HfText text = {0};
-        hf_text_addf(&text, EVENT_TEXT, hf_notice_name(notice->name),
-                     (unsigned long long)notice->generation, *notice->cause ? notice->cause : "-",
-                     notice->level, (unsigned long long)notice->realtime, hooks->waiting[i].times,
-                     notice->text);
+        hf_text_addf(&text, EVENT_TEXT, notice->name, (unsigned long long)notice->generation,
+                     *notice->cause ? notice->cause : "-", notice->level,
+                     (unsigned long long)notice->realtime, hooks->waiting[i].times, notice->text);
         r = hf_notes_add(notes, EVENT, hf_text_peek(&text), -1);
     }
     return r;
@@ -269,7 +271,7 @@ int hf_hooks_captured(const HfHooks *hooks, HfNotes *notes)
 /* What was written otherwise is skipped. */
 static bool read_event(const char *text, Waiting *ret)
 {
-    char name[32];
+    char name[HF_NOTICE_NAME_MAX + 1];
     char cause[32];
     char words[4][21];
     uint64_t generation;
@@ -281,9 +283,8 @@ static bool read_event(const char *text, Waiting *ret)
     if (!newline || sscanf(text, "%31s %20s %31s %20s %20s %20s", name, words[0], cause, words[1],
                            words[2], words[3]) != 6)
         return false;
-    int known = hf_notice_value(name);
     int why = hf_cause_value(cause);
-    if (known < 0 || hf_parse_uint(words[0], UINT64_MAX, &generation) < 0 ||
+    if (hf_parse_uint(words[0], UINT64_MAX, &generation) < 0 ||
         hf_parse_uint(words[1], LOG_DEBUG, &level) < 0 ||
         hf_parse_uint(words[2], UINT64_MAX, &realtime) < 0 ||
         hf_parse_uint(words[3], UINT_MAX, &times) < 0 || times == 0)
@@ -291,12 +292,12 @@ static bool read_event(const char *text, Waiting *ret)
     ret->times = (unsigned)times;
     ret->notice = (HfNotice){
         .realtime = realtime,
-        .name = (HfNoticeName)known,
         .level = (int)level,
         .generation = generation,
         .cause = why >= 0 ? hf_cause_name((HfCause)why) : "",
         .text = strdup(newline + 1),
     };
+    snprintf(ret->notice.name, sizeof(ret->notice.name), "%s", name);
     return ret->notice.text != NULL;
 }
 
@@ -306,7 +307,7 @@ int hf_hooks_claimed(HfHooks *hooks)
 
     for (size_t i = 0; hooks->supervisor->first == HF_EVENT_RESUME && i < notes->n; i++)
         if (strcmp(notes->list[i].key, EVENT) == 0 && notes->list[i].text &&
-            hooks->n_waiting < HF_NOTICE_MAX_ &&
+            hooks->n_waiting < WAITING_MAX &&
             read_event(notes->list[i].text, &hooks->waiting[hooks->n_waiting]))
             hooks->n_waiting++;
     go_on(hooks);

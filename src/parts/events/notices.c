@@ -1,49 +1,15 @@
 #include "parts/events/notices.h"
 
 #include <assert.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
-#include "base/log.h"
 #include "base/text.h"
+#include "format/words.h"
 
-static const char *const names[] = {
-    "ready",        "draining",     "hurried",       "gone",     "crashed",        "leaving",
-    "resumed",      "start-failed", "reload-failed", "waiting",  "retry",          "outage",
-    "recovered",    "healthy",      "saturated",     "hung",     "unhealthy",      "queue-high",
-    "queue-normal", "stopping",     "stopped",       "upgraded", "upgrade-failed", "adopted",
-};
-HF_STRTAB_DEFINE(hf_notice, HfNoticeName, names, HF_NOTICE_MAX_)
-
-/* MESSAGE_ID= of each, see systemd.journal-fields(7) and holdfast(1). They never change. */
-static const char *const message_ids[] = {
-    [HF_NOTICE_READY] = "a3dede929bc6431fa1ea73b93af92376",
-    [HF_NOTICE_DRAINING] = "46de44fb7be148fbb65032758220d327",
-    [HF_NOTICE_HURRIED] = "67ef927215fe40aeaaeb01d1394c6ad1",
-    [HF_NOTICE_GONE] = "11ca7690b4c64cb4b7caedd18335b52a",
-    [HF_NOTICE_CRASHED] = "ec393e524be9464880d12709c909e761",
-    [HF_NOTICE_LEAVING] = "dc0466f43be1475b9180cd7f37d04d9b",
-    [HF_NOTICE_RESUMED] = "2f753abb6065486eaced21e366f637c3",
-    [HF_NOTICE_START_FAILED] = "0b21f3e404084381970c6bd643f22cea",
-    [HF_NOTICE_RELOAD_FAILED] = "cf1050a026974ac9ab1a0b68256a06fb",
-    [HF_NOTICE_WAITING] = "16913f72726744cc962e7feec3a70484",
-    [HF_NOTICE_RETRY] = "4918b7e806c44dd285f9b8ebe81a7709",
-    [HF_NOTICE_OUTAGE] = "6912fb32b52145d6a79fa5cf56b22c8e",
-    [HF_NOTICE_RECOVERED] = "bc331d41f585447793b2cbfa35068ede",
-    [HF_NOTICE_HEALTHY] = "c8fb33f256c4413f893ea67b232d7439",
-    [HF_NOTICE_SATURATED] = "72b5adf38317463892605b4ce49cedd8",
-    [HF_NOTICE_HUNG] = "3d5c4a50bfbf4d458b532c945ec286ef",
-    [HF_NOTICE_UNHEALTHY] = "0b3d619321684e508b60bd7adec26f6f",
-    [HF_NOTICE_QUEUE_HIGH] = "b557694dfbee42c18083c360b213d0c4",
-    [HF_NOTICE_QUEUE_NORMAL] = "8683fabfefa64350a41b48d0535487ee",
-    [HF_NOTICE_STOPPING] = "85fd3a98d22f44f18993f2eb24a6dd6e",
-    [HF_NOTICE_STOPPED] = "ace665849809472eb3fbead5e586b929",
-    [HF_NOTICE_UPGRADED] = "84447a1389754170b719883424fe457c",
-    [HF_NOTICE_UPGRADE_FAILED] = "14decfd2b3ea40db82730436cd463bbb",
-    [HF_NOTICE_ADOPTED] = "26e9cd8013f24fcb8dff41c5c3b8d1bf",
-};
-_Static_assert(sizeof(message_ids) / sizeof(*message_ids) == HF_NOTICE_MAX_, "an id a notice");
+/* ---- what is kept ---- */
 
 static void keep(HfNotices *notices, const HfNotice *notice)
 {
@@ -76,21 +42,21 @@ void hf_notices_subscribe(HfNotices *notices, HfNoticeCallback callback, void *u
     notices->n_subscribers++;
 }
 
-void hf_notices_publish(HfNotices *notices, HfNoticeName name, int level, uint64_t generation,
+void hf_notices_publish(HfNotices *notices, const HfNoticeKind *kind, uint64_t generation,
                         const char *cause, const char *text)
 {
     char printable[HF_NOTICE_TEXT_MAX + 1];
-    const HfNotice notice = {
+    HfNotice notice = {
         .realtime = hf_clock_realtime(),
-        .name = name,
-        .level = level,
+        .level = kind->level,
         .generation = generation,
         .cause = cause,
         .text = printable,
     };
-    const HfLogFields fields = {.generation = generation, .message_id = message_ids[name]};
+    const HfLogFields fields = {.generation = generation, .message_id = kind->message_id};
 
-    hf_log_lines(level, &fields, text);
+    snprintf(notice.name, sizeof(notice.name), "%s", kind->name);
+    hf_log_lines(kind->level, &fields, text);
     hf_text_printable_lines(text, printable, sizeof(printable));
     keep(notices, &notice);
     for (size_t i = 0; i < notices->n_subscribers; i++)
@@ -101,4 +67,205 @@ const HfNotice *hf_notices_get(const HfNotices *notices, size_t n)
 {
     assert(n < notices->n);
     return &notices->kept[(notices->first + n) % HF_NOTICES_KEPT];
+}
+
+/* ---- the machine's reports ---- */
+
+/* In words, %g is the generation that it is about; the other letters are those of add_letter.
+ * Without an id: for the log alone; without words: said by the part that knows more. */
+static const struct {
+    int level;
+    const char *message_id;
+    const char *words;
+} reports[] = {
+    [HF_REPORT_READY] = {LOG_INFO, "a3dede929bc6431fa1ea73b93af92376", "%r"},
+    [HF_REPORT_CRASHED] = {LOG_ERR, "ec393e524be9464880d12709c909e761", "%g crashed: %p %e%n"},
+    [HF_REPORT_START_FAILED] = {LOG_ERR, "0b21f3e404084381970c6bd643f22cea", "%F"},
+    [HF_REPORT_RELOAD_FAILED] = {LOG_ERR, "cf1050a026974ac9ab1a0b68256a06fb", "%F"},
+    [HF_REPORT_RETRY] = {LOG_WARNING, "4918b7e806c44dd285f9b8ebe81a7709",
+                         "no generation serves; the next start is tried within %t"},
+    [HF_REPORT_DRAINING] = {LOG_INFO, "46de44fb7be148fbb65032758220d327", "%g is draining"},
+    [HF_REPORT_HURRIED] = {LOG_WARNING, "67ef927215fe40aeaaeb01d1394c6ad1",
+                           "%g is still there, it is sent %k"},
+    [HF_REPORT_GONE] = {LOG_INFO, "11ca7690b4c64cb4b7caedd18335b52a", "%g is gone"},
+    [HF_REPORT_WAITING] = {LOG_WARNING, "16913f72726744cc962e7feec3a70484",
+                           "the replacement waits: too many generations are draining still"},
+    [HF_REPORT_STOPPING] = {LOG_INFO, "85fd3a98d22f44f18993f2eb24a6dd6e",
+                            "stopping: every generation finishes what it has"},
+    [HF_REPORT_OUTAGE] = {LOG_CRIT, "6912fb32b52145d6a79fa5cf56b22c8e",
+                          "outage: no generation has been ready for %t; callers are answered that "
+                          "the service is unavailable"},
+    [HF_REPORT_RECOVERED] = {LOG_NOTICE, "bc331d41f585447793b2cbfa35068ede",
+                             "recovered: %g serves"},
+    [HF_REPORT_HEALTHY] = {LOG_NOTICE, "c8fb33f256c4413f893ea67b232d7439",
+                           "%g answers its probe again"},
+    [HF_REPORT_SATURATED] = {LOG_WARNING, "72b5adf38317463892605b4ce49cedd8",
+                             "%g is saturated, which is no reason to replace it: %x"},
+    [HF_REPORT_HUNG] = {LOG_WARNING, "3d5c4a50bfbf4d458b532c945ec286ef",
+                        "%g hangs, no request was finished since the last probe: %x"},
+    [HF_REPORT_UNHEALTHY] = {LOG_WARNING, "0b3d619321684e508b60bd7adec26f6f", "%g %u"},
+    [HF_REPORT_LEAVING] = {LOG_WARNING, "dc0466f43be1475b9180cd7f37d04d9b",
+                           "%g leaves by itself (STOPPING=1)%n"},
+    [HF_REPORT_RESUMED] = {LOG_WARNING, "2f753abb6065486eaced21e366f637c3",
+                           "%g serves again: its successor was lost"},
+    [HF_REPORT_UPGRADED] = {LOG_NOTICE, "84447a1389754170b719883424fe457c",
+                            "upgrade: this is holdfast " HF_VERSION
+                            ", with every socket and generation"},
+    [HF_REPORT_UPGRADE_FAILED] = {LOG_ERR, "14decfd2b3ea40db82730436cd463bbb",
+                                  "upgrade failed: %f; holdfast " HF_VERSION " goes on"},
+    [HF_REPORT_ADOPTED] = {LOG_WARNING, "26e9cd8013f24fcb8dff41c5c3b8d1bf",
+                           "holdfast had died; this one goes on with %o"},
+    [HF_REPORT_DELAYED] = {LOG_NOTICE, NULL,
+                           "asked to stop: the service goes on for %t (--stop-delay), unless asked "
+                           "again"},
+    [HF_REPORT_SERVICE_ENDED] = {LOG_NOTICE, NULL,
+                                 "the service has ended by itself: it %e; holdfast ends with "
+                                 "status %d (--exit-with-service)"},
+    [HF_REPORT_TAKEOVER_FAILED] = {LOG_ERR, NULL, NULL},
+};
+_Static_assert(sizeof(reports) / sizeof(*reports) == HF_REPORT_MAX_, "words for each report");
+
+typedef unsigned long long Number;
+
+static void add_ready(const HfGeneration *generation, const HfAction *action, HfText *text)
+{
+    size_t n = generation->plan->n_listeners;
+
+    if (action->cause != HF_CAUSE_START && action->cause != HF_CAUSE_CRASH)
+        hf_text_addf(text, "%s: generation %llu is active", hf_cause_name(action->cause),
+                     (Number)action->number);
+    else
+        hf_text_addf(text, "generation %llu is ready", (Number)action->number);
+    hf_text_addf(text, ": %s, pid %d, %zu listener%s", generation->plan->program,
+                 (int)generation->main.pid, n, n == 1 ? "" : "s");
+}
+
+/* And what goes on; on a line of its own below a service's own words. */
+static void add_failure(const HfSupervisor *supervisor, const HfAction *action, HfText *text)
+{
+    const char *reason = supervisor->failure ? supervisor->failure : "out of memory";
+    const char *separator = strchr(reason, '\n') ? "\n" : "; ";
+
+    if (action->number == 0 && supervisor->current)
+        hf_text_addf(text, "%s failed: ", hf_cause_name(action->cause));
+    hf_text_add(text, reason);
+    if (action->number == 0 && supervisor->machine.phase == HF_PHASE_STARTING)
+        hf_text_addf(text, "%sthe service is started with the settings in force", separator);
+    else if ((action->number > 0 || supervisor->current) && !hf_machine_stops(&supervisor->machine))
+        hf_text_addf(text, "%s%s", separator,
+                     hf_machine_find(&supervisor->machine, HF_STAGE_ACTIVE) >= 0
+                         ? "the old generation goes on serving"
+                         : "connections wait in the queue");
+}
+
+static void add_adopted(const HfSupervisor *supervisor, HfText *text)
+{
+    unsigned n = HF_MACHINE_SLOTS - hf_machine_count(&supervisor->machine, HF_STAGE_EMPTY);
+    size_t listeners = supervisor->current ? supervisor->current->n_listeners : 0;
+
+    hf_text_addf(text, "%u generation%s, %zu listener%s", n, n == 1 ? "" : "s", listeners,
+                 listeners == 1 ? "" : "s");
+}
+
+static void add_unhealthy(const HfSupervisor *supervisor, const HfAction *action, HfText *text)
+{
+    if (action->doubted)
+        hf_text_addf(text,
+                     "is not replaced yet: that did not help the last time, the probe itself may "
+                     "be wrong; it takes %d such probes in a row now",
+                     action->status);
+    else
+        hf_text_addf(text, "failed its probe (%d in a row): %s", action->status,
+                     supervisor->finding ? supervisor->finding : "");
+}
+
+static void add_end(const HfGeneration *generation, HfText *text)
+{
+    if (!generation || generation->late || generation->failure)
+        hf_text_add(text, "did not start");
+    else
+        hf_generation_explain_status(generation, text);
+}
+
+static void add_letter(const HfSupervisor *supervisor, const HfAction *action, char letter,
+                       HfText *text)
+{
+    const HfGeneration *generation = supervisor->generations[action->slot];
+
+    switch (letter) {
+    case 'g':
+        hf_text_addf(text, "generation %llu", (Number)action->number);
+        break;
+    case 'r':
+        add_ready(generation, action, text);
+        break;
+    case 'p':
+        hf_text_add(text, generation->plan->program);
+        break;
+    case 'e': /* how it ended */
+        add_end(generation, text);
+        break;
+    case 'n': /* what comes next; one that settles and serves again is said next */
+        if (hf_machine_find(&supervisor->machine, HF_STAGE_ACTIVE) < 0 &&
+            !hf_machine_stops(&supervisor->machine))
+            hf_text_add(text, "; the next one is started");
+        break;
+    case 'F':
+        add_failure(supervisor, action, text);
+        break;
+    case 'f':
+        hf_text_add(text, supervisor->failure ? supervisor->failure : "out of memory");
+        break;
+    case 't':
+        hf_text_add_time(text, action->usec);
+        break;
+    case 'k':
+        hf_text_add(text, action->stage == HF_STAGE_KILL ? "SIGKILL" : "SIGTERM");
+        break;
+    case 'u':
+        add_unhealthy(supervisor, action, text);
+        break;
+    case 'x':
+        hf_text_add(text, supervisor->finding ? supervisor->finding : "");
+        break;
+    case 'o':
+        add_adopted(supervisor, text);
+        break;
+    case 'd':
+        hf_text_addf(text, "%d", action->status);
+        break;
+    default:
+        assert(false); /* not a letter of the table */
+    }
+}
+
+/* Of the generation that it is about, or of the replacement that came to none. */
+static const char *cause_of(const HfSupervisor *supervisor, const HfAction *action)
+{
+    const HfGeneration *generation = supervisor->generations[action->slot];
+
+    if (hf_report_is_failure(action->report))
+        return hf_cause_name(action->cause);
+    return action->number > 0 && generation ? hf_cause_name(generation->cause) : "";
+}
+
+void hf_notices_report(HfNotices *notices, const HfSupervisor *supervisor, const HfAction *action)
+{
+    const HfNoticeKind kind = {hf_report_name(action->report), reports[action->report].level,
+                               reports[action->report].message_id};
+    const char *words = reports[action->report].words;
+    HF_CLEANUP_TEXT HfText text = {0};
+
+    for (const char *next; words && *words; words = next) {
+        next = *words == '%' ? words + 2 : strchrnul(words, '%');
+        if (*words == '%')
+            add_letter(supervisor, action, words[1], &text);
+        else
+            hf_text_add_bytes(&text, words, (size_t)(next - words));
+    }
+    if (kind.message_id)
+        hf_notices_publish(notices, &kind, action->number, cause_of(supervisor, action),
+                           hf_text_peek(&text));
+    else if (words)
+        hf_log(kind.level, NULL, "%s", hf_text_peek(&text));
 }

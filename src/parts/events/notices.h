@@ -1,50 +1,30 @@
-/* What happened: each thing once, to the log, to a short memory, and to whoever subscribed. */
+/* What happened: each thing once, to the log, to a short memory, and to whoever subscribed. What
+ * the machine reports and what parts have to say are notices under the same kind of names. */
 #pragma once
 
 #include <stddef.h>
 #include <stdint.h>
 
-#include "base/strtab.h"
+#include "base/log.h"
+#include "run/supervisor.h"
 
 #define HF_NOTICES_KEPT       64
+#define HF_NOTICE_NAME_MAX    31
 #define HF_NOTICE_TEXT_MAX    512 /* bytes that are kept and passed on; the log gets all */
 #define HF_NOTICE_SUBSCRIBERS 4
 
-/* Stable names: signals, status and event hooks use them. */
-typedef enum HfNoticeName {
-    HF_NOTICE_READY,         /* generation is active */
-    HF_NOTICE_DRAINING,      /* generation was asked to leave */
-    HF_NOTICE_HURRIED,       /* generation did not leave in time */
-    HF_NOTICE_GONE,          /* generation has left, with all its processes */
-    HF_NOTICE_CRASHED,       /* generation was active and left unasked */
-    HF_NOTICE_LEAVING,       /* generation was active and leaves by itself */
-    HF_NOTICE_RESUMED,       /* generation is active again, its successor was lost */
-    HF_NOTICE_START_FAILED,  /* and no generation is active */
-    HF_NOTICE_RELOAD_FAILED, /* a replacement of whatever cause failed, the old one is active still
-                              */
-    HF_NOTICE_WAITING,       /* a replacement waits until a draining generation is gone */
-    HF_NOTICE_RETRY,         /* no generation is active, the next start comes later */
-    HF_NOTICE_OUTAGE,
-    HF_NOTICE_RECOVERED,
-    HF_NOTICE_HEALTHY, /* generation answers its probe again */
-    HF_NOTICE_SATURATED,
-    HF_NOTICE_HUNG,
-    HF_NOTICE_UNHEALTHY,
-    HF_NOTICE_QUEUE_HIGH,   /* a queue of connections stays nearly full */
-    HF_NOTICE_QUEUE_NORMAL, /* it has room again */
-    HF_NOTICE_STOPPING,
-    HF_NOTICE_STOPPED,
-    HF_NOTICE_UPGRADED,       /* holdfast's own program was replaced */
-    HF_NOTICE_UPGRADE_FAILED, /* or not, and the old one goes on */
-    HF_NOTICE_ADOPTED,        /* holdfast died, and goes on with what it left */
-    HF_NOTICE_MAX_,
-} HfNoticeName;
-HF_STRTAB_DECLARE(hf_notice, HfNoticeName); /* ready, draining, hurried, ... */
+/* Each name and its MESSAGE_ID= (systemd.journal-fields(7)) are in holdfast(1), and never change.
+ */
+typedef struct HfNoticeKind {
+    const char *name; /* of one of the machine's reports, or of a part's own */
+    int level;        /* of syslog(3) */
+    const char *message_id;
+} HfNoticeKind;
 
 typedef struct HfNotice {
     uint64_t realtime; /* usec, CLOCK_REALTIME */
-    HfNoticeName name;
-    int level;           /* of syslog(3) */
+    char name[HF_NOTICE_NAME_MAX + 1];
+    int level;
     uint64_t generation; /* 0: about none */
     const char *cause;   /* why that generation was started (hf_cause_name), or ""; static */
     char *text;          /* one or more lines of printable UTF-8 */
@@ -71,8 +51,10 @@ void hf_notices_clear(HfNotices *notices);
 void hf_notices_subscribe(HfNotices *notices, HfNoticeCallback callback, void *userdata);
 
 /* text: of any bytes and length. */
-void hf_notices_publish(HfNotices *notices, HfNoticeName name, int level, uint64_t generation,
+void hf_notices_publish(HfNotices *notices, const HfNoticeKind *kind, uint64_t generation,
                         const char *cause, const char *text);
+/* What the machine decided, in words; some of it is for the log alone. */
+void hf_notices_report(HfNotices *notices, const HfSupervisor *supervisor, const HfAction *action);
 
 /* The nth kept notice, 0 for the oldest; n < notices->n. */
 const HfNotice *hf_notices_get(const HfNotices *notices, size_t n);

@@ -21,6 +21,12 @@ typedef struct HfWatch {
 
 /* ---- queues ---- */
 
+/* A queue of connections stays nearly full; it has room again. */
+static const HfNoticeKind queue_high = {"queue-high", LOG_WARNING,
+                                        "b557694dfbee42c18083c360b213d0c4"};
+static const HfNoticeKind queue_normal = {"queue-normal", LOG_NOTICE,
+                                          "8683fabfefa64350a41b48d0535487ee"};
+
 static void look_at_queue(HfWatch *watch, HfListener *held)
 {
     HfNotices *notices = &hf_events_of(watch->supervisor)->notices;
@@ -36,12 +42,12 @@ static void look_at_queue(HfWatch *watch, HfListener *held)
                      "the queue of %s stays above %u %%: %u of %u connections wait; what comes "
                      "beyond is refused or tried again",
                      held->label, percent, queue.depth, queue.limit);
-        hf_notices_publish(notices, HF_NOTICE_QUEUE_HIGH, LOG_WARNING, 0, "", hf_text_peek(&text));
+        hf_notices_publish(notices, &queue_high, 0, "", hf_text_peek(&text));
         break;
     case HF_ALARM_CLEARED:
         hf_text_addf(&text, "the queue of %s has room again: %u of %u connections wait",
                      held->label, queue.depth, queue.limit);
-        hf_notices_publish(notices, HF_NOTICE_QUEUE_NORMAL, LOG_NOTICE, 0, "", hf_text_peek(&text));
+        hf_notices_publish(notices, &queue_normal, 0, "", hf_text_peek(&text));
         break;
     case HF_ALARM_UNCHANGED:
         break;
