@@ -1,6 +1,5 @@
 /* The verbs, and the list of parts. */
 #include <errno.h>
-#include <stdio.h>
 #include <string.h>
 #include <syslog.h>
 
@@ -126,9 +125,9 @@ static int perform(const HfCommandLine *line)
     return verbs[line->verb](line);
 }
 
-static int print(const char *text)
+static int print(const HfText *text)
 {
-    return fputs(text, stdout) < 0 || fflush(stdout) != 0 ? HF_EXIT_FAILED : HF_EXIT_DONE;
+    return hf_log_output(text) < 0 ? HF_EXIT_FAILED : HF_EXIT_DONE;
 }
 
 int main(int argc, char *argv[])
@@ -150,11 +149,13 @@ int main(int argc, char *argv[])
         hf_log(LOG_ERR, NULL, "%s", text.length > 0 ? hf_text_peek(&text) : "out of memory");
         return r == -EINVAL ? HF_EXIT_USAGE : HF_EXIT_FAILED;
     }
-    if (line.version)
-        return print("holdfast " HF_VERSION "\n");
+    if (line.version) {
+        hf_text_add(&text, "holdfast " HF_VERSION "\n");
+        return print(&text);
+    }
     if (line.help) {
         hf_options_help(line.verb == HF_VERB_MAX_ ? NULL : &line.verb, &text);
-        return print(hf_text_peek(&text));
+        return print(&text);
     }
     hf_log_setup(NULL, hf_log_priority(line.settings.log_level), line.settings.log_format);
     return perform(&line);

@@ -325,3 +325,19 @@ void hf_log_lines(int level, const HfLogFields *fields, const char *text)
         text += *text == '\n';
     }
 }
+
+int hf_log_output(const HfText *text)
+{
+    int r = text->failed ? -ENOMEM : 0;
+
+    for (size_t done = 0; r >= 0 && done < text->length;) {
+        ssize_t n = write(STDOUT_FILENO, text->data + done, text->length - done);
+        if (n >= 0)
+            done += (size_t)n;
+        else if (errno != EINTR)
+            r = -errno;
+    }
+    if (r < 0)
+        hf_log(LOG_ERR, NULL, "standard output cannot be written: %s", strerror(-r));
+    return r;
+}

@@ -4,6 +4,7 @@
 #include <syslog.h>
 
 #include "base/strtab.h"
+#include "base/text.h"
 
 #define HF_LOG_LINE_MAX 4096 /* bytes, with the newline; longer messages are cut */
 
@@ -54,3 +55,6 @@ void hf_log(int level, const HfLogFields *fields, const char *format, ...)
 
 /* The same for each line of text: a service's own words may be several. */
 void hf_log_lines(int level, const HfLogFields *fields, const char *text);
+
+/* What a verb prints: text whole to stdout. Returns 0, or negative errno that has been logged. */
+int hf_log_output(const HfText *text);

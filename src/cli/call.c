@@ -41,7 +41,9 @@ static void show_progress(Progress *progress)
 {
     HF_CLEANUP_TEXT HfText line = {0};
     HF_CLEANUP_TEXT HfText time = {0};
-    size_t width = hf_terminal_width(STDERR_FILENO);
+    HF_CLEANUP_TEXT HfText clipped = {0};
+    size_t width;
+    size_t rows;
     uint64_t seconds = (hf_clock_monotonic() - progress->begun) / 1000000;
 
     if (!progress->terminal)
@@ -51,9 +53,11 @@ static void show_progress(Progress *progress)
     hf_text_add(&line, progress->last ? progress->last : "waiting");
     if (seconds > 0)
         hf_text_addf(&time, "  %llu s", (unsigned long long)seconds);
-    /* a line that wraps could not be taken back; bytes are at least as many as columns */
+    /* a line that wraps could not be taken back */
+    hf_terminal_size(STDERR_FILENO, &width, &rows);
     size_t room = width > time.length + 1 ? width - time.length - 1 : 0;
-    fprintf(stderr, START_OF_LINE "%.*s%s", (int)room, hf_text_peek(&line), hf_text_peek(&time));
+    hf_terminal_clip(hf_text_peek(&line), room, 1, "", &clipped);
+    fprintf(stderr, START_OF_LINE "%s%s", hf_text_peek(&clipped), hf_text_peek(&time));
 }
 
 static void begin_progress(Progress *progress, const char *verb, bool quiet)
@@ -69,7 +73,7 @@ static void begin_progress(Progress *progress, const char *verb, bool quiet)
 
 static void show_event(Progress *progress, const char *text)
 {
-    HF_CLEANUP_FREE char *first = strndup(text, strcspn(text, "\n"));
+    size_t length = strcspn(text, "\n");
 
     if (progress->quiet)
         return;
@@ -77,8 +81,10 @@ static void show_event(Progress *progress, const char *text)
         hf_log_lines(LOG_INFO, NULL, text);
         return;
     }
-    if (first)
-        hf_string_set(&progress->last, first);
+    free(progress->last);
+    progress->last = malloc(length + 1);
+    if (progress->last)
+        hf_text_printable(text, length, progress->last, length + 1);
     show_progress(progress);
 }
 

@@ -9,19 +9,15 @@
 
 typedef unsigned long long Number;
 
-/* A metric that is being written: its name, and the instance that every sample names. */
-typedef struct Metric {
-    HfText *text;
+typedef struct Metric Metric;
+struct Metric {
     const char *name;
-    const char *instance;
-} Metric;
-
-static Metric begin_metric(HfText *text, const HfView *view, const char *name, const char *type,
-                           const char *help)
-{
-    hf_text_addf(text, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
-    return (Metric){text, name, view->name};
-}
+    const char *type;
+    const char *help;
+    /* The samples of one instance. */
+    void (*add)(const Metric *metric, const HfView *view, HfText *text);
+    size_t offset; /* of the field, for an add that shows one */
+};
 
 static void add_label(HfText *text, const char *key, const char *value)
 {
@@ -37,169 +33,203 @@ static void add_label(HfText *text, const char *key, const char *value)
     hf_text_add(text, "\"");
 }
 
-/* Up to the value; keys of NULL are left out. */
-static void add_labels(const Metric *metric, const char *key, const char *value, const char *key2,
-                       const char *value2)
+/* Up to the value. labels: pairs of key and value, up to a NULL. */
+static void begin_sample(const Metric *metric, const HfView *view, const char *const *labels,
+                         HfText *text)
 {
-    hf_text_addf(metric->text, "%s{", metric->name);
-    add_label(metric->text, "name", metric->instance);
-    if (key) {
-        hf_text_add(metric->text, ",");
-        add_label(metric->text, key, value);
+    hf_text_addf(text, "%s{", metric->name);
+    add_label(text, "name", view->name);
+    for (; *labels; labels += 2) {
+        hf_text_add(text, ",");
+        add_label(text, labels[0], labels[1]);
     }
-    if (key2) {
-        hf_text_add(metric->text, ",");
-        add_label(metric->text, key2, value2);
-    }
-    hf_text_add(metric->text, "} ");
+    hf_text_add(text, "} ");
+}
+#define NO_LABEL ((const char *const[]){NULL})
+
+static void add_sample(const Metric *metric, const HfView *view, const char *key, const char *value,
+                       uint64_t number, HfText *text)
+{
+    begin_sample(metric, view, (const char *const[]){key, value, NULL}, text);
+    hf_text_addf(text, "%llu\n", (Number)number);
 }
 
-static void add_sample_of(const Metric *metric, const char *key, const char *value, uint64_t number)
+static void add_seconds(const Metric *metric, const HfView *view, uint64_t usec, HfText *text)
 {
-    add_labels(metric, key, value, NULL, NULL);
-    hf_text_addf(metric->text, "%llu\n", (Number)number);
-}
-
-/* A metric of one value. */
-static void add_gauge(const HfView *view, HfText *text, const char *name, const char *help,
-                      uint64_t number)
-{
-    const Metric metric = begin_metric(text, view, name, "gauge", help);
-
-    add_sample_of(&metric, NULL, NULL, number);
-}
-
-static void add_gauge_of_seconds(const HfView *view, HfText *text, const char *name,
-                                 const char *help, uint64_t usec)
-{
-    const Metric metric = begin_metric(text, view, name, "gauge", help);
-
-    add_labels(&metric, NULL, NULL, NULL, NULL);
+    begin_sample(metric, view, NO_LABEL, text);
     hf_text_addf(text, "%llu.%06llu\n", (Number)(usec / HF_USEC_PER_SEC),
                  (Number)(usec % HF_USEC_PER_SEC));
 }
 
-static void add_instance_metrics(const HfView *view, HfText *text)
+static uint64_t field_of(const Metric *metric, const void *row)
+{
+    uint64_t number;
+
+    memcpy(&number, (const char *)row + metric->offset, sizeof(number));
+    return number;
+}
+
+static void add_number(const Metric *metric, const HfView *view, HfText *text)
+{
+    add_sample(metric, view, NULL, NULL, field_of(metric, view), text);
+}
+
+/* Nothing while it is 0. */
+static void add_time(const Metric *metric, const HfView *view, HfText *text)
+{
+    uint64_t usec = field_of(metric, view);
+
+    if (usec > 0)
+        add_seconds(metric, view, usec, text);
+}
+
+static void add_age(const Metric *metric, const HfView *view, HfText *text)
+{
+    uint64_t moment = field_of(metric, view);
+    uint64_t now = hf_clock_realtime();
+
+    if (moment > 0)
+        add_seconds(metric, view, now > moment ? now - moment : 0, text);
+}
+
+static void add_version(const Metric *metric, const HfView *view, HfText *text)
+{
+    add_sample(metric, view, "version", view->version, 1, text);
+}
+
+static void add_state(const Metric *metric, const HfView *view, HfText *text)
 {
     static const char *const states[] = {"starting", "running", "replacing",
                                          "retrying", "outage",  "stopping"};
-    Metric metric = begin_metric(text, view, "holdfast_info", "gauge",
-                                 "Version of holdfast, as a label; always 1.");
-    add_sample_of(&metric, "version", view->version, 1);
 
-    metric = begin_metric(text, view, "holdfast_state", "gauge",
-                          "1 for the state that the instance is in.");
     for (size_t i = 0; i < sizeof(states) / sizeof(*states); i++)
-        add_sample_of(&metric, "state", states[i], strcmp(states[i], view->state) == 0);
-
-    add_gauge_of_seconds(view, text, "holdfast_start_time_seconds",
-                         "When holdfast was started, in seconds since 1970.", view->started);
+        add_sample(metric, view, "state", states[i], strcmp(states[i], view->state) == 0, text);
 }
 
-static void add_generation_metrics(const HfView *view, HfText *text)
+static void add_generations(const Metric *metric, const HfView *view, HfText *text)
 {
     static const char *const states[] = {"starting", "active", "draining"};
-    uint64_t processes = 0;
-    uint64_t memory = 0;
 
-    for (size_t i = 0; i < view->n_generations; i++) {
-        processes += view->generations[i].processes;
-        memory += view->generations[i].memory;
-    }
-    add_gauge(view, text, "holdfast_generation", "Number of the active generation, 0 when none is.",
-              view->generation);
-
-    Metric metric =
-        begin_metric(text, view, "holdfast_generations", "gauge", "Generations in each state.");
     for (size_t i = 0; i < sizeof(states) / sizeof(*states); i++) {
         uint64_t n = 0;
         for (size_t j = 0; j < view->n_generations; j++)
             n += strcmp(view->generations[j].state, states[i]) == 0;
-        add_sample_of(&metric, "state", states[i], n);
+        add_sample(metric, view, "state", states[i], n, text);
     }
-    add_gauge(view, text, "holdfast_processes", "Processes of all generations.", processes);
-    add_gauge(view, text, "holdfast_memory_bytes",
-              "Anonymous memory (RssAnon) of the processes of all generations.", memory);
 }
 
-static void add_replacement_metrics(const HfView *view, uint64_t now, HfText *text)
+static void add_processes(const Metric *metric, const HfView *view, HfText *text)
 {
-    Metric metric = begin_metric(text, view, "holdfast_restarts_total", "counter",
-                                 "Generations that took the place of another, by what caused it.");
+    uint64_t sum = 0;
+
+    for (size_t i = 0; i < view->n_generations; i++)
+        sum += view->generations[i].processes;
+    add_sample(metric, view, NULL, NULL, sum, text);
+}
+
+static void add_memory(const Metric *metric, const HfView *view, HfText *text)
+{
+    uint64_t sum = 0;
+
+    for (size_t i = 0; i < view->n_generations; i++)
+        sum += view->generations[i].memory;
+    add_sample(metric, view, NULL, NULL, sum, text);
+}
+
+static void add_causes(const Metric *metric, const HfView *view, HfText *text)
+{
     for (size_t i = 0; i < view->n_replacements; i++)
-        add_sample_of(&metric, "cause", view->replacements[i].cause, view->replacements[i].count);
-
-    metric = begin_metric(text, view, "holdfast_start_failures_total", "counter",
-                          "Starts and replacements that failed.");
-    add_sample_of(&metric, NULL, NULL, view->failures);
-
-    if (view->replaced > 0) {
-        add_gauge_of_seconds(
-            view, text, "holdfast_last_reload_timestamp_seconds",
-            "When a generation last took the place of another, in seconds since 1970.",
-            view->replaced);
-        add_gauge_of_seconds(view, text, "holdfast_last_reload_age_seconds",
-                             "Seconds since a generation last took the place of another.",
-                             now > view->replaced ? now - view->replaced : 0);
-    }
-    if (view->ready_after > 0)
-        add_gauge_of_seconds(view, text, "holdfast_ready_seconds",
-                             "How long the last start took until it was ready.", view->ready_after);
+        add_sample(metric, view, "cause", view->replacements[i].cause, view->replacements[i].count,
+                   text);
 }
 
-static void add_queue_metric(const HfView *view, HfText *text, const char *name, const char *help,
-                             size_t offset)
+static void begin_listener_sample(const Metric *metric, const HfView *view,
+                                  const HfViewListener *listener, HfText *text)
 {
-    const Metric metric = begin_metric(text, view, name, "gauge", help);
+    begin_sample(
+        metric, view,
+        (const char *const[]){"listener", listener->name, "address", listener->address, NULL},
+        text);
+}
 
+static void add_queues(const Metric *metric, const HfView *view, HfText *text)
+{
     for (size_t i = 0; i < view->n_listeners; i++) {
-        const HfViewListener *listener = &view->listeners[i];
         uint32_t number;
-        memcpy(&number, (const char *)listener + offset, sizeof(number));
-        add_labels(&metric, "listener", listener->name, "address", listener->address);
+        memcpy(&number, (const char *)&view->listeners[i] + metric->offset, sizeof(number));
+        begin_listener_sample(metric, view, &view->listeners[i], text);
         hf_text_addf(text, "%u\n", number);
     }
 }
 
-static void add_drop_metric(const HfView *view, HfText *text)
+static void add_drops(const Metric *metric, const HfView *view, HfText *text)
 {
-    const Metric metric =
-        begin_metric(text, view, "holdfast_listen_drops_total", "counter",
-                     "Connections that the kernel dropped at a TCP listener, as when "
-                     "its queue is full.");
-
     for (size_t i = 0; i < view->n_listeners; i++) {
-        const HfViewListener *listener = &view->listeners[i];
-        if (listener->drops < 0)
+        if (view->listeners[i].drops < 0)
             continue;
-        add_labels(&metric, "listener", listener->name, "address", listener->address);
-        hf_text_addf(text, "%lld\n", (long long)listener->drops);
+        begin_listener_sample(metric, view, &view->listeners[i], text);
+        hf_text_addf(text, "%lld\n", (long long)view->listeners[i].drops);
     }
 }
 
-static void add_metrics(const HfView *view, uint64_t now, HfText *text)
+static const Metric metrics[] = {
+    {"holdfast_info", "gauge", "Version of holdfast, as a label; always 1.", add_version, 0},
+    {"holdfast_state", "gauge", "1 for the state that the instance is in.", add_state, 0},
+    {"holdfast_start_time_seconds", "gauge", "When holdfast was started, in seconds since 1970.",
+     add_time, offsetof(HfView, started)},
+    {"holdfast_generation", "gauge", "Number of the active generation, 0 when none is.", add_number,
+     offsetof(HfView, generation)},
+    {"holdfast_generations", "gauge", "Generations in each state.", add_generations, 0},
+    {"holdfast_processes", "gauge", "Processes of all generations.", add_processes, 0},
+    {"holdfast_memory_bytes", "gauge",
+     "Anonymous memory (RssAnon) of the processes of all generations.", add_memory, 0},
+    {"holdfast_restarts_total", "counter",
+     "Generations that took the place of another, by what caused it.", add_causes, 0},
+    {"holdfast_start_failures_total", "counter", "Starts and replacements that failed.", add_number,
+     offsetof(HfView, failures)},
+    {"holdfast_last_reload_timestamp_seconds", "gauge",
+     "When a generation last took the place of another, in seconds since 1970.", add_time,
+     offsetof(HfView, replaced)},
+    {"holdfast_last_reload_age_seconds", "gauge",
+     "Seconds since a generation last took the place of another.", add_age,
+     offsetof(HfView, replaced)},
+    {"holdfast_ready_seconds", "gauge", "How long the last start took until it was ready.",
+     add_time, offsetof(HfView, ready_after)},
+    {"holdfast_queue_depth", "gauge", "Connections that wait to be accepted.", add_queues,
+     offsetof(HfViewListener, depth)},
+    {"holdfast_queue_limit", "gauge", "Connections that may wait to be accepted.", add_queues,
+     offsetof(HfViewListener, limit)},
+    {"holdfast_queue_highest", "gauge",
+     "Most connections that were seen to wait, of the times that somebody looked.", add_queues,
+     offsetof(HfViewListener, highest)},
+    {"holdfast_listen_drops_total", "counter",
+     "Connections that the kernel dropped at a TCP listener, as when its queue is full.", add_drops,
+     0},
+};
+
+/* All samples of a metric follow its two lines of comment, whichever instances they are of. */
+void hf_view_add_metrics(const HfView *views, size_t n, HfText *text)
 {
-    add_instance_metrics(view, text);
-    add_generation_metrics(view, text);
-    add_replacement_metrics(view, now, text);
-    add_queue_metric(view, text, "holdfast_queue_depth", "Connections that wait to be accepted.",
-                     offsetof(HfViewListener, depth));
-    add_queue_metric(view, text, "holdfast_queue_limit",
-                     "Connections that may wait to be accepted.", offsetof(HfViewListener, limit));
-    add_queue_metric(view, text, "holdfast_queue_highest",
-                     "Most connections that were seen to wait, of the times that somebody looked.",
-                     offsetof(HfViewListener, highest));
-    add_drop_metric(view, text);
+    for (size_t i = 0; i < sizeof(metrics) / sizeof(*metrics); i++) {
+        const Metric *metric = &metrics[i];
+        HF_CLEANUP_TEXT HfText samples = {0};
+        for (size_t j = 0; j < n; j++)
+            metric->add(metric, &views[j], &samples);
+        if (samples.length > 0)
+            hf_text_addf(text, "# HELP %s %s\n# TYPE %s %s\n%s", metric->name, metric->help,
+                         metric->name, metric->type, hf_text_peek(&samples));
+        hf_text_fail(text, samples.failed);
+    }
 }
 
 int hf_cli_metrics(const HfCommandLine *line)
 {
-    HF_CLEANUP_VIEW HfView view = {0};
+    HF_CLEANUP_VIEWS HfViews views = {0};
     HF_CLEANUP_TEXT HfText text = {0};
+    bool several;
 
-    int status = hf_view_of(line->call.name, hf_view_read, &view);
-    if (status != HF_EXIT_DONE)
-        return status;
-    add_metrics(&view, hf_clock_realtime(), &text);
-    return hf_terminal_print(&text);
+    int worst = hf_views_read(line->call.name, &views, &several);
+    hf_view_add_metrics(views.views, views.n, &text);
+    int status = hf_terminal_print(&text);
+    return status != HF_EXIT_DONE ? status : worst;
 }

@@ -2,7 +2,6 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <systemd/sd-event.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -151,14 +150,18 @@ static void add_event(const HfViewEvent *event, bool colors, HfText *text)
     }
 }
 
-static void add_status(const HfView *view, bool colors, HfText *text)
+static void add_tables(const HfView *view, bool colors, HfText *text)
 {
-    size_t first = view->n_events > EVENTS_SHOWN ? view->n_events - EVENTS_SHOWN : 0;
-
     add_summary(view, colors, text);
     add_holdfast(view, text);
     add_generation_table(view, colors, text);
     add_listener_table(view, colors, text);
+}
+
+static void add_events(const HfView *view, bool colors, HfText *text)
+{
+    size_t first = view->n_events > EVENTS_SHOWN ? view->n_events - EVENTS_SHOWN : 0;
+
     if (view->n_events > 0) {
         hf_text_add(text, "\n");
         hf_style_add(text, colors, HF_STYLE_HEADING, "LAST EVENTS");
@@ -166,27 +169,6 @@ static void add_status(const HfView *view, bool colors, HfText *text)
     }
     for (size_t i = first; i < view->n_events; i++)
         add_event(&view->events[i], colors, text);
-}
-
-/* One that ends meanwhile has its line on stderr, the others are shown. add: as people see one. */
-static int show_each(char *const *names, bool json,
-                     void (*add)(const HfView *view, bool colors, HfText *text))
-{
-    HF_CLEANUP_TEXT HfText text = {0};
-    int worst = HF_EXIT_DONE;
-
-    for (size_t i = 0; names[i]; i++) {
-        HF_CLEANUP_VIEW HfView view = {0};
-        int status = hf_view_of(names[i], hf_view_read, &view);
-        if (status != HF_EXIT_DONE)
-            worst = status;
-        else if (json)
-            hf_view_add_json(&view, &text);
-        else
-            add(&view, hf_terminal_has_colors(STDOUT_FILENO), &text);
-    }
-    int status = hf_terminal_print(&text);
-    return status != HF_EXIT_DONE ? status : worst;
 }
 
 /* The queue of one listener. */
@@ -201,16 +183,48 @@ typedef struct Watch {
     bool json;
     bool terminal;
     bool colors;
+    HfText shown;  /* on the terminal, as far as it fits */
     Trace *traces; /* in the order in which their listeners were first seen */
     size_t n_traces;
     size_t capacity;
 } Watch;
 
-static int on_signal(sd_event_source *source, const struct signalfd_siginfo *info, void *userdata)
+/* The screen beside the one with the shell's lines; no cursor, no line that wraps. */
+static const char enter_screen[] = "\033[?1049h\033[?25l\033[?7l";
+static const char leave_screen[] = "\033[?7h\033[?25h\033[?1049l";
+
+static volatile sig_atomic_t on_screen;
+static volatile sig_atomic_t resized;
+
+static void restore_screen(void)
 {
-    (void)info;
-    (void)userdata;
-    return sd_event_exit(sd_event_source_get_event(source), HF_EXIT_DONE);
+    if (on_screen && write(STDOUT_FILENO, leave_screen, sizeof(leave_screen) - 1) > 0)
+        on_screen = false;
+}
+
+/* At once, whatever is waited for. */
+static void on_end(int signal)
+{
+    (void)signal;
+    restore_screen();
+    _exit(HF_EXIT_DONE);
+}
+
+static void on_resize(int signal)
+{
+    (void)signal;
+    resized = true;
+}
+
+static void handle_signals(void)
+{
+    static const struct sigaction end = {.sa_handler = on_end};
+    static const struct sigaction resize = {.sa_handler = on_resize};
+
+    sigaction(SIGINT, &end, NULL);
+    sigaction(SIGTERM, &end, NULL);
+    sigaction(SIGHUP, &end, NULL);
+    sigaction(SIGWINCH, &resize, NULL);
 }
 
 static Trace *find_trace(Watch *watch, const char *address)
@@ -276,83 +290,84 @@ static void add_graphs(Watch *watch, const HfView *view, HfText *text)
     hf_table_write(&table, text);
 }
 
+/* Written over the block before in one piece, so that nothing flickers. */
+static int draw(const Watch *watch)
+{
+    HF_CLEANUP_TEXT HfText text = {0};
+    size_t columns;
+    size_t rows;
+
+    hf_terminal_size(STDOUT_FILENO, &columns, &rows);
+    hf_text_add(&text, "\033[H");
+    hf_terminal_clip(hf_text_peek(&watch->shown), columns, rows, "\033[K", &text);
+    hf_text_add(&text, "\033[J");
+    return hf_terminal_print(&text) == HF_EXIT_DONE ? 0 : -EIO;
+}
+
 static int show_again(Watch *watch)
 {
     HF_CLEANUP_VIEW HfView view = {0};
-    HF_CLEANUP_TEXT HfText text = {0};
 
     int r = hf_view_read(watch->bus, &view);
     if (r < 0)
         return r;
+    hf_text_clear(&watch->shown);
     if (watch->json) {
-        hf_view_add_json(&view, &text);
+        hf_view_add_json(&view, &watch->shown);
     } else {
-        /* written over the block before, so that nothing flickers */
-        hf_text_add(&text, watch->terminal ? "\033[H\033[2J" : "");
-        add_status(&view, watch->colors, &text);
-        add_graphs(watch, &view, &text);
-        hf_text_add(&text, watch->terminal ? "" : "\n");
+        add_tables(&view, watch->colors, &watch->shown);
+        add_graphs(watch, &view, &watch->shown);
+        add_events(&view, watch->colors, &watch->shown);
+        hf_text_add(&watch->shown, watch->terminal ? "" : "\n");
     }
-    return hf_terminal_print(&text) == HF_EXIT_DONE ? 0 : -EIO;
+    if (watch->terminal)
+        return draw(watch);
+    return hf_terminal_print(&watch->shown) == HF_EXIT_DONE ? 0 : -EIO;
 }
 
-static int on_second(sd_event_source *source, uint64_t usec, void *userdata)
+/* Returns negative errno when the instance has ended meanwhile. */
+static int wait_a_second(const Watch *watch)
 {
-    sd_event *loop = sd_event_source_get_event(source);
-    Watch *watch = userdata;
+    uint64_t until = hf_clock_monotonic() + HF_USEC_PER_SEC;
+    int r = 0;
 
-    int r = show_again(watch);
-    if (r >= 0)
-        r = sd_event_source_set_time(source, usec + HF_USEC_PER_SEC);
-    if (r >= 0)
-        r = sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
-    if (r < 0) /* the instance has ended, or nobody reads any more */
-        return sd_event_exit(loop, r == -EIO ? HF_EXIT_FAILED : HF_EXIT_DONE);
-    return 0;
-}
-
-static int on_disconnected(sd_bus_message *message, void *userdata, sd_bus_error *unused)
-{
-    (void)message;
-    (void)unused;
-    return sd_event_exit(userdata, HF_EXIT_DONE);
-}
-
-static int block_signals(void)
-{
-    sigset_t set;
-
-    sigemptyset(&set);
-    sigaddset(&set, SIGINT);
-    sigaddset(&set, SIGTERM);
-    return sigprocmask(SIG_BLOCK, &set, NULL) < 0 ? -errno : 0;
-}
-
-static int run_watch(Watch *watch, sd_event *loop)
-{
-    int r = block_signals();
-    if (r >= 0)
-        r = sd_event_add_signal(loop, NULL, SIGINT, on_signal, NULL);
-    if (r >= 0)
-        r = sd_event_add_signal(loop, NULL, SIGTERM, on_signal, NULL);
-    if (r >= 0)
-        r = sd_event_add_time_relative(loop, NULL, CLOCK_MONOTONIC, 0, 1, on_second, watch);
-    if (r >= 0)
-        r = sd_bus_attach_event(watch->bus, loop, SD_EVENT_PRIORITY_NORMAL);
-    if (r >= 0)
-        r = sd_bus_match_signal(watch->bus, NULL, "org.freedesktop.DBus.Local",
-                                "/org/freedesktop/DBus/Local", "org.freedesktop.DBus.Local",
-                                "Disconnected", on_disconnected, loop);
-    if (r >= 0)
-        r = sd_event_loop(loop);
-    sd_bus_detach_event(watch->bus);
+    for (uint64_t now; r >= 0 && (now = hf_clock_monotonic()) < until;) {
+        if (watch->terminal && resized) {
+            resized = false;
+            r = draw(watch);
+        }
+        if (r >= 0)
+            r = sd_bus_process(watch->bus, NULL);
+        if (r == 0)
+            r = sd_bus_wait(watch->bus, until - now);
+        if (r == -EINTR)
+            r = 0;
+    }
     return r;
 }
 
-/* Once a second, until the instance ends or SIGINT or SIGTERM comes. Returns an exit status. */
+/* Until the instance ends or somebody ends this. Returns an exit status. */
+static int run_watch(Watch *watch)
+{
+    int r = 0;
+
+    handle_signals();
+    on_screen = watch->terminal && write(STDOUT_FILENO, enter_screen, sizeof(enter_screen) - 1) > 0;
+    while (r >= 0) {
+        r = show_again(watch);
+        if (r >= 0)
+            r = wait_a_second(watch);
+    }
+    restore_screen();
+    if (r == -ECONNRESET || r == -ENOTCONN || r == -EPIPE)
+        return HF_EXIT_DONE;
+    if (r != -EIO) /* which has been logged */
+        hf_log(LOG_ERR, NULL, "the instance no longer answers: %s", strerror(-r));
+    return HF_EXIT_FAILED;
+}
+
 static int watch_instance(const char *name, bool json)
 {
-    __attribute__((cleanup(sd_event_unrefp))) sd_event *loop = NULL;
     HF_CLEANUP_BUS sd_bus *bus = NULL;
     Watch watch = {
         .json = json,
@@ -364,32 +379,34 @@ static int watch_instance(const char *name, bool json)
     if (status != HF_EXIT_DONE)
         return status;
     watch.bus = bus;
-    int r = sd_event_new(&loop);
-    if (r >= 0)
-        r = run_watch(&watch, loop);
+    status = run_watch(&watch);
     for (size_t i = 0; i < watch.n_traces; i++)
         free(watch.traces[i].address);
     free(watch.traces);
-    if (r < 0) {
-        hf_log(LOG_ERR, NULL, "the instance cannot be watched: %s", strerror(-r));
-        return HF_EXIT_FAILED;
-    }
-    return r;
+    hf_text_clear(&watch.shown);
+    return status;
 }
 
 int hf_cli_status(const HfCommandLine *line)
 {
-    HF_CLEANUP_STRV char **names = NULL;
-    HF_CLEANUP_TEXT HfText error = {0};
+    HF_CLEANUP_VIEWS HfViews views = {0};
+    HF_CLEANUP_TEXT HfText text = {0};
+    bool colors = hf_terminal_has_colors(STDOUT_FILENO);
+    bool several;
 
     if (line->call.watch)
         return watch_instance(line->call.name, line->call.json);
-    if (line->call.name)
-        return show_each((char *const[]){line->call.name, NULL}, line->call.json, add_status);
-    int status = hf_client_list(&names, &error);
-    if (status != HF_EXIT_DONE) {
-        hf_log(LOG_ERR, NULL, "%s", hf_text_peek(&error));
-        return status;
+    int worst = hf_views_read(line->call.name, &views, &several);
+    for (size_t i = 0; i < views.n; i++) {
+        if (line->call.json) {
+            hf_view_add_json(&views.views[i], &text);
+        } else if (several) {
+            add_summary(&views.views[i], colors, &text);
+        } else {
+            add_tables(&views.views[i], colors, &text);
+            add_events(&views.views[i], colors, &text);
+        }
     }
-    return show_each(names, line->call.json, names[1] ? add_summary : add_status);
+    int status = hf_terminal_print(&text);
+    return status != HF_EXIT_DONE ? status : worst;
 }

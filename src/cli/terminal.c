@@ -1,18 +1,19 @@
 #include "cli/terminal.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "base/log.h"
 #include "base/memory.h"
 #include "base/parse.h"
 #include "config/options.h"
 
-#define WIDTH 80
-#define GAP   2 /* blanks between columns */
+#define WIDTH  80
+#define HEIGHT 24
+#define GAP    2 /* blanks between columns */
 
 bool hf_terminal_is(int fd)
 {
@@ -28,19 +29,57 @@ bool hf_terminal_has_colors(int fd)
     return hf_terminal_is(fd) && !(no && *no);
 }
 
-size_t hf_terminal_width(int fd)
+void hf_terminal_size(int fd, size_t *ret_columns, size_t *ret_rows)
 {
-    struct winsize size;
+    struct winsize size = {0};
 
-    return ioctl(fd, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : WIDTH;
+    ioctl(fd, TIOCGWINSZ, &size);
+    *ret_columns = size.ws_col > 0 ? size.ws_col : WIDTH;
+    *ret_rows = size.ws_row > 0 ? size.ws_row : HEIGHT;
+}
+
+static bool continues_character(char byte)
+{
+    return ((unsigned char)byte & 0xc0) == 0x80;
+}
+
+/* Bytes of the style (ESC [ ... m) or character of UTF-8 that string starts with. */
+static size_t piece_length(const char *string)
+{
+    size_t n = 1;
+
+    if (*string == '\033')
+        return strcspn(string, "m") + 1;
+    while (continues_character(string[n]))
+        n++;
+    return n;
+}
+
+void hf_terminal_clip(const char *lines, size_t columns, size_t rows, const char *line_end,
+                      HfText *text)
+{
+    size_t column = 0;
+
+    while (*lines) {
+        size_t n = piece_length(lines);
+        bool ends = *lines == '\n';
+        if (ends && --rows == 0)
+            break;
+        if (ends)
+            column = 0;
+        else if (*lines != '\033')
+            column++;
+        hf_text_add(text, ends ? line_end : "");
+        if (column <= columns || *lines == '\033')
+            hf_text_add_bytes(text, lines, n);
+        lines += n;
+    }
+    hf_text_add(text, line_end);
 }
 
 int hf_terminal_print(const HfText *text)
 {
-    if (text->failed)
-        return HF_EXIT_FAILED;
-    return fputs(hf_text_peek(text), stdout) < 0 || fflush(stdout) != 0 ? HF_EXIT_FAILED
-                                                                        : HF_EXIT_DONE;
+    return hf_log_output(text) < 0 ? HF_EXIT_FAILED : HF_EXIT_DONE;
 }
 
 void hf_style_add(HfText *text, bool colors, HfStyle style, const char *string)
@@ -60,7 +99,7 @@ static size_t width_of(const char *string)
     size_t width = 0;
 
     for (; *string; string++)
-        width += ((unsigned char)*string & 0xc0) != 0x80;
+        width += !continues_character(*string);
     return width;
 }
 

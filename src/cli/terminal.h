@@ -20,10 +20,15 @@ typedef enum HfStyle {
 bool hf_terminal_is(int fd);
 /* And does its user want colours? no-color.org: NO_COLOR set and not empty says no. */
 bool hf_terminal_has_colors(int fd);
-/* Columns of the terminal at fd, 80 when it does not say. */
-size_t hf_terminal_width(int fd);
+/* Columns and rows of the terminal at fd, 80 and 24 when it does not say. */
+void hf_terminal_size(int fd, size_t *ret_columns, size_t *ret_rows);
 
-/* Writes text whole to stdout. Returns an exit status. */
+/* Adds what of lines fits, each ended with line_end; characters are never cut, styles never lost.
+ * No newline follows the last row. */
+void hf_terminal_clip(const char *lines, size_t columns, size_t rows, const char *line_end,
+                      HfText *text);
+
+/* Writes text whole to stdout. Returns an exit status; a failure has been logged. */
 int hf_terminal_print(const HfText *text);
 
 /* Colours only when colors. */

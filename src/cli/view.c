@@ -14,8 +14,6 @@
 #include "config/options.h"
 #include "parts/control/names.h"
 
-#define ANSWER_TIMEOUT (25 * HF_USEC_PER_SEC)
-
 #define MEMBER(row, member, type, shown)                                                           \
     {                                                                                              \
 #member, type, HF_SHOWN_##shown, offsetof(row, member), NULL                               \
@@ -106,6 +104,7 @@ void hf_view_clear(HfView *view)
         free(*(void **)((char *)view + hf_view_lists[i].rows));
     for (size_t i = 0; i < view->n_messages; i++)
         sd_bus_message_unref(view->messages[i]);
+    hf_strv_free(view->cleaned);
     *view = (HfView){0};
 }
 
@@ -120,19 +119,41 @@ static int ask_instance(sd_bus *bus, const char *interface, const char *method,
     if (r >= 0 && argument)
         r = sd_bus_message_append(call, "s", argument);
     if (r >= 0)
-        r = sd_bus_call(bus, call, ANSWER_TIMEOUT, NULL, ret);
+        r = sd_bus_call(bus, call, HF_CLIENT_TIMEOUT, NULL, ret);
     if (r < 0)
         return r;
     view->messages[view->n_messages++] = *ret;
     return 0;
 }
 
-static int read_fields(sd_bus_message *message, const HfViewField *fields, void *row)
+/* What an instance says may come from its service, and goes to the terminal of another user. */
+static int clean_string(const char **string, HfView *view)
+{
+    size_t size = strlen(*string) + 1;
+    HF_CLEANUP_FREE char *cleaned = malloc(size);
+
+    if (!cleaned)
+        return -ENOMEM;
+    hf_text_printable_lines(*string, cleaned, size);
+    if (strcmp(cleaned, *string) == 0)
+        return 0;
+    *string = cleaned;
+    return hf_strv_consume(&view->cleaned, HF_STEAL(cleaned));
+}
+
+static int read_value(sd_bus_message *message, char type, void *field, HfView *view)
+{
+    int r = sd_bus_message_read_basic(message, type, field);
+
+    return r >= 0 && type == 's' ? clean_string(field, view) : r;
+}
+
+static int read_fields(sd_bus_message *message, const HfViewField *fields, void *row, HfView *view)
 {
     int r = 0;
 
     for (; r >= 0 && fields->key; fields++)
-        r = sd_bus_message_read_basic(message, fields->type, (char *)row + fields->offset);
+        r = read_value(message, fields->type, (char *)row + fields->offset, view);
     return r;
 }
 
@@ -152,7 +173,7 @@ static int read_rows(sd_bus_message *message, const HfViewList *list, HfView *vi
     snprintf(whole, sizeof(whole), "%c%s%c", is_struct ? '(' : '{', members, is_struct ? ')' : '}');
     int r = sd_bus_message_enter_container(message, 'a', whole);
     while (r >= 0 && (r = sd_bus_message_enter_container(message, list->container, members)) > 0) {
-        r = read_fields(message, list->fields, row);
+        r = read_fields(message, list->fields, row, view);
         if (r >= 0)
             r = sd_bus_message_exit_container(message);
         if (r >= 0)
@@ -177,7 +198,7 @@ static int read_property(sd_bus_message *message, const char *name, HfView *view
     if (r >= 0 && field->type == 'a')
         r = read_rows(message, &hf_view_lists[HF_VIEW_REPLACEMENTS], view);
     else if (r >= 0)
-        r = sd_bus_message_read_basic(message, field->type, (char *)view + field->offset);
+        r = read_value(message, field->type, (char *)view + field->offset, view);
     return r < 0 ? r : sd_bus_message_exit_container(message);
 }
 
@@ -244,6 +265,42 @@ int hf_view_of(const char *name, int (*read)(sd_bus *bus, HfView *ret), HfView *
     if (r < 0)
         hf_log(LOG_ERR, NULL, "the instance does not answer: %s", strerror(-r));
     return r < 0 ? HF_EXIT_FAILED : HF_EXIT_DONE;
+}
+
+void hf_views_clear(HfViews *views)
+{
+    for (size_t i = 0; i < views->n; i++)
+        hf_view_clear(&views->views[i]);
+    free(views->views);
+    *views = (HfViews){0};
+}
+
+int hf_views_read(const char *name, HfViews *ret, bool *ret_several)
+{
+    HF_CLEANUP_STRV char **names = NULL;
+    HF_CLEANUP_TEXT HfText error = {0};
+    int worst;
+
+    if (name)
+        worst = hf_strv_append(&names, name) < 0 ? HF_EXIT_FAILED : HF_EXIT_DONE;
+    else
+        worst = hf_client_list(&names, &error);
+    if (worst != HF_EXIT_DONE) {
+        hf_log(LOG_ERR, NULL, "%s", hf_text_peek(&error));
+        return worst;
+    }
+    *ret_several = names[1];
+    ret->views = hf_allocate(hf_strv_length(names), sizeof(*ret->views));
+    if (!ret->views)
+        return HF_EXIT_FAILED;
+    for (size_t i = 0; names[i]; i++) {
+        int status = hf_view_of(names[i], hf_view_read, &ret->views[ret->n]);
+        if (status == HF_EXIT_DONE)
+            ret->n++;
+        else
+            worst = status;
+    }
+    return worst;
 }
 
 /* JSON, RFC 8259. */

@@ -1,14 +1,15 @@
 /* What an instance says of itself, read over D-Bus. holdfast-control(7). */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <systemd/sd-bus.h>
 
 #include "base/text.h"
 
-/* Strings are borrowed from the view's messages. Times are usec; moments of CLOCK_REALTIME, 0: not
- * yet. */
+/* Strings are borrowed from the view, and fit to be shown: what controls a terminal is a '?'. Times
+ * are usec; moments of CLOCK_REALTIME, 0: not yet. */
 typedef struct HfViewGeneration {
     uint64_t number;
     const char *state;
@@ -83,6 +84,7 @@ typedef struct HfView {
     size_t n_history;
     sd_bus_message *messages[HF_VIEW_MESSAGES];
     size_t n_messages;
+    char **cleaned; /* strings that were not fit to be shown */
 } HfView;
 
 void hf_view_clear(HfView *view);
@@ -140,6 +142,21 @@ int hf_view_read_history(sd_bus *bus, HfView *ret);
  * exit status; what failed has been logged. */
 int hf_view_of(const char *name, int (*read)(sd_bus *bus, HfView *ret), HfView *ret);
 
+typedef struct HfViews {
+    HfView *views;
+    size_t n;
+} HfViews;
+
+void hf_views_clear(HfViews *views);
+#define HF_CLEANUP_VIEWS __attribute__((cleanup(hf_views_clear)))
+
+/* Of the instance of that name, or, with name NULL, of all. Returns an exit status; of one that
+ * failed the reason has been logged, and the others are there. ret_several: are there others? */
+int hf_views_read(const char *name, HfViews *ret, bool *ret_several);
+
 /* One JSON object (RFC 8259) on one line. */
 void hf_view_add_json(const HfView *view, HfText *text);
 void hf_view_add_history_json(const HfView *view, HfText *text);
+
+/* Prometheus' text format 0.0.4, of n instances. */
+void hf_view_add_metrics(const HfView *views, size_t n, HfText *text);

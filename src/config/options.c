@@ -366,12 +366,26 @@ static int parse_verbless(Words *words, HfCommandLine *line, HfText *error)
     return apply_option(option, value, words, line, error);
 }
 
+/* holdfast help [VERB] */
+static int parse_help(const Words *words, HfCommandLine *line, HfText *error)
+{
+    int verb = words->n > 0 ? hf_verb_value(words->next[0]) : HF_VERB_MAX_;
+
+    if (verb < 0)
+        return refuse_verb(words->next[0], error);
+    line->verb = (HfVerb)verb;
+    line->help = true;
+    return 0;
+}
+
 static int parse_words(Words *words, HfCommandLine *line, HfText *error)
 {
     if (words->n == 0 || (words->next[0][0] == '-' && words->next[0][1] != '\0'))
         return parse_verbless(words, line, error);
 
     const char *word = take_word(words);
+    if (strcmp(word, "help") == 0)
+        return parse_help(words, line, error);
     int verb = hf_verb_value(word);
     if (verb < 0)
         return refuse_verb(word, error);

@@ -206,7 +206,7 @@ const HfOption hf_option_table[] = {
     {OPTION("timeout", GENERAL, 1U << HF_VERB_PROBE, time, probing.timeout), .argument = "TIME",
      .help = "How long connection and answer may take", .minimum = HF_USEC_PER_MSEC},
     {OPTION("help", GENERAL, EVERY, flag, help), .letter = 'h', .help = "Print this help"},
-    {OPTION("version", GENERAL, EVERY, flag, version), .help = "Print the version"},
+    {OPTION("version", GENERAL, EVERY, flag, version), .letter = 'V', .help = "Print the version"},
 };
 const size_t hf_option_count = sizeof(hf_option_table) / sizeof(*hf_option_table);
 _Static_assert(sizeof(hf_option_table) / sizeof(*hf_option_table) <= HF_OPTIONS_MAX,

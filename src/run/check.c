@@ -213,7 +213,7 @@ int hf_check(const HfCommandLine *line, const HfPart *const *parts)
     HF_CLEANUP_TEXT HfText error = {0};
 
     int problems = write_report(&line->settings, parts, &report, &error);
-    if (fputs(hf_text_peek(&report), stdout) < 0 || fflush(stdout) != 0)
+    if (hf_log_output(&report) < 0)
         return HF_EXIT_FAILED;
     if (problems < 0)
         hf_log_lines(LOG_ERR, NULL, hf_text_peek(&error));

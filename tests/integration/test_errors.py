@@ -158,7 +158,8 @@ def test_no_such_instance(refuse, verb):
 
 
 def test_help_and_version():
-    for arguments in (["--help"], ["run", "--help"], ["reload", "--help"]):
+    for arguments in (["--help"], ["run", "--help"], ["reload", "--help"], ["help"], ["help", "run"]):
         result = call(*arguments)
         assert result.returncode == 0 and "holdfast" in result.stdout and not result.stderr
     assert re.search(r"\d+\.\d+", call("--version").stdout)
+    assert call("-V").stdout == call("--version").stdout

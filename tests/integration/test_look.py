@@ -15,7 +15,7 @@ from harness.lines import Lines
 from harness.paths import HELPERS, HOLDFAST, PYTHON, SOURCE
 from harness.process import Process, environment
 from harness.sleeper import COMMAND, sleeper, waiting
-from harness.terminal import on_terminal
+from harness.terminal import Screen, on_terminal
 from harness.wait import DEADLINE
 
 VERBS = ["reload", "restart", "stop", "status", "history", "metrics"]
@@ -228,6 +228,95 @@ def test_watch_ends_with_ctrl_c(site):
     assert json.loads(lines.list[0])["pid"] == instance.pid
 
 
+def test_watch_on_a_small_terminal(site):
+    """Drawn on the other screen, clipped, and anew when the size changes; the shell's screen comes back."""
+    instance = sleeper(site)
+    with Screen(rows=10, columns=60) as screen:
+        watch = screen.start("status", "--watch", f"--name={site.name}")
+        first = screen.read_until(b"\033[J")
+        assert first.startswith(b"\033[?1049h") and b"\033[2J" not in first and b"\033[3J" not in first
+        lines = shown(first)
+        assert len(lines) == 10 and max(map(len, lines)) == 60
+        assert lines[0].startswith(f"{site.name}: running") and any(line.startswith("QUEUE") for line in lines)
+        screen.resize(rows=4, columns=20)
+        watch.send(signal.SIGWINCH)
+        text = screen.read_until(b"\033[J")
+        while len(shown(text)) != 4:
+            text = screen.read_until(b"\033[J")
+        assert max(map(len, shown(text))) == 20
+        watch.send(signal.SIGTERM)
+        assert screen.read_until(b"\033[?1049l") and watch.wait() == 0
+    assert instance.process.running()
+
+
+def shown(frame):
+    """The lines of a frame, without what controls the terminal."""
+    return re.sub(r"\033\[[?0-9;]*[A-Za-z]", "", frame.decode()).splitlines()
+
+
+@pytest.fixture
+def frozen(site):
+    """An instance that is stopped, as by a debugger."""
+    instance = sleeper(site)
+    instance.process.send(signal.SIGSTOP)
+    yield instance
+    instance.process.send(signal.SIGCONT)
+
+
+def test_an_instance_that_does_not_answer(frozen):
+    name = frozen.site.name
+    calls = [Process([HOLDFAST, *verb.split(), f"--name={name}"], env=environment(), stdin=subprocess.DEVNULL,
+                     stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+             for verb in [*VERBS, "upgrade", "status --watch", "stop --no-wait"]]
+    for called in calls:
+        out, err = called.popen.communicate(timeout=DEADLINE)
+        assert (called.wait(), out) == (words.EXIT_FAILURE, "")
+        assert err == f"holdfast: the instance {name} does not answer; its process is stopped, or hangs\n"
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_watch_when_nothing_answers(site, number):
+    instance = sleeper(site)
+    watch = Process([HOLDFAST, "status", "--watch", "--json", f"--name={site.name}"], env=environment(),
+                    stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
+    lines = Lines(watch.popen.stdout)
+    lines.wait("running")
+    instance.process.send(signal.SIGSTOP)
+    try:
+        watch.send(number)
+        assert watch.wait() == 0
+    finally:
+        instance.process.send(signal.SIGCONT)
+
+
+def test_watch_says_that_nothing_answers_any_more(site):
+    instance = sleeper(site)
+    watch = Process([HOLDFAST, "status", "--watch", "--json", f"--name={site.name}"], env=environment(),
+                    stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    lines = Lines(watch.popen.stdout)
+    lines.wait("running")
+    instance.process.send(signal.SIGSTOP)
+    try:
+        assert watch.wait() == words.EXIT_FAILURE
+    finally:
+        instance.process.send(signal.SIGCONT)
+    assert watch.popen.stderr.read() == b"holdfast: the instance no longer answers: Connection timed out\n"
+
+
+@pytest.mark.parametrize("arguments", ["--version", "help", "status", "status --json", "history", "metrics",
+                                       "status --watch --json", "check --listen=127.0.0.1:1 -- /bin/true"])
+def test_a_full_disk_is_an_error(site, arguments):
+    instance = sleeper(site)
+    words_ = arguments.split()
+    if words_[0] in ("status", "history", "metrics"):
+        words_.append(f"--name={instance.site.name}")
+    with open("/dev/full", "w") as full:
+        result = subprocess.run([HOLDFAST, *words_], env=environment(), stdin=subprocess.DEVNULL, stdout=full,
+                                stderr=subprocess.PIPE, text=True, timeout=DEADLINE, check=False)
+    assert result.returncode == words.EXIT_FAILURE
+    assert result.stderr.splitlines()[0] == "holdfast: standard output cannot be written: No space left on device"
+
+
 def test_progress_on_a_terminal(site):
     instance = sleeper(site)
     code, text = on_terminal("reload", f"--name={site.name}")
@@ -319,7 +408,14 @@ def test_one_needs_no_name_and_several_are_listed(alone):
     assert result.returncode == 0
     assert result.stdout == ("one: running, generation 2, 1 listener\ntwo: running, generation 1, 1 listener\n")
     assert [json.loads(line)["name"] for line in alone.call("status", "--json").stdout.splitlines()] == ["one", "two"]
-    for verb in set(VERBS) - {"status"}:
+    metrics = alone.call("metrics")
+    assert metrics.returncode == 0
+    assert 'TYPE holdfast_generation gauge\nholdfast_generation{name="one"} 2\nholdfast_generation{name="two"} 1\n' \
+        in metrics.stdout
+    checked = subprocess.run(["promtool", "check", "metrics"], input=metrics.stdout, env=environment(),
+                             capture_output=True, text=True, check=False)
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+    for verb in set(VERBS) - {"status", "metrics"}:
         result = alone.call(verb)
         assert result.returncode == words.EXIT_USAGE
         assert result.stderr == "holdfast: several instances are running, choose one with --name: one two\n"

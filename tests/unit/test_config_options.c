@@ -113,6 +113,7 @@ static const struct {
                        "holdfast --help"},
     {"holdfast|--name=a|run|x",
      "--name goes behind the verb, as in holdfast VERB --name; see holdfast --help"},
+    {"holdfast|help|chekc", "unknown verb \"chekc\"; did you mean check? See holdfast --help"},
     {"holdfast|--verison", "unknown option --verison; did you mean --version? See holdfast --help"},
     {"holdfast|--version=1", "--version takes no value; write just --version"},
     {"holdfast|--quux", "unknown option --quux; see holdfast --help"},
@@ -735,6 +736,10 @@ static void help_and_version_need_nothing_else(void **state)
     } cases[] = {
         {"holdfast|--help", HF_VERB_MAX_, true, false},
         {"holdfast|-h", HF_VERB_MAX_, true, false},
+        {"holdfast|help", HF_VERB_MAX_, true, false},
+        {"holdfast|help|probe|--quux", HF_VERB_PROBE, true, false},
+        {"holdfast|-V", HF_VERB_MAX_, false, true},
+        {"holdfast|run|-V", HF_VERB_RUN, false, true},
         {"holdfast|--version|--quux", HF_VERB_MAX_, false, true},
         {"holdfast|run|--help", HF_VERB_RUN, true, false},
         {"holdfast|run|--listen=9000|-h|--quux", HF_VERB_RUN, true, false},
@@ -984,7 +989,7 @@ static void overview_lists_verbs_and_examples(void **state)
     assert_non_null(strstr(text, "\n  holdfast run -- php-fpm8.2\n"));
     assert_non_null(strstr(text, "\n  holdfast run --listen=127.0.0.1:8000 -- ./server\n"));
     assert_non_null(strstr(text, "  -h --help "));
-    assert_non_null(strstr(text, "     --version "));
+    assert_non_null(strstr(text, "  -V --version "));
     assert_null(strstr(text, "--name"));
 }
 
