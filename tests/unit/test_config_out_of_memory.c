@@ -12,7 +12,7 @@
 #include "base/memory.h"
 #include "config/options.h"
 #include "format/words.h"
-#include "parts/survive/snapshot.h"
+#include "parts/survive/survive_parts.h"
 
 #include "allocation_helpers.h"
 
@@ -213,6 +213,33 @@ static int add_to_snapshot(void *context)
     return hf_snapshot_note(&snapshot, "hf-n", "text", -1);
 }
 
+/* A plan and its listeners, as they live. */
+static int capture(void *plan)
+{
+    static const HfPart *const none[] = {NULL};
+    static HfSupervisor supervisor = {.parts = none};
+    HF_CLEANUP_SNAPSHOT HfSnapshot snapshot;
+
+    supervisor.current = plan;
+    hf_snapshot_init(&snapshot);
+    return hf_snapshot_capture(&supervisor, &snapshot);
+}
+
+static void snapshots_of_what_lives(void **state)
+{
+    HF_CLEANUP_SNAPSHOT HfSnapshot snapshot;
+    HF_CLEANUP_TEXT HfText text = read_snapshot(&snapshot);
+    HfPlan *plan = snapshot.plans.items[0];
+
+    (void)state;
+    for (size_t i = 0; i < 20; i++) {
+        HfListener *listener = snapshot.listeners.items[0];
+        assert_int_equal(hf_plan_want(plan, &listener->spec, NULL), 0);
+        assert_int_equal(hf_plan_add_listener(plan, listener), 0);
+    }
+    assert_true(fail_each_allocation(capture, plan) > 20);
+}
+
 static void snapshots(void **state)
 {
     HF_CLEANUP_SNAPSHOT HfSnapshot snapshot;
@@ -230,9 +257,13 @@ static void snapshots(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(command_lines), cmocka_unit_test(configuration_files),
-        cmocka_unit_test(help),          cmocka_unit_test(listener_copies),
-        cmocka_unit_test(words),         cmocka_unit_test(snapshots),
+        cmocka_unit_test(command_lines),
+        cmocka_unit_test(configuration_files),
+        cmocka_unit_test(help),
+        cmocka_unit_test(listener_copies),
+        cmocka_unit_test(words),
+        cmocka_unit_test(snapshots),
+        cmocka_unit_test(snapshots_of_what_lives),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

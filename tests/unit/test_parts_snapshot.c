@@ -50,6 +50,7 @@ static void fill_plan(HfSnapshot *snapshot)
     plan->stop_signal = 3;
     plan->reopen_signal = 10;
     plan->drain_timeout = 30000000;
+    plan->failures = 3;
     plan->credentials.has_user = true;
     plan->credentials.uid = 33;
     set(&plan->include, "/etc/php/8.2/fpm/php-fpm.conf");
@@ -138,6 +139,7 @@ static void test_there_and_back(void **state)
     assert_string_equal(hf_text_peek(&again), hf_text_peek(&text));
     assert_string_equal(plan_of(&second)->arguments[1], "-d\nname=a\\b");
     assert_int_equal(plan_of(&second)->pools[0].workers, 5);
+    assert_int_equal(plan_of(&second)->failures, 3);
     assert_int_equal(((HfListener *)second.listeners.items[0])->spec.mode, 0660);
     assert_string_equal(((HfNote *)second.notes.items[0])->key, "hf-c");
     assert_int_equal(second.machine.requests[3].id, 12);

@@ -200,6 +200,7 @@ static const HfField plan_fields[] = {
     POOL("memory-limit", TEXT, memory_limit),
     POOL("workers", UINT64, workers),
     M("peak-workers", UINT64, peak_workers),
+    M("failures", UNSIGNED, failures),
     POOL("status-path", TEXT, status_path),
     POOL("probe", UNSIGNED, probe),
 };

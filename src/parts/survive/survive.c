@@ -4,8 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/fd.h"
 #include "base/memory.h"
-#include "parts/survive/reexec.h"
 #include "parts/survive/survive_parts.h"
 #include "run/actions.h"
 #include "run/crash_point.h"
@@ -23,7 +23,8 @@ static int survive_verb(const HfCommandLine *line)
 {
     if (line->verb != HF_VERB_RUN || hf_reexec_mode() != HF_SELF_TESTED)
         return -1;
-    return hf_adoption_test(&line->settings);
+    HF_CLEANUP_FD int fd = hf_reexec_take_snapshot();
+    return hf_adoption_test(&line->settings, fd);
 }
 
 static void survive_free(void *state)
@@ -50,7 +51,8 @@ static int survive_begin(HfSupervisor *supervisor, void **ret, HfText *error)
         return r;
     HF_CRASH_POINT("upgrade-executed");
     supervisor->first = HF_EVENT_RESUME;
-    return hf_adoption_read(&survive->before.snapshot, &supervisor->notes, error);
+    HF_CLEANUP_FD int fd = hf_reexec_take_snapshot();
+    return hf_adoption_read(fd, &survive->before.snapshot, &supervisor->notes, error);
 }
 
 static int survive_claimed(void *state, HfText *error)
