@@ -11,10 +11,10 @@
 #include "base/parse.h"
 #include "base/text.h"
 #include "config/settings.h"
-#include "run/capture.h"
+#include "loop/capture.h"
 #include "run/drop_capabilities.h"
-#include "run/environment.h"
 #include "run/listener.h"
+#include "run/plan_settings.h"
 #include "run/prepare.h"
 #include "run/runtime.h"
 

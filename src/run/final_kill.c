@@ -8,8 +8,8 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "kernel/cgroup.h"
-#include "run/own_unit.h"
-#include "run/process_set.h"
+#include "loop/cgroups.h"
+#include "loop/process_set.h"
 
 struct HfFinalKill {
     HfSupervisor *supervisor;

@@ -10,9 +10,9 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/memory.h"
-#include "run/environment.h"
+#include "loop/reaper.h"
 #include "run/generation_files.h"
-#include "run/reaper.h"
+#include "run/plan_settings.h"
 
 static void leave_ready_watch(HfGeneration *generation)
 {

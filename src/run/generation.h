@@ -7,12 +7,12 @@
 #include <systemd/sd-event.h>
 
 #include "kernel/process.h"
+#include "loop/cgroups.h"
+#include "loop/reaper.h"
 #include "policy/machine.h"
-#include "run/cgroups.h"
 #include "run/generation_files.h"
 #include "run/members.h"
 #include "run/plan.h"
-#include "run/reaper.h"
 #include "run/runtime.h"
 
 typedef struct HfGeneration HfGeneration;

@@ -3,7 +3,7 @@
 #pragma once
 
 #include "config/settings.h"
-#include "run/process_set.h"
+#include "loop/process_set.h"
 
 typedef struct HfMembersCallbacks {
     void (*gone)(void *userdata);    /* none is left */

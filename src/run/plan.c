@@ -6,7 +6,7 @@
 
 #include "base/log.h"
 #include "base/memory.h"
-#include "run/names.h"
+#include "loop/names.h"
 
 int hf_plan_new(HfPlan **ret)
 {

@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/memory.h"
 #include "format/capability.h"
@@ -152,5 +153,48 @@ int hf_plan_of_settings(const HfSettings *settings, HfNames *names, HfPlan **ret
         return r;
     }
     *ret = plan;
+    return 0;
+}
+
+/* ---- the environment ---- */
+
+static bool entries_set(const char *const *entries, const char *entry)
+{
+    size_t length = strcspn(entry, "=");
+
+    for (; entries && *entries; entries++)
+        if (strcspn(*entries, "=") == length && memcmp(*entries, entry, length) == 0)
+            return true;
+    return false;
+}
+
+static int add_entries(char ***environment, const char *const *entries)
+{
+    for (; entries && *entries; entries++) {
+        int r = hf_strv_append(environment, *entries);
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}
+
+int hf_environment_make(char *const *first, const char *const *second, char ***ret)
+{
+    HF_CLEANUP_STRV char **environment = NULL;
+
+    const char *const *before = (const char *const *)first;
+    int r = 0;
+
+    for (char *const *entry = environ; entry && *entry && r >= 0; entry++)
+        if (!hf_handoff_is_foreign(*entry) && !entries_set(before, *entry) &&
+            !entries_set(second, *entry))
+            r = hf_strv_append(&environment, *entry);
+    if (r >= 0)
+        r = add_entries(&environment, before);
+    if (r >= 0)
+        r = add_entries(&environment, second);
+    if (r < 0)
+        return r;
+    *ret = HF_STEAL(environment);
     return 0;
 }

@@ -11,11 +11,10 @@
 #include "base/memory.h"
 #include "kernel/file.h"
 #include "kernel/process.h"
-#include "run/capture.h"
-#include "run/environment.h"
-#include "run/names.h"
+#include "loop/capture.h"
+#include "loop/names.h"
+#include "loop/reaper.h"
 #include "run/plan_settings.h"
-#include "run/reaper.h"
 
 /* What an adapter found out last. */
 typedef enum Found {

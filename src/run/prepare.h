@@ -5,8 +5,8 @@
 
 #include "base/text.h"
 #include "config/settings.h"
+#include "loop/reaper.h"
 #include "run/plan.h"
-#include "run/reaper.h"
 #include "run/runtime.h"
 
 typedef struct HfPrepare HfPrepare;

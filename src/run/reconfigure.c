@@ -1,5 +1,5 @@
 #include "run/reconfigure.h"
-#include "run/process_set.h"
+#include "loop/process_set.h"
 
 #include <errno.h>
 #include <stdlib.h>

@@ -4,8 +4,8 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "loop/reaper.h"
 #include "run/part.h"
-#include "run/reaper.h"
 
 #define LOOK_TIME   (10 * HF_USEC_PER_MSEC)
 #define LAZY_TIME   (200 * HF_USEC_PER_MSEC) /* once nobody waits for it */

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "base/memory.h"
-#include "run/names.h"
+#include "loop/names.h"
 
 void hf_resolved_listener_clear(HfResolvedListener *target)
 {

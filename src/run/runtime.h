@@ -7,7 +7,7 @@
 #include <stdint.h>
 
 #include "base/text.h"
-#include "run/cgroups.h"
+#include "loop/cgroups.h"
 
 typedef struct HfRelayKind HfRelayKind;
 

@@ -5,7 +5,7 @@
 
 #include "base/log.h"
 #include "kernel/queue.h"
-#include "run/reaper.h"
+#include "loop/reaper.h"
 
 #define LOOK_TIME (10 * HF_USEC_PER_MSEC)
 

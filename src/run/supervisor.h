@@ -7,13 +7,13 @@
 #include <systemd/sd-event.h>
 
 #include "config/options.h"
+#include "loop/reaper.h"
 #include "policy/machine.h"
 #include "run/generation.h"
 #include "run/listener.h"
 #include "run/part.h"
 #include "run/plan.h"
 #include "run/prepare.h"
-#include "run/reaper.h"
 #include "run/runtime.h"
 
 #define HF_SUPERVISOR_EVENTS 1024 /* that can wait between two steps */

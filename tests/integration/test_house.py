@@ -22,8 +22,9 @@ MAY_INCLUDE = {
     "policy": EVERYONE,
     "config": EVERYONE | {"format"},
     "service": EVERYONE | {"kernel", "format", "config"},
-    "run": EVERYONE | {"kernel", "format", "policy", "config", "service/adapter.h", "service/handoff.h"},
-    "parts": EVERYONE | {"kernel", "format", "policy", "config", "service/adapter.h", "service/handoff.h", "run",
+    "loop": EVERYONE | {"kernel", "format", "config"},
+    "run": EVERYONE | {"kernel", "format", "policy", "config", "loop", "service/adapter.h", "service/handoff.h"},
+    "parts": EVERYONE | {"kernel", "format", "policy", "config", "loop", "service/adapter.h", "service/handoff.h", "run",
                          "parts/events", "parts/probe"},
     "cli": EVERYONE | {"format", "config", "parts/control/names.h"},
     "completions": EVERYONE | {"config"},
@@ -53,7 +54,7 @@ NEVER = {
 }
 # A child before its pidfd exists, unreaped by the very function: its number can be nobody else's.
 # A child, or its group, that has not been reaped yet: the number is nobody else's.
-EXCEPTIONS = {("kernel/spawn.c", "kill("), ("run/capture.c", "kill(")}
+EXCEPTIONS = {("kernel/spawn.c", "kill("), ("loop/capture.c", "kill(")}
 LOGS = re.compile(r"\b(hf_log(?:_lines|_setup)?|sd_journal_\w+|syslog|vsyslog|perror|printf|vprintf|puts|fprintf|vfprintf|dprintf)\s*\(")
 
 

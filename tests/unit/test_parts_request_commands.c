@@ -2,8 +2,8 @@
 #include "child_helpers.h"
 
 #include "base/parse.h"
+#include "loop/reaper.h"
 #include "parts/probe/request.h"
-#include "run/reaper.h"
 
 typedef struct Expected {
     sd_event *loop;

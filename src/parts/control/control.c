@@ -10,10 +10,10 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/parse.h"
+#include "loop/reaper.h"
 #include "parts/control/control.h"
 #include "parts/control/control_parts.h"
 #include "parts/control/names.h"
-#include "run/reaper.h"
 
 #define CLIENTS_MAX                                                                                \
     (2 * HF_MACHINE_REQUESTS) /* at the same time; who comes then waits in the backlog for the     \

@@ -10,7 +10,8 @@
 #include "base/memory.h"
 #include "base/parse.h"
 #include "base/text.h"
-#include "run/capture.h"
+#include "loop/capture.h"
+#include "run/plan_settings.h"
 
 #define WAITING_MAX 64 /* more than there are names */
 
@@ -74,8 +75,7 @@ static int make_environment(const HfHooks *hooks, const Waiting *waiting, char *
         if (r < 0)
             return r;
     }
-    *ret = HF_STEAL(list);
-    return 0;
+    return hf_environment_make(NULL, (const char *const *)list, ret);
 }
 
 static void go_on(HfHooks *hooks)
@@ -114,8 +114,7 @@ static void start(HfHooks *hooks, const Waiting *waiting)
     int r = make_environment(hooks, waiting, &environment);
     if (r >= 0)
         r = hf_command_start(hooks->supervisor->loop, hooks->supervisor->reaper, settings->on_event,
-                             NULL, (const char *const *)environment, hooks->timeout, on_done, hooks,
-                             &hooks->running);
+                             NULL, environment, hooks->timeout, on_done, hooks, &hooks->running);
     if (r < 0) {
         const HfLogFields fields = {.error = r};
         hf_log(LOG_WARNING, &fields, "the command for the event %s cannot be run",

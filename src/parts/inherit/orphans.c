@@ -14,7 +14,7 @@
 #include "kernel/cgroup.h"
 #include "kernel/owner.h"
 #include "kernel/socket_copy.h"
-#include "run/own_unit.h"
+#include "loop/cgroups.h"
 #include "run/resolved_listener.h"
 
 HfOrphans *hf_orphans_free(HfOrphans *strays)

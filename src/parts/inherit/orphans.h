@@ -3,7 +3,7 @@
  * first plan, and are ended then. */
 #pragma once
 
-#include "run/process_set.h"
+#include "loop/process_set.h"
 #include "run/supervisor.h"
 
 typedef struct HfOrphans {

@@ -8,10 +8,10 @@
 #include <systemd/sd-event.h>
 
 #include "base/text.h"
+#include "loop/process_set.h"
 #include "policy/takeover.h"
 #include "run/listener.h"
 #include "run/plan.h"
-#include "run/process_set.h"
 
 typedef struct HfSupervisor HfSupervisor;
 

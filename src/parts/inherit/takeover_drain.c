@@ -7,8 +7,8 @@
 
 #include "base/log.h"
 #include "base/memory.h"
+#include "loop/reaper.h"
 #include "run/pid_file.h"
-#include "run/reaper.h"
 #include "run/supervisor.h"
 
 #define SETTLE_TIME (100 * HF_USEC_PER_MSEC)

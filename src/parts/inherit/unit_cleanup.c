@@ -8,8 +8,8 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "kernel/cgroup.h"
+#include "loop/process_set.h"
 #include "parts/inherit/systemd.h"
-#include "run/process_set.h"
 
 #define PHP_FPM "php-fpm" /* as its comm begins, php-fpm8.2 for one */
 

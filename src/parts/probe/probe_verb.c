@@ -4,8 +4,8 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "loop/reaper.h"
 #include "parts/probe/request.h"
-#include "run/reaper.h"
 #include "run/resolved_listener.h"
 
 typedef struct Asked {

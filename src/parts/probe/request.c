@@ -6,12 +6,14 @@
 #include <string.h>
 
 #include "base/fd.h"
+#include "base/memory.h"
 #include "base/text.h"
 #include "format/fastcgi.h"
 #include "format/http.h"
 #include "kernel/queue.h"
-#include "run/capture.h"
-#include "run/reaper.h"
+#include "loop/capture.h"
+#include "loop/reaper.h"
+#include "run/plan_settings.h"
 
 #define READ_SIZE     16384
 #define READS_AT_ONCE 16   /* before other sources have their turn */
@@ -343,12 +345,17 @@ static void on_request_command(const HfCaptured *captured, void *userdata)
 
 static int begin_kind(HfRequest *request, const HfRequestSpec *question)
 {
+    HF_CLEANUP_STRV char **environment = NULL;
     int r = 0;
 
-    if (question->kind == HF_PROBE_EXEC)
-        return hf_command_start(request->loop, question->reaper, question->what,
-                                question->directory, question->environment, question->timeout,
-                                on_request_command, request, &request->command);
+    if (question->kind == HF_PROBE_EXEC) {
+        r = hf_environment_make(NULL, question->environment, &environment);
+        if (r >= 0)
+            r = hf_command_start(request->loop, question->reaper, question->what,
+                                 question->directory, environment, question->timeout,
+                                 on_request_command, request, &request->command);
+        return r;
+    }
     if (question->kind == HF_PROBE_FASTCGI) {
         const HfFastcgiRequest page = {.uri = question->what, .document_root = question->root};
         r = hf_fastcgi_request(&page, &request->out);

@@ -7,7 +7,7 @@
 #include <systemd/sd-event.h>
 
 #include "config/settings.h"
-#include "run/reaper.h"
+#include "loop/reaper.h"
 
 typedef struct HfRequest HfRequest;
 

@@ -13,7 +13,7 @@
 #include "base/memory.h"
 #include "config/settings.h"
 #include "kernel/file.h"
-#include "run/crash_point.h"
+#include "parts/survive/crash_point.h"
 
 /* ---- what there is ---- */
 

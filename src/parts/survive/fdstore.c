@@ -10,10 +10,10 @@
 #include "base/memory.h"
 #include "base/parse.h"
 #include "kernel/file.h"
+#include "loop/cgroups.h"
 #include "parts/events/events.h"
-#include "run/crash_point.h"
+#include "parts/survive/crash_point.h"
 #include "run/inputs.h"
-#include "run/own_unit.h"
 
 #define SNAPSHOTS HF_SNAPSHOT_COPIES
 

@@ -6,9 +6,9 @@
 
 #include "base/fd.h"
 #include "base/memory.h"
+#include "parts/survive/crash_point.h"
 #include "parts/survive/survive_parts.h"
 #include "run/actions.h"
-#include "run/crash_point.h"
 #include "run/drop_capabilities.h"
 #include "run/pid_file.h"
 

@@ -15,8 +15,8 @@
 #include "base/text.h"
 #include "kernel/file.h"
 #include "kernel/process.h"
-#include "run/capture.h"
-#include "run/crash_point.h"
+#include "loop/capture.h"
+#include "parts/survive/crash_point.h"
 #include "run/inputs.h"
 
 #define TEST_TIMEOUT (10 * HF_USEC_PER_SEC)

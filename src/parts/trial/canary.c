@@ -9,11 +9,11 @@
 #include "base/memory.h"
 #include "base/text.h"
 #include "kernel/notify_socket.h"
+#include "loop/output.h"
+#include "loop/reaper.h"
 #include "parts/probe/request.h"
 #include "run/generation.h"
 #include "run/notify_server.h"
-#include "run/output.h"
-#include "run/reaper.h"
 
 #define OUTPUT_MAX      (64U * 1024)
 #define COMPLAINT_LINES 20

@@ -5,8 +5,8 @@
 #include <systemd/sd-event.h>
 
 #include "config/settings.h"
+#include "loop/reaper.h"
 #include "run/plan.h"
-#include "run/reaper.h"
 #include "run/runtime.h"
 
 typedef struct HfCanary HfCanary;

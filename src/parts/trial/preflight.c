@@ -4,8 +4,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/memory.h"
+#include "loop/capture.h"
 #include "parts/trial/canary.h"
-#include "run/capture.h"
+#include "run/plan_settings.h"
 
 typedef struct HfPreflight {
     sd_event *loop;
@@ -82,9 +84,12 @@ static int start_command(HfPreflight *preflight, HfText *error)
 
     if (!settings->preflight)
         return start_canary(preflight, error);
-    int r = hf_command_start(preflight->loop, preflight->reaper, settings->preflight,
-                             preflight->plan->directory, (const char *const *)settings->environment,
-                             settings->ready_timeout, on_command, preflight, &preflight->command);
+    HF_CLEANUP_STRV char **environment = NULL;
+    int r = hf_environment_make(NULL, (const char *const *)settings->environment, &environment);
+    if (r >= 0)
+        r = hf_command_start(preflight->loop, preflight->reaper, settings->preflight,
+                             preflight->plan->directory, environment, settings->ready_timeout,
+                             on_command, preflight, &preflight->command);
     if (r < 0)
         hf_text_addf(error, "the preflight cannot be run: %s", strerror(-r));
     return r;

@@ -5,9 +5,9 @@
 
 #include "base/log.h"
 #include "base/text.h"
+#include "loop/reaper.h"
 #include "parts/events/events.h"
 #include "run/members.h"
-#include "run/reaper.h"
 
 #define DOUBLINGS_MAX 7 /* of the time until a generation that is still there is recycled again */
 

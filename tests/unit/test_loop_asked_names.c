@@ -7,9 +7,9 @@
 
 #include "base/parse.h"
 #include "kernel/credentials.h"
-#include "run/capture.h"
-#include "run/names.h"
-#include "run/reaper.h"
+#include "loop/capture.h"
+#include "loop/names.h"
+#include "loop/reaper.h"
 
 #define LONG (60 * HF_USEC_PER_SEC)
 

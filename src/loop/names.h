@@ -9,7 +9,7 @@
 
 #include "config/settings.h"
 #include "kernel/credentials.h"
-#include "run/reaper.h"
+#include "loop/reaper.h"
 
 typedef struct HfNames HfNames;
 

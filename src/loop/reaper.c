@@ -1,4 +1,4 @@
-#include "run/reaper.h"
+#include "loop/reaper.h"
 
 #include <errno.h>
 #include <signal.h>

@@ -9,7 +9,7 @@
 
 #include "base/text.h"
 #include "kernel/process.h"
-#include "run/reaper.h"
+#include "loop/reaper.h"
 
 typedef struct HfCapture HfCapture;
 
@@ -48,11 +48,10 @@ int hf_capture_now(const HfSpawn *spawn, size_t maximum, uint64_t timeout, HfTex
 
 /* ---- a shell command of the user's, run beside the service ---- */
 
-/* Runs `/bin/sh -c command` in directory (NULL: as it is) with holdfast's own environment and the
- * entries of more (NULL: none). Its standard input is empty. timeout: usec. Returns as
- * hf_capture_start. */
+/* Runs `/bin/sh -c command` in directory (NULL: as it is). Its standard input is empty. timeout:
+ * usec. Returns as hf_capture_start. */
 int hf_command_start(sd_event *loop, HfReaper *reaper, const char *command, const char *directory,
-                     const char *const *more, uint64_t timeout, HfCaptureCallback callback,
+                     char *const *environment, uint64_t timeout, HfCaptureCallback callback,
                      void *userdata, HfCapture **ret);
 
 /* Did it end well, with status 0 and in time? */

@@ -1,4 +1,4 @@
-#include "run/capture.h"
+#include "loop/capture.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -10,9 +10,8 @@
 #include "base/fd.h"
 #include "base/memory.h"
 #include "base/text.h"
-#include "run/environment.h"
-#include "run/output.h"
-#include "run/reaper.h"
+#include "loop/output.h"
+#include "loop/reaper.h"
 
 #define COMMAND_OUTPUT_MAX (64U * 1024) /* bytes */
 
@@ -201,18 +200,15 @@ int hf_capture_now(const HfSpawn *spawn, size_t maximum, uint64_t timeout, HfTex
 /* ---- a shell command ---- */
 
 int hf_command_start(sd_event *loop, HfReaper *reaper, const char *command, const char *directory,
-                     const char *const *more, uint64_t timeout, HfCaptureCallback callback,
+                     char *const *environment, uint64_t timeout, HfCaptureCallback callback,
                      void *userdata, HfCapture **ret)
 {
     const char *const words[] = {"/bin/sh", "-c", command};
     HF_CLEANUP_STRV char **argv = NULL;
-    HF_CLEANUP_STRV char **environment = NULL;
     int r = 0;
 
     for (size_t i = 0; r >= 0 && i < sizeof(words) / sizeof(*words); i++)
         r = hf_strv_append(&argv, words[i]);
-    if (r >= 0)
-        r = hf_environment_make(NULL, more, &environment);
     if (r < 0)
         return r;
     const HfSpawn spawn = {

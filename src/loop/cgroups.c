@@ -1,4 +1,4 @@
-#include "run/cgroups.h"
+#include "loop/cgroups.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -9,6 +9,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "base/parse.h"
 #include "base/text.h"
 #include "format/cgroup.h"
 #include "kernel/cgroup.h"
@@ -16,6 +17,7 @@
 
 #define MOVES_MAX 4   /* of processes that fork meanwhile */
 #define MOVE_TIME 100 /* ms, for one of them */
+#define SUFFIX    ".service"
 
 typedef unsigned long long Number;
 
@@ -308,4 +310,46 @@ void hf_oom_clear(HfOom *oom)
 {
     hf_string_set(&oom->group.file, NULL);
     hf_string_set(&oom->machine.file, NULL);
+}
+
+/* ---- our own unit ---- */
+
+bool hf_own_unit_is_main(void)
+{
+    const char *pid = getenv("SYSTEMD_EXEC_PID");
+    uint64_t number;
+
+    return pid && hf_parse_uint(pid, INT32_MAX, &number) == 0 && (pid_t)number == getpid();
+}
+
+/* A container's root, a session or a slice is not ours alone. */
+static bool is_service(const char *list, const char *controller)
+{
+    size_t suffix = strlen(SUFFIX);
+    const char *path;
+    size_t length;
+
+    return hf_cgroup_path(list, controller, &path, &length) == 0 && length > suffix &&
+           memcmp(path + length - suffix, SUFFIX, suffix) == 0;
+}
+
+int hf_own_unit_cgroup(char **ret)
+{
+    static const char *const controllers[] = {NULL, "name=systemd"};
+    HF_CLEANUP_FREE char *list = NULL;
+    const char *path;
+    size_t length;
+
+    *ret = NULL;
+    if (!hf_own_unit_is_main())
+        return 0;
+    int r = hf_file_read("/proc/self/cgroup", HF_CGROUP_TEXT_MAX, &list, NULL);
+    for (size_t i = 0; r >= 0 && i < sizeof(controllers) / sizeof(*controllers); i++) {
+        if (!is_service(list, controllers[i]) ||
+            hf_cgroup_path(list, controllers[i], &path, &length) < 0)
+            continue;
+        *ret = strndup(path, length);
+        return *ret ? 0 : -ENOMEM;
+    }
+    return r;
 }

@@ -1,4 +1,4 @@
-#include "run/names.h"
+#include "loop/names.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -7,7 +7,7 @@
 
 #include "base/memory.h"
 #include "kernel/account.h"
-#include "run/capture.h"
+#include "loop/capture.h"
 
 #define HOST_ADDRESSES_MAX 16
 #define ANSWERS_MAX        (64U * 1024 * 1024) /* bytes */

@@ -1,7 +1,7 @@
 #include "child_helpers.h"
 
 #include "base/parse.h"
-#include "run/process_set.h"
+#include "loop/process_set.h"
 
 #define CHILDREN 12
 

@@ -1,4 +1,4 @@
-#include "run/process_set.h"
+#include "loop/process_set.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -8,7 +8,7 @@
 
 #include "base/log.h"
 #include "base/memory.h"
-#include "run/reaper.h"
+#include "loop/reaper.h"
 
 #define RETRY_TIME    (100 * HF_USEC_PER_MSEC) /* until /proc can be read again */
 #define DESCRIBED_MAX 8                        /* of a list in the log */
