@@ -13,6 +13,7 @@
 #include "parts/inherit/inherit.h"
 #include "parts/probe/prober.h"
 #include "parts/ready_log/ready_log.h"
+#include "parts/release/release.h"
 #include "parts/survive/survive.h"
 #include "parts/trial/preflight.h"
 #include "parts/watch/watch.h"
@@ -24,6 +25,9 @@
 /* In the order in which their moments come; control is the last to let go. What meson's option
  * "without" names is not there. */
 static const HfPart *const parts[] = {
+#ifndef HF_WITHOUT_RELEASE
+    &hf_part_release, /* what it held is answered before anything ends */
+#endif
 #ifndef HF_WITHOUT_SURVIVE
     &hf_part_survive,
 #endif

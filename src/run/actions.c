@@ -16,8 +16,6 @@
 #include "run/inputs.h"
 #include "run/pid_file.h"
 #include "run/reconfigure.h"
-#include "run/release.h"
-#include "run/stop_delay.h"
 
 /* What a shell would say of a program that did not start. */
 #define NOT_RUN   126
@@ -51,8 +49,8 @@ static int offer_held(const HfSupervisor *supervisor, HfOffer *offer)
     for (size_t i = 0; i < 1 + HF_MACHINE_SLOTS; i++)
         for (size_t j = 0; r >= 0 && plans[i] && j < plans[i]->n_listeners; j++)
             r = hf_offer_add(offer, plans[i]->listeners[j]);
-    for (size_t i = 0; r >= 0 && i < supervisor->n_received; i++)
-        r = hf_offer_add(offer, supervisor->received[i]);
+    for (size_t i = 0; r >= 0 && i < supervisor->n_activated; i++)
+        r = hf_offer_add(offer, supervisor->activated[i]);
     return r;
 }
 
@@ -61,7 +59,7 @@ static int bind_plan(HfPlan *plan, HfText *error, void *userdata)
     HfSupervisor *supervisor = userdata;
     HfOffer offer = {0};
 
-    int r = hf_activated_want(supervisor->received, supervisor->n_received, plan);
+    int r = hf_activated_want(supervisor->activated, supervisor->n_activated, plan);
     if (r >= 0)
         r = hf_drop_capabilities_permits(supervisor, plan, error);
     if (r >= 0)
@@ -74,7 +72,7 @@ static int bind_plan(HfPlan *plan, HfText *error, void *userdata)
     free(offer.list);
     if (r < 0)
         return r;
-    return hf_activated_check(supervisor->received, supervisor->n_received, plan, error);
+    return hf_activated_check(supervisor->activated, supervisor->n_activated, plan, error);
 }
 
 static bool is_seen_to(const HfSupervisor *supervisor)
@@ -116,14 +114,14 @@ static void on_prepared(int r, HfPlan *plan, const char *why, void *userdata)
     }
     supervisor->prepared = plan;
     hf_supervisor_post(supervisor,
-                       &(HfEvent){.type = HF_EVENT_PREPARED, .takeover = supervisor->shared});
+                       &(HfEvent){.type = HF_EVENT_PREPARED, .takeover = supervisor->taking_over});
 }
 
 static void perform_prepare(HfSupervisor *supervisor, const HfAction *action)
 {
     HF_CLEANUP_TEXT HfText error = {0};
 
-    hf_inputs_restore(supervisor->watch, true);
+    hf_inputs_restore(supervisor->inputs, true);
     hf_supervisor_set_failure(supervisor, NULL);
     int r = hf_reconfigure_begin(supervisor, action->reread, &error);
     if (r < 0) {
@@ -215,7 +213,7 @@ static void on_last_words(HfGeneration *generation, void *userdata)
     const HfSupervisor *supervisor = userdata;
 
     (void)generation;
-    hf_inputs_last_words(supervisor->watch);
+    hf_inputs_last_words(supervisor->inputs);
 }
 
 const HfGenerationCallbacks *hf_actions_callbacks(HfSupervisor *supervisor)
@@ -239,7 +237,7 @@ static void perform_spawn(HfSupervisor *supervisor, const HfAction *action)
     HfPlan *plan = action->prepared ? supervisor->prepared : supervisor->current;
     HF_CLEANUP_TEXT HfText error = {0};
 
-    hf_inputs_restore(supervisor->watch, true);
+    hf_inputs_restore(supervisor->inputs, true);
     int r = hf_generation_spawn(supervisor->loop, supervisor->reaper, &supervisor->runtime, plan,
                                 action->slot, action->number, action->cause, NULL,
                                 hf_actions_callbacks(supervisor),
@@ -380,7 +378,7 @@ static void perform_report(HfSupervisor *supervisor, const HfAction *action)
         hf_log(LOG_ERR, NULL, "%s", supervisor->failure); /* which says the rest as well */
     /* until it has left, it is the old server's */
     if ((action->report == HF_REPORT_READY || action->report == HF_REPORT_RESUMED) &&
-        !supervisor->shared)
+        !supervisor->taking_over)
         hf_pid_file_write(supervisor, action->slot);
 }
 
@@ -396,7 +394,8 @@ static void perform_test_upgrade(HfSupervisor *supervisor, const HfAction *actio
 
 static void perform_watch_queue(HfSupervisor *supervisor, const HfAction *action)
 {
-    hf_stop_delay_watch(supervisor, action->raised);
+    if (action->raised && !hf_parts_have(supervisor->parts, "release"))
+        hf_supervisor_post(supervisor, &(HfEvent){.type = HF_EVENT_QUEUE_SERVED});
 }
 
 static void perform_end(HfSupervisor *supervisor, const HfAction *action)
@@ -440,11 +439,10 @@ void hf_actions_perform(HfSupervisor *supervisor, const HfAction *action)
 {
     bool last = is_last_look(action);
 
-    if (action->type == HF_ACTION_ANSWER && hf_release_holds(supervisor, action))
-        return;
-    if (action->type == HF_ACTION_UPGRADE || action->type == HF_ACTION_END)
-        hf_release_answer(supervisor);
-
+    HF_EACH_PART (supervisor, i, holds)
+        if (action->type == HF_ACTION_ANSWER &&
+            supervisor->parts[i]->holds(supervisor->states[i], action))
+            return;
     if (!last && executors[action->type])
         executors[action->type](supervisor, action);
     HF_EACH_PART (supervisor, i, performed)

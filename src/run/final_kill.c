@@ -19,14 +19,14 @@ struct HfFinalKill {
     HfProcessSet *set;
 };
 
-HfFinalKill *hf_final_kill_free(HfFinalKill *leftovers)
+HfFinalKill *hf_final_kill_free(HfFinalKill *left)
 {
-    if (!leftovers)
+    if (!left)
         return NULL;
-    hf_process_set_free(leftovers->set);
-    hf_held_sockets_clear(&leftovers->sockets);
-    free(leftovers->unit);
-    free(leftovers);
+    hf_process_set_free(left->set);
+    hf_held_sockets_clear(&left->sockets);
+    free(left->unit);
+    free(left);
     return NULL;
 }
 
@@ -44,37 +44,37 @@ static bool is_helper(const HfSupervisor *supervisor, pid_t pid)
 }
 
 /* With a container's first process the kernel kills all others, pid_namespaces(7). */
-static bool ends_all(const HfFinalKill *leftovers)
+static bool ends_all(const HfFinalKill *left)
 {
-    return getpid() == 1 || leftovers->supervisor->settings->kill_mode == HF_KILL_MODE_ALL;
+    return getpid() == 1 || left->supervisor->settings->kill_mode == HF_KILL_MODE_ALL;
 }
 
 /* After an adoption what we are to end may be no descendant: in our unit it is ours all the same.
  */
 static int is_left(pid_t pid, const void *wanted)
 {
-    const HfFinalKill *leftovers = wanted;
+    const HfFinalKill *left = wanted;
 
     int r = hf_process_is_descendant(pid, NULL);
-    if (ends_all(leftovers) && r <= 0)
+    if (ends_all(left) && r <= 0)
         return r;
-    if (r == 0 && leftovers->unit)
-        r = hf_cgroup_holds(leftovers->unit, pid);
-    if (r > 0 && !ends_all(leftovers))
-        r = hf_process_is_holder(pid, &leftovers->sockets);
-    return r > 0 ? !is_helper(leftovers->supervisor, pid) : r;
+    if (r == 0 && left->unit)
+        r = hf_cgroup_holds(left->unit, pid);
+    if (r > 0 && !ends_all(left))
+        r = hf_process_is_holder(pid, &left->sockets);
+    return r > 0 ? !is_helper(left->supervisor, pid) : r;
 }
 
 static void on_all_gone(void *userdata)
 {
-    const HfFinalKill *leftovers = userdata;
+    const HfFinalKill *left = userdata;
 
-    hf_supervisor_end(leftovers->supervisor, leftovers->status);
+    hf_supervisor_end(left->supervisor, left->status);
 }
 
-static int find_sockets(HfFinalKill *leftovers)
+static int find_sockets(HfFinalKill *left)
 {
-    const HfPlan *plan = leftovers->supervisor->current;
+    const HfPlan *plan = left->supervisor->current;
     size_t n = plan ? plan->n_listeners : 0;
     HF_CLEANUP_FREE int *fds = calloc(n + 1, sizeof(*fds));
 
@@ -82,38 +82,38 @@ static int find_sockets(HfFinalKill *leftovers)
         return -ENOMEM;
     for (size_t i = 0; i < n; i++)
         fds[i] = plan->listeners[i]->fd;
-    int r = hf_held_sockets_identify(fds, n, &leftovers->sockets);
-    return r < 0 ? r : hf_own_unit_cgroup(&leftovers->unit);
+    int r = hf_held_sockets_identify(fds, n, &left->sockets);
+    return r < 0 ? r : hf_own_unit_cgroup(&left->unit);
 }
 
-void hf_final_kill_hurry(HfFinalKill *leftovers)
+void hf_final_kill_hurry(HfFinalKill *left)
 {
-    if (leftovers && leftovers->set)
-        hf_process_set_hurry(leftovers->set);
+    if (left && left->set)
+        hf_process_set_hurry(left->set);
 }
 
 void hf_final_kill_end(HfSupervisor *supervisor, int status)
 {
-    HfFinalKill *leftovers = calloc(1, sizeof(*leftovers));
+    HfFinalKill *left = calloc(1, sizeof(*left));
     bool hurried = supervisor->machine.hurry == HF_STAGE_KILL;
     int r = -ENOMEM;
 
-    if (leftovers) {
-        supervisor->leftovers = leftovers;
-        *leftovers = (HfFinalKill){.supervisor = supervisor, .status = status};
+    if (left) {
+        supervisor->final_kill = left;
+        *left = (HfFinalKill){.supervisor = supervisor, .status = status};
         const HfProcessSetSpec spec = {
             .loop = supervisor->loop,
             .match = is_left,
-            .wanted = leftovers,
+            .wanted = left,
             .who = "the service",
-            .told = ends_all(leftovers) ? "left in the background and"
-                                        : "left in the background, still holding a listener, and",
+            .told = ends_all(left) ? "left in the background and"
+                                   : "left in the background, still holding a listener, and",
             .gone = on_all_gone,
-            .userdata = leftovers,
+            .userdata = left,
         };
-        r = find_sockets(leftovers);
+        r = find_sockets(left);
         if (r >= 0)
-            r = hf_process_set_new(&spec, &leftovers->set);
+            r = hf_process_set_new(&spec, &left->set);
     }
     if (r < 0) {
         const HfLogFields fields = {.error = r};
@@ -125,5 +125,5 @@ void hf_final_kill_end(HfSupervisor *supervisor, int status)
         .first = hurried ? SIGKILL : SIGTERM,
         .patience = hurried ? HF_KILL_INTERVAL : HF_TERM_TIMEOUT,
     };
-    hf_process_set_end(leftovers->set, &escalation);
+    hf_process_set_end(left->set, &escalation);
 }

@@ -7,5 +7,5 @@
  * then KILL, as process_set.h says. Then hf_supervisor_exit. */
 void hf_final_kill_end(HfSupervisor *supervisor, int status);
 /* Another stop signal: KILL at once. NULL is fine. */
-void hf_final_kill_hurry(HfFinalKill *leftovers);
-HfFinalKill *hf_final_kill_free(HfFinalKill *leftovers);
+void hf_final_kill_hurry(HfFinalKill *left);
+HfFinalKill *hf_final_kill_free(HfFinalKill *left);

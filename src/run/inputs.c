@@ -42,24 +42,24 @@ static int on_signal(sd_event_source *source, const struct signalfd_siginfo *inf
         if (taken[i].signal == (int)info->ssi_signo) {
             hf_supervisor_post(supervisor, &taken[i].event);
             if (taken[i].event.type == HF_EVENT_STOP_SIGNAL)
-                hf_final_kill_hurry(supervisor->leftovers);
+                hf_final_kill_hurry(supervisor->final_kill);
         }
     return 0;
 }
 
 static int on_notify(sd_event_source *source, int fd, uint32_t revents, void *userdata)
 {
-    HfInputs *watch = userdata;
+    HfInputs *inputs = userdata;
 
     (void)source;
     (void)revents;
-    hf_notify_server(watch->supervisor, fd);
+    hf_notify_server(inputs->supervisor, fd);
     return 0;
 }
 
-void hf_inputs_last_words(HfInputs *watch)
+void hf_inputs_last_words(HfInputs *inputs)
 {
-    hf_notify_server_last_words(watch->supervisor, watch->fd);
+    hf_notify_server_last_words(inputs->supervisor, inputs->fd);
 }
 
 /* ---- the runtime directory ---- */
@@ -73,63 +73,63 @@ static int on_removal(sd_event_source *source, const struct inotify_event *event
 }
 
 /* Anew: it may be another directory of that name by now. */
-static int watch_place(HfInputs *watch)
+static int watch_place(HfInputs *inputs)
 {
-    const HfRuntime *runtime = &watch->supervisor->runtime;
+    const HfRuntime *runtime = &inputs->supervisor->runtime;
     const uint32_t removals =
         IN_DELETE | IN_MOVED_FROM | IN_DELETE_SELF | IN_MOVE_SELF | IN_ONLYDIR;
 
-    watch->place = sd_event_source_disable_unref(watch->place);
+    inputs->place = sd_event_source_disable_unref(inputs->place);
     return runtime->in_memory
                ? 0
-               : sd_event_add_inotify(watch->supervisor->loop, &watch->place, runtime->directory,
-                                      removals, on_removal, watch);
+               : sd_event_add_inotify(inputs->supervisor->loop, &inputs->place, runtime->directory,
+                                      removals, on_removal, inputs);
 }
 
 /* fd: -1: opened anew. */
-static int listen_to_services(HfInputs *watch, int fd)
+static int listen_to_services(HfInputs *inputs, int fd)
 {
-    const HfSupervisor *supervisor = watch->supervisor;
+    const HfSupervisor *supervisor = inputs->supervisor;
     sd_event_source *source = NULL;
     HF_CLEANUP_FD int socket = fd >= 0 ? fd : hf_notifysocket_open(supervisor->runtime.notify);
 
     int r = socket < 0
                 ? socket
-                : sd_event_add_io(supervisor->loop, &source, socket, EPOLLIN, on_notify, watch);
+                : sd_event_add_io(supervisor->loop, &source, socket, EPOLLIN, on_notify, inputs);
     if (r < 0)
         return r;
-    sd_event_source_disable_unref(watch->notify);
-    hf_fd_close(watch->fd);
-    watch->notify = source;
-    watch->fd = hf_fd_steal(&socket);
+    sd_event_source_disable_unref(inputs->notify);
+    hf_fd_close(inputs->fd);
+    inputs->notify = source;
+    inputs->fd = hf_fd_steal(&socket);
     return 0;
 }
 
-static int remake_place(HfInputs *watch, HfText *error)
+static int remake_place(HfInputs *inputs, HfText *error)
 {
-    HfSupervisor *supervisor = watch->supervisor;
+    HfSupervisor *supervisor = inputs->supervisor;
 
     int remade = hf_runtime_remake(&supervisor->runtime, supervisor->name, error);
     if (remade < 0 || hf_notifysocket_stands(supervisor->runtime.notify))
         return remade;
-    int r = listen_to_services(watch, -1);
+    int r = listen_to_services(inputs, -1);
     if (r < 0)
         hf_text_addf(error, "%s cannot be bound: %s", supervisor->runtime.notify, strerror(-r));
     return r < 0 ? r : 1;
 }
 
-static void lose_place(HfInputs *watch, const char *why)
+static void lose_place(HfInputs *inputs, const char *why)
 {
-    HfRuntime *runtime = &watch->supervisor->runtime;
+    HfRuntime *runtime = &inputs->supervisor->runtime;
 
     if (!runtime->lost)
         hf_log(LOG_ERR, NULL,
                "the runtime directory was removed, and %s: all is kept in memory, and signals are "
                "the only control; make it again, and a reload uses it",
                why);
-    int r = hf_runtime_lose(runtime, watch->supervisor->name);
+    int r = hf_runtime_lose(runtime, inputs->supervisor->name);
     if (r >= 0 && !hf_notifysocket_stands(runtime->notify))
-        r = listen_to_services(watch, -1);
+        r = listen_to_services(inputs, -1);
     if (r < 0)
         hf_log(LOG_ERR, &(HfLogFields){.error = r}, "services cannot say that they are ready");
 }
@@ -148,18 +148,18 @@ static void restore_files(const HfSupervisor *supervisor)
     }
 }
 
-void hf_inputs_restore(HfInputs *watch, bool lose)
+void hf_inputs_restore(HfInputs *inputs, bool lose)
 {
-    HfSupervisor *supervisor = watch->supervisor;
+    HfSupervisor *supervisor = inputs->supervisor;
     HF_CLEANUP_TEXT HfText error = {0};
     bool in_memory = supervisor->runtime.in_memory;
 
     if (in_memory && !(supervisor->runtime.lost && lose))
         return;
-    int r = remake_place(watch, &error);
+    int r = remake_place(inputs, &error);
     if (r < 0) {
         if (lose)
-            lose_place(watch, error.length > 0 ? hf_text_peek(&error) : strerror(-r));
+            lose_place(inputs, error.length > 0 ? hf_text_peek(&error) : strerror(-r));
         return;
     }
     restore_files(supervisor);
@@ -169,8 +169,8 @@ void hf_inputs_restore(HfInputs *watch, bool lose)
         hf_log(LOG_WARNING, NULL,
                "the runtime directory %s, or a file in it, was removed; it is made again",
                supervisor->runtime.directory);
-    if (r > 0 || !watch->place)
-        (void)watch_place(watch);
+    if (r > 0 || !inputs->place)
+        (void)watch_place(inputs);
 }
 
 int hf_inputs_block(void)
@@ -196,40 +196,40 @@ static int take_signals(HfSupervisor *supervisor)
     return 0;
 }
 
-int hf_inputs_fd(const HfInputs *watch)
+int hf_inputs_fd(const HfInputs *inputs)
 {
-    return watch->fd;
+    return inputs->fd;
 }
 
 int hf_inputs_new(HfSupervisor *supervisor, int fd, HfInputs **ret)
 {
-    HfInputs *watch = calloc(1, sizeof(*watch));
-    if (!watch)
+    HfInputs *inputs = calloc(1, sizeof(*inputs));
+    if (!inputs)
         return -ENOMEM;
-    watch->supervisor = supervisor;
-    watch->fd = -1;
+    inputs->supervisor = supervisor;
+    inputs->fd = -1;
     if (fd >= 0 && !hf_notifysocket_stands(supervisor->runtime.notify))
         fd = hf_fd_close(fd);
-    int r = listen_to_services(watch, fd);
+    int r = listen_to_services(inputs, fd);
     if (r >= 0)
         r = take_signals(supervisor);
     if (r >= 0)
-        r = watch_place(watch);
+        r = watch_place(inputs);
     if (r < 0) {
-        hf_inputs_free(watch);
+        hf_inputs_free(inputs);
         return r;
     }
-    *ret = watch;
+    *ret = inputs;
     return 0;
 }
 
-HfInputs *hf_inputs_free(HfInputs *watch)
+HfInputs *hf_inputs_free(HfInputs *inputs)
 {
-    if (!watch)
+    if (!inputs)
         return NULL;
-    sd_event_source_disable_unref(watch->place);
-    sd_event_source_disable_unref(watch->notify);
-    hf_fd_close(watch->fd);
-    free(watch);
+    sd_event_source_disable_unref(inputs->place);
+    sd_event_source_disable_unref(inputs->notify);
+    hf_fd_close(inputs->fd);
+    free(inputs);
     return NULL;
 }

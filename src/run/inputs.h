@@ -8,10 +8,10 @@ int hf_inputs_block(void);
 /* fd: the notify socket, taken over, -1: opened anew. Returns 0
  * or negative errno. */
 int hf_inputs_new(HfSupervisor *supervisor, int fd, HfInputs **ret);
-int hf_inputs_fd(const HfInputs *watch); /* borrowed */
-HfInputs *hf_inputs_free(HfInputs *watch);
+int hf_inputs_fd(const HfInputs *inputs); /* borrowed */
+HfInputs *hf_inputs_free(HfInputs *inputs);
 /* Whatever was removed from the runtime directory is there again, if that can be; lose: or else in
  * memory. Harmless when nothing was. */
-void hf_inputs_restore(HfInputs *watch, bool lose);
+void hf_inputs_restore(HfInputs *inputs, bool lose);
 /* Hears at once what generations have said until now. */
-void hf_inputs_last_words(HfInputs *watch);
+void hf_inputs_last_words(HfInputs *inputs);

@@ -63,6 +63,8 @@ typedef struct HfPart {
 
     /* ---- each step ---- */
 
+    /* Too early for this answer? Then the part has it performed by the others later. */
+    bool (*holds)(void *state, const HfAction *answer);
     /* run has performed action; of FORGET and END: it is about to. */
     void (*performed)(void *state, const HfAction *action);
     /* Nothing waits to be decided. */

@@ -17,8 +17,6 @@
 #include "run/inputs.h"
 #include "run/pid_file.h"
 #include "run/reconfigure.h"
-#include "run/release.h"
-#include "run/stop_delay.h"
 
 static void trace(const HfEvent *event, const HfActions *actions, HfPhase phase)
 {
@@ -48,7 +46,6 @@ static int on_step(sd_event_source *source, void *userdata)
         for (size_t i = 0; i < actions->n; i++)
             hf_actions_perform(supervisor, &actions->list[i]);
     }
-    hf_release_look(supervisor);
     HF_EACH_PART (supervisor, i, stepped)
         supervisor->parts[i]->stepped(supervisor->states[i]);
     malloc_trim(0); /* what a preparation took is not needed again soon */
@@ -62,9 +59,6 @@ static void let_go(HfSupervisor *supervisor)
     HF_EACH_PART (supervisor, i, let_go)
         supervisor->parts[i]->let_go(supervisor->states[i]);
     hf_pid_file_remove(supervisor);
-    hf_release_answer(supervisor);
-    supervisor->release = hf_release_free(supervisor->release);
-    supervisor->farewell = hf_stop_delay_free(supervisor->farewell);
     for (unsigned i = 0; i < HF_MACHINE_SLOTS; i++)
         supervisor->generations[i] = hf_generation_free(supervisor->generations[i]);
     for (unsigned timer = 0; timer < HF_TIMER_MAX_; timer++)
@@ -72,10 +66,10 @@ static void let_go(HfSupervisor *supervisor)
             supervisor->timers[timer][i] =
                 sd_event_source_disable_unref(supervisor->timers[timer][i]);
     supervisor->prepare = hf_prepare_abort(supervisor->prepare);
-    supervisor->leftovers = hf_final_kill_free(supervisor->leftovers);
+    supervisor->final_kill = hf_final_kill_free(supervisor->final_kill);
     supervisor->prepared = hf_plan_unref(supervisor->prepared);
     supervisor->current = hf_plan_unref(supervisor->current);
-    hf_listener_array_clear(&supervisor->received, &supervisor->n_received);
+    hf_listener_array_clear(&supervisor->activated, &supervisor->n_activated);
 }
 
 /* The sockets go, and the loop ends once no part has anything left to do. */
@@ -157,7 +151,7 @@ static int set_up(HfSupervisor *supervisor, HfText *error)
     if (r >= 0)
         r = make_loop(supervisor);
     if (r >= 0)
-        r = hf_activated_take(&supervisor->received, &supervisor->n_received, &supervisor->notes,
+        r = hf_activated_take(&supervisor->activated, &supervisor->n_activated, &supervisor->notes,
                               error);
     if (r >= 0)
         r = begin_parts(supervisor, error);
@@ -169,7 +163,7 @@ static int set_up(HfSupervisor *supervisor, HfText *error)
     HF_EACH_PART (supervisor, i, claimed)
         r = r < 0 ? r : supervisor->parts[i]->claimed(supervisor->states[i], error);
     if (r >= 0)
-        r = hf_inputs_new(supervisor, take_notify(supervisor), &supervisor->watch);
+        r = hf_inputs_new(supervisor, take_notify(supervisor), &supervisor->inputs);
     if (r >= 0)
         hf_supervisor_post(supervisor, &(HfEvent){.type = supervisor->first});
     HF_EACH_PART (supervisor, i, begun)
@@ -183,7 +177,7 @@ static int set_up(HfSupervisor *supervisor, HfText *error)
 static void tear_down(HfSupervisor *supervisor)
 {
     let_go(supervisor);
-    hf_inputs_free(supervisor->watch);
+    hf_inputs_free(supervisor->inputs);
     hf_runtime_release(&supervisor->runtime);
     HF_EACH_PART (supervisor, i, free)
         supervisor->parts[i]->free(supervisor->states[i]);
@@ -193,7 +187,7 @@ static void tear_down(HfSupervisor *supervisor)
     sd_event_unref(supervisor->loop);
     hf_reconfigure_clear(supervisor);
     free(supervisor->failure);
-    free(supervisor->finding);
+    free(supervisor->unhealthy);
 }
 
 int hf_run(const HfCommandLine *line, const HfPart *const *parts)

@@ -37,8 +37,8 @@ void hf_supervisor_post(HfSupervisor *supervisor, const HfEvent *event)
 void hf_supervisor_probed(HfSupervisor *supervisor, unsigned slot, HfVerdict verdict,
                           const char *text)
 {
-    if (hf_string_set(&supervisor->finding, text) < 0)
-        hf_string_set(&supervisor->finding, NULL);
+    if (hf_string_set(&supervisor->unhealthy, text) < 0)
+        hf_string_set(&supervisor->unhealthy, NULL);
     hf_supervisor_post(supervisor,
                        &(HfEvent){.type = HF_EVENT_PROBED,
                                   .slot = slot,

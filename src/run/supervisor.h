@@ -18,8 +18,6 @@
 
 #define HF_SUPERVISOR_EVENTS 1024 /* that can wait between two steps */
 
-typedef struct HfRelease HfRelease;
-typedef struct HfStopDelay HfStopDelay;
 typedef struct HfFinalKill HfFinalKill;
 typedef struct HfInputs HfInputs;
 
@@ -47,21 +45,19 @@ typedef struct HfSupervisor {
     sd_event_source *timers[HF_TIMER_MAX_][HF_MACHINE_SLOTS];
     HfPlan *current; /* committed */
     HfPlan *prepared;
-    HfPrepare *prepare;    /* running */
-    HfListener **received; /* from systemd */
-    size_t n_received;
-    bool raised;            /* backlog */
-    char *pid_file;         /* the user's, that we wrote; NULL: none */
-    char *failure;          /* why the last replacement failed, for those who asked for it */
-    int status;             /* of the exit that is on its way */
-    HfStopDelay *farewell;  /* NULL: nobody looks who waits in a queue */
-    HfFinalKill *leftovers; /* NULL until the end */
-    char *finding;          /* what the last probe found wrong */
-    HfInputs *watch;
-    HfRelease *release; /* NULL: no address has left the settings so far */
-    uint64_t given_up;  /* capabilities, 1 << number */
-    bool shared;        /* another server has the sockets as well, and its pid file */
-    bool confined;      /* to those that the plan needs */
+    HfPrepare *prepare;     /* running */
+    HfListener **activated; /* from systemd */
+    size_t n_activated;
+    bool raised;             /* backlog */
+    char *pid_file;          /* the user's, that we wrote; NULL: none */
+    char *failure;           /* why the last replacement failed, for those who asked for it */
+    int status;              /* of the exit that is on its way */
+    HfFinalKill *final_kill; /* NULL until the end */
+    char *unhealthy;         /* what the last probe found wrong */
+    HfInputs *inputs;
+    uint64_t given_up; /* capabilities, 1 << number */
+    bool taking_over;  /* another server has the sockets as well, and its pid file */
+    bool confined;     /* to those that the plan needs */
     /* last, as most of it is never touched */
     HfActions actions;                    /* of the step that runs */
     HfEvent events[HF_SUPERVISOR_EVENTS]; /* a ring */

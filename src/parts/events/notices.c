@@ -176,7 +176,7 @@ static void add_unhealthy(const HfSupervisor *supervisor, const HfAction *action
                      action->status);
     else
         hf_text_addf(text, "failed its probe (%d in a row): %s", action->status,
-                     supervisor->finding ? supervisor->finding : "");
+                     supervisor->unhealthy ? supervisor->unhealthy : "");
 }
 
 static void add_end(const HfGeneration *generation, HfText *text)
@@ -226,7 +226,7 @@ static void add_letter(const HfSupervisor *supervisor, const HfAction *action, c
         add_unhealthy(supervisor, action, text);
         break;
     case 'x':
-        hf_text_add(text, supervisor->finding ? supervisor->finding : "");
+        hf_text_add(text, supervisor->unhealthy ? supervisor->unhealthy : "");
         break;
     case 'o':
         add_adopted(supervisor, text);

@@ -63,7 +63,7 @@ static int inherit_lend(void *state, HfPlan *plan, HfOffer *offer, HfText *error
     if (settings->take_over && !inherit->takeover && !supervisor->current)
         r = hf_takeover_new(supervisor, plan, (pid_t)settings->take_over_pid, &inherit->takeover,
                             error);
-    supervisor->shared = inherit->takeover != NULL;
+    supervisor->taking_over = inherit->takeover != NULL;
     if (r >= 0 && inherit->takeover)
         r = lend_listeners(inherit->takeover->held, inherit->takeover->n_held, offer);
     if (r >= 0)

@@ -83,7 +83,7 @@ static void finish_takeover(HfTakeover *takeover)
     rebind_lost(takeover);
     *takeover->place = NULL;
     hf_takeover_free(takeover);
-    supervisor->shared = false;
+    supervisor->taking_over = false;
     if (active >= 0)
         hf_pid_file_write(supervisor, (unsigned)active);
 }

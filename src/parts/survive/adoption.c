@@ -93,8 +93,8 @@ int hf_snapshot_capture(const HfSupervisor *supervisor, HfSnapshot *ret)
         if (r >= 0)
             r = add_plan(&snapshot, generation->plan);
     }
-    for (size_t i = 0; i < supervisor->n_received; i++)
-        supervisor->received[i]->index = UINT32_MAX;
+    for (size_t i = 0; i < supervisor->n_activated; i++)
+        supervisor->activated[i]->index = UINT32_MAX;
     for (size_t i = 0; r >= 0 && i < snapshot.plans.n; i++) {
         HfPlan *plan = snapshot.plans.items[i];
         r = add_listeners(&snapshot, plan->listeners, plan->n_listeners);
@@ -102,7 +102,7 @@ int hf_snapshot_capture(const HfSupervisor *supervisor, HfSnapshot *ret)
             r = add_wanted(&snapshot, plan);
     }
     if (r >= 0)
-        r = add_listeners(&snapshot, supervisor->received, supervisor->n_received);
+        r = add_listeners(&snapshot, supervisor->activated, supervisor->n_activated);
     if (r >= 0)
         r = add_notes(&snapshot, supervisor);
     if (r < 0)
@@ -186,12 +186,12 @@ static ino_t inode_of(int fd)
 /* Of those that a .socket unit passed again: the object gives way to the one of the snapshot. */
 static int take_received(HfSupervisor *supervisor, uint64_t socket)
 {
-    for (size_t i = 0; supervisor && i < supervisor->n_received; i++) {
-        if (supervisor->received[i]->socket != socket)
+    for (size_t i = 0; supervisor && i < supervisor->n_activated; i++) {
+        if (supervisor->activated[i]->socket != socket)
             continue;
-        int fd = fcntl(supervisor->received[i]->fd, F_DUPFD_CLOEXEC, 0);
-        hf_listener_unref(supervisor->received[i]);
-        supervisor->received[i] = supervisor->received[--supervisor->n_received];
+        int fd = fcntl(supervisor->activated[i]->fd, F_DUPFD_CLOEXEC, 0);
+        hf_listener_unref(supervisor->activated[i]);
+        supervisor->activated[i] = supervisor->activated[--supervisor->n_activated];
         return fd;
     }
     return -1;
@@ -286,11 +286,11 @@ static int restore_received(HfSupervisor *supervisor, const HfSnapshot *snapshot
         if (!listener->received || listener->fd < 0)
             continue;
         HfListener **grown =
-            reallocarray(supervisor->received, supervisor->n_received + 1, sizeof(HfListener *));
+            reallocarray(supervisor->activated, supervisor->n_activated + 1, sizeof(HfListener *));
         if (!grown)
             return -ENOMEM;
-        supervisor->received = grown;
-        supervisor->received[supervisor->n_received++] = hf_listener_ref(listener);
+        supervisor->activated = grown;
+        supervisor->activated[supervisor->n_activated++] = hf_listener_ref(listener);
     }
     return 0;
 }

@@ -284,7 +284,7 @@ static int want_all(HfFdStore *store, HfListener *const *kept, size_t n)
         if (r >= 0 && !generation->main_exited && generation->main.pidfd >= 0)
             r = want_stored(store, KIND_PROCESS, generation->number, generation->main.pidfd);
     }
-    return r < 0 ? r : want_stored(store, KIND_NOTIFY, 0, hf_inputs_fd(supervisor->watch));
+    return r < 0 ? r : want_stored(store, KIND_NOTIFY, 0, hf_inputs_fd(supervisor->inputs));
 }
 
 static bool is_same(const HfText *a, const HfText *b)

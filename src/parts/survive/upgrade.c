@@ -196,7 +196,7 @@ static int capture(const HfUpgrading *upgrading, HfSnapshot *ret)
     if (r >= 0)
         r = hf_snapshot_note(ret, HF_NOTES_LOCK, NULL, supervisor->runtime.lock);
     if (r >= 0)
-        r = hf_snapshot_note(ret, HF_NOTES_NOTIFY, NULL, hf_inputs_fd(supervisor->watch));
+        r = hf_snapshot_note(ret, HF_NOTES_NOTIFY, NULL, hf_inputs_fd(supervisor->inputs));
     for (size_t i = 0; r >= 0 && i < ret->listeners.n; i++) {
         const HfListener *listener = ret->listeners.items[i];
         r = pass(ret, HF_NOTES_LISTENER, listener->socket, listener->fd);

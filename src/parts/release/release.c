@@ -1,0 +1,238 @@
+#include "parts/release/release.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "kernel/queue.h"
+#include "loop/reaper.h"
+#include "run/supervisor.h"
+
+#define LOOK_TIME   (10 * HF_USEC_PER_MSEC)  /* nobody tells when a queue is empty */
+#define LAZY_TIME   (200 * HF_USEC_PER_MSEC) /* once nobody waits for it */
+#define ANSWER_TIME (3 * HF_USEC_PER_SEC)    /* then it is answered all the same */
+
+typedef struct HfRelease {
+    HfSupervisor *supervisor;
+    sd_event_source *timer;      /* for addresses */
+    sd_event_source *stop_timer; /* for a stop */
+    uint64_t began;              /* usec, CLOCK_MONOTONIC */
+    HfAction answers[HF_MACHINE_REQUESTS];
+    size_t n;
+} HfRelease;
+
+static bool plan_has(const HfPlan *plan, const HfListener *listener)
+{
+    for (size_t i = 0; plan && i < plan->n_listeners; i++)
+        if (plan->listeners[i] == listener)
+            return true;
+    return false;
+}
+
+static bool slot_has(const HfSupervisor *supervisor, unsigned slot, const HfListener *listener)
+{
+    const HfGeneration *generation = supervisor->generations[slot];
+
+    return generation && plan_has(generation->plan, listener);
+}
+
+/* Only generations that leave have it, and it is ours to let go. A server whose accept(2) fails
+ * while it leaves may take that badly; php-fpm's workers leave. */
+static bool has_left(const HfSupervisor *supervisor, const HfListener *listener)
+{
+    if (listener->received || listener->taken || plan_has(supervisor->current, listener) ||
+        plan_has(supervisor->prepared, listener))
+        return false;
+    for (unsigned i = 0; i < HF_MACHINE_SLOTS; i++)
+        if (slot_has(supervisor, i, listener) &&
+            (supervisor->machine.generations[i].stage < HF_STAGE_SETTLE ||
+             !supervisor->generations[i]->plan->adapter->retires))
+            return false;
+    return hf_listener_can_be_released(listener) && !hf_listener_is_lost(listener);
+}
+
+/* Workers accept until they are asked to leave. Their master respawns none that leaves because its
+ * accept(2) fails: it is stopped, or has been asked to leave before. */
+static bool can_let_go(const HfSupervisor *supervisor, HfListener *listener)
+{
+    HfQueue queue;
+
+    for (unsigned i = 0; i < HF_MACHINE_SLOTS; i++)
+        if (slot_has(supervisor, i, listener) &&
+            supervisor->machine.generations[i].stage < HF_STAGE_RETIRE)
+            return false;
+    return hf_listener_queue(listener, &queue) >= 0 && queue.depth == 0;
+}
+
+/* release: those that nobody waits at. Returns how many are left. */
+static size_t look_at_all(HfSupervisor *supervisor, bool release)
+{
+    size_t left = 0;
+
+    for (unsigned i = 0; i < HF_MACHINE_SLOTS; i++) {
+        const HfPlan *plan = supervisor->generations[i] ? supervisor->generations[i]->plan : NULL;
+        for (size_t j = 0; plan && j < plan->n_listeners; j++) {
+            HfListener *listener = plan->listeners[j];
+            if (!has_left(supervisor, listener))
+                continue;
+            if (!release || !can_let_go(supervisor, listener)) {
+                left++;
+                continue;
+            }
+            const HfLogFields fields = {.listener = listener->label,
+                                        .error = hf_listener_release(listener)};
+            if (fields.error < 0)
+                hf_log(LOG_WARNING, &fields, "%s stays in use until generation %llu is gone",
+                       listener->label, (unsigned long long)supervisor->generations[i]->number);
+        }
+    }
+    return left;
+}
+
+static void answer_all(HfRelease *release)
+{
+    const HfSupervisor *supervisor = release->supervisor;
+    size_t n = release->n;
+
+    release->n = 0;
+    for (size_t i = 0; i < n; i++)
+        HF_EACH_PART (supervisor, j, performed)
+            supervisor->parts[j]->performed(supervisor->states[j], &release->answers[i]);
+}
+
+static int look_again(sd_event_source *timer, uint64_t usec)
+{
+    int r = sd_event_source_set_time_relative(timer, usec);
+
+    return r < 0 ? r : sd_event_source_set_enabled(timer, SD_EVENT_ONESHOT);
+}
+
+static int on_look_at_addresses(sd_event_source *source, uint64_t usec, void *userdata)
+{
+    HfRelease *release = userdata;
+    bool left = look_at_all(release->supervisor, true) > 0;
+
+    if (!left || usec >= release->began + ANSWER_TIME)
+        answer_all(release);
+    return left ? look_again(source, release->n > 0 ? LOOK_TIME : LAZY_TIME) : 0;
+}
+
+static bool release_holds(void *state, const HfAction *answer)
+{
+    HfRelease *release = state;
+
+    if (answer->outcome != HF_OUTCOME_DONE || release->n == HF_MACHINE_REQUESTS ||
+        look_at_all(release->supervisor, false) == 0)
+        return false;
+    release->began = hf_clock_monotonic();
+    release->answers[release->n++] = *answer;
+    return true;
+}
+
+/* Begins to look for what can be let go. */
+static void release_stepped(void *state)
+{
+    HfRelease *release = state;
+    int enabled = SD_EVENT_OFF;
+
+    if (look_at_all(release->supervisor, false) == 0 ||
+        sd_event_source_get_enabled(release->timer, &enabled) < 0 ||
+        (enabled == SD_EVENT_OFF && look_again(release->timer, LOOK_TIME) < 0))
+        answer_all(release);
+}
+
+/* ---- before a stop ---- */
+
+static bool somebody_waits(const HfSupervisor *supervisor)
+{
+    const HfPlan *plan = supervisor->current;
+    HfQueue queue;
+
+    for (size_t i = 0; plan && i < plan->n_listeners; i++)
+        if (hf_listener_queue(plan->listeners[i], &queue) >= 0 && queue.depth > 0)
+            return true;
+    return false;
+}
+
+static int on_look_at_queues(sd_event_source *source, uint64_t usec, void *userdata)
+{
+    HfSupervisor *supervisor = userdata;
+
+    (void)usec;
+    if (!somebody_waits(supervisor) || look_again(source, LOOK_TIME) < 0)
+        hf_supervisor_post(supervisor, &(HfEvent){.type = HF_EVENT_QUEUE_SERVED});
+    return 0;
+}
+
+/* on: until nobody waits. */
+static void watch_queues(HfRelease *release, bool on)
+{
+    HfSupervisor *supervisor = release->supervisor;
+
+    sd_event_source_set_enabled(release->stop_timer, SD_EVENT_OFF);
+    if (!on)
+        return;
+    if (!somebody_waits(supervisor) || look_again(release->stop_timer, LOOK_TIME) < 0) {
+        hf_supervisor_post(supervisor, &(HfEvent){.type = HF_EVENT_QUEUE_SERVED});
+        return;
+    }
+    hf_log(LOG_NOTICE, NULL,
+           "asked to stop: connections that wait in a queue are served first, unless asked again");
+}
+
+/* ---- the part ---- */
+
+static void release_let_go(void *state)
+{
+    HfRelease *release = state;
+
+    answer_all(release);
+    release->timer = sd_event_source_disable_unref(release->timer);
+    release->stop_timer = sd_event_source_disable_unref(release->stop_timer);
+}
+
+static void release_free(void *state)
+{
+    release_let_go(state);
+    free(state);
+}
+
+static int add_timer(HfRelease *release, sd_event_source **timer, sd_event_time_handler_t callback,
+                     void *userdata)
+{
+    int r = sd_event_add_time(release->supervisor->loop, timer, CLOCK_MONOTONIC, 0,
+                              HF_LOOP_ACCURACY(LOOK_TIME), callback, userdata);
+    return r < 0 ? r : sd_event_source_set_enabled(*timer, SD_EVENT_OFF);
+}
+
+static int release_begin(HfSupervisor *supervisor, void **ret, HfText *error)
+{
+    HfRelease *release = calloc(1, sizeof(*release));
+
+    (void)error;
+    if (!release)
+        return -ENOMEM;
+    release->supervisor = supervisor;
+    *ret = release;
+    int r = add_timer(release, &release->timer, on_look_at_addresses, release);
+    return r < 0 ? r : add_timer(release, &release->stop_timer, on_look_at_queues, supervisor);
+}
+
+static void release_performed(void *state, const HfAction *action)
+{
+    if (action->type == HF_ACTION_WATCH_QUEUE)
+        watch_queues(state, action->raised);
+    else if (action->type == HF_ACTION_UPGRADE || action->type == HF_ACTION_END)
+        answer_all(state);
+}
+
+const HfPart hf_part_release = {
+    .name = "release",
+    .begin = release_begin,
+    .holds = release_holds,
+    .performed = release_performed,
+    .stepped = release_stepped,
+    .let_go = release_let_go,
+    .free = release_free,
+};
