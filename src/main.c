@@ -11,14 +11,14 @@
 #include "parts/events/events.h"
 #include "parts/fallback/fallback.h"
 #include "parts/inherit/inherit.h"
+#include "parts/privileges/privileges.h"
 #include "parts/probe/prober.h"
 #include "parts/ready_log/ready_log.h"
 #include "parts/release/release.h"
 #include "parts/survive/survive.h"
 #include "parts/trial/preflight.h"
+#include "parts/verbs/check.h"
 #include "parts/watch/watch.h"
-#include "run/check.h"
-#include "run/exec.h"
 #include "run/reconfigure.h"
 #include "run/run.h"
 
@@ -30,6 +30,9 @@ static const HfPart *const parts[] = {
 #endif
 #ifndef HF_WITHOUT_SURVIVE
     &hf_part_survive,
+#endif
+#ifndef HF_WITHOUT_PRIVILEGES
+    &hf_part_privileges,
 #endif
 #ifndef HF_WITHOUT_EVENTS
     &hf_part_events,
@@ -52,6 +55,9 @@ static const HfPart *const parts[] = {
 #ifndef HF_WITHOUT_READY_LOG
     &hf_part_ready_log,
 #endif
+#ifndef HF_WITHOUT_VERBS
+    &hf_part_verbs,
+#endif
 #ifndef HF_WITHOUT_CONTROL
     &hf_part_control,
 #endif
@@ -71,29 +77,20 @@ static bool lacks_part(const HfCommandLine *line)
 
 static int run(const HfCommandLine *line)
 {
-    if (lacks_part(line))
-        return HF_EXIT_USAGE;
     return hf_run(line, parts);
-}
-
-static int check(const HfCommandLine *line)
-{
-    if (lacks_part(line))
-        return HF_EXIT_USAGE;
-    return hf_check(line, parts);
 }
 
 static int (*const verbs[])(const HfCommandLine *line) = {
     [HF_VERB_RUN] = run,
-    [HF_VERB_EXEC] = hf_exec,
-    [HF_VERB_CHECK] = check,
+    [HF_VERB_EXEC] = NULL, /* a part's own */
+    [HF_VERB_CHECK] = NULL,
     [HF_VERB_RELOAD] = hf_cli_call,
     [HF_VERB_RESTART] = hf_cli_call,
     [HF_VERB_STOP] = hf_cli_call,
     [HF_VERB_STATUS] = hf_cli_status,
     [HF_VERB_HISTORY] = hf_cli_history,
     [HF_VERB_METRICS] = hf_cli_metrics,
-    [HF_VERB_PROBE] = NULL, /* the part's own */
+    [HF_VERB_PROBE] = NULL,
     [HF_VERB_UPGRADE] = hf_cli_upgrade,
 };
 _Static_assert(sizeof(verbs) / sizeof(*verbs) == HF_VERB_MAX_, "a function a verb");
@@ -103,9 +100,11 @@ static const char *find_missing(const HfCommandLine *line)
 {
     const char *needed = "control"; /* an instance is asked over its socket */
 
-    if (line->verb == HF_VERB_RUN || line->verb == HF_VERB_EXEC || line->verb == HF_VERB_CHECK)
+    if (line->verb == HF_VERB_RUN)
         return NULL;
-    if (line->verb == HF_VERB_PROBE)
+    if (line->verb == HF_VERB_EXEC || line->verb == HF_VERB_CHECK)
+        needed = "verbs";
+    else if (line->verb == HF_VERB_PROBE)
         needed = "probe";
     else if (line->verb == HF_VERB_STOP && line->call.unit)
         needed = "inherit";
@@ -121,8 +120,10 @@ static int perform(const HfCommandLine *line)
         hf_log(LOG_ERR, NULL, "%s: " HF_PART_MISSING "%s", hf_verb_name(line->verb), missing);
         return HF_EXIT_FAILED;
     }
+    if ((line->verb == HF_VERB_RUN || line->verb == HF_VERB_CHECK) && lacks_part(line))
+        return HF_EXIT_USAGE;
     for (size_t i = 0; parts[i]; i++) {
-        int status = parts[i]->verb ? parts[i]->verb(line) : -1;
+        int status = parts[i]->verb ? parts[i]->verb(line, parts) : -1;
         if (status >= 0)
             return status;
     }

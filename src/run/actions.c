@@ -11,7 +11,6 @@
 #include "loop/reaper.h"
 #include "policy/backoff.h"
 #include "run/activated.h"
-#include "run/drop_capabilities.h"
 #include "run/final_kill.h"
 #include "run/inputs.h"
 #include "run/pid_file.h"
@@ -61,8 +60,6 @@ static int bind_plan(HfPlan *plan, HfText *error, void *userdata)
 
     int r = hf_activated_want(supervisor->activated, supervisor->n_activated, plan);
     if (r >= 0)
-        r = hf_drop_capabilities_permits(supervisor, plan, error);
-    if (r >= 0)
         r = offer_held(supervisor, &offer);
     HF_EACH_PART (supervisor, i, lend)
         r = r < 0 ? r : supervisor->parts[i]->lend(supervisor->states[i], plan, &offer, error);
@@ -97,9 +94,11 @@ static void on_prepared(int r, HfPlan *plan, const char *why, void *userdata)
     HF_CLEANUP_TEXT HfText error = {0};
 
     supervisor->prepare = NULL;
-    if (r >= 0) {
-        r = hf_drop_capabilities(supervisor, plan, &error);
-        why = hf_text_peek(&error);
+    HF_EACH_PART (supervisor, i, bound) {
+        if (r >= 0) {
+            r = supervisor->parts[i]->bound(supervisor->states[i], plan, &error);
+            why = hf_text_peek(&error);
+        }
     }
     if (r == -EADDRINUSE && is_seen_to(supervisor)) {
         hf_log(LOG_WARNING, NULL, "%s", why);

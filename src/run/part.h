@@ -27,7 +27,8 @@ typedef struct HfOffer {
 /* Returns 0 or -ENOMEM. */
 int hf_offer_add(HfOffer *offer, HfListener *listener);
 
-typedef struct HfPart {
+typedef struct HfPart HfPart;
+struct HfPart {
     const char *name; /* as in meson's option "without" */
 
     /* This program as a helper process: its first word, which is for nobody else, and what it does
@@ -37,7 +38,9 @@ typedef struct HfPart {
     /* Takes first words that are its own out of argc and argv, which stay there for good. */
     void (*take_words)(int *argc, char ***argv);
     /* Performs line, where it is the part's own. Returns the exit status, or -1: it is not. */
-    int (*verb)(const HfCommandLine *line);
+    int (*verb)(const HfCommandLine *line, const HfPart *const *parts);
+    /* For `holdfast check`: appends lines on plan to report. */
+    void (*describe)(const HfPlan *plan, const HfSettings *settings, HfText *report);
 
     /* What the machine is to know of settings, in place of what it has without the part. */
     void (*limit)(const HfSettings *settings, HfMachineLimits *limits);
@@ -54,8 +57,11 @@ typedef struct HfPart {
 
     /* ---- a replacement ---- */
 
-    /* Adds what plan may use to offer. Returns 0, or negative errno with one line in error. */
+    /* Adds what plan may use to offer, or objects. Returns 0, or negative errno with one line in
+     * error. */
     int (*lend)(void *state, HfPlan *plan, HfOffer *offer, HfText *error);
+    /* The plan is bound and has passed all: the last word before it counts. Returns as lend. */
+    int (*bound)(void *state, const HfPlan *plan, HfText *error);
     /* What a bound plan must pass before it counts; of one part at most. */
     const HfTrialStep *trial;
     /* Somebody else has what the plan is to bind: does the part post UNBLOCKED when he has left? */
@@ -95,7 +101,7 @@ typedef struct HfPart {
     /* Lets go of all that has to do with the service. Harmless when repeated. */
     void (*let_go)(void *state);
     void (*free)(void *state);
-} HfPart;
+};
 
 /* Is the part of that name in this build? */
 bool hf_parts_have(const HfPart *const *parts, const char *name);

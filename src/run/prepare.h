@@ -47,8 +47,3 @@ int hf_prepare_start(const HfPrepareQuestion *question, HfPrepareCallback callba
                      HfPrepare **ret);
 /* No call back. NULL is fine. Returns NULL. */
 HfPrepare *hf_prepare_abort(HfPrepare *prepare);
-
-/* The same in a loop of its own, for verbs that do nothing else. Returns 0 and the plan, or
- * negative errno and error. */
-int hf_prepare_now(const HfSettings *settings, const char *aliases, const HfTrialStep *trial,
-                   HfPlan **ret, HfText *error);

@@ -55,9 +55,7 @@ typedef struct HfSupervisor {
     HfFinalKill *final_kill; /* NULL until the end */
     char *unhealthy;         /* what the last probe found wrong */
     HfInputs *inputs;
-    uint64_t given_up; /* capabilities, 1 << number */
-    bool taking_over;  /* another server has the sockets as well, and its pid file */
-    bool confined;     /* to those that the plan needs */
+    bool taking_over; /* another server has the sockets as well, and its pid file */
     /* last, as most of it is never touched */
     HfActions actions;                    /* of the step that runs */
     HfEvent events[HF_SUPERVISOR_EVENTS]; /* a ring */

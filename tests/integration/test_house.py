@@ -258,6 +258,7 @@ def test_without(make_site, part):
     ("inherit", ["run", "--take-over", "--", "true"]), ("probe", ["probe", "127.0.0.1:1"]),
     ("probe", ["run", "--probe=tcp", "--listen=127.0.0.1:1", "--", "true"]), ("ready_log", ["run", "--ready=log:x", "--", "true"]),
     ("trial", ["check", "--preflight=true", "--", "true"]), ("watch", ["run", "--recycle-memory=1G", "--", "true"]),
+    ("verbs", ["check", "--", "true"]), ("verbs", ["exec", "--", "true"]),
 ])
 def test_what_is_left_out_is_named(part, arguments):
     program = HOLDFAST.parents[1] / "tests" / f"holdfast-without-{part}"

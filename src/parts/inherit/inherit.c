@@ -15,8 +15,9 @@ typedef struct HfInherit {
     HfOrphans *orphans;   /* NULL: none are left */
 } HfInherit;
 
-static int inherit_verb(const HfCommandLine *line)
+static int inherit_verb(const HfCommandLine *line, const HfPart *const *parts)
 {
+    (void)parts;
     if (line->verb != HF_VERB_STOP || !line->call.unit)
         return -1;
     return hf_unit_cleanup(line->call.unit, line->settings.drain_timeout) < 0 ? EXIT_FAILURE

@@ -360,8 +360,9 @@ static void prober_limit(const HfSettings *settings, HfMachineLimits *limits)
     limits->probe_doublings = DOUBLINGS;
 }
 
-static int probe_verb(const HfCommandLine *line)
+static int probe_verb(const HfCommandLine *line, const HfPart *const *parts)
 {
+    (void)parts;
     return line->verb == HF_VERB_PROBE ? hf_probe(line) : -1;
 }
 

@@ -9,7 +9,6 @@
 #include "parts/survive/crash_point.h"
 #include "parts/survive/survive_parts.h"
 #include "run/actions.h"
-#include "run/drop_capabilities.h"
 #include "run/pid_file.h"
 
 typedef struct HfSurvive {
@@ -19,8 +18,9 @@ typedef struct HfSurvive {
     HfUpgrading *upgrading;
 } HfSurvive;
 
-static int survive_verb(const HfCommandLine *line)
+static int survive_verb(const HfCommandLine *line, const HfPart *const *parts)
 {
+    (void)parts;
     if (line->verb != HF_VERB_RUN || hf_reexec_mode() != HF_SELF_TESTED)
         return -1;
     HF_CLEANUP_FD int fd = hf_reexec_take_snapshot();
@@ -65,12 +65,6 @@ static int survive_claimed(void *state, HfText *error)
     return r < 0 ? r : hf_adoption_find(survive->supervisor, &survive->before);
 }
 
-/* What was given up came back with execve(2). */
-static int confine(HfSupervisor *supervisor, HfText *error)
-{
-    return supervisor->current ? hf_drop_capabilities(supervisor, supervisor->current, error) : 0;
-}
-
 /* What changes with the process: systemd waits for READY=1 again, the user's pid file names us. */
 static void settle_in(HfSupervisor *supervisor)
 {
@@ -93,8 +87,6 @@ static int survive_begun(void *state, HfText *error)
     int r = hf_adoption_restore(supervisor, &survive->before.snapshot,
                                 hf_actions_callbacks(supervisor), error);
     hf_reaper_sweep(supervisor->reaper); /* who ended meanwhile */
-    if (r >= 0)
-        r = confine(supervisor, error);
     if (r >= 0 && supervisor->first == HF_EVENT_ADOPT)
         settle_in(supervisor);
     if (r < 0 && error->length == 0)

@@ -119,6 +119,18 @@ static int preflight_start(const HfPrepareQuestion *question, HfPlan *plan,
     return r;
 }
 
+static void canary_describe(const HfPlan *plan, const HfSettings *settings, HfText *report)
+{
+    (void)plan;
+    if (settings->canary.kind == HF_PROBE_NONE)
+        return;
+    hf_text_addf(report,
+                 "Canary: before each reload and restart the next generation is started on private "
+                 "sockets and %s %s%s\n",
+                 settings->canary.kind == HF_PROBE_EXEC ? "tested by" : "asked for",
+                 settings->canary_root ? settings->canary_root : "", settings->canary.what);
+}
+
 static const HfTrialStep step = {preflight_start, preflight_free};
 
-const HfPart hf_part_trial = {.name = "trial", .trial = &step};
+const HfPart hf_part_trial = {.name = "trial", .describe = canary_describe, .trial = &step};

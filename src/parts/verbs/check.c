@@ -1,4 +1,4 @@
-#include "run/check.h"
+#include "parts/verbs/check.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -12,7 +12,7 @@
 #include "base/text.h"
 #include "config/settings.h"
 #include "loop/capture.h"
-#include "run/drop_capabilities.h"
+#include "parts/verbs/exec.h"
 #include "run/listener.h"
 #include "run/plan_settings.h"
 #include "run/prepare.h"
@@ -139,17 +139,6 @@ static void print_peak(const HfPlan *plan, uint64_t timeout, HfText *report)
     }
 }
 
-static void print_canary(const HfSettings *settings, HfText *report)
-{
-    if (settings->canary.kind == HF_PROBE_NONE)
-        return;
-    hf_text_addf(report,
-                 "Canary: before each reload and restart the next generation is started on private "
-                 "sockets and %s %s%s\n",
-                 settings->canary.kind == HF_PROBE_EXEC ? "tested by" : "asked for",
-                 settings->canary_root ? settings->canary_root : "", settings->canary.what);
-}
-
 static int find_problems(const HfPlan *plan, HfText *report)
 {
     int n = 0;
@@ -165,7 +154,7 @@ static int find_problems(const HfPlan *plan, HfText *report)
 }
 
 static int print_plan(HfPlan *plan, const HfRuntime *runtime, const HfSettings *settings,
-                      HfText *report, HfText *error)
+                      const HfPart *const *parts, HfText *report, HfText *error)
 {
     int r = hf_plan_place(plan, error);
     if (r < 0)
@@ -179,8 +168,9 @@ static int print_plan(HfPlan *plan, const HfRuntime *runtime, const HfSettings *
         print_overlay(plan, runtime, report);
     if (plan->n_pools > 0)
         print_peak(plan, settings->ready_timeout, report);
-    hf_drop_capabilities_describe(plan, report);
-    print_canary(settings, report);
+    for (size_t i = 0; parts[i]; i++)
+        if (parts[i]->describe)
+            parts[i]->describe(plan, settings, report);
     int n = find_problems(plan, report);
     if (n == 0)
         hf_text_add(report, "No problem found.\n");
@@ -199,15 +189,15 @@ static int write_report(const HfSettings *settings, const HfPart *const *parts, 
     if (r >= 0)
         r = hf_runtime_name(name, &runtime);
     if (r >= 0)
-        r = hf_prepare_now(settings, runtime.aliases, hf_parts_trial(parts), &plan, error);
+        r = hf_plan_now(settings, runtime.aliases, hf_parts_trial(parts), &plan, error);
     if (r >= 0)
-        r = print_plan(plan, &runtime, settings, report, error);
+        r = print_plan(plan, &runtime, settings, parts, report, error);
     hf_plan_unref(plan);
     hf_runtime_release(&runtime);
     return r;
 }
 
-int hf_check(const HfCommandLine *line, const HfPart *const *parts)
+static int check(const HfCommandLine *line, const HfPart *const *parts)
 {
     HF_CLEANUP_TEXT HfText report = {0};
     HF_CLEANUP_TEXT HfText error = {0};
@@ -219,3 +209,12 @@ int hf_check(const HfCommandLine *line, const HfPart *const *parts)
         hf_log_lines(LOG_ERR, NULL, hf_text_peek(&error));
     return problems == 0 ? HF_EXIT_DONE : HF_EXIT_FAILED;
 }
+
+static int verbs_verb(const HfCommandLine *line, const HfPart *const *parts)
+{
+    if (line->verb == HF_VERB_EXEC)
+        return hf_exec(line);
+    return line->verb == HF_VERB_CHECK ? check(line, parts) : -1;
+}
+
+const HfPart hf_part_verbs = {.name = "verbs", .verb = verbs_verb};

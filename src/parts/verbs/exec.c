@@ -1,4 +1,4 @@
-#include "run/exec.h"
+#include "parts/verbs/exec.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -15,6 +15,56 @@
 #include "run/plan_settings.h"
 #include "run/prepare.h"
 #include "run/runtime.h"
+
+typedef struct Now {
+    sd_event *event;
+    int result;
+    HfPlan *plan;
+    HfText *error;
+} Now;
+
+static void on_now(int r, HfPlan *plan, const char *error, void *userdata)
+{
+    Now *now = userdata;
+
+    now->result = r;
+    now->plan = plan;
+    if (r < 0)
+        hf_text_add(now->error, error);
+    sd_event_exit(now->event, 0);
+}
+
+int hf_plan_now(const HfSettings *settings, const char *aliases, const HfTrialStep *trial,
+                HfPlan **ret, HfText *error)
+{
+    HF_CLEANUP_LOOP HfLoop loop = {0};
+    HfPrepare *prepare;
+
+    int r = hf_loop_open(&loop);
+    Now now = {.event = loop.event, .error = error};
+    if (r >= 0) {
+        const HfPrepareQuestion question = {
+            .loop = loop.event,
+            .reaper = loop.reaper,
+            .settings = settings,
+            .aliases = aliases,
+            .trial = trial,
+        };
+        r = hf_prepare_start(&question, on_now, &now, &prepare);
+    }
+    if (r >= 0)
+        r = sd_event_loop(loop.event);
+    if (r >= 0)
+        r = now.result;
+    if (r < 0 && error->length == 0)
+        hf_text_addf(error, "the start cannot be prepared: %s", strerror(-r));
+    if (r < 0)
+        return r;
+    *ret = now.plan;
+    return 0;
+}
+
+/* ---- holdfast exec ---- */
 
 /* What a service that systemd supervises directly is to go on seeing. */
 static const char *const kept[] = {"NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"};
@@ -130,7 +180,7 @@ static int translate(const HfSettings *settings, const HfRuntime *runtime,
 {
     HfPlan *plan = NULL;
 
-    int r = hf_prepare_now(settings, runtime->aliases, NULL, &plan, error);
+    int r = hf_plan_now(settings, runtime->aliases, NULL, &plan, error);
     if (r >= 0)
         r = hf_activated_want(received, n, plan);
     if (r >= 0)

@@ -1,4 +1,4 @@
-#include "run/drop_capabilities.h"
+#include "parts/privileges/privileges.h"
 
 #include <errno.h>
 #include <linux/capability.h>
@@ -11,6 +11,13 @@
 #include "format/capability.h"
 #include "kernel/privilege.h"
 #include "policy/capability_needs.h"
+#include "run/supervisor.h"
+
+typedef struct HfPrivileges {
+    HfSupervisor *supervisor;
+    uint64_t given_up; /* capabilities, 1 << number */
+    bool dropped;      /* only those are left that the plan needs */
+} HfPrivileges;
 
 /* May root as such make and remove files beside path? */
 static bool is_beside_open(const char *path)
@@ -87,19 +94,20 @@ static uint64_t passed_on(const HfPlan *plan)
     return credentials->capabilities;
 }
 
-int hf_drop_capabilities(HfSupervisor *supervisor, const HfPlan *plan, HfText *error)
+/* Is made sure of: what cannot be given up must not serve. */
+static int drop_capabilities(HfPrivileges *privileges, const HfPlan *plan, HfText *error)
 {
     HF_CLEANUP_TEXT HfText kept = {0};
     uint64_t before;
 
-    if (geteuid() != 0 || supervisor->confined)
+    if (geteuid() != 0 || privileges->dropped)
         return 0;
     int r = hf_privilege_permitted(&before);
     if (r >= 0) {
         const HfCapabilityNeedFacts facts = learn_facts(plan);
         uint64_t needed = hf_purposes_needed(&facts) | passed_on(plan);
         r = hf_privilege_keep(needed);
-        supervisor->given_up = before & ~needed;
+        privileges->given_up = before & ~needed;
         hf_capabilities_format(before & needed, &kept);
     }
     if (r < 0) {
@@ -107,18 +115,45 @@ int hf_drop_capabilities(HfSupervisor *supervisor, const HfPlan *plan, HfText *e
                      strerror(-r));
         return r;
     }
-    supervisor->confined = true;
+    privileges->dropped = true;
     hf_log(LOG_DEBUG, NULL, "of its capabilities holdfast keeps: %s", hf_text_peek(&kept));
     return 0;
 }
 
-int hf_drop_capabilities_permits(const HfSupervisor *supervisor, const HfPlan *plan, HfText *error)
+/* ---- the part ---- */
+
+static int privileges_begin(HfSupervisor *supervisor, void **ret, HfText *error)
 {
-    if (supervisor->given_up == 0)
+    HfPrivileges *privileges = calloc(1, sizeof(*privileges));
+
+    (void)error;
+    if (!privileges)
+        return -ENOMEM;
+    privileges->supervisor = supervisor;
+    *ret = privileges;
+    return 0;
+}
+
+/* What was given up came back with execve(2). */
+static int privileges_begun(void *state, HfText *error)
+{
+    HfPrivileges *privileges = state;
+    const HfPlan *plan = privileges->supervisor->current;
+
+    return plan ? drop_capabilities(privileges, plan, error) : 0;
+}
+
+/* May the plan be bound and served with what was kept? */
+static int privileges_lend(void *state, HfPlan *plan, HfOffer *offer, HfText *error)
+{
+    const HfPrivileges *privileges = state;
+
+    (void)offer;
+    if (privileges->given_up == 0)
         return 0;
     const HfCapabilityNeedFacts facts = learn_facts(plan);
-    uint64_t passed = passed_on(plan) & supervisor->given_up;
-    const HfCapabilityNeed *purpose = hf_capability_need_find(&facts, supervisor->given_up);
+    uint64_t passed = passed_on(plan) & privileges->given_up;
+    const HfCapabilityNeed *purpose = hf_capability_need_find(&facts, privileges->given_up);
     HF_CLEANUP_TEXT HfText names = {0};
 
     if (!purpose && passed == 0)
@@ -129,6 +164,11 @@ int hf_drop_capabilities_permits(const HfSupervisor *supervisor, const HfPlan *p
                  "needed it then: stop holdfast and start it anew",
                  hf_text_peek(&names), purpose ? purpose->why : "to pass it on to the service");
     return -EPERM;
+}
+
+static int privileges_bound(void *state, const HfPlan *plan, HfText *error)
+{
+    return drop_capabilities(state, plan, error);
 }
 
 static void describe_passed(uint64_t passed, HfText *report)
@@ -143,8 +183,9 @@ static void describe_passed(uint64_t passed, HfText *report)
     }
 }
 
-void hf_drop_capabilities_describe(const HfPlan *plan, HfText *report)
+static void privileges_describe(const HfPlan *plan, const HfSettings *settings, HfText *report)
 {
+    (void)settings;
     if (geteuid() != 0) {
         hf_text_add(report, "Privileges: holdfast is not root and changes none\n");
         return;
@@ -157,3 +198,13 @@ void hf_drop_capabilities_describe(const HfPlan *plan, HfText *report)
                          hf_purposes[i].why);
     describe_passed(passed_on(plan), report);
 }
+
+const HfPart hf_part_privileges = {
+    .name = "privileges",
+    .begin = privileges_begin,
+    .begun = privileges_begun,
+    .lend = privileges_lend,
+    .bound = privileges_bound,
+    .describe = privileges_describe,
+    .free = free,
+};
