@@ -244,7 +244,7 @@ static int secure_file(int fd, const HfSocketRequest *request, HfSocketStage *st
     if (r < 0)
         return r;
     *stage = HF_LISTENER_MODE;
-    if (request->has_mode && chmod(file, request->mode & 07777) < 0)
+    if (request->has_mode && chmod(file, request->mode) < 0)
         return -errno;
     if (request->n_acl_users > 0 || request->n_acl_groups > 0) {
         *stage = HF_LISTENER_ACL;

@@ -1,6 +1,19 @@
 #include "child_helpers.h"
 
+#include <sys/file.h>
+#include <sys/syscall.h>
+
 #include "kernel/file.h"
+
+/* What happens between open(2) and flock(2), once. */
+static const char *lock_that_is_removed;
+
+int flock(int fd, int operation)
+{
+    if (lock_that_is_removed && unlink(lock_that_is_removed) == 0)
+        lock_that_is_removed = NULL;
+    return (int)syscall(SYS_flock, fd, operation);
+}
 
 static char directory[] = "/tmp/holdfast-test-XXXXXX";
 
@@ -369,6 +382,21 @@ static void test_a_replaced_lock_excludes_nobody(void **state)
     assert_int_equal(unlink("lock"), 0);
 }
 
+/* The holder before removes the file as it leaves: what was opened is nobody's lock then. */
+static void test_a_lock_that_lost_its_name_is_none(void **state)
+{
+    pid_t holder = 4242;
+
+    (void)state;
+    make_file("lock");
+    lock_that_is_removed = "lock";
+    HF_CLEANUP_FD int fd = hf_file_lock("lock", &holder);
+    assert_true(fd >= 0);
+    assert_null(lock_that_is_removed);
+    assert_true(hf_file_is("lock", fd));
+    assert_int_equal(unlink("lock"), 0);
+}
+
 static void test_remove_directory(void **state)
 {
     (void)state;
@@ -454,6 +482,7 @@ int main(void)
         cmocka_unit_test(test_lock_names_the_holder),
         cmocka_unit_test(test_lock_refuses),
         cmocka_unit_test(test_a_replaced_lock_excludes_nobody),
+        cmocka_unit_test(test_a_lock_that_lost_its_name_is_none),
         cmocka_unit_test(test_remove_directory),
         cmocka_unit_test(test_remove_directory_leaves_what_stays),
         cmocka_unit_test(test_remove_directory_refuses),

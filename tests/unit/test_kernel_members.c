@@ -431,6 +431,22 @@ static void test_socket_holders(void **state)
     end_holder(&bystander);
 }
 
+/* Files of two mounts may have the same inode number. */
+static void test_a_file_of_another_mount_is_no_socket(void **state)
+{
+    HF_CLEANUP_FD int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    HfProcess holder = start_holder(fd);
+    HfHeldSockets sockets = {0};
+
+    (void)state;
+    assert_int_equal(hf_held_sockets_identify(&fd, 1, &sockets), 0);
+    assert_int_equal(hf_process_is_holder(holder.pid, &sockets), 1);
+    sockets.identities[0].mount++;
+    assert_int_equal(hf_process_is_holder(holder.pid, &sockets), 0);
+    hf_held_sockets_clear(&sockets);
+    end_holder(&holder);
+}
+
 static void test_holders_without_descriptors(void **state)
 {
     HF_CLEANUP_FD int held = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -483,6 +499,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_comm_counts_where_the_program_may_not_be_read),
         cmocka_unit_test(test_members_without_descriptors),
         cmocka_unit_test(test_socket_holders),
+        cmocka_unit_test(test_a_file_of_another_mount_is_no_socket),
         cmocka_unit_test(test_holders_without_descriptors),
     };
     /* Orphans become children of this process, so that it decides when their zombies go. */

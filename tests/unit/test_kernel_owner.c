@@ -1,13 +1,18 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/netlink.h>
+#include <net/if.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/sendfile.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 
@@ -149,6 +154,93 @@ static void test_which_ip_addresses_conflict(void **state)
                      table[i].wanted, r);
         close(fd);
     }
+}
+
+/* In a network of its own: an address of the one interface is in nobody's way on another. */
+static int find_in_scopes(void)
+{
+    static const unsigned expected[] = {1, 1, 0}; /* in scope 0, any; 1, lo; 2, another */
+    Address address = address_ip("fe80::1", 0);
+    struct sockaddr_in6 *in6 = (struct sockaddr_in6 *)&address.storage;
+    struct ifreq flags = {.ifr_name = "lo", .ifr_flags = IFF_UP};
+    const int yes = 1;
+    ino_t inode;
+
+    if (unshare(CLONE_NEWNET) < 0)
+        return 0; /* without privilege there is nothing to be seen */
+    int fd = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    /* lo need not have the address, which it gets some time later */
+    if (fd < 0 || ioctl(fd, SIOCSIFFLAGS, &flags) < 0 ||
+        setsockopt(fd, SOL_IPV6, IPV6_FREEBIND, &yes, sizeof(yes)) < 0)
+        return 90;
+    in6->sin6_scope_id = 1;
+    if (bind(fd, (struct sockaddr *)&address.storage, address.length) < 0 || listen(fd, 1) < 0)
+        return 91;
+    in6->sin6_port = htons(port_of(fd));
+    for (uint32_t scope = 0; scope < 3; scope++) {
+        in6->sin6_scope_id = scope;
+        if (hf_conflict_find(&address.storage, address.length, &inode, 1) != (int)expected[scope])
+            return 92 + (int)scope;
+    }
+    return 0;
+}
+
+static void test_scopes(void **state)
+{
+    int status;
+
+    (void)state;
+    pid_t pid = fork();
+    if (pid == 0)
+        _exit(find_in_scopes());
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_int_equal(status, 0);
+}
+
+/* Says to whoever asks the kernel that there is nothing, before the kernel answers. */
+static bool lied;
+static bool lie;
+
+static void answer_for_the_kernel(int fd)
+{
+    const struct nlmsghdr done = {.nlmsg_len = NLMSG_LENGTH(sizeof(int)), .nlmsg_type = NLMSG_DONE};
+    char message[NLMSG_SPACE(sizeof(int))] = {0};
+    struct sockaddr_nl asker = {.nl_family = AF_NETLINK};
+    socklen_t length = sizeof(asker);
+
+    memcpy(message, &done, sizeof(done));
+    int liar = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_SOCK_DIAG);
+    lied = bind(fd, (struct sockaddr *)&asker, length) == 0 &&
+           getsockname(fd, (struct sockaddr *)&asker, &length) == 0 &&
+           bind(liar, (struct sockaddr *)&(struct sockaddr_nl){.nl_family = AF_NETLINK}, length) ==
+               0 &&
+           syscall(SYS_sendto, liar, message, sizeof(message), 0, &asker, length) > 0;
+    close(liar);
+}
+
+ssize_t sendto(int fd, const void *data, size_t size, int flags, __CONST_SOCKADDR_ARG address,
+               socklen_t length)
+{
+    if (lie)
+        answer_for_the_kernel(fd);
+    lie = false;
+    return syscall(SYS_sendto, fd, data, size, flags, address.__sockaddr__, length);
+}
+
+static void test_only_the_kernel_is_believed(void **state)
+{
+    Address any = address_ip("127.0.0.1", 0);
+    int fd = make_listener(&any, 1);
+    Address address = address_of(fd);
+    ino_t inode;
+
+    (void)state;
+    lie = true;
+    int n = hf_conflict_find(&address.storage, address.length, &inode, 1);
+    close(fd);
+    if (!lied)
+        skip(); /* that takes CAP_NET_ADMIN */
+    assert_int_equal(n, 1);
 }
 
 static void test_oldest_holder(void **state)
@@ -350,6 +442,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_which_ip_addresses_conflict),
+        cmocka_unit_test(test_scopes),
+        cmocka_unit_test(test_only_the_kernel_is_believed),
         cmocka_unit_test(test_oldest_holder),
         cmocka_unit_test_setup_teardown(test_connections_do_not_listen, make_directory,
                                         remove_directory),
