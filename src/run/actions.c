@@ -30,9 +30,15 @@ static void post_of(HfSupervisor *supervisor, HfEventType type, const HfGenerati
 
 /* ---- plans ---- */
 
-static int find_own(const HfListenerSpec *spec, HfListener **ret, void *userdata)
+static int find_elsewhere(const HfListenerSpec *spec, HfListener **ret, void *userdata)
 {
-    return hf_own_listener_copy(userdata, spec, ret);
+    const HfSupervisor *supervisor = userdata;
+    int r = -ENOENT;
+
+    HF_EACH_PART (supervisor, i, find)
+        if (r < 0)
+            r = supervisor->parts[i]->find(supervisor->states[i], spec, ret);
+    return r;
 }
 
 /* Everything that is held already may serve the next plan, also what only a draining generation has
@@ -64,7 +70,7 @@ static int bind_plan(HfPlan *plan, HfText *error, void *userdata)
     HF_EACH_PART (supervisor, i, lend)
         r = r < 0 ? r : supervisor->parts[i]->lend(supervisor->states[i], plan, &offer, error);
     if (r >= 0)
-        r = hf_plan_bind(plan, offer.list, offer.n, supervisor->raised, find_own, supervisor,
+        r = hf_plan_bind(plan, offer.list, offer.n, supervisor->raised, find_elsewhere, supervisor,
                          error);
     free(offer.list);
     if (r < 0)
@@ -158,7 +164,8 @@ static void perform_commit(HfSupervisor *supervisor, const HfAction *action)
     hf_plan_unref(supervisor->current);
     supervisor->current = HF_STEAL(supervisor->prepared);
     if (supervisor->current) {
-        hf_own_listener_commit(supervisor, supervisor->current);
+        HF_EACH_PART (supervisor, i, committed)
+            supervisor->parts[i]->committed(supervisor->states[i]);
         hf_plan_apply(supervisor->current, supervisor->raised);
     }
 }

@@ -1,18 +1,12 @@
 #include "run/activated.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <systemd/sd-daemon.h>
 
-#include "base/log.h"
+#include "base/fd.h"
 #include "base/memory.h"
-#include "kernel/members.h"
-#include "kernel/owner.h"
-#include "kernel/socket_copy.h"
-#include "run/members.h"
-#include "run/resolved_listener.h"
 
 int hf_activated_take(HfListener ***ret, size_t *ret_n, HfNotes *notes, HfText *error)
 {
@@ -87,100 +81,59 @@ int hf_activated_check(HfListener *const *received, size_t n, const HfPlan *plan
     return 0;
 }
 
-/* ---- bound by a generation of ours ---- */
+/* ---- notes ---- */
 
-/* Returns 1 when pid is one of that generation's. */
-static int open_member(const HfGeneration *generation, pid_t pid, HfProcess *ret)
+int hf_notes_add(HfNotes *notes, const char *key, const char *text, int fd)
 {
-    if (!generation->main_exited && generation->main.pid == pid)
-        return hf_process_open(pid, ret) < 0 ? 0 : 1;
-    return hf_members_open(&generation->members, pid, ret);
+    HfNote *grown = reallocarray(notes->list, notes->n + 1, sizeof(*grown));
+
+    if (!grown)
+        return -ENOMEM;
+    notes->list = grown;
+    HfNote *note = &grown[notes->n];
+    *note = (HfNote){.fd = fd};
+    int r = hf_string_set(&note->key, key);
+    if (r >= 0)
+        r = hf_string_set(&note->text, text);
+    if (r < 0)
+        free(note->key);
+    else
+        notes->n++;
+    return r;
 }
 
-static HfGeneration *find_holder(const HfSupervisor *supervisor, const HfResolvedListener *target,
-                                 HfProcess *ret)
+const char *hf_notes_text(const HfNotes *notes, const char *key)
 {
-    HfOwner owner;
-
-    if (hf_owner_find(target->request.address, target->request.address_length, &owner) < 0)
-        return NULL;
-    for (size_t i = 0; i < HF_MACHINE_SLOTS; i++)
-        if (supervisor->generations[i] &&
-            open_member(supervisor->generations[i], owner.pid, ret) > 0)
-            return supervisor->generations[i];
+    for (size_t i = 0; i < notes->n; i++)
+        if (strcmp(notes->list[i].key, key) == 0)
+            return notes->list[i].text;
     return NULL;
 }
 
-/* A wildcard stands in the way of one address, but is not that. */
-static bool is_at(const HfListener *listener, const HfResolvedListener *target, int i)
+bool hf_note_is(const HfNote *note, const char *kind)
 {
-    HfAddress address;
+    size_t length = strlen(kind);
 
-    return hf_address_is_path(&listener->spec.address) ||
-           (hf_address_from_sockaddr(&target->addresses[i], target->lengths[i], &address) == 0 &&
-            hf_address_equal(&address, &listener->bound));
+    return note->fd >= 0 && strncmp(note->key, kind, length) == 0 &&
+           (note->key[length] == '\0' || note->key[length] == '-');
 }
 
-static int copy(const HfProcess *holder, const HfListenerSpec *spec,
-                const HfResolvedListener *target, int i, HfListener **ret)
+int hf_notes_take(HfNotes *notes, const char *key)
 {
-    HfListener *listener;
-    int fd;
-
-    int r = hf_takeover_copy(holder, target->request.address, target->request.address_length, &fd);
-    if (r >= 0)
-        r = hf_listener_take(fd, spec, &listener);
-    if (r < 0)
-        return r;
-    if (!is_at(listener, target, i)) {
-        hf_listener_unref(listener);
-        return -EADDRINUSE;
-    }
-    *ret = listener;
-    return 0;
+    for (size_t i = 0; i < notes->n; i++)
+        if (notes->list[i].fd >= 0 && strcmp(notes->list[i].key, key) == 0)
+            return hf_fd_steal(&notes->list[i].fd);
+    return -1;
 }
 
-int hf_own_listener_copy(const HfSupervisor *supervisor, const HfListenerSpec *spec,
-                         HfListener **ret)
+void hf_notes_clear(HfNotes *notes, bool close)
 {
-    HF_CLEANUP_TARGET HfResolvedListener target = {0};
-    HF_CLEANUP_TEXT HfText error = {0};
-    HfGeneration *generation = NULL;
-    HfProcess holder = HF_PROCESS_NONE;
-    int i = -1;
-
-    int r = hf_resolved_listener_find(spec, &target, &error);
-    if (r < 0)
-        return r;
-    while (!generation && ++i < target.n) {
-        hf_resolved_listener_aim(&target, i);
-        generation = find_holder(supervisor, &target, &holder);
+    for (size_t i = 0; i < notes->n; i++) {
+        free(notes->list[i].key);
+        free(notes->list[i].text);
+        if (close)
+            hf_fd_close(notes->list[i].fd);
     }
-    if (!generation)
-        return -ENOENT;
-    r = copy(&holder, spec, &target, i, ret);
-    hf_process_clear(&holder);
-    if (r < 0)
-        return r;
-    (*ret)->own = generation->number;
-    const HfLogFields fields = {.generation = generation->number, .listener = target.label};
-    hf_log(LOG_NOTICE, &fields, "%s was bound by generation %llu itself; holdfast holds it now",
-           target.label, (unsigned long long)generation->number);
-    return 0;
-}
-
-void hf_own_listener_commit(const HfSupervisor *supervisor, const HfPlan *plan)
-{
-    for (size_t i = 0; i < plan->n_listeners; i++) {
-        HfListener *listener = plan->listeners[i];
-        if (listener->own == 0)
-            continue;
-        for (size_t slot = 0; slot < HF_MACHINE_SLOTS; slot++) {
-            HfGeneration *generation = supervisor->generations[slot];
-            if (generation && generation->number == listener->own)
-                generation->removes_path |= hf_address_is_path(&listener->spec.address);
-        }
-        listener->own = 0;
-        listener->taken = false;
-    }
+    free(notes->list);
+    *notes = (HfNotes){0};
 }

@@ -12,7 +12,7 @@
 #include "base/memory.h"
 #include "loop/reaper.h"
 #include "run/generation_files.h"
-#include "run/plan_settings.h"
+#include "run/plan.h"
 
 static void leave_ready_watch(HfGeneration *generation)
 {

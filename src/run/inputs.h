@@ -1,4 +1,5 @@
-/* Signals and notify datagrams to events, nothing else. */
+/* Signals, what generations say on the notify socket, sd_notify(3), and what is removed from the
+ * runtime directory, to events. */
 #pragma once
 
 #include "run/supervisor.h"
@@ -15,3 +16,6 @@ HfInputs *hf_inputs_free(HfInputs *inputs);
 void hf_inputs_restore(HfInputs *inputs, bool lose);
 /* Hears at once what generations have said until now. */
 void hf_inputs_last_words(HfInputs *inputs);
+
+/* A canary on a socket of its own: its READY=1 and MAINPID=, nothing else. */
+void hf_inputs_canary(HfGeneration *canary, HfNotifyAccess access, int fd);

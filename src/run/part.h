@@ -9,7 +9,7 @@
 #include "base/text.h"
 #include "config/options.h"
 #include "policy/machine.h"
-#include "run/notes.h"
+#include "run/activated.h"
 #include "run/plan.h"
 #include "run/prepare.h"
 
@@ -60,6 +60,9 @@ struct HfPart {
     /* Adds what plan may use to offer, or objects. Returns 0, or negative errno with one line in
      * error. */
     int (*lend)(void *state, HfPlan *plan, HfOffer *offer, HfText *error);
+    /* An address that the plan is to bind is in use: finds its listener elsewhere. Returns 0 and
+     * one reference, or negative errno. */
+    int (*find)(void *state, const HfListenerSpec *spec, HfListener **ret);
     /* The plan is bound and has passed all: the last word before it counts. Returns as lend. */
     int (*bound)(void *state, const HfPlan *plan, HfText *error);
     /* What a bound plan must pass before it counts; of one part at most. */
@@ -71,6 +74,8 @@ struct HfPart {
 
     /* Too early for this answer? Then the part has it performed by the others later. */
     bool (*holds)(void *state, const HfAction *answer);
+    /* The current plan is another one; its listeners are not given yet what it wants of them. */
+    void (*committed)(void *state);
     /* run has performed action; of FORGET and END: it is about to. */
     void (*performed)(void *state, const HfAction *action);
     /* Nothing waits to be decided. */

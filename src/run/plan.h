@@ -1,6 +1,9 @@
 /* Plans, which service/adapter.h describes, and their listeners. */
 #pragma once
 
+#include "base/text.h"
+#include "config/settings.h"
+#include "loop/names.h"
 #include "run/listener.h"
 #include "service/adapter.h"
 
@@ -37,3 +40,17 @@ int hf_plan_number_environment(const HfPlan *plan, uint64_t number, char ***envi
 /* Makes the placement, from the bound addresses, or, before hf_plan_bind, from the wanted ones.
  * Returns 0 or negative errno with one line in error. */
 int hf_plan_place(HfPlan *plan, HfText *error);
+
+/* ---- of settings ---- */
+
+/* What settings alone say of a plan: what is run, whose it is, and how it is asked to leave. */
+
+/* names: asked for the service of these settings. Returns 0 and a plan without listeners, or
+ * negative errno, mostly with one line in error: no such program, user or group, or holdfast has
+ * not the right to switch to it. */
+int hf_plan_of_settings(const HfSettings *settings, HfNames *names, HfPlan **ret, HfText *error);
+
+/* The environment of a child: a copy of holdfast's own without what was meant for holdfast alone
+ * (hf_handoff_is_foreign), then the entries of each vector (NULL: none). Owned. Returns 0 or
+ * -ENOMEM. */
+int hf_environment_make(char *const *first, const char *const *second, char ***ret);

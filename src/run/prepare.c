@@ -14,7 +14,7 @@
 #include "loop/capture.h"
 #include "loop/names.h"
 #include "loop/reaper.h"
-#include "run/plan_settings.h"
+#include "run/plan.h"
 
 /* What an adapter found out last. */
 typedef enum Found {

@@ -11,7 +11,7 @@
 #include "base/parse.h"
 #include "base/text.h"
 #include "loop/capture.h"
-#include "run/plan_settings.h"
+#include "run/plan.h"
 
 #define WAITING_MAX 64 /* more than there are names */
 

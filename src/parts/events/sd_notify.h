@@ -5,7 +5,7 @@
 
 #include <stdbool.h>
 
-#include "run/notes.h"
+#include "run/activated.h"
 #include "run/supervisor.h"
 
 typedef struct HfSdNotify HfSdNotify;

@@ -127,6 +127,18 @@ static void inherit_let_go(void *state)
     inherit->orphans = hf_orphans_free(inherit->orphans);
 }
 
+static int inherit_find(void *state, const HfListenerSpec *spec, HfListener **ret)
+{
+    return hf_own_listener_copy(((const HfInherit *)state)->supervisor, spec, ret);
+}
+
+static void inherit_committed(void *state)
+{
+    const HfSupervisor *supervisor = ((const HfInherit *)state)->supervisor;
+
+    hf_own_listener_commit(supervisor, supervisor->current);
+}
+
 const HfPart hf_part_inherit = {
     .name = "inherit",
     .verb = inherit_verb,
@@ -134,6 +146,8 @@ const HfPart hf_part_inherit = {
     .begun = inherit_begun,
     .lend = inherit_lend,
     .unprepared = inherit_unprepared,
+    .find = inherit_find,
+    .committed = inherit_committed,
     .performed = inherit_performed,
     .objects = inherit_objects,
     .let_go = inherit_let_go,

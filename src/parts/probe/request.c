@@ -13,7 +13,7 @@
 #include "kernel/queue.h"
 #include "loop/capture.h"
 #include "loop/reaper.h"
-#include "run/plan_settings.h"
+#include "run/plan.h"
 
 #define READ_SIZE     16384
 #define READS_AT_ONCE 16   /* before other sources have their turn */

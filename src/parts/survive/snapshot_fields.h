@@ -8,7 +8,7 @@
 
 #include "base/text.h"
 #include "policy/machine.h"
-#include "run/notes.h"
+#include "run/activated.h"
 #include "run/supervisor.h"
 
 #define HF_SNAPSHOT_MAX    (16U << 20) /* bytes */

@@ -13,7 +13,7 @@
 #include "loop/reaper.h"
 #include "parts/probe/request.h"
 #include "run/generation.h"
-#include "run/notify_server.h"
+#include "run/inputs.h"
 
 #define OUTPUT_MAX      (64U * 1024)
 #define COMPLAINT_LINES 20
@@ -286,7 +286,7 @@ static int on_notify(sd_event_source *source, int fd, uint32_t revents, void *us
 
     (void)source;
     (void)revents;
-    hf_notify_server_canary(canary->generation, canary->settings->notify_access, fd);
+    hf_inputs_canary(canary->generation, canary->settings->notify_access, fd);
     return 0;
 }
 
@@ -294,7 +294,7 @@ static void on_last_words(HfGeneration *generation, void *userdata)
 {
     HfCanary *canary = userdata;
 
-    hf_notify_server_canary(generation, canary->settings->notify_access, canary->notify);
+    hf_inputs_canary(generation, canary->settings->notify_access, canary->notify);
 }
 
 /* ---- the start ---- */

@@ -7,7 +7,7 @@
 #include "base/memory.h"
 #include "loop/capture.h"
 #include "parts/trial/canary.h"
-#include "run/plan_settings.h"
+#include "run/plan.h"
 
 typedef struct HfPreflight {
     sd_event *loop;

@@ -14,7 +14,7 @@
 #include "loop/capture.h"
 #include "parts/verbs/exec.h"
 #include "run/listener.h"
-#include "run/plan_settings.h"
+#include "run/plan.h"
 #include "run/prepare.h"
 #include "run/runtime.h"
 

@@ -12,7 +12,7 @@
 #include "kernel/file.h"
 #include "kernel/process.h"
 #include "run/activated.h"
-#include "run/plan_settings.h"
+#include "run/plan.h"
 #include "run/prepare.h"
 #include "run/runtime.h"
 
