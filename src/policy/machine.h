@@ -23,8 +23,11 @@
 typedef enum HfStage {
     HF_STAGE_EMPTY,
     HF_STAGE_STARTING,
+    HF_STAGE_TRIAL, /* ready, on the standby side: is tried before anybody meets it */
     HF_STAGE_ACTIVE,
-    HF_STAGE_SETTLE, /* gentle: goes on serving beside its successor, which warms up */
+    HF_STAGE_PARKED, /* its successor serves; it lives on, on its side, and may serve again */
+    HF_STAGE_SETTLE, /* goes on serving what is left at its side, or, gentle, beside its successor,
+                        which warms up */
     HF_STAGE_RETIRE, /* gentle: the main process is stopped (SIGSTOP), its workers are asked one by
                         one */
     HF_STAGE_STOP,   /* has had the service's own stop signal, or leaves by itself */
@@ -32,8 +35,9 @@ typedef enum HfStage {
     HF_STAGE_KILL,
     HF_STAGE_MAX_,
 } HfStage;
-HF_STRTAB_DECLARE(hf_stage,
-                  HfStage); /* empty, starting, active, settle, retire, stop, term, kill */
+HF_STRTAB_DECLARE(
+    hf_stage,
+    HfStage); /* empty, starting, trial, active, parked, settle, retire, stop, term, kill */
 
 /* It is to go, or goes by itself. */
 static inline bool hf_stage_leaves(HfStage stage)
@@ -120,10 +124,12 @@ typedef enum HfRequestKind {
     HF_REQUEST_RELOAD,
     HF_REQUEST_RESTART, /* beats a reload that waits as well */
     HF_REQUEST_STOP,
-    HF_REQUEST_UPGRADE, /* of holdfast's own program; waits while anything is being replaced */
+    HF_REQUEST_UPGRADE,  /* of holdfast's own program; waits while anything is being replaced */
+    HF_REQUEST_ROLLBACK, /* to the generation that is parked; answered at once */
     HF_REQUEST_MAX_,
 } HfRequestKind;
-HF_STRTAB_DECLARE(hf_request_kind, HfRequestKind); /* none, reload, restart, stop, upgrade */
+HF_STRTAB_DECLARE(hf_request_kind, HfRequestKind); /* none, reload, restart, stop, upgrade,
+                                                     rollback */
 
 typedef enum HfOutcome {
     HF_OUTCOME_DONE,
@@ -161,13 +167,13 @@ HF_STRTAB_DECLARE(hf_verdict, HfVerdict); /* healthy, saturated, hung, failed */
  * they change nothing. */
 typedef enum HfEventType {
     HF_EVENT_START,          /* once, before any other */
-    HF_EVENT_PREPARED,       /* PREPARE ended well: a next plan is held; takeover */
+    HF_EVENT_PREPARED,       /* PREPARE ended well: a next plan is held; takeover, switches */
     HF_EVENT_PREPARE_FAILED, /* nothing is held */
     HF_EVENT_UNBLOCKED,      /* PREPARE waited for somebody who has left: it is done once more */
     HF_EVENT_SPAWN_FAILED,   /* generation: there is no process; status as a shell has it */
     HF_EVENT_READY,          /* generation */
-    HF_EVENT_MAIN_EXITED,    /* generation: its main process has been reaped; others may remain;
-                                status as a shell has it */
+    HF_EVENT_MAIN_EXITED,    /* generation: its main process has been reaped; remain: others that
+                                serve on are left; status as a shell has it */
     HF_EVENT_GONE,           /* generation: nothing remains */
     HF_EVENT_TIMER,          /* timer, and generation for DEADLINE */
     HF_EVENT_REQUEST,        /* request kind, id; id 0: nobody waits for the answer */
@@ -179,6 +185,9 @@ typedef enum HfEventType {
     HF_EVENT_EXTEND,         /* generation, usec: asks for more time (EXTEND_TIMEOUT_USEC) */
     HF_EVENT_FALLBACK_GONE,  /* the fallback answerer has ended unasked */
     HF_EVENT_PROBED,         /* generation, verdict: what PROBE found */
+    HF_EVENT_TRIED,          /* generation, passed: what TRIAL has found */
+    HF_EVENT_SIDE_EMPTY,     /* generation: WATCH_SIDE found nobody who waits at its side, and no
+                                handshake that is unfinished */
     HF_EVENT_OVERSIZE,       /* generation: uses more memory than it may */
     HF_EVENT_LEAVING,        /* generation: says that it leaves, unasked (STOPPING=1) */
     HF_EVENT_UPGRADE_TESTED, /* TEST_UPGRADE ended well; posted again when UPGRADE has to wait */
@@ -201,6 +210,9 @@ typedef struct HfEvent {
     uint64_t usec;
     int status;
     bool takeover; /* what was prepared is to take over from a server that serves, untouched */
+    bool switches; /* each of its listeners has two sides, and it may use them */
+    bool remain;
+    bool passed;
 } HfEvent;
 
 /* The step contract. A step's actions are done in their order, each to its end, before the next
@@ -224,8 +236,11 @@ typedef enum HfActionType {
     HF_ACTION_ABORT_PREPARE, /* neither of the two comes any more */
     HF_ACTION_COMMIT,        /* cause; the prepared plan becomes the current one */
     HF_ACTION_DISCARD,       /* the prepared plan is dropped */
-    HF_ACTION_SPAWN,  /* slot, number, cause, prepared: from the prepared plan, else the current one
-                       */
+    HF_ACTION_SWITCH, /* side: new connections to each listener of the current plan go to it */
+    HF_ACTION_SAVE,   /* what another program would go on with is written now */
+    HF_ACTION_SPAWN,  /* slot, number, cause, side, prepared: from the prepared plan, else the
+                         current one */
+    HF_ACTION_TRIAL,  /* slot; raised: is tried, which ends in TRIED; or no longer */
     HF_ACTION_SIGNAL, /* slot, stage: STOP and TERM to the main process, or to all when it has left;
                          KILL to all */
     HF_ACTION_CONTINUE, /* slot: its main process was stopped (SIGSTOP); continue it (SIGCONT) */
@@ -238,6 +253,8 @@ typedef enum HfActionType {
     HF_ACTION_FALLBACK, /* raised: the fallback takes the listeners' connections, or ends */
     HF_ACTION_WATCH_QUEUE,  /* raised: look who waits until nobody does, which ends in QUEUE_SERVED;
                                or no longer */
+    HF_ACTION_WATCH_SIDE,   /* slot; raised: look whether anybody waits at its side, which ends in
+                               SIDE_EMPTY when nobody does; or no longer */
     HF_ACTION_PROBE,        /* slot; ends in PROBED unless the generation leaves before */
     HF_ACTION_ANSWER,       /* id, outcome */
     HF_ACTION_REPORT,       /* report, slot, number, cause, usec: for the log and whoever listens */
@@ -302,6 +319,7 @@ typedef struct HfAction {
     uint64_t id;
     uint64_t usec;
     int status;
+    unsigned side;
     bool spread;
     bool extend;
     bool prepared;
@@ -338,11 +356,15 @@ typedef struct HfMachineLimits {
     bool retires; /* its generations can settle and retire */
     bool gentle;  /* a reload's old generation does, if it can, before it is stopped */
     uint64_t settle_time;
-    uint64_t retire_time;     /* at most, for all workers of a generation */
-    uint64_t busy_after;      /* HF_USEC_INFINITY: never */
-    uint64_t probe_every;     /* 0: never */
-    unsigned probe_failures;  /* failed ones in a row, until it is replaced; >= 1 */
-    unsigned probe_hung;      /* the same of those that find it hung; 0: never */
+    uint64_t retire_time;    /* at most, for all workers of a generation */
+    uint64_t side_time;      /* at most, until nobody waits at a side that was left */
+    bool tries;              /* there is something that a generation has to pass before a switch */
+    uint64_t trial_time;     /* at most */
+    uint64_t park_time;      /* a generation that was switched from lives on for so long; 0: none */
+    uint64_t busy_after;     /* HF_USEC_INFINITY: never */
+    uint64_t probe_every;    /* 0: never */
+    unsigned probe_failures; /* failed ones in a row, until it is replaced; >= 1 */
+    unsigned probe_hung;     /* the same of those that find it hung; 0: never */
     unsigned probe_doublings; /* of both at most, one for each replacement that did not help */
     uint64_t recycle_every;   /* 0: never; anywhere in the last half of it */
     unsigned max_draining;    /* 1 to HF_MACHINE_DRAINING_MAX: a reload waits above it */
@@ -360,6 +382,7 @@ typedef struct HfMachineGeneration {
     HfStage stage;
     bool main_exited;
     bool reopen;         /* to be passed on once it is ready */
+    unsigned side;       /* that it was started on */
     unsigned extensions; /* of the limit that were granted, of the start or of the drain */
     uint64_t number;
 } HfMachineGeneration;
@@ -374,24 +397,27 @@ typedef struct HfMachine {
     HfMachineLimits limits;
     HfMachineLimits next; /* from the next COMMIT on; those of a generation started before it */
     HfPhase phase;
+    unsigned side;         /* to which new connections go */
     HfCause cause;         /* of the replacement that runs */
     HfRequestKind pending; /* the replacement that follows it */
     HfStage hurry;         /* of a stop: everybody is at least there */
     HfUpgrade upgrade;
-    HfStopReason stop; /* NONE: none was asked for */
-    HfStopWait wait;   /* of that stop */
-    int status;        /* of the end; negative: that of the service, once it is known */
-    bool planned;      /* a plan was committed */
-    bool prepared;     /* a prepared plan is held */
-    bool takeover;     /* the server that is taken over from serves, untouched */
-    bool overdue;      /* BUSY has elapsed: callers are to be answered */
-    bool outage;       /* was reported */
-    bool probing;      /* PROBE was done, PROBED is awaited */
-    bool recycled;     /* RECYCLE has elapsed for what is active */
-    HfVerdict probed;  /* the active generation's last one, HEALTHY before the first */
-    unsigned misses;   /* how many in a row were that, if it may lead to a replacement */
-    unsigned doubts;   /* how often the misses that it takes have doubled */
-    unsigned failures; /* in a row */
+    HfStopReason stop;  /* NONE: none was asked for */
+    HfStopWait wait;    /* of that stop */
+    int status;         /* of the end; negative: that of the service, once it is known */
+    bool planned;       /* a plan was committed */
+    bool switches;      /* what is started of it may be started on the standby side */
+    bool prepared;      /* a prepared plan is held */
+    bool switches_next; /* the same of that */
+    bool takeover;      /* the server that is taken over from serves, untouched */
+    bool overdue;       /* BUSY has elapsed: callers are to be answered */
+    bool outage;        /* was reported */
+    bool probing;       /* PROBE was done, PROBED is awaited */
+    bool recycled;      /* RECYCLE has elapsed for what is active */
+    HfVerdict probed;   /* the active generation's last one, HEALTHY before the first */
+    unsigned misses;    /* how many in a row were that, if it may lead to a replacement */
+    unsigned doubts;    /* how often the misses that it takes have doubled */
+    unsigned failures;  /* in a row */
     uint64_t last_number;
     HfMachineGeneration generations[HF_MACHINE_SLOTS];
     HfMachineRequest requests[HF_MACHINE_REQUESTS];

@@ -166,7 +166,9 @@ static const struct {
 } stages[] = {
     [HF_STAGE_EMPTY] = {0},
     [HF_STAGE_STARTING] = {HF_STAGE_TERM, true, false, LIMIT(ready_timeout)},
+    [HF_STAGE_TRIAL] = {HF_STAGE_STOP, true, false, LIMIT(trial_time)},
     [HF_STAGE_ACTIVE] = {0},
+    [HF_STAGE_PARKED] = {HF_STAGE_SETTLE, true, false, LIMIT(park_time)},
     [HF_STAGE_SETTLE] = {HF_STAGE_RETIRE, true, false, LIMIT(settle_time)},
     [HF_STAGE_RETIRE] = {HF_STAGE_STOP, true, true, LIMIT(retire_time)},
     [HF_STAGE_STOP] = {HF_STAGE_TERM, true, true, LIMIT(drain_timeout)},

@@ -163,8 +163,8 @@ bool hf_machine_is_sound(const HfMachine *machine)
     static const char *const prefix##_names[] = {__VA_ARGS__};                                     \
     HF_STRTAB_DEFINE(prefix, Type, prefix##_names, maximum)
 
-NAMES(hf_stage, HfStage, HF_STAGE_MAX_, "empty", "starting", "active", "settle", "retire", "stop",
-      "term", "kill")
+NAMES(hf_stage, HfStage, HF_STAGE_MAX_, "empty", "starting", "trial", "active", "parked", "settle",
+      "retire", "stop", "term", "kill")
 NAMES(hf_phase, HfPhase, HF_PHASE_MAX_, "new", "idle", "preparing", "waiting", "clearing",
       "starting", "backoff", "stopping", "ending", "ended")
 NAMES(hf_move, HfMove, HF_MOVE_MAX_, "begin", "prepared", "unblocked", "refused", "ready", "failed",
@@ -173,18 +173,19 @@ NAMES(hf_stop_reason, HfStopReason, HF_REASON_MAX_, "none", "signal", "request",
       "takeover", "settings")
 NAMES(hf_cause, HfCause, HF_CAUSE_MAX_, "start", "crash", "reload", "restart", "health", "recycle")
 NAMES(hf_request_kind, HfRequestKind, HF_REQUEST_MAX_, "none", "reload", "restart", "stop",
-      "upgrade")
+      "upgrade", "rollback")
 NAMES(hf_outcome, HfOutcome, HF_OUTCOME_MAX_, "done", "failed", "stopping", "busy")
 NAMES(hf_timer, HfTimer, HF_TIMER_MAX_, "deadline", "respawn", "stable", "busy", "probe", "recycle",
       "stop-wait")
 NAMES(hf_verdict, HfVerdict, HF_VERDICT_MAX_, "healthy", "saturated", "hung", "failed")
 NAMES(hf_event, HfEventType, HF_EVENT_MAX_, "start", "prepared", "prepare-failed", "unblocked",
       "spawn-failed", "ready", "main-exited", "gone", "timer", "request", "stop-signal",
-      "queue-served", "ended", "reopen", "retired", "extend", "fallback-gone", "probed", "oversize",
-      "leaving", "upgrade-tested", "upgrade-failed", "resume", "adopt")
+      "queue-served", "ended", "reopen", "retired", "extend", "fallback-gone", "probed", "tried",
+      "side-empty", "oversize", "leaving", "upgrade-tested", "upgrade-failed", "resume", "adopt")
 NAMES(hf_action, HfActionType, HF_ACTION_MAX_, "prepare", "abort-prepare", "commit", "discard",
-      "spawn", "signal", "continue", "reopen", "arm", "disarm", "forget", "backlog", "fallback",
-      "watch-queue", "probe", "answer", "report", "test-upgrade", "upgrade", "end", "exit")
+      "switch", "save", "spawn", "trial", "signal", "continue", "reopen", "arm", "disarm", "forget",
+      "backlog", "fallback", "watch-queue", "watch-side", "probe", "answer", "report",
+      "test-upgrade", "upgrade", "end", "exit")
 NAMES(hf_upgrade, HfUpgrade, HF_UPGRADE_MAX_, "none", "wanted", "testing")
 NAMES(hf_report, HfReport, HF_REPORT_MAX_, "ready", "crashed", "start-failed", "reload-failed",
       "retry", "draining", "hurried", "gone", "waiting", "stopping", "outage", "recovered",

@@ -249,6 +249,10 @@ static void on_request(HfMachine *machine, const HfEvent *event, HfActions *acti
 {
     bool stops = hf_machine_stops(machine);
 
+    if (event->request == HF_REQUEST_ROLLBACK) {
+        answer_event(event, HF_OUTCOME_FAILED, actions);
+        return;
+    }
     if (event->request == HF_REQUEST_STOP) {
         if (machine->phase == HF_PHASE_ENDED) {
             answer_event(event, HF_OUTCOME_DONE, actions);
@@ -301,6 +305,8 @@ static bool is_of_generation(const HfEvent *event)
     case HF_EVENT_RETIRED:
     case HF_EVENT_EXTEND:
     case HF_EVENT_PROBED:
+    case HF_EVENT_TRIED:
+    case HF_EVENT_SIDE_EMPTY:
     case HF_EVENT_OVERSIZE:
     case HF_EVENT_LEAVING:
         return true;
@@ -360,6 +366,9 @@ static void on_generation(HfMachine *machine, const HfEvent *event, HfActions *a
         break;
     case HF_EVENT_LEAVING:
         on_leaving(machine, event, actions);
+        break;
+    case HF_EVENT_TRIED:
+    case HF_EVENT_SIDE_EMPTY:
         break;
     default: /* TIMER */
         on_timer(machine, event, actions);

@@ -118,8 +118,9 @@ static void on_prepared(int r, HfPlan *plan, const char *why, void *userdata)
         return;
     }
     supervisor->prepared = plan;
-    hf_supervisor_post(supervisor,
-                       &(HfEvent){.type = HF_EVENT_PREPARED, .takeover = supervisor->taking_over});
+    hf_supervisor_post(supervisor, &(HfEvent){.type = HF_EVENT_PREPARED,
+                                              .takeover = supervisor->taking_over,
+                                              .switches = plan->switches});
 }
 
 static void perform_prepare(HfSupervisor *supervisor, const HfAction *action)
@@ -175,6 +176,19 @@ static void perform_discard(HfSupervisor *supervisor, const HfAction *action)
     (void)action;
     supervisor->prepared = hf_plan_unref(supervisor->prepared);
     hf_reconfigure_discard(supervisor);
+}
+
+/* Nothing else is done in between: who comes now is served by one generation on all of them. */
+static void perform_switch(HfSupervisor *supervisor, const HfAction *action)
+{
+    for (size_t i = 0; supervisor->current && i < supervisor->current->n_listeners; i++) {
+        HfListener *listener = supervisor->current->listeners[i];
+        int r = hf_listener_steer(listener, action->side);
+        if (r < 0) {
+            const HfLogFields fields = {.error = r};
+            hf_log(LOG_ERR, &fields, "%s cannot be switched to the other side", listener->label);
+        }
+    }
 }
 
 static void perform_backlog(HfSupervisor *supervisor, const HfAction *action)
@@ -245,7 +259,7 @@ static void perform_spawn(HfSupervisor *supervisor, const HfAction *action)
 
     hf_inputs_restore(supervisor->inputs, true);
     int r = hf_generation_spawn(supervisor->loop, supervisor->reaper, &supervisor->runtime, plan,
-                                action->slot, action->number, action->cause, NULL,
+                                action->slot, action->number, action->side, action->cause, NULL,
                                 hf_actions_callbacks(supervisor),
                                 &supervisor->generations[action->slot], &error);
     if (r < 0) {
@@ -271,6 +285,14 @@ static void perform_continue(HfSupervisor *supervisor, const HfAction *action)
 
     if (generation)
         hf_generation_continue(generation);
+}
+
+static void perform_watch_side(HfSupervisor *supervisor, const HfAction *action)
+{
+    if (action->raised)
+        hf_supervisor_post(supervisor, &(HfEvent){.type = HF_EVENT_SIDE_EMPTY,
+                                                  .slot = action->slot,
+                                                  .number = action->number});
 }
 
 static void perform_reopen(HfSupervisor *supervisor, const HfAction *action)
@@ -420,9 +442,11 @@ static void (*const executors[HF_ACTION_MAX_])(HfSupervisor *supervisor, const H
     [HF_ACTION_ABORT_PREPARE] = perform_abort_prepare,
     [HF_ACTION_COMMIT] = perform_commit,
     [HF_ACTION_DISCARD] = perform_discard,
+    [HF_ACTION_SWITCH] = perform_switch,
     [HF_ACTION_SPAWN] = perform_spawn,
     [HF_ACTION_SIGNAL] = perform_signal,
     [HF_ACTION_CONTINUE] = perform_continue,
+    [HF_ACTION_WATCH_SIDE] = perform_watch_side,
     [HF_ACTION_REOPEN] = perform_reopen,
     [HF_ACTION_ARM] = perform_arm,
     [HF_ACTION_DISARM] = perform_disarm,

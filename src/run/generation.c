@@ -382,8 +382,9 @@ static int run_main(HfGeneration *generation, const HfRuntime *runtime, int outp
 }
 
 int hf_generation_spawn(sd_event *loop, HfReaper *reaper, const HfRuntime *runtime, HfPlan *plan,
-                        unsigned slot, uint64_t number, HfCause cause, const HfStandIn *stand_in,
-                        const HfGenerationCallbacks *callbacks, HfGeneration **ret, HfText *error)
+                        unsigned slot, uint64_t number, unsigned side, HfCause cause,
+                        const HfStandIn *stand_in, const HfGenerationCallbacks *callbacks,
+                        HfGeneration **ret, HfText *error)
 {
     HfGeneration *generation = calloc(1, sizeof(*generation));
     if (!generation)
@@ -391,6 +392,7 @@ int hf_generation_spawn(sd_event *loop, HfReaper *reaper, const HfRuntime *runti
     *generation = HF_GENERATION_NONE;
     generation->number = number;
     generation->slot = slot;
+    generation->side = side;
     generation->cause = cause;
     generation->plan = hf_plan_ref(plan);
     generation->listeners = stand_in ? stand_in->listeners : plan->listeners;

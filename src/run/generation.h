@@ -39,6 +39,7 @@ typedef struct HfStandIn {
 struct HfGeneration {
     uint64_t number;
     unsigned slot;
+    unsigned side; /* of each listener that has two: where it is started */
     HfCause cause;
     HfPlan *plan;                 /* reference */
     HfListener *const *listeners; /* borrowed: the plan's, or a canary's own */
@@ -96,8 +97,9 @@ struct HfRelayKind {
 /* Spawns, without waiting until the program is executed. stand_in: NULL but for a canary, whose
  * number is 0. Returns 0, or negative errno with one line in error. */
 int hf_generation_spawn(sd_event *loop, HfReaper *reaper, const HfRuntime *runtime, HfPlan *plan,
-                        unsigned slot, uint64_t number, HfCause cause, const HfStandIn *stand_in,
-                        const HfGenerationCallbacks *callbacks, HfGeneration **ret, HfText *error);
+                        unsigned slot, uint64_t number, unsigned side, HfCause cause,
+                        const HfStandIn *stand_in, const HfGenerationCallbacks *callbacks,
+                        HfGeneration **ret, HfText *error);
 /* One that another holdfast has spawned, on the heap, in which all that a snapshot says of it is
  * set, the plan borrowed. starting: it is not ready yet, as far as is known. What is found out at
  * once is told at once. Returns 0 or negative errno; it lives after both. */

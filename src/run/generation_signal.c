@@ -16,7 +16,9 @@ static int signal_of(const HfGeneration *generation, HfStage stage)
         return SIGKILL;
     case HF_STAGE_EMPTY:
     case HF_STAGE_STARTING:
+    case HF_STAGE_TRIAL:
     case HF_STAGE_ACTIVE:
+    case HF_STAGE_PARKED:
     case HF_STAGE_SETTLE:
     case HF_STAGE_RETIRE:
     case HF_STAGE_MAX_:

@@ -363,6 +363,12 @@ int hf_listener_respecify(HfListener *held, const HfListenerSpec *spec, bool rai
     return r;
 }
 
+int hf_listener_steer(HfListener *held, unsigned side)
+{
+    (void)held;
+    return side == 0 ? 0 : -EOPNOTSUPP;
+}
+
 int hf_listener_queue(HfListener *held, HfQueue *ret)
 {
     int r = hf_queue_read(held->fd, ret);

@@ -65,6 +65,9 @@ void hf_listener_raise_backlog(HfListener *held, bool raised);
  * error. */
 int hf_listener_respecify(HfListener *held, const HfListenerSpec *spec, bool raised, HfText *error);
 
+/* New connections go to that side, 0 or 1, of one that has two. Returns 0 or negative errno. */
+int hf_listener_steer(HfListener *held, unsigned side);
+
 /* Its accept queue now. Returns as hf_queue_read. */
 int hf_listener_queue(HfListener *held, HfQueue *ret);
 

@@ -46,6 +46,15 @@ void hf_supervisor_probed(HfSupervisor *supervisor, unsigned slot, HfVerdict ver
                                   .verdict = verdict});
 }
 
+void hf_supervisor_tried(HfSupervisor *supervisor, unsigned slot, bool passed)
+{
+    hf_supervisor_post(supervisor,
+                       &(HfEvent){.type = HF_EVENT_TRIED,
+                                  .slot = slot,
+                                  .number = supervisor->machine.generations[slot].number,
+                                  .passed = passed});
+}
+
 bool hf_supervisor_waits_longer(const HfSupervisor *supervisor, HfTimer timer, unsigned slot,
                                 uint64_t usec)
 {

@@ -79,6 +79,9 @@ void hf_supervisor_post(HfSupervisor *supervisor, const HfEvent *event);
 void hf_supervisor_probed(HfSupervisor *supervisor, unsigned slot, HfVerdict verdict,
                           const char *text);
 
+/* The trial of the generation in slot has ended. */
+void hf_supervisor_tried(HfSupervisor *supervisor, unsigned slot, bool passed);
+
 /* The timer is armed, and elapses later than usec from now. */
 bool hf_supervisor_waits_longer(const HfSupervisor *supervisor, HfTimer timer, unsigned slot,
                                 uint64_t usec);

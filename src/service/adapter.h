@@ -53,6 +53,7 @@ typedef struct HfPlan {
     uint64_t drain_timeout;
     HfPlanned *wanted; /* n_wanted of them */
     size_t n_wanted;
+    bool switches; /* each listener has two sides, and the settings let them be used */
 
     /* what an overlay is made of */
     char *include;

@@ -112,6 +112,13 @@ static void take_action(Books *books, const HfAction *action)
         CHECK(books->occupied[action->slot]);
         flip(&books->stopped[action->slot], false);
         break;
+    case HF_ACTION_SWITCH:
+        CHECK(action->side <= 1);
+        break;
+    case HF_ACTION_SAVE:
+        break;
+    case HF_ACTION_TRIAL:
+    case HF_ACTION_WATCH_SIDE:
     case HF_ACTION_REOPEN:
     case HF_ACTION_PROBE:
         CHECK(books->occupied[action->slot]);

@@ -21,7 +21,8 @@ unsigned canonical_failures(const HfMachineLimits *limits)
 /* The initialisers have no names, so that a field that was added does not compile. */
 static HfMachineGeneration copy_generation(const HfMachineGeneration *g)
 {
-    return (HfMachineGeneration){g->stage, g->main_exited, g->reopen, g->extensions, g->number};
+    return (HfMachineGeneration){g->stage, g->main_exited, g->reopen,
+                                 g->side,  g->extensions,  g->number};
 }
 
 static void sort_slots(HfMachine *machine, World *world)
@@ -118,6 +119,9 @@ void canonical_tidy(HfMachine *machine, World *world, unsigned failures)
     if (world->misses > patience)
         world->misses = patience;
     for (unsigned i = 0; i < HF_MACHINE_SLOTS; i++)
+        if (machine->generations[i].stage > HF_STAGE_STOP) /* nobody asks any more */
+            world->slots[i].ready = true;
+    for (unsigned i = 0; i < HF_MACHINE_SLOTS; i++)
         if (machine->generations[i].stage > HF_STAGE_STOP)
             machine->generations[i].extensions = world->slots[i].extended = 0;
     if (!replacing(machine->phase))
@@ -170,9 +174,12 @@ static int code_status(Codec *codec, int status)
 static void code_state(Codec *codec, HfMachine *m, World *w)
 {
     CODE(codec, m->phase, 4);
+    CODE(codec, m->side, 1);
+    CODE(codec, m->switches, 1);
+    CODE(codec, m->switches_next, 1);
     CODE(codec, m->cause, 3);
     CODE(codec, m->pending, 3);
-    CODE(codec, m->hurry, 3);
+    CODE(codec, m->hurry, 4);
     CODE(codec, m->planned, 1);
     CODE(codec, m->prepared, 1);
     CODE(codec, m->takeover, 1);
@@ -197,14 +204,13 @@ static void code_state(Codec *codec, HfMachine *m, World *w)
     }
     for (unsigned i = 0; i < HF_MACHINE_SLOTS; i++) {
         HfMachineGeneration *g = &m->generations[i];
-        CODE(codec, g->stage, 3);
+        CODE(codec, g->stage, 4);
         if (g->stage == HF_STAGE_EMPTY)
             break;
-        CODE(codec, g->main_exited, 1);
+        CODE(codec, g->side, 1);
         CODE(codec, g->reopen, 1);
         CODE(codec, g->extensions, 5);
         CODE(codec, w->slots[i].process, 2);
-        CODE(codec, w->slots[i].ready, 1);
     }
 }
 
@@ -244,6 +250,7 @@ static void derive_world(World *world, const HfMachine *machine)
         slot->asked = hf_stage_leaves(g->stage) ? g->stage : HF_STAGE_EMPTY;
         slot->extended = g->extensions;
         slot->number = g->number;
+        slot->ready = slot->occupied && g->stage != HF_STAGE_STARTING;
     }
     for (unsigned i = 0; i < WORLD_REQUESTS; i++) {
         const HfMachineRequest *r = &machine->requests[i];
@@ -284,6 +291,8 @@ void canonical_unpack(Key key, const HfMachineLimits *limits, HfMachine *ret_mac
         if (ret_machine->generations[i].stage == HF_STAGE_EMPTY)
             continue;
         ret_machine->generations[i].number = ++ret_machine->last_number;
+        ret_machine->generations[i].main_exited =
+            ret_world->slots[i].process == WORLD_PROCESS_EXITED;
     }
     derive_world(ret_world, ret_machine);
 }
@@ -292,19 +301,23 @@ static bool same_machine(const HfMachine *a, const HfMachine *b)
 {
     /* again without names: a field that was added does not compile */
     const HfMachine head[] = {
-        {a->limits,   a->next,    a->phase,    a->cause,       a->pending,  a->hurry,
-         a->upgrade,  a->stop,    a->wait,     a->status,      a->planned,  a->prepared,
-         a->takeover, a->overdue, a->outage,   a->probing,     a->recycled, a->probed,
-         a->misses,   a->doubts,  a->failures, a->last_number, {{0}},       {{0}}},
+        {a->limits,   a->next,    a->phase,    a->side,     a->cause,
+         a->pending,  a->hurry,   a->upgrade,  a->stop,     a->wait,
+         a->status,   a->planned, a->switches, a->prepared, a->switches_next,
+         a->takeover, a->overdue, a->outage,   a->probing,  a->recycled,
+         a->probed,   a->misses,  a->doubts,   a->failures, a->last_number,
+         {{0}},       {{0}}},
     };
 
-    return head->phase == b->phase && head->cause == b->cause && head->pending == b->pending &&
-           head->hurry == b->hurry && head->upgrade == b->upgrade && head->stop == b->stop &&
-           head->wait == b->wait && head->status == b->status && head->planned == b->planned &&
-           head->prepared == b->prepared && head->takeover == b->takeover &&
-           head->overdue == b->overdue && head->outage == b->outage &&
-           head->probing == b->probing && head->recycled == b->recycled &&
-           head->probed == b->probed && head->misses == b->misses && head->doubts == b->doubts &&
+    return head->phase == b->phase && head->side == b->side && head->switches == b->switches &&
+           head->switches_next == b->switches_next && head->cause == b->cause &&
+           head->pending == b->pending && head->hurry == b->hurry && head->upgrade == b->upgrade &&
+           head->stop == b->stop && head->wait == b->wait && head->status == b->status &&
+           head->planned == b->planned && head->prepared == b->prepared &&
+           head->takeover == b->takeover && head->overdue == b->overdue &&
+           head->outage == b->outage && head->probing == b->probing &&
+           head->recycled == b->recycled && head->probed == b->probed &&
+           head->misses == b->misses && head->doubts == b->doubts &&
            head->failures == b->failures && head->last_number == b->last_number &&
            memcmp(a->generations, b->generations, sizeof(a->generations)) == 0 &&
            memcmp(a->requests, b->requests, sizeof(a->requests)) == 0;

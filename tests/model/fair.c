@@ -59,6 +59,9 @@ int fair_rank(Fair fair, const World *world, const HfEvent *event)
     case HF_EVENT_UPGRADE_TESTED:
     case HF_EVENT_RESUME:
         return fair == FAIR_STOP ? 0 : event->type == HF_EVENT_RESUME ? 8 : 1;
+    case HF_EVENT_TRIED:
+        return event->passed && fair != FAIR_STOP ? 5 : 0;
+    case HF_EVENT_SIDE_EMPTY:
     case HF_EVENT_RETIRED:
         return fair == FAIR_PROMPT ? 7 : 0;
     case HF_EVENT_GONE:

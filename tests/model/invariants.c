@@ -6,7 +6,7 @@
 #define SLOTS   8
 #define CALLERS 32
 
-_Static_assert(HF_STAGE_MAX_ == 8, "compare the new stage with the world");
+_Static_assert(HF_STAGE_MAX_ == 10, "compare the new stage with the world");
 _Static_assert(HF_OUTCOME_MAX_ == 4, "say when the new outcome is right");
 
 static Rule check_count(const Edge *edge)

@@ -110,6 +110,8 @@ static bool replaces(const Edge *edge)
         return event->timer == HF_TIMER_RECYCLE;
     case HF_EVENT_PROBED:
         return find(edge).ill;
+    case HF_EVENT_TRIED:
+    case HF_EVENT_SIDE_EMPTY:
     case HF_EVENT_UNBLOCKED:
     case HF_EVENT_QUEUE_SERVED:
     case HF_EVENT_ENDED:

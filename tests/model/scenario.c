@@ -195,7 +195,7 @@ static bool parse_event(const HfMachine *machine, const char *word, const char *
         return false;
     *ret = (HfEvent){.type = (HfEventType)type};
     if (*more && ret->type != HF_EVENT_EXTEND && ret->type != HF_EVENT_PROBED &&
-        !has_status(ret->type))
+        ret->type != HF_EVENT_TRIED && !has_status(ret->type))
         return false;
     if (has_status(ret->type))
         ret->status = (int)strtol(more, NULL, 10);
@@ -205,6 +205,7 @@ static bool parse_event(const HfMachine *machine, const char *word, const char *
     case HF_EVENT_MAIN_EXITED:
     case HF_EVENT_GONE:
     case HF_EVENT_RETIRED:
+    case HF_EVENT_SIDE_EMPTY:
     case HF_EVENT_OVERSIZE:
     case HF_EVENT_LEAVING:
         return parse_slot(machine, argument, ret);
@@ -225,6 +226,9 @@ static bool parse_event(const HfMachine *machine, const char *word, const char *
         return ret->takeover || !*argument;
     case HF_EVENT_EXTEND:
         return parse_slot(machine, argument, ret) && text_parse_time(more, &ret->usec) == 0;
+    case HF_EVENT_TRIED:
+        ret->passed = strcmp(more, "passed") == 0;
+        return parse_slot(machine, argument, ret) && (ret->passed || strcmp(more, "failed") == 0);
     case HF_EVENT_PROBED:
         return parse_slot(machine, argument, ret) && parse_verdict(more, &ret->verdict);
     case HF_EVENT_STOP_SIGNAL:

@@ -77,6 +77,7 @@ void text_event(const HfEvent *event, const HfMachine *machine, char ret[TEXT_LI
     case HF_EVENT_MAIN_EXITED:
     case HF_EVENT_GONE:
     case HF_EVENT_RETIRED:
+    case HF_EVENT_SIDE_EMPTY:
     case HF_EVENT_OVERSIZE:
     case HF_EVENT_LEAVING:
         line(ret, "%s %" PRIu64, hf_event_name(event->type), number);
@@ -93,6 +94,10 @@ void text_event(const HfEvent *event, const HfMachine *machine, char ret[TEXT_LI
     case HF_EVENT_EXTEND:
         text_time(event->usec, usec);
         line(ret, "%s %" PRIu64 " %.40s", hf_event_name(event->type), number, usec);
+        break;
+    case HF_EVENT_TRIED:
+        line(ret, "%s %" PRIu64 " %s", hf_event_name(event->type), number,
+             event->passed ? "passed" : "failed");
         break;
     case HF_EVENT_PROBED:
         line(ret, "%s %" PRIu64 " %s", hf_event_name(event->type), number,
@@ -216,6 +221,7 @@ size_t text_action(const HfAction *action, size_t n, char ret[TEXT_LINE_MAX])
     case HF_ACTION_ABORT_PREPARE:
     case HF_ACTION_COMMIT:
     case HF_ACTION_DISCARD:
+    case HF_ACTION_SAVE:
     case HF_ACTION_TEST_UPGRADE:
     case HF_ACTION_UPGRADE:
         line(ret, "%s", name);
@@ -236,6 +242,13 @@ size_t text_action(const HfAction *action, size_t n, char ret[TEXT_LINE_MAX])
     case HF_ACTION_ARM:
     case HF_ACTION_DISARM:
         timer_text(action, ret);
+        break;
+    case HF_ACTION_SWITCH:
+        line(ret, "%s to %u", name, action->side);
+        break;
+    case HF_ACTION_TRIAL:
+    case HF_ACTION_WATCH_SIDE:
+        line(ret, "%s %" PRIu64 " %s", name, action->number, action->raised ? "starts" : "ends");
         break;
     case HF_ACTION_BACKLOG:
         line(ret, "%s %s", name, action->raised ? "raised" : "normal");

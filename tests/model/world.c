@@ -3,9 +3,9 @@
 #include <assert.h>
 #include <string.h>
 
-_Static_assert(HF_EVENT_MAX_ == 24, "teach the world the new event");
-_Static_assert(HF_ACTION_MAX_ == 21, "teach the world the new action");
-_Static_assert(HF_STAGE_MAX_ == 8, "teach the world the new stage");
+_Static_assert(HF_EVENT_MAX_ == 26, "teach the world the new event");
+_Static_assert(HF_ACTION_MAX_ == 25, "teach the world the new action");
+_Static_assert(HF_STAGE_MAX_ == 10, "teach the world the new stage");
 _Static_assert(HF_VERDICT_MAX_ == 4, "teach the world the new verdict");
 
 bool world_gap(const World *world)
@@ -142,6 +142,8 @@ void world_event(World *world, const HfEvent *event)
         callers_left(world);
         world->stopping = false;
         break;
+    case HF_EVENT_TRIED:
+    case HF_EVENT_SIDE_EMPTY:
     case HF_EVENT_REOPEN:
     case HF_EVENT_RETIRED:
     case HF_EVENT_EXTEND:
@@ -439,6 +441,10 @@ static Rule perform(World *world, const HfEvent *event, const HfAction *action)
         return end(world);
     case HF_ACTION_EXIT:
         return leave(world);
+    case HF_ACTION_SWITCH:
+    case HF_ACTION_SAVE:
+    case HF_ACTION_TRIAL:
+    case HF_ACTION_WATCH_SIDE:
     case HF_ACTION_MAX_:
         break;
     }

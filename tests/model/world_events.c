@@ -2,9 +2,9 @@
 
 #include "world.h"
 
-_Static_assert(HF_EVENT_MAX_ == 24, "say when the new event may come");
+_Static_assert(HF_EVENT_MAX_ == 26, "say when the new event may come");
 _Static_assert(HF_TIMER_MAX_ == 7, "say when the new timer may pass");
-_Static_assert(HF_REQUEST_MAX_ == 5, "say when the new request may come");
+_Static_assert(HF_REQUEST_MAX_ == 6, "say when the new request may come");
 
 typedef struct List {
     HfEvent *events;
@@ -143,7 +143,7 @@ static void push_requests(List *list, const World *world, const Bounds *bounds)
             id = world->requests[i].id + 1;
     }
     for (HfRequestKind kind = HF_REQUEST_NONE + 1; kind < HF_REQUEST_MAX_; kind++) {
-        if (kind == HF_REQUEST_UPGRADE && !bounds->upgrades)
+        if (kind == HF_REQUEST_ROLLBACK || (kind == HF_REQUEST_UPGRADE && !bounds->upgrades))
             continue;
         push(list, (HfEvent){.type = HF_EVENT_REQUEST, .request = kind});
         if (waiting < bounds->requests)

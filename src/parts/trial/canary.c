@@ -381,7 +381,8 @@ static int spawn(HfCanary *canary, HfText *error)
         return r;
     const HfStandIn stand_in = {.listeners = canary->standins.listeners, .output = writing};
     return hf_generation_spawn(canary->loop, canary->reaper, &canary->runtime, canary->plan, 0, 0,
-                               HF_CAUSE_RELOAD, &stand_in, &callbacks, &canary->generation, error);
+                               0, HF_CAUSE_RELOAD, &stand_in, &callbacks, &canary->generation,
+                               error);
 }
 
 int hf_canary_start(sd_event *loop, HfReaper *reaper, const HfRuntime *runtime,
