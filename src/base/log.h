@@ -3,7 +3,7 @@
 
 #include <syslog.h>
 
-#include "base/strtab.h"
+#include "base/parse.h"
 #include "base/text.h"
 
 #define HF_LOG_LINE_MAX 4096 /* bytes, with the newline; longer messages are cut */

@@ -6,7 +6,7 @@
 #include <stdint.h>
 
 #include "base/log.h"
-#include "base/strtab.h"
+#include "base/parse.h"
 #include "format/address.h"
 
 /* How a reload's old generation is let go. */

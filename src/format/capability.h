@@ -3,7 +3,7 @@
 
 #include <stdint.h>
 
-#include "base/strtab.h"
+#include "base/parse.h"
 #include "base/text.h"
 
 #define HF_CAPABILITY_COUNT 41         /* CAP_LAST_CAP of Linux 5.9 and later, and one */

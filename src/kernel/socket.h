@@ -1,6 +1,11 @@
 /* Listening sockets: made, checked, adjusted. socket(7), tcp(7), unix(7). */
 #pragma once
 
+#include <stdbool.h>
+#include <sys/socket.h>
+#include <sys/types.h>
+
+#include "kernel/process.h"
 #include "kernel/socket_path.h"
 
 /* Binds and listens: stream, CLOEXEC, SO_REUSEADDR for IP, IPV6_V6ONLY as the address needs ([::]
@@ -39,3 +44,18 @@ int hf_socket_somaxconn(void);
 /* Where a client on this machine reaches it: its own address; for one on every interface, 127.0.0.1
  * or, where IPv4 does not lead there, ::1 (ipv6(7), IPV6_V6ONLY). Returns 0 or negative errno. */
 int hf_socket_reach(int fd, struct sockaddr_storage *ret, socklen_t *ret_length);
+
+/* ---- copies ---- */
+
+/* Listening sockets copied out of a process that runs. pidfd_getfd(2), proc(5). */
+
+/* Copies the socket by which holder listens at an address into this process: the same socket,
+ * CLOEXEC, owned by the caller. Nothing changes for holder. Returns 0, or -ENOENT (nobody listens
+ * there in this network namespace), -ENOTCONN (somebody does, but not holder), -EACCES (its
+ * descriptors may not be looked at), -EPERM (they may not be copied: ptrace(2), "Ptrace access mode
+ * checking", or a seccomp filter), -ESRCH (it has gone), -ENOSYS (before Linux 5.6). */
+int hf_takeover_copy(const HfProcess *holder, const struct sockaddr_storage *address,
+                     unsigned length, int *ret_fd);
+
+/* Is pid in this process's network namespace? 1 or 0, or negative errno. */
+int hf_takeover_same_network(pid_t pid);

@@ -7,7 +7,6 @@
 #include <stdint.h>
 
 #include "base/parse.h"
-#include "base/strtab.h"
 
 #ifndef HF_MACHINE_SLOTS /* the explorer has less of both */
 #define HF_MACHINE_SLOTS    8

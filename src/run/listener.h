@@ -6,7 +6,7 @@
 
 #include "base/text.h"
 #include "config/settings.h"
-#include "kernel/queue.h"
+#include "kernel/sock_diag.h"
 #include "kernel/socket.h"
 #include "policy/queue_alarm.h"
 

@@ -7,7 +7,7 @@
 
 #include <errno.h>
 
-#include "base/strtab.h"
+#include "base/parse.h"
 
 typedef enum Colour {
     COLOUR_RED,

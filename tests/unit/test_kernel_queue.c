@@ -9,7 +9,7 @@
 
 #include <linux/netlink.h>
 
-#include "kernel/queue.h"
+#include "kernel/sock_diag.h"
 #include "socket_helpers.h"
 
 #define CLIENTS 5

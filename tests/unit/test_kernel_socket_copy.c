@@ -11,7 +11,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 
-#include "kernel/socket_copy.h"
+#include "kernel/socket.h"
 #include "socket_helpers.h"
 
 /* What the holder has put at that number meanwhile; -1: nothing. */

@@ -6,7 +6,7 @@
 #include "base/log.h"
 #include "parts/inherit/orphans.h"
 #include "parts/inherit/takeover.h"
-#include "parts/inherit/unit_cleanup.h"
+#include "parts/inherit/unit.h"
 #include "run/supervisor.h"
 
 typedef struct HfInherit {

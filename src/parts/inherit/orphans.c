@@ -13,7 +13,7 @@
 #include "base/memory.h"
 #include "kernel/cgroup.h"
 #include "kernel/owner.h"
-#include "kernel/socket_copy.h"
+#include "kernel/socket.h"
 #include "loop/cgroups.h"
 #include "run/resolved_listener.h"
 

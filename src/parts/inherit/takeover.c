@@ -12,7 +12,7 @@
 #include "base/parse.h"
 #include "kernel/members.h"
 #include "kernel/owner.h"
-#include "kernel/socket_copy.h"
+#include "kernel/socket.h"
 #include "parts/inherit/unit.h"
 #include "run/members.h"
 #include "run/resolved_listener.h"

@@ -10,7 +10,7 @@
 #include "base/text.h"
 #include "format/fastcgi.h"
 #include "format/http.h"
-#include "kernel/queue.h"
+#include "kernel/sock_diag.h"
 #include "loop/capture.h"
 #include "loop/reaper.h"
 #include "run/plan.h"

@@ -5,7 +5,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "kernel/queue.h"
+#include "kernel/sock_diag.h"
 #include "loop/reaper.h"
 #include "run/supervisor.h"
 
