@@ -45,6 +45,7 @@ typedef struct HfSpawn {
     size_t n_fds;
     const int *cgroup; /* descriptor of the cgroup.procs to enter, if it can; NULL: stays */
     bool session;      /* setsid(2): a session and group of its own, named after its pid */
+    bool yields;       /* its session runs at the lowest priority, as far as it may be set */
     const HfCredentials *credentials; /* NULL: as they are */
 } HfSpawn;
 

@@ -18,6 +18,8 @@
 
 #define FIRST_PASSED      3
 #define LISTEN_PID_PREFIX "LISTEN_PID="
+#define NICE_MAX          19
+#define AUTOGROUP_MAX     "19"
 
 /* What must not be made between fork and exec. */
 typedef struct Prepared {
@@ -199,6 +201,18 @@ static int enter_credentials(const HfCredentials *credentials, HfSpawnStage *sta
     return hf_credentials_enter(credentials);
 }
 
+/* Where the kernel groups processes by session, a nice value counts within the session only. */
+static void lower_priority(void)
+{
+    int fd = open("/proc/self/autogroup", O_WRONLY | O_CLOEXEC);
+
+    if (fd >= 0) {
+        (void)!write(fd, AUTOGROUP_MAX, strlen(AUTOGROUP_MAX));
+        close(fd);
+    }
+    (void)setpriority(PRIO_PROCESS, 0, NICE_MAX);
+}
+
 /* Async-signal-safe calls only. */
 static int enter(const HfSpawn *spawn, Prepared *prepared, int *error_fd, HfSpawnStage *stage)
 {
@@ -208,6 +222,8 @@ static int enter(const HfSpawn *spawn, Prepared *prepared, int *error_fd, HfSpaw
     reset_dispositions();
     if (spawn->session && setsid() < 0)
         return -errno;
+    if (spawn->yields)
+        lower_priority();
 
     int r = spawn->credentials ? enter_credentials(spawn->credentials, stage) : 0;
     if (r < 0)

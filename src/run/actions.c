@@ -140,6 +140,7 @@ static void perform_prepare(HfSupervisor *supervisor, const HfAction *action)
         .settings = hf_reconfigure_settings(supervisor),
         .aliases = supervisor->runtime.aliases,
         .current = supervisor->current,
+        .beside = hf_supervisor_active(supervisor) != NULL,
         .runtime = action->trial ? &supervisor->runtime : NULL,
         .trial = hf_parts_trial(supervisor->parts),
         .bind = bind_plan,

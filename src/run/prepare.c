@@ -76,6 +76,7 @@ HfPrepare *hf_prepare_abort(HfPrepare *prepare)
     if (prepare->step < N_STEPS && steps[prepare->step].abort)
         steps[prepare->step].abort(prepare);
     hf_names_free(prepare->names);
+    hf_text_clear(&prepare->discovery.kept);
     free(prepare->base);
     hf_plan_unref(prepare->plan);
     free(prepare);
@@ -217,11 +218,17 @@ static void abort_question(HfPrepare *prepare)
     prepare->capture = hf_capture_abort(prepare->capture);
 }
 
-static int put_question(HfPrepare *prepare, const HfQuestion *question)
+/* Beside a generation that serves it takes only what that leaves of the processors. */
+static int put_question(HfPrepare *prepare, HfQuestion *question)
 {
+    const HfPrepareQuestion *asked = &prepare->question;
     const HfPlan *plan = prepare->plan;
     HF_CLEANUP_STRV char **environment = NULL;
 
+    if (question->call)
+        return hf_capture_call(asked->loop, asked->reaper, question->call, &question->input,
+                               question->most, asked->settings->ready_timeout, on_answer, prepare,
+                               &prepare->capture);
     int r = hf_environment_make(plan->environment, NULL, &environment);
     if (r < 0)
         return r;
@@ -240,11 +247,11 @@ static int put_question(HfPrepare *prepare, const HfQuestion *question)
         .fds = &file,
         .n_fds = 1,
         .session = true,
+        .yields = asked->beside,
         .credentials = &plan->credentials,
     };
-    return hf_capture_start(prepare->question.loop, prepare->question.reaper, &spawn,
-                            question->most, prepare->question.settings->ready_timeout, on_answer,
-                            prepare, &prepare->capture);
+    return hf_capture_start(asked->loop, asked->reaper, &spawn, question->most,
+                            asked->settings->ready_timeout, on_answer, prepare, &prepare->capture);
 }
 
 /* Goes on as the adapter says. Returns as the start of a step. */

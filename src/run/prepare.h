@@ -20,6 +20,7 @@ typedef struct HfPrepareQuestion {
     const HfSettings *settings; /* borrowed until the call back */
     const char *aliases;        /* see HfDiscovery; borrowed likewise */
     const HfPlan *current;      /* whose listeners are held, borrowed likewise; NULL: none are */
+    bool beside;                /* a generation serves meanwhile, and is not to feel it */
     const HfRuntime *runtime;   /* of a canary, which is to live before the plan counts as good, if
                                    the settings have one; NULL: none */
     const HfTrialStep *trial;   /* NULL: none */

@@ -81,11 +81,12 @@ static inline bool hf_plan_is_probed(const HfPlan *plan)
 /* Appends a copy of spec; ret may be NULL. Returns 0, -E2BIG or -ENOMEM. */
 int hf_plan_want(HfPlan *plan, const HfListenerSpec *spec, HfPlanned **ret);
 
-/* A run of the plan's program, as the plan says. */
+/* A run of the plan's program, as the plan says; or of a function, in a child that may block. */
 typedef struct HfQuestion {
-    char **arguments; /* argv; owned */
-    HfText input;     /* what it finds on descriptor 3; owned */
-    size_t most;      /* bytes of an answer */
+    char **arguments;                  /* argv; owned */
+    HfText input;                      /* what it finds on descriptor 3; owned */
+    void (*call)(int fd, void *input); /* in place of a program: answers on fd; NULL: none */
+    size_t most;                       /* bytes of an answer */
 } HfQuestion;
 
 void hf_question_clear(HfQuestion *question);
@@ -115,6 +116,7 @@ typedef struct HfDiscovery {
     unsigned step;    /* the adapter's own; 0 at first */
     unsigned attempt; /* likewise */
     const char *note; /* for the log; NULL: none */
+    HfText kept;      /* owned: an answer that waits for another one */
 } HfDiscovery;
 
 /* How busy a pool is, as it counts since it started. */
@@ -160,8 +162,8 @@ struct HfAdapter {
      * NULL: it has none. */
     int (*scoreboard)(const char *page, size_t length, HfScoreboard *ret);
 
-    /* An argument with which it prints its memory limit behind a key, and that key; NULL: none. */
-    const char *limit_argument;
+    /* Arguments with which it prints its memory limit behind a key, and that key; NULL: none. */
+    const char *const *limit_arguments;
     const char *limit_key;
 };
 

@@ -12,6 +12,7 @@
 
 #define OVERLAY_PATH    "/proc/self/fd/3" /* where a question finds its input */
 #define COMPLAINT_LINES 20
+#define VARIABLES_MAX   (64U * 1024) /* bytes of their names */
 
 static int validate(const HfSettings *settings, HfText *error)
 {
@@ -98,21 +99,37 @@ static int make_overlay(const HfPlan *plan, const char *pid_file, const char *st
 
 /* ---- the discovery ---- */
 
-/* One more set of options over an overlay that only this run sees. */
+/* What is to come, or has been asked. */
+enum {
+    STEP_BEGIN,
+    STEP_DUMP,      /* -tt, without php.ini */
+    STEP_VARIABLES, /* of the configuration: does it need php.ini? */
+    STEP_INI,       /* -tt once more, with it */
+    STEP_BOUND,
+    STEP_VERDICT, /* -t */
+};
+
+/* One more set of options over an overlay that only this run sees. A preload script, which may take
+ * seconds and do anything, is for generations. */
 static int ask(const HfPlan *plan, const char *const *options, HfQuestion *question)
 {
+    static const char *const unloaded[] = {"-d", "opcache.preload=", NULL};
     int r = hf_strv_copy(plan->arguments, &question->arguments);
 
+    for (const char *const *more = unloaded; r >= 0 && *more; more++)
+        r = hf_strv_append(&question->arguments, *more);
     for (; r >= 0 && *options; options++)
         r = hf_strv_append(&question->arguments, *options);
     question->most = HF_PHPFPM_DUMP_MAX;
     return r < 0 ? r : question->input.failed ? -ENOMEM : HF_STEP_ASK;
 }
 
-static int ask_pools(const HfDiscovery *discovery, const HfPhpfpmArguments *arguments,
+/* ini: with php.ini and all extensions, which take most of the time and say nothing of pools, but
+ * where a variable is php.ini's. */
+static int ask_pools(const HfDiscovery *discovery, const HfPhpfpmArguments *arguments, bool ini,
                      HfQuestion *question)
 {
-    static const char *const options[] = {"-F", "-O", "-tt", "-y", OVERLAY_PATH, NULL};
+    static const char *const options[] = {"-n", "-F", "-O", "-tt", "-y", OVERLAY_PATH, NULL};
     HfPlan *plan = discovery->plan;
     char *include;
 
@@ -122,7 +139,33 @@ static int ask_pools(const HfDiscovery *discovery, const HfPhpfpmArguments *argu
     free(plan->include);
     plan->include = include;
     hf_phpfpm_question(include, &question->input);
-    return ask(plan, options, question);
+    return ask(plan, options + (ini ? 1 : 0), question);
+}
+
+/* Reads the configuration that the dump is of. */
+static int ask_variables(const HfDiscovery *discovery, const HfPhpfpmArguments *arguments,
+                         const HfPhpfpmConfig *config, HfQuestion *question)
+{
+    HfText *input = &question->input;
+    const char *prefix = arguments->prefix ? arguments->prefix : config->prefix;
+    const char *file = arguments->configuration ? arguments->configuration
+                       : arguments->prefix      ? "etc/php-fpm.conf"
+                                                : config->file;
+    const char *below = arguments->configuration ? "" : prefix;
+
+    if (!prefix || !file)
+        file = prefix = "";
+    if (*file != '/' && *below != '/')
+        hf_text_addf(input, "%s/", discovery->base);
+    if (*file != '/')
+        hf_text_addf(input, "%s/", below);
+    hf_text_addf(input, "%s\n", file);
+    if (*prefix != '/')
+        hf_text_addf(input, "%s/", discovery->base);
+    hf_text_add(input, prefix);
+    question->call = hf_phpfpm_scan;
+    question->most = VARIABLES_MAX;
+    return input->failed ? -ENOMEM : HF_STEP_ASK;
 }
 
 static int ask_verdict(const HfPlan *plan, HfQuestion *question)
@@ -184,77 +227,134 @@ static int begin(HfDiscovery *discovery, const HfPhpfpmArguments *arguments, HfQ
         return r;
     if (arguments->daemonize)
         discovery->note = "php-fpm's option -D is left out: holdfast keeps it in the foreground";
-    return ask_pools(discovery, arguments, question);
+    discovery->step = STEP_DUMP;
+    return ask_pools(discovery, arguments, false, question);
+}
+
+static int explain_dump(const HfSettings *settings, const HfAnswer *answer, HfText *error)
+{
+    bool missed = hf_phpfpm_include_missed(answer->output, answer->length);
+
+    return explain_answer(settings, answer,
+                          missed ? "php-fpm's configuration was not found, name it with -y FILE"
+                                 : "php-fpm rejects its configuration",
+                          error);
+}
+
+static int parse_dump(const char *dump, size_t length, HfPhpfpmConfig *ret, HfText *error)
+{
+    int r = hf_phpfpm_config_parse(dump, length, ret);
+
+    if (r < 0)
+        hf_text_addf(error, "what php-fpm -tt prints is not understood: %s", strerror(-r));
+    return r;
+}
+
+/* The first dump, made without php.ini: what fails may need it. */
+static int take_dump(HfDiscovery *discovery, const HfPhpfpmArguments *arguments,
+                     const HfAnswer *answer, HfQuestion *question, HfText *error)
+{
+    HfPhpfpmConfig config;
+
+    if (answer->timed_out)
+        return explain_dump(discovery->settings, answer, error);
+    if (hf_phpfpm_include_missed(answer->output, answer->length)) {
+        discovery->attempt++;
+        int again = ask_pools(discovery, arguments, false, question);
+        return again != -ENOENT ? again : explain_dump(discovery->settings, answer, error);
+    }
+    discovery->step = STEP_INI;
+    if (!succeeded(answer) || answer->truncated)
+        return ask_pools(discovery, arguments, true, question);
+    int r = hf_phpfpm_config_parse(answer->output, answer->length, &config);
+    if (r < 0)
+        return ask_pools(discovery, arguments, true, question);
+    discovery->step = STEP_VARIABLES;
+    hf_text_add_bytes(&discovery->kept, answer->output, answer->length);
+    r = ask_variables(discovery, arguments, &config, question);
+    hf_phpfpm_config_clear(&config);
+    return discovery->kept.failed ? -ENOMEM : r;
 }
 
 /* What cannot be restated is started from the user's files only. */
-static int keep_statement(HfPlan *plan, const HfAnswer *answer)
+static int keep_statement(HfPlan *plan, const char *dump, size_t length)
 {
     HF_CLEANUP_TEXT HfText text = {0};
 
-    int r = hf_phpfpm_restate(answer->output, answer->length, &text);
+    int r = hf_phpfpm_restate(dump, length, &text);
     if (r == -EINVAL || r == -E2BIG)
         return 0;
     return r < 0 ? r : hf_text_take(&text, &plan->restated);
 }
 
-static int take_pools(HfDiscovery *discovery, const HfPhpfpmArguments *arguments,
-                      const HfAnswer *answer, HfQuestion *question, HfText *error)
+static int plan_pools(HfDiscovery *discovery, const HfPhpfpmArguments *arguments, const char *dump,
+                      size_t length, HfText *error)
 {
-    const HfSettings *settings = discovery->settings;
-    const char *page = settings->probe.kind == HF_PROBE_FASTCGI ? settings->probe.what : NULL;
+    const HfProbe *probe = &discovery->settings->probe;
+    const char *page = probe->kind == HF_PROBE_FASTCGI ? probe->what : NULL;
     HfPhpfpmConfig config;
 
-    if (!succeeded(answer)) {
-        bool missed = hf_phpfpm_include_missed(answer->output, answer->length);
-        discovery->attempt++;
-        int again = missed ? ask_pools(discovery, arguments, question) : -ENOENT;
-        return again != -ENOENT
-                   ? again
-                   : explain_answer(
-                         settings, answer,
-                         missed ? "php-fpm's configuration was not found, name it with -y FILE"
-                                : "php-fpm rejects its configuration",
-                         error);
-    }
-    int r = answer->truncated ? -EFBIG
-                              : hf_phpfpm_config_parse(answer->output, answer->length, &config);
-    if (r < 0) {
-        hf_text_addf(error, "what php-fpm -tt prints is not understood: %s", strerror(-r));
+    int r = parse_dump(dump, length, &config, error);
+    if (r < 0)
         return r;
-    }
     r = hf_phpfpm_plan(&config, arguments, discovery->base, discovery->aliases, page,
                        discovery->plan, error);
     hf_phpfpm_config_clear(&config);
     if (r >= 0)
-        r = keep_statement(discovery->plan, answer);
-    discovery->step++;
+        r = keep_statement(discovery->plan, dump, length);
+    discovery->step = STEP_BOUND;
     return r < 0 ? r : HF_STEP_BIND;
+}
+
+static int take_variables(HfDiscovery *discovery, const HfPhpfpmArguments *arguments,
+                          const HfAnswer *answer, HfQuestion *question, HfText *error)
+{
+    const HfText *dump = &discovery->kept;
+
+    if (!succeeded(answer) || answer->truncated ||
+        hf_phpfpm_needs_ini(answer->output, discovery->plan->environment, environ)) {
+        discovery->step = STEP_INI;
+        return ask_pools(discovery, arguments, true, question);
+    }
+    return plan_pools(discovery, arguments, hf_text_peek(dump), dump->length, error);
+}
+
+static int take_ini_dump(HfDiscovery *discovery, const HfPhpfpmArguments *arguments,
+                         const HfAnswer *answer, HfText *error)
+{
+    if (!succeeded(answer))
+        return explain_dump(discovery->settings, answer, error);
+    return plan_pools(discovery, arguments, answer->output,
+                      answer->truncated ? HF_PHPFPM_DUMP_MAX + 1 : answer->length, error);
 }
 
 /* Its pools (-tt) and, once they are bound, so that what cannot be bound leaves no trace of it, its
  * verdict (-t). */
 static int discover(HfDiscovery *discovery, const HfAnswer *answer, HfQuestion *ret, HfText *error)
 {
-    enum { BEGIN, POOLS, BOUND, VERDICT };
     HfPhpfpmArguments arguments = {0};
 
     int r = hf_phpfpm_arguments_parse(discovery->settings->command, &arguments, error);
     if (r < 0)
         return r;
     switch (discovery->step) {
-    case BEGIN:
-        discovery->step++;
+    case STEP_BEGIN:
         r = begin(discovery, &arguments, ret, error);
         break;
-    case POOLS:
-        r = take_pools(discovery, &arguments, answer, ret, error);
+    case STEP_DUMP:
+        r = take_dump(discovery, &arguments, answer, ret, error);
         break;
-    case BOUND:
-        discovery->step++;
+    case STEP_VARIABLES:
+        r = take_variables(discovery, &arguments, answer, ret, error);
+        break;
+    case STEP_INI:
+        r = take_ini_dump(discovery, &arguments, answer, error);
+        break;
+    case STEP_BOUND:
+        discovery->step = STEP_VERDICT;
         r = ask_verdict(discovery->plan, ret);
         break;
-    case VERDICT:
+    case STEP_VERDICT:
     default:
         r = succeeded(answer) ? HF_STEP_DONE
                               : explain_answer(discovery->settings, answer,
@@ -266,6 +366,7 @@ static int discover(HfDiscovery *discovery, const HfAnswer *answer, HfQuestion *
 }
 
 static const char *const overlay_arguments[] = {"-F", "-y", NULL};
+static const char *const limit_arguments[] = {"-d", "opcache.preload=", "-i", NULL};
 
 const HfAdapter hf_adapter_php_fpm = {
     .name = "php-fpm",
@@ -283,6 +384,6 @@ const HfAdapter hf_adapter_php_fpm = {
     .overlay_arguments = overlay_arguments,
     .complain = hf_phpfpm_complaint,
     .scoreboard = hf_phpfpm_status_parse,
-    .limit_argument = "-i",
+    .limit_arguments = limit_arguments,
     .limit_key = "\nmemory_limit => ",
 };

@@ -93,6 +93,15 @@ static void the_question_forces_what_the_dump_needs(void **state)
                                              "error_log = /dev/null\n"
                                              "syslog.ident = PHP_PREFIX\n"
                                              "daemonize = no\n");
+    hf_text_clear(&text);
+    hf_phpfpm_question("PHP_SYSCONFDIR \"/php-fpm.conf\"", &text);
+    assert_string_equal(hf_text_peek(&text),
+                        "include = PHP_SYSCONFDIR \"/php-fpm.conf\"\n"
+                        "[global]\n"
+                        "log_level = notice\n"
+                        "error_log = /dev/null\n"
+                        "syslog.ident = PHP_PREFIX \":\" PHP_SYSCONFDIR \"/php-fpm.conf\"\n"
+                        "daemonize = no\n");
 }
 
 static void the_overlay_overrides_after_the_include(void **state)

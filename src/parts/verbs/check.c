@@ -87,9 +87,12 @@ static char *ask_memory_limit(const HfPlan *plan, uint64_t timeout)
     HF_CLEANUP_STRV char **argv = NULL;
     HF_CLEANUP_STRV char **environment = NULL;
 
-    if (!adapter->limit_argument || hf_strv_copy(plan->arguments, &argv) < 0 ||
-        hf_strv_append(&argv, adapter->limit_argument) < 0 ||
-        hf_environment_make(plan->environment, NULL, &environment) < 0)
+    if (!adapter->limit_arguments || hf_strv_copy(plan->arguments, &argv) < 0)
+        return NULL;
+    for (const char *const *more = adapter->limit_arguments; *more; more++)
+        if (hf_strv_append(&argv, *more) < 0)
+            return NULL;
+    if (hf_environment_make(plan->environment, NULL, &environment) < 0)
         return NULL;
     const HfSpawn spawn = {
         .program = plan->program,

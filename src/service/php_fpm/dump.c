@@ -30,6 +30,7 @@ void hf_phpfpm_config_clear(HfPhpfpmConfig *config)
     hf_freep(&config->pools);
     hf_freep(&config->pid_file);
     hf_freep(&config->prefix);
+    hf_freep(&config->file);
     *config = (HfPhpfpmConfig){0};
 }
 
@@ -46,9 +47,20 @@ static int take_text(const char *value, void *field)
     return hf_string_set(field, value);
 }
 
-static int take_path(const char *value, void *field)
+/* "/usr:/etc/php/8.2/fpm/php-fpm.conf", see hf_phpfpm_question. */
+static int take_places(const char *value, void *field)
 {
-    return *value == '/' ? hf_string_set(field, value) : 0;
+    HfPhpfpmConfig *config = field;
+    const char *colon = strchr(value, ':');
+
+    if (*value != '/')
+        return 0;
+    int r = colon ? hf_string_set(&config->file, colon + 1) : 0;
+    if (r >= 0)
+        r = hf_string_set(&config->prefix, value);
+    if (r >= 0 && colon)
+        config->prefix[colon - value] = '\0';
+    return r;
 }
 
 static int take_backlog(const char *value, void *field)
@@ -107,7 +119,7 @@ typedef struct Key {
 
 static const Key global_keys[] = {
     {"pid", take_text, offsetof(HfPhpfpmConfig, pid_file), false},
-    {"syslog.ident", take_path, offsetof(HfPhpfpmConfig, prefix), false},
+    {"syslog.ident", take_places, 0, false},
     {"process_control_timeout", take_time, offsetof(HfPhpfpmConfig, process_control_timeout),
      false},
     {"systemd_interval", take_presence, offsetof(HfPhpfpmConfig, has_systemd_interval), false},

@@ -59,14 +59,16 @@ int hf_phpfpm_include(const HfPhpfpmArguments *arguments, const char *directory,
 
 void hf_phpfpm_question(const char *include, HfText *text)
 {
+    bool named = *include == '"';
+
     hf_text_addf(text,
                  "include = %s\n"
                  "[global]\n"
                  "log_level = notice\n"
                  "error_log = /dev/null\n"
-                 "syslog.ident = PHP_PREFIX\n"
+                 "syslog.ident = PHP_PREFIX%s%s\n"
                  "daemonize = no\n",
-                 include);
+                 include, named ? "" : " \":\" ", named ? "" : include);
 }
 
 static bool is_plain(const char *value)

@@ -56,6 +56,7 @@ typedef struct HfPhpfpmConfig {
     char *pid_file; /* NULL unset; relative to the working directory when -p is */
     char *prefix;   /* compiled-in: what a relative pm.status_listen is below without -p. NULL when
                        the dump was not asked for with hf_phpfpm_question */
+    char *file;     /* compiled-in: that was included; NULL when another one was */
     bool has_systemd_interval;        /* the build knows systemd: READY=1 will come */
     uint64_t process_control_timeout; /* usec, 0 when unset */
 } HfPhpfpmConfig;
@@ -121,8 +122,8 @@ int hf_phpfpm_status_parse(const char *page, size_t length, struct HfScoreboard 
 /* ---- the overlay ---- */
 
 /* The overlay that only asks, for `php-fpm [ARGUMENT...] -F -O -tt -y OVERLAY`: includes the user's
- * file, forces what the dump needs, and has the compiled-in prefix printed as syslog.ident. include
- * is an expression as hf_phpfpm_include makes it. */
+ * file, forces what the dump needs, and has the compiled-in prefix, and behind a colon the file,
+ * printed as syslog.ident. include is an expression as hf_phpfpm_include makes it. */
 void hf_phpfpm_question(const char *include, HfText *text);
 
 /* The value of the include= line: FILE of -y made absolute with directory (NULL: with
@@ -182,6 +183,19 @@ int hf_phpfpm_key(const HfAddress *address, unsigned index, char *ret);
  * below prefix when relative (NULL or itself relative: refused). A path with a colon does not exist
  * for php-fpm. Returns as hf_address_parse, or -ENOMEM. */
 int hf_phpfpm_address(const char *listen, const char *prefix, HfAddress *ret);
+
+/* ---- without php.ini ---- */
+
+#define HF_PHPFPM_UNKNOWN "?" /* a name that no variable has */
+
+/* Looks through a configuration for variables, ${NAME}: prints a line for each, and "?" for what
+ * cannot be read. input: a text of the file's path, a newline, and what relative includes are
+ * below. For a child: it reads files. */
+void hf_phpfpm_scan(int fd, void *input);
+
+/* Can only php.ini say what one of these variables, a line each, is? Those that are in one of the
+ * environments, and are named as variables of an environment are, need no php.ini. */
+bool hf_phpfpm_needs_ini(const char *names, char *const *environment, char *const *own);
 
 /* ---- the plan ---- */
 

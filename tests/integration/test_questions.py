@@ -1,0 +1,123 @@
+"""What php-fpm is asked before it is started, and what that costs."""
+import pytest
+
+from harness import words
+from harness.holdfast import call
+from harness.paths import PHP_FPM
+
+# Stands for php-fpm: a line for each run, its nice value, that of its session, and its arguments.
+SPY = f"""#!/bin/sh
+echo "$(nice) $(sed 's/.*nice //' /proc/self/autogroup) $*" >>"$(dirname "$0")/runs"
+exec {PHP_FPM} "$@"
+"""
+PRELOAD = "<?php file_put_contents('{}', implode(' ', $argv ?? []) . getmypid() . \"\\n\", FILE_APPEND);"
+
+
+def spied(site):
+    """A command that is php-fpm, and writes its runs down."""
+    program = site.directory / "php-fpm"
+    program.write_text(SPY)
+    program.chmod(0o755)
+    return [program, "-y", site.configuration_path]
+
+
+def runs(site):
+    """[(nice value, that of the session, arguments)] since the last call."""
+    path = site.directory / "runs"
+    lines = path.read_text().splitlines()
+    path.unlink()
+    return [(int(nice), int(session), arguments) for nice, session, arguments in (line.split(" ", 2) for line in lines)]
+
+
+def questions(site):
+    return [arguments for _, _, arguments in runs(site) if " -t" in arguments]
+
+
+def ini(site, text):
+    """The environment in which php.ini has that, too."""
+    directory = site.directory / "ini"
+    directory.mkdir(exist_ok=True)
+    (directory / "more.ini").write_text(text)
+    return {"PHP_INI_SCAN_DIR": f":{directory}"}
+
+
+def test_the_pools_are_asked_for_without_php_ini(site):
+    holdfast = site.holdfast(command=spied(site))
+    pools, verdict = questions(site)
+    assert " -n " in pools and " -tt " in pools
+    assert " -n " not in verdict and " -t " in verdict
+    holdfast.replace(2)
+    assert " -n " in questions(site)[0]
+
+
+def test_a_variable_of_the_environment_needs_no_php_ini(site):
+    site.pools[0].options["access.log"] = "${ACCESS_LOG}"
+    site.configure()
+    site.holdfast(f"--environment=ACCESS_LOG={site.directory}/access", command=spied(site))
+    assert len(questions(site)) == 2
+    assert site.get()[0] == 200 and (site.directory / "access").exists()
+
+
+@pytest.mark.parametrize("name", ["bench.port", "BENCH_PORT"])
+def test_a_variable_of_php_ini_is_asked_for_with_it(site, name):
+    """Without it the address would be another one."""
+    port = site.ports()[0]
+    site.pools[0].listen = f"127.0.0.1:${{{name}}}"
+    site.configure()
+    site.holdfast(command=spied(site), env=ini(site, f"{name} = {port}\n"))
+    first, second, _ = questions(site)
+    assert " -n " in first and " -tt " in second and " -n " not in second
+    site.pools[0].listen = f"127.0.0.1:{port}"
+    assert site.get()[0] == 200
+
+
+def test_a_variable_in_an_included_file_counts(site):
+    port = site.ports()[0]
+    text = site.configuration_path.read_text()
+    (site.directory / "pools").mkdir()
+    (site.directory / "pools" / "www.conf").write_text(text[text.index("[www]"):].replace(str(port), "${bench.port}"))
+    site.configuration_path.write_text(f"{text[:text.index('[www]')]}\n[global]\ninclude = {site.directory}/pools/*.conf\n")
+    site.holdfast(command=spied(site), env=ini(site, f"bench.port = {port}\n"))
+    assert len(questions(site)) == 3
+    assert site.get()[0] == 200
+
+
+def test_what_is_wrong_is_said_as_with_php_ini(site):
+    site.break_configuration()
+    result = call("check", f"--name={site.name}", "--", *spied(site))
+    assert result.returncode == words.EXIT_FAILURE and "no_such_setting" in result.stderr
+    first, second = questions(site)
+    assert " -n " in first and " -n " not in second
+
+
+def test_they_yield_to_who_is_served_and_to_nobody_else(site):
+    """The first start is not slowed down, and neither is a generation. The kernel takes a value for a session from
+    those without privilege ten times a second at most: the next question may be too early."""
+    holdfast = site.holdfast(command=spied(site))
+    assert all((nice, session) == (0, 0) for nice, session, _ in runs(site))
+    holdfast.replace(2)
+    pools, *more = runs(site)
+    assert pools[:2] == (19, 19)
+    for nice, session, arguments in more:
+        assert nice == (19 if " -t " in arguments else 0) and session in (0, nice), arguments
+
+
+def test_a_preload_script_runs_in_generations_only(site):
+    done = site.directory / "preloaded"
+    script = site.directory / "preload.php"
+    script.write_text(PRELOAD.format(done))
+    site.directory.chmod(0o777)
+    env = ini(site, f"opcache.preload = {script}\nopcache.preload_user = www-data\n")
+    result = call("check", f"--name={site.name}", "--", *site.command, **env)
+    assert result.returncode == 0, result.stderr
+    assert not done.exists()
+    holdfast = site.holdfast(env=env)
+    assert len(done.read_text().splitlines()) == 1
+    holdfast.replace(2)
+    assert len(done.read_text().splitlines()) == 2
+    holdfast.restart()
+    assert len(done.read_text().splitlines()) == 3
+    site.break_configuration()
+    assert holdfast.call("reload").returncode == words.EXIT_FAILURE
+    assert len(done.read_text().splitlines()) == 3
+    site.configure()
