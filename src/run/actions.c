@@ -106,8 +106,8 @@ static void on_prepared(int r, HfPlan *plan, const char *why, void *userdata)
             why = hf_text_peek(&error);
         }
     }
-    if (r == -EADDRINUSE && is_seen_to(supervisor)) {
-        hf_log(LOG_WARNING, NULL, "%s", why);
+    if ((r == -EADDRINUSE || r == -EINPROGRESS) && is_seen_to(supervisor)) {
+        hf_log(r == -EINPROGRESS ? LOG_INFO : LOG_WARNING, NULL, "%s", why);
         hf_plan_unref(plan);
         hf_reconfigure_discard(supervisor);
         return;

@@ -58,7 +58,7 @@ struct HfPart {
     /* ---- a replacement ---- */
 
     /* Adds what plan may use to offer, or objects. Returns 0, or negative errno with one line in
-     * error. */
+     * error; -EINPROGRESS: it cannot be said yet, see unprepared. */
     int (*lend)(void *state, HfPlan *plan, HfOffer *offer, HfText *error);
     /* An address that the plan is to bind is in use: finds its listener elsewhere. Returns 0 and
      * one reference, or negative errno. */
@@ -67,7 +67,8 @@ struct HfPart {
     int (*bound)(void *state, const HfPlan *plan, HfText *error);
     /* What a bound plan must pass before it counts; of one part at most. */
     const HfTrialStep *trial;
-    /* Somebody else has what the plan is to bind: does the part post UNBLOCKED when he has left? */
+    /* Somebody else has what the plan is to bind: does the part post UNBLOCKED when he has left, or
+     * when lend can say more? */
     bool (*unprepared)(void *state);
 
     /* ---- each step ---- */

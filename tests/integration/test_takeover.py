@@ -9,8 +9,9 @@ import subprocess
 
 import pytest
 
-from harness import net, process, words
-from harness.holdfast import call
+from harness import cgroup, net, process, words
+from harness.holdfast import Holdfast, call
+from harness.lines import Lines
 from harness.paths import HELPERS, HOLDFAST, PHP_FPM, PYTHON
 from harness.process import Process, environment
 from harness.wait import Ended, readable
@@ -304,6 +305,59 @@ def test_after_a_holdfast_that_was_killed(make_site):
     load.assert_nothing_lost()
     process.reap_strays()
     holdfast.stop()
+
+
+# ---- a systemd that does not answer ----
+
+
+@pytest.fixture
+def silent(tmp_path):
+    """The environment of one whose system bus takes connections and says nothing."""
+    with socket.socket(socket.AF_UNIX) as bus:
+        bus.bind(str(tmp_path / "bus"))
+        bus.listen()
+        yield {"DBUS_SYSTEM_BUS_ADDRESS": f"unix:path={tmp_path}/bus"}
+
+
+@pytest.fixture
+def unit():
+    group = cgroup.unified(".service")
+    if not group:
+        pytest.skip("no cgroup v2 here")
+    yield group
+    group.close()
+
+
+def test_a_systemd_that_does_not_answer(make_site, unit, silent):
+    """The loop goes on meanwhile, and the old server is not touched."""
+    site = make_site()
+    plain = Process([*unit.wrap(PHP_FPM), "-F", "-y", site.configuration_path], stderr=subprocess.DEVNULL,
+                    env=environment(NOTIFY_SOCKET=str(site.notify.path)))
+    site.notify.wait("READY=1", plain.ended)
+    holdfast = Holdfast(site, ["--take-over"], None, env=silent)
+    holdfast.launch()
+    holdfast.wait("systemd is asked what it does when php-fpm8.2")
+    holdfast.settle()
+    assert holdfast.process.running()
+    assert holdfast.process.wait() == words.EXIT_FAILURE
+    holdfast.lines.join()
+    told = [line for line in holdfast.lines.text().splitlines() if "does not say what that does" in line]
+    assert len(told) == 1 and unit.path.name in told[0] and "Connection timed out" in told[0]
+    assert site.main_pid() == plain.pid
+    plain.stop()
+
+
+def test_cleaning_up_after_a_systemd_that_does_not_answer(silent):
+    result = call("stop", "--unit=any.service", **silent)
+    assert result.returncode == words.EXIT_FAILURE
+    told, = result.stderr.splitlines()
+    assert "what any.service has left cannot be ended, as systemd does not say" in told
+    cleanup = Process([HOLDFAST, "stop", "--unit=any.service"], env=environment(**silent), stderr=subprocess.PIPE)
+    lines = Lines(cleanup.popen.stderr)
+    cleanup.send(signal.SIGTERM)
+    assert cleanup.wait() in (words.EXIT_FAILURE, -signal.SIGTERM)
+    lines.join()
+    assert "Connection timed out" not in lines.text()
 
 
 # ---- refused, and nothing touched ----

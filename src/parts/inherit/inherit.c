@@ -12,6 +12,7 @@
 typedef struct HfInherit {
     HfSupervisor *supervisor;
     HfTakeover *takeover; /* until the old server has left */
+    HfUnitCheck *check;   /* of its unit; NULL: nothing was asked, or the answer has been used */
     HfOrphans *orphans;   /* NULL: none are left */
 } HfInherit;
 
@@ -62,8 +63,8 @@ static int inherit_lend(void *state, HfPlan *plan, HfOffer *offer, HfText *error
     int r = 0;
 
     if (settings->take_over && !inherit->takeover && !supervisor->current)
-        r = hf_takeover_new(supervisor, plan, (pid_t)settings->take_over_pid, &inherit->takeover,
-                            error);
+        r = hf_takeover_new(supervisor, plan, (pid_t)settings->take_over_pid, &inherit->check,
+                            &inherit->takeover, error);
     supervisor->taking_over = inherit->takeover != NULL;
     if (r >= 0 && inherit->takeover)
         r = lend_listeners(inherit->takeover->held, inherit->takeover->n_held, offer);
@@ -78,7 +79,7 @@ static bool inherit_unprepared(void *state)
 {
     const HfInherit *inherit = state;
 
-    return hf_orphans_await(inherit->orphans);
+    return inherit->check || hf_orphans_await(inherit->orphans);
 }
 
 /* A server that was not touched yet is better than one that does not come up. */
@@ -124,6 +125,7 @@ static void inherit_let_go(void *state)
     HfInherit *inherit = state;
 
     inherit->takeover = hf_takeover_stop(inherit->takeover);
+    inherit->check = hf_unit_check_free(inherit->check);
     inherit->orphans = hf_orphans_free(inherit->orphans);
 }
 

@@ -13,7 +13,6 @@
 #include "kernel/members.h"
 #include "kernel/owner.h"
 #include "kernel/socket.h"
-#include "parts/inherit/unit.h"
 #include "run/members.h"
 #include "run/resolved_listener.h"
 #include "run/supervisor.h"
@@ -142,6 +141,25 @@ static int check_network(const HfTakeover *takeover, HfText *error)
     return r < 0 ? r : 0;
 }
 
+/* Another try finds the answer. */
+static void on_unit_known(void *supervisor)
+{
+    hf_supervisor_post(supervisor, &(HfEvent){.type = HF_EVENT_UNBLOCKED});
+}
+
+static int check_unit(HfTakeover *takeover, HfText *error)
+{
+    HfSupervisor *supervisor = takeover->supervisor;
+
+    int r = hf_unit_check(takeover->check, supervisor->loop, takeover->holder.pid, on_unit_known,
+                          supervisor, error);
+    if (r != HF_UNIT_ASKED)
+        return r;
+    hf_text_addf(error, "systemd is asked what it does when %s (pid %d) leaves", takeover->name,
+                 (int)takeover->holder.pid);
+    return -EINPROGRESS;
+}
+
 static int choose_holder(HfTakeover *takeover, pid_t pid, HfText *error)
 {
     if (pid == getpid()) {
@@ -158,7 +176,7 @@ static int choose_holder(HfTakeover *takeover, pid_t pid, HfText *error)
         r = check_master(takeover, error);
     if (r >= 0)
         r = check_network(takeover, error);
-    return r < 0 ? r : hf_unit_check(pid, error);
+    return r < 0 ? r : check_unit(takeover, error);
 }
 
 /* Returns 1 when somebody was found. */
@@ -243,14 +261,15 @@ static int copy_all(HfTakeover *takeover, const HfPlan *plan, HfText *error)
     return -ENOTCONN;
 }
 
-int hf_takeover_new(HfSupervisor *supervisor, const HfPlan *plan, pid_t pid, HfTakeover **ret,
-                    HfText *error)
+int hf_takeover_new(HfSupervisor *supervisor, const HfPlan *plan, pid_t pid, HfUnitCheck **check,
+                    HfTakeover **ret, HfText *error)
 {
     HfTakeover *takeover = calloc(1, sizeof(*takeover));
     if (!takeover)
         return -ENOMEM;
     takeover->supervisor = supervisor;
     takeover->place = ret;
+    takeover->check = check;
     takeover->holder = HF_PROCESS_NONE;
     int r = pid > 0 ? choose_holder(takeover, pid, error) : 0;
     if (r >= 0)

@@ -9,6 +9,7 @@
 
 #include "base/text.h"
 #include "loop/process_set.h"
+#include "parts/inherit/unit.h"
 #include "policy/takeover.h"
 #include "run/listener.h"
 #include "run/plan.h"
@@ -18,6 +19,7 @@ typedef struct HfSupervisor HfSupervisor;
 typedef struct HfTakeover {
     HfSupervisor *supervisor;
     struct HfTakeover **place; /* where it is known, NULL once it has left */
+    HfUnitCheck **check;       /* of the holder's unit */
     HfTakeoverLife life;
     HfProcess holder;
     HfProgram program;
@@ -32,10 +34,12 @@ typedef struct HfTakeover {
 } HfTakeover;
 
 /* Copies what plan wants and the old server listens at; what nobody listens at stays to be bound.
- * pid 0: whoever holds it. Returns 0 and an object, or negative errno with the reason in error:
- * nothing was touched then. *ret becomes NULL once the old server has left. */
-int hf_takeover_new(HfSupervisor *supervisor, const HfPlan *plan, pid_t pid, HfTakeover **ret,
-                    HfText *error);
+ * pid 0: whoever holds it. *check: kept from one try to the next. Returns 0 and an object, or
+ * negative errno with the reason in error: nothing was touched then. -EINPROGRESS: systemd is
+ * asked, and UNBLOCKED is posted when it is to be tried again. *ret becomes NULL once the old
+ * server has left. */
+int hf_takeover_new(HfSupervisor *supervisor, const HfPlan *plan, pid_t pid, HfUnitCheck **check,
+                    HfTakeover **ret, HfText *error);
 
 /* A generation may have become active, or none may be any more. Frees it once the old server has
  * left. */
