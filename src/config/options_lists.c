@@ -75,6 +75,18 @@ static int parse_listener_name(const char *value, HfListenerSpec *spec, HfText *
     return hf_string_set(&spec->name, value);
 }
 
+static int parse_ipv6_only(const char *value, HfListenerSpec *spec, HfText *error)
+{
+    spec->ipv6_only = strcmp(value, "yes") == 0;
+    if (!spec->ipv6_only && strcmp(value, "no") != 0)
+        return hf_option_refuse(error, "--listen: ipv6-only=%s is neither yes nor no",
+                                HF_QUOTE(value));
+    if (spec->address.kind != HF_ADDRESS_INET6)
+        return hf_option_refuse(error, "--listen: ipv6-only is for IPv6 addresses; drop it, or "
+                                       "write [::]:PORT");
+    return 0;
+}
+
 static const struct {
     const char *name;
     bool path_only;
@@ -82,7 +94,7 @@ static const struct {
 } keys[] = {
     {"backlog", false, parse_backlog},    {"mode", true, parse_mode},
     {"owner", true, parse_owner},         {"group", true, parse_listener_group},
-    {"name", false, parse_listener_name},
+    {"name", false, parse_listener_name}, {"ipv6-only", false, parse_ipv6_only},
 };
 #define N_KEYS (sizeof(keys) / sizeof(*keys))
 
@@ -194,7 +206,8 @@ static bool same_listener(const HfListenerSpec *a, const HfListenerSpec *b)
 {
     return hf_address_equal(&a->address, &b->address) &&
            hf_option_equal_string(&a->name, &b->name) && a->backlog == b->backlog &&
-           a->mode == b->mode && hf_option_equal_string(&a->owner, &b->owner) &&
+           a->ipv6_only == b->ipv6_only && a->mode == b->mode &&
+           hf_option_equal_string(&a->owner, &b->owner) &&
            hf_option_equal_string(&a->group, &b->group) &&
            hf_option_equal_string(&a->acl_users, &b->acl_users) &&
            hf_option_equal_string(&a->acl_groups, &b->acl_groups);

@@ -88,6 +88,7 @@ typedef struct HfProbe {
 typedef struct HfListenerSpec {
     HfAddress address;
     char *name;       /* LISTEN_FDNAMES entry, [A-Za-z0-9._-]{1,64}; NULL: made from the address */
+    bool ipv6_only;   /* of [::], which takes IPv4, too */
     int backlog;      /* > 0, or HF_BACKLOG_MAXIMUM */
     uint32_t mode;    /* of a unix path; HF_MODE_UNSET: as the umask leaves it */
     char *owner;      /* user name or number, NULL unset; sets the user's group too without group */

@@ -6,7 +6,8 @@
 
 #include "base/parse.h"
 
-#define LABEL_MAX 63 /* RFC 1035 */
+#define LABEL_MAX     63 /* RFC 1035 */
+#define INTERFACE_MAX 15 /* IFNAMSIZ without its NUL */
 /* A path's NUL or an abstract name's leading one takes a byte. */
 #define UNIX_NAME_MAX (sizeof(((struct sockaddr_un *)NULL)->sun_path) - 1)
 
@@ -38,11 +39,22 @@ static int parse_unix(HfAddressKind kind, const char *name, HfAddress *ret)
     return 0;
 }
 
+/* netdevice(7): no blank, no slash, and numbers are for scopes. */
+static bool is_interface(const char *name)
+{
+    size_t length = strlen(name);
+    bool digits = true;
+
+    for (size_t i = 0; i < length; i++)
+        digits &= is_digit(name[i]);
+    return length <= INTERFACE_MAX && !digits && !strpbrk(name, " /:%");
+}
+
 /* text: behind the opening bracket. */
 static int parse_inet6(const char *text, HfAddress *ret)
 {
     HfAddress address = {.kind = HF_ADDRESS_INET6};
-    char host[INET6_ADDRSTRLEN + sizeof("%4294967295")];
+    char host[INET6_ADDRSTRLEN + sizeof("%") + INTERFACE_MAX];
     const char *end = strchr(text, ']');
     if (!end || end[1] != ':' || (size_t)(end - text) >= sizeof(host))
         return -EINVAL;
@@ -53,9 +65,12 @@ static int parse_inet6(const char *text, HfAddress *ret)
     if (scope) {
         uint64_t number;
         *scope++ = '\0';
-        if (hf_parse_uint(scope, UINT32_MAX, &number) < 0 || number == 0)
+        if (hf_parse_uint(scope, UINT32_MAX, &number) >= 0 && number > 0)
+            address.scope = (uint32_t)number;
+        else if (is_interface(scope))
+            memcpy(address.name, scope, strlen(scope) + 1);
+        else
             return -EINVAL;
-        address.scope = (uint32_t)number;
     }
     if (inet_pton(AF_INET6, host, address.ip) != 1 || parse_port(end + 2, &address.port) < 0)
         return -EINVAL;
@@ -126,6 +141,8 @@ int hf_address_parse(const char *text, HfAddress *ret)
         return parse_unix(HF_ADDRESS_ABSTRACT, text + 1, ret);
     if (*text == '[')
         return parse_inet6(text + 1, ret);
+    if (strncmp(text, "*:", 2) == 0)
+        text += 2;
     const char *colon = strchr(text, ':');
     if (colon)
         return parse_host(text, colon, ret);
@@ -175,6 +192,8 @@ void hf_address_format(const HfAddress *address, char *ret)
         ret = put(put(ret, "["), inet_ntop(AF_INET6, address->ip, ip, sizeof(ip)));
         if (address->scope > 0)
             ret = put_number(put(ret, "%"), address->scope);
+        else if (address->name[0])
+            ret = put(put(ret, "%"), address->name);
         put_number(put(ret, "]:"), address->port);
         break;
     case HF_ADDRESS_HOST:

@@ -10,9 +10,10 @@
 
 typedef enum HfAddressKind {
     HF_ADDRESS_NONE,
-    HF_ADDRESS_PORT,     /* 9000: every interface; [::] with IPv4 mapped, 0.0.0.0 without IPv6 */
-    HF_ADDRESS_INET,     /* 127.0.0.1:9000 */
-    HF_ADDRESS_INET6,    /* [::1]:9000, scope as [fe80::1%2]:9000 (numeric) */
+    HF_ADDRESS_PORT, /* 9000 or *:9000: every interface; [::] with IPv4 mapped, 0.0.0.0 without IPv6
+                      */
+    HF_ADDRESS_INET, /* 127.0.0.1:9000 */
+    HF_ADDRESS_INET6,    /* [::1]:9000, scope as [fe80::1%2]:9000 or [fe80::1%eth0]:9000 */
     HF_ADDRESS_HOST,     /* localhost:9000, still to be resolved */
     HF_ADDRESS_UNIX,     /* unix:/run/x.sock or /run/x.sock: absolute path */
     HF_ADDRESS_ABSTRACT, /* @name (unix(7)) */
@@ -24,9 +25,10 @@ typedef enum HfAddressKind {
 typedef struct HfAddress {
     HfAddressKind kind;
     uint16_t port;  /* host byte order; PORT, INET, INET6, HOST */
-    uint32_t scope; /* INET6 */
+    uint32_t scope; /* INET6; 0: none, or by name */
     uint8_t ip[16]; /* network byte order; INET uses the first 4 */
-    /* HOST, UNIX, ABSTRACT (without @): NUL-terminated; the unix ones fit sun_path. */
+    /* HOST, UNIX, ABSTRACT (without @), interface of INET6: NUL-terminated; the unix ones fit
+     * sun_path. */
     char name[HF_ADDRESS_HOST_MAX + 1];
 } HfAddress;
 
@@ -40,7 +42,8 @@ int hf_address_parse(const char *text, HfAddress *ret);
  * /run/x.sock, @name; "" for NONE. ret holds HF_ADDRESS_TEXT_MAX bytes. */
 void hf_address_format(const HfAddress *address, char *ret);
 
-/* PORT gives [::]:port; HOST and NONE return -EINVAL. Otherwise 0. */
+/* PORT gives [::]:port, an interface by name no scope; HOST and NONE return -EINVAL. Otherwise 0.
+ */
 int hf_address_to_sockaddr(const HfAddress *address, struct sockaddr_storage *ret,
                            socklen_t *ret_length);
 
@@ -53,6 +56,13 @@ int hf_address_from_sockaddr(const struct sockaddr_storage *sockaddr, socklen_t 
 /* The same place? A PORT equals [::] and 0.0.0.0 with that port; HOST equals only the same HOST.
  * NONE equals nothing. */
 bool hf_address_equal(const HfAddress *a, const HfAddress *b);
+
+/* Must something be looked up before the kernel understands it? */
+static inline bool hf_address_is_looked_up(const HfAddress *address)
+{
+    return address->kind == HF_ADDRESS_HOST ||
+           (address->kind == HF_ADDRESS_INET6 && address->name[0]);
+}
 
 static inline bool hf_address_is_path(const HfAddress *address)
 {

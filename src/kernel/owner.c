@@ -84,6 +84,14 @@ static bool places_conflict(const Place *a, const Place *b)
            (a->scope == b->scope || a->scope == 0 || b->scope == 0);
 }
 
+bool hf_addresses_conflict(const struct sockaddr_storage *a, bool a_v6only,
+                           const struct sockaddr_storage *b, bool b_v6only)
+{
+    const Place places[] = {place_of(a, a_v6only), place_of(b, b_v6only)};
+
+    return places_conflict(&places[0], &places[1]);
+}
+
 static void add_inode(Search *search, ino_t inode)
 {
     if (inode != 0 && search->n < search->maximum)

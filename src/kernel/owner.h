@@ -1,6 +1,7 @@
 /* Who holds an address. sock_diag(7), proc(5). */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/socket.h>
@@ -20,6 +21,10 @@ typedef struct HfOwner {
 int hf_owner_find(const struct sockaddr_storage *address, unsigned length, HfOwner *ret);
 
 /* ---- which sockets stand in the way of a bind ---- */
+
+/* Would one of two IP addresses keep the other from being bound? */
+bool hf_addresses_conflict(const struct sockaddr_storage *a, bool a_v6only,
+                           const struct sockaddr_storage *b, bool b_v6only);
 
 /* The inodes of at most maximum listening sockets of this network namespace that conflict with the
  * address: not those of a unix path that is gone. Returns how many (0: none is known), or negative

@@ -25,8 +25,9 @@ static int set_flag(int fd, int level, int option, int value)
     return setsockopt(fd, level, option, &value, sizeof(value)) < 0 ? -errno : 0;
 }
 
-static int open_socket(const struct sockaddr_storage *address, int *ret)
+static int open_socket(const HfSocketRequest *request, int *ret)
 {
+    const struct sockaddr_storage *address = request->address;
     HF_CLEANUP_FD int fd = socket(address->ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
     int r = 0;
 
@@ -37,7 +38,8 @@ static int open_socket(const struct sockaddr_storage *address, int *ret)
     if (r >= 0 && address->ss_family == AF_INET6) {
         const struct in6_addr *ip = &((const struct sockaddr_in6 *)address)->sin6_addr;
         /* ::ffff:1.2.3.4 is an IPv4 address, which a socket for IPv6 only cannot have */
-        int v6only = !IN6_IS_ADDR_UNSPECIFIED(ip) && !IN6_IS_ADDR_V4MAPPED(ip);
+        int v6only =
+            request->ipv6_only || (!IN6_IS_ADDR_UNSPECIFIED(ip) && !IN6_IS_ADDR_V4MAPPED(ip));
         r = set_flag(fd, IPPROTO_IPV6, IPV6_V6ONLY, v6only);
     }
     if (r < 0)
@@ -84,7 +86,7 @@ int hf_socket_bind(const HfSocketRequest *request, int *ret_fd, HfSocketInode *r
 
     assert(request->address_length <= sizeof(*request->address));
     hf_socket_path_of(request, path);
-    int r = open_socket(request->address, &fd);
+    int r = open_socket(request, &fd);
     if (r >= 0)
         r = make(request, path, fd, &inode, &stage);
     if (r < 0) {
@@ -171,6 +173,20 @@ int hf_socket_somaxconn(void)
     text[n] = '\0';
     text[strcspn(text, "\n")] = '\0';
     return hf_parse_uint(text, INT32_MAX, &value) < 0 ? SOMAXCONN_DEFAULT : (int)value;
+}
+
+bool hf_socket_can_have(const struct sockaddr_storage *address, unsigned length)
+{
+    union {
+        struct sockaddr_storage storage;
+        struct sockaddr_in in; /* whose port is where that of sockaddr_in6 is */
+    } any = {.storage = *address};
+    HF_CLEANUP_FD int fd = socket(address->ss_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+    if (address->ss_family == AF_UNIX || fd < 0)
+        return true;
+    any.in.sin_port = 0;
+    return bind(fd, (struct sockaddr *)&any, length) == 0 || errno != EADDRNOTAVAIL;
 }
 
 static void reach_inet(struct sockaddr_storage *address)

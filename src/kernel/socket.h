@@ -28,6 +28,10 @@ int hf_socket_secure(const HfSocketRequest *request, const HfSocketInode *inode,
  * -EINVAL (does not listen). */
 int hf_socket_verify(int fd);
 
+/* Does this machine have that IP address? True also where that cannot be found out. Binds nothing
+ * that anybody could be in the way of. */
+bool hf_socket_can_have(const struct sockaddr_storage *address, unsigned length);
+
 /* getsockname(2). */
 int hf_listener_name(int fd, struct sockaddr_storage *ret, unsigned *ret_length);
 

@@ -129,6 +129,22 @@ void hf_socket_path_of(const HfSocketRequest *request, char ret[static HF_LISTEN
         memcpy(ret, address->sun_path, request->address_length - start);
 }
 
+bool hf_socket_path_same(const char *a, const char *b)
+{
+    const char *names[] = {strrchr(a, '/'), strrchr(b, '/')};
+    char directories[2][HF_LISTENER_PATH_MAX];
+    struct stat found[2];
+
+    if (strcmp(a, b) == 0)
+        return true;
+    if (!names[0] || !names[1] || strcmp(names[0], names[1]) != 0)
+        return false;
+    snprintf(directories[0], sizeof(*directories), "%.*s/", (int)(names[0] - a), a);
+    snprintf(directories[1], sizeof(*directories), "%.*s/", (int)(names[1] - b), b);
+    return stat(directories[0], &found[0]) == 0 && stat(directories[1], &found[1]) == 0 &&
+           found[0].st_dev == found[1].st_dev && found[0].st_ino == found[1].st_ino;
+}
+
 /* Does nobody answer there? Returns 0, -EADDRINUSE, or negative errno. */
 static int probe(const char *path)
 {

@@ -31,7 +31,8 @@ typedef struct HfSocketInode {
 typedef struct HfSocketRequest {
     const struct sockaddr_storage *address;
     unsigned address_length;
-    int backlog; /* as listen(2) takes it */
+    int backlog;    /* as listen(2) takes it */
+    bool ipv6_only; /* [::] does not take IPv4, too */
     bool has_mode;
     mode_t mode;
     uid_t uid;              /* (uid_t) -1: leave */
@@ -46,6 +47,9 @@ typedef struct HfSocketRequest {
 
 /* Copies the path of a unix address, or "" for an abstract, an unnamed and an IP address. */
 void hf_socket_path_of(const HfSocketRequest *request, char ret[static HF_LISTENER_PATH_MAX]);
+
+/* Is it one file, by whatever names of its directory? */
+bool hf_socket_path_same(const char *a, const char *b);
 
 /* Makes way for a bind to path. Only a socket nobody is behind is removed. Returns 0,
  * -EADDRINUSE (somebody may be), -ENOTSOCK, or negative errno. */

@@ -15,6 +15,7 @@
 #include "config/settings.h"
 #include "kernel/file.h"
 #include "kernel/owner.h"
+#include "loop/names.h"
 #include "run/resolved_listener.h"
 
 #define PID_BYTES      32  /* of a lock */
@@ -53,6 +54,14 @@ static void explain_owner(const char *label, const HfOwner *owner, HfText *error
 {
     HF_CLEANUP_FREE char *instance = find_instance(owner->pid);
 
+    if (owner->pid == getpid()) {
+        hf_text_addf(
+            error,
+            "%s overlaps an address that this instance holds already; drop one of them, or "
+            "give [::] the key ipv6-only=yes, so that it leaves IPv4 to the other",
+            label);
+        return;
+    }
     hf_text_addf(error, "%s is in use by %s", label, owner->program);
     if (instance)
         hf_text_addf(error, ", instance %s", instance);
@@ -81,6 +90,8 @@ static void explain_bind(const HfListenerSpec *spec, const char *label, int r, H
                      label);
     } else if (stage == HF_LISTENER_BIND && r == -ENOENT && hf_address_is_path(&spec->address)) {
         hf_text_addf(error, "%s cannot be bound: its directory does not exist; create it", label);
+    } else if (r == -EADDRNOTAVAIL) {
+        hf_text_addf(error, "%s cannot be bound: this machine does not have that address", label);
     } else if (stage == HF_LISTENER_BIND && r == -EACCES && !hf_address_is_path(&spec->address)) {
         hf_text_addf(error, "%s cannot be bound: ports below 1024 need CAP_NET_BIND_SERVICE",
                      label);
@@ -101,7 +112,7 @@ static void explain_bind(const HfListenerSpec *spec, const char *label, int r, H
 static bool try_next(const HfAddress *address, int r)
 {
     if (address->kind == HF_ADDRESS_PORT)
-        return r == -EAFNOSUPPORT || r == -EADDRNOTAVAIL;
+        return r == -EAFNOSUPPORT || r == -EADDRNOTAVAIL || r == -EADDRINUSE;
     return address->kind == HF_ADDRESS_HOST;
 }
 
@@ -213,10 +224,18 @@ int hf_listener_probe(const HfListenerSpec *spec, HfText *error)
     int r = hf_resolved_listener_find(spec, &target, error);
     if (r < 0)
         return r;
-    r = hf_socket_probe(&target.request, &stage);
-    if (r >= 0 && !hf_address_is_path(&spec->address)) {
-        int found = hf_owner_find(target.request.address, target.request.address_length, &owner);
-        r = found == 0 || found == -EACCES ? -EADDRINUSE : 0;
+    for (int i = 0; i < target.n; i++) {
+        hf_resolved_listener_aim(&target, i);
+        r = hf_socket_probe(&target.request, &stage);
+        if (r >= 0 && !hf_address_is_path(&spec->address)) {
+            int found =
+                hf_owner_find(target.request.address, target.request.address_length, &owner);
+            r = found == 0 || found == -EACCES ? -EADDRINUSE : 0;
+        }
+        if (r >= 0 && !hf_socket_can_have(target.request.address, target.request.address_length))
+            r = -EADDRNOTAVAIL;
+        if (r >= 0 || !try_next(&spec->address, r))
+            break;
     }
     if (r < 0)
         explain_bind(spec, target.label, r, stage, &target.request, error);
@@ -292,6 +311,23 @@ HfListener *hf_listener_unref(HfListener *held)
     return NULL;
 }
 
+/* Another name for the same path, or for the first address of a host that has been looked up. */
+static bool is_alias(const HfListener *held, const HfListenerSpec *spec)
+{
+    struct sockaddr_storage addresses[HF_TARGET_ADDRESSES_MAX];
+    unsigned lengths[HF_TARGET_ADDRESSES_MAX];
+    HfAddress first;
+
+    if (hf_address_is_path(&spec->address))
+        return hf_address_is_path(&held->bound) &&
+               hf_socket_path_same(held->bound.name, spec->address.name);
+    return spec->address.kind == HF_ADDRESS_HOST && spec->names &&
+           hf_names_host(spec->names, spec->address.name, spec->address.port, addresses, lengths,
+                         HF_TARGET_ADDRESSES_MAX) > 0 &&
+           hf_address_from_sockaddr(&addresses[0], lengths[0], &first) == 0 &&
+           hf_address_equal(&first, &held->bound);
+}
+
 HfListener *hf_listener_find(HfListener *const *list, size_t n, const HfListenerSpec *spec)
 {
     for (size_t i = 0; i < n; i++)
@@ -300,6 +336,9 @@ HfListener *hf_listener_find(HfListener *const *list, size_t n, const HfListener
             return list[i];
     for (size_t i = 0; i < n; i++)
         if (list[i]->received && spec->name && strcmp(list[i]->spec.name, spec->name) == 0)
+            return list[i];
+    for (size_t i = 0; i < n; i++)
+        if (is_alias(list[i], spec))
             return list[i];
     return NULL;
 }

@@ -109,15 +109,32 @@ int hf_plan_number_environment(const HfPlan *plan, uint64_t number, char ***envi
     return r < 0 ? r : hf_strv_consume(environment, string);
 }
 
+static int refuse_twin(const HfListener *first, const HfListenerSpec *spec, HfText *error)
+{
+    char label[HF_ADDRESS_TEXT_MAX];
+
+    hf_address_format(&spec->address, label);
+    hf_text_clear(error);
+    hf_text_addf(error, "%s and %s are the same place; drop one", first->label, label);
+    return -EEXIST;
+}
+
 /* One reference to a listener that is held, or newly bound: also where nobody can connect to the
  * one that is held. */
-static int obtain(const HfListenerSpec *spec, HfListener *const *held, size_t n_held, bool raised,
-                  HfListener **ret, HfText *error)
+static int obtain(const HfPlan *plan, const HfListenerSpec *spec, HfListener *const *held,
+                  size_t n_held, bool raised, HfListener **ret, HfText *error)
 {
     HfListener *found = hf_listener_find(held, n_held, spec);
 
-    if (!found || hf_listener_is_lost(found))
-        return hf_listener_bind(spec, raised, ret, error);
+    if (!found || hf_listener_is_lost(found)) {
+        int r = hf_listener_bind(spec, raised, ret, error);
+        found =
+            r == -EADDRINUSE ? hf_listener_find(plan->listeners, plan->n_listeners, spec) : NULL;
+        return found ? refuse_twin(found, spec, error) : r;
+    }
+    for (size_t i = 0; i < plan->n_listeners; i++)
+        if (plan->listeners[i] == found)
+            return refuse_twin(found, spec, error);
     *ret = hf_listener_ref(found);
     return 0;
 }
@@ -132,7 +149,7 @@ int hf_plan_bind(HfPlan *plan, HfListener *const *held, size_t n_held, bool rais
         const HfListenerSpec *spec = &plan->wanted[i].spec;
         HfListener **listener = &plan->listeners[plan->n_listeners];
         HF_CLEANUP_TEXT HfText why = {0};
-        int r = obtain(spec, held, n_held, raised, listener, &why);
+        int r = obtain(plan, spec, held, n_held, raised, listener, &why);
         if (r == -EADDRINUSE && find && find(spec, listener, userdata) == 0)
             r = 0;
         else if (r < 0)

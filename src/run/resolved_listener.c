@@ -2,10 +2,12 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <net/if.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/memory.h"
+#include "kernel/owner.h"
 #include "loop/names.h"
 
 void hf_resolved_listener_clear(HfResolvedListener *target)
@@ -75,6 +77,15 @@ static int list_addresses(const HfNames *names, const HfAddress *address, const 
     }
     int r = hf_address_to_sockaddr(address, &ret[0], &length);
     assert(r == 0);
+    if (hf_address_is_looked_up(address)) {
+        unsigned scope = if_nametoindex(address->name);
+        if (scope == 0) {
+            hf_text_addf(error, "%s: this machine has no network interface %s", label,
+                         address->name);
+            return -ENODEV;
+        }
+        ((struct sockaddr_in6 *)&ret[0])->sin6_scope_id = scope;
+    }
     ret_lengths[0] = length;
     if (address->kind != HF_ADDRESS_PORT)
         return 1;
@@ -93,6 +104,7 @@ int hf_resolved_listener_find(const HfListenerSpec *spec, HfResolvedListener *ta
 
     *request = (HfSocketRequest){
         .backlog = spec->backlog == HF_BACKLOG_MAXIMUM ? hf_socket_somaxconn() : spec->backlog,
+        .ipv6_only = spec->ipv6_only,
         .has_mode = spec->mode != HF_MODE_UNSET,
         .mode = spec->mode,
         .uid = (uid_t)-1,
@@ -120,4 +132,25 @@ int hf_resolved_listener_find(const HfListenerSpec *spec, HfResolvedListener *ta
         return target->n;
     hf_resolved_listener_aim(target, 0);
     return 0;
+}
+
+HfPlaces hf_resolved_listener_compare(const HfResolvedListener *a, const HfResolvedListener *b)
+{
+    const struct sockaddr_storage *left = &a->addresses[0];
+    const struct sockaddr_storage *right = &b->addresses[0];
+    char paths[2][HF_LISTENER_PATH_MAX];
+
+    if ((left->ss_family == AF_UNIX) != (right->ss_family == AF_UNIX))
+        return HF_PLACES_APART;
+    bool same = a->lengths[0] == b->lengths[0] && memcmp(left, right, a->lengths[0]) == 0;
+    if (same)
+        return HF_PLACES_SAME;
+    if (left->ss_family != AF_UNIX)
+        return hf_addresses_conflict(left, a->request.ipv6_only, right, b->request.ipv6_only)
+                   ? HF_PLACES_OVERLAP
+                   : HF_PLACES_APART;
+    hf_socket_path_of(&a->request, paths[0]);
+    hf_socket_path_of(&b->request, paths[1]);
+    return paths[0][0] && paths[1][0] && hf_socket_path_same(paths[0], paths[1]) ? HF_PLACES_SAME
+                                                                                 : HF_PLACES_APART;
 }

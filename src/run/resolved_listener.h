@@ -34,5 +34,13 @@ int hf_resolved_listener_find(const HfListenerSpec *spec, HfResolvedListener *ta
 /* The request is for address i. */
 void hf_resolved_listener_aim(HfResolvedListener *target, int i);
 
+/* What the kernel would make of two of them, by their first addresses. */
+typedef enum HfPlaces {
+    HF_PLACES_APART,
+    HF_PLACES_SAME,    /* two names for one */
+    HF_PLACES_OVERLAP, /* a wildcard takes what the other is */
+} HfPlaces;
+HfPlaces hf_resolved_listener_compare(const HfResolvedListener *a, const HfResolvedListener *b);
+
 void hf_resolved_listener_clear(HfResolvedListener *target);
 #define HF_CLEANUP_TARGET __attribute__((cleanup(hf_resolved_listener_clear)))

@@ -249,8 +249,8 @@ const HfAddress *hf_planned_address(const HfPlanned *planned)
 {
     bool resolved = planned->bound.kind != HF_ADDRESS_NONE;
 
-    return resolved && planned->spec.address.kind == HF_ADDRESS_HOST ? &planned->bound
-                                                                     : &planned->spec.address;
+    return resolved && hf_address_is_looked_up(&planned->spec.address) ? &planned->bound
+                                                                       : &planned->spec.address;
 }
 
 int hf_handoff_place_planned(const HfHandoff *handoff, const HfPlanned *wanted, size_t n,

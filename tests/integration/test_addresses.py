@@ -13,9 +13,12 @@ import subprocess
 import pytest
 
 from harness import fastcgi, net, process, words
-from harness.holdfast import Holdfast
-from harness.paths import HELPERS, HOLDFAST
+from harness.holdfast import Holdfast, call
+from harness.lines import Lines
+from harness.paths import HELPERS, HOLDFAST, PYTHON
 from harness.phpfpm import Pool
+from harness.process import Process, environment
+from harness.sleeper import COMMAND, sleeper
 from harness.wait import DEADLINE, Ended
 
 SOMAXCONN = int(pathlib.Path("/proc/sys/net/core/somaxconn").read_text())
@@ -313,3 +316,134 @@ def test_an_address_moves_from_one_instance_to_another(make_site):
     holder.stop()
     assert fastcgi.request(listen, str(second.root / "hello.php"))[1].startswith("hello ")
     taker.stop()
+
+
+# ---- two names for one address ----
+
+@pytest.fixture
+def linked(site):
+    """A directory, and another name of it."""
+    real, link = site.directory / "real", site.directory / "link"
+    real.mkdir()
+    link.symlink_to(real)
+    return real, link
+
+
+def refused(site, *listens):
+    """What run and check say of them; neither names holdfast as the one to be stopped."""
+    options = [f"--listen={listen}" for listen in listens]
+    run = call("run", f"--name={site.name}", *options, "--", *COMMAND)
+    assert run.returncode == words.EXIT_FAILURE and "stop it" not in run.stderr
+    checked = call("check", *options, "--", *COMMAND)
+    assert checked.returncode == words.EXIT_FAILURE and not checked.stderr
+    return run.stderr, [line for line in checked.stdout.splitlines() if line.startswith("Problem: ")]
+
+
+def test_a_path_by_two_names(site, linked):
+    real, link = linked
+    same = f"{real}/x.sock and {link}/x.sock are the same place; drop one"
+    said, problems = refused(site, f"{real}/x.sock", f"{link}/x.sock")
+    assert same in said and problems == [f"Problem: {same}"]
+
+
+def test_a_host_and_its_address(site):
+    port = net.free_port()
+    first = socket.getaddrinfo("localhost", port, type=socket.SOCK_STREAM)[0][4][0]
+    literal = f"[{first}]:{port}" if ":" in first else f"{first}:{port}"
+    for listens in ((literal, f"localhost:{port}"), (f"localhost:{port}", literal)):
+        same = f"{listens[0]} and {listens[1]} are the same place; drop one"
+        said, problems = refused(site, *listens)
+        assert same in said and problems == [f"Problem: {same}"]
+
+
+@needs_ipv6
+def test_both_wildcards(site):
+    port = net.free_port()
+    said, problems = refused(site, f"0.0.0.0:{port}", f"[::]:{port}")
+    assert f"[::]:{port} overlaps an address that this instance holds already" in said and "ipv6-only=yes" in said
+    assert problems == [f"Problem: 0.0.0.0:{port} and [::]:{port} overlap; drop one, or give [::] the key ipv6-only=yes"]
+    holdfast = sleeper(site, f"--listen=[::]:{port},ipv6-only=yes", listen=f"0.0.0.0:{port}")
+    for address in ("127.0.0.1", "::1"):
+        socket.create_connection((address, port), DEADLINE).close()
+    holdfast.stop()
+
+
+def test_a_reload_that_only_renames_loses_nothing(make_site):
+    """The same sockets, by other names: /run for /var/run, an address for the host."""
+    port = net.free_port()
+    first = socket.getaddrinfo("localhost", port, type=socket.SOCK_STREAM)[0][4][0]
+    site = make_site(pools=[Pool(f"localhost:{port}", children=1)])
+    holdfast = site.holdfast()
+    before = inodes(holdfast.pid)
+    literal = f"[{first}]:{port}" if ":" in first else f"{first}:{port}"
+    site.pools = [Pool(literal, children=1)]
+    site.configure()
+    holdfast.replace(2)
+    assert inodes(holdfast.pid) == before
+    site.pools = [Pool(f"localhost:{port}", children=1)]
+    site.configure()
+    holdfast.replace(3)
+    assert inodes(holdfast.pid) == before
+    assert hello(site, f"localhost:{port}").startswith("hello ")
+
+
+def inodes(pid):
+    """Of the sockets that listen in a process."""
+    listening = {line.split()[9] for name in ("tcp", "tcp6") for line in
+                 pathlib.Path(f"/proc/{pid}/net/{name}").read_text().splitlines()[1:] if line.split()[3] == "0A"}
+    found = set()
+    for fd in pathlib.Path(f"/proc/{pid}/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):
+            found.add(os.readlink(fd))
+    return {inode for inode in listening if f"socket:[{inode}]" in found}
+
+
+@pytest.mark.parametrize("verb", ["run", "exec"])
+def test_a_socket_that_was_passed_under_its_other_path(site, linked, verb):
+    real, link = linked
+    options = ["--ready=delay:1ms"] if verb == "run" else []
+    script = "import os, signal; print(os.environ['LISTEN_FDNAMES'], flush=True); signal.pause()"
+    with net.listen(f"{link}/x.sock") as listener:
+        process = Process([PYTHON, HELPERS / "with_listen_fds.py", f"php={listener.fileno()}", "--", HOLDFAST, verb, *options,
+                           f"--listen={real}/x.sock,name=web", "--", PYTHON, "-c", script],
+                          pass_fds=[listener.fileno()], env=environment(), stdin=subprocess.DEVNULL,
+                          stdout=subprocess.PIPE)
+    try:
+        Lines(process.popen.stdout).wait("^web$")
+    finally:
+        process.stop(signal.SIGTERM)
+
+
+@needs_ipv6
+def test_a_port_whose_ipv6_wildcard_is_anothers(site):
+    port = net.free_port()
+    with socket.socket(socket.AF_INET6) as other:
+        other.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        other.bind(("::", port))
+        other.listen()
+        holdfast = sleeper(site, listen=str(port))
+        socket.create_connection(("127.0.0.1", port), DEADLINE).close()
+        holdfast.stop()
+
+
+@pytest.mark.parametrize("listen, problem", [
+    ("192.0.2.1:9", "192.0.2.1:9 cannot be bound: this machine does not have that address"),
+    ("[fe80::1%nosuch0]:9", "[fe80::1%nosuch0]:9: this machine has no network interface nosuch0"),
+])
+def test_an_address_that_this_machine_does_not_have(site, listen, problem):
+    said, problems = refused(site, listen)
+    assert problem in said and problems == [f"Problem: {problem}"]
+
+
+@needs_ipv6
+def test_an_interface_by_name(site):
+    """In a network of its own, where lo has a link-local address."""
+    script = f"ip link set lo up && ip -6 address add fe80::1/64 dev lo && exec {HOLDFAST} run --name={site.name} " \
+             f"'--listen=[fe80::1%lo]:8000' --ready=delay:1ms -- {' '.join(COMMAND)}"
+    process = Process(["unshare", "--net", "sh", "-c", script], env=environment(), stdin=subprocess.DEVNULL,
+                      stderr=subprocess.PIPE)
+    try:
+        Lines(process.popen.stderr).wait(words.ready(1))
+        assert "[fe80::1%1]:8000" in call("status", f"--name={site.name}").stdout
+    finally:
+        assert process.stop(signal.SIGTERM) == 0

@@ -393,8 +393,8 @@ static void bad_lines_say_what_to_do(void **state)
 #define NO_ADDRESS                                                                                 \
     " is not an address; write 127.0.0.1:9000, [::1]:9000, 9000, /run/x.sock or @name"
 #define NO_KEY                                                                                     \
-    " is not known; behind the address write backlog, mode, owner, group, or name, as in "         \
-    "backlog=511"
+    " is not known; behind the address write backlog, mode, owner, group, name, or "               \
+    "ipv6-only, as in backlog=511"
 
 static const struct {
     const char *text;
@@ -412,6 +412,9 @@ static const struct {
     {"9000,baklog=1", "--listen: \"baklog=1\"" NO_KEY},
     {"9000,back=1", "--listen: \"back=1\"" NO_KEY},
     {"9000,=1", "--listen: \"=1\"" NO_KEY},
+    {"[::]:9000,ipv6-only=1", "--listen: ipv6-only=\"1\" is neither yes nor no"},
+    {"0.0.0.0:9000,ipv6-only=no",
+     "--listen: ipv6-only is for IPv6 addresses; drop it, or write [::]:PORT"},
     {"9000,name", "--listen: name needs a value; write name=VALUE"},
     {"9000,name=",
      "--listen: \"\" is not the name of a socket; write 1 to 64 of A-Z, a-z, 0-9, '_', "
@@ -648,6 +651,8 @@ static void defaults_stay_without_options(void **state)
 static const char *const accepted[] = {
     "holdfast|run|--|php-fpm8.2",
     "holdfast|run|php-fpm8.2|-F",
+    "holdfast|run|--listen=[::]:80,ipv6-only=yes|--listen=0.0.0.0:80|x",
+    "holdfast|run|--listen=[::]:80,ipv6-only=no|x",
     "holdfast|run|-",
     "holdfast|run|--|--",
     "holdfast|exec|php-fpm8.2|--nodaemonize",

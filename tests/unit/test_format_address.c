@@ -59,6 +59,8 @@ static void parse_knows_every_kind(void **state)
         {"/run/a b,c=d:9000", "/run/a b,c=d:9000", HF_ADDRESS_UNIX, 0},
         {PATH_106 "x", PATH_106 "x", HF_ADDRESS_UNIX, 0},
         {"@name", "@name", HF_ADDRESS_ABSTRACT, 0},
+        {"*:9000", "9000", HF_ADDRESS_PORT, 9000},
+        {"[fe80::1%br-lan.7]:80", "[fe80::1%br-lan.7]:80", HF_ADDRESS_INET6, 80},
         {"@@/x:1", "@@/x:1", HF_ADDRESS_ABSTRACT, 0},
         {"@" PATH_106 "x", "@" PATH_106 "x", HF_ADDRESS_ABSTRACT, 0},
     };
@@ -90,6 +92,15 @@ static void parse_fills_the_value(void **state)
     address = parsed("[fe80::1%7]:9000");
     assert_memory_equal(address.ip, link_local, sizeof(link_local));
     assert_int_equal(address.scope, 7);
+    assert_false(hf_address_is_looked_up(&address));
+    address = parsed("[fe80::1%eth0]:9000");
+    assert_int_equal(address.scope, 0);
+    assert_string_equal(address.name, "eth0");
+    assert_true(hf_address_is_looked_up(&address));
+    address = parsed("host:1");
+    assert_true(hf_address_is_looked_up(&address));
+    address = parsed("/x");
+    assert_false(hf_address_is_looked_up(&address));
     assert_string_equal(parsed("@x/y").name, "x/y");
     assert_string_equal(parsed("unix:/x").name, "/x");
     assert_string_equal(parsed("Host:1").name, "host");
@@ -123,7 +134,9 @@ static void parse_refuses(void **state)
         "0127.0.0.1:9000",
         "2130706433:9000",
         "a.1:9000",
-        "*:9000",
+        "*",
+        "*:",
+        "*:*:9000",
         "::1:9000",
         "::1",
         "[::1]",
@@ -136,7 +149,9 @@ static void parse_refuses(void **state)
         "[127.0.0.1]:9000",
         "[::1%]:9000",
         "[::1%0]:9000",
-        "[::1%eth0]:9000",
+        "[::1%a-name-too-long1]:9000",
+        "[::1%a/b]:9000",
+        "[::1%a:b]:9000",
         "[::1%1%2]:9000",
         "[::1%4294967296]:9000",
         "[::1%1 ]:9000",

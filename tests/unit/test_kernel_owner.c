@@ -156,6 +156,37 @@ static void test_which_ip_addresses_conflict(void **state)
     }
 }
 
+static void test_addresses_conflict(void **state)
+{
+    static const struct {
+        const char *a;
+        bool a_v6only;
+        const char *b;
+        bool expected;
+    } table[] = {
+        {"0.0.0.0", false, "127.0.0.1", true},
+        {"127.0.0.2", false, "127.0.0.1", false},
+        {"::", false, "127.0.0.1", true},
+        {"::", true, "127.0.0.1", false},
+        {"::", true, "::1", true},
+        {"::ffff:127.0.0.1", false, "127.0.0.1", true},
+        {"::", true, "::ffff:127.0.0.1", false},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(table) / sizeof(*table); i++) {
+        Address a = address_ip(table[i].a, 80);
+        Address b = address_ip(table[i].b, 80);
+        Address other = address_ip(table[i].b, 81);
+        bool v6only = table[i].a_v6only;
+        assert_int_equal(hf_addresses_conflict(&a.storage, v6only, &b.storage, false),
+                         table[i].expected);
+        assert_int_equal(hf_addresses_conflict(&b.storage, false, &a.storage, v6only),
+                         table[i].expected);
+        assert_false(hf_addresses_conflict(&a.storage, v6only, &other.storage, false));
+    }
+}
+
 /* In a network of its own: an address of the one interface is in nobody's way on another. */
 static int find_in_scopes(void)
 {
@@ -442,6 +473,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_which_ip_addresses_conflict),
+        cmocka_unit_test(test_addresses_conflict),
         cmocka_unit_test(test_scopes),
         cmocka_unit_test(test_only_the_kernel_is_believed),
         cmocka_unit_test(test_oldest_holder),

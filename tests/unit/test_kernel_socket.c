@@ -179,6 +179,23 @@ static void test_abstract_name(void **state)
     close(fd);
 }
 
+static void test_what_this_machine_has(void **state)
+{
+    static const struct {
+        const char *ip;
+        bool expected;
+    } table[] = {
+        {"127.0.0.1", true}, {"0.0.0.0", true}, {"192.0.2.1", false}, {"2001:db8::1", false}};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(table) / sizeof(*table); i++) {
+        Address address = address_ip(table[i].ip, 9);
+        assert_int_equal(hf_socket_can_have(&address.storage, address.length), table[i].expected);
+    }
+    Address path = address_unix("/x");
+    assert_true(hf_socket_can_have(&path.storage, path.length));
+}
+
 static void test_verify(void **state)
 {
     int pair[2];
@@ -272,6 +289,7 @@ int main(void)
         cmocka_unit_test(test_port_of_a_closed_connection),
         cmocka_unit_test(test_impossible_addresses),
         cmocka_unit_test(test_abstract_name),
+        cmocka_unit_test(test_what_this_machine_has),
         cmocka_unit_test(test_verify),
         cmocka_unit_test(test_name),
         cmocka_unit_test(test_backlog),

@@ -470,6 +470,30 @@ static void expect_probe(const Address *address, int error, HfSocketStage expect
     assert_int_equal(stage, error < 0 ? expected : (HfSocketStage)-1);
 }
 
+static void test_same_path(void **state)
+{
+    char *names[] = {NULL, NULL, NULL, NULL};
+    const char *directory = *state;
+
+    assert_true(asprintf(&names[0], "%s/real", directory) > 0);
+    assert_true(asprintf(&names[1], "%s/link", directory) > 0);
+    assert_true(asprintf(&names[2], "%s/real/x.sock", directory) > 0);
+    assert_true(asprintf(&names[3], "%s/link/x.sock", directory) > 0);
+    assert_return_code(mkdir(names[0], 0700), errno);
+    assert_return_code(symlink("real", names[1]), errno);
+    assert_true(hf_socket_path_same(names[2], names[2]));
+    assert_true(hf_socket_path_same(names[2], names[3]));
+    assert_true(hf_socket_path_same("/x.sock", "//x.sock"));
+    assert_false(hf_socket_path_same(names[2], "/x.sock"));
+    assert_false(hf_socket_path_same(names[2], names[1]));
+    assert_false(hf_socket_path_same("/none/x.sock", "/none/./x.sock"));
+    assert_false(hf_socket_path_same("x", "/x"));
+    assert_return_code(unlink(names[1]), errno);
+    assert_return_code(rmdir(names[0]), errno);
+    for (size_t i = 0; i < 4; i++)
+        free(names[i]);
+}
+
 static void test_probe(void **state)
 {
     char directory[PATH_MAX];
@@ -648,6 +672,7 @@ int main(void)
         IN_DIRECTORY(test_mode_whatever_the_umask),
         IN_DIRECTORY(test_owner),
         IN_DIRECTORY(test_owner_without_privilege),
+        IN_DIRECTORY(test_same_path),
         IN_DIRECTORY(test_probe),
         IN_DIRECTORY(test_acl),
         IN_DIRECTORY(test_acl_beside_the_directory_s_default),

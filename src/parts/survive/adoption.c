@@ -215,7 +215,7 @@ static int fill_listener(HfSupervisor *supervisor, HfNotes *notes, HfListener *l
     int r = hf_listener_revive(listener, fd);
     if (r < 0)
         return r;
-    bool same = listener->spec.address.kind == HF_ADDRESS_HOST ||
+    bool same = hf_address_is_looked_up(&listener->spec.address) ||
                 hf_address_equal(&listener->spec.address, &listener->bound);
     return same ? 0 : -EBADF;
 }

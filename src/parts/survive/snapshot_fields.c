@@ -162,6 +162,7 @@ static const HfField listener_fields[] = {
     OLD_FD("fd", HF_NOTES_LISTENER),      M("socket", UINT64, socket),
     M("received", BOOL, received),        M("taken", BOOL, taken),
     M("device", UINT64, inode.device),    M("inode", UINT64, inode.inode),
+    M("ipv6-only", BOOL, spec.ipv6_only),
 };
 #undef M
 

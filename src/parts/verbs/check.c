@@ -16,6 +16,7 @@
 #include "run/listener.h"
 #include "run/plan.h"
 #include "run/prepare.h"
+#include "run/resolved_listener.h"
 #include "run/runtime.h"
 
 #define INFORMATION_MAX (4U * 1024 * 1024)
@@ -142,9 +143,37 @@ static void print_peak(const HfPlan *plan, uint64_t timeout, HfText *report)
     }
 }
 
+/* Two names for one address, as the kernel would find only while run binds them. */
+static int find_twins(const HfPlan *plan, HfText *report)
+{
+    HfResolvedListener *places = hf_allocate(plan->n_wanted, sizeof(*places));
+    int n = 0;
+
+    for (size_t i = 0; places && i < plan->n_wanted; i++) {
+        HF_CLEANUP_TEXT HfText error = {0};
+        if (hf_resolved_listener_find(&plan->wanted[i].spec, &places[i], &error) < 0)
+            continue; /* reported by its probe */
+        for (size_t j = 0; j < i; j++) {
+            HfPlaces how = places[j].n > 0 ? hf_resolved_listener_compare(&places[j], &places[i])
+                                           : HF_PLACES_APART;
+            if (how == HF_PLACES_APART)
+                continue;
+            hf_text_addf(report, "Problem: %s and %s %s\n", places[j].label, places[i].label,
+                         how == HF_PLACES_SAME
+                             ? "are the same place; drop one"
+                             : "overlap; drop one, or give [::] the key ipv6-only=yes");
+            n++;
+        }
+    }
+    for (size_t i = 0; places && i < plan->n_wanted; i++)
+        hf_resolved_listener_clear(&places[i]);
+    free(places);
+    return n;
+}
+
 static int find_problems(const HfPlan *plan, HfText *report)
 {
-    int n = 0;
+    int n = find_twins(plan, report);
 
     for (size_t i = 0; i < plan->n_wanted; i++) {
         HF_CLEANUP_TEXT HfText problem = {0};
