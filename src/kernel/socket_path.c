@@ -249,12 +249,35 @@ int hf_socket_path_inode(const char *path, HfSocketInode *ret)
     return 0;
 }
 
+/* Owner first: a change takes rights away. */
+static int copy_rights(const char *like, int fd, const char *file, HfSocketStage *stage)
+{
+    struct stat from;
+    struct stat to;
+
+    *stage = HF_LISTENER_OWNER;
+    if (lstat(like, &from) < 0 || fstat(fd, &to) < 0 ||
+        ((from.st_uid != to.st_uid || from.st_gid != to.st_gid) &&
+         fchownat(fd, "", from.st_uid, from.st_gid, AT_EMPTY_PATH) < 0))
+        return -errno;
+    *stage = HF_LISTENER_MODE;
+    if (chmod(file, from.st_mode & 07777) < 0)
+        return -errno;
+    *stage = HF_LISTENER_ACL;
+    if (acl_extended_file(like) <= 0)
+        return drop_acl(file); /* a default one of the directory */
+    __attribute__((cleanup(free_acl))) acl_t acl = acl_get_file(like, ACL_TYPE_ACCESS);
+    return !acl || acl_set_file(file, ACL_TYPE_ACCESS, acl) < 0 ? -errno : 0;
+}
+
 /* By way of /proc: the path may be another file by now, and sockets have no fchmod of their own. */
 static int secure_file(int fd, const HfSocketRequest *request, HfSocketStage *stage)
 {
     char file[64];
     snprintf(file, sizeof(file), "/proc/self/fd/%d", fd);
 
+    if (request->like)
+        return copy_rights(request->like, fd, file, stage);
     *stage = HF_LISTENER_ACL;
     int r = request->replace_acl ? drop_acl(file) : 0;
     if (r < 0)

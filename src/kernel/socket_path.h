@@ -43,6 +43,7 @@ typedef struct HfSocketRequest {
     const gid_t *acl_groups;
     size_t n_acl_groups;
     bool replace_acl; /* what the path's access control list grants so far is taken away */
+    const char *like; /* the rights of this file in place of all these; NULL: none */
 } HfSocketRequest;
 
 /* Copies the path of a unix address, or "" for an abstract, an unnamed and an IP address. */
