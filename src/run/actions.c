@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/random.h>
 
+#include "base/crash_point.h"
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/text.h"
@@ -22,10 +23,14 @@
 
 static void post_of(HfSupervisor *supervisor, HfEventType type, const HfGeneration *generation)
 {
-    hf_supervisor_post(supervisor, &(HfEvent){.type = type,
-                                              .slot = generation->slot,
-                                              .number = generation->number,
-                                              .status = hf_generation_shell_status(generation)});
+    bool exited = type == HF_EVENT_MAIN_EXITED;
+
+    hf_supervisor_post(supervisor,
+                       &(HfEvent){.type = type,
+                                  .slot = generation->slot,
+                                  .number = generation->number,
+                                  .status = hf_generation_shell_status(generation),
+                                  .remain = exited && hf_generation_serves(generation)});
 }
 
 /* ---- plans ---- */
@@ -474,10 +479,12 @@ void hf_actions_perform(HfSupervisor *supervisor, const HfAction *action)
         if (action->type == HF_ACTION_ANSWER &&
             supervisor->parts[i]->holds(supervisor->states[i], action))
             return;
+    HF_CRASH_POINT_AT("before", hf_action_name(action->type));
     if (!last && executors[action->type])
         executors[action->type](supervisor, action);
     HF_EACH_PART (supervisor, i, performed)
         supervisor->parts[i]->performed(supervisor->states[i], action);
     if (last)
         executors[action->type](supervisor, action);
+    HF_CRASH_POINT_AT("after", hf_action_name(action->type));
 }

@@ -254,6 +254,20 @@ static void on_members_retired(void *userdata)
     generation->callbacks.retired(generation, generation->callbacks.userdata);
 }
 
+bool hf_generation_serves(const HfGeneration *generation)
+{
+    const HfPlan *plan = generation->plan;
+    HF_CLEANUP_FREE int *fds = NULL;
+
+    if (!generation->served)
+        return false;
+    if (!plan->adapter->retires && !(fds = calloc(plan->n_listeners + 1, sizeof(*fds))))
+        return false;
+    for (size_t i = 0; fds && i < plan->n_listeners; i++)
+        fds[i] = generation->listeners[i]->fd;
+    return hf_members_serve(&generation->members, fds, plan->n_listeners);
+}
+
 static int begin_members(HfGeneration *generation)
 {
     const HfMembersCallbacks callbacks = {

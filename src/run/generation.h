@@ -120,6 +120,9 @@ int hf_generation_set_main(HfGeneration *generation, HfProcess *process);
 /* Its main process has ended. info: zeroed when it could not even be killed; of one whose status
  * nobody tells us, the pid. */
 void hf_generation_main_exited(HfGeneration *generation, const siginfo_t *info);
+/* Its main process has exited: do others of it go on serving, as workers whose master was killed
+ * do? */
+bool hf_generation_serves(const HfGeneration *generation);
 /* What its main process runs now. */
 void hf_generation_learn_program(HfGeneration *generation);
 

@@ -116,6 +116,37 @@ int hf_members_measure(const HfMembers *members, uint64_t *ret_processes, uint64
     return 0;
 }
 
+typedef struct Serving {
+    const HfMembership *service;
+    const HfHeldSockets *sockets; /* NULL: they need not be looked at */
+} Serving;
+
+static int is_serving(pid_t pid, const void *wanted)
+{
+    const Serving *serving = wanted;
+
+    int r = hf_process_is_member(pid, serving->service);
+    return r > 0 && serving->sockets ? hf_process_is_holder(pid, serving->sockets) : r;
+}
+
+static int stop_at_one(HfProcess *process, void *unused)
+{
+    (void)process;
+    (void)unused;
+    return 1;
+}
+
+bool hf_members_serve(const HfMembers *members, const int *fds, size_t n_fds)
+{
+    HfHeldSockets sockets = {0};
+    const Serving serving = {&members->service, fds ? &sockets : NULL};
+
+    bool known = !fds || hf_held_sockets_identify(fds, n_fds, &sockets) >= 0;
+    bool one = known && hf_process_visit(is_serving, &serving, stop_at_one, NULL) > 0;
+    hf_held_sockets_clear(&sockets);
+    return one;
+}
+
 int hf_members_open(const HfMembers *members, pid_t pid, HfProcess *ret)
 {
     const HfMembership all = all_of(members);

@@ -35,6 +35,10 @@ void hf_members_retire(HfMembers *members, int signal, uint64_t time);
 /* How many live, and bytes of memory in them all (hf_process_memory; NULL: is not looked at).
  * Returns 0 or negative errno. */
 int hf_members_measure(const HfMembers *members, uint64_t *ret_processes, uint64_t *ret_memory);
+/* Does one live that goes on serving, as its main process does not: one that runs the service's
+ * program, and, where workers are not told by that alone (fds not NULL), holds one of these sockets
+ * open? What cannot be told is no. */
+bool hf_members_serve(const HfMembers *members, const int *fds, size_t n_fds);
 /* Opens pid if it is one of them, of whatever program. Returns 1, 0 when it is not, or negative
  * errno. */
 int hf_members_open(const HfMembers *members, pid_t pid, HfProcess *ret);

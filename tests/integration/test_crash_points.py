@@ -1,4 +1,5 @@
 """holdfast dies in the middle of an upgrade, of an adoption, or of writing down what it does: nothing is lost."""
+import json
 import os
 import signal
 
@@ -18,6 +19,7 @@ IN_ADOPTION = ["adopt-claimed", "adopt-found", "adopt-filled", "adopt-taken", "r
                "store-write", "store-written"]
 STEPS_OF_A_RELOAD = 7
 AT_THE_START = ["store-pushed", "store-write", "store-written"]
+AROUND = [f"{when}-{action}" for action in ("spawn", "commit", "forget") for when in ("before", "after")]
 
 
 def trip(holdfast, point):
@@ -103,11 +105,48 @@ def test_reload(make_site, step):
     assert holdfast.process.wait() == -signal.SIGKILL
     trip(holdfast, None)
     holdfast.start()
-    before = [Ended(pid) for pid in masters(holdfast)]
+    reload_leaves_one(holdfast)
+    load.assert_nothing_lost()
+    holdfast.stop()
+
+
+def reload_leaves_one(holdfast):
     assert holdfast.call("reload").returncode == 0
-    for old in before:
-        old.wait()
-        old.close()
-    assert len(masters(holdfast)) == 1
+    facts = json.loads(holdfast.call("status", "--json").stdout)
+    active, = [generation["pid"] for generation in facts["generations"] if generation["state"] == "active"]
+    for pid in masters(holdfast) - {active}:
+        with Ended(pid) as old:
+            old.wait()
+    assert masters(holdfast) == {active}
+
+
+def ask_for_reload(holdfast):
+    holdfast.send(signal.SIGHUP)
+
+
+def kill_master(holdfast):
+    master, = masters(holdfast)
+    os.kill(master, signal.SIGKILL)
+
+
+@pytest.mark.parametrize("cause, point", [(ask_for_reload, point) for point in AROUND]
+                         + [(kill_master, point) for point in AROUND if "commit" not in point])
+@pytest.mark.parametrize("kind", ["tcp", "unix"])
+def test_around_an_action(make_site, kind, cause, point):
+    """It dies right before or right after it has done one thing of a replacement. What it left goes on serving, and the
+    next one goes on from there."""
+    site = make_site(kind, children=4)
+    holdfast = ManagedHoldfast(site, wrapper=(CRASHING,))
+    site._closing.append(holdfast.close)
+    holdfast.start()
+    load = site.load()
+    holdfast.process.stop(signal.SIGKILL)
+    trip(holdfast, point)
+    holdfast.start()
+    cause(holdfast)
+    assert holdfast.process.wait() == -signal.SIGKILL
+    trip(holdfast, None)
+    holdfast.start()
+    reload_leaves_one(holdfast)
     load.assert_nothing_lost()
     holdfast.stop()

@@ -51,6 +51,7 @@ static void fill_plan(HfSnapshot *snapshot)
     plan->reopen_signal = 10;
     plan->drain_timeout = 30000000;
     plan->failures = 3;
+    plan->switches = true;
     plan->credentials.has_user = true;
     plan->credentials.uid = 33;
     set(&plan->include, "/etc/php/8.2/fpm/php-fpm.conf");
@@ -63,10 +64,12 @@ static void fill(HfSnapshot *snapshot)
     snapshot->sequence = 7;
     set(&snapshot->version, "0.1.0");
     snapshot->machine.phase = HF_PHASE_IDLE;
-    snapshot->machine.planned = true;
+    snapshot->machine.planned = snapshot->machine.switches = true;
+    snapshot->machine.side = 1;
     snapshot->machine.last_number = 2;
     snapshot->machine.generations[1] = (HfMachineGeneration){
         .stage = HF_STAGE_ACTIVE,
+        .side = 1,
         .number = 2,
     };
     snapshot->machine.generations[0] = (HfMachineGeneration){
@@ -99,6 +102,7 @@ static void fill(HfSnapshot *snapshot)
     generation->plan = snapshot->plans.items[0];
     generation->number = 2;
     generation->slot = 1;
+    generation->side = 1;
     generation->cause = HF_CAUSE_RELOAD;
     generation->main.pid = 4242;
     generation->started = 123456789;
@@ -143,6 +147,8 @@ static void test_there_and_back(void **state)
     assert_int_equal(((HfListener *)second.listeners.items[0])->spec.mode, 0660);
     assert_string_equal(((HfNote *)second.notes.items[0])->key, "hf-c");
     assert_int_equal(second.machine.requests[3].id, 12);
+    assert_true(second.machine.switches && plan_of(&second)->switches);
+    assert_int_equal(((HfGeneration *)second.generations.items[0])->side, 1);
     assert_string_equal(((HfGeneration *)second.generations.items[0])->program.comm, "php-fpm8.2");
     assert_memory_equal(&second.machine.generations, &first.machine.generations,
                         sizeof(first.machine.generations));
@@ -268,6 +274,9 @@ static void test_refused(void **state)
          "generation.0.pid=4242\ngeneration.1.number=2\ngeneration.1.slot=1\ngeneration.1.pid=5\n",
          -EBADMSG},
         {"planned=1", "planned=2", -EBADMSG},
+        {"side=1", "side=2", -EBADMSG},
+        {"slot.1.side=1", "slot.1.side=2", -EBADMSG},
+        {"generation.0.side=1", "generation.0.side=0", -EBADMSG},
         {"\\x0a", "\\y0a", -EBADMSG},
         {"\\x0a", "\\x/a", -EBADMSG},
         {"\\x0a", "\\xAa", -EBADMSG},
@@ -462,6 +471,8 @@ static void test_fixture(void **state)
 
     (void)state;
     fill(&expected);
+    expected.machine.side = expected.machine.generations[1].side = 0; /* it knew of none */
+    expected.machine.switches = false;
     if (getenv("HF_FIXTURE")) {
         HF_CLEANUP_TEXT HfText today = {0};
         write_text(&expected, &today);

@@ -8,12 +8,12 @@
 #include <sys/pidfd.h>
 #include <sys/stat.h>
 
+#include "base/crash_point.h"
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/memory.h"
 #include "config/settings.h"
 #include "kernel/file.h"
-#include "parts/survive/crash_point.h"
 
 /* ---- what there is ---- */
 
@@ -423,11 +423,12 @@ static void report_missing(HfSupervisor *supervisor)
     for (unsigned i = 0; i < HF_MACHINE_SLOTS; i++)
         if (supervisor->generations[i] && supervisor->generations[i]->main_exited &&
             !supervisor->machine.generations[i].main_exited)
-            hf_supervisor_post(supervisor,
-                               &(HfEvent){.type = HF_EVENT_MAIN_EXITED,
-                                          .slot = i,
-                                          .number = supervisor->machine.generations[i].number,
-                                          .status = EXIT_FAILURE});
+            hf_supervisor_post(
+                supervisor, &(HfEvent){.type = HF_EVENT_MAIN_EXITED,
+                                       .slot = i,
+                                       .number = supervisor->machine.generations[i].number,
+                                       .status = EXIT_FAILURE,
+                                       .remain = hf_generation_serves(supervisor->generations[i])});
     for (unsigned i = 0; i < HF_MACHINE_SLOTS; i++)
         if (supervisor->machine.generations[i].stage != HF_STAGE_EMPTY &&
             !supervisor->generations[i])

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/crash_point.h"
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/memory.h"
@@ -12,7 +13,6 @@
 #include "kernel/file.h"
 #include "loop/cgroups.h"
 #include "parts/events/events.h"
-#include "parts/survive/crash_point.h"
 #include "run/inputs.h"
 
 #define SNAPSHOTS HF_SNAPSHOT_COPIES

@@ -94,6 +94,7 @@ static bool check_generation(const HfSnapshot *snapshot, size_t i)
 {
     const HfGeneration *generation = snapshot->generations.items[i];
     bool ok = generation->plan && generation->slot < HF_MACHINE_SLOTS && generation->main.pid > 0 &&
+              generation->side == snapshot->machine.generations[generation->slot].side &&
               generation->session >= 0 &&
               generation->number == snapshot->machine.generations[generation->slot].number;
 
@@ -102,10 +103,19 @@ static bool check_generation(const HfSnapshot *snapshot, size_t i)
     return ok;
 }
 
+static bool check_sides(const HfSnapshot *snapshot)
+{
+    bool ok = snapshot->machine.side <= 1;
+
+    for (size_t i = 0; ok && i < HF_MACHINE_SLOTS; i++)
+        ok = snapshot->machine.generations[i].side <= 1;
+    return ok;
+}
+
 int hf_snapshot_check(const HfSnapshot *snapshot)
 {
     bool ok = snapshot->current < (int)snapshot->plans.n && snapshot->current >= -1 &&
-              snapshot->machine.planned == (snapshot->current >= 0) &&
+              snapshot->machine.planned == (snapshot->current >= 0) && check_sides(snapshot) &&
               hf_machine_is_sound(&snapshot->machine);
 
     for (size_t i = 0; ok && i < snapshot->plans.n; i++)

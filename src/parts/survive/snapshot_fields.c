@@ -120,6 +120,8 @@ static const HfField snapshot_fields[] = {
     NAME(HfSnapshot, "upgrade", hf_upgrade, machine.upgrade),
     NAME(HfSnapshot, "probed", hf_verdict, machine.probed),
     M("planned", BOOL, machine.planned),
+    M("side", UNSIGNED, machine.side),
+    M("switches", BOOL, machine.switches),
     M("prepared", BOOL, machine.prepared),
     M("overdue", BOOL, machine.overdue),
     M("outage", BOOL, machine.outage),
@@ -142,6 +144,7 @@ static const HfField slot_fields[] = {
     NAME(HfMachineGeneration, "rung", rung, stage),
     M("main-exited", BOOL, main_exited),
     M("reopen", BOOL, reopen),
+    M("side", UNSIGNED, side),
     M("extensions", UNSIGNED, extensions),
     M("number", UINT64, number),
 };
@@ -202,6 +205,7 @@ static const HfField plan_fields[] = {
     POOL("workers", UINT64, workers),
     M("peak-workers", UINT64, peak_workers),
     M("failures", UNSIGNED, failures),
+    M("switches", BOOL, switches),
     POOL("status-path", TEXT, status_path),
     POOL("probe", UNSIGNED, probe),
 };
@@ -224,6 +228,7 @@ static const HfField wanted_fields[] = {
 static const HfField generation_fields[] = {
     M("number", UINT64, number),
     M("slot", UNSIGNED, slot),
+    M("side", UNSIGNED, side),
     M("plan", PLAN, plan),
     NAME(HfGeneration, "cause", hf_cause, cause),
     M("pid", INT, main.pid),

@@ -4,9 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/crash_point.h"
 #include "base/fd.h"
 #include "base/memory.h"
-#include "parts/survive/crash_point.h"
 #include "parts/survive/survive_parts.h"
 #include "run/actions.h"
 #include "run/pid_file.h"
@@ -129,6 +129,8 @@ static void survive_performed(void *state, const HfAction *action)
 
     if (action->type == HF_ACTION_COMMIT)
         drop_kept(survive);
+    else if (action->type == HF_ACTION_SPAWN || action->type == HF_ACTION_SAVE)
+        sync_store(survive); /* who dies now leaves nobody that is not known */
     else if (action->type == HF_ACTION_TEST_UPGRADE)
         hf_upgrading_test(survive->upgrading, survive->store);
     else if (action->type == HF_ACTION_UPGRADE)

@@ -8,6 +8,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/crash_point.h"
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/memory.h"
@@ -16,7 +17,6 @@
 #include "kernel/file.h"
 #include "kernel/process.h"
 #include "loop/capture.h"
-#include "parts/survive/crash_point.h"
 #include "run/inputs.h"
 
 #define TEST_TIMEOUT (10 * HF_USEC_PER_SEC)

@@ -4,6 +4,7 @@
 
 #ifdef HF_CRASH_POINTS
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -19,7 +20,18 @@ static inline void hf_crash_point(const char *name)
         (wanted[length] == ':' && strtoul(wanted + length + 1, NULL, 10) == ++passes))
         raise(SIGKILL);
 }
-#define HF_CRASH_POINT(name) hf_crash_point(name)
+
+/* "before-commit": of each of the machine's actions. */
+static inline void hf_crash_point_at(const char *when, const char *action)
+{
+    char name[64];
+
+    snprintf(name, sizeof(name), "%s-%s", when, action);
+    hf_crash_point(name);
+}
+#define HF_CRASH_POINT(name)            hf_crash_point(name)
+#define HF_CRASH_POINT_AT(when, action) hf_crash_point_at(when, action)
 #else
-#define HF_CRASH_POINT(name) ((void)0)
+#define HF_CRASH_POINT(name)            ((void)0)
+#define HF_CRASH_POINT_AT(when, action) ((void)0)
 #endif
