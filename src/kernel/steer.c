@@ -11,7 +11,6 @@
 #include <unistd.h>
 
 #include "base/fd.h"
-#include "kernel/queue.h"
 #include "kernel/sock_diag.h"
 #include "kernel/socket.h"
 
@@ -113,7 +112,8 @@ static int backlog_of(int fd)
     return hf_queue_read(fd, &queue) < 0 ? hf_socket_somaxconn() : (int)queue.limit;
 }
 
-static int join(int first, const struct sockaddr_storage *address, unsigned length, int *ret_fd)
+static int join_group(int first, const struct sockaddr_storage *address, unsigned length,
+                      int *ret_fd)
 {
     HF_CLEANUP_FD int fd = socket(address->ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
@@ -148,7 +148,7 @@ int hf_steer_pair_tcp(int fd, int *ret_fd)
         r = set(fd, SOL_SOCKET, SO_REUSEPORT, 1);
     if (r < 0)
         return r;
-    r = join(fd, &address, length, ret_fd);
+    r = join_group(fd, &address, length, ret_fd);
     if (r < 0)
         set(fd, SOL_SOCKET, SO_REUSEPORT, before);
     return r;

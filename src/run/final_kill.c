@@ -75,14 +75,9 @@ static void on_all_gone(void *userdata)
 static int find_sockets(HfFinalKill *left)
 {
     const HfPlan *plan = left->supervisor->current;
-    size_t n = plan ? plan->n_listeners : 0;
-    HF_CLEANUP_FREE int *fds = calloc(n + 1, sizeof(*fds));
 
-    if (!fds)
-        return -ENOMEM;
-    for (size_t i = 0; i < n; i++)
-        fds[i] = plan->listeners[i]->fd;
-    int r = hf_held_sockets_identify(fds, n, &left->sockets);
+    int r = hf_listener_identify(plan ? plan->listeners : NULL, plan ? plan->n_listeners : 0,
+                                 &left->sockets);
     return r < 0 ? r : hf_own_unit_cgroup(&left->unit);
 }
 

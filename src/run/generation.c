@@ -264,7 +264,7 @@ bool hf_generation_serves(const HfGeneration *generation)
     if (!plan->adapter->retires && !(fds = calloc(plan->n_listeners + 1, sizeof(*fds))))
         return false;
     for (size_t i = 0; fds && i < plan->n_listeners; i++)
-        fds[i] = generation->listeners[i]->fd;
+        fds[i] = hf_listener_fd(generation->listeners[i], generation->side);
     return hf_members_serve(&generation->members, fds, plan->n_listeners);
 }
 
@@ -358,7 +358,8 @@ static int run_main(HfGeneration *generation, const HfRuntime *runtime, int outp
     if (!fds)
         return -ENOMEM;
     for (size_t i = 0; i < plan->placement.n_sources; i++)
-        fds[i] = generation->listeners[plan->placement.sources[i]]->fd;
+        fds[i] =
+            hf_listener_fd(generation->listeners[plan->placement.sources[i]], generation->side);
     size_t n_fds = plan->placement.n_sources +
                    hf_files_pass(&generation->files, fds + plan->placement.n_sources);
     int r = make_arguments(generation, &arguments);
@@ -379,7 +380,9 @@ static int run_main(HfGeneration *generation, const HfRuntime *runtime, int outp
         .envp = environment,
         .listen_pid = plan->placement.listen_pid,
         .directory = plan->directory,
-        .stdin_fd = plan->placement.on_stdin ? generation->listeners[0]->fd : -1,
+        .stdin_fd = plan->placement.on_stdin
+                        ? hf_listener_fd(generation->listeners[0], generation->side)
+                        : -1,
         .stdout_fd = out,
         .stderr_fd = err,
         .fds = fds,

@@ -216,7 +216,7 @@ static int find_listener(const HfPlan *plan, size_t pool, struct sockaddr_storag
 {
     for (size_t i = 0; i < plan->n_listeners; i++)
         if (plan->wanted[i].status && plan->wanted[i].pool == pool)
-            return hf_socket_reach(plan->listeners[i]->fd, ret, ret_length);
+            return hf_socket_reach(plan->listeners[i]->fds[0], ret, ret_length);
     return -ENOENT;
 }
 

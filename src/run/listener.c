@@ -1,7 +1,7 @@
 #include "run/listener.h"
 
-#include <dirent.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -18,96 +18,7 @@
 #include "loop/names.h"
 #include "run/resolved_listener.h"
 
-#define PID_BYTES      32  /* of a lock */
 #define PARKED_MINIMUM 128 /* above what a child's layout usually takes */
-
-static bool runs_as(const char *base, const char *instance, pid_t pid)
-{
-    HF_CLEANUP_TEXT HfText path = {0};
-    HF_CLEANUP_FREE char *text = NULL;
-    uint64_t holder;
-
-    hf_text_addf(&path, "%s/%s/lock", base, instance);
-    if (hf_file_read(hf_text_peek(&path), PID_BYTES, &text, NULL) < 0)
-        return false;
-    text[strcspn(text, "\n")] = '\0';
-    return hf_parse_uint(text, INT32_MAX, &holder) == 0 && (pid_t)holder == pid;
-}
-
-/* The instance of holdfast that is process pid, by its lock; NULL: it is none of this user's. */
-static char *find_instance(pid_t pid)
-{
-    HF_CLEANUP_FREE char *base = NULL;
-    char *name = NULL;
-
-    DIR *directory = hf_name_of_runtime_base(&base) < 0 ? NULL : opendir(base);
-    for (const struct dirent *entry; !name && directory && (entry = readdir(directory));)
-        if (entry->d_name[0] != '.' && runs_as(base, entry->d_name, pid))
-            name = strdup(entry->d_name);
-    if (directory)
-        closedir(directory);
-    return name;
-}
-
-/* What another instance holds it lets go by a reload: nobody has to stop it. */
-static void explain_owner(const char *label, const HfOwner *owner, HfText *error)
-{
-    HF_CLEANUP_FREE char *instance = find_instance(owner->pid);
-
-    if (owner->pid == getpid()) {
-        hf_text_addf(
-            error,
-            "%s overlaps an address that this instance holds already; drop one of them, or "
-            "give [::] the key ipv6-only=yes, so that it leaves IPv4 to the other",
-            label);
-        return;
-    }
-    hf_text_addf(error, "%s is in use by %s", label, owner->program);
-    if (instance)
-        hf_text_addf(error, ", instance %s", instance);
-    hf_text_addf(error, " (pid %d, since ", (int)owner->pid);
-    hf_text_add_age(error, owner->age);
-    if (instance)
-        hf_text_addf(error,
-                     "); take it out of that instance's settings, and \"holdfast reload "
-                     "--name=%s\" releases it, or choose another address",
-                     instance);
-    else
-        hf_text_add(error, "); stop it, or choose another address");
-}
-
-static void explain_bind(const HfListenerSpec *spec, const char *label, int r, HfSocketStage stage,
-                         const HfSocketRequest *request, HfText *error)
-{
-    HfOwner owner;
-
-    if (r == -EADDRINUSE && hf_owner_find(request->address, request->address_length, &owner) == 0) {
-        explain_owner(label, &owner, error);
-    } else if (r == -EADDRINUSE) {
-        hf_text_addf(error, "%s is in use by a process that cannot be seen from here", label);
-    } else if (r == -ENOTSOCK) {
-        hf_text_addf(error, "%s is a file, not a socket; move it away, or choose another path",
-                     label);
-    } else if (stage == HF_LISTENER_BIND && r == -ENOENT && hf_address_is_path(&spec->address)) {
-        hf_text_addf(error, "%s cannot be bound: its directory does not exist; create it", label);
-    } else if (r == -EADDRNOTAVAIL) {
-        hf_text_addf(error, "%s cannot be bound: this machine does not have that address", label);
-    } else if (stage == HF_LISTENER_BIND && r == -EACCES && !hf_address_is_path(&spec->address)) {
-        hf_text_addf(error, "%s cannot be bound: ports below 1024 need CAP_NET_BIND_SERVICE",
-                     label);
-    } else {
-        static const char *const stages[] = {
-            [HF_LISTENER_SOCKET] = "no socket can be made for it",
-            [HF_LISTENER_PATH] = "what stands there cannot be replaced",
-            [HF_LISTENER_BIND] = "it cannot be bound",
-            [HF_LISTENER_MODE] = "its mode cannot be set",
-            [HF_LISTENER_OWNER] = "its owner cannot be set",
-            [HF_LISTENER_ACL] = "its access control list cannot be set",
-            [HF_LISTENER_LISTEN] = "it cannot listen",
-        };
-        hf_text_addf(error, "%s: %s: %s", label, stages[stage], strerror(-r));
-    }
-}
 
 static bool try_next(const HfAddress *address, int r)
 {
@@ -123,17 +34,30 @@ HfListener *hf_listener_new(void)
     if (!held)
         return NULL;
     held->references = 1;
-    held->fd = -1;
+    held->fds[0] = held->fds[1] = -1;
     hf_listener_spec_init(&held->spec);
     return held;
 }
 
-int hf_listener_revive(HfListener *held, int fd)
+static int put_socket(HfListener *held, unsigned side, int fd)
 {
     HF_CLEANUP_FD int owned = fd;
+    struct stat status;
+
+    int r = hf_socket_verify(fd);
+    if (r >= 0 && fstat(fd, &status) < 0)
+        r = -errno;
+    if (r < 0)
+        return r;
+    held->sockets[side] = status.st_ino;
+    held->fds[side] = hf_fd_steal(&owned);
+    return 0;
+}
+
+static int name_after(HfListener *held, int fd)
+{
     struct sockaddr_storage bound;
     char label[HF_ADDRESS_TEXT_MAX];
-    struct stat status;
     unsigned length;
 
     hf_address_format(&held->spec.address, label);
@@ -141,18 +65,16 @@ int hf_listener_revive(HfListener *held, int fd)
     if (r >= 0 && !held->spec.name)
         r = hf_name_of_address(&held->spec.address, &held->spec.name);
     if (r >= 0)
-        r = hf_socket_verify(fd);
-    if (r >= 0)
         r = hf_listener_name(fd, &bound, &length);
-    if (r >= 0)
-        r = hf_address_from_sockaddr(&bound, length, &held->bound);
-    if (r >= 0 && fstat(fd, &status) < 0)
-        r = -errno;
-    if (r < 0)
-        return r;
-    held->socket = status.st_ino;
-    held->fd = hf_fd_steal(&owned);
-    return 0;
+    return r < 0 ? r : hf_address_from_sockaddr(&bound, length, &held->bound);
+}
+
+int hf_listener_revive(HfListener *held, unsigned side, int fd)
+{
+    HF_CLEANUP_FD int owned = fd;
+
+    int r = side == held->first ? name_after(held, fd) : 0;
+    return r < 0 ? r : put_socket(held, side, hf_fd_steal(&owned));
 }
 
 /* Out of the way of the numbers that a child's layout uses, if there is room. */
@@ -175,14 +97,14 @@ static int hold(int fd, const HfListenerSpec *spec, const HfSocketInode *inode, 
     if (r >= 0)
         r = hf_listener_spec_copy(spec, &held->spec);
     if (r >= 0)
-        r = hf_listener_revive(held, hf_fd_steal(&parked));
+        r = hf_listener_revive(held, 0, hf_fd_steal(&parked));
     if (r < 0) {
         if (inode->inode != 0)
             hf_socket_unlink(spec->address.name, inode);
         hf_listener_unref(held);
         return r;
     }
-    held->inode = *inode;
+    held->inodes[0] = *inode;
     *ret = held;
     return 0;
 }
@@ -206,7 +128,7 @@ int hf_listener_bind(const HfListenerSpec *spec, bool raised, HfListener **ret, 
             break;
     }
     if (r < 0) {
-        explain_bind(spec, target.label, r, stage, &target.request, error);
+        hf_resolved_listener_explain(&target, spec, r, stage, error);
         return r;
     }
     r = hold(fd, spec, &inode, ret);
@@ -238,7 +160,7 @@ int hf_listener_probe(const HfListenerSpec *spec, HfText *error)
             break;
     }
     if (r < 0)
-        explain_bind(spec, target.label, r, stage, &target.request, error);
+        hf_resolved_listener_explain(&target, spec, r, stage, error);
     return r;
 }
 
@@ -286,7 +208,7 @@ int hf_listener_take(int fd, const HfListenerSpec *spec, HfListener **ret)
         r = hold(hf_fd_steal(&owned), &bare, &(HfSocketInode){0}, ret);
     if (r < 0)
         return r;
-    (*ret)->inode = inode;
+    (*ret)->inodes[0] = inode;
     (*ret)->taken = true;
     return 0;
 }
@@ -297,14 +219,185 @@ HfListener *hf_listener_ref(HfListener *held)
     return held;
 }
 
+/* ---- sides ---- */
+
+static bool is_tcp(const HfListener *held)
+{
+    return held->bound.kind != HF_ADDRESS_UNIX && held->bound.kind != HF_ADDRESS_ABSTRACT;
+}
+
+/* Where the file of the other side of a unix path stands, beside it: DIRECTORY/.NAME.2. */
+static int find_hidden(const HfListener *held, char ret[static HF_ADDRESS_TEXT_MAX])
+{
+    const char *path = held->spec.address.name;
+    const char *slash = strrchr(path, '/');
+    int directory = slash ? (int)(slash + 1 - path) : 0;
+    int n = snprintf(ret, HF_ADDRESS_TEXT_MAX, "%.*s.%s.2", directory, path, path + directory);
+
+    return n < HF_LISTENER_PATH_MAX - 1 ? 0 : -ENAMETOOLONG;
+}
+
+/* Removes what of a unix path is ours, wherever the last switch has put it. */
+static int unlink_side(const HfListener *held, unsigned side)
+{
+    char hidden[HF_ADDRESS_TEXT_MAX];
+
+    if (held->inodes[side].inode == 0)
+        return 0;
+    int r = hf_socket_unlink(held->spec.address.name, &held->inodes[side]);
+    return r < 0 && hf_listener_has_sides(held) && find_hidden(held, hidden) == 0
+               ? hf_socket_unlink(hidden, &held->inodes[side])
+               : r;
+}
+
+const char *hf_listener_one_side(const HfAddress *address)
+{
+    return address->kind == HF_ADDRESS_ABSTRACT ? "an abstract name cannot be bound twice" : NULL;
+}
+
+static const char *explain_pair(const HfListener *held, int r)
+{
+    if (r == -EADDRINUSE && is_tcp(held))
+        return "it is another user's socket, or others listen there as well";
+    if (r == -EADDRINUSE)
+        return "somebody listens at the hidden name beside its path";
+    if (r == -ENAMETOOLONG)
+        return "its path leaves no room for a hidden name beside it";
+    return "a second socket cannot be bound there";
+}
+
+static int bind_second(HfListener *held, unsigned side, int *ret_fd, HfSocketInode *ret_inode)
+{
+    char hidden[HF_ADDRESS_TEXT_MAX];
+    int fd;
+
+    int r = is_tcp(held) ? hf_steer_pair_tcp(held->fds[side], &fd) : find_hidden(held, hidden);
+    if (r >= 0 && !is_tcp(held))
+        r = hf_steer_pair_path(held->fds[side], held->spec.address.name, hidden, &fd, ret_inode);
+    if (r < 0)
+        return r;
+    *ret_fd = park(fd);
+    return *ret_fd < 0 ? *ret_fd : 0;
+}
+
+/* Is there a second one already, at its place? */
+static bool is_paired(const HfListener *held, unsigned side)
+{
+    char hidden[HF_ADDRESS_TEXT_MAX];
+    HfSocketInode found;
+
+    if (!hf_listener_has_sides(held))
+        return false;
+    return is_tcp(held) ||
+           (find_hidden(held, hidden) == 0 && hf_socket_path_inode(hidden, &found) == 0 &&
+            found.inode == held->inodes[!side].inode && found.device == held->inodes[!side].device);
+}
+
+static void explain_one_side(HfListener *held, const char *why, int error)
+{
+    const HfLogFields fields = {.listener = held->label, .error = error};
+
+    if (held->one_side != why && error != -EADDRINUSE && error < 0)
+        hf_log(LOG_WARNING, &fields, "%s has one side: %s", held->label, why);
+    held->one_side = why;
+}
+
+static void swap_sides(HfListener *held)
+{
+    HfSocketInode inode = held->inodes[0];
+    uint64_t socket = held->sockets[0];
+    int fd = held->fds[0];
+
+    held->inodes[0] = held->inodes[1];
+    held->sockets[0] = held->sockets[1];
+    held->fds[0] = held->fds[1];
+    held->inodes[1] = inode;
+    held->sockets[1] = socket;
+    held->fds[1] = fd;
+}
+
+void hf_listener_pair(HfListener *held, unsigned side)
+{
+    HfSocketInode inode = {0};
+    int fd;
+
+    if (is_paired(held, side))
+        return;
+    const char *why = hf_listener_one_side(&held->bound);
+    if (!why && held->received && !is_tcp(held))
+        why = "systemd has bound its path";
+    if (why) {
+        explain_one_side(held, why, 0);
+        return;
+    }
+    unsigned now = hf_listener_has_sides(held) ? side : 0;
+    int r = bind_second(held, now, &fd, &inode);
+    if (r >= 0) {
+        held->fds[!now] = hf_fd_close(held->fds[!now]); /* its path is gone */
+        r = put_socket(held, !now, fd);
+    }
+    if (r < 0) {
+        explain_one_side(held, explain_pair(held, r), r);
+        return;
+    }
+    held->inodes[!now] = inode;
+    if (now != side) /* what was the only one is the current one */
+        swap_sides(held);
+    held->side = held->first = side;
+    held->one_side = NULL;
+}
+
+int hf_listener_steer(HfListener *held, unsigned side)
+{
+    char hidden[HF_ADDRESS_TEXT_MAX];
+
+    if (!hf_listener_has_sides(held))
+        return 0;
+    int r = is_tcp(held) ? hf_steer_tcp(held->fds[side], side != held->first)
+                         : find_hidden(held, hidden);
+    if (r >= 0 && !is_tcp(held))
+        r = hf_steer_path(held->spec.address.name, hidden, &held->inodes[side]);
+    if (r >= 0)
+        held->side = side;
+    return r;
+}
+
+int hf_listener_reach(const HfListener *held, unsigned side, HfReach *ret)
+{
+    char path[HF_ADDRESS_TEXT_MAX];
+    HfAddress address = held->spec.address;
+    HfReach reach = {0};
+    int r = 0;
+
+    if (!hf_listener_has_sides(held) || is_tcp(held)) {
+        r = hf_socket_reach(held->fds[0], &reach.address, &reach.length);
+        if (r >= 0 && hf_listener_has_sides(held) && side != held->side)
+            hf_steer_reach(&reach);
+    } else {
+        if (side != held->side)
+            r = find_hidden(held, path);
+        if (r >= 0 && side != held->side)
+            r = hf_address_parse(path, &address);
+        if (r >= 0)
+            r = hf_address_to_sockaddr(&address, &reach.address, &reach.length);
+    }
+    if (r >= 0)
+        *ret = reach;
+    return r;
+}
+
+/* ---- as it goes on ---- */
+
 HfListener *hf_listener_unref(HfListener *held)
 {
     if (!held || --held->references > 0)
         return NULL;
-    bool stays = held->received || held->taken || held->stays;
-    if (!stays && held->inode.inode != 0)
-        hf_socket_unlink(held->spec.address.name, &held->inode);
-    hf_fd_close(held->fd);
+    bool stays = held->received || held->stays;
+    for (unsigned side = 0; side < HF_SIDES; side++) {
+        if (!stays && !(held->taken && side == held->side))
+            unlink_side(held, side);
+        hf_fd_close(held->fds[side]);
+    }
     hf_listener_spec_clear(&held->spec);
     free(held->label);
     free(held);
@@ -348,7 +441,9 @@ void hf_listener_raise_backlog(HfListener *held, bool raised)
     if (held->received)
         return;
     bool maximum = raised || held->spec.backlog == HF_BACKLOG_MAXIMUM;
-    hf_socket_set_backlog(held->fd, maximum ? hf_socket_somaxconn() : held->spec.backlog);
+    for (unsigned side = 0; side < HF_SIDES && held->fds[side] >= 0; side++)
+        hf_socket_set_backlog(held->fds[side],
+                              maximum ? hf_socket_somaxconn() : held->spec.backlog);
 }
 
 static bool differ(const char *a, const char *b)
@@ -370,15 +465,21 @@ static bool rights_differ(const HfListenerSpec *a, const HfListenerSpec *b)
 static int secure(const HfListener *held, const HfListenerSpec *spec, HfText *error)
 {
     HF_CLEANUP_TARGET HfResolvedListener target = {0};
-    HfSocketStage stage;
+    char hidden[HF_ADDRESS_TEXT_MAX];
+    HfSocketStage stage = HF_LISTENER_BIND;
 
     int r = hf_resolved_listener_find(spec, &target, error);
     if (r < 0)
         return r;
     target.request.replace_acl = acls_differ(&held->spec, spec);
-    r = hf_socket_secure(&target.request, &held->inode, &stage);
+    r = hf_socket_secure(&target.request, &held->inodes[held->side], &stage);
+    if (r >= 0 && hf_listener_has_sides(held)) {
+        const HfSocketRequest same = {.like = held->spec.address.name};
+        r = find_hidden(held, hidden);
+        r = r < 0 ? r : hf_socket_path_secure(hidden, &held->inodes[!held->side], &same, &stage);
+    }
     if (r < 0)
-        explain_bind(spec, target.label, r, stage, &target.request, error);
+        hf_resolved_listener_explain(&target, spec, r, stage, error);
     return r;
 }
 
@@ -392,7 +493,7 @@ int hf_listener_respecify(HfListener *held, const HfListenerSpec *spec, bool rai
     if (r < 0)
         return r;
     copy.address = held->spec.address;
-    if (held->inode.inode != 0 && rights_differ(&held->spec, spec))
+    if (held->inodes[0].inode != 0 && rights_differ(&held->spec, spec))
         r = secure(held, spec, error);
     bool backlog = held->spec.backlog != spec->backlog;
     hf_listener_spec_clear(&held->spec);
@@ -402,48 +503,69 @@ int hf_listener_respecify(HfListener *held, const HfListenerSpec *spec, bool rai
     return r;
 }
 
-int hf_listener_steer(HfListener *held, unsigned side)
+int hf_listener_queue(HfListener *held, unsigned side, HfQueue *ret)
 {
-    (void)held;
-    return side == 0 ? 0 : -EOPNOTSUPP;
-}
-
-int hf_listener_queue(HfListener *held, HfQueue *ret)
-{
-    int r = hf_queue_read(held->fd, ret);
-
+    if (held->fds[side] < 0)
+        return -ENOENT;
+    int r = hf_queue_read(held->fds[side], ret);
     if (r == 0 && ret->depth > held->highest)
         held->highest = ret->depth;
     return r;
 }
 
-static bool is_tcp(const HfListener *held)
+uint32_t hf_listener_waiting(HfListener *held)
 {
-    return held->bound.kind != HF_ADDRESS_UNIX && held->bound.kind != HF_ADDRESS_ABSTRACT;
+    uint32_t waiting = 0;
+    HfQueue queue;
+
+    for (unsigned side = 0; side < HF_SIDES; side++)
+        if (hf_listener_queue(held, side, &queue) >= 0)
+            waiting += queue.depth;
+    return waiting;
 }
 
 bool hf_listener_can_be_released(const HfListener *held)
 {
-    return is_tcp(held) || held->inode.inode != 0;
+    return is_tcp(held) || held->inodes[0].inode != 0;
 }
 
 int hf_listener_release(HfListener *held)
 {
-    if (!is_tcp(held))
-        return hf_socket_unlink(held->spec.address.name, &held->inode);
-    return hf_socket_shut_down(held->fd);
+    int r = 0;
+
+    for (unsigned side = 0; side < HF_SIDES && held->fds[side] >= 0; side++) {
+        int released =
+            is_tcp(held) ? hf_socket_shut_down(held->fds[side]) : unlink_side(held, side);
+        r = r < 0 ? r : released;
+    }
+    return r;
 }
 
 bool hf_listener_is_lost(const HfListener *held)
 {
+    const HfSocketInode *inode = &held->inodes[held->side];
     HfSocketInode there = {0};
 
     if (held->received)
         return false;
-    if (held->inode.inode == 0)
-        return is_tcp(held) && hf_socket_verify(held->fd) == -EINVAL;
+    if (inode->inode == 0)
+        return is_tcp(held) && hf_socket_verify(held->fds[0]) == -EINVAL;
     return hf_socket_path_inode(held->spec.address.name, &there) < 0 ||
-           there.device != held->inode.device || there.inode != held->inode.inode;
+           there.device != inode->device || there.inode != inode->inode;
+}
+
+int hf_listener_identify(HfListener *const *list, size_t n, HfHeldSockets *ret)
+{
+    HF_CLEANUP_FREE int *fds = calloc(n * HF_SIDES + 1, sizeof(*fds));
+    size_t n_fds = 0;
+
+    if (!fds)
+        return -ENOMEM;
+    for (size_t i = 0; i < n; i++)
+        for (unsigned side = 0; side < HF_SIDES; side++)
+            if (list[i]->fds[side] >= 0)
+                fds[n_fds++] = list[i]->fds[side];
+    return hf_held_sockets_identify(fds, n_fds, ret);
 }
 
 void hf_listener_array_clear(HfListener ***list, size_t *n)

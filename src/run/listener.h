@@ -1,4 +1,6 @@
-/* Listeners that are held: shared by the plans that use them, closed with the last. */
+/* Listeners that are held: shared by the plans that use them, closed with the last. One has two
+ * sockets, its sides, or one, which then is every side. Neither is closed before the listener:
+ * that would reset what waits in its queue. */
 #pragma once
 
 #include <stdbool.h>
@@ -6,25 +8,30 @@
 
 #include "base/text.h"
 #include "config/settings.h"
+#include "kernel/members.h"
 #include "kernel/sock_diag.h"
 #include "kernel/socket.h"
+#include "kernel/steer.h"
 #include "policy/queue_alarm.h"
 
 typedef struct HfListener {
     unsigned references;
-    int fd;              /* owned; blocking state never touched */
+    int fds[HF_SIDES];   /* owned; blocking state never touched; the second -1: it has one side */
     HfListenerSpec spec; /* as asked for; name always set */
     HfAddress bound;     /* where it listens, numeric */
-    HfSocketInode inode;
-    HfQueueAlarm alarm; /* of its queue */
-    uint64_t socket;    /* its inode, which tells the socket from any other; 0: not known */
-    bool received;      /* from systemd: its path is not ours to unlink */
-    bool stays;         /* its path, too: others go on with it */
-    uint32_t highest;   /* depth of its queue that was ever seen */
-    bool taken;         /* copied out of another server, whose path it is still */
-    uint64_t own;       /* generation of ours that bound it and may remove its path; 0: none */
-    unsigned index;     /* in the snapshot that is being made */
-    char *label;        /* spec's address, for people */
+    HfSocketInode inodes[HF_SIDES]; /* of a unix path's files */
+    uint64_t sockets[HF_SIDES];     /* their inodes, which tell them from any other; 0: not known */
+    unsigned side;                  /* the current one: new connections go there */
+    unsigned first;                 /* that which the other has joined (TCP) */
+    const char *one_side;           /* why it cannot have two; NULL: nothing is known against it */
+    HfQueueAlarm alarms[HF_SIDES];  /* of their queues */
+    bool received;                  /* from systemd: its path is not ours to unlink */
+    bool stays;                     /* its path, too: others go on with it */
+    uint32_t highest;               /* depth of a queue that was ever seen */
+    bool taken;                     /* copied out of another server, whose path it is still */
+    uint64_t own;   /* generation of ours that bound it and may remove its path; 0: none */
+    unsigned index; /* in the snapshot that is being made */
+    char *label;    /* spec's address, for people */
 } HfListener;
 
 /* Resolves, binds and listens, with the backlog raised to somaxconn when raised. Returns 0 and one
@@ -43,11 +50,34 @@ int hf_listener_receive(int fd, const char *name, HfListener **ret);
  * Until taken is reset its path is not unlinked. Returns 0 or negative errno. */
 int hf_listener_take(int fd, const HfListenerSpec *spec, HfListener **ret);
 
-/* One without a socket, to be described: spec, inode, received and taken as another holdfast had
- * them. NULL without memory. */
+/* One without a socket, to be described: spec, inodes, received, taken, side and first as another
+ * holdfast had them. NULL without memory. */
 HfListener *hf_listener_new(void);
-/* Gives it its socket. Consumes fd also on failure. Returns 0 or negative errno. */
-int hf_listener_revive(HfListener *held, int fd);
+/* Gives it the socket of a side. Consumes fd also on failure. Returns 0 or
+ * negative errno. */
+int hf_listener_revive(HfListener *held, unsigned side, int fd);
+
+/* ---- sides ---- */
+
+/* Binds the second socket of one that has none yet, or whose second path was removed. What serves
+ * now is on side, and stays there. Where there can be none one_side says why, for people. */
+void hf_listener_pair(HfListener *held, unsigned side);
+static inline bool hf_listener_has_sides(const HfListener *held)
+{
+    return held->fds[1] >= 0;
+}
+/* The socket of a side. Borrowed. */
+static inline int hf_listener_fd(const HfListener *held, unsigned side)
+{
+    return held->fds[hf_listener_has_sides(held) ? side : 0];
+}
+/* From the return on new connections go to side. Without a second one nothing is done. Returns 0 or
+ * negative errno. */
+int hf_listener_steer(HfListener *held, unsigned side);
+/* How to connect to side as things are now. Returns 0 or negative errno. */
+int hf_listener_reach(const HfListener *held, unsigned side, HfReach *ret);
+/* Why one at address, not bound yet, will have one side only; NULL: nothing is known against it. */
+const char *hf_listener_one_side(const HfAddress *address);
 
 HfListener *hf_listener_ref(HfListener *held);
 /* The last one unlinks the path that was bound here and closes. Returns NULL. */
@@ -65,15 +95,14 @@ void hf_listener_raise_backlog(HfListener *held, bool raised);
  * error. */
 int hf_listener_respecify(HfListener *held, const HfListenerSpec *spec, bool raised, HfText *error);
 
-/* New connections go to that side, 0 or 1, of one that has two. Returns 0 or negative errno. */
-int hf_listener_steer(HfListener *held, unsigned side);
-
-/* Its accept queue now. Returns as hf_queue_read. */
-int hf_listener_queue(HfListener *held, HfQueue *ret);
+/* The accept queue of a side now. Returns as hf_queue_read, or -ENOENT: there is no such side. */
+int hf_listener_queue(HfListener *held, unsigned side, HfQueue *ret);
+/* Who waits in a queue of any side. */
+uint32_t hf_listener_waiting(HfListener *held);
 
 /* A TCP address, or a path that was bound here. */
 bool hf_listener_can_be_released(const HfListener *held);
-/* Makes its address free for others, though copies of the socket are open elsewhere: all of them
+/* Makes its address free for others, though copies of the sockets are open elsewhere: all of them
  * stop listening, and what waits in the queue is reset; a path is only unlinked, and its queue
  * stays. Returns 0 or negative errno. */
 int hf_listener_release(HfListener *held);
@@ -81,6 +110,9 @@ int hf_listener_release(HfListener *held);
 /* Does the socket listen no more? Has the path that was bound here been removed, or does another
  * socket or file stand there? Nobody can connect then. */
 bool hf_listener_is_lost(const HfListener *held);
+
+/* The sockets of n listeners, by which their holders are known. Returns 0 or negative errno. */
+int hf_listener_identify(HfListener *const *list, size_t n, HfHeldSockets *ret);
 
 /* An array of references. */
 void hf_listener_array_clear(HfListener ***list, size_t *n);

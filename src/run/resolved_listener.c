@@ -1,14 +1,21 @@
 #include "run/resolved_listener.h"
 
 #include <assert.h>
+#include <dirent.h>
 #include <errno.h>
 #include <net/if.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/memory.h"
+#include "base/parse.h"
+#include "config/settings.h"
+#include "kernel/file.h"
 #include "kernel/owner.h"
 #include "loop/names.h"
+
+#define PID_BYTES 32 /* of a lock */
 
 void hf_resolved_listener_clear(HfResolvedListener *target)
 {
@@ -153,4 +160,96 @@ HfPlaces hf_resolved_listener_compare(const HfResolvedListener *a, const HfResol
     hf_socket_path_of(&b->request, paths[1]);
     return paths[0][0] && paths[1][0] && hf_socket_path_same(paths[0], paths[1]) ? HF_PLACES_SAME
                                                                                  : HF_PLACES_APART;
+}
+
+/* ---- why it cannot be had ---- */
+
+static bool runs_as(const char *base, const char *instance, pid_t pid)
+{
+    HF_CLEANUP_TEXT HfText path = {0};
+    HF_CLEANUP_FREE char *text = NULL;
+    uint64_t holder;
+
+    hf_text_addf(&path, "%s/%s/lock", base, instance);
+    if (hf_file_read(hf_text_peek(&path), PID_BYTES, &text, NULL) < 0)
+        return false;
+    text[strcspn(text, "\n")] = '\0';
+    return hf_parse_uint(text, INT32_MAX, &holder) == 0 && (pid_t)holder == pid;
+}
+
+/* The instance of holdfast that is process pid, by its lock; NULL: it is none of this user's. */
+static char *find_instance(pid_t pid)
+{
+    HF_CLEANUP_FREE char *base = NULL;
+    char *name = NULL;
+
+    DIR *directory = hf_name_of_runtime_base(&base) < 0 ? NULL : opendir(base);
+    for (const struct dirent *entry; !name && directory && (entry = readdir(directory));)
+        if (entry->d_name[0] != '.' && runs_as(base, entry->d_name, pid))
+            name = strdup(entry->d_name);
+    if (directory)
+        closedir(directory);
+    return name;
+}
+
+/* What another instance holds it lets go by a reload: nobody has to stop it. */
+static void explain_owner(const char *label, const HfOwner *owner, HfText *error)
+{
+    HF_CLEANUP_FREE char *instance = find_instance(owner->pid);
+
+    if (owner->pid == getpid()) {
+        hf_text_addf(
+            error,
+            "%s overlaps an address that this instance holds already; drop one of them, or "
+            "give [::] the key ipv6-only=yes, so that it leaves IPv4 to the other",
+            label);
+        return;
+    }
+    hf_text_addf(error, "%s is in use by %s", label, owner->program);
+    if (instance)
+        hf_text_addf(error, ", instance %s", instance);
+    hf_text_addf(error, " (pid %d, since ", (int)owner->pid);
+    hf_text_add_age(error, owner->age);
+    if (instance)
+        hf_text_addf(error,
+                     "); take it out of that instance's settings, and \"holdfast reload "
+                     "--name=%s\" releases it, or choose another address",
+                     instance);
+    else
+        hf_text_add(error, "); stop it, or choose another address");
+}
+
+void hf_resolved_listener_explain(const HfResolvedListener *target, const HfListenerSpec *spec,
+                                  int r, HfSocketStage stage, HfText *error)
+{
+    const HfSocketRequest *request = &target->request;
+    const char *label = target->label;
+    HfOwner owner;
+
+    if (r == -EADDRINUSE && hf_owner_find(request->address, request->address_length, &owner) == 0) {
+        explain_owner(label, &owner, error);
+    } else if (r == -EADDRINUSE) {
+        hf_text_addf(error, "%s is in use by a process that cannot be seen from here", label);
+    } else if (r == -ENOTSOCK) {
+        hf_text_addf(error, "%s is a file, not a socket; move it away, or choose another path",
+                     label);
+    } else if (stage == HF_LISTENER_BIND && r == -ENOENT && hf_address_is_path(&spec->address)) {
+        hf_text_addf(error, "%s cannot be bound: its directory does not exist; create it", label);
+    } else if (r == -EADDRNOTAVAIL) {
+        hf_text_addf(error, "%s cannot be bound: this machine does not have that address", label);
+    } else if (stage == HF_LISTENER_BIND && r == -EACCES && !hf_address_is_path(&spec->address)) {
+        hf_text_addf(error, "%s cannot be bound: ports below 1024 need CAP_NET_BIND_SERVICE",
+                     label);
+    } else {
+        static const char *const stages[] = {
+            [HF_LISTENER_SOCKET] = "no socket can be made for it",
+            [HF_LISTENER_PATH] = "what stands there cannot be replaced",
+            [HF_LISTENER_BIND] = "it cannot be bound",
+            [HF_LISTENER_MODE] = "its mode cannot be set",
+            [HF_LISTENER_OWNER] = "its owner cannot be set",
+            [HF_LISTENER_ACL] = "its access control list cannot be set",
+            [HF_LISTENER_LISTEN] = "it cannot listen",
+        };
+        hf_text_addf(error, "%s: %s: %s", label, stages[stage], strerror(-r));
+    }
 }

@@ -42,5 +42,9 @@ typedef enum HfPlaces {
 } HfPlaces;
 HfPlaces hf_resolved_listener_compare(const HfResolvedListener *a, const HfResolvedListener *b);
 
+/* Why the address that the target is aimed at cannot be bound, in one line: r at stage. */
+void hf_resolved_listener_explain(const HfResolvedListener *target, const HfListenerSpec *spec,
+                                  int r, HfSocketStage stage, HfText *error);
+
 void hf_resolved_listener_clear(HfResolvedListener *target);
 #define HF_CLEANUP_TARGET __attribute__((cleanup(hf_resolved_listener_clear)))

@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "kernel/queue.h"
+#include "kernel/sock_diag.h"
 #include "kernel/socket.h"
 #include "kernel/steer.h"
 #include "socket_helpers.h"

@@ -89,7 +89,7 @@ static void fill(HfSnapshot *snapshot)
     set(&listener->spec.name, "www");
     listener->spec.mode = 0660;
     listener->spec.backlog = HF_BACKLOG_MAXIMUM;
-    listener->inode.inode = 4711;
+    listener->inodes[0].inode = 4711;
 
     HfSnapshotWanted *wanted = add(snapshot, "wanted");
     wanted->plan = snapshot->plans.items[0];
@@ -321,7 +321,7 @@ static void test_lists_grow_one_by_one(void **state)
                      &snapshot),
         0);
     assert_int_equal(snapshot.listeners.n, 2);
-    assert_int_equal(((HfListener *)snapshot.listeners.items[1])->fd, -1);
+    assert_int_equal(((HfListener *)snapshot.listeners.items[1])->fds[0], -1);
     assert_int_equal(snapshot.generations.n, 2);
 
     hf_text_add(&plans, "current=0\n");

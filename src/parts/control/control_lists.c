@@ -83,8 +83,8 @@ static int append_listener(sd_bus_message *reply, HfListener *held)
     uint32_t drops;
     int64_t told = -1; /* the kernel counts none */
 
-    hf_listener_queue(held, &queue); /* a limit of 0 says that it failed */
-    if (!local && hf_queue_drops(held->fd, &drops) == 0)
+    hf_listener_queue(held, held->side, &queue); /* a limit of 0 says that it failed */
+    if (!local && hf_queue_drops(hf_listener_fd(held, held->side), &drops) == 0)
         told = drops;
     hf_address_format(&held->bound, address);
     hf_text_printable(address, strlen(address), printable, sizeof(printable));

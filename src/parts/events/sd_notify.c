@@ -214,7 +214,7 @@ static void add_queue(const HfSupervisor *supervisor, HfText *text)
     HfQueue queue;
 
     for (size_t i = 0; plan && i < plan->n_listeners; i++)
-        if (hf_listener_queue(plan->listeners[i], &queue) == 0 &&
+        if (hf_listener_queue(plan->listeners[i], plan->listeners[i]->side, &queue) == 0 &&
             (fullest.limit == 0 || queue.depth > fullest.depth))
             fullest = queue;
     if (fullest.limit > 0)

@@ -242,7 +242,7 @@ static int start_answerer(HfOutage *outage)
     if (!fds || !fastcgi)
         return -ENOMEM;
     for (size_t i = 0; i < plan->n_listeners; i++) {
-        fds[i] = plan->listeners[i]->fd;
+        fds[i] = plan->listeners[i]->fds[0];
         fastcgi[i] = plan->adapter->fastcgi || plan->handoff->fastcgi;
     }
     if (pipe2(ends, O_CLOEXEC) < 0)

@@ -161,7 +161,7 @@ static bool fits(const HfPlan *plan, const HfResolvedListener *target, int i,
 {
     HfAddress address;
 
-    if (plan->adapter->needs_blocking && (fcntl(held->fd, F_GETFL) & O_NONBLOCK))
+    if (plan->adapter->needs_blocking && (fcntl(held->fds[0], F_GETFL) & O_NONBLOCK))
         return false;
     return hf_address_is_path(&held->spec.address) ||
            (hf_address_from_sockaddr(&target->addresses[i], target->lengths[i], &address) == 0 &&
@@ -266,12 +266,9 @@ static bool runs(pid_t pid, const char *path)
 
 static void mark_holders(HfOrphans *strays, const HfPlan *plan)
 {
-    HF_CLEANUP_FREE int *fds = calloc(plan->n_listeners + 1, sizeof(*fds));
     HfHeldSockets sockets;
 
-    for (size_t i = 0; fds && i < plan->n_listeners; i++)
-        fds[i] = plan->listeners[i]->fd;
-    if (!fds || hf_held_sockets_identify(fds, plan->n_listeners, &sockets) < 0)
+    if (hf_listener_identify(plan->listeners, plan->n_listeners, &sockets) < 0)
         return;
     for (size_t i = 0; i < strays->found.n; i++)
         if (hf_process_is_holder(strays->found.list[i].pid, &sockets) > 0)

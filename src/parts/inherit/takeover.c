@@ -72,7 +72,7 @@ static int check_same(const HfTakeover *takeover, const HfResolvedListener *targ
 /* php-fpm's workers take O_NONBLOCK, which all holders share, for an error and exit. */
 static int check_blocking(const HfPlan *plan, const HfListener *held, HfText *error)
 {
-    if (!plan->adapter->needs_blocking || !(fcntl(held->fd, F_GETFL) & O_NONBLOCK))
+    if (!plan->adapter->needs_blocking || !(fcntl(held->fds[0], F_GETFL) & O_NONBLOCK))
         return 0;
     hf_text_addf(error,
                  "%s is a non-blocking socket, with which php-fpm does not work; it cannot be "

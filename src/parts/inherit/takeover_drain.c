@@ -33,14 +33,8 @@ static int is_of_old_server(pid_t pid, const void *wanted)
 
 static int identify_sockets(HfTakeover *takeover)
 {
-    HF_CLEANUP_FREE int *fds = calloc(takeover->n_held + 1, sizeof(*fds));
-
-    if (!fds)
-        return -ENOMEM;
-    for (size_t i = 0; i < takeover->n_held; i++)
-        fds[i] = takeover->held[i]->fd;
     hf_held_sockets_clear(&takeover->sockets);
-    return hf_held_sockets_identify(fds, takeover->n_held, &takeover->sockets);
+    return hf_listener_identify(takeover->held, takeover->n_held, &takeover->sockets);
 }
 
 /* ---- the end ---- */

@@ -182,7 +182,7 @@ static void on_reply(const HfReply *reply, void *userdata)
 static int ask_listener(Checkup *checkup)
 {
     Prober *prober = checkup->prober;
-    int fd = prober->generation->plan->listeners[checkup->listener]->fd;
+    int fd = prober->generation->plan->listeners[checkup->listener]->fds[0];
     const HfRequestSpec question = {
         .kind = prober->probe.kind,
         .what = prober->probe.what,

@@ -56,13 +56,11 @@ static bool has_left(const HfSupervisor *supervisor, const HfListener *listener)
  * accept(2) fails: it is stopped, or has been asked to leave before. */
 static bool can_let_go(const HfSupervisor *supervisor, HfListener *listener)
 {
-    HfQueue queue;
-
     for (unsigned i = 0; i < HF_MACHINE_SLOTS; i++)
         if (slot_has(supervisor, i, listener) &&
             supervisor->machine.generations[i].stage < HF_STAGE_RETIRE)
             return false;
-    return hf_listener_queue(listener, &queue) >= 0 && queue.depth == 0;
+    return hf_listener_waiting(listener) == 0;
 }
 
 /* release: those that nobody waits at. Returns how many are left. */
@@ -147,10 +145,9 @@ static void release_stepped(void *state)
 static bool somebody_waits(const HfSupervisor *supervisor)
 {
     const HfPlan *plan = supervisor->current;
-    HfQueue queue;
 
     for (size_t i = 0; plan && i < plan->n_listeners; i++)
-        if (hf_listener_queue(plan->listeners[i], &queue) >= 0 && queue.depth > 0)
+        if (hf_listener_waiting(plan->listeners[i]) > 0)
             return true;
     return false;
 }

@@ -187,9 +187,9 @@ static ino_t inode_of(int fd)
 static int take_received(HfSupervisor *supervisor, uint64_t socket)
 {
     for (size_t i = 0; supervisor && i < supervisor->n_activated; i++) {
-        if (supervisor->activated[i]->socket != socket)
+        if (supervisor->activated[i]->sockets[0] != socket)
             continue;
-        int fd = fcntl(supervisor->activated[i]->fd, F_DUPFD_CLOEXEC, 0);
+        int fd = fcntl(supervisor->activated[i]->fds[0], F_DUPFD_CLOEXEC, 0);
         hf_listener_unref(supervisor->activated[i]);
         supervisor->activated[i] = supervisor->activated[--supervisor->n_activated];
         return fd;
@@ -197,22 +197,23 @@ static int take_received(HfSupervisor *supervisor, uint64_t socket)
     return -1;
 }
 
-static int find_listener(HfSupervisor *supervisor, HfNotes *notes, const HfListener *listener)
+static int find_socket(HfSupervisor *supervisor, HfNotes *notes, bool received, uint64_t socket)
 {
-    for (size_t i = 0; i < notes->n && listener->socket != 0; i++)
-        if (hf_note_is(&notes->list[i], HF_NOTES_LISTENER) &&
-            inode_of(notes->list[i].fd) == listener->socket)
+    for (size_t i = 0; i < notes->n && socket != 0; i++)
+        if (hf_note_is(&notes->list[i], HF_NOTES_LISTENER) && inode_of(notes->list[i].fd) == socket)
             return hf_fd_steal(&notes->list[i].fd);
-    return listener->received ? take_received(supervisor, listener->socket) : -1;
+    return received ? take_received(supervisor, socket) : -1;
 }
 
 static int fill_listener(HfSupervisor *supervisor, HfNotes *notes, HfListener *listener)
 {
-    int fd = find_listener(supervisor, notes, listener);
+    unsigned n = listener->sockets[1] != 0 ? HF_SIDES : 1;
+    int r = listener->side < n && listener->first < n ? 0 : -EBADMSG;
 
-    if (fd < 0)
-        return -EBADF;
-    int r = hf_listener_revive(listener, fd);
+    for (unsigned side = 0; r >= 0 && side < n; side++) {
+        int fd = find_socket(supervisor, notes, listener->received, listener->sockets[side]);
+        r = fd < 0 ? -EBADF : hf_listener_revive(listener, side, fd);
+    }
     if (r < 0)
         return r;
     bool same = hf_address_is_looked_up(&listener->spec.address) ||
@@ -283,7 +284,7 @@ static int restore_received(HfSupervisor *supervisor, const HfSnapshot *snapshot
 {
     for (size_t i = 0; i < snapshot->listeners.n; i++) {
         HfListener *listener = snapshot->listeners.items[i];
-        if (!listener->received || listener->fd < 0)
+        if (!listener->received || listener->fds[0] < 0)
             continue;
         HfListener **grown =
             reallocarray(supervisor->activated, supervisor->n_activated + 1, sizeof(HfListener *));
@@ -305,7 +306,7 @@ static int keep_listeners(HfSupervisor *supervisor, HfPredecessor *before)
         return -ENOMEM;
     for (size_t i = 0; i < snapshot->listeners.n; i++) {
         HfListener *listener = snapshot->listeners.items[i];
-        if (listener->fd < 0 || listener->received)
+        if (listener->fds[0] < 0 || listener->received)
             continue;
         listener->stays = false;
         before->kept[before->n_kept++] = hf_listener_ref(listener);

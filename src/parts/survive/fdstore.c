@@ -252,8 +252,11 @@ static int want_listeners(HfFdStore *store, HfListener *const *listeners, size_t
     int r = 0;
 
     for (size_t i = 0; r >= 0 && i < n; i++)
-        if (!listeners[i]->received)
-            r = want_stored(store, KIND_LISTENER, listeners[i]->socket, listeners[i]->fd);
+        for (unsigned side = 0; r >= 0 && side < HF_SIDES; side++)
+            if (listeners[i]->fds[side] >= 0 &&
+                !(listeners[i]->received && side == listeners[i]->first))
+                r = want_stored(store, KIND_LISTENER, listeners[i]->sockets[side],
+                                listeners[i]->fds[side]);
     return r;
 }
 
@@ -348,7 +351,7 @@ static void leave_paths(const HfFdStore *store, HfListener *const *listeners, si
 {
     for (size_t i = 0; i < n; i++)
         for (size_t j = 0; j < store->n && !listeners[i]->stays; j++)
-            listeners[i]->stays = store->list[j].number == listeners[i]->socket &&
+            listeners[i]->stays = store->list[j].number == listeners[i]->sockets[0] &&
                                   store->list[j].kind == KIND_LISTENER;
 }
 

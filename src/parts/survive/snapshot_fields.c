@@ -158,13 +158,25 @@ static const HfField request_fields[] = {
 
 #define M(text, Type, member) PLAIN(HfListener, text, Type, member)
 static const HfField listener_fields[] = {
-    M("address", ADDRESS, spec.address),  M("name", TEXT, spec.name),
-    M("backlog", INT, spec.backlog),      M("mode", UNSIGNED, spec.mode),
-    M("owner", TEXT, spec.owner),         M("group", TEXT, spec.group),
-    M("acl-users", TEXT, spec.acl_users), M("acl-groups", TEXT, spec.acl_groups),
-    OLD_FD("fd", HF_NOTES_LISTENER),      M("socket", UINT64, socket),
-    M("received", BOOL, received),        M("taken", BOOL, taken),
-    M("device", UINT64, inode.device),    M("inode", UINT64, inode.inode),
+    M("address", ADDRESS, spec.address),
+    M("name", TEXT, spec.name),
+    M("backlog", INT, spec.backlog),
+    M("mode", UNSIGNED, spec.mode),
+    M("owner", TEXT, spec.owner),
+    M("group", TEXT, spec.group),
+    M("acl-users", TEXT, spec.acl_users),
+    M("acl-groups", TEXT, spec.acl_groups),
+    OLD_FD("fd", HF_NOTES_LISTENER),
+    M("socket", UINT64, sockets[0]),
+    M("received", BOOL, received),
+    M("taken", BOOL, taken),
+    M("device", UINT64, inodes[0].device),
+    M("inode", UINT64, inodes[0].inode),
+    M("second-socket", UINT64, sockets[1]),
+    M("second-device", UINT64, inodes[1].device),
+    M("second-inode", UINT64, inodes[1].inode),
+    M("side", UNSIGNED, side),
+    M("first", UNSIGNED, first),
     M("ipv6-only", BOOL, spec.ipv6_only),
 };
 #undef M

@@ -126,7 +126,7 @@ static int become(HfPlan *plan, HfText *error)
     if (!fds)
         return -ENOMEM;
     for (; n < plan->placement.n_sources; n++)
-        fds[n] = plan->listeners[plan->placement.sources[n]]->fd;
+        fds[n] = plan->listeners[plan->placement.sources[n]]->fds[0];
     int r = make_environment(plan, &environment);
     if (r >= 0 && plan->adapter->overlay) {
         r = add_overlay(plan, &overlay);
@@ -140,7 +140,7 @@ static int become(HfPlan *plan, HfText *error)
         .envp = environment,
         .listen_pid = plan->placement.listen_pid,
         .directory = plan->directory,
-        .stdin_fd = plan->placement.on_stdin ? plan->listeners[0]->fd : -1,
+        .stdin_fd = plan->placement.on_stdin ? plan->listeners[0]->fds[0] : -1,
         .stdout_fd = -1,
         .stderr_fd = -1,
         .fds = fds,

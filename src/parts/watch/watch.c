@@ -27,16 +27,16 @@ static const HfNoticeKind queue_high = {"queue-high", LOG_WARNING,
 static const HfNoticeKind queue_normal = {"queue-normal", LOG_NOTICE,
                                           "8683fabfefa64350a41b48d0535487ee"};
 
-static void look_at_queue(HfWatch *watch, HfListener *held)
+static void look_at_queue(HfWatch *watch, HfListener *held, unsigned side)
 {
     HfNotices *notices = &hf_events_of(watch->supervisor)->notices;
     unsigned percent = (unsigned)watch->supervisor->settings->queue_warn;
     HF_CLEANUP_TEXT HfText text = {0};
     HfQueue queue;
 
-    if (hf_listener_queue(held, &queue) < 0)
+    if (hf_listener_queue(held, side, &queue) < 0)
         return;
-    switch (hf_queue_alarm_step(&held->alarm, queue.depth, queue.limit, percent)) {
+    switch (hf_queue_alarm_step(&held->alarms[side], queue.depth, queue.limit, percent)) {
     case HF_ALARM_RAISED:
         hf_text_addf(&text,
                      "the queue of %s stays above %u %%: %u of %u connections wait; what comes "
@@ -81,7 +81,8 @@ static int on_queues_time(sd_event_source *source, uint64_t usec, void *userdata
     (void)source;
     (void)usec;
     for (size_t i = 0; plan && i < plan->n_listeners; i++)
-        look_at_queue(watch, plan->listeners[i]);
+        for (unsigned side = 0; side < HF_SIDES; side++)
+            look_at_queue(watch, plan->listeners[i], side);
     arm_queues(watch);
     return 0;
 }
