@@ -264,6 +264,9 @@ static void perform_spawn(HfSupervisor *supervisor, const HfAction *action)
     HF_CLEANUP_TEXT HfText error = {0};
 
     hf_inputs_restore(supervisor->inputs, true);
+    bool alone = hf_machine_find(&supervisor->machine, HF_STAGE_ACTIVE) < 0;
+    if (alone && !supervisor->taking_over)
+        hf_pid_file_write(supervisor, plan);
     int r = hf_generation_spawn(supervisor->loop, supervisor->reaper, &supervisor->runtime, plan,
                                 action->slot, action->number, action->side, action->cause, NULL,
                                 hf_actions_callbacks(supervisor),
@@ -413,7 +416,7 @@ static void perform_report(HfSupervisor *supervisor, const HfAction *action)
     /* until it has left, it is the old server's */
     if ((action->report == HF_REPORT_READY || action->report == HF_REPORT_RESUMED) &&
         !supervisor->taking_over)
-        hf_pid_file_write(supervisor, action->slot);
+        hf_pid_file_write(supervisor, supervisor->generations[action->slot]->plan);
 }
 
 /* The part does it. */

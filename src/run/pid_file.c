@@ -30,9 +30,9 @@ void hf_pid_file_remove(HfSupervisor *supervisor)
     supervisor->pid_file = NULL;
 }
 
-void hf_pid_file_write(HfSupervisor *supervisor, unsigned slot)
+void hf_pid_file_write(HfSupervisor *supervisor, const HfPlan *plan)
 {
-    const char *path = supervisor->generations[slot]->plan->pid_file;
+    const char *path = plan->pid_file;
     HF_CLEANUP_TEXT HfText text = {0};
 
     if (supervisor->pid_file && (!path || strcmp(path, supervisor->pid_file) != 0))

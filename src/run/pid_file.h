@@ -4,8 +4,8 @@
 
 #include "run/supervisor.h"
 
-/* Once the generation in slot is ready: writes what its plan names, and removes what an earlier
- * plan named. */
-void hf_pid_file_write(HfSupervisor *supervisor, unsigned slot);
+/* Writes what the plan names, and removes what an earlier plan named: before the first generation
+ * is spawned, as php-fpm has it before it is ready, and once one of another plan is ready. */
+void hf_pid_file_write(HfSupervisor *supervisor, const HfPlan *plan);
 /* If it still names us. */
 void hf_pid_file_remove(HfSupervisor *supervisor);

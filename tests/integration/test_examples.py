@@ -75,6 +75,39 @@ def test_a_deployment_that_does_not_start_is_taken_back(site, path, releases):
     holdfast.stop()
 
 
+def test_the_init_script_steers_an_instance(site, path):
+    """Each verb says how it went; the pid file is not what it goes by."""
+    script = EXAMPLES / "init" / "holdfast-php8.2-fpm"
+    more = {"HOLDFAST_INSTANCE": site.name, "HOLDFAST_FPM_CONFIG": str(site.configuration_path),
+            "HOLDFAST_LOG": str(site.directory / "init.log")}
+    own = site.directory / "script"
+    own.write_text(script.read_text().replace("PATH=/", f"PATH={path}:/", 1))
+    own.chmod(0o755)
+
+    def service(verb):
+        return run(path, own, verb, **more)
+
+    assert service("status").returncode == words.EXIT_NOT_RUNNING
+    assert service("start").returncode == 0
+    try:
+        before = site.main_pid()
+        assert service("start").returncode == 0 and site.main_pid() == before
+        assert service("reload").returncode == 0
+        assert "generation 2" in service("status").stdout
+        site.break_configuration()
+        failed = service("reload")
+        assert failed.returncode == words.EXIT_FAILURE and "no_such_setting" in failed.stderr
+        site.configure()
+        assert service("restart").returncode == 0
+    finally:
+        assert service("stop").returncode == 0
+    assert service("status").returncode == words.EXIT_NOT_RUNNING
+    site.break_configuration()
+    failed = service("start")
+    assert failed.returncode == 1 and "no_such_setting" in failed.stderr
+    site.configure()
+
+
 def test_the_page_names_options_that_exist():
     options = set(re.findall(r"^\s+(?:-\w )?(--[a-z-]+)", call_help("run") + call_help("reload"), re.M))
     for page in EXAMPLES.rglob("*.md"):

@@ -70,7 +70,7 @@ def test_foreign_variables_do_not_reach_the_service(make_site):
     site.pools[:] = []
     address = f"127.0.0.1:{net.free_port()}"
     site.holdfast(f"--listen={address}", command=SERVER,
-                  env={"LISTEN_FDS": "7", "LISTEN_PID": "1", "LISTEN_FDNAMES": "a:b", "FPM_SOCKETS": "x=9"})
+                  env={"LISTEN_FDS": "7", "LISTEN_PID": "1", "LISTEN_PIDFDID": "42", "LISTEN_FDNAMES": "a:b", "FPM_SOCKETS": "x=9"})
     assert ask(address)["pid"]
 
 

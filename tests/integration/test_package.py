@@ -15,7 +15,8 @@ UNITS = ["holdfast-exec@.service", "holdfast-exec@.socket", "holdfast-recycle@.s
          "holdfast-sweep@.service", "holdfast@.service", "holdfast@.socket"]
 PAGES = ["man1/holdfast.1", "man5/holdfast.conf.5", "man7/holdfast-control.7"]
 FILES = {
-    "/usr/bin/holdfast", "/usr/share/holdfast/php8.2-fpm-holdfast.conf",
+    "/usr/bin/holdfast",
+    *(f"/usr/share/holdfast/php{version}-fpm-holdfast.conf" for version in ("7.4", "8.0", "8.1", "8.2", "8.3", "8.4", "8.5")),
     "/usr/share/lintian/overrides/holdfast",
     "/usr/share/bash-completion/completions/holdfast", "/usr/share/zsh/vendor-completions/_holdfast",
     *(f"/lib/systemd/system/{unit}" for unit in UNITS), *(f"/usr/share/man/{page}.gz" for page in PAGES),

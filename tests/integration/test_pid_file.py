@@ -3,6 +3,8 @@ import os
 import pathlib
 import signal
 
+import pytest
+
 from harness import words
 from harness.process import command_line
 from harness.wait import Appearance, Ended
@@ -42,6 +44,29 @@ def test_pid_file_of_the_command_line(site):
     assert pid_in(pid_file) == holdfast.pid
     holdfast.stop()
     assert not pid_file.exists()
+
+
+@pytest.mark.parametrize("how", ["configuration", "-g", "both"])
+def test_a_relative_pid_file_is_below_the_prefix(site, how):
+    """As php-fpm has it, whose configuration wins over -g."""
+    if how != "-g":
+        site.configure(pid="set.pid")
+    command = ["php-fpm8.2", "-y", site.configuration_path, "-p", site.directory]
+    holdfast = site.holdfast(command=command if how == "configuration" else [*command, "-g", "given.pid"])
+    assert pid_in(site.directory / ("given.pid" if how == "-g" else "set.pid")) == holdfast.pid
+
+
+def test_the_pid_file_is_there_before_php_fpm_says_that_it_runs(site):
+    """So that what waits for that line and then reads the file finds it."""
+    pid_file = site.directory / "php-fpm.pid"
+    site.configure(pid=pid_file)
+    seen = site.directory / "seen"
+    wrapper = site.directory / "php-fpm8.2"
+    wrapper.write_text(f"#!/bin/sh\ncase \"$*\" in *-t*) ;; *) cat {pid_file} >{seen};; esac\n"
+                       f'exec /usr/sbin/php-fpm8.2 "$@"\n')
+    wrapper.chmod(0o755)
+    holdfast = site.holdfast("--adapter=php-fpm", command=[wrapper, "-y", site.configuration_path])
+    assert pid_in(seen) == holdfast.pid == pid_in(pid_file)
 
 
 def test_log_rotation(make_site):

@@ -10,8 +10,9 @@ from harness.process import environment
 INSTALLED = pathlib.Path("/usr/local/lib/systemd/system")
 UNITS = sorted(path.name for path in INSTALLED.glob("holdfast*"))
 # those that need not be root
-HARDENED = ["holdfast@.service", "holdfast-recycle@.service", "holdfast-sweep@.service"]
+HARDENED = ["holdfast@.service", "holdfast-exec@.service", "holdfast-recycle@.service", "holdfast-sweep@.service"]
 EXPOSURE_MAX = 3.0
+DROP_INS = pathlib.Path("/usr/local/share/holdfast")
 
 
 def run(*words):
@@ -41,9 +42,23 @@ def test_a_unit_that_need_not_be_root_is_closed(name):
     assert exposure < EXPOSURE_MAX, result.stdout
 
 
+@pytest.mark.parametrize("version", ["7.4", "8.0", "8.1", "8.2", "8.3", "8.4", "8.5"])
+def test_each_php_has_its_drop_in(version):
+    text = (DROP_INS / f"php{version}-fpm-holdfast.conf").read_text()
+    assert f"--name=php{version}-fpm -- /usr/sbin/php-fpm{version} --nodaemonize --fpm-config " \
+           f"/etc/php/{version}/fpm/php-fpm.conf\n" in text
+    assert set(re.findall(r"php-?f?p?m?(\d\.\d)", text)) == {version}
+
+
+@pytest.mark.parametrize("name", ["holdfast@.service", "holdfast-exec@.service"])
+def test_wrong_settings_are_not_tried_again(name):
+    result = run("systemctl", "show", "--property=RestartPreventExitStatus,RemoveIPC", instance(name))
+    assert result.stdout.splitlines() == ["RestartPreventExitStatus=2", "RemoveIPC=no"]
+
+
 def test_the_drop_in_changes_no_sandbox_setting():
-    text = pathlib.Path("/usr/local/share/holdfast/php8.2-fpm-holdfast.conf").read_text()
+    text = (DROP_INS / "php8.2-fpm-holdfast.conf").read_text()
     keys = {line.partition("=")[0] for line in text.splitlines() if "=" in line and not line.startswith("#")}
-    assert keys == {"StartLimitIntervalSec", "Type", "ExecStart", "ExecReload", "Restart", "RestartSec", "KillMode",
+    assert keys == {"StartLimitIntervalSec", "Type", "ExecStart", "ExecReload", "Restart", "RestartSec", "RestartPreventExitStatus", "KillMode",
                     "FileDescriptorStoreMax", "RuntimeDirectory", "RuntimeDirectoryPreserve", "OOMPolicy",
                     "TimeoutStopSec", "WatchdogSec", "Wants", "PropagatesStopTo"}

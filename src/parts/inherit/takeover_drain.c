@@ -79,7 +79,7 @@ static void finish_takeover(HfTakeover *takeover)
     hf_takeover_free(takeover);
     supervisor->taking_over = false;
     if (active >= 0)
-        hf_pid_file_write(supervisor, (unsigned)active);
+        hf_pid_file_write(supervisor, supervisor->generations[active]->plan);
 }
 
 static void on_master_gone(void *userdata)

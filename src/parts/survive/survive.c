@@ -72,7 +72,7 @@ static void settle_in(HfSupervisor *supervisor)
 
     hf_string_set(&supervisor->pid_file, NULL);
     if (active >= 0 && supervisor->generations[active])
-        hf_pid_file_write(supervisor, (unsigned)active);
+        hf_pid_file_write(supervisor, supervisor->generations[active]->plan);
 }
 
 static int survive_begun(void *state, HfText *error)

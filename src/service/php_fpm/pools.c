@@ -149,7 +149,8 @@ int hf_phpfpm_plan(const HfPhpfpmConfig *config, const HfPhpfpmArguments *argume
                    const char *base, const char *aliases, const char *page, HfPlan *plan,
                    HfText *error)
 {
-    const char *pid_file = arguments->pid_file ? arguments->pid_file : config->pid_file;
+    /* as php-fpm has it: the configuration wins over -g, which is below the prefix */
+    const char *pid_file = config->pid_file ? config->pid_file : arguments->pid_file;
     const char *prefix = arguments->prefix ? arguments->prefix : config->prefix;
     HF_CLEANUP_FREE char *absolute = NULL;
 
@@ -166,5 +167,6 @@ int hf_phpfpm_plan(const HfPhpfpmConfig *config, const HfPhpfpmArguments *argume
     plan->systemd_interval = config->has_systemd_interval;
     if (plan->readiness == HF_READINESS_AUTO)
         plan->readiness = config->has_systemd_interval ? HF_READINESS_NOTIFY : HF_READINESS_PIDFILE;
-    return pid_file ? join(base, pid_file, &plan->pid_file) : 0;
+    const char *below = absolute && !config->pid_file ? absolute : base;
+    return pid_file ? join(below, pid_file, &plan->pid_file) : 0;
 }
