@@ -7,7 +7,7 @@
 
 #include "base/parse.h"
 
-#define ANSWER_TIME     (5 * HF_USEC_PER_SEC) /* with all that the connection takes */
+#define CALL_TIME       (5 * HF_USEC_PER_SEC) /* with all that the connection takes */
 #define PRIVATE_ADDRESS "unix:path=/run/systemd/private"
 #define NAME            "org.freedesktop.systemd1"
 #define OBJECT          "/org/freedesktop/systemd1"
@@ -198,7 +198,7 @@ int hf_systemd_ask(HfSystemd *systemd)
         systemd->again = true;
         return 0;
     }
-    int r = sd_event_add_time_relative(systemd->loop, &systemd->timer, CLOCK_MONOTONIC, ANSWER_TIME,
+    int r = sd_event_add_time_relative(systemd->loop, &systemd->timer, CLOCK_MONOTONIC, CALL_TIME,
                                        0, on_silence, systemd);
     if (r >= 0)
         r = sd_bus_call_method_async(systemd->bus, &systemd->call, NAME, systemd->path, PROPERTIES,

@@ -11,8 +11,6 @@
 #include "run/pid_file.h"
 #include "run/supervisor.h"
 
-#define SETTLE_TIME (100 * HF_USEC_PER_MSEC)
-
 /* ---- who is to leave ---- */
 
 /* Of a php-fpm its workers, else the processes that listen with it: ours have the sockets by now,
@@ -170,10 +168,12 @@ static int on_settled(sd_event_source *source, uint64_t usec, void *userdata)
 
 static void arm_settling(HfTakeover *takeover)
 {
+    const HfSupervisor *supervisor = takeover->supervisor;
+    uint64_t usec = supervisor->machine.limits.settle_time;
+
     takeover->timer = sd_event_source_disable_unref(takeover->timer);
-    if (sd_event_add_time_relative(takeover->supervisor->loop, &takeover->timer, CLOCK_MONOTONIC,
-                                   SETTLE_TIME, HF_LOOP_ACCURACY(SETTLE_TIME), on_settled,
-                                   takeover) < 0)
+    if (sd_event_add_time_relative(supervisor->loop, &takeover->timer, CLOCK_MONOTONIC, usec,
+                                   HF_LOOP_ACCURACY(usec), on_settled, takeover) < 0)
         step_takeover(takeover, HF_TAKEOVER_SETTLED);
 }
 
