@@ -50,17 +50,18 @@ typedef struct HfSpawn {
 } HfSpawn;
 
 /* Raises the soft limit of open files (RLIMIT_NOFILE) to the hard one for this process alone:
- * children are given the old one. Returns 0 or negative errno. */
+ * children are given the old one, and room for what they are passed. Returns 0 or negative errno.
+ */
 int hf_process_raise_files(void);
 
-/* Gives this process back the limit that its children are given, as before execve(2) of itself.
+/* Gives this process the limit of a child that is passed so many, as before execve(2) of itself.
  * Returns 0 or negative errno. */
-int hf_process_lower_files(void);
+int hf_process_lower_files(size_t passed);
 
 /* Forks, and waits for nothing: what the child still has to do may take for ever, where a file
  * system does not answer. *ret_outcome (owned, CLOEXEC) is readable once hf_process_outcome can
- * tell. The child starts with an empty signal mask and default dispositions. Until fork every
- * signal is blocked. Returns 0 or negative errno. */
+ * tell. The child starts with an empty signal mask and without handlers; what is
+ * ignored stays ignored. Until fork every signal is blocked. Returns 0 or negative errno. */
 int hf_process_begin(const HfSpawn *spawn, HfProcess *ret, int *ret_outcome);
 
 /* What became of it. Returns 0 when the program runs, or when the child was killed before (its end

@@ -52,15 +52,16 @@ int hf_process_raise_files(void)
     return 0;
 }
 
-int hf_process_lower_files(void)
+int hf_process_lower_files(size_t passed)
 {
     struct rlimit limit;
+    rlim_t needed = own_files + passed;
 
     if (own_files == RLIM_INFINITY)
         return 0;
     if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
         return -errno;
-    limit.rlim_cur = own_files;
+    limit.rlim_cur = needed < limit.rlim_max ? needed : limit.rlim_max;
     return setrlimit(RLIMIT_NOFILE, &limit) < 0 ? -errno : 0;
 }
 
@@ -120,13 +121,17 @@ static int prepare(const HfSpawn *spawn, Prepared *prepared)
     return r < 0 ? r : prepare_sources(spawn, prepared);
 }
 
+/* What is ignored stays so: holdfast itself ignores nothing, so whoever called it did, nohup or
+ * systemd with its IgnoreSIGPIPE= for two. */
 static void reset_dispositions(void)
 {
     const struct sigaction by_default = {.sa_handler = SIG_DFL};
+    struct sigaction own;
 
     /* Fails for KILL, STOP and the two of libc, which nobody can have changed. */
     for (int signal = 1; signal <= SIGRTMAX; signal++)
-        (void)sigaction(signal, &by_default, NULL);
+        if (sigaction(signal, NULL, &own) == 0 && own.sa_handler != SIG_IGN)
+            (void)sigaction(signal, &by_default, NULL);
 }
 
 /* Copies *fd out of the range below minimum. The original stays: it may be a source twice. */
@@ -232,7 +237,7 @@ static int enter(const HfSpawn *spawn, Prepared *prepared, int *error_fd, HfSpaw
     *stage = HF_SPAWN_DESCRIPTORS;
     r = lay_out_descriptors(prepared->sources, FIRST_PASSED + (int)spawn->n_fds, error_fd);
     if (r >= 0)
-        r = hf_process_lower_files();
+        r = hf_process_lower_files(spawn->n_fds);
     if (r < 0)
         return r;
     *stage = HF_SPAWN_DIRECTORY;

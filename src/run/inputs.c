@@ -315,11 +315,10 @@ int hf_inputs_block(void)
 
     sigemptyset(&set);
     sigaddset(&set, SIGCHLD); /* the reaper's */
+    sigaddset(&set, SIGPIPE); /* not ignored, which the service would be, too */
     for (size_t i = 0; i < sizeof(taken) / sizeof(*taken); i++)
         sigaddset(&set, taken[i].signal);
-    if (sigprocmask(SIG_BLOCK, &set, NULL) < 0 || signal(SIGPIPE, SIG_IGN) == SIG_ERR)
-        return -errno;
-    return 0;
+    return sigprocmask(SIG_BLOCK, &set, NULL) < 0 ? -errno : 0;
 }
 
 static int take_signals(HfSupervisor *supervisor)

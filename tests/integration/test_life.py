@@ -9,7 +9,7 @@ import time
 import pytest
 
 from harness import net, process, words
-from harness.paths import HOLDFAST, PYTHON
+from harness.paths import HELPERS, HOLDFAST, PHP_FPM, PYTHON
 from harness.service import answer
 from harness.wait import DEADLINE, Ended
 
@@ -30,6 +30,50 @@ os.execvp("php-fpm8.2", ["php-fpm8.2", *sys.argv[1:]])
 
 def assert_only_one_lives(holdfast, pid):
     assert process.children(holdfast.pid) == [pid]
+
+
+# ---- what a service would have without holdfast ----
+
+
+@pytest.mark.parametrize("verb", ["run", "exec"])
+def test_what_is_ignored_stays_ignored(site, verb):
+    """As systemd starts services (IgnoreSIGPIPE=) and nohup commands; what nobody ignored is not."""
+    seen = site.directory / "seen"
+    site.pools[:] = []
+    ignoring = ["sh", "-c", 'trap "" PIPE HUP; exec "$@"', "sh", str(HOLDFAST)]
+    show = ["sh", "-c", f"grep ^SigIgn: /proc/self/status >{seen}; exec sleep 60"]
+    if verb == "run":
+        holdfast = site.holdfast("--ready=delay:0", command=show, wrapper=ignoring)
+        holdfast.reload(2, how=signal.SIGUSR2)
+        holdfast.stop()
+    else:
+        with net.listen(f"127.0.0.1:{net.free_port()}") as listener:
+            subprocess.run([PYTHON, HELPERS / "with_listen_fds.py", str(listener.fileno()), "--", *ignoring, "exec", "--",
+                            "grep", "^SigIgn:", "/proc/self/status"], pass_fds=[listener.fileno()],
+                           env=process.environment(), stdout=seen.open("w"), check=True)
+    ignored = int(seen.read_text().split()[1], 16) & ~(1 << signal.SIGXFSZ - 1)  # Python ignores that
+    assert ignored == 1 << signal.SIGPIPE - 1 | 1 << signal.SIGHUP - 1
+
+
+def test_more_listeners_than_the_soft_limit_of_open_files(make_site):
+    """A service of one that would suffice without them gets as many more."""
+    site = make_site()
+    for i in range(69):
+        site.pools.append(type(site.pools[0])(str(site.directory / f"more{i}.sock"), name=f"more{i}", children=1))
+    site.configure(**{"rlimit_files": "4096"})
+    limited = ["prlimit", "--nofile=64:4096", HOLDFAST]
+    told = subprocess.run([*map(str, limited), "check", "--", str(PHP_FPM), "-y", str(site.configuration_path)],
+                          env=process.environment(), capture_output=True, text=True, check=True).stdout
+    assert "more listeners (70) than its soft limit of open files (64)" in told
+    holdfast = site.holdfast(wrapper=limited)
+    limit = [line for line in open(f"/proc/{site.main_pid()}/limits") if line.startswith("Max open files")]
+    assert limit[0].split()[3:5] in (["134", "4096"], ["4096", "4096"])
+    assert site.get()[0] == 200
+    holdfast.stop()
+    hard = subprocess.run(["prlimit", "--nofile=80:80", HOLDFAST, "check", "--", PHP_FPM, "-y", site.configuration_path],
+                          env=process.environment(), capture_output=True, text=True, check=False)
+    assert hard.returncode == words.EXIT_FAILURE
+    assert "70 listeners need more open files than the hard limit of 80 allows" in hard.stdout
 
 
 # ---- execution ----

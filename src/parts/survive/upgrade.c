@@ -382,7 +382,7 @@ static int replace_program(HfUpgrading *upgrading)
         return r;
     HF_EACH_PART (supervisor, i, replacing)
         supervisor->parts[i]->replacing(supervisor->states[i], true);
-    hf_process_lower_files();
+    hf_process_lower_files(0);
     pass_on(&snapshot, true);
     hf_fd_set_cloexec(fd, false);
     HF_CRASH_POINT("upgrade-execute");

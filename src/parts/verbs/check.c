@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 
 #include "base/log.h"
@@ -20,6 +21,7 @@
 #include "run/runtime.h"
 
 #define INFORMATION_MAX (4U * 1024 * 1024)
+#define OWN_FILES       32 /* that holdfast needs beside the listeners, or a small service */
 
 static void print_listener(const HfPlan *plan, size_t i, HfText *report)
 {
@@ -171,9 +173,31 @@ static int find_twins(const HfPlan *plan, HfText *report)
     return n;
 }
 
+/* Each listener is a descriptor of holdfast's and one of the service's. */
+static int check_files(const HfPlan *plan, HfText *report)
+{
+    size_t needed = plan->n_wanted + OWN_FILES;
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || needed <= limit.rlim_cur)
+        return 0;
+    if (needed <= limit.rlim_max) {
+        hf_text_addf(report,
+                     "Note: the service is passed more listeners (%zu) than its soft limit of open "
+                     "files (%llu) has room for; it gets a limit that is higher by as many\n",
+                     plan->n_wanted, (unsigned long long)limit.rlim_cur);
+        return 0;
+    }
+    hf_text_addf(report,
+                 "Problem: %zu listeners need more open files than the hard limit of %llu allows; "
+                 "raise it (LimitNOFILE= of a unit, ulimit -n, RLIMIT_NOFILE)\n",
+                 plan->n_wanted, (unsigned long long)limit.rlim_max);
+    return 1;
+}
+
 static int find_problems(const HfPlan *plan, HfText *report)
 {
-    int n = find_twins(plan, report);
+    int n = check_files(plan, report) + find_twins(plan, report);
 
     for (size_t i = 0; i < plan->n_wanted; i++) {
         HF_CLEANUP_TEXT HfText problem = {0};
