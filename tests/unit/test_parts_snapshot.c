@@ -154,6 +154,28 @@ static void test_there_and_back(void **state)
                         sizeof(first.machine.generations));
 }
 
+/* One that knows of one side only would not go on with two. */
+static void test_two_sides(void **state)
+{
+    HF_CLEANUP_SNAPSHOT HfSnapshot first;
+    HF_CLEANUP_SNAPSHOT HfSnapshot second;
+    HF_CLEANUP_TEXT HfText text = {0};
+
+    (void)state;
+    fill(&first);
+    HfListener *listener = first.listeners.items[0];
+    listener->sockets[1] = 8;
+    listener->inodes[1].inode = 4712;
+    listener->side = listener->first = 1;
+    write_text(&first, &text);
+    assert_memory_equal(hf_text_peek(&text), "holdfast-snapshot=2\n", 20);
+    assert_int_equal(read_text(hf_text_peek(&text), &second), 0);
+    listener = second.listeners.items[0];
+    assert_int_equal(listener->sockets[1], 8);
+    assert_int_equal(listener->inodes[1].inode, 4712);
+    assert_true(listener->side == 1 && listener->first == 1);
+}
+
 static void test_torn(void **state)
 {
     HF_CLEANUP_SNAPSHOT HfSnapshot snapshot;
@@ -229,7 +251,7 @@ static void test_refused(void **state)
         const char *to;
         int r;
     } cases[] = {
-        {"holdfast-snapshot=1", "holdfast-snapshot=2", -EPROTONOSUPPORT},
+        {"holdfast-snapshot=1", "holdfast-snapshot=3", -EPROTONOSUPPORT},
         {"holdfast-snapshot=1", "something-else=1", -EBADMSG},
         {"phase=idle", "phase=dancing", -EBADMSG},
         {"phase=idle", "phase=starting", -EBADMSG},
@@ -498,6 +520,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_there_and_back),
+        cmocka_unit_test(test_two_sides),
         cmocka_unit_test(test_torn),
         cmocka_unit_test(test_unknown_keys),
         cmocka_unit_test(test_missing_keys_have_defaults),

@@ -296,6 +296,21 @@ static int restore_received(HfSupervisor *supervisor, const HfSnapshot *snapshot
     return 0;
 }
 
+/* Where the connections went when that was written down last: a side that a switch since then left
+ * has its generation still. */
+static void steer_all(const HfSnapshot *snapshot, unsigned side)
+{
+    for (size_t i = 0; i < snapshot->listeners.n; i++) {
+        HfListener *listener = snapshot->listeners.items[i];
+        int r = listener->fds[0] < 0 ? 0 : hf_listener_steer(listener, side);
+        if (r < 0) {
+            const HfLogFields fields = {.listener = listener->label, .error = r};
+            hf_log(LOG_ERR, &fields, "connections to %s may go to a side that nobody serves",
+                   listener->label);
+        }
+    }
+}
+
 /* For the first plan to choose among, with what is known of their paths. */
 static int keep_listeners(HfSupervisor *supervisor, HfPredecessor *before)
 {
@@ -311,6 +326,7 @@ static int keep_listeners(HfSupervisor *supervisor, HfPredecessor *before)
         listener->stays = false;
         before->kept[before->n_kept++] = hf_listener_ref(listener);
     }
+    steer_all(snapshot, supervisor->machine.side);
     int r = restore_received(supervisor, snapshot);
     hf_snapshot_clear(snapshot);
     return r;
@@ -454,6 +470,7 @@ int hf_adoption_restore(HfSupervisor *supervisor, HfSnapshot *snapshot,
         ((HfListener *)snapshot->listeners.items[i])->stays = false;
     supervisor->machine = snapshot->machine;
     supervisor->machine.limits = limits;
+    steer_all(snapshot, supervisor->machine.side);
     supervisor->raised = hf_machine_in_gap(&snapshot->machine);
     supervisor->pid_file = HF_STEAL(snapshot->pid_file);
     if (snapshot->current >= 0)

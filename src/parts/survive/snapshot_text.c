@@ -9,8 +9,9 @@
 #include "base/parse.h"
 #include "parts/survive/snapshot.h"
 
-#define FORMAT   "1"
 #define HEADER   "holdfast-snapshot="
+#define ONE_SIDE HEADER "1\n" /* what 0.1.0 can go on with */
+#define SIDES    HEADER "2\n" /* a listener has a second one, and may be switched to it */
 #define CHECKSUM "checksum="
 #define HEX      16 /* digits of the checksum */
 
@@ -134,12 +135,20 @@ static void write_object(const HfSnapshot *snapshot, const HfFieldGroup *group, 
     }
 }
 
+static bool has_sides(const HfSnapshot *snapshot)
+{
+    for (size_t i = 0; i < snapshot->listeners.n; i++)
+        if (((const HfListener *)snapshot->listeners.items[i])->sockets[1] != 0)
+            return true;
+    return false;
+}
+
 void hf_snapshot_write(const HfSnapshot *snapshot, HfText *text)
 {
     HfSnapshot view = *snapshot; /* elements are got to be read into as well */
     size_t start = text->length;
 
-    hf_text_add(text, HEADER FORMAT "\n");
+    hf_text_add(text, has_sides(snapshot) ? SIDES : ONE_SIDE);
     write_object(snapshot, &hf_field_groups[0], (const char *)snapshot, "", text);
     for (size_t g = 1; g < hf_field_groups_n; g++) {
         const HfFieldGroup *group = &hf_field_groups[g];
@@ -389,6 +398,18 @@ static int check_whole(const char *text, size_t length, size_t *ret)
     return 0;
 }
 
+static bool begins(const char *line, const char *with)
+{
+    return strncmp(line, with, strlen(with)) == 0;
+}
+
+static int read_header(const char *line)
+{
+    if (!begins(line, HEADER))
+        return -EBADMSG;
+    return begins(line, ONE_SIDE) || begins(line, SIDES) ? 0 : -EPROTONOSUPPORT;
+}
+
 static int read_lines(char *text, HfSnapshot *snapshot)
 {
     Reader reader = {.snapshot = snapshot};
@@ -397,13 +418,11 @@ static int read_lines(char *text, HfSnapshot *snapshot)
     for (char *line = text; r >= 0 && *line;) {
         char *end = strchr(line, '\n');
         assert(end); /* the last line ends, too: check_whole */
+        if (line == text)
+            r = read_header(line);
         *end = '\0';
         if (line != text)
             r = read_line(&reader, line);
-        else if (strncmp(line, HEADER, strlen(HEADER)) != 0)
-            r = -EBADMSG;
-        else if (strcmp(line, HEADER FORMAT) != 0)
-            r = -EPROTONOSUPPORT;
         line = end + 1;
     }
     return r;
