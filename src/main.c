@@ -159,7 +159,8 @@ int main(int argc, char *argv[])
         return print(&text);
     }
     if (line.help) {
-        hf_options_help(line.verb == HF_VERB_MAX_ ? NULL : &line.verb, &text);
+        hf_options_help(line.verb == HF_VERB_MAX_ ? NULL : &line.verb, line.help == HF_HELP_ALL,
+                        &text);
         return print(&text);
     }
     hf_log_setup(NULL, hf_log_priority(line.settings.log_level), line.settings.log_format);

@@ -81,7 +81,8 @@ static void write_bash_options(void)
         const HfOption *option;
         printf("        %s) echo", hf_verb_name(verb));
         for (size_t i = 0; (option = next_option(verb, &i));)
-            printf(" --%s%s", option->name, option->type->no_value ? "" : "=");
+            printf(" --%s%s", option->name,
+                   option->type->no_value || option->type->optional_value ? "" : "=");
         printf(" ;;\n");
     }
 }
@@ -152,11 +153,13 @@ static void write_zsh_option(const HfOption *option)
     const char *word;
 
     printf("                '%s--%s%s[", type->adds_up ? "*" : "", option->name,
-           type->no_value ? "" : "=");
+           type->no_value         ? ""
+           : type->optional_value ? "=-"
+                                  : "=");
     write_quoted(option->help, "[]\\:");
     printf("]");
     if (!type->no_value) {
-        printf(":");
+        printf(type->optional_value ? "::" : ":");
         write_quoted(option->argument ? option->argument : option->name, "[]\\:");
         printf(":%s", type->choice ? "(" : zsh_actions[type->completion]);
         for (size_t i = 0; type->choice && (word = type->choice(i)); i++)

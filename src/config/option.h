@@ -56,21 +56,22 @@ struct HfOption {
     unsigned verbs; /* 1 << HfVerb, of those that take it */
     bool in_file;   /* may stand in a configuration file */
     bool fixed;     /* cannot change while holdfast runs */
+    bool first;     /* shown by --help even where that is short */
     const HfOptionType *type;
     size_t offset;    /* of the field in HfCommandLine */
     uint64_t minimum; /* usec, of a TIME; of a number; bytes, of a size */
     uint64_t maximum; /* of a number */
 };
 
-extern const HfOptionType hf_option_type_flag, hf_option_type_name, hf_option_type_directory,
-    hf_option_type_listen, hf_option_type_time, hf_option_type_adapter, hf_option_type_handoff,
-    hf_option_type_handover, hf_option_type_stop_signal, hf_option_type_number,
-    hf_option_type_period, hf_option_type_ready, hf_option_type_text, hf_option_type_log_format,
-    hf_option_type_log_level, hf_option_type_capabilities, hf_option_type_kill_mode,
-    hf_option_type_notify_access, hf_option_type_file, hf_option_type_command,
-    hf_option_type_environment, hf_option_type_page, hf_option_type_header, hf_option_type_probe,
-    hf_option_type_take_over, hf_option_type_cgroup_use, hf_option_type_health,
-    hf_option_type_memory;
+extern const HfOptionType hf_option_type_flag, hf_option_type_help, hf_option_type_name,
+    hf_option_type_directory, hf_option_type_listen, hf_option_type_time, hf_option_type_adapter,
+    hf_option_type_handoff, hf_option_type_handover, hf_option_type_stop_signal,
+    hf_option_type_number, hf_option_type_period, hf_option_type_ready, hf_option_type_text,
+    hf_option_type_log_format, hf_option_type_log_level, hf_option_type_capabilities,
+    hf_option_type_kill_mode, hf_option_type_notify_access, hf_option_type_file,
+    hf_option_type_command, hf_option_type_environment, hf_option_type_page, hf_option_type_header,
+    hf_option_type_probe, hf_option_type_take_over, hf_option_type_cgroup_use,
+    hf_option_type_health, hf_option_type_memory;
 
 extern const HfOption hf_option_table[];
 extern const size_t hf_option_count;

@@ -374,7 +374,7 @@ static int parse_help(const Words *words, HfCommandLine *line, HfText *error)
     if (verb < 0)
         return refuse_verb(words->next[0], error);
     line->verb = (HfVerb)verb;
-    line->help = true;
+    line->help = HF_HELP_SHORT;
     return 0;
 }
 

@@ -1,6 +1,7 @@
 /* Command line and configuration file to settings, and --help, all by the one option table. */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "base/text.h"
@@ -39,5 +40,6 @@ int hf_options_parse_with_file(int argc, char *const *argv, const HfOptionsFile 
 size_t hf_options_difference(const HfSettings *a, const HfSettings *b, bool fixed,
                              const char *ret[HF_OPTIONS_MAX]);
 
-/* The --help text: of one verb, or, with verb NULL, the overview. 80 columns. */
-void hf_options_help(const HfVerb *verb, HfText *text);
+/* The --help text: of one verb, or, with verb NULL, the overview. 80 columns. all: of run and check
+ * not only the options that matter most. */
+void hf_options_help(const HfVerb *verb, bool all, HfText *text);

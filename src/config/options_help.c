@@ -110,19 +110,26 @@ static void add_option(HfText *text, const HfOption *option)
     hf_text_fail(text, left.failed || right.failed);
 }
 
-static void add_group(HfText *text, HfOptionGroup group, HfVerb verb)
+/* Returns how many options were left out. */
+static size_t add_group(HfText *text, HfOptionGroup group, HfVerb verb, bool all)
 {
+    size_t left_out = 0;
     bool titled = false;
 
     for (size_t i = 0; i < hf_option_count; i++) {
         const HfOption *option = &hf_option_table[i];
         if (option->group != group || !hf_option_is_of(option, verb))
             continue;
+        if (!all && !option->first) {
+            left_out++;
+            continue;
+        }
         if (!titled)
             hf_text_addf(text, "\n%s:\n", group_titles[group]);
         titled = true;
         add_option(text, option);
     }
+    return left_out;
 }
 
 static void add_values(HfText *text)
@@ -147,12 +154,18 @@ static void add_examples(HfText *text)
                       "  holdfast run --listen=127.0.0.1:8000 -- ./server\n");
 }
 
-static void add_verb_help(HfText *text, HfVerb verb)
+static void add_verb_help(HfText *text, HfVerb verb, bool all)
 {
+    size_t left_out = 0;
+
+    all |= verb != HF_VERB_RUN && verb != HF_VERB_CHECK;
     hf_text_addf(text, "Usage: holdfast %s [OPTION...]%s\n\n%s.\n", hf_verb_name(verb),
                  verbs[verb].words, verbs[verb].summary);
     for (HfOptionGroup group = 0; group < HF_OPTION_GROUP_MAX_; group++)
-        add_group(text, group, verb);
+        left_out += add_group(text, group, verb, all);
+    if (left_out > 0)
+        hf_text_addf(text, "\nThe other %zu options: holdfast %s --help=all\n", left_out,
+                     hf_verb_name(verb));
     if (hf_option_find("listen", strlen("listen"), verb))
         add_values(text);
     if (verb == HF_VERB_RUN)
@@ -183,10 +196,10 @@ static void add_overview(HfText *text)
     hf_text_add(text, "\nThe options of a verb: holdfast VERB --help\n");
 }
 
-void hf_options_help(const HfVerb *verb, HfText *text)
+void hf_options_help(const HfVerb *verb, bool all, HfText *text)
 {
     if (verb)
-        add_verb_help(text, *verb);
+        add_verb_help(text, *verb, all);
     else
         add_overview(text);
 }

@@ -18,13 +18,13 @@
 #define SETTING(...) OPTION(__VA_ARGS__), .in_file = true
 
 const HfOption hf_option_table[] = {
-    {OPTION("config", SERVICE, SERVING, file, config), .argument = "FILE",
+    {OPTION("config", SERVICE, SERVING, file, config), .argument = "FILE", .first = true,
      .help = "Read further options from FILE, one per line without the dashes; the command line "
              "wins. A reload reads it again (default: none)"},
     {SETTING("command", SERVICE, SERVING, command, settings.command), .argument = "COMMAND",
      .help = "COMMAND with its arguments in one text, for a file (default: what is behind the "
              "options)"},
-    {SETTING("name", SERVICE, SERVING, name, settings.name), .argument = "NAME",
+    {SETTING("name", SERVICE, SERVING, name, settings.name), .argument = "NAME", .first = true,
      .help =
          "Name of this instance, by which the other verbs find it (default: COMMAND's base name)",
      .fixed = true},
@@ -33,7 +33,7 @@ const HfOption hf_option_table[] = {
     {SETTING("directory", SERVICE, SERVING, directory, settings.directory), .argument = "DIR",
      .help = "Working directory of COMMAND, looked up anew at each start (default: where holdfast "
              "was started)"},
-    {SETTING("user", SERVICE, SUPERVISING, text, settings.user), .argument = "USER",
+    {SETTING("user", SERVICE, SUPERVISING, text, settings.user), .argument = "USER", .first = true,
      .help = "User, by name or number, that COMMAND runs as, with its groups; holdfast binds "
              "before, so ports below 1024 need no privilege of COMMAND (default: holdfast's own)"},
     {SETTING("group", SERVICE, SUPERVISING, text, settings.group), .argument = "GROUP",
@@ -50,12 +50,14 @@ const HfOption hf_option_table[] = {
      .help = "Set NAME in the environment of COMMAND; repeat it for each (default: none)"},
 
     {SETTING("listen", SOCKETS, SERVING, listen, settings), .argument = "ADDR[,KEY=VALUE...]",
+     .first = true,
      .help = "Hold a socket at ADDR; repeat it for each socket. php-fpm needs none, its sockets "
              "are those of its pools (default: none)"},
     {SETTING("handoff", SOCKETS, SERVING, handoff, settings.handoff),
      .help = "How COMMAND learns of its sockets: as from systemd, as from an older php-fpm, one as "
              "standard input, or as from start_server; auto goes by the adapter"},
     {OPTION("take-over", SOCKETS, 1U << HF_VERB_RUN, take_over, settings), .argument = "PID",
+     .first = true,
      .help = "Copy the sockets out of the server that holds them, php-fpm or another, start "
              "COMMAND beside it, and let it finish its requests and leave once that is ready "
              "(default: bind them)"},
@@ -73,11 +75,11 @@ const HfOption hf_option_table[] = {
      .help = "Whose READY=1 and other messages count: those of the main process only, or of every "
              "process of its session"},
     {SETTING("preflight", REPLACEMENT, SUPERVISING, text, settings.preflight),
-     .argument = "COMMAND",
+     .argument = "COMMAND", .first = true,
      .help = "Shell command that must succeed before each start and reload; if it does not, "
              "nothing is replaced (default: none)"},
     {SETTING("canary", REPLACEMENT, SUPERVISING, probe, settings.canary),
-     .argument = "fastcgi:/PATH|http:/PATH|exec:COMMAND",
+     .argument = "fastcgi:/PATH|http:/PATH|exec:COMMAND", .first = true,
      .help = "Before each reload and restart, start the next generation on private sockets and ask "
              "it there for the page PATH, or run COMMAND; if it is unhealthy, nothing is replaced "
              "(default: none)"},
@@ -94,6 +96,7 @@ const HfOption hf_option_table[] = {
      .help = "How long to go on serving once asked to stop, until load balancers have noticed; "
              "asked again, stop at once"},
     {SETTING("exit-with-service", REPLACEMENT, SUPERVISING, flag, settings.exit_with_service),
+     .first = true,
      .help =
          "When the service ends by itself, end with its exit status (128+N for signal N) instead "
          "of starting it again, as a container's runtime expects (default: start it again)"},
@@ -113,7 +116,7 @@ const HfOption hf_option_table[] = {
      .argument = "TIME", .help = "The longest delay between two starts that fail",
      .minimum = 100 * HF_USEC_PER_MSEC},
     {SETTING("busy-after", REPLACEMENT, SUPERVISING, period, settings.busy_after),
-     .argument = "TIME|never",
+     .argument = "TIME|never", .first = true,
      .help = "When no generation has been ready for this long, callers get a quick answer instead "
              "of waiting: 503 over FastCGI, others are closed",
      .minimum = 100 * HF_USEC_PER_MSEC},
@@ -131,11 +134,11 @@ const HfOption hf_option_table[] = {
      .argument = "TIME", .help = "How often --recycle-memory checks the memory",
      .minimum = 100 * HF_USEC_PER_MSEC},
     {SETTING("drain-timeout", REPLACEMENT, SERVING, time, settings.drain_timeout),
-     .argument = "TIME",
+     .argument = "TIME", .first = true,
      .help = "How long requests may continue at a reload, restart or stop; 0 ends them at once"},
 
     {SETTING("probe", HEALTH, SUPERVISING, health, settings.probe),
-     .argument = "fastcgi:/PATH|http:/PATH|tcp|exec:COMMAND|none",
+     .argument = "fastcgi:/PATH|http:/PATH|tcp|exec:COMMAND|none", .first = true,
      .help = "Probe the health of the active generation at intervals: ask for a page, connect, or "
              "run a command; an unhealthy one is replaced"},
     {SETTING("http-header", HEALTH, SUPERVISING | 1U << HF_VERB_PROBE, header,
@@ -164,6 +167,7 @@ const HfOption hf_option_table[] = {
      .help = "The least urgent messages that are logged"},
 
     {SETTING("on-event", LOGGING, SUPERVISING, text, settings.on_event), .argument = "COMMAND",
+     .first = true,
      .help = "Shell command to run when something happens, with HOLDFAST_EVENT, HOLDFAST_TEXT and "
              "more in its environment (default: none)"},
     {SETTING("on-event-timeout", LOGGING, SUPERVISING, time, settings.on_event_timeout),
@@ -205,8 +209,10 @@ const HfOption hf_option_table[] = {
              "the script, or one of php-fpm's own pages)"},
     {OPTION("timeout", GENERAL, 1U << HF_VERB_PROBE, time, probing.timeout), .argument = "TIME",
      .help = "How long connection and answer may take", .minimum = HF_USEC_PER_MSEC},
-    {OPTION("help", GENERAL, EVERY, flag, help), .letter = 'h', .help = "Print this help"},
-    {OPTION("version", GENERAL, EVERY, flag, version), .letter = 'V', .help = "Print the version"},
+    {OPTION("help", GENERAL, EVERY, help, help), .letter = 'h', .argument = "all", .first = true,
+     .help = "Print this help, or all options of a verb that has many"},
+    {OPTION("version", GENERAL, EVERY, flag, version), .letter = 'V', .first = true,
+     .help = "Print the version"},
 };
 const size_t hf_option_count = sizeof(hf_option_table) / sizeof(*hf_option_table);
 _Static_assert(sizeof(hf_option_table) / sizeof(*hf_option_table) <= HF_OPTIONS_MAX,

@@ -16,6 +16,16 @@ static int parse_flag(const HfOption *option, const char *value, void *field, Hf
     return 0;
 }
 
+static int parse_help(const HfOption *option, const char *value, void *field, HfText *error)
+{
+    (void)option;
+    if (value && strcmp(value, "all") != 0)
+        return hf_option_refuse(error, "--help: %s is unknown; write --help, or --help=all",
+                                HF_QUOTE(value));
+    *(HfHelp *)field = value ? HF_HELP_ALL : HF_HELP_SHORT;
+    return 0;
+}
+
 static int parse_name(const HfOption *option, const char *value, void *field, HfText *error)
 {
     if (!hf_option_is_name(value, true) || value[0] == '.')
@@ -321,6 +331,7 @@ static bool equal_ready(const void *a, const void *b)
 }
 
 const HfOptionType hf_option_type_flag = {.parse = parse_flag, .no_value = true};
+const HfOptionType hf_option_type_help = {.parse = parse_help, .optional_value = true};
 const HfOptionType hf_option_type_name = {
     .parse = parse_name, .equal = hf_option_equal_string, .completion = HF_COMPLETION_INSTANCE};
 const HfOptionType hf_option_type_text = {.parse = parse_text, .equal = hf_option_equal_string};

@@ -218,12 +218,18 @@ void hf_probing_clear(HfProbing *probing);
 
 #define HF_OPTIONS_MAX 64 /* names of options, at most */
 
+typedef enum HfHelp {
+    HF_HELP_NONE,
+    HF_HELP_SHORT, /* of run and check the options that matter most */
+    HF_HELP_ALL,
+} HfHelp;
+
 /* All that a command line says. */
 typedef struct HfCommandLine {
     int argc; /* what it was read from, borrowed */
     char *const *argv;
     HfVerb verb;         /* HF_VERB_MAX_: none was given, then help or version is set */
-    bool help;           /* --help was given: settings need not be complete */
+    HfHelp help;         /* --help was given: settings need not be complete */
     bool version;        /* --version, likewise */
     HfSettings settings; /* run, exec, check */
     char *config;        /* --config, NULL: none; run, exec, check */

@@ -119,4 +119,4 @@ def test_the_page_names_options_that_exist():
 
 
 def call_help(verb):
-    return subprocess.run([HOLDFAST, verb, "--help"], capture_output=True, text=True, check=True).stdout
+    return subprocess.run([HOLDFAST, verb, "--help=all"], capture_output=True, text=True, check=True).stdout

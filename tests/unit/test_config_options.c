@@ -164,7 +164,7 @@ static const struct {
     {"holdfast|stop|--drain-timeout=3s",
      "--drain-timeout of stop is for what --unit finds; an instance has its own"},
     {"holdfast|stop|--no-wait=yes", "--no-wait takes no value; write just --no-wait"},
-    {"holdfast|run|--help=x", "--help takes no value; write just --help"},
+    {"holdfast|run|--help=x", "--help: \"x\" is unknown; write --help, or --help=all"},
     {"holdfast|run|--name", "--name needs a value; write --name=NAME, and see holdfast run --help"},
     {"holdfast|run|--listen|--|x",
      "--listen needs a value; write --listen=ADDR[,KEY=VALUE...], and see holdfast run --help"},
@@ -737,22 +737,24 @@ static void help_and_version_need_nothing_else(void **state)
     static const struct {
         const char *line;
         HfVerb verb;
-        bool help, version;
+        HfHelp help;
+        bool version;
     } cases[] = {
-        {"holdfast|--help", HF_VERB_MAX_, true, false},
-        {"holdfast|-h", HF_VERB_MAX_, true, false},
-        {"holdfast|help", HF_VERB_MAX_, true, false},
-        {"holdfast|help|probe|--quux", HF_VERB_PROBE, true, false},
-        {"holdfast|-V", HF_VERB_MAX_, false, true},
-        {"holdfast|run|-V", HF_VERB_RUN, false, true},
-        {"holdfast|--version|--quux", HF_VERB_MAX_, false, true},
-        {"holdfast|run|--help", HF_VERB_RUN, true, false},
-        {"holdfast|run|--listen=9000|-h|--quux", HF_VERB_RUN, true, false},
-        {"holdfast|check|--version", HF_VERB_CHECK, false, true},
-        {"holdfast|stop|-h|web", HF_VERB_STOP, true, false},
-        {"holdfast|run|--handoff=stdin|--help", HF_VERB_RUN, true, false},
-        {"holdfast|probe|9000|--help", HF_VERB_PROBE, true, false},
-        {"holdfast|probe|9000|--version", HF_VERB_PROBE, false, true},
+        {"holdfast|--help", HF_VERB_MAX_, HF_HELP_SHORT, false},
+        {"holdfast|-h", HF_VERB_MAX_, HF_HELP_SHORT, false},
+        {"holdfast|help", HF_VERB_MAX_, HF_HELP_SHORT, false},
+        {"holdfast|help|probe|--quux", HF_VERB_PROBE, HF_HELP_SHORT, false},
+        {"holdfast|-V", HF_VERB_MAX_, HF_HELP_NONE, true},
+        {"holdfast|run|-V", HF_VERB_RUN, HF_HELP_NONE, true},
+        {"holdfast|--version|--quux", HF_VERB_MAX_, HF_HELP_NONE, true},
+        {"holdfast|run|--help", HF_VERB_RUN, HF_HELP_SHORT, false},
+        {"holdfast|run|--help=all", HF_VERB_RUN, HF_HELP_ALL, false},
+        {"holdfast|run|--listen=9000|-h|--quux", HF_VERB_RUN, HF_HELP_SHORT, false},
+        {"holdfast|check|--version", HF_VERB_CHECK, HF_HELP_NONE, true},
+        {"holdfast|stop|-h|web", HF_VERB_STOP, HF_HELP_SHORT, false},
+        {"holdfast|run|--handoff=stdin|--help", HF_VERB_RUN, HF_HELP_SHORT, false},
+        {"holdfast|probe|9000|--help", HF_VERB_PROBE, HF_HELP_SHORT, false},
+        {"holdfast|probe|9000|--version", HF_VERB_PROBE, HF_HELP_NONE, true},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
         HF_CLEANUP_COMMAND_LINE HfCommandLine line = parse_good(cases[i].line);
@@ -918,7 +920,7 @@ static void help_lists_what_the_verb_takes(void **state)
         "cgroup",        "recycle-memory", "recycle-check"};
     for (HfVerb verb = 0; verb < HF_VERB_MAX_; verb++) {
         HF_CLEANUP_TEXT HfText help = {0};
-        hf_options_help(&verb, &help);
+        hf_options_help(&verb, true, &help);
         assert_columns(hf_text_peek(&help));
         assert_non_null(strstr(hf_text_peek(&help), hf_verb_name(verb)));
         for (size_t i = 0; i < sizeof(options) / sizeof(*options); i++) {
@@ -937,6 +939,31 @@ static void help_lists_what_the_verb_takes(void **state)
                 fail_msg("%s --help and --%s", hf_verb_name(verb), options[i]);
         }
     }
+}
+
+/* What a first reader needs fits on a screen. */
+static void short_help_of_run(void **state)
+{
+    (void)state;
+    const HfVerb verbs[] = {HF_VERB_RUN, HF_VERB_CHECK};
+    for (size_t i = 0; i < 2; i++) {
+        HF_CLEANUP_TEXT HfText help = {0};
+        size_t n = 0;
+        hf_options_help(&verbs[i], false, &help);
+        assert_columns(hf_text_peek(&help));
+        for (const char *at = hf_text_peek(&help); (at = strstr(at, "\n     --")); at++)
+            n++;
+        assert_in_range(n, 10, 12);
+        assert_non_null(strstr(hf_text_peek(&help), " --canary="));
+        assert_null(strstr(hf_text_peek(&help), " --backoff-max="));
+        assert_non_null(strstr(hf_text_peek(&help), i == 0
+                                                        ? " options: holdfast run --help=all\n"
+                                                        : " options: holdfast check --help=all\n"));
+    }
+    HfVerb verb = HF_VERB_EXEC;
+    HF_CLEANUP_TEXT HfText help = {0};
+    hf_options_help(&verb, false, &help);
+    assert_null(strstr(hf_text_peek(&help), "--help=all\n"));
 }
 
 static void help_tells_the_defaults(void **state)
@@ -965,11 +992,11 @@ static void help_tells_the_defaults(void **state)
         {"--listen=ADDR[,KEY=VALUE...]", "(default: none)"},
         {"--name=NAME", "(default: COMMAND's base name)"},
         {"--directory=DIR", "(default: where holdfast was started)"},
-        {"-h --help", "Print this help"},
+        {"-h --help[=all]", "Print this help, or all options"},
     };
     const HfVerb verb = HF_VERB_RUN;
     HF_CLEANUP_TEXT HfText help = {0};
-    hf_options_help(&verb, &help);
+    hf_options_help(&verb, true, &help);
     for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
         HF_CLEANUP_TEXT HfText entry = {0};
         find_entry(hf_text_peek(&help), cases[i].option, &entry);
@@ -982,7 +1009,7 @@ static void overview_lists_verbs_and_examples(void **state)
 {
     (void)state;
     HF_CLEANUP_TEXT HfText help = {0};
-    hf_options_help(NULL, &help);
+    hf_options_help(NULL, false, &help);
     const char *text = hf_text_peek(&help);
 
     assert_columns(text);
@@ -993,7 +1020,7 @@ static void overview_lists_verbs_and_examples(void **state)
     }
     assert_non_null(strstr(text, "\n  holdfast run -- php-fpm8.2\n"));
     assert_non_null(strstr(text, "\n  holdfast run --listen=127.0.0.1:8000 -- ./server\n"));
-    assert_non_null(strstr(text, "  -h --help "));
+    assert_non_null(strstr(text, "  -h --help[=all]"));
     assert_non_null(strstr(text, "  -V --version "));
     assert_null(strstr(text, "--name"));
 }
@@ -1020,6 +1047,7 @@ int main(void)
         cmocka_unit_test(listeners_are_bounded),
         cmocka_unit_test(huge_words_are_refused),
         cmocka_unit_test(help_lists_what_the_verb_takes),
+        cmocka_unit_test(short_help_of_run),
         cmocka_unit_test(help_tells_the_defaults),
         cmocka_unit_test(overview_lists_verbs_and_examples),
     };

@@ -118,7 +118,7 @@ static int add_help(void *context)
 {
     HF_CLEANUP_TEXT HfText text = {0};
 
-    hf_options_help(context, &text);
+    hf_options_help(context, true, &text);
     return result_of(&text);
 }
 
