@@ -88,8 +88,9 @@ const HfOption hf_option_table[] = {
      .help = "Where the canary's PATH is a script below, as in a web server (default: PATH is the "
              "whole path of the script, or one of php-fpm's own pages)"},
     {SETTING("handover", REPLACEMENT, SUPERVISING, handover, settings.handover),
-     .help = "How php-fpm's old workers leave at a reload: one after another once the new ones are "
-             "warm, or all at once"},
+     .help = "How a reload hands over: the next generation starts on a second socket of each "
+             "listener, to which all is switched at once (auto: where that can be); or both share "
+             "the sockets, and php-fpm's old workers leave one after another, or all at once"},
     {SETTING("stop-signal", REPLACEMENT, SUPERVISING, stop_signal, settings.stop_signal),
      .help = "What asks a generation to finish and leave; auto is QUIT for php-fpm, else TERM"},
     {SETTING("stop-delay", REPLACEMENT, SUPERVISING, time, settings.stop_delay), .argument = "TIME",

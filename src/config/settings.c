@@ -10,6 +10,8 @@
 #include "format/capability.h"
 
 static const char *const handovers[] = {
+    [HF_HANDOVER_AUTO] = "auto",
+    [HF_HANDOVER_SWITCH] = "switch",
     [HF_HANDOVER_GENTLE] = "gentle",
     [HF_HANDOVER_AT_ONCE] = "at-once",
 };

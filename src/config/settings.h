@@ -9,13 +9,16 @@
 #include "base/parse.h"
 #include "format/address.h"
 
-/* How a reload's old generation is let go. */
+/* How a reload's next generation takes over, and the old one is let go. */
 typedef enum HfHandover {
-    HF_HANDOVER_GENTLE,  /* settles, then its workers are retired one after another (php-fpm) */
+    HF_HANDOVER_AUTO,    /* SWITCH where each listener has two sides, else GENTLE */
+    HF_HANDOVER_SWITCH,  /* starts on the other side of the listeners, then all go there at once */
+    HF_HANDOVER_GENTLE,  /* shares them; the old one settles, then its workers are retired one after
+                            another (php-fpm) */
     HF_HANDOVER_AT_ONCE, /* is sent its stop signal */
     HF_HANDOVER_MAX_,
 } HfHandover;
-HF_STRTAB_DECLARE(hf_handover, HfHandover); /* gentle, at-once */
+HF_STRTAB_DECLARE(hf_handover, HfHandover); /* auto, switch, gentle, at-once */
 
 /* What of a generation is ended with it. */
 typedef enum HfKillMode {

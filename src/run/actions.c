@@ -80,7 +80,10 @@ static int bind_plan(HfPlan *plan, HfText *error, void *userdata)
     free(offer.list);
     if (r < 0)
         return r;
-    return hf_activated_check(supervisor->activated, supervisor->n_activated, plan, error);
+    r = hf_activated_check(supervisor->activated, supervisor->n_activated, plan, error);
+    return r < 0 ? r
+                 : hf_plan_pair(plan, hf_reconfigure_settings(supervisor)->handover,
+                                supervisor->machine.side, error);
 }
 
 static bool is_seen_to(const HfSupervisor *supervisor)
@@ -184,17 +187,35 @@ static void perform_discard(HfSupervisor *supervisor, const HfAction *action)
     hf_reconfigure_discard(supervisor);
 }
 
+static void steer(HfListener *listener, unsigned side)
+{
+    const HfLogFields fields = {.listener = listener->label,
+                                .error = hf_listener_steer(listener, side)};
+
+    if (fields.error < 0)
+        hf_log(LOG_ERR, &fields, "%s cannot be switched to the other side; reload again",
+               listener->label);
+}
+
+/* What no plan in force has serves from the start where the generation is started. */
+static void steer_new(const HfSupervisor *supervisor, const HfPlan *plan, unsigned side)
+{
+    const HfPlan *current = supervisor->current;
+
+    for (size_t i = 0; i < plan->n_listeners; i++) {
+        bool known = false;
+        for (size_t j = 0; current && j < current->n_listeners; j++)
+            known |= current->listeners[j] == plan->listeners[i];
+        if (!known)
+            steer(plan->listeners[i], side);
+    }
+}
+
 /* Nothing else is done in between: who comes now is served by one generation on all of them. */
 static void perform_switch(HfSupervisor *supervisor, const HfAction *action)
 {
-    for (size_t i = 0; supervisor->current && i < supervisor->current->n_listeners; i++) {
-        HfListener *listener = supervisor->current->listeners[i];
-        int r = hf_listener_steer(listener, action->side);
-        if (r < 0) {
-            const HfLogFields fields = {.error = r};
-            hf_log(LOG_ERR, &fields, "%s cannot be switched to the other side", listener->label);
-        }
-    }
+    for (size_t i = 0; supervisor->current && i < supervisor->current->n_listeners; i++)
+        steer(supervisor->current->listeners[i], action->side);
 }
 
 static void perform_backlog(HfSupervisor *supervisor, const HfAction *action)
@@ -267,6 +288,7 @@ static void perform_spawn(HfSupervisor *supervisor, const HfAction *action)
     bool alone = hf_machine_find(&supervisor->machine, HF_STAGE_ACTIVE) < 0;
     if (alone && !supervisor->taking_over)
         hf_pid_file_write(supervisor, plan);
+    steer_new(supervisor, plan, action->side);
     int r = hf_generation_spawn(supervisor->loop, supervisor->reaper, &supervisor->runtime, plan,
                                 action->slot, action->number, action->side, action->cause, NULL,
                                 hf_actions_callbacks(supervisor),

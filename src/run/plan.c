@@ -126,7 +126,11 @@ static int obtain(const HfPlan *plan, const HfListenerSpec *spec, HfListener *co
 {
     HfListener *found = hf_listener_find(held, n_held, spec);
 
-    if (!found || hf_listener_is_lost(found)) {
+    if (found && hf_listener_is_lost(found)) { /* what is left of it would be in the way */
+        hf_listener_release(found);
+        found = NULL;
+    }
+    if (!found) {
         int r = hf_listener_bind(spec, raised, ret, error);
         found =
             r == -EADDRINUSE ? hf_listener_find(plan->listeners, plan->n_listeners, spec) : NULL;
@@ -159,6 +163,29 @@ int hf_plan_bind(HfPlan *plan, HfListener *const *held, size_t n_held, bool rais
         plan->n_listeners++;
     }
     return hf_plan_place(plan, error);
+}
+
+int hf_plan_pair(HfPlan *plan, HfHandover handover, unsigned side, HfText *error)
+{
+    const HfListener *single = NULL;
+
+    plan->switches = false;
+    if (handover != HF_HANDOVER_AUTO && handover != HF_HANDOVER_SWITCH)
+        return 0;
+    for (size_t i = 0; i < plan->n_listeners; i++) {
+        hf_listener_pair(plan->listeners[i], side);
+        if (!single && !hf_listener_has_sides(plan->listeners[i]))
+            single = plan->listeners[i];
+    }
+    if (single && handover == HF_HANDOVER_SWITCH) {
+        hf_text_addf(error,
+                     "--handover=switch needs a second socket for each listener, and %s has none: "
+                     "%s; use --handover=auto",
+                     single->label, single->one_side);
+        return -EOPNOTSUPP;
+    }
+    plan->switches = !single && plan->n_listeners > 0;
+    return 0;
 }
 
 void hf_plan_apply(HfPlan *plan, bool raised)

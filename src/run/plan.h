@@ -28,6 +28,11 @@ typedef int (*HfPlanFinder)(const HfListenerSpec *spec, HfListener **ret, void *
 int hf_plan_bind(HfPlan *plan, HfListener *const *held, size_t n_held, bool raised,
                  HfPlanFinder find, void *userdata, HfText *error);
 
+/* Sees to it that each listener has two sides, now served on side, where handover asks for that;
+ * says in switches whether all have. Returns 0, or -EOPNOTSUPP with one line in error: not all, and
+ * handover does without none. */
+int hf_plan_pair(HfPlan *plan, HfHandover handover, unsigned side, HfText *error);
+
 /* The plan counts from now on: gives the listeners that were held before the names, backlogs and
  * rights that it wants. What cannot be changed is logged and stays. */
 void hf_plan_apply(HfPlan *plan, bool raised);

@@ -39,7 +39,7 @@ void hf_reconfigure_limits(const HfSupervisor *supervisor, const HfSettings *set
         .stop_delay = settings->stop_delay,
         .exit_with_service = settings->exit_with_service,
         .retires = retires,
-        .gentle = retires && settings->handover == HF_HANDOVER_GENTLE,
+        .gentle = retires && settings->handover != HF_HANDOVER_AT_ONCE,
         .settle_time = SETTLE_TIME,
         .retire_time = RETIRE_TIME,
         .busy_after = HF_USEC_INFINITY,

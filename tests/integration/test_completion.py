@@ -59,7 +59,7 @@ def test_bash_offers_the_options_of_a_verb(verb):
 def test_bash_offers_values(site, tmp_path):
     (tmp_path / "php.conf").touch()
     (tmp_path / "php.d").mkdir()
-    assert bash("holdfast run --handover=") == {"gentle", "at-once"}
+    assert bash("holdfast run --handover=") == {"auto", "switch", "gentle", "at-once"}
     assert bash("holdfast run --log-level w") == {"warning"}
     assert bash("holdfast run --config=php", tmp_path) == {"php.conf", "php.d"}
     assert bash("holdfast run --directory=php", tmp_path) == {"php.d"}

@@ -267,7 +267,7 @@ static const struct {
     {"holdfast|run|--canary-root=srv|php-fpm",
      "--canary-root: \"srv\" is not an absolute path; write it from the root, as /srv/www"},
     {"holdfast|run|--handover=rough|x",
-     "--handover: \"rough\" is not a valid handover; write gentle or at-once"},
+     "--handover: \"rough\" is not a valid handover; write auto, switch, gentle or at-once"},
     {"holdfast|run|--stop-signal=SIGTERM|x",
      "--stop-signal: \"SIGTERM\" is not a valid stop-signal; write "
      "auto, TERM, QUIT, INT, HUP, USR1 or USR2"},
@@ -584,7 +584,7 @@ static void never_and_the_defaults_are_the_same(void **state)
     hf_settings_init(&defaults);
     assert_int_equal(line.settings.recycle_every, defaults.recycle_every);
     assert_int_equal(line.settings.readiness, defaults.readiness);
-    assert_int_equal(line.settings.handover, HF_HANDOVER_GENTLE);
+    assert_int_equal(line.settings.handover, HF_HANDOVER_AUTO);
     assert_int_equal(line.settings.kill_mode, HF_KILL_MODE_SERVICE);
     assert_int_equal(line.settings.cgroup, HF_CGROUP_USE_AUTO);
     assert_int_equal(line.settings.stop_signal, HF_STOP_SIGNAL_AUTO);
@@ -976,7 +976,7 @@ static void help_tells_the_defaults(void **state)
         {"--ready-timeout=TIME", "(default: 1min)"},
         {"--drain-timeout=TIME", "(default: 30s)"},
         {"--ready=auto|notify|pidfile|delay:TIME|log:TEXT", "(default: auto)"},
-        {"--handover=gentle|at-once", "(default: gentle)"},
+        {"--handover=auto|switch|gentle|at-once", "(default: auto)"},
         {"--max-draining=N", "(default: 4)"},
         {"--recycle-every=TIME|never", "(default: never)"},
         {"--recycle-memory=BYTES|never", "(default: never)"},

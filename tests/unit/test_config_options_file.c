@@ -59,7 +59,7 @@ static const struct {
     {"holdfast|run|x", "drain-timeout\n",
      "/etc/x.conf:1: drain-timeout needs a value; write drain-timeout=TIME"},
     {"holdfast|run|x", "handover\n",
-     "/etc/x.conf:1: handover needs a value; write handover=gentle|at-once"},
+     "/etc/x.conf:1: handover needs a value; write handover=auto|switch|gentle|at-once"},
     {"holdfast|run|x", "no-new-privileges=1\n",
      "/etc/x.conf:1: no-new-privileges takes no value; write just no-new-privileges"},
     {"holdfast|run|x", "config=/etc/y.conf\n",
