@@ -243,7 +243,7 @@ def test_a_program_that_speaks_no_http(site):
                              command=[HELPERS / "listen_fds_server.py"])
     failed = holdfast.call("reload")
     assert failed.returncode == words.EXIT_FAILURE
-    assert "the answer is no HTTP" in failed.stderr
+    assert "the answer is not HTTP" in failed.stderr
     holdfast.stop()
 
 
@@ -253,7 +253,7 @@ def test_a_program_that_speaks_no_fastcgi(site):
                              command=[HELPERS / "listen_fds_server.py"])
     failed = holdfast.call("reload")
     assert failed.returncode == words.EXIT_FAILURE
-    assert "the answer is no FastCGI" in failed.stderr
+    assert "the answer is not FastCGI" in failed.stderr
     holdfast.stop()
 
 

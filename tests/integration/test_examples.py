@@ -109,14 +109,22 @@ def test_the_init_script_steers_an_instance(site, path):
 
 
 def test_the_page_names_options_that_exist():
-    options = set(re.findall(r"^\s+(?:-\w )?(--[a-z-]+)", call_help("run") + call_help("reload"), re.M))
-    for page in EXAMPLES.rglob("*.md"):
+    options = set(re.findall(r"^\s+(?:-\w )?(--[a-z-]+)", "".join(map(call_help, ["run", "reload", "status"])), re.M))
+    for page in [*EXAMPLES.rglob("*.md"), ROOT / "README.md", *(ROOT / "docs").glob("*.md")]:
         text = page.read_text()
         if page.parent.name == "servers":  # it names the servers' own options, too
             text = "\n".join(re.findall(r"^ {4}(holdfast run .*?) --(?: |$)", text, re.M))
         for option in re.findall(r"(?<![\w-])(--[a-z][a-z-]+)", text):
-            assert option in options | {"--now", "--port"}, f"{page}: {option}"
+            assert option in options | {"--now", "--port", "--keep", "--full", "--minutes", "--readme"}, f"{page}: {option}"
 
 
 def call_help(verb):
     return subprocess.run([HOLDFAST, verb, "--help=all"], capture_output=True, text=True, check=True).stdout
+
+
+def test_every_link_of_the_pages_leads_somewhere():
+    pages = [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), *EXAMPLES.rglob("*.md")]
+    assert len(pages) > 8
+    for page in pages:
+        for link in re.findall(r"\]\(([^)#]+?)(?:#[^)]*)?\)", page.read_text()):
+            assert link.startswith("http") or (page.parent / link).exists(), f"{page}: {link}"

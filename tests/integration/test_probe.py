@@ -104,9 +104,9 @@ def test_the_wrong_protocol(web, served):
 
 @pytest.mark.parametrize("answer, reason", [
     (b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nshort", "the connection was closed in the middle of the answer"),
-    (b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n", "the answer is no HTTP"),
+    (b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n", "the answer is not HTTP"),
     (b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 3_000_000, "the answer is too long"),
-    (b"HTTP/1.1 200 " + b"x" * 10_000, "the answer is no HTTP"),
+    (b"HTTP/1.1 200 " + b"x" * 10_000, "the answer is not HTTP"),
     (b"", "the connection was closed without an answer"),
 ])
 def test_an_answer_that_is_no_good(answer, reason):

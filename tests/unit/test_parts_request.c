@@ -249,10 +249,10 @@ static void test_what_is_no_answer(void **state)
         int result;
         const char *line;
     } cases[] = {
-        {&garbage, -EBADMSG, "the answer is no FastCGI"},
+        {&garbage, -EBADMSG, "the answer is not FastCGI"},
         {&cut, -ECONNRESET, "the connection was closed in the middle of the answer"},
         {&headless, -EBADMSG, "the answer has no header that a web server would take"},
-        {&foreign, -EBADMSG, "the answer is no FastCGI"},
+        {&foreign, -EBADMSG, "the answer is not FastCGI"},
         {NULL, -ECONNRESET, "the connection was closed without an answer"},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
@@ -416,7 +416,7 @@ static void test_what_is_no_page_over_http(void **state)
 
     (void)state;
     check_http("\001\003 no FastCGI, please", &keeps, -ETIMEDOUT, "no answer within 50 ms");
-    check_http("SSH-2.0-OpenSSH_9.2\r\n", &plain, -EBADMSG, "the answer is no HTTP");
+    check_http("SSH-2.0-OpenSSH_9.2\r\n", &plain, -EBADMSG, "the answer is not HTTP");
     check_http(OK_HTTP "Content-Length: 5\r\n\r\npong", &plain, -ECONNRESET,
                "the connection was closed in the middle of the answer");
     check_http(OK_HTTP "Content-Length: 5\r\n\r\npong", &keeps, -ETIMEDOUT,

@@ -166,7 +166,7 @@ static void judge_fastcgi(HfRequest *request)
     static const char *const refusals[] = {
         [HF_FASTCGI_CANT_MPX_CONN] = "it takes one request at a time only",
         [HF_FASTCGI_OVERLOADED] = "it says that it is overloaded",
-        [HF_FASTCGI_UNKNOWN_ROLE] = "it is no FastCGI responder",
+        [HF_FASTCGI_UNKNOWN_ROLE] = "it is not a FastCGI responder",
     };
     HfFastcgiAnswer answer;
 
@@ -174,7 +174,7 @@ static void judge_fastcgi(HfRequest *request)
     if (r == -EBADMSG) {
         request_failed(request, r, "the answer has no header that a web server would take");
     } else if (r == -EPROTO) {
-        request_failed(request, -EBADMSG, "the answer is no FastCGI");
+        request_failed(request, -EBADMSG, "the answer is not FastCGI");
     } else if (r < 0) {
         request_error(request, r);
     } else if (answer.protocol_status != HF_FASTCGI_REQUEST_COMPLETE) {
@@ -263,7 +263,7 @@ static void exchange(HfRequest *request, uint32_t revents)
         request_failed(request, r, "the answer is too long");
     else if (r == -EBADMSG)
         request_failed(request, r,
-                       request->http ? "the answer is no HTTP" : "the answer is no FastCGI");
+                       request->http ? "the answer is not HTTP" : "the answer is not FastCGI");
     else if (r < 0)
         request_error(request, r);
     else if (r > 0 && request->http)
