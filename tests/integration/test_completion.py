@@ -3,6 +3,7 @@ import os
 import pty
 import re
 import select
+import shlex
 import signal
 import subprocess
 import time
@@ -10,7 +11,8 @@ import time
 import pytest
 
 from harness import process
-from harness.paths import LIBRARIES, SOURCE
+from harness.paths import HOLDFAST, LIBRARIES, SOURCE
+from harness.process import environment
 from harness.wait import DEADLINE
 
 COMPLETIONS = LIBRARIES / "completions"
@@ -139,6 +141,29 @@ def test_the_manual_names_every_option_and_no_other():
     mentioned = set(re.findall(r"\*--([a-z-]+)", text))
     # a word for any, what holdfast calls itself with, and another program's
     assert mentioned - headed == {"option", "resume", "self-test", "system-call-filter"}
+
+
+@pytest.mark.plain
+def test_each_message_of_the_manual_is_one_of_holdfasts():
+    text = (SOURCE / "man" / "holdfast.1.scd").read_text().partition("# TROUBLESHOOTING\n")[2].partition("\n# ")[0]
+    messages = [message.replace("\\", "") for message in re.findall(r'^"(.*)"$', text, re.MULTILINE)]
+    assert len(messages) > 12
+    sources = "".join(path.read_text() for path in SOURCE.rglob("*.c"))
+    strings = re.sub(r'"\s*"', "", sources)  # pieces of one literal
+    for message in messages:
+        assert message in strings, message
+
+
+@pytest.mark.plain
+def test_the_examples_of_the_manual_are_good_command_lines():
+    text = (SOURCE / "man" / "holdfast.1.scd").read_text().partition("# EXAMPLES\n")[2].partition("\n# ")[0]
+    lines = re.findall(r"^\t?(holdfast .*)$", text.replace("\\\\++\n", "").replace("++\n", "\n"), re.MULTILINE)
+    assert len(lines) >= 10
+    for line in lines:
+        words = shlex.split(line.replace(" -- ", " --version -- "))
+        result = subprocess.run([HOLDFAST, *words[1:], *([] if "--version" in words else ["--version"])],
+                                env=environment(), capture_output=True, text=True, check=False)
+        assert result.returncode == 0, f"{line}: {result.stderr}"
 
 
 @pytest.mark.plain
