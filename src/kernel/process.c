@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/pidfd.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -14,15 +13,28 @@
 #include "base/memory.h"
 #include "base/parse.h"
 #include "base/text.h"
+#include "kernel/file.h"
 
 /* confstr(3) _CS_PATH would leave out the sbin directories, where php-fpm lives. */
 #define DEFAULT_PATH   "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+#define STATUS_MAX     ((size_t)2 * 1024 * 1024) /* bytes; a process may be of 65536 groups */
 #define ALWAYS_IN_PATH "/usr/local/sbin:/usr/sbin:/sbin"
 
 void hf_process_clear(HfProcess *process)
 {
     hf_fd_close(process->pidfd);
     *process = HF_PROCESS_NONE;
+}
+
+int hf_process_check_kernel(const char **ret_call)
+{
+    HF_CLEANUP_FD int self = pidfd_open(getpid(), 0);
+
+    *ret_call = "pidfd_open";
+    if (self < 0)
+        return -errno;
+    *ret_call = "pidfd_send_signal";
+    return hf_process_signal(self, 0);
 }
 
 int hf_process_signal(int pidfd, int signal)
@@ -40,7 +52,10 @@ static int check_executable(const char *path)
         return -EISDIR;
     if (!S_ISREG(found.st_mode))
         return -EACCES;
-    return faccessat(AT_FDCWD, path, X_OK, AT_EACCESS) < 0 ? -errno : 0;
+    if (faccessat(AT_FDCWD, path, X_OK, AT_EACCESS) == 0)
+        return 0;
+    /* faccessat2(2) itself is refused: execve(2) will say it */
+    return errno == ENOSYS || errno == EPERM ? 0 : -errno;
 }
 
 /* Joins what is given, each relative to the one before; the working directory before all of them.
@@ -245,11 +260,13 @@ int hf_process_started(pid_t pid, uint64_t *ret_usec)
 /* The number behind "\nKEY:" in /proc/PID/status, in any base. */
 static int read_status(pid_t pid, const char *key, int base, unsigned long long *ret)
 {
-    char status[4096];
+    HF_CLEANUP_FREE char *status = NULL;
+    char path[64];
 
-    ssize_t n = read_proc(pid, "status", status, sizeof(status));
-    if (n < 0)
-        return (int)n;
+    snprintf(path, sizeof(path), "/proc/%d/status", (int)pid);
+    int r = hf_file_read(path, STATUS_MAX, &status, NULL);
+    if (r < 0)
+        return r == -ENOENT ? -ESRCH : r;
     const char *found = strstr(status, key);
     if (!found)
         return -ENODATA;

@@ -9,6 +9,22 @@
 
 #include "kernel/credentials.h"
 
+/* libc has them since glibc 2.36 only, which says so in <sys/pidfd.h>. */
+#if __has_include(<sys/pidfd.h>)
+#include <sys/pidfd.h>
+#else
+#include <sys/syscall.h>
+#include <unistd.h>
+#define pidfd_open(pid, flags)        ((int)syscall(SYS_pidfd_open, pid, flags))
+#define pidfd_getfd(pidfd, fd, flags) ((int)syscall(SYS_pidfd_getfd, pidfd, fd, flags))
+#define pidfd_send_signal(pidfd, signal, info, flags)                                              \
+    ((int)syscall(SYS_pidfd_send_signal, pidfd, signal, info, flags))
+#endif
+
+/* Are the calls allowed that nothing else can do? Returns 0, or negative errno and its name: the
+ * kernel is too old, or a sandbox refuses it. */
+int hf_process_check_kernel(const char **ret_call);
+
 typedef struct HfProcess {
     pid_t pid; /* 0: none */
     int pidfd; /* owned, CLOEXEC; -1: none */

@@ -1,15 +1,17 @@
 #include "kernel/process.h"
 
 #include <assert.h>
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/close_range.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/pidfd.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -146,14 +148,49 @@ static int lift(int *fd, int minimum)
     return 0;
 }
 
+/* From first to last, at once or by execve(2), where close_range(2) is refused. By hand:
+ * readdir(3) is not async-signal-safe. */
+static int close_each(unsigned first, unsigned last, bool later)
+{
+    _Alignas(struct dirent) char entries[2048];
+    HF_CLEANUP_FD int all = open("/proc/self/fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    long n;
+
+    if (all < 0)
+        return -errno;
+    while ((n = syscall(SYS_getdents64, all, entries, sizeof(entries))) > 0)
+        for (long at = 0; at < n;) {
+            const struct dirent *entry = (const struct dirent *)(entries + at);
+            unsigned fd = 0;
+            for (const char *digit = entry->d_name; *digit >= '0' && *digit <= '9'; digit++)
+                fd = fd * 10 + (unsigned)(*digit - '0');
+            if (entry->d_name[0] != '.' && fd >= first && fd <= last && (int)fd != all) {
+                if (later)
+                    (void)fcntl((int)fd, F_SETFD, FD_CLOEXEC);
+                else
+                    close((int)fd);
+            }
+            at += entry->d_reclen;
+        }
+    return n < 0 ? -errno : 0;
+}
+
+static int close_all(unsigned first, unsigned last, unsigned flags)
+{
+    if (syscall(SYS_close_range, first, last, flags) == 0)
+        return 0;
+    if (errno != ENOSYS && errno != EPERM && errno != EINVAL) /* that: of the flag, before 5.11 */
+        return -errno;
+    return close_each(first, last, flags != 0);
+}
+
 /* What is open from first on but for error_fd; -1: all stays until execve(2). */
 static int close_the_rest(int first, int error_fd)
 {
     if (error_fd < 0)
-        return close_range((unsigned)first, ~0U, CLOSE_RANGE_CLOEXEC) < 0 ? -errno : 0;
-    if (error_fd > first && close_range((unsigned)first, (unsigned)error_fd - 1, 0) < 0)
-        return -errno;
-    return close_range((unsigned)error_fd + 1, ~0U, 0) < 0 ? -errno : 0;
+        return close_all((unsigned)first, ~0U, CLOSE_RANGE_CLOEXEC);
+    int r = error_fd > first ? close_all((unsigned)first, (unsigned)error_fd - 1, 0) : 0;
+    return r < 0 ? r : close_all((unsigned)error_fd + 1, ~0U, 0);
 }
 
 /* error_fd: kept, by another number if need be; -1: none. */

@@ -141,9 +141,25 @@ static int take_notify(HfSupervisor *supervisor)
     return hf_notes_take(&supervisor->notes, HF_NOTES_NOTIFY);
 }
 
+static int check_kernel(HfText *error)
+{
+    const char *call;
+
+    int r = hf_process_check_kernel(&call);
+    if (r < 0)
+        hf_text_addf(error,
+                     "%s(2) is refused: %s; holdfast needs Linux 5.11 or later, and a sandbox that "
+                     "allows this call (docker from 20.10.10 on, or --security-opt "
+                     "seccomp=PROFILE; in a unit SystemCallFilter=@system-service)",
+                     call, strerror(-r));
+    return r;
+}
+
 static int set_up(HfSupervisor *supervisor, HfText *error)
 {
-    int r = hf_process_raise_files(); /* a listener, a member and a caller each take one */
+    int r = check_kernel(error);
+    if (r >= 0)
+        r = hf_process_raise_files(); /* a listener, a member and a caller each take one */
     if (r >= 0)
         r = hf_runtime_name(supervisor->name, &supervisor->runtime);
     if (r >= 0)
