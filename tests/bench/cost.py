@@ -144,14 +144,14 @@ def others(children, idle):
     return found
 
 
-def swaps():
+def swaps(runs):
     """Medians, in seconds: from SIGHUP until the old generation is signalled, of a service that is ready at once; and
     of that service alone, from its start to READY=1."""
     site = Site()
     site.pools[:] = []
     try:
         alone, held = [], []
-        for _ in range(SWAP_RUNS):
+        for _ in range(runs):
             start = time.monotonic()
             process = Process([SWAP], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
                               env=environment(NOTIFY_SOCKET=site.notify.path))
@@ -163,13 +163,13 @@ def swaps():
             holdfast = site.holdfast("--ready=notify", f"--listen=127.0.0.1:{net.free_port()}", command=[SWAP],
                                      stdout=output)
             output.close()
-            for number in range(2, SWAP_RUNS + 2):
+            for number in range(2, runs + 2):
                 start = time.monotonic()
                 holdfast.send(signal.SIGHUP)
                 held.append(int(told.readline()) / 1e9 - start)
                 holdfast.wait(words.gone(number - 1))
             holdfast.stop()
-        return {"runs": SWAP_RUNS, "held": statistics.median(held), "alone": statistics.median(alone)}
+        return {"runs": runs, "held": statistics.median(held), "alone": statistics.median(alone)}
     finally:
         site.close()
 
@@ -188,7 +188,7 @@ def stamped(command):
         process.popen.stdout.close()
 
 
-def exec_to_exec():
+def exec_to_exec(runs):
     """Medians: the program by itself, behind holdfast, where nothing has to be discovered, and behind the others."""
     address = f"127.0.0.1:{net.free_port()}"
     with tempfile.TemporaryDirectory() as directory:
@@ -202,10 +202,10 @@ def exec_to_exec():
             Supervisord.name: [shutil.which("supervisord", path=PATH), "-c", configuration],
         }
         taken = {name: [] for name in commands}
-        for _ in range(EXEC_RUNS):
+        for _ in range(runs):
             for name, command in commands.items():
                 taken[name].append(stamped(command))
-    return {"runs": EXEC_RUNS, **{name: statistics.median(times) for name, times in taken.items()}}
+    return {"runs": runs, **{name: statistics.median(times) for name, times in taken.items()}}
 
 
 def timed(action):
@@ -214,12 +214,12 @@ def timed(action):
     return time.monotonic() - start
 
 
-def ready(children):
+def ready(children, runs):
     """Medians of the time to READY=1, with and without holdfast, and of what discovery runs."""
     alone, held, tests = [], [], []
     site = Site(children=children)
     try:
-        for _ in range(READY_RUNS):
+        for _ in range(runs):
             server = site.plain()
             alone.append(timed(server.start))
             server.stop(signal.SIGQUIT)
@@ -233,17 +233,17 @@ def ready(children):
                 for option in ("-tt", "-t")))
     finally:
         site.close()
-    return {"runs": READY_RUNS, "alone": statistics.median(alone), "held": statistics.median(held),
+    return {"runs": runs, "alone": statistics.median(alone), "held": statistics.median(held),
             "tests": statistics.median(tests)}
 
 
-def crashes(children):
+def crashes(children, runs):
     """Median of the time from SIGKILL of the master until the next one is ready; and how many processes of dead masters
     were left once it was over."""
     site = Site(children=children)
     took, orphans = [], 0
     try:
-        for _ in range(CRASH_RUNS):  # each the first of its instance: the second would be delayed
+        for _ in range(runs):  # each the first of its instance: the second would be delayed
             notifications.discard(site)
             holdfast = site.holdfast()
             with Ended(site.main_pid()) as master:
@@ -254,7 +254,7 @@ def crashes(children):
             holdfast.wait(words.gone(1))
             orphans += sum("php-fpm" in command_line(pid) for pid in children_of(holdfast.pid)) - 1
             holdfast.stop()
-        return {"runs": CRASH_RUNS, "took": statistics.median(took), "orphans": orphans}
+        return {"runs": runs, "took": statistics.median(took), "orphans": orphans}
     finally:
         site.close()
 
@@ -265,4 +265,6 @@ def run(options, tell):
     tell(f"other launchers, {options.idle:g} s of idle time each")
     result["others"] = others(options.children, options.idle)
     tell("time at the start, after a crash and of a reload")
-    return {**result, "crashes": crashes(options.children), "swaps": swaps(), "exec": exec_to_exec(), "ready": ready(options.children)}
+    crash, swap, execs, starts = (min(runs, options.starts) for runs in (CRASH_RUNS, SWAP_RUNS, EXEC_RUNS, READY_RUNS))
+    return {**result, "crashes": crashes(options.children, crash), "swaps": swaps(swap), "exec": exec_to_exec(execs),
+            "ready": ready(options.children, starts)}

@@ -23,7 +23,7 @@ LOG_LINES = 30
 
 
 def pytest_configure(config):
-    config.addinivalue_line("markers", "load: drives load or fills the machine, and wants no more workers than processors")
+    config.addinivalue_line("markers", "load: drives load or fills the machine, and wants few others beside it")
     config.addinivalue_line("markers", "matrix: 30 rounds in each of eight settings")
     config.addinivalue_line("markers", "plain: needs no holdfast: proves the detectors and the facts")
 

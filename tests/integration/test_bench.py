@@ -71,7 +71,7 @@ def test_the_cost_and_wrk_beside_it(tmp_path):
     told = tmp_path / "figures.json"
     result = subprocess.run(
         [BENCH / "run", "--only=no restarts", "--rounds=1", "--replacements=1", "--interval=1", "--rate=50", "--idle=1",
-         "--wrk=1", f"--json={told}"],
+         "--starts=3", "--wrk=1", f"--json={told}"],
         env=environment(HOLDFAST=str(HOLDFAST)), capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stderr
     figures = json.loads(told.read_text())
