@@ -67,6 +67,19 @@ static void take_unix_attribute(HfSockDiag *socket, unsigned type, const void *d
     }
 }
 
+/* FNV-1a. */
+static uint64_t identify_peer(const struct inet_diag_sockid *id)
+{
+    const unsigned char *address = (const unsigned char *)id->idiag_dst;
+    uint64_t hash = 0xcbf29ce484222325;
+
+    if (id->idiag_dport == 0)
+        return 0;
+    for (size_t i = 0; i < sizeof(id->idiag_dst); i++)
+        hash = (hash ^ address[i]) * 0x100000001b3;
+    return (hash ^ id->idiag_dport) * 0x100000001b3;
+}
+
 static bool parse_inet(struct nlmsghdr *header, HfSockDiag *ret)
 {
     struct inet_diag_msg *message = NLMSG_DATA(header);
@@ -75,6 +88,7 @@ static bool parse_inet(struct nlmsghdr *header, HfSockDiag *ret)
     if (header->nlmsg_len < NLMSG_LENGTH(sizeof(*message)))
         return false;
     *ret = (HfSockDiag){.inode = message->idiag_inode, .state = message->idiag_state};
+    ret->peer = identify_peer(id);
     if (message->idiag_family == AF_INET) {
         struct sockaddr_in *in = (struct sockaddr_in *)&ret->address;
         in->sin_family = AF_INET;

@@ -14,6 +14,7 @@ typedef struct HfSockDiag {
      * bound. */
     struct sockaddr_storage address;
     unsigned address_length;
+    uint64_t peer; /* of TCP: tells the address of the other end from any other; 0: none */
     bool v6only;
     bool has_file; /* a unix path that may be gone by now */
     dev_t file_device;

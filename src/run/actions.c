@@ -320,7 +320,7 @@ static void perform_continue(HfSupervisor *supervisor, const HfAction *action)
 
 static void perform_watch_side(HfSupervisor *supervisor, const HfAction *action)
 {
-    if (action->raised)
+    if (action->raised && !hf_parts_have(supervisor->parts, "release"))
         hf_supervisor_post(supervisor, &(HfEvent){.type = HF_EVENT_SIDE_EMPTY,
                                                   .slot = action->slot,
                                                   .number = action->number});

@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "kernel/sock_diag.h"
 #include "loop/reaper.h"
+#include "parts/release/side.h"
 #include "run/supervisor.h"
 
 #define LOOK_TIME   (10 * HF_USEC_PER_MSEC)  /* nobody tells when a queue is empty */
@@ -17,7 +18,8 @@ typedef struct HfRelease {
     HfSupervisor *supervisor;
     sd_event_source *timer;      /* for addresses */
     sd_event_source *stop_timer; /* for a stop */
-    uint64_t began;              /* usec, CLOCK_MONOTONIC */
+    HfSideWatch *sides[HF_MACHINE_SLOTS];
+    uint64_t began; /* usec, CLOCK_MONOTONIC */
     HfAction answers[HF_MACHINE_REQUESTS];
     size_t n;
 } HfRelease;
@@ -185,6 +187,8 @@ static void release_let_go(void *state)
     HfRelease *release = state;
 
     answer_all(release);
+    for (unsigned i = 0; i < HF_MACHINE_SLOTS; i++)
+        release->sides[i] = hf_side_watch_free(release->sides[i]);
     release->timer = sd_event_source_disable_unref(release->timer);
     release->stop_timer = sd_event_source_disable_unref(release->stop_timer);
 }
@@ -218,8 +222,12 @@ static int release_begin(HfSupervisor *supervisor, void **ret, HfText *error)
 
 static void release_performed(void *state, const HfAction *action)
 {
+    HfRelease *release = state;
+
     if (action->type == HF_ACTION_WATCH_QUEUE)
         watch_queues(state, action->raised);
+    else if (action->type == HF_ACTION_WATCH_SIDE)
+        hf_side_watch(release->supervisor, action, &release->sides[action->slot]);
     else if (action->type == HF_ACTION_UPGRADE || action->type == HF_ACTION_END)
         answer_all(state);
 }

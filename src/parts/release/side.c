@@ -1,0 +1,143 @@
+#include "parts/release/side.h"
+
+#include <errno.h>
+#include <netinet/tcp.h>
+#include <stdlib.h>
+
+#include "base/memory.h"
+#include "kernel/sock_diag.h"
+#include "loop/reaper.h"
+
+#define LOOK_TIME     (5 * HF_USEC_PER_MSEC)   /* nobody tells when a queue is empty */
+#define LOOK_TIME_MAX (100 * HF_USEC_PER_MSEC) /* for a handshake the whole table is gone through  \
+                                                */
+#define CALM           2 /* looks in a row, so that what another processor was about is seen */
+#define HANDSHAKES_MAX 4096
+
+struct HfSideWatch {
+    HfSupervisor *supervisor;
+    sd_event_source *timer;
+    HfEvent event;        /* that ends it */
+    uint64_t *handshakes; /* peers that had begun one when the watch did */
+    size_t n;
+    bool more; /* than that */
+    unsigned calm;
+    uint64_t pause;
+};
+
+HfSideWatch *hf_side_watch_free(HfSideWatch *watch)
+{
+    if (!watch)
+        return NULL;
+    sd_event_source_disable_unref(watch->timer);
+    free(watch->handshakes);
+    free(watch);
+    return NULL;
+}
+
+/* ---- handshakes ---- */
+
+static bool note_handshake(const HfSockDiag *socket, void *userdata)
+{
+    HfSideWatch *watch = userdata;
+
+    watch->more = watch->n == HANDSHAKES_MAX;
+    if (!watch->more)
+        watch->handshakes[watch->n++] = socket->peer;
+    return !watch->more;
+}
+
+typedef struct Search {
+    const HfSideWatch *watch;
+    bool found;
+} Search;
+
+static bool find_handshake(const HfSockDiag *socket, void *userdata)
+{
+    Search *search = userdata;
+
+    for (size_t i = 0; i < search->watch->n && !search->found; i++)
+        search->found = search->watch->handshakes[i] == socket->peer;
+    return !search->found;
+}
+
+/* With each TCP listener of the generation, of either family: a wildcard has both. */
+static void visit_handshakes(const HfSideWatch *watch, HfSockDiagVisit visit, void *userdata)
+{
+    const HfGeneration *generation = watch->supervisor->generations[watch->event.slot];
+
+    for (size_t i = 0; generation && i < generation->plan->n_listeners; i++) {
+        const HfAddress *bound = &generation->listeners[i]->bound;
+        if (bound->kind == HF_ADDRESS_UNIX || bound->kind == HF_ADDRESS_ABSTRACT)
+            continue;
+        hf_sock_diag_tcp(AF_INET, bound->port, UINT32_C(1) << TCP_SYN_RECV, visit, userdata);
+        hf_sock_diag_tcp(AF_INET6, bound->port, UINT32_C(1) << TCP_SYN_RECV, visit, userdata);
+    }
+}
+
+/* ---- the watch ---- */
+
+static bool somebody_waits(const HfSideWatch *watch)
+{
+    const HfGeneration *generation = watch->supervisor->generations[watch->event.slot];
+    Search search = {.watch = watch, .found = watch->more};
+    HfQueue queue;
+
+    for (size_t i = 0; generation && i < generation->plan->n_listeners; i++) {
+        HfListener *listener = generation->listeners[i];
+        unsigned side = hf_listener_has_sides(listener) ? generation->side : 0;
+        if (hf_listener_queue(listener, side, &queue) >= 0 && queue.depth > 0)
+            return true;
+    }
+    if (watch->n > 0 && !search.found)
+        visit_handshakes(watch, find_handshake, &search);
+    return search.found;
+}
+
+static int look_again(HfSideWatch *watch, bool waits)
+{
+    watch->pause = waits && watch->n > 0 && watch->pause * 2 <= LOOK_TIME_MAX ? watch->pause * 2
+                                                                              : watch->pause;
+    int r = sd_event_source_set_time_relative(watch->timer, watch->pause);
+    return r < 0 ? r : sd_event_source_set_enabled(watch->timer, SD_EVENT_ONESHOT);
+}
+
+static int on_look_at_side(sd_event_source *source, uint64_t usec, void *userdata)
+{
+    HfSideWatch *watch = userdata;
+    bool waits = somebody_waits(watch);
+
+    (void)source;
+    (void)usec;
+    watch->calm = waits ? 0 : watch->calm + 1;
+    if (watch->calm == CALM || look_again(watch, waits) < 0)
+        hf_supervisor_post(watch->supervisor, &watch->event);
+    return 0;
+}
+
+static int begin_watch(HfSupervisor *supervisor, const HfEvent *event, HfSideWatch **ret)
+{
+    HfSideWatch *watch = *ret = calloc(1, sizeof(*watch));
+
+    if (!watch)
+        return -ENOMEM;
+    watch->supervisor = supervisor;
+    watch->event = *event;
+    watch->pause = LOOK_TIME;
+    watch->handshakes = calloc(HANDSHAKES_MAX, sizeof(*watch->handshakes));
+    if (!watch->handshakes)
+        return -ENOMEM;
+    visit_handshakes(watch, note_handshake, watch);
+    return sd_event_add_time_relative(supervisor->loop, &watch->timer, CLOCK_MONOTONIC, LOOK_TIME,
+                                      HF_LOOP_ACCURACY(LOOK_TIME), on_look_at_side, watch);
+}
+
+void hf_side_watch(HfSupervisor *supervisor, const HfAction *action, HfSideWatch **watch)
+{
+    const HfEvent event = {
+        .type = HF_EVENT_SIDE_EMPTY, .slot = action->slot, .number = action->number};
+
+    *watch = hf_side_watch_free(*watch);
+    if (action->raised && begin_watch(supervisor, &event, watch) < 0)
+        hf_supervisor_post(supervisor, &event);
+}
