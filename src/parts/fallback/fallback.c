@@ -236,14 +236,16 @@ static int start_answerer(HfOutage *outage)
     const HfPlan *plan = outage->supervisor->current;
     HF_CLEANUP_FD int released = -1;
     int ends[2];
-    HF_CLEANUP_FREE int *fds = calloc(plan->n_listeners + 1, sizeof(*fds));
-    HF_CLEANUP_FREE bool *fastcgi = calloc(plan->n_listeners + 1, sizeof(*fastcgi));
+    HF_CLEANUP_FREE int *fds = calloc(plan->n_listeners * HF_SIDES + 1, sizeof(*fds));
+    HF_CLEANUP_FREE bool *fastcgi = calloc(plan->n_listeners * HF_SIDES + 1, sizeof(*fastcgi));
+    size_t n = 0;
 
     if (!fds || !fastcgi)
         return -ENOMEM;
-    for (size_t i = 0; i < plan->n_listeners; i++) {
-        fds[i] = plan->listeners[i]->fds[0];
-        fastcgi[i] = plan->adapter->fastcgi || plan->handoff->fastcgi;
+    for (size_t i = 0; i < plan->n_listeners * HF_SIDES; i++) {
+        fds[n] = plan->listeners[i / HF_SIDES]->fds[i % HF_SIDES];
+        fastcgi[n] = plan->adapter->fastcgi || plan->handoff->fastcgi;
+        n += fds[n] >= 0;
     }
     if (pipe2(ends, O_CLOEXEC) < 0)
         return -errno;
@@ -252,8 +254,7 @@ static int start_answerer(HfOutage *outage)
     const HfFallbackRequest request = {
         .fds = fds,
         .fastcgi = fastcgi,
-        .n = plan->n_listeners < HF_ANSWERER_LISTENERS_MAX ? plan->n_listeners
-                                                           : HF_ANSWERER_LISTENERS_MAX,
+        .n = n < HF_ANSWERER_LISTENERS_MAX ? n : HF_ANSWERER_LISTENERS_MAX,
         .released_fd = released,
         .retry_after_seconds = RETRY_AFTER_SECONDS,
         .limits = HF_ANSWERER_LIMITS,

@@ -2,7 +2,7 @@
  *
  * Addresses that left the settings: free before whoever asked for the reload hears that it is done,
  * though the generations before still finish what they have accepted, with copies of the sockets.
- * A stop: looks who waits until nobody does. */
+ * A stop, and a side that was switched from: looks who waits until nobody does. */
 #pragma once
 
 #include "run/part.h"

@@ -8,10 +8,11 @@
 #include "kernel/sock_diag.h"
 #include "loop/reaper.h"
 
-#define LOOK_TIME     (5 * HF_USEC_PER_MSEC)   /* nobody tells when a queue is empty */
-#define LOOK_TIME_MAX (100 * HF_USEC_PER_MSEC) /* for a handshake the whole table is gone through  \
-                                                */
-#define CALM           2 /* looks in a row, so that what another processor was about is seen */
+#define LOOK_TIME (5 * HF_USEC_PER_MSEC) /* nobody tells when a queue is empty */
+#define LOOK_TIME_MAX                                                                              \
+    (100 * HF_USEC_PER_MSEC) /* for a handshake the whole table is gone through                    \
+                              */
+#define CALM           2     /* looks in a row, so that what another processor was about is seen */
 #define HANDSHAKES_MAX 4096
 
 struct HfSideWatch {
