@@ -28,23 +28,6 @@ typedef bool (*HfFileStays)(const char *path, const char *name);
  * its owner to remove, and path with it. */
 int hf_file_remove_directory(const char *path, HfFileStays stays);
 
-/* ---- files that are locked for as long as a process runs: flock(2) ---- */
-
-/* Opens (creates) path and takes an exclusive flock(2). Returns the descriptor (owned; closing
- * unlocks), or -EWOULDBLOCK when another process holds it; *ret_holder then is the pid that stands
- * in the file, 0 when unknown. The own pid is written to the file only once the lock is held.
- * -EINVAL when path is not a regular file, -ELOOP when it is a link, -EBUSY when it is being
- * replaced again and again. */
-int hf_file_lock(const char *path, pid_t *ret_holder);
-
-/* Waits until nobody holds that lock, for a process with one thread. Returns 0 then (another may
- * have been faster), -ETIMEDOUT, or another negative errno. */
-int hf_file_await_unlocked(const char *path, int msec);
-
-/* Is path still the file behind fd, or has that been removed or replaced? Its lock would then
- * exclude nobody. */
-bool hf_file_is(const char *path, int fd);
-
 /* ---- files in memory that a child inherits, where nothing is writable: memfd_create(2) ---- */
 
 /* Read-only for everybody once made (mode 0444, F_SEAL_WRITE and the like), at its beginning,

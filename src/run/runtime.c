@@ -12,6 +12,7 @@
 #include "base/parse.h"
 #include "config/settings.h"
 #include "kernel/file.h"
+#include "kernel/lock.h"
 #include "kernel/members.h"
 
 #define TRIES          16
@@ -155,13 +156,13 @@ static int lock_directory(const char *directory, const char *name, HfText *error
     int r = join(directory, "lock", &path);
     if (r < 0)
         return r;
-    r = hf_file_lock(path, &holder);
+    r = hf_lock_take(path, &holder);
     if (r == -EWOULDBLOCK && holder > 0 && is_dead(holder)) {
         /* fork(2) shares the lock, until the child executes. */
         hf_log(LOG_NOTICE, NULL, "waiting for a child that %s, which was killed (pid %d), left",
                name, (int)holder);
-        if (hf_file_await_unlocked(path, LEFT_LOCK_MSEC) == 0)
-            r = hf_file_lock(path, &holder);
+        if (hf_lock_await(path, LEFT_LOCK_MSEC) == 0)
+            r = hf_lock_take(path, &holder);
     }
     if (r == -EWOULDBLOCK && holder > 0)
         hf_text_addf(error,
@@ -205,7 +206,7 @@ static int remake_on_disk(HfRuntime *runtime, HfRuntime *place, const char *name
         r = join(place->directory, "lock", &path);
     if (r < 0)
         return r;
-    if (!runtime->lost && hf_file_is(path, runtime->lock))
+    if (!runtime->lost && hf_lock_is(path, runtime->lock))
         return 0;
     r = make_directory(place->directory);
     if (r < 0) {

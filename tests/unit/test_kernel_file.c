@@ -4,6 +4,7 @@
 #include <sys/syscall.h>
 
 #include "kernel/file.h"
+#include "kernel/lock.h"
 
 /* What happens between open(2) and flock(2), once. */
 static const char *lock_that_is_removed;
@@ -286,7 +287,7 @@ static int lock_again(const void *data)
     const pid_t *expected = data;
     pid_t holder = 4242;
 
-    if (hf_file_lock("lock", &holder) != -EWOULDBLOCK)
+    if (hf_lock_take("lock", &holder) != -EWOULDBLOCK)
         return 90;
     return holder == *expected ? 0 : 91;
 }
@@ -298,7 +299,7 @@ static void test_lock(void **state)
     char text[32];
 
     (void)state;
-    int fd = hf_file_lock("lock", &holder);
+    int fd = hf_lock_take("lock", &holder);
     assert_true(fd >= 0);
     assert_int_equal(holder, 4242);
     assert_int_equal(fcntl(fd, F_GETFD), FD_CLOEXEC);
@@ -310,7 +311,7 @@ static void test_lock(void **state)
 
     /* What a longer-named one left. */
     assert_int_equal(hf_file_write("lock", "12345678901234567890\nmore\n", 26, 0644), 0);
-    fd = hf_file_lock("lock", &holder);
+    fd = hf_lock_take("lock", &holder);
     assert_true(fd >= 0);
     expect_content("lock", text, (size_t)length);
     close(fd);
@@ -339,7 +340,7 @@ static void test_lock_names_the_holder(void **state)
     (void)state;
     for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
         pid_t holder = 4242;
-        int fd = hf_file_lock("lock", &holder);
+        int fd = hf_lock_take("lock", &holder);
         assert_true(fd >= 0);
         assert_int_equal(ftruncate(fd, 0), 0);
         size_t length = strlen(cases[i].content);
@@ -356,12 +357,12 @@ static void test_lock_refuses(void **state)
     size_t open_before = count_fds();
 
     (void)state;
-    assert_int_equal(hf_file_lock("none/lock", &holder), -ENOENT);
-    assert_int_equal(hf_file_lock(".", &holder), -EISDIR);
+    assert_int_equal(hf_lock_take("none/lock", &holder), -ENOENT);
+    assert_int_equal(hf_lock_take(".", &holder), -EISDIR);
     assert_int_equal(symlink("elsewhere", "link"), 0);
-    assert_int_equal(hf_file_lock("link", &holder), -ELOOP);
+    assert_int_equal(hf_lock_take("link", &holder), -ELOOP);
     assert_int_equal(mkfifo("fifo", 0600), 0);
-    assert_int_equal(hf_file_lock("fifo", &holder), -EINVAL);
+    assert_int_equal(hf_lock_take("fifo", &holder), -EINVAL);
     assert_int_equal(holder, 4242);
     assert_int_equal(count_entries(), 2);
     assert_int_equal(count_fds(), open_before);
@@ -374,9 +375,9 @@ static void test_a_replaced_lock_excludes_nobody(void **state)
     pid_t holder = 4242;
 
     (void)state;
-    HF_CLEANUP_FD int old = hf_file_lock("lock", &holder);
+    HF_CLEANUP_FD int old = hf_lock_take("lock", &holder);
     assert_int_equal(unlink("lock"), 0);
-    HF_CLEANUP_FD int fd = hf_file_lock("lock", &holder);
+    HF_CLEANUP_FD int fd = hf_lock_take("lock", &holder);
     assert_true(old >= 0 && fd >= 0);
     assert_int_not_equal(inode_of(old), inode_of(fd));
     assert_int_equal(unlink("lock"), 0);
@@ -390,10 +391,10 @@ static void test_a_lock_that_lost_its_name_is_none(void **state)
     (void)state;
     make_file("lock");
     lock_that_is_removed = "lock";
-    HF_CLEANUP_FD int fd = hf_file_lock("lock", &holder);
+    HF_CLEANUP_FD int fd = hf_lock_take("lock", &holder);
     assert_true(fd >= 0);
     assert_null(lock_that_is_removed);
-    assert_true(hf_file_is("lock", fd));
+    assert_true(hf_lock_is("lock", fd));
     assert_int_equal(unlink("lock"), 0);
 }
 

@@ -2,7 +2,7 @@
 #include "child_helpers.h"
 #include "socket_helpers.h"
 
-#include "kernel/file.h"
+#include "kernel/lock.h"
 
 /* fork(2) shares it: whoever has it still has to be waited for. */
 static void test_lock_that_a_child_has_still(void **state)
@@ -12,7 +12,7 @@ static void test_lock_that_a_child_has_still(void **state)
     char end;
 
     assert_int_equal(chdir(*state), 0);
-    int fd = hf_file_lock("lock", &holder);
+    int fd = hf_lock_take("lock", &holder);
     assert_true(fd >= 0);
     assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
     pid_t pid = fork();
@@ -23,10 +23,10 @@ static void test_lock_that_a_child_has_still(void **state)
     assert_true(pid > 0);
     close(fd);
     close(ends[0]);
-    assert_int_equal(hf_file_await_unlocked("lock", 1), -ETIMEDOUT);
+    assert_int_equal(hf_lock_await("lock", 1), -ETIMEDOUT);
     close(ends[1]);
-    assert_int_equal(hf_file_await_unlocked("lock", 60000), 0);
-    fd = hf_file_lock("lock", &holder);
+    assert_int_equal(hf_lock_await("lock", 60000), 0);
+    fd = hf_lock_take("lock", &holder);
     assert_true(fd >= 0);
     close(fd);
     assert_int_equal(waitpid(pid, NULL, 0), pid);
