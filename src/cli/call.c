@@ -7,7 +7,6 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "base/memory.h"
 #include "base/parse.h"
 #include "base/text.h"
 #include "cli/client.h"

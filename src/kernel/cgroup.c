@@ -15,7 +15,6 @@
 
 #include "base/fd.h"
 #include "base/memory.h"
-#include "base/parse.h"
 #include "base/text.h"
 #include "kernel/file.h"
 

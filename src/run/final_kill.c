@@ -6,7 +6,6 @@
 #include <unistd.h>
 
 #include "base/log.h"
-#include "base/memory.h"
 #include "kernel/cgroup.h"
 #include "loop/cgroups.h"
 #include "loop/process_set.h"

@@ -10,10 +10,8 @@
 
 #include "base/fd.h"
 #include "base/memory.h"
-#include "base/parse.h"
 #include "base/text.h"
 #include "config/settings.h"
-#include "kernel/file.h"
 #include "kernel/owner.h"
 #include "loop/names.h"
 #include "run/resolved_listener.h"

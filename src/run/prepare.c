@@ -13,7 +13,6 @@
 #include "kernel/process.h"
 #include "loop/capture.h"
 #include "loop/names.h"
-#include "loop/reaper.h"
 #include "run/plan.h"
 
 /* What an adapter found out last. */

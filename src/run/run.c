@@ -6,10 +6,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "base/fd.h"
 #include "base/log.h"
 #include "base/memory.h"
-#include "base/parse.h"
 #include "config/settings.h"
 #include "run/actions.h"
 #include "run/activated.h"

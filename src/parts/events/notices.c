@@ -7,7 +7,6 @@
 
 #include "base/clock.h"
 #include "base/text.h"
-#include "format/words.h"
 
 /* ---- what is kept ---- */
 

@@ -10,7 +10,6 @@
 
 #include "base/fd.h"
 #include "base/log.h"
-#include "base/memory.h"
 #include "kernel/cgroup.h"
 #include "kernel/owner.h"
 #include "kernel/socket.h"

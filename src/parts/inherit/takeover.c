@@ -8,8 +8,6 @@
 
 #include "base/fd.h"
 #include "base/log.h"
-#include "base/memory.h"
-#include "base/parse.h"
 #include "kernel/members.h"
 #include "kernel/owner.h"
 #include "kernel/socket.h"

@@ -6,7 +6,6 @@
 #include <string.h>
 
 #include "base/log.h"
-#include "base/memory.h"
 #include "loop/reaper.h"
 #include "run/pid_file.h"
 #include "run/supervisor.h"

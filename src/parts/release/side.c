@@ -4,7 +4,6 @@
 #include <netinet/tcp.h>
 #include <stdlib.h>
 
-#include "base/memory.h"
 #include "kernel/sock_diag.h"
 #include "loop/reaper.h"
 

@@ -6,7 +6,6 @@
 #include <unistd.h>
 
 #include "base/fd.h"
-#include "base/memory.h"
 #include "base/text.h"
 #include "kernel/notify_socket.h"
 #include "loop/output.h"

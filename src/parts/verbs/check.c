@@ -16,7 +16,6 @@
 #include "parts/verbs/exec.h"
 #include "run/listener.h"
 #include "run/plan.h"
-#include "run/prepare.h"
 #include "run/resolved_listener.h"
 #include "run/runtime.h"
 
