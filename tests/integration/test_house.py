@@ -25,7 +25,8 @@ MAY_INCLUDE = {
     "loop": EVERYONE | {"kernel", "format", "config"},
     "run": EVERYONE | {"kernel", "format", "policy", "config", "loop", "service/adapter.h", "service/handoff.h"},
     "parts": EVERYONE | {"kernel", "format", "policy", "config", "loop", "service/adapter.h", "service/handoff.h", "run",
-                         "parts/events", "parts/probe"},
+                         "parts/events", "parts/probe", "parts.h"},
+    "parts.h": {"run"},
     "cli": EVERYONE | {"format", "config", "parts/control/names.h"},
     "completions": EVERYONE | {"config"},
 }

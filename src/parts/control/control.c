@@ -11,7 +11,7 @@
 #include "base/log.h"
 #include "base/parse.h"
 #include "loop/reaper.h"
-#include "parts/control/control.h"
+#include "parts.h"
 #include "parts/control/control_parts.h"
 #include "parts/control/names.h"
 

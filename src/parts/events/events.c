@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "parts.h"
 #include "run/members.h"
 
 HfEvents *hf_events_of(const HfSupervisor *supervisor)

@@ -59,8 +59,6 @@ typedef struct HfEvents {
     HfSdNotify *notify; /* NULL: nobody is above us */
 } HfEvents;
 
-extern const HfPart hf_part_events;
-
 /* Of supervisor, for the parts that need it. */
 HfEvents *hf_events_of(const HfSupervisor *supervisor);
 

@@ -18,6 +18,7 @@
 #include "base/text.h"
 #include "kernel/privilege.h"
 #include "kernel/socket.h"
+#include "parts.h"
 #include "run/supervisor.h"
 
 #define RETRY_AFTER_SECONDS 10

@@ -4,9 +4,6 @@
 
 #include "kernel/process.h"
 #include "parts/fallback/fallback_loop.h"
-#include "run/part.h"
-
-extern const HfPart hf_part_fallback;
 
 #define HF_ANSWERER_OPTION "--answer" /* of holdfast itself, for nobody else */
 

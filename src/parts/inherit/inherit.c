@@ -1,4 +1,4 @@
-#include "parts/inherit/inherit.h"
+#include "parts.h"
 
 #include <errno.h>
 #include <stdlib.h>

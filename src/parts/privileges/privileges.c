@@ -1,4 +1,4 @@
-#include "parts/privileges/privileges.h"
+#include "parts.h"
 
 #include <errno.h>
 #include <linux/capability.h>

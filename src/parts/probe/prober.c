@@ -1,4 +1,4 @@
-#include "parts/probe/prober.h"
+#include "parts.h"
 
 #include <errno.h>
 #include <stdlib.h>

@@ -1,4 +1,4 @@
-#include "parts/ready_log/ready_log.h"
+#include "parts.h"
 
 #include <errno.h>
 #include <fcntl.h>

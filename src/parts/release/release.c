@@ -1,4 +1,4 @@
-#include "parts/release/release.h"
+#include "parts.h"
 
 #include <errno.h>
 #include <stdlib.h>

@@ -1,4 +1,4 @@
-#include "parts/survive/survive.h"
+#include "parts.h"
 
 #include <errno.h>
 #include <stdlib.h>

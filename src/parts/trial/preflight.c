@@ -1,4 +1,4 @@
-#include "parts/trial/preflight.h"
+#include "parts.h"
 
 #include <errno.h>
 #include <stdlib.h>

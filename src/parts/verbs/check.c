@@ -1,4 +1,4 @@
-#include "parts/verbs/check.h"
+#include "parts.h"
 
 #include <errno.h>
 #include <stdio.h>

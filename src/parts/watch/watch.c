@@ -1,4 +1,4 @@
-#include "parts/watch/watch.h"
+#include "parts.h"
 
 #include <errno.h>
 #include <stdlib.h>
