@@ -6,17 +6,16 @@ import tempfile
 from harness.process import environment
 
 WIDTH, ROW, MARGIN, BETWEEN = 900, 190, 60, 70  # pixels
-FAILED_AT = 2000  # ms, the line on which failed requests are drawn
 
 HEAD = """\
 set terminal {terminal} size {width},{height} {more}
 set output "{output}"
 set multiplot layout {rows},1 margins 0.09,0.98,{bottom},{top} spacing {between}
 set logscale y
-set yrange [0.4:4000]
-set ytics ("1 ms" 1, "10 ms" 10, "100 ms" 100, "1 s" 1000) nomirror
+set yrange [{low}:{high}]
+set ytics ("1 ms" 1, "10 ms" 10, "100 ms" 100, "1 s" 1000, "10 s" 10000) nomirror
 set xrange [0:{seconds}]
-set xtics 1 nomirror format ""
+set xtics {every} nomirror format ""
 set border 3 linecolor "#888888"
 set grid ytics linecolor "#dddddd"
 set key off
@@ -40,14 +39,14 @@ def write_points(path, entries, height):
     path.write_text("\n".join(points) + "\n")
 
 
-def row(directory, number, name, turn, last):
+def row(directory, number, name, turn, last, high):
     ledger = [entry for entry in turn["ledger"] if turn["begin"] <= entry["at"] < turn["end"]]
     good = [entry for entry in ledger if not entry["error"] and entry["status"] == 200]
     points = {kind: [(entry["at"] - turn["begin"], entry["latency"] * 1000) for entry in entries]
               for kind, entries in (("answered", good), ("failed", [e for e in ledger if e not in good]))}
     answered, failed = directory / f"{number}.answered", directory / f"{number}.failed"
     write_points(answered, points["answered"], None)
-    write_points(failed, points["failed"], FAILED_AT)
+    write_points(failed, points["failed"], high / 2)
     arrows = "\n".join(
         f"set arrow from {moment - turn['begin']:.6f},graph 0 to {moment - turn['begin']:.6f},graph 1 nohead "
         'linecolor "#aaaaaa" dashtype 2' for moment in turn["replaced"])
@@ -58,18 +57,19 @@ def row(directory, number, name, turn, last):
         xlabel='set xtics format "%g s"' if last else 'set xtics format ""')
 
 
-def draw(turns, path):
-    """turns: {name: {"ledger", "begin", "end", "replaced"}}; writes path.svg and path.png."""
+def draw(turns, path, low=0.4, high=4000, every=1):
+    """turns: {name: {"ledger", "begin", "end", "replaced"}}; writes path.svg and path.png. low, high: ms; every: seconds
+    between two marks. Failed requests are drawn at half of high."""
     seconds = max(turn["end"] - turn["begin"] for turn in turns.values())
     height = ROW * len(turns) + MARGIN
     with tempfile.TemporaryDirectory() as name:
         directory = pathlib.Path(name)
-        rows = "".join(row(directory, number, title, turn, number == len(turns) - 1)
+        rows = "".join(row(directory, number, title, turn, number == len(turns) - 1, high)
                        for number, (title, turn) in enumerate(turns.items()))
         for terminal, more in (("svg", 'background "#ffffff" font "sans-serif,11"'),
                                ("pngcairo", 'background "#ffffff" font "sans-serif,11"')):
             output = path.with_suffix(".svg" if terminal == "svg" else ".png")
             text = HEAD.format(terminal=terminal, width=WIDTH, height=height, more=more, output=output,
-                               rows=len(turns), seconds=f"{seconds:g}", bottom=f"{MARGIN / 2 / height:.3f}",
+                               rows=len(turns), low=low, high=high, every=f"{every:g}", seconds=f"{seconds:g}", bottom=f"{MARGIN / 2 / height:.3f}",
                                top=f"{1 - MARGIN / height:.3f}", between=f"{BETWEEN / height:.3f}") + rows
             subprocess.run(["gnuplot"], input=text, env=environment(), check=True, text=True)

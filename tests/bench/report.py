@@ -31,6 +31,10 @@ def ms(seconds):
     return f"{seconds * 1000:.1f} ms"
 
 
+def whole_ms(seconds):
+    return f"{seconds * 1000:,.0f} ms"
+
+
 def signed(number, unit):
     return f"{number:+d} {unit}"
 
@@ -164,17 +168,22 @@ def replace(path, text):
     new.replace(path)
 
 
-def split_readme():
-    """(before, after) the section that is ours, with its marks; ValueError when it has none."""
+def split_readme(marks=(BEGIN, END)):
+    """(before, after) the section between marks, which are ours, with them; ValueError when there is none."""
+    first, last = marks
     text = README.read_text() if README.exists() else ""
-    before, begin, rest = text.partition(BEGIN)
-    _, end, after = rest.partition(END)
+    before, begin, rest = text.partition(first)
+    _, end, after = rest.partition(last)
     if not begin or not end:
-        raise ValueError(f"{README} has no section between {BEGIN} and {END}")
+        raise ValueError(f"{README} has no section between {first} and {last}")
     return before + begin, end + after
 
 
+def write_section(text, marks=(BEGIN, END)):
+    before, after = split_readme(marks)
+    replace(README, f"{before}\n{text}{after}")
+
+
 def write_readme(summary, section):
-    before, after = split_readme()
-    replace(README, f"{before}\n{summary}{after}")
+    write_section(summary)
     replace(RESULTS, f"# Results\n\n{section}")

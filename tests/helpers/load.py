@@ -76,7 +76,7 @@ class Load:
         url = urllib.parse.urlsplit(options.url)
         self.host, self.port = url.hostname, url.port or 80
         self.options = options
-        self.paths = [options.path, options.slow_path]
+        self.paths = options.path or ["/hello.php"]
         self.ledger = []
         self.late = 0.0
         self.sent = 0
@@ -115,11 +115,14 @@ class Load:
         share = self.options.slow_share
         return int((index + 1) * share) > int(index * share)
 
+    def path_of(self, slow, number):
+        return self.options.slow_path if slow else self.paths[number % len(self.paths)]
+
     async def send(self, due, slow, number):
         status, error, body = 0, None, ""
         sent = self.loop.time()
         try:
-            received = await asyncio.wait_for(self.exchange(self.paths[slow], number), self.options.timeout)
+            received = await asyncio.wait_for(self.exchange(self.path_of(slow, number), number), self.options.timeout)
             status, error, body = parse(received)
         except (OSError, asyncio.TimeoutError) as problem:
             error = describe(problem)
@@ -185,7 +188,8 @@ def arguments():
     parser.add_argument("url", help="http://HOST:PORT")
     parser.add_argument("--rate", type=float, default=250, help="requests a second (%(default)s)")
     parser.add_argument("--method", choices=["GET", "POST"], default="GET", help="%(default)s")
-    parser.add_argument("--path", default="/hello.php", help="what is asked (%(default)s); {n} is the request's number")
+    parser.add_argument("--path", action="append",
+                        help="what is asked (/hello.php); {n} is the request's number; with several each in its turn")
     parser.add_argument("--slow-path", default="/busy.php?ms=300", help="what the share asks (%(default)s)")
     parser.add_argument("--slow-share", type=float, default=0.05, help="share of slow requests (%(default)s)")
     parser.add_argument("--duration", type=float, default=400, help="seconds (%(default)s)")

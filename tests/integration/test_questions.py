@@ -50,6 +50,38 @@ def test_the_pools_are_asked_for_without_php_ini(site):
     assert " -n " in questions(site)[0]
 
 
+def test_where_the_old_one_goes_on_a_start_is_the_verdict(site):
+    """A restart stops the old one first, and one side is shared: they are asked."""
+    holdfast = site.holdfast(command=spied(site))
+    runs(site)
+    holdfast.replace(2)
+    assert len(questions(site)) == 1
+    holdfast.restart()
+    assert len(questions(site)) == 2
+
+
+def test_where_one_side_is_shared_it_is_asked(site):
+    holdfast = site.holdfast("--handover=gentle", command=spied(site))
+    runs(site)
+    holdfast.replace(2)
+    assert len(questions(site)) == 2
+
+
+@pytest.mark.parametrize("broken", [True, False])
+def test_after_a_failed_start_it_is_asked_for_its_words(site, broken):
+    holdfast = site.holdfast(command=spied(site))
+    before = site.main_pid()
+    runs(site)
+    program = site.directory / "php-fpm"
+    breaks = f"echo no_such_setting = 1 >>{site.configuration_path}" if broken else "true"
+    program.write_text(SPY.replace("exec ", f'case "$*" in *-tt*) {PHP_FPM} "$@"; {breaks}; exit;; *-t*) ;; *) exit 78;; esac\nexec '))
+    failed = holdfast.call("reload")
+    assert failed.returncode == words.EXIT_FAILURE
+    assert "generation 2 failed to start: " in failed.stderr and "exited with status 78 before it was ready" in failed.stderr
+    assert ("no_such_setting" if broken else "it finds no fault in its configuration") in failed.stderr
+    assert len(questions(site)) == 2 and site.main_pid() == before
+
+
 def test_a_variable_of_the_environment_needs_no_php_ini(site):
     site.pools[0].options["access.log"] = "${ACCESS_LOG}"
     site.configure()
@@ -96,10 +128,11 @@ def test_they_yield_to_who_is_served_and_to_nobody_else(site):
     holdfast = site.holdfast(command=spied(site))
     assert all((nice, session) == (0, 0) for nice, session, _ in runs(site))
     holdfast.replace(2)
+    holdfast.restart()
     pools, *more = runs(site)
     assert pools[:2] == (19, 19)
     for nice, session, arguments in more:
-        assert nice == (19 if " -t " in arguments else 0) and session in (0, nice), arguments
+        assert nice == (19 if " -t" in arguments else 0) and session in (0, nice), arguments
 
 
 def test_a_preload_script_runs_in_generations_only(site):

@@ -3,12 +3,14 @@
 
 class Contender:
     """name: its row in the table; note: what a reader must know about the row; replaces: whether replace()
-    is called at all; programs: {what it needs: Debian's package of it}."""
+    is called at all; programs: {what it needs: Debian's package of it}; needs: options of holdfast, without which it
+    is left out."""
 
     name = ""
     note = ""
     replaces = True
     programs = {}
+    needs = []
 
     def __init__(self, site):
         self.site = site

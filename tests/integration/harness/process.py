@@ -24,7 +24,7 @@ def become_subreaper():
 
 def environment(**more):
     """A clean environment: no LISTEN_*, NOTIFY_SOCKET or RUNTIME_DIRECTORY of an outer supervisor."""
-    kept = {name: value for name, value in os.environ.items() if name.endswith("SAN_OPTIONS")}
+    kept = {name: value for name, value in os.environ.items() if name.endswith("SAN_OPTIONS") or name == "PHP_INI_SCAN_DIR"}
     return {"PATH": PATH, "LANG": "C.UTF-8", "HOME": "/root", **kept, **more}
 
 

@@ -47,7 +47,7 @@ class Load(Tool):
     def __init__(self, url, rate=200, slow_share=0.05, **options):
         self.ready, writer = os.pipe()
         words = [f"--{name.replace('_', '-')}" + ("" if value is True else f"={value}")
-                 for name, value in options.items()]
+                 for name, values in options.items() for value in (values if isinstance(values, list) else [values])]
         super().__init__([HELPERS / "load.py", url, f"--rate={rate}", f"--slow-share={slow_share}", "--ledger",
                           f"--ready-fd={writer}", *words], pass_fds=[writer])
         os.close(writer)
