@@ -149,6 +149,7 @@ static void perform_prepare(HfSupervisor *supervisor, const HfAction *action)
         .aliases = supervisor->runtime.aliases,
         .current = supervisor->current,
         .beside = hf_supervisor_active(supervisor) != NULL,
+        .standby = hf_supervisor_active(supervisor) != NULL && action->cause != HF_CAUSE_RESTART,
         .runtime = action->trial ? &supervisor->runtime : NULL,
         .trial = hf_parts_trial(supervisor->parts),
         .bind = bind_plan,

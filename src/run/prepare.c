@@ -217,17 +217,15 @@ static void abort_question(HfPrepare *prepare)
     prepare->capture = hf_capture_abort(prepare->capture);
 }
 
-/* Beside a generation that serves it takes only what that leaves of the processors. */
-static int put_question(HfPrepare *prepare, HfQuestion *question)
+int hf_prepare_put(sd_event *loop, HfReaper *reaper, const HfPlan *plan, HfQuestion *question,
+                   bool yields, uint64_t timeout, HfCaptureCallback callback, void *userdata,
+                   HfCapture **ret)
 {
-    const HfPrepareQuestion *asked = &prepare->question;
-    const HfPlan *plan = prepare->plan;
     HF_CLEANUP_STRV char **environment = NULL;
 
     if (question->call)
-        return hf_capture_call(asked->loop, asked->reaper, question->call, &question->input,
-                               question->most, asked->settings->ready_timeout, on_answer, prepare,
-                               &prepare->capture);
+        return hf_capture_call(loop, reaper, question->call, &question->input, question->most,
+                               timeout, callback, userdata, ret);
     int r = hf_environment_make(plan->environment, NULL, &environment);
     if (r < 0)
         return r;
@@ -246,11 +244,19 @@ static int put_question(HfPrepare *prepare, HfQuestion *question)
         .fds = &file,
         .n_fds = 1,
         .session = true,
-        .yields = asked->beside,
+        .yields = yields,
         .credentials = &plan->credentials,
     };
-    return hf_capture_start(asked->loop, asked->reaper, &spawn, question->most,
-                            asked->settings->ready_timeout, on_answer, prepare, &prepare->capture);
+    return hf_capture_start(loop, reaper, &spawn, question->most, timeout, callback, userdata, ret);
+}
+
+/* Beside a generation that serves it takes only what that leaves of the processors. */
+static int put_question(HfPrepare *prepare, HfQuestion *question)
+{
+    const HfPrepareQuestion *asked = &prepare->question;
+
+    return hf_prepare_put(asked->loop, asked->reaper, prepare->plan, question, asked->beside,
+                          asked->settings->ready_timeout, on_answer, prepare, &prepare->capture);
 }
 
 /* Goes on as the adapter says. Returns as the start of a step. */
@@ -277,7 +283,13 @@ static int ask_for_pools(HfPrepare *prepare, HfText *error)
 
 static int ask_for_verdict(HfPrepare *prepare, HfText *error)
 {
-    return prepare->found == FOUND_ALL ? 1 : discover(prepare, NULL, error);
+    HfPlan *plan = prepare->plan;
+
+    if (prepare->found == FOUND_ALL)
+        return 1;
+    /* Where a start can do no harm it is the verdict. */
+    plan->unproven = prepare->question.standby && plan->switches && plan->adapter->verdict;
+    return plan->unproven ? 1 : discover(prepare, NULL, error);
 }
 
 /* ---- the user's own opinion ---- */

@@ -5,6 +5,7 @@
 
 #include "base/text.h"
 #include "config/settings.h"
+#include "loop/capture.h"
 #include "loop/reaper.h"
 #include "run/plan.h"
 #include "run/runtime.h"
@@ -21,6 +22,7 @@ typedef struct HfPrepareQuestion {
     const char *aliases;        /* see HfDiscovery; borrowed likewise */
     const HfPlan *current;      /* whose listeners are held, borrowed likewise; NULL: none are */
     bool beside;                /* a generation serves meanwhile, and is not to feel it */
+    bool standby;               /* and goes on until the next one, on its side, has started */
     const HfRuntime *runtime;   /* of a canary, which is to live before the plan counts as good, if
                                    the settings have one; NULL: none */
     const HfTrialStep *trial;   /* NULL: none */
@@ -48,3 +50,9 @@ int hf_prepare_start(const HfPrepareQuestion *question, HfPrepareCallback callba
                      HfPrepare **ret);
 /* No call back. NULL is fine. Returns NULL. */
 HfPrepare *hf_prepare_abort(HfPrepare *prepare);
+
+/* Runs what an adapter asks of plan's program, at the lowest priority if it yields. question is
+ * used until this returns. Returns as hf_capture_start. */
+int hf_prepare_put(sd_event *loop, HfReaper *reaper, const HfPlan *plan, HfQuestion *question,
+                   bool yields, uint64_t timeout, HfCaptureCallback callback, void *userdata,
+                   HfCapture **ret);

@@ -62,6 +62,7 @@ typedef struct HfPlan {
                           made of restated: the user's files may be broken by now. Not kept. */
     char *pid_file;    /* that the user's configuration names; holdfast owns it. NULL: none */
     bool systemd_interval;
+    bool unproven;     /* it was not asked for its verdict: a first start is that. Not kept */
     HfPlanPool *pools; /* n_pools of them */
     size_t n_pools;
     uint64_t peak_workers; /* of all pools */
@@ -148,6 +149,11 @@ struct HfAdapter {
      * HfStep, with ret filled for HF_STEP_ASK, or negative errno with one or more lines in error.
      */
     int (*discover)(HfDiscovery *discovery, const HfAnswer *answer, HfQuestion *ret, HfText *error);
+
+    /* Does it accept the configuration of a plan that was found out? Fills ret with the question,
+     * which an exit status of 0 answers. Returns 0 or negative errno. NULL: it says so only when it
+     * is started. */
+    int (*verdict)(const HfPlan *plan, HfQuestion *ret);
 
     /* What a generation reads at its start: adds to text. pid_file: that it is to write; statuses:
      * where its private scoreboards are to listen, see hf_plan_status_socket, NULL: nowhere.

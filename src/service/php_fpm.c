@@ -176,6 +176,17 @@ static int ask_verdict(const HfPlan *plan, HfQuestion *question)
     return r < 0 ? r : ask(plan, options, question);
 }
 
+/* Of the user's files, whatever a start that failed would be followed by. */
+static int question_verdict(const HfPlan *plan, HfQuestion *ret)
+{
+    HfPlan asked = *plan;
+
+    asked.failures = 0;
+    int r = ask_verdict(&asked, ret);
+
+    return r < 0 ? r : 0;
+}
+
 static int explain_answer(const HfSettings *settings, const HfAnswer *answer, const char *what,
                           HfText *error)
 {
@@ -380,6 +391,7 @@ const HfAdapter hf_adapter_php_fpm = {
     .needs_blocking = true,
     .validate = validate,
     .discover = discover,
+    .verdict = question_verdict,
     .overlay = make_overlay,
     .overlay_arguments = overlay_arguments,
     .complain = hf_phpfpm_complaint,

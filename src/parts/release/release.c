@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "kernel/sock_diag.h"
 #include "loop/reaper.h"
+#include "parts/release/complaint.h"
 #include "parts/release/side.h"
 #include "run/supervisor.h"
 
@@ -22,6 +23,7 @@ typedef struct HfRelease {
     uint64_t began; /* usec, CLOCK_MONOTONIC */
     HfAction answers[HF_MACHINE_REQUESTS];
     size_t n;
+    HfComplaint *complaint;
 } HfRelease;
 
 static bool plan_has(const HfPlan *plan, const HfListener *listener)
@@ -122,6 +124,8 @@ static bool release_holds(void *state, const HfAction *answer)
 {
     HfRelease *release = state;
 
+    if (hf_complaint_holds(release->complaint, answer))
+        return true;
     if (answer->outcome != HF_OUTCOME_DONE || release->n == HF_MACHINE_REQUESTS ||
         look_at_all(release->supervisor, false) == 0)
         return false;
@@ -195,7 +199,10 @@ static void release_let_go(void *state)
 
 static void release_free(void *state)
 {
+    HfRelease *release = state;
+
     release_let_go(state);
+    hf_complaint_free(release->complaint);
     free(state);
 }
 
@@ -216,7 +223,9 @@ static int release_begin(HfSupervisor *supervisor, void **ret, HfText *error)
         return -ENOMEM;
     release->supervisor = supervisor;
     *ret = release;
-    int r = add_timer(release, &release->timer, on_look_at_addresses, release);
+    int r = hf_complaint_new(supervisor, &release->complaint);
+    if (r >= 0)
+        r = add_timer(release, &release->timer, on_look_at_addresses, release);
     return r < 0 ? r : add_timer(release, &release->stop_timer, on_look_at_queues, supervisor);
 }
 
@@ -224,6 +233,7 @@ static void release_performed(void *state, const HfAction *action)
 {
     HfRelease *release = state;
 
+    hf_complaint_performed(release->complaint, action);
     if (action->type == HF_ACTION_WATCH_QUEUE)
         watch_queues(state, action->raised);
     else if (action->type == HF_ACTION_WATCH_SIDE)
