@@ -22,8 +22,9 @@
 typedef enum HfStage {
     HF_STAGE_EMPTY,
     HF_STAGE_STARTING,
-    HF_STAGE_TRIAL, /* ready, on the standby side: is tried before anybody meets it */
-    HF_STAGE_ACTIVE,
+    HF_STAGE_TRIAL,  /* ready, on the standby side: is tried before anybody meets it */
+    HF_STAGE_ACTIVE, /* serves; with its main process gone what that left behind does, until the
+                        next one has been switched to */
     HF_STAGE_PARKED, /* its successor serves; it lives on, on its side, and may serve again */
     HF_STAGE_SETTLE, /* goes on serving what is left at its side, or, gentle, beside its successor,
                         which warms up */
@@ -52,6 +53,7 @@ typedef enum HfPhase {
     HF_PHASE_WAITING,   /* for a slot */
     HF_PHASE_CLEARING,  /* stop-first: until every generation is gone */
     HF_PHASE_STARTING,  /* for READY of the starting generation */
+    HF_PHASE_TRYING,    /* for TRIED of the one on trial */
     HF_PHASE_BACKOFF,   /* for the respawn timer */
     HF_PHASE_STOPPING,  /* until every generation is gone */
     HF_PHASE_ENDING,    /* for ENDED: until nothing of the service is left */
@@ -67,13 +69,16 @@ typedef enum HfMove {
     HF_MOVE_UNBLOCKED, /* another try to make one may do better */
     HF_MOVE_REFUSED,   /* none could be made */
     HF_MOVE_READY,     /* of the starting generation */
-    HF_MOVE_FAILED,    /* the starting generation came to nothing */
-    HF_MOVE_LOST,      /* the active generation, and none before it serves again */
-    HF_MOVE_FREED,     /* a slot */
+    HF_MOVE_PASSED,    /* its trial */
+    HF_MOVE_FAILED,    /* the generation that was starting or on trial came to nothing */
+    HF_MOVE_LOST,      /* the active generation, or only its main process, and none before it serves
+                          again */
+    HF_MOVE_FREED,     /* a slot, or a side */
     HF_MOVE_DUE,       /* the next start after failures */
     HF_MOVE_WISHED,    /* a reload or a restart */
     HF_MOVE_ILL,       /* the active generation, for long enough */
     HF_MOVE_AGED,      /* the active generation is old, or large */
+    HF_MOVE_ROLLBACK,  /* to the one that is parked */
     HF_MOVE_STOP,
     HF_MOVE_OVER, /* ENDED */
     HF_MOVE_MAX_,
@@ -132,12 +137,13 @@ HF_STRTAB_DECLARE(hf_request_kind, HfRequestKind); /* none, reload, restart, sto
 
 typedef enum HfOutcome {
     HF_OUTCOME_DONE,
-    HF_OUTCOME_FAILED,   /* the next generation did not become ready; what was active still is */
-    HF_OUTCOME_STOPPING, /* refused or overtaken by a stop */
-    HF_OUTCOME_BUSY,     /* too many callers wait already */
+    HF_OUTCOME_FAILED,     /* the next generation did not become ready; what was active still is */
+    HF_OUTCOME_STOPPING,   /* refused or overtaken by a stop */
+    HF_OUTCOME_BUSY,       /* too many callers wait already */
+    HF_OUTCOME_NOT_PARKED, /* no generation is, to roll back to */
     HF_OUTCOME_MAX_,
 } HfOutcome;
-HF_STRTAB_DECLARE(hf_outcome, HfOutcome); /* done, failed, stopping, busy */
+HF_STRTAB_DECLARE(hf_outcome, HfOutcome); /* done, failed, stopping, busy, not-parked */
 
 typedef enum HfTimer {
     HF_TIMER_DEADLINE, /* one a generation: the limit of its stage */
@@ -219,21 +225,23 @@ typedef struct HfEvent {
  * what happened and what it means, in the order of cause and effect:
  *
  *     REPORT, SIGNAL (CONTINUE follows the signal that it lets work), PREPARE or ABORT_PREPARE,
- *     DISCARD or COMMIT, REOPEN, PROBE, ANSWER, TEST_UPGRADE, UPGRADE
+ *     DISCARD or COMMIT, SWITCH, SAVE, REOPEN, PROBE, ANSWER, TEST_UPGRADE, UPGRADE
  *
  * then what follows from the state that this led to, each only where it has changed:
  *
- *     FORGET; FALLBACK and WATCH_QUEUE that end, BACKLOG, DISARM; SPAWN; ARM; FALLBACK and
- *     WATCH_QUEUE that begin; END; EXIT
+ *     TRIAL and WATCH_SIDE that end, FORGET; FALLBACK and WATCH_QUEUE that end, BACKLOG, DISARM;
+ *     SPAWN; ARM; FALLBACK, WATCH_QUEUE, TRIAL and WATCH_SIDE that begin; END; EXIT
  *
- * So a plan is committed before anybody is asked to leave for it and before it is spawned from, a
- * slot is forgotten before it is used again, the fallback is out of the way of the next start, and
- * nothing follows UPGRADE, END or EXIT. */
+ * So a plan is committed, its listeners are switched and that is written down before anybody is
+ * asked to leave for it, a plan is committed before it is spawned from, a slot is forgotten before
+ * it is used again, the fallback is out of the way of the start of another plan, and nothing
+ * follows UPGRADE, END or EXIT. */
 typedef enum HfActionType {
     HF_ACTION_PREPARE,       /* cause, reread: the settings; trial: it has to live once beside the
                                 active generation; ends in PREPARED or PREPARE_FAILED */
     HF_ACTION_ABORT_PREPARE, /* neither of the two comes any more */
-    HF_ACTION_COMMIT,        /* cause; the prepared plan becomes the current one */
+    HF_ACTION_COMMIT,        /* cause; the prepared plan becomes the current one, or, with a number,
+                                that of the generation in slot */
     HF_ACTION_DISCARD,       /* the prepared plan is dropped */
     HF_ACTION_SWITCH, /* side: new connections to each listener of the current plan go to it */
     HF_ACTION_SAVE,   /* what another program would go on with is written now */
@@ -278,19 +286,22 @@ typedef enum HfReport {
     HF_REPORT_DRAINING,      /* slot was asked to leave */
     HF_REPORT_HURRIED,       /* slot did not leave in time: stage */
     HF_REPORT_GONE,          /* slot */
-    HF_REPORT_WAITING,       /* the replacement waits until a draining generation is gone */
+    HF_REPORT_WAITING,       /* the replacement waits until a draining generation is gone, or has
+                                left its side */
     HF_REPORT_STOPPING,
-    HF_REPORT_OUTAGE,    /* no generation has been ready for usec */
-    HF_REPORT_RECOVERED, /* the outage is over: slot is active */
-    HF_REPORT_HEALTHY,   /* slot answers its probe again */
-    HF_REPORT_SATURATED, /* slot: probed, every worker is busy */
-    HF_REPORT_HUNG,      /* slot: busy without an end; status: how many probes in a row */
-    HF_REPORT_UNHEALTHY, /* slot failed a probe; status: how many in a row. Doubted: it would be
-                            replaced, but that did not help before, the probe may be wrong; status:
-                            how many in a row it now takes */
-    HF_REPORT_LEAVING,   /* slot was active and leaves unasked */
-    HF_REPORT_RESUMED,   /* slot is active again: its successor left while it settled */
-    HF_REPORT_UPGRADED,  /* this is the new program */
+    HF_REPORT_OUTAGE,      /* no generation has been ready for usec */
+    HF_REPORT_RECOVERED,   /* the outage is over: slot is active */
+    HF_REPORT_HEALTHY,     /* slot answers its probe again */
+    HF_REPORT_SATURATED,   /* slot: probed, every worker is busy */
+    HF_REPORT_HUNG,        /* slot: busy without an end; status: how many probes in a row */
+    HF_REPORT_UNHEALTHY,   /* slot failed a probe; status: how many in a row. Doubted: it would be
+                              replaced, but that did not help before, the probe may be wrong; status:
+                              how many in a row it now takes */
+    HF_REPORT_PARKED,      /* slot lives on beside its successor, for usec at most */
+    HF_REPORT_ROLLED_BACK, /* slot, which was parked, is active again */
+    HF_REPORT_LEAVING,     /* slot was active and leaves unasked */
+    HF_REPORT_RESUMED,     /* slot is active again: its successor left while it settled */
+    HF_REPORT_UPGRADED,    /* this is the new program */
     HF_REPORT_UPGRADE_FAILED, /* the old one goes on */
     HF_REPORT_ADOPTED,        /* what a program that died left behind */
     HF_REPORT_DELAYED,        /* a stop waits for usec (--stop-delay) */
@@ -442,6 +453,8 @@ int hf_machine_find(const HfMachine *machine, HfStage stage);
 /* How many slots are in a stage. */
 unsigned hf_machine_count(const HfMachine *machine, HfStage stage);
 unsigned hf_machine_count_leaving(const HfMachine *machine);
+/* The active generation has its main process. */
+bool hf_machine_is_whole(const HfMachine *machine);
 /* It is wanted that a generation serves, and none does. */
 bool hf_machine_in_gap(const HfMachine *machine);
 /* Nothing is started any more. */

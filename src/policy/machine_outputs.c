@@ -30,7 +30,7 @@ static void timer_outputs(const HfMachine *machine, bool gap, HfOutputs *ret)
 
     timers[HF_TIMER_RESPAWN] = machine->phase == HF_PHASE_BACKOFF;
     timers[HF_TIMER_BUSY] = gap && limits->busy_after != HF_USEC_INFINITY && !machine->overdue;
-    timers[HF_TIMER_STABLE] = machine->failures > 0 ? active : 0;
+    timers[HF_TIMER_STABLE] = machine->failures > 0 && hf_machine_is_whole(machine) ? active : 0;
     timers[HF_TIMER_PROBE] = limits->probe_every > 0 && !machine->probing ? active : 0;
     timers[HF_TIMER_RECYCLE] = limits->recycle_every > 0 && !machine->recycled ? active : 0;
     timers[HF_TIMER_STOP] = machine->wait;
@@ -52,6 +52,8 @@ void hf_machine_outputs(const HfMachine *machine, HfOutputs *ret)
         ret->slots[i].number = generation->number;
         ret->slots[i].stage = generation->stage;
         ret->slots[i].deadline = hf_machine_is_limited(generation->stage);
+        ret->slots[i].watched = hf_machine_leaves_side(machine, i);
+        ret->slots[i].tried = generation->stage == HF_STAGE_TRIAL;
     }
 }
 
@@ -104,7 +106,7 @@ static void put_out_deadline(const HfMachine *machine, unsigned slot, const HfOu
     if (arm && is && !(was && before->slots[slot].stage == stage)) {
         HfAction *action = hf_machine_add_for(actions, HF_ACTION_ARM, machine, slot);
         action->timer = HF_TIMER_DEADLINE;
-        action->usec = hf_machine_limit(machine, stage);
+        action->usec = hf_machine_limit(machine, slot);
     } else if (!arm && was && !is) {
         hf_machine_add_for(actions, HF_ACTION_DISARM, machine, slot)->timer = HF_TIMER_DEADLINE;
     }
@@ -136,7 +138,30 @@ static void spawn(const HfMachine *machine, unsigned slot, const HfOutputs *befo
         return;
     HfAction *action = hf_machine_add_for(actions, HF_ACTION_SPAWN, machine, slot);
     action->cause = machine->cause;
+    action->side = machine->generations[slot].side;
     action->prepared = machine->prepared;
+}
+
+/* What is done about a generation for as long as it is in a stage. */
+static void put_out_care(const HfOutputs *before, const HfOutputs *after, bool to,
+                         HfActions *actions)
+{
+    const HfOutputs *of = to ? after : before;
+
+    for (unsigned i = 0; i < HF_MACHINE_SLOTS; i++) {
+        bool same = before->slots[i].number == after->slots[i].number;
+        const bool was[] = {before->slots[i].tried, before->slots[i].watched};
+        const bool is[] = {after->slots[i].tried, after->slots[i].watched};
+        for (unsigned j = 0; j < 2; j++) {
+            if (to ? !is[j] || (same && was[j]) : !was[j] || (same && is[j]))
+                continue;
+            HfAction *action =
+                hf_machine_add(actions, j == 0 ? HF_ACTION_TRIAL : HF_ACTION_WATCH_SIDE);
+            action->slot = i;
+            action->number = of->slots[i].number;
+            action->raised = to;
+        }
+    }
 }
 
 static void put_out_flag(HfActionType type, bool before, bool after, bool to, HfActions *actions)
@@ -150,6 +175,7 @@ void hf_machine_put_out(const HfMachine *machine, const HfOutputs *before, HfAct
     HfOutputs after;
 
     hf_machine_outputs(machine, &after);
+    put_out_care(before, &after, false, actions);
     for (unsigned i = 0; i < HF_MACHINE_SLOTS; i++)
         forget(i, before, &after, actions);
     put_out_flag(HF_ACTION_FALLBACK, before->fallback, after.fallback, false, actions);
@@ -166,6 +192,7 @@ void hf_machine_put_out(const HfMachine *machine, const HfOutputs *before, HfAct
     put_out_timers(machine, before->timers, after.timers, true, actions);
     put_out_flag(HF_ACTION_FALLBACK, before->fallback, after.fallback, true, actions);
     put_out_flag(HF_ACTION_WATCH_QUEUE, before->queue, after.queue, true, actions);
+    put_out_care(before, &after, true, actions);
     if (before->phase == after.phase)
         return;
     int status = machine->status > 0 ? machine->status : 0;

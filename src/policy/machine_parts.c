@@ -70,6 +70,13 @@ int hf_machine_next_oldest(const HfMachine *machine, uint64_t number)
     return next;
 }
 
+int hf_machine_find_new(const HfMachine *machine)
+{
+    int starting = hf_machine_find(machine, HF_STAGE_STARTING);
+
+    return starting >= 0 ? starting : hf_machine_find(machine, HF_STAGE_TRIAL);
+}
+
 unsigned hf_machine_count(const HfMachine *machine, HfStage stage)
 {
     unsigned n = 0;
@@ -91,6 +98,13 @@ unsigned hf_machine_count_leaving(const HfMachine *machine)
 bool hf_machine_has(const HfMachine *machine, HfStage stage)
 {
     return hf_machine_find(machine, stage) >= 0;
+}
+
+bool hf_machine_is_whole(const HfMachine *machine)
+{
+    int slot = hf_machine_find(machine, HF_STAGE_ACTIVE);
+
+    return slot >= 0 && !machine->generations[slot].main_exited;
 }
 
 bool hf_machine_in_gap(const HfMachine *machine)
@@ -157,7 +171,7 @@ bool hf_machine_enqueue(HfMachine *machine, const HfEvent *event, HfActions *act
 
 #define LIMIT(name) offsetof(HfMachineLimits, name)
 
-/* Where a limit passes in STARTING, that start has failed as well. */
+/* Where a limit passes in STARTING or TRIAL, that start has failed as well. */
 static const struct {
     HfStage after; /* what follows when the limit has passed; 0: nothing */
     bool limited;
@@ -168,7 +182,7 @@ static const struct {
     [HF_STAGE_STARTING] = {HF_STAGE_TERM, true, false, LIMIT(ready_timeout)},
     [HF_STAGE_TRIAL] = {HF_STAGE_STOP, true, false, LIMIT(trial_time)},
     [HF_STAGE_ACTIVE] = {0},
-    [HF_STAGE_PARKED] = {HF_STAGE_SETTLE, true, false, LIMIT(park_time)},
+    [HF_STAGE_PARKED] = {HF_STAGE_STOP, true, false, LIMIT(park_time)},
     [HF_STAGE_SETTLE] = {HF_STAGE_RETIRE, true, false, LIMIT(settle_time)},
     [HF_STAGE_RETIRE] = {HF_STAGE_STOP, true, true, LIMIT(retire_time)},
     [HF_STAGE_STOP] = {HF_STAGE_TERM, true, true, LIMIT(drain_timeout)},
@@ -177,19 +191,34 @@ static const struct {
 };
 _Static_assert(sizeof(stages) / sizeof(*stages) == HF_STAGE_MAX_, "a row for each stage");
 
-/* A generation that starts has the limit that it was prepared with. */
 bool hf_machine_is_limited(HfStage stage)
 {
     return stages[stage].limited;
 }
 
-uint64_t hf_machine_limit(const HfMachine *machine, HfStage stage)
+bool hf_machine_leaves_side(const HfMachine *machine, unsigned slot)
 {
-    bool prepared = stage == HF_STAGE_STARTING && machine->prepared;
+    return machine->generations[slot].stage == HF_STAGE_SETTLE &&
+           machine->generations[slot].side != machine->side;
+}
+
+/* Nobody retires its workers where they are not in the way of others, or its main process left. */
+static HfStage next_stage(const HfMachine *machine, unsigned slot)
+{
+    return hf_machine_leaves_side(machine, slot) ? HF_STAGE_STOP
+                                                 : stages[machine->generations[slot].stage].after;
+}
+
+/* A generation that starts has the limit that it was prepared with. */
+uint64_t hf_machine_limit(const HfMachine *machine, unsigned slot)
+{
+    HfStage stage = machine->generations[slot].stage;
+    bool prepared = hf_stage_is_new(stage) && machine->prepared;
     const HfMachineLimits *limits = prepared ? &machine->next : &machine->limits;
+    size_t limit = hf_machine_leaves_side(machine, slot) ? LIMIT(side_time) : stages[stage].limit;
 
     assert(stages[stage].limited);
-    return *(const uint64_t *)((const char *)limits + stages[stage].limit);
+    return *(const uint64_t *)((const char *)limits + limit);
 }
 
 void hf_machine_leave_active(HfMachine *machine, unsigned slot)
@@ -217,10 +246,10 @@ void hf_machine_enter(HfMachine *machine, unsigned slot, HfStage stage, HfAction
         hf_machine_add_for(actions, HF_ACTION_CONTINUE, machine, slot);
 }
 
-void hf_machine_drain(HfMachine *machine, unsigned slot, bool gentle, HfActions *actions)
+void hf_machine_drain(HfMachine *machine, unsigned slot, HfStage stage, HfActions *actions)
 {
     hf_machine_report(actions, HF_REPORT_DRAINING, machine, slot);
-    hf_machine_enter(machine, slot, gentle ? HF_STAGE_SETTLE : HF_STAGE_STOP, actions);
+    hf_machine_enter(machine, slot, stage, actions);
 }
 
 void hf_machine_let_leave(HfMachine *machine, unsigned slot)
@@ -241,9 +270,12 @@ void hf_machine_hurry(HfMachine *machine, unsigned slot, HfStage stage, HfAction
 void hf_machine_escalate(HfMachine *machine, unsigned slot, HfActions *actions)
 {
     HfStage stage = machine->generations[slot].stage;
+    HfStage next = next_stage(machine, slot);
 
-    if (stages[stage].after != stage)
-        hf_machine_hurry(machine, slot, stages[stage].after, actions);
+    if (stage == HF_STAGE_PARKED)
+        hf_machine_report(actions, HF_REPORT_DRAINING, machine, slot);
+    if (next != stage)
+        hf_machine_hurry(machine, slot, next, actions);
     else
         hf_machine_enter(machine, slot, stage, actions);
 }
@@ -255,7 +287,7 @@ void hf_machine_extend(HfMachine *machine, unsigned slot, uint64_t usec, HfActio
 
     if (!fits || usec == 0 || generation->extensions >= HF_MACHINE_EXTENSIONS)
         return;
-    uint64_t most = hf_machine_limit(machine, generation->stage);
+    uint64_t most = hf_machine_limit(machine, slot);
     generation->extensions++;
     HfAction *action = hf_machine_add_for(actions, HF_ACTION_ARM, machine, slot);
     action->timer = HF_TIMER_DEADLINE;

@@ -17,6 +17,13 @@ HfAction *hf_machine_report_plainly(HfActions *actions, HfReport what);
 /* What the failure of a start is: somebody serves, or nobody does. */
 HfReport hf_machine_failure(const HfMachine *machine);
 bool hf_machine_has(const HfMachine *machine, HfStage stage);
+/* Nobody comes to it by himself yet. */
+static inline bool hf_stage_is_new(HfStage stage)
+{
+    return stage == HF_STAGE_STARTING || stage == HF_STAGE_TRIAL;
+}
+/* The slot of the one that is, or -1. */
+int hf_machine_find_new(const HfMachine *machine);
 /* The slot with the lowest number above this one, or -1. */
 int hf_machine_next_oldest(const HfMachine *machine, uint64_t number);
 
@@ -35,14 +42,16 @@ bool hf_machine_enqueue(HfMachine *machine, const HfEvent *event, HfActions *act
 
 /* May a generation be in its stage only so long? */
 bool hf_machine_is_limited(HfStage stage);
-/* How long then, usec. */
-uint64_t hf_machine_limit(const HfMachine *machine, HfStage stage);
+/* How long the one in slot then, usec. */
+uint64_t hf_machine_limit(const HfMachine *machine, unsigned slot);
+/* It only takes what is left at a side to which nobody comes any more. */
+bool hf_machine_leaves_side(const HfMachine *machine, unsigned slot);
 /* What only concerns the active generation ends with it. */
 void hf_machine_leave_active(HfMachine *machine, unsigned slot);
 /* The generation is in this stage now, and gets the signal that belongs to it. */
 void hf_machine_enter(HfMachine *machine, unsigned slot, HfStage stage, HfActions *actions);
-/* Asks a generation to leave, gently if wanted. */
-void hf_machine_drain(HfMachine *machine, unsigned slot, bool gentle, HfActions *actions);
+/* Asks a generation to leave: at once with STOP, or first with SETTLE. */
+void hf_machine_drain(HfMachine *machine, unsigned slot, HfStage stage, HfActions *actions);
 /* It leaves by itself: as drained, but without a signal. */
 void hf_machine_let_leave(HfMachine *machine, unsigned slot);
 /* At least to that stage. */
@@ -68,6 +77,8 @@ typedef struct HfOutputs {
         uint64_t number;
         HfStage stage;
         bool deadline;
+        bool watched; /* WATCH_SIDE */
+        bool tried;   /* TRIAL */
     } slots[HF_MACHINE_SLOTS];
 } HfOutputs;
 
@@ -82,6 +93,8 @@ void hf_machine_settle_outage(HfMachine *machine, HfActions *actions);
 
 /* Takes the decision of the table. */
 void hf_machine_move(HfMachine *machine, HfMove it, HfActions *actions);
+/* New connections go to the side of the generation in slot, and that is written down. */
+void hf_machine_switch(HfMachine *machine, unsigned slot, HfActions *actions);
 void hf_machine_prepare(HfMachine *machine, HfCause cause, HfActions *actions);
 
 /* ---- machine_program.c: holdfast's own program is replaced, or another goes on ---- */

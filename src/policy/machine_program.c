@@ -44,9 +44,9 @@ static void resume_generations(HfMachine *machine, bool lost, HfActions *actions
     for (unsigned i = 0; i < HF_MACHINE_SLOTS; i++)
         if (machine->generations[i].stage == HF_STAGE_RETIRE)
             hf_machine_enter(machine, i, HF_STAGE_STOP, actions);
-    int starting = hf_machine_find(machine, HF_STAGE_STARTING);
-    if (lost && starting >= 0)
-        hf_machine_drain(machine, (unsigned)starting, false, actions);
+    int given_up = lost ? hf_machine_find_new(machine) : -1;
+    if (given_up >= 0)
+        hf_machine_drain(machine, (unsigned)given_up, HF_STAGE_STOP, actions);
 }
 
 /* A replacement that has lost its plan begins anew where it is needed, and is forgotten where an
@@ -56,7 +56,7 @@ static void resume_phase(HfMachine *machine, bool lost, HfActions *actions)
     if (hf_machine_stops(machine)) { /* who started this program wants the service */
         machine->hurry = HF_STAGE_EMPTY;
         hf_machine_prepare(machine, HF_CAUSE_START, actions);
-    } else if (lost && hf_machine_find(machine, HF_STAGE_ACTIVE) >= 0) {
+    } else if (lost && hf_machine_is_whole(machine)) {
         machine->phase = HF_PHASE_IDLE;
     } else if (lost) {
         hf_machine_prepare(machine, machine->planned ? machine->cause : HF_CAUSE_START, actions);
@@ -104,39 +104,62 @@ bool hf_machine_adopt(HfMachine *machine, HfActions *actions)
 
 /* ---- soundness ---- */
 
-static bool generation_sound(const HfMachineGeneration *generation, uint64_t last_number)
+/* Whose main process has left serves on, has been switched from, or was asked to leave. */
+static bool may_have_exited(const HfMachine *machine, unsigned slot)
 {
+    HfStage stage = machine->generations[slot].stage;
+
+    return stage == HF_STAGE_ACTIVE || stage >= HF_STAGE_STOP ||
+           hf_machine_leaves_side(machine, slot);
+}
+
+static bool generation_sound(const HfMachine *machine, unsigned slot)
+{
+    const HfMachineGeneration *generation = &machine->generations[slot];
+    bool standby = generation->side != machine->side;
+
     if (generation->stage == HF_STAGE_EMPTY)
         return generation->number == 0 && !generation->main_exited;
-    return generation->number > 0 && generation->number <= last_number &&
-           (generation->stage >= HF_STAGE_STOP || !generation->main_exited);
+    if (generation->number == 0 || generation->number > machine->last_number ||
+        generation->side > 1 || (generation->main_exited && !may_have_exited(machine, slot)))
+        return false;
+    if (generation->stage == HF_STAGE_TRIAL || generation->stage == HF_STAGE_PARKED)
+        return standby;
+    return generation->stage != HF_STAGE_ACTIVE || !standby;
 }
 
 static bool phase_sound(const HfMachine *machine)
 {
-    bool starting = hf_machine_find(machine, HF_STAGE_STARTING) >= 0;
-    bool active = hf_machine_find(machine, HF_STAGE_ACTIVE) >= 0;
+    bool trial = hf_machine_has(machine, HF_STAGE_TRIAL);
+    bool starting = hf_machine_has(machine, HF_STAGE_STARTING);
+    bool active = hf_machine_has(machine, HF_STAGE_ACTIVE);
+    bool whole = hf_machine_is_whole(machine);
+    bool parked = hf_machine_has(machine, HF_STAGE_PARKED);
     bool leaving = hf_machine_count_leaving(machine) > 0;
 
+    if (trial != (machine->phase == HF_PHASE_TRYING) || (trial && (starting || !active)))
+        return false;
     switch (machine->phase) {
     case HF_PHASE_IDLE:
-        return active && !starting && machine->planned;
+        return whole && !starting && machine->planned;
     case HF_PHASE_PREPARING:
         return !starting && (machine->planned || !active);
     case HF_PHASE_WAITING:
         return leaving && !starting && (machine->planned || machine->prepared);
     case HF_PHASE_CLEARING:
-        return leaving && !starting && !active && machine->prepared;
+        return leaving && !starting && !active && !parked && machine->prepared;
     case HF_PHASE_STARTING:
         return starting && (machine->planned || machine->prepared);
+    case HF_PHASE_TRYING:
+        return !parked && (machine->planned || machine->prepared);
     case HF_PHASE_BACKOFF:
-        return !starting && !active && machine->planned;
+        return !starting && !whole && machine->planned;
     case HF_PHASE_STOPPING:
-        return !starting && !active;
+        return !starting && !active && !parked;
     case HF_PHASE_NEW:
     case HF_PHASE_ENDING:
     case HF_PHASE_ENDED:
-        return !starting && !active && !leaving;
+        return !starting && !active && !parked && !leaving;
     case HF_PHASE_MAX_:
     default:
         return false;
@@ -146,14 +169,16 @@ static bool phase_sound(const HfMachine *machine)
 bool hf_machine_is_sound(const HfMachine *machine)
 {
     for (unsigned i = 0; i < HF_MACHINE_SLOTS; i++) {
-        if (!generation_sound(&machine->generations[i], machine->last_number))
+        if (!generation_sound(machine, i))
             return false;
         for (unsigned j = 0; j < i; j++)
             if (machine->generations[i].number != 0 &&
                 machine->generations[i].number == machine->generations[j].number)
                 return false;
     }
-    return hf_machine_count(machine, HF_STAGE_STARTING) <= 1 &&
+    return machine->side <= 1 && hf_machine_count(machine, HF_STAGE_STARTING) <= 1 &&
+           hf_machine_count(machine, HF_STAGE_TRIAL) <= 1 &&
+           hf_machine_count(machine, HF_STAGE_PARKED) <= 1 &&
            hf_machine_count(machine, HF_STAGE_ACTIVE) <= 1 && phase_sound(machine);
 }
 
@@ -166,15 +191,15 @@ bool hf_machine_is_sound(const HfMachine *machine)
 NAMES(hf_stage, HfStage, HF_STAGE_MAX_, "empty", "starting", "trial", "active", "parked", "settle",
       "retire", "stop", "term", "kill")
 NAMES(hf_phase, HfPhase, HF_PHASE_MAX_, "new", "idle", "preparing", "waiting", "clearing",
-      "starting", "backoff", "stopping", "ending", "ended")
-NAMES(hf_move, HfMove, HF_MOVE_MAX_, "begin", "prepared", "unblocked", "refused", "ready", "failed",
-      "lost", "freed", "due", "wished", "ill", "aged", "stop", "over")
+      "starting", "trying", "backoff", "stopping", "ending", "ended")
+NAMES(hf_move, HfMove, HF_MOVE_MAX_, "begin", "prepared", "unblocked", "refused", "ready", "passed",
+      "failed", "lost", "freed", "due", "wished", "ill", "aged", "rollback", "stop", "over")
 NAMES(hf_stop_reason, HfStopReason, HF_REASON_MAX_, "none", "signal", "request", "service",
       "takeover", "settings")
 NAMES(hf_cause, HfCause, HF_CAUSE_MAX_, "start", "crash", "reload", "restart", "health", "recycle")
 NAMES(hf_request_kind, HfRequestKind, HF_REQUEST_MAX_, "none", "reload", "restart", "stop",
       "upgrade", "rollback")
-NAMES(hf_outcome, HfOutcome, HF_OUTCOME_MAX_, "done", "failed", "stopping", "busy")
+NAMES(hf_outcome, HfOutcome, HF_OUTCOME_MAX_, "done", "failed", "stopping", "busy", "not-parked")
 NAMES(hf_timer, HfTimer, HF_TIMER_MAX_, "deadline", "respawn", "stable", "busy", "probe", "recycle",
       "stop-wait")
 NAMES(hf_verdict, HfVerdict, HF_VERDICT_MAX_, "healthy", "saturated", "hung", "failed")
@@ -189,5 +214,5 @@ NAMES(hf_action, HfActionType, HF_ACTION_MAX_, "prepare", "abort-prepare", "comm
 NAMES(hf_upgrade, HfUpgrade, HF_UPGRADE_MAX_, "none", "wanted", "testing")
 NAMES(hf_report, HfReport, HF_REPORT_MAX_, "ready", "crashed", "start-failed", "reload-failed",
       "retry", "draining", "hurried", "gone", "waiting", "stopping", "outage", "recovered",
-      "healthy", "saturated", "hung", "unhealthy", "leaving", "resumed", "upgraded",
-      "upgrade-failed", "adopted", "delayed", "service-ended", "takeover-failed")
+      "healthy", "saturated", "hung", "unhealthy", "parked", "rolled-back", "leaving", "resumed",
+      "upgraded", "upgrade-failed", "adopted", "delayed", "service-ended", "takeover-failed")

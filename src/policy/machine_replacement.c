@@ -40,8 +40,20 @@ static void commit(HfMachine *machine, HfActions *actions)
         return;
     machine->prepared = false;
     machine->planned = true;
+    machine->switches = machine->switches_next;
     machine->limits = machine->next;
     hf_machine_add(actions, HF_ACTION_COMMIT)->cause = machine->cause;
+}
+
+void hf_machine_switch(HfMachine *machine, unsigned slot, HfActions *actions)
+{
+    unsigned side = machine->generations[slot].side;
+
+    if (side == machine->side)
+        return;
+    machine->side = side;
+    hf_machine_add(actions, HF_ACTION_SWITCH)->side = side;
+    hf_machine_add(actions, HF_ACTION_SAVE);
 }
 
 static void discard(HfMachine *machine, HfActions *actions)
@@ -52,22 +64,62 @@ static void discard(HfMachine *machine, HfActions *actions)
     hf_machine_add(actions, HF_ACTION_DISCARD);
 }
 
-/* Starts the next generation, or waits for a slot: beside an active one a slot stays free for its
- * crash. */
+/* The next plan, or else the one in force, has two sides. */
+static bool plan_switches(const HfMachine *machine)
+{
+    return machine->prepared ? machine->switches_next : machine->switches;
+}
+
+/* Somebody settles who must be gone from there before the next start: nobody is to serve beside it
+ * on its side, or to be left on the side that it will be switched from. */
+static bool is_side_taken(const HfMachine *machine)
+{
+    for (unsigned i = 0; i < HF_MACHINE_SLOTS; i++)
+        if (machine->generations[i].stage == HF_STAGE_SETTLE &&
+            (plan_switches(machine) || hf_machine_leaves_side(machine, i)))
+            return true;
+    return false;
+}
+
+/* On the standby side where somebody serves and the plan has two; else where all connections go. In
+ * an outage who starts the committed plan once more hopes for little: callers are answered on. */
+static void start(HfMachine *machine, unsigned slot, bool beside, HfActions *actions)
+{
+    bool switches = plan_switches(machine);
+
+    machine->overdue = machine->overdue && machine->outage && !machine->prepared;
+    if (!beside)
+        commit(machine, actions);
+    machine->generations[slot] = (HfMachineGeneration){
+        .stage = HF_STAGE_STARTING,
+        .number = ++machine->last_number,
+        .side = beside && switches ? !machine->side : machine->side,
+    };
+    machine->phase = HF_PHASE_STARTING;
+}
+
+/* Nobody is rolled back to while the next generation gets ready. */
+static void end_parked(HfMachine *machine, HfActions *actions)
+{
+    int parked = hf_machine_find(machine, HF_STAGE_PARKED);
+
+    if (parked >= 0)
+        hf_machine_drain(machine, (unsigned)parked, HF_STAGE_STOP, actions);
+}
+
+/* Starts the next generation, or waits for a slot or its side: beside an active one a slot stays
+ * free for its crash. */
 static void launch(HfMachine *machine, HfActions *actions)
 {
     bool beside = hf_machine_has(machine, HF_STAGE_ACTIVE);
     int empty = hf_machine_find(machine, HF_STAGE_EMPTY);
 
-    if (beside ? hf_machine_count_leaving(machine) < machine->limits.max_draining : empty >= 0) {
-        if (!beside)
-            commit(machine, actions);
-        machine->generations[empty] = (HfMachineGeneration){
-            .stage = HF_STAGE_STARTING,
-            .number = ++machine->last_number,
-        };
-        machine->phase = HF_PHASE_STARTING;
-        machine->overdue = false;
+    if (beside)
+        end_parked(machine, actions);
+    if (beside ? hf_machine_count_leaving(machine) < machine->limits.max_draining &&
+                     !is_side_taken(machine)
+               : empty >= 0) {
+        start(machine, (unsigned)empty, beside, actions);
         return;
     }
     unsigned oldest = find_oldest_leaving(machine);
@@ -133,14 +185,15 @@ static void proceed(HfMachine *machine, HfActions *actions)
     }
     machine->phase = HF_PHASE_CLEARING;
     if (active >= 0)
-        hf_machine_drain(machine, (unsigned)active, false, actions);
+        hf_machine_drain(machine, (unsigned)active, HF_STAGE_STOP, actions);
+    end_parked(machine, actions);
 }
 
 static void fail(HfMachine *machine, HfActions *actions)
 {
     discard(machine, actions);
     hf_machine_answer_running(machine, HF_OUTCOME_FAILED, actions);
-    if (hf_machine_has(machine, HF_STAGE_ACTIVE)) {
+    if (hf_machine_is_whole(machine)) {
         machine->phase = HF_PHASE_IDLE;
         machine->recycled = false;
     } else {
@@ -163,7 +216,7 @@ static void end_if_clear(HfMachine *machine, HfActions *actions)
 static void refuse(HfMachine *machine, HfActions *actions)
 {
     hf_machine_report_plainly(actions, hf_machine_failure(machine))->cause = machine->cause;
-    if (machine->planned && hf_machine_has(machine, HF_STAGE_ACTIVE)) {
+    if (machine->planned && hf_machine_is_whole(machine)) {
         fail(machine, actions);
         return;
     }
@@ -187,13 +240,33 @@ static void refuse(HfMachine *machine, HfActions *actions)
     take_pending(machine, actions);
 }
 
-/* The generation that was starting is the active one now. */
+/* The old one has been switched from, or serves beside its successor. */
+static void let_go(HfMachine *machine, unsigned slot, bool parkable, bool gentle,
+                   HfActions *actions)
+{
+    const HfMachineGeneration *old = &machine->generations[slot];
+    bool reload = machine->cause == HF_CAUSE_RELOAD;
+
+    if (old->side == machine->side) {
+        gentle = gentle && !old->main_exited && machine->cause != HF_CAUSE_HEALTH;
+        hf_machine_drain(machine, slot, gentle ? HF_STAGE_SETTLE : HF_STAGE_STOP, actions);
+    } else if (parkable && reload && !old->main_exited && machine->limits.park_time > 0) {
+        hf_machine_report(actions, HF_REPORT_PARKED, machine, slot)->usec =
+            machine->limits.park_time;
+        hf_machine_enter(machine, slot, HF_STAGE_PARKED, actions);
+    } else {
+        hf_machine_drain(machine, slot, HF_STAGE_SETTLE, actions);
+    }
+}
+
+/* The generation that was starting, or on trial, is the active one now. */
 static void hand_over(HfMachine *machine, HfActions *actions)
 {
-    unsigned slot = (unsigned)hf_machine_find(machine, HF_STAGE_STARTING);
+    unsigned slot = (unsigned)hf_machine_find_new(machine);
     HfMachineGeneration *generation = &machine->generations[slot];
     int old = hf_machine_find(machine, HF_STAGE_ACTIVE);
     bool retires = machine->limits.retires; /* the old one: it is that which is let go */
+    bool parkable = machine->switches;
 
     generation->stage = HF_STAGE_ACTIVE;
     generation->extensions = 0;
@@ -201,15 +274,69 @@ static void hand_over(HfMachine *machine, HfActions *actions)
     machine->recycled = false;
     hf_machine_report(actions, HF_REPORT_READY, machine, slot);
     commit(machine, actions);
+    if (generation->side != machine->side)
+        hf_machine_switch(machine, slot, actions);
+    else if (old >= 0)
+        hf_machine_add(actions, HF_ACTION_SAVE);
     if (generation->reopen) {
         generation->reopen = false;
         hf_machine_add_for(actions, HF_ACTION_REOPEN, machine, slot);
     }
     if (old >= 0)
-        hf_machine_drain(machine, (unsigned)old,
-                         machine->limits.gentle && retires && machine->cause != HF_CAUSE_HEALTH,
-                         actions);
+        let_go(machine, (unsigned)old, parkable, machine->limits.gentle && retires, actions);
     hf_machine_answer_running(machine, HF_OUTCOME_DONE, actions);
+    machine->phase = HF_PHASE_IDLE;
+    take_pending(machine, actions);
+}
+
+/* It is ready. On the standby side it has time to be tried, unless nobody serves meanwhile, or who
+ * does answers nothing. */
+static void try_first(HfMachine *machine, HfActions *actions)
+{
+    HfMachineGeneration *generation =
+        &machine->generations[hf_machine_find(machine, HF_STAGE_STARTING)];
+    const HfMachineLimits *limits = machine->prepared ? &machine->next : &machine->limits;
+
+    if (generation->side == machine->side || !limits->tries || machine->cause == HF_CAUSE_HEALTH ||
+        !hf_machine_has(machine, HF_STAGE_ACTIVE)) {
+        hand_over(machine, actions);
+        return;
+    }
+    generation->stage = HF_STAGE_TRIAL;
+    generation->extensions = 0;
+    machine->phase = HF_PHASE_TRYING;
+}
+
+/* Whoever is left without a main process serves on, and the trial goes on; else there is no time
+ * for one. */
+static void step_in(HfMachine *machine, HfActions *actions)
+{
+    if (!hf_machine_has(machine, HF_STAGE_ACTIVE))
+        hand_over(machine, actions);
+}
+
+/* What was under way gives way. */
+static void roll_back(HfMachine *machine, HfActions *actions)
+{
+    int parked = hf_machine_find(machine, HF_STAGE_PARKED);
+    int old = hf_machine_find(machine, HF_STAGE_ACTIVE);
+    int starting = hf_machine_find(machine, HF_STAGE_STARTING);
+
+    if (parked < 0)
+        return;
+    machine->generations[parked].stage = HF_STAGE_ACTIVE;
+    hf_machine_report(actions, HF_REPORT_ROLLED_BACK, machine, (unsigned)parked);
+    if (machine->phase == HF_PHASE_PREPARING)
+        hf_machine_add(actions, HF_ACTION_ABORT_PREPARE);
+    discard(machine, actions);
+    hf_machine_add_for(actions, HF_ACTION_COMMIT, machine, (unsigned)parked);
+    hf_machine_switch(machine, (unsigned)parked, actions);
+    if (starting >= 0)
+        hf_machine_enter(machine, (unsigned)starting, HF_STAGE_TERM, actions);
+    if (old >= 0)
+        hf_machine_drain(machine, (unsigned)old, HF_STAGE_SETTLE, actions);
+    machine->recycled = false;
+    hf_machine_answer_running(machine, HF_OUTCOME_FAILED, actions);
     machine->phase = HF_PHASE_IDLE;
     take_pending(machine, actions);
 }
@@ -266,11 +393,9 @@ static void stop(HfMachine *machine, HfActions *actions)
     machine->hurry = HF_STAGE_STOP;
     for (unsigned i = 0; i < HF_MACHINE_SLOTS; i++) {
         HfStage stage = machine->generations[i].stage;
-        if (stage == HF_STAGE_ACTIVE)
-            hf_machine_drain(machine, i, false, actions);
-        else if (stage == HF_STAGE_STARTING) /* it may serve already */
-            hf_machine_enter(machine, i, HF_STAGE_STOP, actions);
-        else if (hf_stage_leaves(stage))
+        if (stage == HF_STAGE_ACTIVE || stage == HF_STAGE_PARKED)
+            hf_machine_drain(machine, i, HF_STAGE_STOP, actions);
+        else if (stage != HF_STAGE_EMPTY) /* who is starting may serve already */
             hf_machine_hurry(machine, i, HF_STAGE_STOP, actions);
     }
     end_if_clear(machine, actions);
@@ -301,8 +426,11 @@ typedef void (*Decide)(HfMachine *machine, HfActions *actions);
     X(again)                                                                                       \
     X(proceed)                                                                                     \
     X(refuse)                                                                                      \
+    X(try_first)                                                                                   \
     X(hand_over)                                                                                   \
+    X(step_in)                                                                                     \
     X(fail)                                                                                        \
+    X(roll_back)                                                                                   \
     X(respawn)                                                                                     \
     X(interrupt)                                                                                   \
     X(launch)                                                                                      \
@@ -323,30 +451,33 @@ static const struct {
  * before the table a loss may bring back who settles, or be the end (--exit-with-service). */
 /* clang-format off */
 #define N nothing
-#define R(move, new, idle, preparing, waiting, clearing, starting, backoff, stopping, ending)      \
+#define R(move, new, idle, preparing, waiting, clearing, starting, trying, backoff, stopping, ending) \
     [HF_MOVE_##move] = {                                                                           \
         [HF_PHASE_NEW] = (new), [HF_PHASE_IDLE] = (idle), [HF_PHASE_PREPARING] = (preparing),      \
         [HF_PHASE_WAITING] = (waiting), [HF_PHASE_CLEARING] = (clearing),                          \
-        [HF_PHASE_STARTING] = (starting), [HF_PHASE_BACKOFF] = (backoff),                          \
-        [HF_PHASE_STOPPING] = (stopping), [HF_PHASE_ENDING] = (ending),                            \
+        [HF_PHASE_STARTING] = (starting), [HF_PHASE_TRYING] = (trying),                            \
+        [HF_PHASE_BACKOFF] = (backoff), [HF_PHASE_STOPPING] = (stopping),                          \
+        [HF_PHASE_ENDING] = (ending),                                                              \
     }
 #define D(name) do_##name
 static const unsigned char table[HF_MOVE_MAX_][HF_PHASE_MAX_] = {
-/*  move       new       idle             preparing    waiting    clearing  starting      backoff          stopping         ending */
-  R(BEGIN,     D(begin), N,               N,           N,         N,        N,            N,               N,               N),
-  R(PREPARED,  N,        N,               D(proceed),  N,         N,        N,            N,               N,               N),
-  R(UNBLOCKED, N,        N,               D(again),    N,         N,        N,            N,               N,               N),
-  R(REFUSED,   N,        N,               D(refuse),   N,         N,        N,            N,               N,               N),
-  R(READY,     N,        N,               N,           N,         N,        D(hand_over), N,               N,               N),
-  R(FAILED,    N,        N,               N,           N,         N,        D(fail),      N,               N,               N),
-  R(LOST,      N,        D(respawn),      D(interrupt),D(launch), N,        N,            N,               N,               N),
-  R(FREED,     N,        N,               N,           D(launch), D(clear), N,            N,               D(end_if_clear), N),
-  R(DUE,       N,        N,               N,           N,         N,        N,            D(retry),        N,               N),
-  R(WISHED,    N,        D(take_pending), N,           N,         N,        N,            D(take_pending), N,               N),
-  R(ILL,       N,        D(heal),         N,           N,         N,        N,            N,               N,               N),
-  R(AGED,      N,        D(recycle),      N,           N,         N,        N,            N,               N,               N),
-  R(STOP,      D(stop),  D(stop),         D(stop),     D(stop),   D(stop),  D(stop),      D(stop),         D(hurry),        N),
-  R(OVER,      N,        N,               N,           N,         N,        N,            N,               N,               D(conclude)),
+/*  move       new       idle             preparing     waiting       clearing  starting      trying        backoff          stopping         ending */
+  R(BEGIN,     D(begin), N,               N,            N,            N,        N,            N,            N,               N,               N),
+  R(PREPARED,  N,        N,               D(proceed),   N,            N,        N,            N,            N,               N,               N),
+  R(UNBLOCKED, N,        N,               D(again),     N,            N,        N,            N,            N,               N,               N),
+  R(REFUSED,   N,        N,               D(refuse),    N,            N,        N,            N,            N,               N,               N),
+  R(READY,     N,        N,               N,            N,            N,        D(try_first), N,            N,               N,               N),
+  R(PASSED,    N,        N,               N,            N,            N,        N,            D(hand_over), N,               N,               N),
+  R(FAILED,    N,        N,               N,            N,            N,        D(fail),      D(fail),      N,               N,               N),
+  R(LOST,      N,        D(respawn),      D(interrupt), D(launch),    N,        N,            D(step_in),   N,               N,               N),
+  R(FREED,     N,        N,               N,            D(launch),    D(clear), N,            N,            N,               D(end_if_clear), N),
+  R(DUE,       N,        N,               N,            N,            N,        N,            N,            D(retry),        N,               N),
+  R(WISHED,    N,        D(take_pending), N,            N,            N,        N,            N,            D(take_pending), N,               N),
+  R(ILL,       N,        D(heal),         N,            N,            N,        N,            N,            N,               N,               N),
+  R(AGED,      N,        D(recycle),      N,            N,            N,        N,            N,            N,               N,               N),
+  R(ROLLBACK,  N,        D(roll_back),    D(roll_back), D(roll_back), N,        D(roll_back), N,            D(roll_back),    N,               N),
+  R(STOP,      D(stop),  D(stop),         D(stop),      D(stop),      D(stop),  D(stop),      D(stop),      D(stop),         D(hurry),        N),
+  R(OVER,      N,        N,               N,            N,            N,        N,            N,            N,               N,               D(conclude)),
 };
 #undef N
 #undef R

@@ -82,7 +82,9 @@ static void lose_active(HfMachine *machine, const HfEvent *event, int status, Hf
         machine->generations[settling].stage = HF_STAGE_ACTIVE;
         machine->recycled = false;
         hf_machine_report(actions, HF_REPORT_RESUMED, machine, (unsigned)settling);
-    } else if (machine->limits.exit_with_service && !hf_machine_has(machine, HF_STAGE_STARTING)) {
+        hf_machine_switch(machine, (unsigned)settling, actions);
+        hf_machine_move(machine, HF_MOVE_FREED, actions);
+    } else if (machine->limits.exit_with_service && hf_machine_find_new(machine) < 0) {
         if (status >= 0)
             report_service_ended(event, status, actions);
         stop_because(machine, HF_REASON_SERVICE, status, actions);
@@ -118,13 +120,27 @@ static void on_spawn_failed(HfMachine *machine, const HfEvent *event, HfActions 
 {
     HfStage was = machine->generations[event->slot].stage;
 
-    if (was == HF_STAGE_ACTIVE)
+    if (was == HF_STAGE_TRIAL || was == HF_STAGE_ACTIVE || was == HF_STAGE_PARKED)
         return;
     hf_machine_report(actions, hf_machine_failure(machine), machine, event->slot);
     release(machine, event->slot);
     if (was == HF_STAGE_STARTING)
         fail_start(machine, event, event->status, actions);
     hf_machine_move(machine, HF_MOVE_FREED, actions);
+}
+
+/* Workers that live without their main process serve on at their side while the next generation
+ * gets ready on the other, which nobody else is to stand in the way of. */
+static bool serve_on(HfMachine *machine, const HfEvent *event, HfActions *actions)
+{
+    if (!event->remain || !machine->switches || !machine->limits.retires ||
+        machine->limits.exit_with_service)
+        return false;
+    for (unsigned i = 0; i < HF_MACHINE_SLOTS; i++)
+        if (machine->generations[i].stage == HF_STAGE_SETTLE)
+            hf_machine_hurry(machine, i, HF_STAGE_STOP, actions);
+    hf_machine_move(machine, HF_MOVE_LOST, actions);
+    return true;
 }
 
 static void on_main_exited(HfMachine *machine, const HfEvent *event, HfActions *actions)
@@ -135,13 +151,15 @@ static void on_main_exited(HfMachine *machine, const HfEvent *event, HfActions *
     if (generation->main_exited)
         return;
     generation->main_exited = true;
-    if (stage == HF_STAGE_STARTING || stage == HF_STAGE_ACTIVE) {
-        bool starting = stage == HF_STAGE_STARTING;
-        hf_machine_report(actions, starting ? hf_machine_failure(machine) : HF_REPORT_CRASHED,
-                          machine, event->slot);
+    if (hf_stage_is_new(stage) || stage == HF_STAGE_ACTIVE) {
+        bool fails = stage != HF_STAGE_ACTIVE;
+        hf_machine_report(actions, fails ? hf_machine_failure(machine) : HF_REPORT_CRASHED, machine,
+                          event->slot);
+        if (!fails && serve_on(machine, event, actions))
+            return;
         /* what it left behind may serve, and is asked to leave */
         hf_machine_enter(machine, event->slot, HF_STAGE_STOP, actions);
-        (starting ? fail_start : lose_active)(machine, event, event->status, actions);
+        (fails ? fail_start : lose_active)(machine, event, event->status, actions);
     } else { /* what it left behind may never have heard that it is to leave */
         if (machine->stop == HF_REASON_SERVICE && machine->status < 0)
             machine->status = event->status;
@@ -155,25 +173,28 @@ static void on_main_exited(HfMachine *machine, const HfEvent *event, HfActions *
 static void on_leaving(HfMachine *machine, const HfEvent *event, HfActions *actions)
 {
     unsigned slot = event->slot;
+    bool fails = machine->generations[slot].stage == HF_STAGE_TRIAL;
 
-    if (machine->generations[slot].stage != HF_STAGE_ACTIVE)
+    if (!fails && (machine->generations[slot].stage != HF_STAGE_ACTIVE ||
+                   machine->generations[slot].main_exited))
         return;
-    hf_machine_report(actions, HF_REPORT_LEAVING, machine, slot);
+    hf_machine_report(actions, fails ? hf_machine_failure(machine) : HF_REPORT_LEAVING, machine,
+                      slot);
     hf_machine_let_leave(machine, slot);
-    lose_active(machine, event, -1, actions);
+    (fails ? fail_start : lose_active)(machine, event, -1, actions);
 }
 
 static void on_gone(HfMachine *machine, const HfEvent *event, HfActions *actions)
 {
     HfStage was = machine->generations[event->slot].stage;
 
-    if (was == HF_STAGE_STARTING)
+    if (hf_stage_is_new(was))
         hf_machine_report(actions, hf_machine_failure(machine), machine, event->slot);
-    else if (was == HF_STAGE_ACTIVE)
+    else if (was == HF_STAGE_ACTIVE && !machine->generations[event->slot].main_exited)
         hf_machine_report(actions, HF_REPORT_CRASHED, machine, event->slot);
     hf_machine_report(actions, HF_REPORT_GONE, machine, event->slot);
     release(machine, event->slot);
-    if (was == HF_STAGE_STARTING)
+    if (hf_stage_is_new(was))
         fail_start(machine, event, event->status, actions);
     else if (was == HF_STAGE_ACTIVE)
         lose_active(machine, event, event->status, actions);
@@ -183,16 +204,30 @@ static void on_gone(HfMachine *machine, const HfEvent *event, HfActions *actions
 static void on_deadline(HfMachine *machine, const HfEvent *event, HfActions *actions)
 {
     unsigned slot = event->slot;
+    HfStage stage = machine->generations[slot].stage;
 
-    if (machine->generations[slot].stage != HF_STAGE_STARTING) {
+    if (!hf_stage_is_new(stage)) {
         hf_machine_escalate(machine, slot, actions);
         return;
     }
     HfAction *action = hf_machine_report(actions, hf_machine_failure(machine), machine, slot);
     action->timed_out = true;
-    action->usec = hf_machine_limit(machine, HF_STAGE_STARTING);
-    hf_machine_enter(machine, slot, HF_STAGE_TERM, actions);
+    action->usec = hf_machine_limit(machine, slot);
+    hf_machine_enter(machine, slot, stage == HF_STAGE_STARTING ? HF_STAGE_TERM : HF_STAGE_STOP,
+                     actions);
     fail_start(machine, event, 1, actions);
+}
+
+/* A trial that ends is one that has begun: its generation is on trial. */
+static void on_tried(HfMachine *machine, const HfEvent *event, HfActions *actions)
+{
+    if (event->passed) {
+        hf_machine_move(machine, HF_MOVE_PASSED, actions);
+        return;
+    }
+    hf_machine_report(actions, hf_machine_failure(machine), machine, event->slot)->trial = true;
+    hf_machine_enter(machine, event->slot, HF_STAGE_STOP, actions);
+    hf_machine_move(machine, HF_MOVE_FAILED, actions);
 }
 
 static void on_probed(HfMachine *machine, const HfEvent *event, HfActions *actions)
@@ -250,7 +285,13 @@ static void on_request(HfMachine *machine, const HfEvent *event, HfActions *acti
     bool stops = hf_machine_stops(machine);
 
     if (event->request == HF_REQUEST_ROLLBACK) {
-        answer_event(event, HF_OUTCOME_FAILED, actions);
+        bool parked = hf_machine_has(machine, HF_STAGE_PARKED);
+        hf_machine_move(machine, HF_MOVE_ROLLBACK, actions);
+        answer_event(event,
+                     stops    ? HF_OUTCOME_STOPPING
+                     : parked ? HF_OUTCOME_DONE
+                              : HF_OUTCOME_NOT_PARKED,
+                     actions);
         return;
     }
     if (event->request == HF_REQUEST_STOP) {
@@ -368,12 +409,18 @@ static void on_generation(HfMachine *machine, const HfEvent *event, HfActions *a
         on_leaving(machine, event, actions);
         break;
     case HF_EVENT_TRIED:
+        on_tried(machine, event, actions);
+        break;
     case HF_EVENT_SIDE_EMPTY:
+        hf_machine_escalate(machine, event->slot, actions);
         break;
     default: /* TIMER */
         on_timer(machine, event, actions);
         break;
     }
+    if (stage == HF_STAGE_SETTLE && event->type != HF_EVENT_GONE &&
+        machine->generations[event->slot].stage != HF_STAGE_SETTLE)
+        hf_machine_move(machine, HF_MOVE_FREED, actions);
 }
 
 static void on_event(HfMachine *machine, const HfEvent *event, HfActions *actions)
@@ -383,8 +430,10 @@ static void on_event(HfMachine *machine, const HfEvent *event, HfActions *action
         hf_machine_move(machine, HF_MOVE_BEGIN, actions);
         break;
     case HF_EVENT_PREPARED:
-        if (machine->phase == HF_PHASE_PREPARING)
+        if (machine->phase == HF_PHASE_PREPARING) {
             machine->takeover = event->takeover && !machine->planned;
+            machine->switches_next = event->switches;
+        }
         hf_machine_move(machine, HF_MOVE_PREPARED, actions);
         break;
     case HF_EVENT_UNBLOCKED:
@@ -439,6 +488,10 @@ static bool consume(const HfMachine *machine, const HfEvent *event, HfOutputs *b
         lasted = &before->fallback;
     else if (event->type == HF_EVENT_QUEUE_SERVED)
         lasted = &before->queue;
+    else if (event->type == HF_EVENT_TRIED)
+        lasted = &before->slots[event->slot].tried;
+    else if (event->type == HF_EVENT_SIDE_EMPTY)
+        lasted = &before->slots[event->slot].watched;
     else if (event->type == HF_EVENT_TIMER && event->timer == HF_TIMER_DEADLINE)
         lasted = &before->slots[event->slot].deadline;
     if (lasted) {
@@ -461,7 +514,7 @@ static void outlive(HfOutputs *before)
     before->fallback = before->queue = false;
     memset(before->timers, 0, sizeof(before->timers));
     for (unsigned i = 0; i < HF_MACHINE_SLOTS; i++)
-        before->slots[i].deadline = false;
+        before->slots[i].deadline = before->slots[i].watched = before->slots[i].tried = false;
 }
 
 void hf_machine_init(HfMachine *machine, const HfMachineLimits *limits)

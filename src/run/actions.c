@@ -171,9 +171,12 @@ static void perform_abort_prepare(HfSupervisor *supervisor, const HfAction *acti
 
 static void perform_commit(HfSupervisor *supervisor, const HfAction *action)
 {
-    hf_reconfigure_commit(supervisor, action->cause);
+    if (action->number == 0)
+        hf_reconfigure_commit(supervisor, action->cause);
     hf_plan_unref(supervisor->current);
-    supervisor->current = HF_STEAL(supervisor->prepared);
+    supervisor->current = action->number == 0
+                              ? HF_STEAL(supervisor->prepared)
+                              : hf_plan_ref(supervisor->generations[action->slot]->plan);
     if (supervisor->current) {
         HF_EACH_PART (supervisor, i, committed)
             supervisor->parts[i]->committed(supervisor->states[i]);
@@ -241,9 +244,17 @@ static void on_spawn_failed(HfGeneration *generation, const char *why, void *use
     post_of(supervisor, HF_EVENT_SPAWN_FAILED, generation);
 }
 
+/* Where it served, those of its program that are left accept on. */
 static void on_main_exited(HfGeneration *generation, void *userdata)
 {
-    post_of(userdata, HF_EVENT_MAIN_EXITED, generation);
+    hf_supervisor_post(userdata,
+                       &(HfEvent){.type = HF_EVENT_MAIN_EXITED,
+                                  .slot = generation->slot,
+                                  .number = generation->number,
+                                  .status = hf_generation_shell_status(generation),
+                                  .remain = generation->plan->switches &&
+                                            generation->plan->adapter->retires &&
+                                            hf_members_serve(&generation->members, NULL, 0)});
 }
 
 static void on_gone(HfGeneration *generation, void *userdata)
@@ -410,17 +421,21 @@ static void explain_start(HfSupervisor *supervisor, const HfAction *action)
     HfGeneration *generation = supervisor->generations[action->slot];
     HF_CLEANUP_TEXT HfText text = {0};
 
-    hf_text_addf(&text, "generation %llu failed to start: ", (unsigned long long)action->number);
-    if (!generation || generation->failure) {
+    bool ready = generation && generation->served; /* so it was on trial */
+    hf_text_addf(&text, "generation %llu failed %s: ", (unsigned long long)action->number,
+                 ready ? "its trial" : "to start");
+    if (action->trial) {
+        hf_text_add(&text, supervisor->failure ? supervisor->failure : "it was not passed");
+    } else if (!generation || generation->failure) {
         hf_text_add(&text, supervisor->failure ? supervisor->failure : "out of memory");
     } else if (action->timed_out) {
-        hf_text_add(&text, "not ready after ");
+        hf_text_add(&text, ready ? "not over after " : "not ready after ");
         hf_text_add_time(&text, action->usec);
     } else {
         hf_text_addf(&text, "%s ", generation->plan->program);
         hf_generation_explain_status(generation, &text);
-        hf_text_add(&text, " before it was ready");
-        if (generation->status.si_code == CLD_EXITED && generation->status.si_status == 0)
+        hf_text_add(&text, ready ? " during it" : " before it was ready");
+        if (!ready && generation->status.si_code == CLD_EXITED && generation->status.si_status == 0)
             hf_text_add(&text, " (a service must stay in the foreground)");
     }
     if (generation)
@@ -437,7 +452,8 @@ static void perform_report(HfSupervisor *supervisor, const HfAction *action)
     if (failed && supervisor->failure && !hf_parts_have(supervisor->parts, "events"))
         hf_log(LOG_ERR, NULL, "%s", supervisor->failure); /* which says the rest as well */
     /* until it has left, it is the old server's */
-    if ((action->report == HF_REPORT_READY || action->report == HF_REPORT_RESUMED) &&
+    if ((action->report == HF_REPORT_READY || action->report == HF_REPORT_RESUMED ||
+         action->report == HF_REPORT_ROLLED_BACK) &&
         !supervisor->taking_over)
         hf_pid_file_write(supervisor, supervisor->generations[action->slot]->plan);
 }

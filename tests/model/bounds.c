@@ -15,6 +15,8 @@
 #define PROBES(failures, hung, doublings)                                                          \
     .probe_every = 5 * SECOND, .probe_failures = (failures), .probe_hung = (hung),                 \
     .probe_doublings = (doublings)
+#define TRIALS  .tries = true, .trial_time = 20 * SECOND, .side_time = 3 * SECOND
+#define PARK    .park_time = 600 * SECOND
 #define RECYCLE .recycle_every = 1200ULL * SECOND
 
 static const Bounds wide[] = {
@@ -74,6 +76,27 @@ static const Bounds wide[] = {
                       .occupied = 3,
                       .takeover = true,
                       .stops = true},
+    [BOUNDS_SIDES] = {.name = "sides",
+                      .limits = LIMITS(100000, 2, GENTLE, OUTAGE, PROBES(1, 0, 0), TRIALS),
+                      .occupied = 3,
+                      .leave = true,
+                      .switches = true},
+    [BOUNDS_PARK] = {.name = "park",
+                     .limits = LIMITS(100000, 2, GENTLE, PATIENT, BLIND, TRIALS, PARK),
+                     .occupied = 3,
+                     .requests = 1,
+                     .switches = true},
+    [BOUNDS_MIXED] = {.name = "mixed",
+                      .limits = LIMITS(100000, 2, GENTLE, PATIENT, BLIND, TRIALS, PARK),
+                      .occupied = 3,
+                      .switches = true,
+                      .mixed = true},
+    [BOUNDS_SIDES_DEATH] = {.name = "sides and death",
+                            .limits = LIMITS(100000, 1, GENTLE, PATIENT, BLIND, TRIALS, PARK),
+                            .occupied = 3,
+                            .mortal = true,
+                            .upgrades = true,
+                            .switches = true},
 };
 static const Bounds narrow_ones[] = {
     [BOUNDS_CALLERS] = {.name = "callers, narrow",
@@ -130,6 +153,27 @@ static const Bounds narrow_ones[] = {
                       .occupied = 2,
                       .takeover = true,
                       .stops = true},
+    [BOUNDS_SIDES] = {.name = "sides, narrow",
+                      .limits = LIMITS(100000, 2, GENTLE, OUTAGE, PROBES(1, 0, 0), TRIALS),
+                      .occupied = 2,
+                      .leave = true,
+                      .switches = true},
+    [BOUNDS_PARK] = {.name = "park, narrow",
+                     .limits = LIMITS(100000, 2, GENTLE, PATIENT, BLIND, TRIALS, PARK),
+                     .occupied = 3,
+                     .requests = 1,
+                     .switches = true},
+    [BOUNDS_MIXED] = {.name = "mixed, narrow",
+                      .limits = LIMITS(100000, 2, GENTLE, PATIENT, BLIND, TRIALS, PARK),
+                      .occupied = 2,
+                      .switches = true,
+                      .mixed = true},
+    [BOUNDS_SIDES_DEATH] = {.name = "sides and death, narrow",
+                            .limits = LIMITS(100000, 1, GENTLE, PATIENT, BLIND, TRIALS, PARK),
+                            .occupied = 2,
+                            .mortal = true,
+                            .upgrades = true,
+                            .switches = true},
 };
 _Static_assert(sizeof(wide) / sizeof(*wide) == BOUNDS_MAX_, "each kind");
 _Static_assert(sizeof(narrow_ones) / sizeof(*narrow_ones) == BOUNDS_MAX_, "each kind");

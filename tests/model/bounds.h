@@ -17,6 +17,10 @@ typedef enum BoundsKind {
     BOUNDS_UPGRADE,   /* of its program */
     BOUNDS_STOPS,     /* delays, the service's own end, a take-over that fails */
     BOUNDS_QUEUE,     /* who waits is served before a stop */
+    BOUNDS_SIDES,
+    BOUNDS_PARK,
+    BOUNDS_MIXED,
+    BOUNDS_SIDES_DEATH,
     BOUNDS_MAX_,
 } BoundsKind;
 

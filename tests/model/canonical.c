@@ -94,6 +94,7 @@ static bool replacing(HfPhase phase)
     case HF_PHASE_WAITING:
     case HF_PHASE_CLEARING:
     case HF_PHASE_STARTING:
+    case HF_PHASE_TRYING:
         return true;
     case HF_PHASE_NEW:
     case HF_PHASE_IDLE:
@@ -107,10 +108,28 @@ static bool replacing(HfPhase phase)
     return false;
 }
 
+/* The sides are alike: connections go to 0. Of who was asked nobody looks at the side any more. */
+static void turn_sides(HfMachine *machine, World *world)
+{
+    unsigned side = machine->side;
+
+    machine->side = world->side = 0;
+    machine->switches_next = machine->switches_next && machine->prepared;
+    world->switches_next = machine->switches_next;
+    world->committed = false;
+    for (unsigned i = 0; i < HF_MACHINE_SLOTS; i++) {
+        HfMachineGeneration *generation = &machine->generations[i];
+        bool matters = generation->stage != HF_STAGE_EMPTY && generation->stage < HF_STAGE_RETIRE;
+        generation->side = matters ? generation->side ^ side : 0;
+        world->slots[i].side = generation->side;
+    }
+}
+
 void canonical_tidy(HfMachine *machine, World *world, unsigned failures)
 {
     sort_slots(machine, world);
     sort_requests(machine, world);
+    turn_sides(machine, world);
     if (machine->failures > failures)
         machine->failures = failures;
     if (world->doubts > machine->limits.probe_doublings)
@@ -174,7 +193,6 @@ static int code_status(Codec *codec, int status)
 static void code_state(Codec *codec, HfMachine *m, World *w)
 {
     CODE(codec, m->phase, 4);
-    CODE(codec, m->side, 1);
     CODE(codec, m->switches, 1);
     CODE(codec, m->switches_next, 1);
     CODE(codec, m->cause, 3);
@@ -232,8 +250,11 @@ static void derive_outputs(World *world, const HfMachine *machine)
     hf_machine_outputs(machine, &outputs);
     for (HfTimer timer = HF_TIMER_DEADLINE + 1; timer < HF_TIMER_MAX_; timer++)
         world->armed[timer] = outputs.timers[timer] != 0;
-    for (unsigned i = 0; i < HF_MACHINE_SLOTS; i++)
+    for (unsigned i = 0; i < HF_MACHINE_SLOTS; i++) {
         world->slots[i].armed = outputs.slots[i].deadline;
+        world->slots[i].tried = outputs.slots[i].tried;
+        world->slots[i].watched = outputs.slots[i].watched;
+    }
     world->raised = outputs.backlog;
     world->answering = outputs.fallback;
     world->watching = outputs.queue;
@@ -250,6 +271,9 @@ static void derive_world(World *world, const HfMachine *machine)
         slot->asked = hf_stage_leaves(g->stage) ? g->stage : HF_STAGE_EMPTY;
         slot->extended = g->extensions;
         slot->number = g->number;
+        slot->side = g->side;
+        slot->serves = g->stage == HF_STAGE_ACTIVE;
+        slot->parked = g->stage == HF_STAGE_PARKED;
         slot->ready = slot->occupied && g->stage != HF_STAGE_STARTING;
     }
     for (unsigned i = 0; i < WORLD_REQUESTS; i++) {
@@ -261,6 +285,9 @@ static void derive_world(World *world, const HfMachine *machine)
     world->preparing = machine->phase == HF_PHASE_PREPARING;
     world->prepared = machine->prepared;
     world->planned = machine->planned;
+    world->switches = machine->switches;
+    world->switches_next = machine->switches_next;
+    world->side = machine->side;
     world->outage = machine->outage;
     world->probing = machine->probing;
     world->probed = machine->probed;
@@ -331,8 +358,9 @@ bool canonical_complete(Key key, const HfMachine *machine, const World *world)
     canonical_unpack(key, &machine->limits, &m, &w);
     bool world_same =
         w.started == world->started && w.preparing == world->preparing &&
-        w.prepared == world->prepared && w.planned == world->planned && w.raised == world->raised &&
-        w.outage == world->outage && w.answering == world->answering &&
+        w.prepared == world->prepared && w.planned == world->planned && w.side == world->side &&
+        w.switches == world->switches && w.switches_next == world->switches_next &&
+        w.raised == world->raised && w.outage == world->outage && w.answering == world->answering &&
         w.probing == world->probing && w.probed == world->probed && w.misses == world->misses &&
         w.doubts == world->doubts && w.executing == world->executing &&
         w.testing == world->testing && w.ended == world->ended && w.ending == world->ending &&
@@ -343,8 +371,9 @@ bool canonical_complete(Key key, const HfMachine *machine, const World *world)
         const WorldSlot *b = &world->slots[i];
         world_same = world_same && a->process == b->process && a->ready == b->ready &&
                      a->occupied == b->occupied && a->armed == b->armed && a->asked == b->asked &&
-                     a->stopped == b->stopped && a->extended == b->extended &&
-                     a->number == b->number;
+                     a->stopped == b->stopped && a->serves == b->serves && a->parked == b->parked &&
+                     a->tried == b->tried && a->watched == b->watched && a->side == b->side &&
+                     a->extended == b->extended && a->number == b->number;
     }
     return world_same && same_machine(machine, &m);
 }

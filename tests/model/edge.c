@@ -43,11 +43,35 @@ bool edge_is_loss(const Edge *edge)
            world_slot_active(&edge->world_before->slots[edge->event->slot]);
 }
 
+bool edge_serves_on(const Edge *edge)
+{
+    return edge->event->type == HF_EVENT_MAIN_EXITED && edge->event->remain &&
+           edge->world_before->switches && edge->before->limits.retires &&
+           !edge->before->limits.exit_with_service &&
+           world_slot_active(&edge->world_before->slots[edge->event->slot]);
+}
+
+const WorldSlot *edge_successor(const Edge *edge)
+{
+    for (unsigned i = 0; i < HF_MACHINE_SLOTS; i++)
+        if (world_slot_new(&edge->world_before->slots[i]) &&
+            world_slot_active(&edge->world_after->slots[i]))
+            return &edge->world_after->slots[i];
+    return NULL;
+}
+
+bool edge_is_rollback(const Edge *edge)
+{
+    return edge->event->type == HF_EVENT_REQUEST && edge->event->request == HF_REQUEST_ROLLBACK &&
+           edge_find(edge->world_before, world_slot_parked) && edge_wanted(edge->world_before);
+}
+
 const WorldSlot *edge_resuming(const Edge *edge)
 {
     const WorldSlot *found = NULL;
+    bool lost = edge_is_loss(edge) && !edge_serves_on(edge);
 
-    for (unsigned i = 0; edge_is_loss(edge) && i < HF_MACHINE_SLOTS; i++) {
+    for (unsigned i = 0; lost && i < HF_MACHINE_SLOTS; i++) {
         const WorldSlot *slot = &edge->world_before->slots[i];
         if (slot->occupied && slot->asked == HF_STAGE_SETTLE &&
             slot->process == WORLD_PROCESS_RUNNING && (!found || slot->number > found->number))
@@ -70,6 +94,8 @@ bool edge_is_failure(const Edge *edge)
     if (type == HF_EVENT_PREPARE_FAILED)
         return true;
     return (type == HF_EVENT_SPAWN_FAILED || type == HF_EVENT_MAIN_EXITED ||
-            type == HF_EVENT_GONE || edge_is_timer(edge->event, HF_TIMER_DEADLINE)) &&
-           world_slot_starting(&edge->world_before->slots[edge->event->slot]);
+            type == HF_EVENT_GONE || type == HF_EVENT_LEAVING ||
+            (type == HF_EVENT_TRIED && !edge->event->passed) ||
+            edge_is_timer(edge->event, HF_TIMER_DEADLINE)) &&
+           world_slot_new(&edge->world_before->slots[edge->event->slot]);
 }

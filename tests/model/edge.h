@@ -22,6 +22,12 @@ const HfAction *edge_action(const HfActions *actions, const HfAction *from, HfAc
 bool edge_is_timer(const HfEvent *event, HfTimer timer);
 /* The active generation is lost in this step: exited, gone, or leaving by itself. */
 bool edge_is_loss(const Edge *edge);
+/* What the main process of the active generation leaves behind serves on. */
+bool edge_serves_on(const Edge *edge);
+/* The one that was starting or on trial is active now, or NULL. */
+const WorldSlot *edge_successor(const Edge *edge);
+/* The generation that was parked is asked for, and may be. */
+bool edge_is_rollback(const Edge *edge);
 /* The slot before a loss that has to be active again after it, or NULL. */
 const WorldSlot *edge_resuming(const Edge *edge);
 /* Another program goes on with the machine. */

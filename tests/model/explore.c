@@ -36,10 +36,10 @@ typedef struct Shared {
 } Shared;
 
 /* The longest first, so that both processes end together. */
-static const BoundsKind order[] = {BOUNDS_ALL,       BOUNDS_GENTLE, BOUNDS_HEALTH,  BOUNDS_FULL,
-                                   BOUNDS_CALLERS,   BOUNDS_OUTAGE, BOUNDS_QUEUE,   BOUNDS_EXTEND,
-                                   BOUNDS_PROCESSES, BOUNDS_DEATH,  BOUNDS_UPGRADE, BOUNDS_STOPS,
-                                   BOUNDS_DOUBTS};
+static const BoundsKind order[] = {
+    BOUNDS_SIDES,     BOUNDS_ALL,   BOUNDS_SIDES_DEATH, BOUNDS_PARK,   BOUNDS_MIXED, BOUNDS_GENTLE,
+    BOUNDS_HEALTH,    BOUNDS_FULL,  BOUNDS_CALLERS,     BOUNDS_OUTAGE, BOUNDS_QUEUE, BOUNDS_EXTEND,
+    BOUNDS_PROCESSES, BOUNDS_DEATH, BOUNDS_UPGRADE,     BOUNDS_STOPS,  BOUNDS_DOUBTS};
 _Static_assert(sizeof(order) / sizeof(*order) == BOUNDS_MAX_, "each kind");
 
 static void explore(const Bounds *bounds, Result *ret)

@@ -7,12 +7,14 @@
 #define CALLERS 32
 
 _Static_assert(HF_STAGE_MAX_ == 10, "compare the new stage with the world");
-_Static_assert(HF_OUTCOME_MAX_ == 4, "say when the new outcome is right");
+_Static_assert(HF_OUTCOME_MAX_ == 5, "say when the new outcome is right");
 
 static Rule check_count(const Edge *edge)
 {
-    if (hf_machine_count(edge->after, HF_STAGE_STARTING) > 1 ||
-        edge_count(edge->world_after, world_slot_starting) > 1)
+    if (hf_machine_count(edge->after, HF_STAGE_STARTING) +
+                hf_machine_count(edge->after, HF_STAGE_TRIAL) >
+            1 ||
+        edge_count(edge->world_after, world_slot_new) > 1)
         return RULE_ONE_STARTING;
     if (hf_machine_count(edge->after, HF_STAGE_ACTIVE) > 1 ||
         edge_count(edge->world_after, world_slot_active) > 1)
@@ -24,7 +26,7 @@ static Rule check_wanted(const Edge *edge)
 {
     const World *world = edge->world_after;
     bool on_its_way =
-        edge_find(world, world_slot_starting) || edge_find(world, world_slot_active) ||
+        edge_find(world, world_slot_new) || edge_find(world, world_slot_whole) ||
         world->preparing || world->armed[HF_TIMER_RESPAWN] ||
         ((edge->after->phase == HF_PHASE_WAITING || edge->after->phase == HF_PHASE_CLEARING) &&
          edge_find(world, world_slot_draining));
@@ -42,11 +44,13 @@ static Rule check_overlap(const Edge *edge)
         bool left = (event->type == HF_EVENT_MAIN_EXITED || event->type == HF_EVENT_LEAVING) &&
                     event->slot == i;
         if (!world_slot_active(&edge->world_before->slots[i]) ||
-            !world_slot_draining(&edge->world_after->slots[i]))
+            world_slot_active(&edge->world_after->slots[i]) ||
+            edge->world_after->slots[i].number != edge->world_before->slots[i].number)
             continue;
         if (edge_is_failure(edge))
             return RULE_FAILED_SUCCESSOR;
-        if (event->type != HF_EVENT_READY && !left && !stop_first && !edge->world_after->stopping)
+        if (!edge_successor(edge) && !edge_is_rollback(edge) && !left && !stop_first &&
+            !edge->world_after->stopping)
             return RULE_OVERLAP;
     }
     for (unsigned i = 0; i < HF_MACHINE_SLOTS; i++)
@@ -62,14 +66,17 @@ static Rule check_ladder(const Edge *edge)
 
     if (edge_is_timer(edge->event, HF_TIMER_DEADLINE) &&
         world_slot_draining(&edge->world_before->slots[edge->event->slot])) {
-        HfStage asked = edge->world_before->slots[edge->event->slot].asked;
-        HfStage due = asked < HF_STAGE_KILL ? asked + 1 : HF_STAGE_KILL;
+        const WorldSlot *slot = &edge->world_before->slots[edge->event->slot];
+        HfStage due = slot->asked < HF_STAGE_KILL ? slot->asked + 1 : HF_STAGE_KILL;
+        if (slot->asked == HF_STAGE_SETTLE && slot->side != edge->world_before->side)
+            due = HF_STAGE_STOP;
         const HfAction *a = edge_action(edge->actions, NULL, HF_ACTION_SIGNAL);
         if (!a || a->slot != edge->event->slot || a->stage != due)
             return RULE_ESCALATION;
     }
     for (unsigned i = 0; i < HF_MACHINE_SLOTS; i++)
-        if ((world_slot_draining(&world->slots[i]) || world_slot_starting(&world->slots[i])) &&
+        if ((world_slot_draining(&world->slots[i]) || world_slot_new(&world->slots[i]) ||
+             world_slot_parked(&world->slots[i])) &&
             !world->slots[i].armed)
             return RULE_DEADLINE;
     return RULE_NONE;
@@ -81,11 +88,12 @@ static Rule check_hurry(const Edge *edge)
         const WorldSlot *before = &edge->world_before->slots[i];
         const WorldSlot *after = &edge->world_after->slots[i];
         bool gentle = before->asked < HF_STAGE_STOP && after->asked == HF_STAGE_STOP;
-        bool told =
-            edge->event->type == HF_EVENT_RETIRED || edge->event->type == HF_EVENT_MAIN_EXITED;
+        bool told = edge->event->type == HF_EVENT_RETIRED ||
+                    edge->event->type == HF_EVENT_SIDE_EMPTY ||
+                    edge->event->type == HF_EVENT_MAIN_EXITED;
         bool due = (edge->event->slot == i &&
                     (edge_is_timer(edge->event, HF_TIMER_DEADLINE) || (gentle && told))) ||
-                   (before->stopped && edge_is_restart(edge));
+                   (before->stopped && edge_is_restart(edge)) || (gentle && edge_serves_on(edge));
         if (world_slot_draining(before) && after->asked > before->asked && !due &&
             !edge->world_after->stopping && world_occupied(edge->world_after) < HF_MACHINE_SLOTS)
             return RULE_HURRY;
@@ -127,16 +135,21 @@ static bool outcome_right(const Edge *edge, const HfAction *answer)
             return edge->event->type == HF_EVENT_ENDED;
         if (kind == HF_REQUEST_UPGRADE)
             return edge->event->type == HF_EVENT_RESUME;
-        return running && edge->event->type == HF_EVENT_READY;
+        if (kind == HF_REQUEST_ROLLBACK)
+            return edge_is_rollback(edge);
+        return running && edge_successor(edge);
     case HF_OUTCOME_FAILED:
         if (kind == HF_REQUEST_UPGRADE && edge->event->type == HF_EVENT_UPGRADE_FAILED)
             return true;
-        return kind != HF_REQUEST_STOP && edge_is_failure(edge) &&
+        return kind != HF_REQUEST_STOP && (edge_is_failure(edge) || edge_is_rollback(edge)) &&
                (running || edge->world_after->ending);
     case HF_OUTCOME_STOPPING:
         return kind != HF_REQUEST_STOP &&
                (edge->world_after->stopping || edge->world_before->ending ||
                 (kind == HF_REQUEST_UPGRADE && !known && edge->before->wait != HF_WAIT_NONE));
+    case HF_OUTCOME_NOT_PARKED:
+        return kind == HF_REQUEST_ROLLBACK && !edge_is_rollback(edge) &&
+               edge_wanted(edge->world_before);
     case HF_OUTCOME_BUSY: /* never so many callers here */
     case HF_OUTCOME_MAX_:
         break;
@@ -147,7 +160,7 @@ static bool outcome_right(const Edge *edge, const HfAction *answer)
 static Rule check_answers(const Edge *edge)
 {
     const World *world = edge->world_after;
-    bool over = edge->event->type == HF_EVENT_READY || edge_is_failure(edge);
+    bool over = edge_successor(edge) || edge_is_failure(edge) || edge_is_rollback(edge);
 
     for (const HfAction *a = edge_action(edge->actions, NULL, HF_ACTION_ANSWER); a;
          a = edge_action(edge->actions, a, HF_ACTION_ANSWER))
@@ -176,6 +189,8 @@ static Rule check_slots(const HfMachine *machine, const World *world)
             return RULE_NUMBER;
         if (slot->asked != (hf_stage_leaves(generation->stage) ? generation->stage : 0) ||
             world_slot_starting(slot) != (generation->stage == HF_STAGE_STARTING) ||
+            world_slot_trying(slot) != (generation->stage == HF_STAGE_TRIAL) ||
+            world_slot_parked(slot) != (generation->stage == HF_STAGE_PARKED) ||
             world_slot_active(slot) != (generation->stage == HF_STAGE_ACTIVE))
             return RULE_PHASE;
     }
@@ -206,14 +221,18 @@ static Rule check_requests(const HfMachine *machine, const World *world)
 static bool phase_right(HfPhase phase, const World *world)
 {
     bool starting = edge_find(world, world_slot_starting) != NULL;
+    bool trying = edge_find(world, world_slot_trying) != NULL;
     bool active = edge_find(world, world_slot_active) != NULL;
+    bool whole = edge_find(world, world_slot_whole) != NULL;
     bool draining = edge_find(world, world_slot_draining) != NULL;
 
+    if (trying != (phase == HF_PHASE_TRYING))
+        return false;
     switch (phase) {
     case HF_PHASE_NEW:
         return !world->started && !world->stopping && !world->ending;
     case HF_PHASE_IDLE:
-        return edge_wanted(world) && active && !starting && !world->preparing;
+        return edge_wanted(world) && whole && !starting && !world->preparing;
     case HF_PHASE_PREPARING:
         return edge_wanted(world) && world->preparing && !starting;
     case HF_PHASE_WAITING:
@@ -222,8 +241,10 @@ static bool phase_right(HfPhase phase, const World *world)
         return edge_wanted(world) && draining && !starting && !active && world->prepared;
     case HF_PHASE_STARTING:
         return edge_wanted(world) && starting && !world->preparing;
+    case HF_PHASE_TRYING:
+        return edge_wanted(world) && active && !starting && !world->preparing;
     case HF_PHASE_BACKOFF:
-        return edge_wanted(world) && world->armed[HF_TIMER_RESPAWN] && !starting && !active;
+        return edge_wanted(world) && world->armed[HF_TIMER_RESPAWN] && !starting && !whole;
     case HF_PHASE_STOPPING:
         return world->stopping && !world->ending && !world->ended && !starting && !active;
     case HF_PHASE_ENDING:
@@ -246,12 +267,15 @@ static Rule check_books(const Edge *edge)
         rule = check_requests(machine, world);
     if (rule != RULE_NONE)
         return rule;
-    if (machine->prepared != world->prepared || machine->planned != world->planned)
+    if (machine->prepared != world->prepared || machine->planned != world->planned ||
+        machine->switches != world->switches)
         return RULE_PLAN;
+    if (machine->side != world->side)
+        return RULE_SWITCH;
     if (world->armed[HF_TIMER_RESPAWN] != (machine->phase == HF_PHASE_BACKOFF))
         return RULE_TIMER;
     if (world->armed[HF_TIMER_STABLE] !=
-        (machine->failures > 0 && edge_find(world, world_slot_active)))
+        (machine->failures > 0 && edge_find(world, world_slot_whole)))
         return RULE_STABLE;
     if (world->raised != (edge_wanted(world) && !edge_find(world, world_slot_active)))
         return RULE_BACKLOG;
@@ -271,24 +295,34 @@ static Rule check_outputs(const Edge *edge)
     for (unsigned i = 0; i < HF_MACHINE_SLOTS; i++)
         if (world->slots[i].armed != outputs.slots[i].deadline)
             return RULE_TIMER;
+    for (unsigned i = 0; i < HF_MACHINE_SLOTS; i++)
+        if (world->slots[i].tried != outputs.slots[i].tried ||
+            world->slots[i].watched != outputs.slots[i].watched)
+            return RULE_TRIAL;
     return RULE_NONE;
 }
 
 /* Of plans: committed before anybody is asked to leave for it, and never lost. */
 static Rule check_committed(const Edge *edge)
 {
-    bool committed =
-        edge->event->type != HF_EVENT_READY || !edge_action(edge->actions, NULL, HF_ACTION_COMMIT);
+    bool committed = (!edge_successor(edge) && !edge_is_rollback(edge)) || edge_is_loss(edge) ||
+                     !edge_action(edge->actions, NULL, HF_ACTION_COMMIT);
+    bool saved = true;
     const World *before = edge->world_before;
     bool loses = edge->event->type == HF_EVENT_PREPARE_FAILED && before->planned &&
-                 !edge_find(before, world_slot_active) && edge->before->pending == HF_REQUEST_NONE;
+                 !edge_find(before, world_slot_whole) && edge->before->pending == HF_REQUEST_NONE;
 
     for (const HfAction *a = edge->actions->list; a < edge->actions->list + edge->actions->n; a++) {
+        bool asks = a->type == HF_ACTION_SIGNAL ||
+                    (a->type == HF_ACTION_REPORT &&
+                     (a->report == HF_REPORT_DRAINING || a->report == HF_REPORT_PARKED));
         committed = committed || a->type == HF_ACTION_COMMIT;
-        if (!committed && a->type == HF_ACTION_SIGNAL)
+        saved = (saved && a->type != HF_ACTION_COMMIT && a->type != HF_ACTION_SWITCH) ||
+                a->type == HF_ACTION_SAVE;
+        if (asks && !committed)
             return RULE_ORDER;
-        if (!committed && a->type == HF_ACTION_REPORT && a->report == HF_REPORT_DRAINING)
-            return RULE_ORDER;
+        if (asks && !saved)
+            return RULE_SAVED;
     }
     if (loses && edge_wanted(before) && edge->after->phase != HF_PHASE_STARTING &&
         edge->after->phase != HF_PHASE_WAITING)
@@ -309,9 +343,10 @@ size_t invariants_actions(const HfActions *actions)
 Rule invariants_check(const Edge *edge)
 {
     Rule (*const checks[])(const Edge *) = {
-        check_count,    check_overlap,     check_committed,    check_wanted,    check_ladder,
-        check_hurry,    check_room,        check_answers,      check_books,     invariants_handover,
-        invariants_gap, invariants_health, invariants_program, invariants_stop, check_outputs,
+        check_count,       check_overlap,      check_committed,     check_wanted,
+        check_ladder,      check_hurry,        check_room,          check_answers,
+        check_books,       invariants_sides,   invariants_handover, invariants_gap,
+        invariants_health, invariants_program, invariants_stop,     check_outputs,
     };
 
     if (invariants_actions(edge->actions) > HF_MACHINE_ACTIONS_MAX)

@@ -2,8 +2,10 @@
 
 static bool overdue_expected(const Edge *edge)
 {
-    if (!world_gap(edge->world_after) || edge_action(edge->actions, NULL, HF_ACTION_SPAWN) ||
-        edge->event->type == HF_EVENT_FALLBACK_GONE)
+    bool anew = edge_action(edge->actions, NULL, HF_ACTION_SPAWN) &&
+                (edge_action(edge->actions, NULL, HF_ACTION_COMMIT) || !edge->before->outage);
+
+    if (!world_gap(edge->world_after) || anew || edge->event->type == HF_EVENT_FALLBACK_GONE)
         return false;
     if (edge_is_timer(edge->event, HF_TIMER_BUSY))
         return true;

@@ -6,11 +6,17 @@ static const HfMachineLimits *limits_of(const Edge *edge)
     return edge->before->prepared ? &edge->before->next : &edge->before->limits;
 }
 
-static bool may_settle(const Edge *edge)
+static bool may_settle(const Edge *edge, const WorldSlot *old)
 {
-    return edge->event->type == HF_EVENT_READY && limits_of(edge)->gentle &&
-           edge->before->limits.retires && edge->before->cause != HF_CAUSE_HEALTH &&
-           !edge->world_after->stopping;
+    return old->process == WORLD_PROCESS_RUNNING && edge->event->type == HF_EVENT_READY &&
+           limits_of(edge)->gentle && edge->before->limits.retires &&
+           edge->before->cause != HF_CAUSE_HEALTH && !edge->world_after->stopping;
+}
+
+/* Not of one that is lost to who settles still. */
+static bool is_switched_from(const Edge *edge)
+{
+    return !edge->world_after->stopping && !edge_is_loss(edge);
 }
 
 static Rule check_gentle(const Edge *edge)
@@ -23,7 +29,8 @@ static Rule check_gentle(const Edge *edge)
             if (gentle && edge->world_after->stopping)
                 return RULE_GENTLE;
         } else if (world_slot_draining(after)) {
-            if (gentle != may_settle(edge))
+            if (gentle != (before->side == edge->world_after->side ? may_settle(edge, before)
+                                                                   : is_switched_from(edge)))
                 return RULE_GENTLE;
         }
     }
@@ -39,7 +46,8 @@ static Rule check_retired(const Edge *edge)
         return RULE_RETIRED;
     for (unsigned i = 0; i < HF_MACHINE_SLOTS; i++) {
         const WorldSlot *slot = &edge->world_after->slots[i];
-        if (world_slot_draining(slot) && slot->asked < HF_STAGE_STOP &&
+        bool left = slot->asked == HF_STAGE_SETTLE && slot->side != edge->world_after->side;
+        if (world_slot_draining(slot) && !left && slot->asked < HF_STAGE_STOP &&
             slot->process != WORLD_PROCESS_RUNNING)
             return RULE_RETIRED;
     }

@@ -4,6 +4,7 @@
 #include "edge.h"
 
 /* Handover: settle, retire, SIGSTOP, extended deadlines. */
+Rule invariants_sides(const Edge *edge);
 Rule invariants_handover(const Edge *edge);
 /* Nobody serves: BUSY, outage, answerer. */
 Rule invariants_gap(const Edge *edge);

@@ -4,7 +4,7 @@ static bool replaces(const Edge *edge)
 {
     const World *world = edge->world_after;
 
-    return world->preparing || world->prepared || edge_find(world, world_slot_starting) != NULL;
+    return world->preparing || world->prepared || edge_find(world, world_slot_new) != NULL;
 }
 
 static bool upgrade_waits(const World *world)
@@ -39,7 +39,7 @@ static Rule check_adopt(const Edge *edge)
             return RULE_ADOPT;
     bool starts = edge_action(edge->actions, NULL, HF_ACTION_PREPARE) ||
                   edge_action(edge->actions, NULL, HF_ACTION_SPAWN);
-    return starts && edge_find(edge->world_after, world_slot_active) ? RULE_ADOPT : RULE_NONE;
+    return starts && edge_find(edge->world_after, world_slot_whole) ? RULE_ADOPT : RULE_NONE;
 }
 
 Rule invariants_program(const Edge *edge)

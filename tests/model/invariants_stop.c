@@ -13,16 +13,16 @@ static bool is_failed_start(const Edge *edge)
 
     return (type == HF_EVENT_SPAWN_FAILED || type == HF_EVENT_MAIN_EXITED ||
             type == HF_EVENT_GONE || edge_is_timer(edge->event, HF_TIMER_DEADLINE)) &&
-           world_slot_starting(&edge->world_before->slots[edge->event->slot]);
+           world_slot_new(&edge->world_before->slots[edge->event->slot]);
 }
 
 static HfStopReason reason_expected(const Edge *edge)
 {
     const HfMachine *before = edge->before;
     bool active = edge_find(edge->world_before, world_slot_active);
-    bool starting = edge_find(edge->world_before, world_slot_starting);
+    bool starting = edge_find(edge->world_before, world_slot_new);
     bool exits = before->limits.exit_with_service;
-    bool loss = edge_is_loss(edge) && !edge_resuming(edge);
+    bool loss = edge_is_loss(edge) && !edge_resuming(edge) && !edge_serves_on(edge);
 
     if (is_wish(edge->event) && (before->wait != HF_WAIT_NONE || !active))
         return before->wait != HF_WAIT_NONE                ? before->stop

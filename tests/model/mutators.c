@@ -5,6 +5,7 @@
 
 #include "mutators_life.h"
 #include "mutators_program.h"
+#include "mutators_sides.h"
 #include "mutators_stop.h"
 #include "policy/machine_parts.h"
 
@@ -413,5 +414,25 @@ const Mutant mutants[] = {
     {RULE_COMMITTED, BOUNDS_CALLERS, "waits for settings that are right", mutate_wait_for_settings},
     {RULE_STRAY, BOUNDS_CALLERS, "hears of a generation that is gone", mutate_take_stale},
     {RULE_SOUND, BOUNDS_DEATH, "lets the main process of an empty slot exit", mutate_unsound},
+    {RULE_SAVED, BOUNDS_SIDES, "asks who was switched from before it is written",
+     mutate_write_nothing},
+    {RULE_SAVED, BOUNDS_CALLERS, "asks who was replaced before it is written",
+     mutate_write_nothing},
+    {RULE_SWITCH, BOUNDS_SIDES, "forgets to switch", mutate_forget_switch},
+    {RULE_SWITCH, BOUNDS_SIDES, "switches before the next one is ready", mutate_switch_early},
+    {RULE_SIDE, BOUNDS_SIDES, "starts beside who serves", mutate_start_beside},
+    {RULE_TRIAL, BOUNDS_SIDES, "tries nobody", mutate_try_nobody},
+    {RULE_FAILED_SUCCESSOR, BOUNDS_SIDES, "lets who failed its trial serve", mutate_pass_anyway},
+    {RULE_FAILED_SUCCESSOR, BOUNDS_SIDES, "ends both when a trial fails", mutate_end_both},
+    {RULE_SERVES_ON, BOUNDS_SIDES, "ends what a main process left behind", mutate_end_what_remains},
+    {RULE_TRIAL, BOUNDS_SIDES, "does not look who waits at a side", mutate_watch_no_side},
+    {RULE_ESCALATION, BOUNDS_SIDES, "retires who was switched from", mutate_retire_the_switched},
+    {RULE_PARKED, BOUNDS_PARK, "parks nobody", mutate_park_nobody},
+    {RULE_DEADLINE, BOUNDS_PARK, "parks for ever", mutate_park_for_ever},
+    {RULE_ROLLBACK, BOUNDS_PARK, "rolls back with the plan of the newer one", mutate_keep_new_plan},
+    {RULE_OUTCOME, BOUNDS_PARK, "calls a rollback done with nobody parked",
+     mutate_flatter_rollback},
+    {RULE_TRIAL, BOUNDS_SIDES_DEATH, "waits for a trial that died with holdfast",
+     mutate_adopt_no_trial},
 };
 const size_t mutants_n = sizeof(mutants) / sizeof(*mutants);

@@ -44,7 +44,8 @@ static bool has_slot(const HfEvent *event)
            event->type == HF_EVENT_MAIN_EXITED || event->type == HF_EVENT_GONE ||
            event->type == HF_EVENT_RETIRED || event->type == HF_EVENT_EXTEND ||
            event->type == HF_EVENT_PROBED || event->type == HF_EVENT_OVERSIZE ||
-           event->type == HF_EVENT_LEAVING ||
+           event->type == HF_EVENT_LEAVING || event->type == HF_EVENT_TRIED ||
+           event->type == HF_EVENT_SIDE_EMPTY ||
            (event->type == HF_EVENT_TIMER && event->timer == HF_TIMER_DEADLINE);
 }
 

@@ -2,7 +2,7 @@
 
 static const char *const texts[] = {
     [RULE_NONE] = "nothing is broken",
-    [RULE_ONE_STARTING] = "1: at most one generation is starting",
+    [RULE_ONE_STARTING] = "1: at most one generation is starting or on trial",
     [RULE_ONE_ACTIVE] = "1: at most one generation is active",
     [RULE_WANTED] = "2: while the service is wanted, a generation is there or on its way",
     [RULE_OVERLAP] = "3: the active generation is not asked to leave before its successor is ready",
@@ -56,6 +56,14 @@ static const char *const texts[] = {
     [RULE_STATUS] = "holdfast ends with the status that belongs to the reason",
     [RULE_ORDER] = "5: a plan is committed before anybody is asked to leave for it",
     [RULE_COMMITTED] = "9: when nobody serves the committed plan is started, whatever the settings",
+    [RULE_SAVED] = "5: nobody is asked to leave between a commit or a switch and the SAVE after it",
+    [RULE_SWITCH] = "3: connections go to the side of who is active, which is ready and was tried",
+    [RULE_SIDE] = "where somebody serves and the plan has two sides a start is on the free one",
+    [RULE_TRIAL] =
+        "3: who is ready on the standby side is tried, once, if there is anything to try",
+    [RULE_SERVES_ON] = "what a main process leaves behind serves on where there are two sides",
+    [RULE_PARKED] = "who was switched from by a reload is parked, with a deadline, for one start",
+    [RULE_ROLLBACK] = "a rollback makes the one that is parked active, with its plan, and no other",
 };
 _Static_assert(sizeof(texts) / sizeof(*texts) == RULE_MAX_, "a text for each rule");
 

@@ -51,6 +51,13 @@ typedef enum Rule {
     RULE_STATUS,
     RULE_ORDER,
     RULE_COMMITTED,
+    RULE_SAVED,
+    RULE_SWITCH,
+    RULE_SIDE,
+    RULE_TRIAL,
+    RULE_SERVES_ON,
+    RULE_PARKED,
+    RULE_ROLLBACK,
     RULE_MAX_,
 } Rule;
 

@@ -18,8 +18,10 @@ uint16_t search_encode(const HfEvent *event)
                                                         : event->verdict;
 
     return (uint16_t)(event->type | event->slot << 5 | detail << 8 |
-                      (event->id != 0 || event->usec != 0 || event->takeover) << 11 |
-                      (event->number == 0) << 12);
+                      (event->id != 0 || event->usec != 0 || event->takeover || event->remain ||
+                       event->passed)
+                          << 11 |
+                      (event->number == 0) << 12 | event->switches << 13);
 }
 
 HfEvent search_decode(uint16_t code)
@@ -41,6 +43,9 @@ HfEvent search_decode(uint16_t code)
                   : type == HF_EVENT_GONE         ? WORLD_STATUS_GONE
                                                   : 0,
         .takeover = type == HF_EVENT_PREPARED && set,
+        .remain = type == HF_EVENT_MAIN_EXITED && set,
+        .passed = type == HF_EVENT_TRIED && set,
+        .switches = code >> 13 & 1,
         .id = type == HF_EVENT_REQUEST && set,
         .usec = extends && set ? HF_USEC_INFINITY : 0,
     };

@@ -174,6 +174,8 @@ static void report_text(const HfAction *action, char ret[TEXT_LINE_MAX])
     case HF_REPORT_RECOVERED:
     case HF_REPORT_HEALTHY:
     case HF_REPORT_SATURATED:
+    case HF_REPORT_PARKED:
+    case HF_REPORT_ROLLED_BACK:
     case HF_REPORT_LEAVING:
     case HF_REPORT_RESUMED:
         line(ret, "report %s %" PRIu64, what, action->number);
@@ -217,9 +219,14 @@ size_t text_action(const HfAction *action, size_t n, char ret[TEXT_LINE_MAX])
     const char *name = hf_action_name(action->type);
 
     switch (action->type) {
+    case HF_ACTION_COMMIT:
+        if (action->number != 0)
+            line(ret, "%s of %" PRIu64, name, action->number);
+        else
+            line(ret, "%s", name);
+        break;
     case HF_ACTION_PREPARE:
     case HF_ACTION_ABORT_PREPARE:
-    case HF_ACTION_COMMIT:
     case HF_ACTION_DISCARD:
     case HF_ACTION_SAVE:
     case HF_ACTION_TEST_UPGRADE:

@@ -64,7 +64,7 @@ static void program_ended(World *world)
 {
     memset(world->armed, 0, sizeof(world->armed));
     for (unsigned i = 0; i < HF_MACHINE_SLOTS; i++)
-        world->slots[i].armed = false;
+        world->slots[i].armed = world->slots[i].tried = world->slots[i].watched = false;
     world->preparing = world->prepared = world->answering = world->probing = false;
     world->testing = world->watching = world->ending = false;
 }
@@ -79,7 +79,7 @@ void world_event(World *world, const HfEvent *event)
 {
     WorldSlot *slot = &world->slots[event->slot];
 
-    world->executing = false;
+    world->executing = world->committed = false;
 
     switch (event->type) {
     case HF_EVENT_START:
@@ -88,6 +88,7 @@ void world_event(World *world, const HfEvent *event)
     case HF_EVENT_PREPARED:
         world->preparing = false;
         world->prepared = true;
+        world->switches_next = event->switches;
         break;
     case HF_EVENT_PREPARE_FAILED:
     case HF_EVENT_UNBLOCKED:
@@ -143,7 +144,11 @@ void world_event(World *world, const HfEvent *event)
         world->stopping = false;
         break;
     case HF_EVENT_TRIED:
+        slot->tried = false;
+        break;
     case HF_EVENT_SIDE_EMPTY:
+        slot->watched = false;
+        break;
     case HF_EVENT_REOPEN:
     case HF_EVENT_RETIRED:
     case HF_EVENT_EXTEND:
@@ -164,15 +169,17 @@ static Rule spawn(World *world, const HfAction *action)
 
     if (slot->occupied)
         return RULE_SLOT;
-    if (world->answering)
+    if (world->answering && (world->committed || !world->outage))
         return RULE_FALLBACK;
     if (action->prepared ? !world->prepared : !world->planned)
         return RULE_PLAN;
     if (action->number != world->last_number + 1)
         return RULE_NUMBER;
     world->last_number = action->number;
-    *slot =
-        (WorldSlot){.process = WORLD_PROCESS_UNKNOWN, .occupied = true, .number = action->number};
+    *slot = (WorldSlot){.process = WORLD_PROCESS_UNKNOWN,
+                        .occupied = true,
+                        .side = action->side,
+                        .number = action->number};
     return RULE_NONE;
 }
 
@@ -196,6 +203,7 @@ static Rule signal_slot(WorldSlot *slot, bool stopping, const HfEvent *event, Hf
     }
     if (slot->asked == HF_STAGE_EMPTY)
         slot->extended = 0;
+    slot->serves = slot->parked = false;
     if (stage == HF_STAGE_STOP)
         slot->ready = true; /* or it may be: it is asked as one that serves */
     slot->asked = stage;
@@ -263,6 +271,8 @@ static Rule forget(WorldSlot *slot)
         return RULE_SLOT;
     if (slot->armed)
         return RULE_TIMER;
+    if (slot->tried || slot->watched)
+        return RULE_TRIAL;
     *slot = (WorldSlot){0};
     return RULE_NONE;
 }
@@ -304,8 +314,37 @@ static Rule drop_prepared(World *world, bool commit)
     if (!world->prepared)
         return RULE_PLAN;
     world->prepared = false;
-    if (commit)
-        world->planned = true;
+    if (!commit)
+        return RULE_NONE;
+    world->planned = world->committed = true;
+    world->switches = world->switches_next;
+    return RULE_NONE;
+}
+
+static Rule commit(World *world, const HfAction *action)
+{
+    if (action->number == 0)
+        return drop_prepared(world, true);
+    return world_slot_active(&world->slots[action->slot]) ? RULE_NONE : RULE_ROLLBACK;
+}
+
+/* To who has just been said to be active. */
+static Rule switch_to(World *world, unsigned side)
+{
+    if (world->side == side)
+        return RULE_SWITCH;
+    world->side = side;
+    for (unsigned i = 0; i < HF_MACHINE_SLOTS; i++)
+        if (world_slot_active(&world->slots[i]) && world->slots[i].side == side)
+            return RULE_NONE;
+    return RULE_SWITCH;
+}
+
+static Rule care(bool *under_way, bool on)
+{
+    if (*under_way == on)
+        return RULE_TRIAL;
+    *under_way = on;
     return RULE_NONE;
 }
 
@@ -348,7 +387,7 @@ static Rule probe(World *world, const WorldSlot *slot)
     return RULE_NONE;
 }
 
-static Rule report(World *world, const HfAction *action)
+static Rule report(World *world, const HfEvent *event, const HfAction *action)
 {
     WorldSlot *slot = &world->slots[action->slot];
 
@@ -357,18 +396,37 @@ static Rule report(World *world, const HfAction *action)
             return RULE_STOP;
         stop_begins(world);
     }
-    if (action->report == HF_REPORT_DRAINING && world_slot_active(slot))
+    if (action->report == HF_REPORT_READY) {
+        if (!world_slot_new(slot) || !slot->ready)
+            return RULE_SWITCH;
+        slot->serves = true;
+    }
+    if (action->report == HF_REPORT_PARKED || action->report == HF_REPORT_ROLLED_BACK) {
+        bool parks = action->report == HF_REPORT_PARKED;
+        if (parks ? !world_slot_active(slot) : !world_slot_parked(slot))
+            return RULE_PARKED;
+        slot->parked = parks;
+        slot->serves = !parks;
+    }
+    if (action->report == HF_REPORT_DRAINING &&
+        (world_slot_active(slot) || world_slot_parked(slot))) {
         slot->asked = HF_STAGE_SETTLE; /* no more than told: a signal, if any, follows */
+        slot->serves = slot->parked = false;
+    }
     if (action->report == HF_REPORT_LEAVING) {
         if (!world_slot_active(slot))
             return RULE_LEAVING;
         slot->asked = HF_STAGE_STOP; /* by itself */
+        slot->serves = false;
     }
     if (action->report == HF_REPORT_RESUMED) {
         if (slot->asked != HF_STAGE_SETTLE || slot->process != WORLD_PROCESS_RUNNING)
             return RULE_RESUMED;
         slot->asked = HF_STAGE_EMPTY;
+        slot->serves = true;
     }
+    if (hf_report_is_failure(action->report) && event->type == HF_EVENT_LEAVING)
+        slot->asked = HF_STAGE_STOP; /* by itself as well */
     if (action->report != HF_REPORT_OUTAGE && action->report != HF_REPORT_RECOVERED)
         return RULE_NONE;
     if (world->outage == (action->report == HF_REPORT_OUTAGE))
@@ -395,7 +453,7 @@ static Rule perform(World *world, const HfEvent *event, const HfAction *action)
     case HF_ACTION_ABORT_PREPARE:
         return abort_prepare(world);
     case HF_ACTION_COMMIT:
-        return drop_prepared(world, true);
+        return commit(world, action);
     case HF_ACTION_DISCARD:
         return drop_prepared(world, false);
     case HF_ACTION_SPAWN:
@@ -418,7 +476,7 @@ static Rule perform(World *world, const HfEvent *event, const HfAction *action)
     case HF_ACTION_ANSWER:
         return answer(world, action);
     case HF_ACTION_REPORT:
-        return report(world, action);
+        return report(world, event, action);
     case HF_ACTION_CONTINUE:
         return go_on(slot);
     case HF_ACTION_FALLBACK:
@@ -442,9 +500,13 @@ static Rule perform(World *world, const HfEvent *event, const HfAction *action)
     case HF_ACTION_EXIT:
         return leave(world);
     case HF_ACTION_SWITCH:
+        return switch_to(world, action->side);
     case HF_ACTION_SAVE:
+        return RULE_NONE;
     case HF_ACTION_TRIAL:
+        return care(&slot->tried, action->raised);
     case HF_ACTION_WATCH_SIDE:
+        return care(&slot->watched, action->raised);
     case HF_ACTION_MAX_:
         break;
     }

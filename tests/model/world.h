@@ -27,8 +27,13 @@ typedef enum WorldProcess {
 
 typedef struct WorldSlot {
     WorldProcess process;
-    bool occupied;     /* from SPAWN to FORGET */
-    bool ready;        /* READY was delivered while it was starting */
+    bool occupied; /* from SPAWN to FORGET */
+    bool ready;    /* READY was delivered while it was starting */
+    bool serves;   /* was said to be active, and is not asked for anything */
+    bool parked;   /* was said to be */
+    bool tried;    /* TRIAL is under way */
+    bool watched;  /* WATCH_SIDE is */
+    unsigned side;
     bool armed;        /* DEADLINE */
     bool stopped;      /* its main process, by SIGSTOP */
     HfStage asked;     /* the hardest signal so far */
@@ -50,6 +55,10 @@ typedef struct World {
     bool preparing;
     bool prepared;
     bool planned;
+    bool switches;      /* what was planned may start beside who serves on its own side */
+    bool switches_next; /* what was prepared may */
+    unsigned side;
+    bool committed; /* in this step */
     bool raised;
     bool outage;      /* was reported */
     bool answering;   /* the fallback runs */
@@ -76,6 +85,8 @@ typedef struct Bounds {
     bool leave;        /* active generations leave by themselves */
     bool mortal;       /* holdfast may die, and go on from its snapshot */
     bool upgrades;     /* its program may be replaced */
+    bool switches;     /* plans that are prepared have two sides */
+    bool mixed;        /* or not */
     bool takeover;     /* from another server, by the first start */
     bool stops;        /* nothing happens by itself while a stop waits, or it is the subject here */
     bool stubborn;     /* starts leave nothing behind when they fail; who is asked to leave waits
@@ -99,7 +110,30 @@ static inline bool world_slot_starting(const WorldSlot *slot)
 
 static inline bool world_slot_active(const WorldSlot *slot)
 {
-    return slot->occupied && slot->ready && slot->asked == HF_STAGE_EMPTY;
+    return slot->occupied && slot->serves && slot->asked == HF_STAGE_EMPTY;
+}
+
+/* With its main process. */
+static inline bool world_slot_whole(const WorldSlot *slot)
+{
+    return world_slot_active(slot) && slot->process != WORLD_PROCESS_EXITED;
+}
+
+/* Ready, and nobody comes to it yet. */
+static inline bool world_slot_trying(const WorldSlot *slot)
+{
+    return slot->occupied && slot->ready && !slot->serves && !slot->parked &&
+           slot->asked == HF_STAGE_EMPTY;
+}
+
+static inline bool world_slot_new(const WorldSlot *slot)
+{
+    return world_slot_starting(slot) || world_slot_trying(slot);
+}
+
+static inline bool world_slot_parked(const WorldSlot *slot)
+{
+    return slot->occupied && slot->parked && slot->asked == HF_STAGE_EMPTY;
 }
 
 static inline bool world_slot_draining(const WorldSlot *slot)

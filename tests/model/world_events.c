@@ -101,17 +101,25 @@ static void push_life(List *list, const World *world, const Bounds *bounds, unsi
 {
     const WorldSlot *slot = &world->slots[i];
     bool active = world_slot_active(slot);
+    bool leaves = active || world_slot_trying(slot);
 
     if (slot->occupied && slot->asked == HF_STAGE_RETIRE)
         push_of_slot(list, world, HF_EVENT_RETIRED, i);
     if (bounds->extend && extensible(slot))
         push_extend(list, world, i, HF_USEC_INFINITY);
-    if (bounds->leave && active && slot->process == WORLD_PROCESS_RUNNING)
+    if (bounds->leave && leaves && slot->process == WORLD_PROCESS_RUNNING)
         push_of_slot(list, world, HF_EVENT_LEAVING, i);
     if (active && world->probing)
         push_probed(list, world, i);
     if (active && bounds->limits.recycle_every > 0)
         push_of_slot(list, world, HF_EVENT_OVERSIZE, i);
+}
+
+static void push_tried(List *list, const World *world, unsigned slot)
+{
+    push_of_slot(list, world, HF_EVENT_TRIED, slot);
+    push_of_slot(list, world, HF_EVENT_TRIED, slot);
+    list->events[list->n - 1].passed = true;
 }
 
 static void push_slot(List *list, const World *world, unsigned i)
@@ -126,6 +134,14 @@ static void push_slot(List *list, const World *world, unsigned i)
         push_of_slot(list, world, HF_EVENT_READY, i);
     if (running)
         push_of_slot(list, world, HF_EVENT_MAIN_EXITED, i);
+    if (running && world->switches && world_slot_active(slot)) {
+        push_of_slot(list, world, HF_EVENT_MAIN_EXITED, i);
+        list->events[list->n - 1].remain = true;
+    }
+    if (slot->tried)
+        push_tried(list, world, i);
+    if (slot->watched)
+        push_of_slot(list, world, HF_EVENT_SIDE_EMPTY, i);
     if (slot->process != WORLD_PROCESS_NONE)
         push_of_slot(list, world, HF_EVENT_GONE, i);
     if (slot->armed)
@@ -143,7 +159,8 @@ static void push_requests(List *list, const World *world, const Bounds *bounds)
             id = world->requests[i].id + 1;
     }
     for (HfRequestKind kind = HF_REQUEST_NONE + 1; kind < HF_REQUEST_MAX_; kind++) {
-        if (kind == HF_REQUEST_ROLLBACK || (kind == HF_REQUEST_UPGRADE && !bounds->upgrades))
+        if ((kind == HF_REQUEST_ROLLBACK && bounds->limits.park_time == 0) ||
+            (kind == HF_REQUEST_UPGRADE && !bounds->upgrades))
             continue;
         push(list, (HfEvent){.type = HF_EVENT_REQUEST, .request = kind});
         if (waiting < bounds->requests)
@@ -169,7 +186,9 @@ size_t world_events(const World *world, const Bounds *bounds, HfEvent ret[WORLD_
     if (world->ending)
         push(&list, (HfEvent){.type = HF_EVENT_ENDED});
     if (world->preparing) {
-        push(&list, (HfEvent){.type = HF_EVENT_PREPARED});
+        push(&list, (HfEvent){.type = HF_EVENT_PREPARED, .switches = bounds->switches});
+        if (bounds->mixed)
+            push(&list, (HfEvent){.type = HF_EVENT_PREPARED});
         if (bounds->takeover && world->last_number == 0)
             push(&list, (HfEvent){.type = HF_EVENT_PREPARED, .takeover = true});
         push(&list, (HfEvent){.type = HF_EVENT_PREPARE_FAILED});
@@ -210,10 +229,14 @@ static void push_late_life(List *list, const World *world, unsigned i)
         push_probed(list, world, i);
     if (!active)
         push_of_slot(list, world, HF_EVENT_OVERSIZE, i);
-    if (!active)
+    if (!world_slot_whole(slot) && !world_slot_trying(slot))
         push_of_slot(list, world, HF_EVENT_LEAVING, i);
-    else
+    if (active || world_slot_trying(slot) || world_slot_parked(slot))
         push_of_slot(list, world, HF_EVENT_SPAWN_FAILED, i);
+    if (!slot->tried)
+        push_tried(list, world, i);
+    if (!slot->watched)
+        push_of_slot(list, world, HF_EVENT_SIDE_EMPTY, i);
 }
 
 /* Of the generation that was in the slot before. */

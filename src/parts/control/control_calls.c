@@ -63,6 +63,10 @@ int hf_control_request(HfControl *control, HfRequestKind kind, sd_bus_message *m
     return 1;
 }
 
+static const char not_parked[] =
+    "there is nothing to roll back to: no generation is parked (--park=TIME keeps the one before a "
+    "reload for so long, until the next one starts)";
+
 /* D-Bus takes only UTF-8. */
 static int reply_failure(sd_bus_message *message, const char *text)
 {
@@ -83,6 +87,8 @@ static int reply(sd_bus_message *message, HfOutcome outcome, const char *text)
         return sd_bus_reply_method_errorf(message, HF_CONTROL_STOPPING, "holdfast is stopping");
     case HF_OUTCOME_BUSY:
         return sd_bus_reply_method_errorf(message, HF_CONTROL_BUSY, "%s", too_many);
+    case HF_OUTCOME_NOT_PARKED:
+        return sd_bus_reply_method_errorf(message, HF_CONTROL_FAILED, "%s", not_parked);
     case HF_OUTCOME_MAX_:
         break;
     }
