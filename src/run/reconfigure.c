@@ -13,6 +13,7 @@
 #define STABLE_TIME (10 * HF_USEC_PER_SEC)
 #define SETTLE_TIME (100 * HF_USEC_PER_MSEC)
 #define RETIRE_TIME (500 * HF_USEC_PER_MSEC)
+#define SIDE_TIME   (3 * HF_USEC_PER_SEC)
 
 static HfCommandLine *drop(HfCommandLine *line)
 {
@@ -42,6 +43,7 @@ void hf_reconfigure_limits(const HfSupervisor *supervisor, const HfSettings *set
         .gentle = retires && settings->handover != HF_HANDOVER_AT_ONCE,
         .settle_time = SETTLE_TIME,
         .retire_time = RETIRE_TIME,
+        .side_time = SIDE_TIME,
         .busy_after = HF_USEC_INFINITY,
         .probe_failures = 1,
         .recycle_every = settings->recycle_every == HF_USEC_INFINITY ? 0 : settings->recycle_every,
