@@ -1,14 +1,16 @@
 /* Plays scenarios to the machine and compares its actions with the expected ones (TAP).
  *
  *     set drain 5s              limits: ready drain term kill backoff stable max-draining,
- *                               handover (gentle, at-once) settle retire, busy-after,
+ *                               handover (switch, gentle, at-once) settle retire, side,
+ *                               tries (yes, no) trial park, busy-after,
  *                               probe-every probe-failures probe-hung probe-doublings,
  *                               recycle-every, stop-delay, exit-with-service (yes, no)
  *     offer drain 5s            the same for what is being prepared
  *     given active              the first start is over, generation 1 serves
  *     > reload #1               an event; generations by number, callers by #ID or #FIRST..LAST, or
  *     > reload x1000            many times without a caller
- *     > main-exited 1 3         with status 3, as > spawn-failed, gone; > prepared takeover
+ *     > main-exited 1 3         with status 3, as > spawn-failed, gone; > main-exited 1 remain;
+ *                               > prepared takeover, > prepared one-sided
  *       prepare                 the actions that it must cause, in order, none omitted
  *     = preparing, 1 active     the state after it
  *
@@ -24,6 +26,7 @@
 
 typedef struct Player {
     HfMachineLimits limits;
+    bool switches; /* plans have two sides, unless said otherwise */
     HfMachine machine;
     bool begun;
     Lines expected;
@@ -44,6 +47,8 @@ static const HfMachineLimits defaults = {
     .stable_time = 10000000,
     .settle_time = 100000,
     .retire_time = 500000,
+    .side_time = 3000000,
+    .trial_time = 20000000,
     .busy_after = HF_USEC_INFINITY,
     .probe_failures = 3,
     .probe_doublings = 6,
@@ -74,12 +79,21 @@ static bool set_limit(HfMachineLimits *limits, const char *key, const char *valu
         const char *key;
         uint64_t *limit;
     } keys[] = {
-        {"ready", &limits->ready_timeout},         {"drain", &limits->drain_timeout},
-        {"term", &limits->term_timeout},           {"kill", &limits->kill_interval},
-        {"backoff", &limits->backoff_max},         {"stable", &limits->stable_time},
-        {"settle", &limits->settle_time},          {"retire", &limits->retire_time},
-        {"busy-after", &limits->busy_after},       {"probe-every", &limits->probe_every},
-        {"recycle-every", &limits->recycle_every}, {"stop-delay", &limits->stop_delay},
+        {"ready", &limits->ready_timeout},
+        {"drain", &limits->drain_timeout},
+        {"term", &limits->term_timeout},
+        {"kill", &limits->kill_interval},
+        {"backoff", &limits->backoff_max},
+        {"stable", &limits->stable_time},
+        {"settle", &limits->settle_time},
+        {"retire", &limits->retire_time},
+        {"busy-after", &limits->busy_after},
+        {"probe-every", &limits->probe_every},
+        {"recycle-every", &limits->recycle_every},
+        {"stop-delay", &limits->stop_delay},
+        {"side", &limits->side_time},
+        {"trial", &limits->trial_time},
+        {"park", &limits->park_time},
     };
 
     if (strcmp(key, "max-draining") == 0)
@@ -98,10 +112,14 @@ static bool set_limit(HfMachineLimits *limits, const char *key, const char *valu
         limits->exit_with_service = strcmp(value, "yes") == 0;
         return true;
     }
+    if (strcmp(key, "tries") == 0) {
+        limits->tries = strcmp(value, "yes") == 0;
+        return true;
+    }
     if (strcmp(key, "handover") == 0) {
         limits->retires = true;
-        limits->gentle = strcmp(value, "gentle") == 0;
-        return limits->gentle || strcmp(value, "at-once") == 0;
+        limits->gentle = strcmp(value, "at-once") != 0;
+        return !limits->gentle || strcmp(value, "gentle") == 0 || strcmp(value, "switch") == 0;
     }
     for (size_t i = 0; i < sizeof(keys) / sizeof(*keys); i++)
         if (strcmp(key, keys[i].key) == 0)
@@ -197,8 +215,10 @@ static bool parse_event(const HfMachine *machine, const char *word, const char *
     if (*more && ret->type != HF_EVENT_EXTEND && ret->type != HF_EVENT_PROBED &&
         ret->type != HF_EVENT_TRIED && !has_status(ret->type))
         return false;
-    if (has_status(ret->type))
+    if (has_status(ret->type)) {
+        ret->remain = strcmp(more, "remain") == 0;
         ret->status = (int)strtol(more, NULL, 10);
+    }
     switch (ret->type) {
     case HF_EVENT_SPAWN_FAILED:
     case HF_EVENT_READY:
@@ -223,7 +243,8 @@ static bool parse_event(const HfMachine *machine, const char *word, const char *
         return !*argument;
     case HF_EVENT_PREPARED:
         ret->takeover = strcmp(argument, "takeover") == 0;
-        return ret->takeover || !*argument;
+        ret->switches = strcmp(argument, "one-sided") != 0;
+        return ret->takeover || !ret->switches || !*argument;
     case HF_EVENT_EXTEND:
         return parse_slot(machine, argument, ret) && text_parse_time(more, &ret->usec) == 0;
     case HF_EVENT_TRIED:
@@ -259,6 +280,7 @@ static void take_event(Player *player, const char *text)
         HfActions actions;
         char line[TEXT_LINE_MAX];
         event.id = times.first_id > 0 ? times.first_id + i : 0;
+        event.switches = event.switches && player->switches;
         hf_machine_step(&player->machine, &event, &actions);
         for (size_t j = 0; j < actions.n;) {
             j += text_action(&actions.list[j], actions.n - j, line);
@@ -305,6 +327,8 @@ static void take_setting(Player *player, unsigned number, const char *line)
     if (player->begun || sscanf(line, "set %159s %159s", key, value) != 2 ||
         !set_limit(&player->limits, key, value))
         complain(player, number, "not a setting that may stand here", line);
+    if (strcmp(key, "handover") == 0)
+        player->switches = strcmp(value, "switch") == 0;
 }
 
 static void begin(Player *player)

@@ -155,8 +155,8 @@ static void report_text(const HfAction *action, char ret[TEXT_LINE_MAX])
         if (action->number == 0)
             line(ret, "report %s %s", what, cause);
         else
-            line(ret, "report %s %" PRIu64 " %s%s", what, action->number, cause,
-                 action->timed_out ? " timed-out" : "");
+            line(ret, "report %s %" PRIu64 " %s%s%s", what, action->number, cause,
+                 action->timed_out ? " timed-out" : "", action->trial ? " trial" : "");
         break;
     case HF_REPORT_RETRY:
     case HF_REPORT_OUTAGE:
@@ -234,8 +234,8 @@ size_t text_action(const HfAction *action, size_t n, char ret[TEXT_LINE_MAX])
         line(ret, "%s", name);
         break;
     case HF_ACTION_SPAWN:
-        line(ret, "%s %" PRIu64 " %s%s", name, action->number, hf_cause_name(action->cause),
-             action->prepared ? " prepared" : "");
+        line(ret, "%s %" PRIu64 " %s%s%s", name, action->number, hf_cause_name(action->cause),
+             action->prepared ? " prepared" : "", action->side == 1 ? " on side 1" : "");
         break;
     case HF_ACTION_SIGNAL:
         line(ret, "%s %" PRIu64 " %s", name, action->number, hf_stage_name(action->stage));
@@ -306,8 +306,11 @@ void text_state(const HfMachine *machine, char ret[TEXT_STATE_MAX])
     for (const HfMachineGeneration *g = next_generation(machine, 0); g && length < TEXT_STATE_MAX;
          g = next_generation(machine, g->number)) {
         bool leaves = hf_stage_leaves(g->stage);
+        bool rest = g->stage == HF_STAGE_ACTIVE && g->main_exited;
         length += snprintf(ret + length, (size_t)(TEXT_STATE_MAX - length), ", %" PRIu64 " %s%s%s",
                            g->number, leaves ? "draining (" : "", hf_stage_name(g->stage),
-                           leaves ? ")" : "");
+                           leaves ? ")"
+                           : rest ? " (what is left of it)"
+                                  : "");
     }
 }
