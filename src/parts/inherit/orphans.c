@@ -16,17 +16,17 @@
 #include "loop/cgroups.h"
 #include "run/resolved_listener.h"
 
-HfOrphans *hf_orphans_free(HfOrphans *strays)
+HfOrphans *hf_orphans_free(HfOrphans *orphans)
 {
-    if (!strays)
+    if (!orphans)
         return NULL;
-    hf_process_set_free(strays->set);
-    hf_process_list_clear(&strays->found);
-    hf_process_list_clear(&strays->holders);
-    hf_process_list_clear(&strays->leaving);
-    free(strays->unit);
-    hf_listener_array_clear(&strays->held, &strays->n_held);
-    free(strays);
+    hf_process_set_free(orphans->set);
+    hf_process_list_clear(&orphans->found);
+    hf_process_list_clear(&orphans->holders);
+    hf_process_list_clear(&orphans->leaving);
+    free(orphans->unit);
+    hf_listener_array_clear(&orphans->held, &orphans->n_held);
+    free(orphans);
     return NULL;
 }
 
@@ -60,96 +60,96 @@ static int list_orphan(HfProcess *process, void *userdata)
 
 static int is_orphan_in(pid_t pid, const void *wanted)
 {
-    const HfOrphans *strays = wanted;
+    const HfOrphans *orphans = wanted;
 
-    int r = hf_cgroup_holds(strays->unit, pid);
-    return r > 0 ? !is_known(strays->supervisor, pid) : r;
+    int r = hf_cgroup_holds(orphans->unit, pid);
+    return r > 0 ? !is_known(orphans->supervisor, pid) : r;
 }
 
 /* A death between spawn and snapshot leaves a main process that only the store knows. */
-static int add_stored(HfOrphans *strays, HfNotes *notes)
+static int add_stored(HfOrphans *orphans, HfNotes *notes)
 {
     int r = 0;
 
     for (size_t i = 0; r >= 0 && i < notes->n; i++) {
         pid_t pid;
         if (notes->list[i].fd < 0 || hf_process_of_pidfd(notes->list[i].fd, &pid) < 0 ||
-            is_known(strays->supervisor, pid) || hf_process_is_listed(pid, &strays->found) > 0)
+            is_known(orphans->supervisor, pid) || hf_process_is_listed(pid, &orphans->found) > 0)
             continue;
-        r = hf_process_list_add(&strays->found, pid);
+        r = hf_process_list_add(&orphans->found, pid);
         if (r >= 0)
             notes->list[i].fd = hf_fd_close(notes->list[i].fd);
     }
     return r;
 }
 
-static int find_all(HfOrphans *strays, HfNotes *notes)
+static int find_all(HfOrphans *orphans, HfNotes *notes)
 {
-    int r = hf_own_unit_cgroup(&strays->unit);
-    if (r >= 0 && strays->unit)
-        r = hf_process_visit(is_orphan_in, strays, list_orphan, &strays->found);
-    return r < 0 ? r : add_stored(strays, notes);
+    int r = hf_own_unit_cgroup(&orphans->unit);
+    if (r >= 0 && orphans->unit)
+        r = hf_process_visit(is_orphan_in, orphans, list_orphan, &orphans->found);
+    return r < 0 ? r : add_stored(orphans, notes);
 }
 
-static void log_found(const HfOrphans *strays)
+static void log_found(const HfOrphans *orphans)
 {
     HF_CLEANUP_NAMES HfProcessNames names = {0};
 
-    for (size_t i = 0; i < strays->found.n; i++)
-        hf_process_names_add(&names, strays->found.list[i].pid);
+    for (size_t i = 0; i < orphans->found.n; i++)
+        hf_process_names_add(&names, orphans->found.list[i].pid);
     hf_log(LOG_NOTICE, NULL, "left by a holdfast that died, and of no generation that is known: %s",
            hf_process_names_text(&names));
 }
 
 void hf_orphans_find(HfSupervisor *supervisor, HfOrphans **place)
 {
-    HfOrphans *strays = calloc(1, sizeof(*strays));
+    HfOrphans *orphans = calloc(1, sizeof(*orphans));
     int r = -ENOMEM;
 
-    if (strays) {
-        strays->supervisor = supervisor;
-        strays->place = place;
-        r = find_all(strays, &supervisor->notes);
+    if (orphans) {
+        orphans->supervisor = supervisor;
+        orphans->place = place;
+        r = find_all(orphans, &supervisor->notes);
     }
     if (r < 0) {
         const HfLogFields fields = {.error = r};
         hf_log(LOG_WARNING, &fields,
                "what a holdfast that died left in this unit cannot be looked at, it is left");
     }
-    if (r < 0 || strays->found.n == 0) {
-        hf_orphans_free(strays);
+    if (r < 0 || orphans->found.n == 0) {
+        hf_orphans_free(orphans);
         return;
     }
-    log_found(strays);
-    *place = strays;
+    log_found(orphans);
+    *place = orphans;
     if (hf_supervisor_active(supervisor))
-        hf_orphans_begin(strays, supervisor->current);
+        hf_orphans_begin(orphans, supervisor->current);
 }
 
 /* ---- what they hold ---- */
 
 /* Returns 0, -ENOENT when none of them listens there, or -EACCES when one of them might. */
-static int find_holder(const HfOrphans *strays, const HfResolvedListener *target, pid_t *ret)
+static int find_holder(const HfOrphans *orphans, const HfResolvedListener *target, pid_t *ret)
 {
     HfOwner owner;
 
     int r = hf_owner_find(target->request.address, target->request.address_length, &owner);
     if (r < 0)
         return r == -EACCES ? r : -ENOENT;
-    if (hf_process_is_listed(owner.pid, &strays->found) <= 0)
+    if (hf_process_is_listed(owner.pid, &orphans->found) <= 0)
         return -ENOENT;
     *ret = owner.pid;
     return 0;
 }
 
-static int keep(HfOrphans *strays, HfListener *held)
+static int keep(HfOrphans *orphans, HfListener *held)
 {
-    HfListener **grown = reallocarray(strays->held, strays->n_held + 1, sizeof(HfListener *));
+    HfListener **grown = reallocarray(orphans->held, orphans->n_held + 1, sizeof(HfListener *));
 
     if (!grown)
         return -ENOMEM;
-    strays->held = grown;
-    grown[strays->n_held++] = held;
+    orphans->held = grown;
+    grown[orphans->n_held++] = held;
     return 0;
 }
 
@@ -167,7 +167,7 @@ static bool fits(const HfPlan *plan, const HfResolvedListener *target, int i,
             hf_address_equal(&address, &held->bound));
 }
 
-static int copy(HfOrphans *strays, const HfPlan *plan, const HfListenerSpec *spec,
+static int copy(HfOrphans *orphans, const HfPlan *plan, const HfListenerSpec *spec,
                 const HfResolvedListener *target, int i, pid_t holder)
 {
     HfProcess process = HF_PROCESS_NONE;
@@ -183,13 +183,13 @@ static int copy(HfOrphans *strays, const HfPlan *plan, const HfListenerSpec *spe
         r = hf_listener_take(fd, spec, &held);
     if (r < 0)
         return r;
-    r = fits(plan, target, i, held) ? keep(strays, held) : -EADDRINUSE;
+    r = fits(plan, target, i, held) ? keep(orphans, held) : -EADDRINUSE;
     if (r < 0)
         hf_listener_unref(held);
     return r;
 }
 
-static int lend_one(HfOrphans *strays, const HfPlan *plan, const HfListenerSpec *spec,
+static int lend_one(HfOrphans *orphans, const HfPlan *plan, const HfListenerSpec *spec,
                     HfText *error)
 {
     HF_CLEANUP_TARGET HfResolvedListener target = {0};
@@ -198,7 +198,7 @@ static int lend_one(HfOrphans *strays, const HfPlan *plan, const HfListenerSpec 
     for (int i = 0; found >= 0 && i < target.n; i++) {
         hf_resolved_listener_aim(&target, i);
         pid_t pid = 0;
-        int r = find_holder(strays, &target, &pid);
+        int r = find_holder(orphans, &target, &pid);
         if (r == -ENOENT)
             continue;
         if (r < 0) {
@@ -208,9 +208,9 @@ static int lend_one(HfOrphans *strays, const HfPlan *plan, const HfListenerSpec 
                          target.label);
             return -EADDRINUSE;
         }
-        r = hf_process_list_add(&strays->holders, pid);
+        r = hf_process_list_add(&orphans->holders, pid);
         if (r >= 0)
-            r = copy(strays, plan, spec, &target, i, pid);
+            r = copy(orphans, plan, spec, &target, i, pid);
         if (r >= 0) {
             hf_log(LOG_NOTICE, NULL, "%s is copied out of pid %d, which a holdfast that died left",
                    target.label, (int)pid);
@@ -225,21 +225,21 @@ static int lend_one(HfOrphans *strays, const HfPlan *plan, const HfListenerSpec 
     return found;
 }
 
-int hf_orphans_lend(HfOrphans *strays, const HfPlan *plan, HfListener *const *held, size_t n,
+int hf_orphans_lend(HfOrphans *orphans, const HfPlan *plan, HfListener *const *held, size_t n,
                     HfText *error)
 {
-    HfOrphans **place = strays ? strays->place : NULL;
+    HfOrphans **place = orphans ? orphans->place : NULL;
     int r = 0;
 
-    for (size_t i = 0; strays && r >= 0 && i < plan->n_wanted; i++) {
+    for (size_t i = 0; orphans && r >= 0 && i < plan->n_wanted; i++) {
         const HfListenerSpec *spec = &plan->wanted[i].spec;
         if (!hf_listener_find(held, n, spec) &&
-            !hf_listener_find(strays->held, strays->n_held, spec))
-            r = lend_one(strays, plan, spec, error);
+            !hf_listener_find(orphans->held, orphans->n_held, spec))
+            r = lend_one(orphans, plan, spec, error);
     }
     if (r != -EADDRINUSE)
         return r;
-    hf_orphans_begin(strays, plan);
+    hf_orphans_begin(orphans, plan);
     if (*place)
         return r;
     hf_text_clear(error); /* it is none of them: binding tells what it is */
@@ -263,15 +263,15 @@ static bool runs(pid_t pid, const char *path)
     return strncmp(program.comm, slash ? slash + 1 : path, sizeof(program.comm) - 1) == 0;
 }
 
-static void mark_holders(HfOrphans *strays, const HfPlan *plan)
+static void mark_holders(HfOrphans *orphans, const HfPlan *plan)
 {
     HfHeldSockets sockets;
 
     if (hf_listener_identify(plan->listeners, plan->n_listeners, &sockets) < 0)
         return;
-    for (size_t i = 0; i < strays->found.n; i++)
-        if (hf_process_is_holder(strays->found.list[i].pid, &sockets) > 0)
-            hf_process_list_add(&strays->holders, strays->found.list[i].pid);
+    for (size_t i = 0; i < orphans->found.n; i++)
+        if (hf_process_is_holder(orphans->found.list[i].pid, &sockets) > 0)
+            hf_process_list_add(&orphans->holders, orphans->found.list[i].pid);
     hf_held_sockets_clear(&sockets);
 }
 
@@ -279,74 +279,74 @@ static void mark_holders(HfOrphans *strays, const HfPlan *plan)
 
 static void on_orphans_gone(void *userdata)
 {
-    HfOrphans *strays = userdata;
-    HfSupervisor *supervisor = strays->supervisor;
-    bool wanted = strays->wanted;
+    HfOrphans *orphans = userdata;
+    HfSupervisor *supervisor = orphans->supervisor;
+    bool wanted = orphans->wanted;
 
-    if (!hf_process_set_left_some(strays->set))
+    if (!hf_process_set_left_some(orphans->set))
         hf_log(LOG_INFO, NULL, "what a holdfast that died had left has gone");
-    *strays->place = NULL;
-    hf_orphans_free(strays);
+    *orphans->place = NULL;
+    hf_orphans_free(orphans);
     if (wanted)
         hf_supervisor_post(supervisor, &(HfEvent){.type = HF_EVENT_UNBLOCKED});
 }
 
-static int choose(HfOrphans *strays, const HfPlan *plan)
+static int choose(HfOrphans *orphans, const HfPlan *plan)
 {
     int r = 0;
 
-    mark_holders(strays, plan);
-    for (size_t i = 0; r >= 0 && i < strays->found.n; i++) {
-        pid_t pid = strays->found.list[i].pid;
+    mark_holders(orphans, plan);
+    for (size_t i = 0; r >= 0 && i < orphans->found.n; i++) {
+        pid_t pid = orphans->found.list[i].pid;
         if (plan->kill_mode == HF_KILL_MODE_ALL || runs(pid, plan->program) ||
-            hf_process_is_listed(pid, &strays->holders) > 0)
-            r = hf_process_list_add(&strays->leaving, pid);
+            hf_process_is_listed(pid, &orphans->holders) > 0)
+            r = hf_process_list_add(&orphans->leaving, pid);
     }
     return r;
 }
 
-void hf_orphans_begin(HfOrphans *strays, const HfPlan *plan)
+void hf_orphans_begin(HfOrphans *orphans, const HfPlan *plan)
 {
-    if (!strays || strays->set)
+    if (!orphans || orphans->set)
         return;
-    for (size_t i = 0; i < strays->n_held && plan == strays->supervisor->current; i++)
-        strays->held[i]->taken = false; /* in use from now on, and with their paths ours */
-    hf_listener_array_clear(&strays->held, &strays->n_held);
+    for (size_t i = 0; i < orphans->n_held && plan == orphans->supervisor->current; i++)
+        orphans->held[i]->taken = false; /* in use from now on, and with their paths ours */
+    hf_listener_array_clear(&orphans->held, &orphans->n_held);
     const HfProcessSetSpec spec = {
-        .loop = strays->supervisor->loop,
+        .loop = orphans->supervisor->loop,
         .match = hf_process_is_listed,
-        .wanted = &strays->leaving,
+        .wanted = &orphans->leaving,
         .who = "a holdfast that died",
         .told = "left by a holdfast that died and",
         .gone = on_orphans_gone,
-        .userdata = strays,
+        .userdata = orphans,
     };
-    int r = choose(strays, plan);
-    if (r >= 0 && strays->leaving.n > 0)
-        r = hf_process_set_new(&spec, &strays->set);
+    int r = choose(orphans, plan);
+    if (r >= 0 && orphans->leaving.n > 0)
+        r = hf_process_set_new(&spec, &orphans->set);
     if (r < 0) {
         const HfLogFields fields = {.error = r};
         hf_log(LOG_ERR, &fields, "what a holdfast that died left cannot be awaited, it is left");
     }
-    if (!strays->set) {
-        *strays->place = NULL;
-        hf_orphans_free(strays);
+    if (!orphans->set) {
+        *orphans->place = NULL;
+        hf_orphans_free(orphans);
         return;
     }
     const HfEscalation escalation = {.first = plan->stop_signal, .patience = plan->drain_timeout};
-    hf_process_set_end(strays->set, &escalation);
+    hf_process_set_end(orphans->set, &escalation);
 }
 
-bool hf_orphans_await(HfOrphans *strays)
+bool hf_orphans_await(HfOrphans *orphans)
 {
-    if (!strays || !strays->set)
+    if (!orphans || !orphans->set)
         return false;
-    strays->wanted = true;
+    orphans->wanted = true;
     return true;
 }
 
-void hf_orphans_forget(HfOrphans *strays)
+void hf_orphans_forget(HfOrphans *orphans)
 {
-    if (strays)
-        strays->wanted = false;
+    if (orphans)
+        orphans->wanted = false;
 }

@@ -23,20 +23,20 @@ typedef struct HfOrphans {
  * *place stays NULL, as it is once they have gone. What goes wrong is logged, and they are left. */
 void hf_orphans_find(HfSupervisor *supervisor, HfOrphans **place);
 /* Each takes NULL. Sockets that are not in use yet stay with their holders. Returns NULL. */
-HfOrphans *hf_orphans_free(HfOrphans *strays);
+HfOrphans *hf_orphans_free(HfOrphans *orphans);
 
-/* Copies what plan wants, is not among held, and one of them listens at, to strays->held. Where
+/* Copies what plan wants, is not among held, and one of them listens at, to orphans->held. Where
  * that is not possible they are asked to leave at once, and hf_orphans_await has a reason. Returns
  * 0, or negative errno with one line in error. */
-int hf_orphans_lend(HfOrphans *strays, const HfPlan *plan, HfListener *const *held, size_t n,
+int hf_orphans_lend(HfOrphans *orphans, const HfPlan *plan, HfListener *const *held, size_t n,
                     HfText *error);
 
 /* Has plan serve in their place: those that run its program or hold one of its listeners, with kill
  * mode all every one, are sent its stop signal, after its drain timeout TERM, then KILL. Harmless
  * when repeated. */
-void hf_orphans_begin(HfOrphans *strays, const HfPlan *plan);
+void hf_orphans_begin(HfOrphans *orphans, const HfPlan *plan);
 
 /* A preparation has failed: is it to be made once more, by UNBLOCKED, when they have gone? */
-bool hf_orphans_await(HfOrphans *strays);
+bool hf_orphans_await(HfOrphans *orphans);
 /* It is not wanted any more. */
-void hf_orphans_forget(HfOrphans *strays);
+void hf_orphans_forget(HfOrphans *orphans);

@@ -26,13 +26,13 @@ typedef struct Reading {
 
 /* One listener, or the one command: is somebody there who answers, and if not, are they only busy?
  */
-typedef struct Checkup {
+typedef struct Inquiry {
     Prober *prober;
     HfRequest *request; /* NULL: not begun, or over */
     size_t listener;    /* of the plan */
     Reading *reading;   /* of its pool; NULL: it has no scoreboard */
     HfText text;        /* what is known to be wrong */
-} Checkup;
+} Inquiry;
 
 struct Prober {
     HfSupervisor *supervisor;
@@ -41,8 +41,8 @@ struct Prober {
     HfProbe probe;                  /* what is asked, owned, as the headers are */
     char **headers;
     uint64_t timeout; /* usec */
-    Checkup *checkups;
-    size_t n_checkups;
+    Inquiry *inquiries;
+    size_t n_inquiries;
     size_t next; /* that is to begin */
     size_t running;
     HfVerdict verdict; /* the worst so far */
@@ -54,13 +54,13 @@ struct Prober {
 
 static void prober_stop(Prober *prober)
 {
-    for (size_t i = 0; i < prober->n_checkups; i++) {
-        hf_request_abort(prober->checkups[i].request);
-        hf_text_clear(&prober->checkups[i].text);
+    for (size_t i = 0; i < prober->n_inquiries; i++) {
+        hf_request_abort(prober->inquiries[i].request);
+        hf_text_clear(&prober->inquiries[i].text);
     }
-    free(prober->checkups);
-    prober->checkups = NULL;
-    prober->n_checkups = prober->next = prober->running = 0;
+    free(prober->inquiries);
+    prober->inquiries = NULL;
+    prober->n_inquiries = prober->next = prober->running = 0;
     prober->generation = NULL;
 }
 
@@ -81,24 +81,24 @@ static void excuse(const Prober *prober, int r)
            (unsigned long long)prober->generation->number);
 }
 
-static void begin_checkups(Prober *prober);
+static void begin_inquiries(Prober *prober);
 
-static void end_checkup(Checkup *checkup, HfVerdict verdict)
+static void end_inquiry(Inquiry *inquiry, HfVerdict verdict)
 {
-    Prober *prober = checkup->prober;
+    Prober *prober = inquiry->prober;
     const HfPlan *plan = prober->generation->plan;
 
-    if (checkup->reading && verdict != HF_VERDICT_SATURATED && verdict != HF_VERDICT_HUNG)
-        *checkup->reading = (Reading){0};
+    if (inquiry->reading && verdict != HF_VERDICT_SATURATED && verdict != HF_VERDICT_HUNG)
+        *inquiry->reading = (Reading){0};
     prober->running--;
     if (verdict > prober->verdict) {
         prober->verdict = verdict;
         hf_text_clear(&prober->text);
-        if (prober->n_checkups > 1)
-            hf_text_addf(&prober->text, "%s: ", plan->listeners[checkup->listener]->label);
-        hf_text_add(&prober->text, hf_text_peek(&checkup->text));
+        if (prober->n_inquiries > 1)
+            hf_text_addf(&prober->text, "%s: ", plan->listeners[inquiry->listener]->label);
+        hf_text_add(&prober->text, hf_text_peek(&inquiry->text));
     }
-    begin_checkups(prober);
+    begin_inquiries(prober);
     if (prober->running == 0)
         prober_end(prober);
 }
@@ -106,46 +106,46 @@ static void end_checkup(Checkup *checkup, HfVerdict verdict)
 /* ---- the scoreboard ---- */
 
 /* Nobody answered in time; the scoreboard says that some are at work. */
-static HfVerdict compare_reading(Checkup *checkup, const HfScoreboard *status)
+static HfVerdict compare_reading(Inquiry *inquiry, const HfScoreboard *status)
 {
-    const Reading last = *checkup->reading;
+    const Reading last = *inquiry->reading;
 
     if (status->active == 0) {
-        hf_text_add(&checkup->text, ", though no worker is busy");
+        hf_text_add(&inquiry->text, ", though no worker is busy");
         return HF_VERDICT_FAILED;
     }
-    *checkup->reading = (Reading){.known = true, .accepted = status->accepted};
-    hf_text_addf(&checkup->text, ", %llu of %llu workers busy", (unsigned long long)status->active,
+    *inquiry->reading = (Reading){.known = true, .accepted = status->accepted};
+    hf_text_addf(&inquiry->text, ", %llu of %llu workers busy", (unsigned long long)status->active,
                  (unsigned long long)status->active + status->idle);
     return last.known && last.accepted == status->accepted ? HF_VERDICT_HUNG : HF_VERDICT_SATURATED;
 }
 
 static void on_scoreboard(const HfReply *reply, void *userdata)
 {
-    Checkup *checkup = userdata;
-    const HfAdapter *adapter = checkup->prober->generation->plan->adapter;
+    Inquiry *inquiry = userdata;
+    const HfAdapter *adapter = inquiry->prober->generation->plan->adapter;
     HfScoreboard status;
 
-    checkup->request = NULL;
+    inquiry->request = NULL;
     if (reply->result >= 0 && adapter->scoreboard(reply->body, reply->length, &status) >= 0) {
-        end_checkup(checkup, compare_reading(checkup, &status));
+        end_inquiry(inquiry, compare_reading(inquiry, &status));
         return;
     }
-    hf_text_addf(&checkup->text, "; its status page: %s",
+    hf_text_addf(&inquiry->text, "; its status page: %s",
                  reply->result < 0 ? reply->error : "it is not understood");
-    end_checkup(checkup, HF_VERDICT_FAILED);
+    end_inquiry(inquiry, HF_VERDICT_FAILED);
 }
 
 /* Returns whether it was asked. */
-static bool ask_scoreboard(Checkup *checkup)
+static bool ask_scoreboard(Inquiry *inquiry)
 {
-    Prober *prober = checkup->prober;
+    Prober *prober = inquiry->prober;
     const HfPlan *plan = prober->generation->plan;
-    size_t pool = plan->wanted[checkup->listener].pool;
+    size_t pool = plan->wanted[inquiry->listener].pool;
     struct sockaddr_storage address;
     socklen_t length;
 
-    if (!checkup->reading ||
+    if (!inquiry->reading ||
         hf_scoreboard_find(prober->generation->plan, prober->generation->statuses, pool, &address,
                            &length) < 0)
         return false;
@@ -155,34 +155,34 @@ static bool ask_scoreboard(Checkup *checkup)
         .timeout = prober->timeout,
     };
     return hf_request_start(prober->supervisor->loop, &question, (const struct sockaddr *)&address,
-                            length, on_scoreboard, checkup, &checkup->request) >= 0;
+                            length, on_scoreboard, inquiry, &inquiry->request) >= 0;
 }
 
 /* ---- the service itself ---- */
 
 static void on_reply(const HfReply *reply, void *userdata)
 {
-    Checkup *checkup = userdata;
-    const HfProbe *probe = &checkup->prober->probe;
+    Inquiry *inquiry = userdata;
+    const HfProbe *probe = &inquiry->prober->probe;
     bool busy = probe->kind == HF_PROBE_FASTCGI &&
                 (reply->result == -ETIMEDOUT || reply->result == -EAGAIN);
 
-    checkup->request = NULL;
+    inquiry->request = NULL;
     if (reply->result >= 0) {
-        end_checkup(checkup, HF_VERDICT_HEALTHY);
+        end_inquiry(inquiry, HF_VERDICT_HEALTHY);
         return;
     }
     if (probe->kind == HF_PROBE_FASTCGI || probe->kind == HF_PROBE_HTTP)
-        hf_text_addf(&checkup->text, "%s: ", probe->what);
-    hf_text_add(&checkup->text, reply->error);
-    if (!busy || !ask_scoreboard(checkup))
-        end_checkup(checkup, HF_VERDICT_FAILED);
+        hf_text_addf(&inquiry->text, "%s: ", probe->what);
+    hf_text_add(&inquiry->text, reply->error);
+    if (!busy || !ask_scoreboard(inquiry))
+        end_inquiry(inquiry, HF_VERDICT_FAILED);
 }
 
-static int ask_listener(Checkup *checkup)
+static int ask_listener(Inquiry *inquiry)
 {
-    Prober *prober = checkup->prober;
-    int fd = prober->generation->plan->listeners[checkup->listener]->fds[0];
+    Prober *prober = inquiry->prober;
+    int fd = prober->generation->plan->listeners[inquiry->listener]->fds[0];
     const HfRequestSpec question = {
         .kind = prober->probe.kind,
         .what = prober->probe.what,
@@ -196,13 +196,13 @@ static int ask_listener(Checkup *checkup)
     int r = hf_socket_reach(fd, &address, &length);
     return r < 0 ? r
                  : hf_request_start(prober->supervisor->loop, &question,
-                                    (const struct sockaddr *)&address, length, on_reply, checkup,
-                                    &checkup->request);
+                                    (const struct sockaddr *)&address, length, on_reply, inquiry,
+                                    &inquiry->request);
 }
 
-static int run_command(Checkup *checkup)
+static int run_command(Inquiry *inquiry)
 {
-    Prober *prober = checkup->prober;
+    Prober *prober = inquiry->prober;
     const HfGeneration *generation = prober->generation;
     HF_CLEANUP_TEXT HfText name = {0};
     HF_CLEANUP_TEXT HfText number = {0};
@@ -221,15 +221,15 @@ static int run_command(Checkup *checkup)
         .environment = more,
         .timeout = prober->timeout,
     };
-    return hf_request_start(prober->supervisor->loop, &question, NULL, 0, on_reply, checkup,
-                            &checkup->request);
+    return hf_request_start(prober->supervisor->loop, &question, NULL, 0, on_reply, inquiry,
+                            &inquiry->request);
 }
 
-static void begin_checkups(Prober *prober)
+static void begin_inquiries(Prober *prober)
 {
-    while (prober->next < prober->n_checkups && prober->running < AT_ONCE_MAX) {
-        Checkup *checkup = &prober->checkups[prober->next++];
-        int r = prober->probe.kind == HF_PROBE_EXEC ? run_command(checkup) : ask_listener(checkup);
+    while (prober->next < prober->n_inquiries && prober->running < AT_ONCE_MAX) {
+        Inquiry *inquiry = &prober->inquiries[prober->next++];
+        int r = prober->probe.kind == HF_PROBE_EXEC ? run_command(inquiry) : ask_listener(inquiry);
         if (r < 0)
             excuse(prober, r);
         else
@@ -253,18 +253,18 @@ static int make_readings(Prober *prober)
 }
 
 /* One for each listener that serves. */
-static int make_checkups(Prober *prober)
+static int make_inquiries(Prober *prober)
 {
     const HfPlan *plan = prober->generation->plan;
 
-    prober->checkups = calloc(plan->n_listeners + 1, sizeof(*prober->checkups));
-    if (!prober->checkups)
+    prober->inquiries = calloc(plan->n_listeners + 1, sizeof(*prober->inquiries));
+    if (!prober->inquiries)
         return -ENOMEM;
     if (prober->probe.kind == HF_PROBE_EXEC)
-        prober->checkups[prober->n_checkups++] = (Checkup){.prober = prober};
+        prober->inquiries[prober->n_inquiries++] = (Inquiry){.prober = prober};
     for (size_t i = 0; prober->probe.kind != HF_PROBE_EXEC && i < plan->n_listeners; i++)
         if (!plan->wanted[i].status)
-            prober->checkups[prober->n_checkups++] = (Checkup){
+            prober->inquiries[prober->n_inquiries++] = (Inquiry){
                 .prober = prober,
                 .listener = i,
                 .reading = hf_plan_is_probed(plan) ? &prober->readings[plan->wanted[i].pool] : NULL,
@@ -291,11 +291,11 @@ static void begin_probe(Prober *prober, const HfGeneration *generation)
     if (r >= 0)
         r = make_readings(prober);
     if (r >= 0)
-        r = make_checkups(prober);
+        r = make_inquiries(prober);
     if (r < 0)
         excuse(prober, r);
     else
-        begin_checkups(prober);
+        begin_inquiries(prober);
     if (prober->running == 0)
         prober_end(prober);
 }
