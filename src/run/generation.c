@@ -464,7 +464,8 @@ int hf_generation_restore(HfGeneration *generation, sd_event *loop, HfReaper *re
     generation->reaper = reaper;
     generation->callbacks = *callbacks;
     generation->cgroups = &runtime->cgroups;
-    generation->served = !starting;
+    bool ready = starting && generation->served; /* and nobody has acted on it */
+    generation->served |= !starting;
     if (generation->session == 0)
         generation->session = generation->main.pid;
     int r =
@@ -482,6 +483,8 @@ int hf_generation_restore(HfGeneration *generation, sd_event *loop, HfReaper *re
         hf_process_set_await(generation->members.set);
     else if (generation->pid_file_watch)
         on_pid_file(NULL, NULL, generation);
+    if (ready)
+        hf_generation_ready(generation);
     return r;
 }
 

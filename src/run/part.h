@@ -79,7 +79,7 @@ struct HfPart {
     void (*committed)(void *state);
     /* run has performed action; of FORGET and END: it is about to. */
     void (*performed)(void *state, const HfAction *action);
-    /* Nothing waits to be decided. */
+    /* Nothing waits to be decided; or a generation is known to be ready, and that is next. */
     void (*stepped)(void *state);
 
     /* Something was removed from the runtime directory, which stands again: the part's own in it is

@@ -26,6 +26,12 @@ static void trace(const HfEvent *event, const HfActions *actions, HfPhase phase)
            event->slot, actions->n > 0 ? hf_text_peek(&text) : " nothing", hf_phase_name(phase));
 }
 
+static void call_stepped(HfSupervisor *supervisor)
+{
+    HF_EACH_PART (supervisor, i, stepped)
+        supervisor->parts[i]->stepped(supervisor->states[i]);
+}
+
 static int on_step(sd_event_source *source, void *userdata)
 {
     HfSupervisor *supervisor = userdata;
@@ -37,6 +43,8 @@ static int on_step(sd_event_source *source, void *userdata)
         supervisor->first_event = (supervisor->first_event + 1) % HF_SUPERVISOR_EVENTS;
         if (supervisor->n_events == 0) /* so that the usual few touch no more memory */
             supervisor->first_event = 0;
+        if (event.type == HF_EVENT_READY) /* it is not said again to whoever adopts it */
+            call_stepped(supervisor);
         hf_machine_step(&supervisor->machine, &event, actions);
         supervisor->steps++;
         if (supervisor->settings->log_level == HF_LOG_LEVEL_DEBUG)
@@ -44,8 +52,7 @@ static int on_step(sd_event_source *source, void *userdata)
         for (size_t i = 0; i < actions->n; i++)
             hf_actions_perform(supervisor, &actions->list[i]);
     }
-    HF_EACH_PART (supervisor, i, stepped)
-        supervisor->parts[i]->stepped(supervisor->states[i]);
+    call_stepped(supervisor);
     malloc_trim(0); /* what a preparation took is not needed again soon */
     sd_event_source_set_enabled(source, SD_EVENT_OFF);
     return 0;

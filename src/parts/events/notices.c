@@ -182,6 +182,17 @@ static void add_unhealthy(const HfSupervisor *supervisor, const HfAction *action
                      supervisor->unhealthy ? supervisor->unhealthy : "");
 }
 
+/* After a loss. One that settles and serves again is said next. */
+static void add_next(const HfSupervisor *supervisor, const HfAction *action, HfText *text)
+{
+    int active = hf_machine_find(&supervisor->machine, HF_STAGE_ACTIVE);
+
+    if (active >= 0 && (unsigned)active == action->slot)
+        hf_text_add(text, "; its workers serve on until the next one is ready");
+    else if (active < 0 && !hf_machine_stops(&supervisor->machine))
+        hf_text_add(text, "; the next one is started");
+}
+
 static void add_end(const HfGeneration *generation, HfText *text)
 {
     if (!generation || generation->late || generation->failure)
@@ -208,10 +219,8 @@ static void add_letter(const HfSupervisor *supervisor, const HfAction *action, c
     case 'e': /* how it ended */
         add_end(generation, text);
         break;
-    case 'n': /* what comes next; one that settles and serves again is said next */
-        if (hf_machine_find(&supervisor->machine, HF_STAGE_ACTIVE) < 0 &&
-            !hf_machine_stops(&supervisor->machine))
-            hf_text_add(text, "; the next one is started");
+    case 'n':
+        add_next(supervisor, action, text);
         break;
     case 'F':
         add_failure(supervisor, action, text);

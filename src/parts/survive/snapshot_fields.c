@@ -248,6 +248,7 @@ static const HfField generation_fields[] = {
     OLD_FD("pidfd", HF_NOTES_PROCESS),
     M("session", INT, session),
     M("main-exited", BOOL, main_exited),
+    M("served", BOOL, served),
     M("removes-path", BOOL, removes_path),
     M("exit-code", INT, status.si_code),
     M("exit-status", INT, status.si_status),
