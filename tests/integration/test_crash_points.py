@@ -19,7 +19,7 @@ IN_ADOPTION = ["adopt-claimed", "adopt-found", "adopt-filled", "adopt-taken", "r
                "store-write", "store-written"]
 STEPS_OF_A_RELOAD = 7
 AT_THE_START = ["store-pushed", "store-write", "store-written"]
-AROUND = [f"{when}-{action}" for action in ("spawn", "commit", "forget") for when in ("before", "after")]
+AROUND = [f"{when}-{action}" for action in ("spawn", "commit", "switch", "save", "forget") for when in ("before", "after")]
 
 
 def trip(holdfast, point):

@@ -1,0 +1,71 @@
+"""A master that dies while its workers live: they serve on until the next generation is ready, and leave then."""
+import os
+import signal
+
+import pytest
+
+from harness import process, words
+from harness.manager import killed
+from harness.paths import PHP_FPM
+from harness.wait import Appearance, Ended
+
+pytestmark = pytest.mark.load
+
+
+class Gate:
+    """php-fpm in site starts when it is told to, and not before."""
+
+    def __init__(self, site):
+        self.mark, self.fifo = site.directory / "waits", site.directory / "gate"
+        os.mkfifo(self.fifo)
+        program = site.directory / "waiting"
+        program.write_text(f'#!/bin/sh\n: >"{self.mark}"\nread go <"{self.fifo}"\nexec {PHP_FPM} "$@"\n')
+        program.chmod(0o755)
+        site._turn(program)
+
+    def open(self):
+        """The one that has reached it goes on."""
+        self.fifo.write_text("go\n")
+
+
+@pytest.mark.parametrize("kind", ["tcp", "unix"])
+def test_workers_serve_on_until_the_next_is_ready(make_site, kind):
+    site = make_site(kind, children=4)
+    holdfast = site.holdfast(command=site.command)
+    master = site.main_pid()
+    workers = process.children(master)
+    ends = [Ended(pid) for pid in workers]
+    load = site.load()
+    gate = Gate(site)
+    with Appearance(gate.mark) as started:
+        killed(master)
+        started.wait()
+    holdfast.wait(words.crashed(1) + ".*; its workers serve on until the next one is ready")
+    for _ in range(20):
+        status, body = site.get()
+        assert status == 200 and int(body.split()[2]) in workers
+    assert all(worker.alive() for worker in ends)
+    gate.open()
+    holdfast.wait(words.ready(2))
+    for worker in ends:
+        with worker:
+            worker.wait()
+    assert site.main_pid() not in (master, holdfast.pid)
+    site.repair_program()
+    holdfast.replace(3)
+    load.assert_nothing_lost()
+    holdfast.stop()
+
+
+def test_nobody_is_left(site):
+    """The next one is started at once where they were."""
+    holdfast = site.holdfast()
+    master = site.main_pid()
+    workers = process.children(master)
+    os.kill(master, signal.SIGSTOP)
+    for pid in [*workers, master]:
+        killed(pid)
+    holdfast.wait(words.ready(2))
+    assert site.get()[0] == 200
+    holdfast.replace(3)
+    holdfast.stop()
