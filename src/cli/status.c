@@ -133,6 +133,10 @@ static void add_listener_table(const HfView *view, bool colors, HfText *text)
     }
     hf_text_add(text, "\n");
     hf_table_write(&table, text);
+    for (size_t i = 0; i < view->n_listeners; i++)
+        if (view->listeners[i].standby_depth > 0)
+            hf_text_addf(text, "%u more wait at the other side of %s\n",
+                         view->listeners[i].standby_depth, view->listeners[i].address);
 }
 
 /* A service's own words may be several lines. */
@@ -158,8 +162,21 @@ static void add_tables(const HfView *view, bool colors, HfText *text)
     add_listener_table(view, colors, text);
 }
 
+static void add_handover(const HfView *view, HfText *text)
+{
+    hf_text_addf(text, "\nA reload hands over by %s", view->handover);
+    for (size_t i = 0; i < view->n_listeners; i++)
+        if (view->listeners[i].one_side[0]) {
+            hf_text_addf(text, ": %s has one side, %s", view->listeners[i].address,
+                         view->listeners[i].one_side);
+            break;
+        }
+    hf_text_add(text, "\n");
+}
+
 static void add_events(const HfView *view, bool colors, HfText *text)
 {
+    add_handover(view, text);
     size_t first = view->n_events > EVENTS_SHOWN ? view->n_events - EVENTS_SHOWN : 0;
 
     if (view->n_events > 0) {

@@ -31,7 +31,10 @@ typedef struct HfViewListener {
     uint32_t depth;
     uint32_t limit;
     uint32_t highest;
-    int64_t drops; /* -1: not known */
+    int64_t drops; /* of both sides; -1: not known */
+    uint32_t standby_depth;
+    uint32_t standby_limit; /* 0: it has one side */
+    const char *one_side;   /* why; "": it has two, or need not */
 } HfViewListener;
 
 typedef struct HfViewEvent {
@@ -71,6 +74,8 @@ typedef struct HfView {
     uint64_t generation; /* 0: none is active */
     uint64_t failures;
     uint64_t replaced;
+    const char *handover;
+    uint64_t late_connections;
     uint64_t ready_after; /* of the last that was ready, 0: none was */
     HfViewCount *replacements;
     size_t n_replacements;

@@ -39,8 +39,9 @@ typedef struct HfSupervisor {
     size_t n_events;
     sd_event_source *step; /* pending while events wait */
     sd_event_source *ending;
-    unsigned n_ending; /* that are waited for */
-    uint64_t steps;    /* of the machine, so far */
+    unsigned n_ending;         /* that are waited for */
+    uint64_t steps;            /* of the machine, so far */
+    uint64_t late_connections; /* that were carried over from a side that nobody serves */
     HfGeneration *generations[HF_MACHINE_SLOTS];
     sd_event_source *timers[HF_TIMER_MAX_][HF_MACHINE_SLOTS];
     HfPlan *current; /* committed */

@@ -15,6 +15,7 @@ static HfView view_of(HfViewListener *listener, HfViewEvent *event, HfViewPast *
         .name = "web",
         .version = "1",
         .state = "running",
+        .handover = "switch",
         .listeners = listener,
         .n_listeners = 1,
         .events = event,
@@ -27,7 +28,11 @@ static HfView view_of(HfViewListener *listener, HfViewEvent *event, HfViewPast *
 static void words_are_escaped_in_json(void **state)
 {
     (void)state;
-    HfViewListener listener = {.name = "a", .address = "/run/a\"b\\c", .kind = "unix", .drops = -1};
+    HfViewListener listener = {.name = "a",
+                               .address = "/run/a\"b\\c",
+                               .kind = "unix",
+                               .drops = -1,
+                               .one_side = "its path is too long"};
     HfViewEvent event = {
         .name = "ready", .cause = "start", .text = "one\ntwo\ttab\x1b[31m\x7f \xc3\xa4"};
     HfViewPast past = {.cause = "start", .end = ""};
@@ -39,6 +44,9 @@ static void words_are_escaped_in_json(void **state)
     assert_non_null(
         strstr(hf_text_peek(&text), "\"text\":\"one\\ntwo\\u0009tab\\u001b[31m\x7f \xc3\xa4\""));
     assert_non_null(strstr(hf_text_peek(&text), "\"drops\":null"));
+    assert_non_null(strstr(hf_text_peek(&text), "\"standby_limit\":null"));
+    assert_non_null(strstr(hf_text_peek(&text), "\"one_side\":\"its path is too long\""));
+    assert_non_null(strstr(hf_text_peek(&text), "\"handover\":\"switch\""));
     hf_text_clear(&text);
 
     past.end = "said \"\\\"";

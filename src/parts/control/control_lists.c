@@ -80,19 +80,23 @@ static int append_listener(sd_bus_message *reply, HfListener *held)
     char printable[HF_ADDRESS_TEXT_MAX]; /* D-Bus takes only UTF-8 */
     bool local = held->bound.kind == HF_ADDRESS_UNIX || held->bound.kind == HF_ADDRESS_ABSTRACT;
     HfQueue queue = {0};
+    HfQueue standby = {0};
     uint32_t drops;
     int64_t told = -1; /* the kernel counts none */
 
     hf_listener_queue(held, held->side, &queue); /* a limit of 0 says that it failed */
-    if (!local && hf_queue_drops(hf_listener_fd(held, held->side), &drops) == 0)
-        told = drops;
+    hf_listener_queue(held, !held->side, &standby);
+    for (unsigned side = 0; !local && side < HF_SIDES; side++)
+        if (held->fds[side] >= 0 && hf_queue_drops(held->fds[side], &drops) == 0)
+            told = (told < 0 ? 0 : told) + drops;
     hf_address_format(&held->bound, address);
     hf_text_printable(address, strlen(address), printable, sizeof(printable));
     return sd_bus_message_append(reply, HF_CONTROL_LISTENER, held->spec.name, printable,
                                  hf_listener_is_lost(held) ? "lost"
                                  : local                   ? "unix"
                                                            : "tcp",
-                                 queue.depth, queue.limit, held->highest, told);
+                                 queue.depth, queue.limit, held->highest, told, standby.depth,
+                                 standby.limit, held->one_side ? held->one_side : "");
 }
 
 static bool has(const HfPlan *plan, const HfListener *held)

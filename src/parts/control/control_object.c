@@ -66,6 +66,18 @@ static int method_upgrade_result(sd_bus_message *message, void *userdata, sd_bus
 }
 
 /* A getter of sd-bus(3) that appends one property's value. */
+/* Of the next reload, if the settings stay. */
+static const char *find_handover(const HfSupervisor *supervisor)
+{
+    HfHandover handover = supervisor->settings->handover;
+    bool switches = supervisor->current && supervisor->current->switches;
+    bool gentle = handover != HF_HANDOVER_AT_ONCE && supervisor->machine.limits.gentle;
+
+    return hf_handover_name(switches ? HF_HANDOVER_SWITCH
+                            : gentle ? HF_HANDOVER_GENTLE
+                                     : HF_HANDOVER_AT_ONCE);
+}
+
 #define PROPERTY(name, ...)                                                                        \
     static int get_##name(sd_bus *bus, const char *path, const char *interface,                    \
                           const char *property, sd_bus_message *reply, void *userdata,             \
@@ -87,6 +99,8 @@ PROPERTY(generation, "t", hf_control_generation(&supervisor->machine))
 PROPERTY(draining, "u", hf_machine_count_leaving(&supervisor->machine))
 PROPERTY(failures, "t", control->events->history.failures)
 PROPERTY(replaced, "t", control->events->history.replaced_at)
+PROPERTY(handover, "s", find_handover(supervisor))
+PROPERTY(late_connections, "t", supervisor->late_connections)
 PROPERTY(ready_after, "t", control->events->history.ready_after)
 
 /* {cause: how often}; the first start replaces nothing. */
@@ -123,6 +137,8 @@ const sd_bus_vtable hf_control_object[] = {
     SD_BUS_PROPERTY("Failures", "t", get_failures, 0, 0),
     SD_BUS_PROPERTY("Replaced", "t", get_replaced, 0, 0),
     SD_BUS_PROPERTY("ReadyAfter", "t", get_ready_after, 0, 0),
+    SD_BUS_PROPERTY("Handover", "s", get_handover, 0, 0),
+    SD_BUS_PROPERTY("LateConnections", "t", get_late_connections, 0, 0),
     SD_BUS_METHOD("Reload", NULL, NULL, method_reload, OPEN),
     SD_BUS_METHOD("Restart", NULL, NULL, method_restart, OPEN),
     SD_BUS_METHOD("Stop", NULL, NULL, method_stop, OPEN),

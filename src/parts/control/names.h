@@ -11,10 +11,12 @@
 
 /* What the lists consist of, members in order; holdfast-control(7) says their meaning. */
 #define HF_CONTROL_GENERATION                                                                      \
-    "(tsssutttuts)"                     /* number, state, stage, cause, pid, started, ready,       \
-                                           age, processes, memory, status */
-#define HF_CONTROL_LISTENER "(sssuuux)" /* name, address, kind, depth, limit, highest, drops */
-#define HF_CONTROL_EVENT    "(stsst)"   /* name, generation, cause, text, usec */
+    "(tsssutttuts)" /* number, state, stage, cause, pid, started, ready,                           \
+                       age, processes, memory, status */
+#define HF_CONTROL_LISTENER                                                                        \
+    "(sssuuuxuus)" /* name, address, kind, depth, limit, highest, drops, standby's depth and       \
+                      limit, why it has none */
+#define HF_CONTROL_EVENT "(stsst)" /* name, generation, cause, text, usec */
 #define HF_CONTROL_PAST                                                                            \
     "(tstttttus)" /* number, cause, started, ready, ended, ready after,                            \
                      lifetime, processes, end */

@@ -7,8 +7,6 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
-#include <sys/signalfd.h>
 #include <unistd.h>
 
 #include "base/fd.h"
@@ -16,9 +14,9 @@
 #include "base/memory.h"
 #include "base/parse.h"
 #include "base/text.h"
-#include "kernel/privilege.h"
 #include "kernel/socket.h"
 #include "parts.h"
+#include "parts/fallback/carrier.h"
 #include "run/supervisor.h"
 
 #define RETRY_AFTER_SECONDS 10
@@ -162,37 +160,20 @@ static int parse_arguments(int argc, char **argv, Task *task)
     return 0;
 }
 
-/* A descriptor that is readable once SIGTERM has come, or negative errno. */
-static int open_stop(void)
-{
-    sigset_t term;
-
-    sigemptyset(&term);
-    sigaddset(&term, SIGTERM);
-    if (sigprocmask(SIG_BLOCK, &term, NULL) < 0)
-        return -errno;
-    int fd = signalfd(-1, &term, SFD_CLOEXEC | SFD_NONBLOCK);
-    return fd < 0 ? -errno : fd;
-}
-
 int hf_fallback_main(int argc, char **argv)
 {
     Task task = {0};
 
+    if (argc > HF_CARRIER_TARGETS && strcmp(argv[WORD_PARENT], HF_CARRIER_WORD) == 0)
+        return hf_carrier_main(argc, argv);
     if (parse_arguments(argc, argv, &task) < 0) {
         hf_log(LOG_ERR, NULL, HF_ANSWERER_OPTION " is for holdfast's own use");
         return 2;
     }
-    HF_CLEANUP_FD int stop_fd = open_stop();
-    int r = stop_fd < 0 ? stop_fd : 0;
-    if (r >= 0)
-        r = hf_privilege_keep(0); /* it talks to strangers */
-    if (r >= 0 && prctl(PR_SET_PDEATHSIG, SIGTERM) < 0)
-        r = -errno;
-    if (r >= 0 && getppid() != task.parent) /* it ended before it could be watched */
+    HF_CLEANUP_FD int stop_fd = -1;
+    int r = hf_helper_begin(task.parent, 0, &stop_fd); /* it talks to strangers */
+    if (r == -ESRCH)
         return EXIT_SUCCESS;
-    if (r >= 0)
-        r = hf_process_raise_files();
     if (r >= 0)
         r = hf_fallback_serve(&task.request, stop_fd);
     if (r < 0) {
@@ -211,6 +192,7 @@ typedef struct HfOutage {
     HfProcess dismissed; /* the last answerer that was told to stop: it ends what it has begun */
     int released;        /* hangs up when it has let the listeners go; -1 without one */
     bool answered;       /* when the program was to be replaced */
+    HfCarrier *carrier;
 } HfOutage;
 
 static void forget_answerer(HfOutage *outage)
@@ -331,9 +313,9 @@ static int outage_begin(HfSupervisor *supervisor, void **ret, HfText *error)
     (void)error;
     if (!outage)
         return -ENOMEM;
-    *outage = (HfOutage){supervisor, HF_PROCESS_NONE, HF_PROCESS_NONE, -1, false};
+    *outage = (HfOutage){supervisor, HF_PROCESS_NONE, HF_PROCESS_NONE, -1, false, NULL};
     *ret = outage;
-    return 0;
+    return hf_carrier_new(supervisor, &outage->carrier);
 }
 
 static void outage_limit(const HfSettings *settings, HfMachineLimits *limits)
@@ -351,10 +333,19 @@ static void outage_performed(void *state, const HfAction *action)
         end_answering(state);
 }
 
+static void outage_stepped(void *state)
+{
+    const HfOutage *outage = state;
+
+    hf_carrier_look(outage->carrier);
+}
+
 static void outage_replacing(void *state, bool going)
 {
     HfOutage *outage = state;
 
+    if (going)
+        hf_carrier_stop(outage->carrier);
     if (going)
         outage->answered = outage->answerer.pid > 0;
     if (going)
@@ -365,13 +356,19 @@ static void outage_replacing(void *state, bool going)
 
 static void outage_let_go(void *state)
 {
+    const HfOutage *outage = state;
+
+    hf_carrier_stop(outage->carrier);
     end_answering(state);
 }
 
 static void outage_free(void *state)
 {
-    await_dismissed(state);
-    free(state);
+    HfOutage *outage = state;
+
+    await_dismissed(outage);
+    hf_carrier_free(outage->carrier);
+    free(outage);
 }
 
 const HfPart hf_part_fallback = {
@@ -381,6 +378,7 @@ const HfPart hf_part_fallback = {
     .limit = outage_limit,
     .begin = outage_begin,
     .performed = outage_performed,
+    .stepped = outage_stepped,
     .replacing = outage_replacing,
     .let_go = outage_let_go,
     .free = outage_free,

@@ -5,8 +5,6 @@
 #include "kernel/process.h"
 #include "parts/fallback/fallback_loop.h"
 
-#define HF_ANSWERER_OPTION "--answer" /* of holdfast itself, for nobody else */
-
 /* Executes this very program again as the answerer, with nothing but the listeners and holdfast's
  * output. On SIGTERM, or when the caller's process ends, it lets the listeners go at once, finishes
  * what it has accepted within limits.grace, and exits 0. Its copy of released_fd tells when the

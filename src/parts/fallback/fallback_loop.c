@@ -5,14 +5,19 @@
 #include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "base/fd.h"
 #include "base/memory.h"
 #include "base/parse.h"
 #include "format/fastcgi.h"
+#include "kernel/privilege.h"
+#include "kernel/process.h"
 
 #define READ_SIZE        65536
 #define READS_AT_ONCE    16
@@ -157,18 +162,15 @@ static void on_alarm(int signal)
     (void)signal;
 }
 
-static int install_alarm(void)
+int hf_fallback_alarm(void)
 {
     const struct sigaction interrupting = {.sa_handler = on_alarm}; /* no SA_RESTART */
 
     return sigaction(SIGALRM, &interrupting, NULL) < 0 ? -errno : 0;
 }
 
-/* The listener blocks, and has to: its flags are the service's, too. Whoever else holds it may be
- * faster than we are between poll and accept, so a timer interrupts a lost race; it repeats, as its
- * first expiry may come before accept. Returns the descriptor or negative errno, -EINTR for a lost
- * race. */
-static int accept_bounded(int listener)
+/* A timer interrupts a lost race; it repeats, as its first expiry may come before accept. */
+int hf_fallback_accept(int listener)
 {
     static const struct itimerval armed = {{0, LOST_RACE_TIME}, {0, LOST_RACE_TIME}};
     static const struct itimerval disarmed;
@@ -205,7 +207,7 @@ static bool accept_one(Answerer *answerer, size_t index)
     HfFallbackConnection *slot = free_slot(answerer);
     if (!slot || !is_readable(answerer->listeners[index]))
         return false;
-    int fd = accept_bounded(answerer->listeners[index]);
+    int fd = hf_fallback_accept(answerer->listeners[index]);
     switch (fd < 0 ? -fd : 0) {
     case 0:
         break;
@@ -350,6 +352,38 @@ int hf_fallback_serve(const HfFallbackRequest *request, int stop_fd)
     hf_fastcgi_busy_answer(request->retry_after_seconds, &answerer.answer);
     if (answerer.answer.failed)
         return -ENOMEM;
-    int r = install_alarm();
+    int r = hf_fallback_alarm();
     return r < 0 ? r : loop(&answerer, stop_fd);
+}
+
+/* ---- as every helper begins ---- */
+
+/* A descriptor that is readable once SIGTERM has come, or negative errno. */
+static int open_stop(void)
+{
+    sigset_t term;
+
+    sigemptyset(&term);
+    sigaddset(&term, SIGTERM);
+    if (sigprocmask(SIG_BLOCK, &term, NULL) < 0)
+        return -errno;
+    int fd = signalfd(-1, &term, SFD_CLOEXEC | SFD_NONBLOCK);
+    return fd < 0 ? -errno : fd;
+}
+
+int hf_helper_begin(pid_t parent, uint64_t capabilities, int *ret_stop_fd)
+{
+    HF_CLEANUP_FD int stop_fd = open_stop();
+
+    int r = stop_fd < 0 ? stop_fd : hf_privilege_keep(capabilities);
+    if (r >= 0 && prctl(PR_SET_PDEATHSIG, SIGTERM) < 0)
+        r = -errno;
+    if (r >= 0 && getppid() != parent) /* it ended before it could be watched */
+        r = -ESRCH;
+    if (r >= 0)
+        r = hf_process_raise_files();
+    if (r < 0)
+        return r;
+    *ret_stop_fd = hf_fd_steal(&stop_fd);
+    return 0;
 }

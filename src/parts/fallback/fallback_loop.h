@@ -4,8 +4,11 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "base/parse.h"
+
+#define HF_ANSWERER_OPTION "--answer" /* of holdfast itself, for nobody else */
 
 #define HF_ANSWERER_LISTENERS_MAX 1024
 #define HF_ANSWERER_CONNECTIONS   256 /* at once; what comes beyond waits in the backlog */
@@ -27,6 +30,17 @@ typedef struct HfFallbackRequest {
     HfFallbackLimits limits;
 } HfFallbackRequest;
 
+/* The listener blocks, and has to: its flags are the service's, too. Whoever else holds it may be
+ * faster than we are between poll and accept. Returns the descriptor, non-blocking, or negative
+ * errno, -EINTR for a lost race, after hf_fallback_alarm, which returns 0 or negative errno. */
+int hf_fallback_accept(int listener);
+int hf_fallback_alarm(void);
+
 /* Accepts until stop_fd is readable, then finishes. The listeners are closed then, or on failure by
  * the end of the process. Returns 0 or negative errno. */
 int hf_fallback_serve(const HfFallbackRequest *request, int stop_fd);
+
+/* What each helper begins with: it keeps those capabilities (1 << number) and ends with its parent.
+ * Returns 0 and a descriptor that is readable once it is to stop, -ESRCH: the parent has ended
+ * already, or negative errno. */
+int hf_helper_begin(pid_t parent, uint64_t capabilities, int *ret_stop_fd);

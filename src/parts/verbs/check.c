@@ -194,6 +194,34 @@ static int check_files(const HfPlan *plan, HfText *report)
     return 1;
 }
 
+/* As far as can be told without binding anything. Returns how many problems there are. */
+static int print_handover(const HfPlan *plan, const HfSettings *settings, HfText *report)
+{
+    bool shares = settings->handover == HF_HANDOVER_GENTLE ||
+                  settings->handover == HF_HANDOVER_AT_ONCE || plan->n_wanted == 0;
+    const char *why = NULL;
+    char label[HF_ADDRESS_TEXT_MAX];
+
+    for (size_t i = 0; !shares && !why && i < plan->n_wanted; i++) {
+        why = hf_listener_one_side(&plan->wanted[i].spec.address);
+        hf_address_format(&plan->wanted[i].spec.address, label);
+    }
+    if (why && settings->handover == HF_HANDOVER_SWITCH) {
+        hf_text_addf(report, "Problem: --handover=switch is not possible: %s has one side, %s\n",
+                     label, why);
+        return 1;
+    }
+    bool gentle = plan->adapter->retires && settings->handover != HF_HANDOVER_AT_ONCE;
+    hf_text_addf(report, "Handover: %s",
+                 hf_handover_name(!shares && !why ? HF_HANDOVER_SWITCH
+                                  : gentle        ? HF_HANDOVER_GENTLE
+                                                  : HF_HANDOVER_AT_ONCE));
+    if (why)
+        hf_text_addf(report, "; %s has one side, %s", label, why);
+    hf_text_add(report, "\n");
+    return 0;
+}
+
 static int find_problems(const HfPlan *plan, HfText *report)
 {
     int n = check_files(plan, report) + find_twins(plan, report);
@@ -226,7 +254,7 @@ static int print_plan(HfPlan *plan, const HfRuntime *runtime, const HfSettings *
     for (size_t i = 0; parts[i]; i++)
         if (parts[i]->describe)
             parts[i]->describe(plan, settings, report);
-    int n = find_problems(plan, report);
+    int n = print_handover(plan, settings, report) + find_problems(plan, report);
     if (n == 0)
         hf_text_add(report, "No problem found.\n");
     return n;

@@ -1,0 +1,324 @@
+#include "parts/fallback/carrier.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/capability.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/log.h"
+#include "base/memory.h"
+#include "base/parse.h"
+#include "base/text.h"
+#include "kernel/process.h"
+#include "loop/reaper.h"
+#include "parts/events/events.h"
+#include "parts/fallback/carrier_loop.h"
+#include "parts/fallback/fallback_loop.h"
+
+#define FIRST_LISTENER 3 /* HfSpawn's first */
+
+static const HfNoticeKind late = {"late-connections", LOG_NOTICE,
+                                  "7b1f0a3c5d7e4c5c9a0d5be1f2c84e61"};
+
+/* A side that nobody serves. */
+typedef struct Left {
+    HfListener *listener; /* reference */
+    sd_event_source *source;
+} Left;
+
+struct HfCarrier {
+    HfSupervisor *supervisor;
+    Left left[HF_CARRIER_LISTENERS];
+    size_t n;
+    HfProcess process; /* the helper; it has the sides */
+    sd_event_source *counted;
+};
+
+static void look_for_connections(const HfCarrier *carrier, bool on)
+{
+    for (size_t i = 0; i < carrier->n; i++)
+        sd_event_source_set_enabled(carrier->left[i].source, on ? SD_EVENT_ON : SD_EVENT_OFF);
+}
+
+/* ---- the helper, from inside ---- */
+
+static int parse_task(int argc, char **argv, HfCarrierTask *task, pid_t *ret_parent)
+{
+    const size_t n = (size_t)argc - HF_CARRIER_TARGETS;
+    uint64_t parent;
+
+    if (n == 0 || n > HF_CARRIER_LISTENERS ||
+        hf_parse_uint(argv[HF_CARRIER_TARGETS - 1], INT32_MAX, &parent) < 0)
+        return -EINVAL;
+    for (; task->n < n; task->n++) {
+        task->fds[task->n] = FIRST_LISTENER + (int)task->n;
+        if (hf_address_parse(argv[HF_CARRIER_TARGETS + task->n], &task->targets[task->n]) < 0 ||
+            hf_socket_verify(task->fds[task->n]) < 0)
+            return -EINVAL;
+    }
+    task->counting = FIRST_LISTENER + (int)n;
+    *ret_parent = (pid_t)parent;
+    return 0;
+}
+
+int hf_carrier_main(int argc, char **argv)
+{
+    HF_CLEANUP_FD int stop_fd = -1;
+    HfCarrierTask task = {0};
+    pid_t parent;
+
+    int r = parse_task(argc, argv, &task, &parent);
+    if (r >= 0) /* a path may be another user's */
+        r = hf_helper_begin(parent, UINT64_C(1) << CAP_DAC_OVERRIDE, &stop_fd);
+    if (r == -ESRCH)
+        return EXIT_SUCCESS;
+    if (r >= 0)
+        r = hf_fallback_alarm();
+    if (r >= 0)
+        r = hf_carrier_serve(&task, stop_fd);
+    if (r >= 0)
+        return EXIT_SUCCESS;
+    const HfLogFields fields = {.error = r};
+    hf_log(LOG_ERR, &fields, "connections that came late cannot be carried over");
+    return EXIT_FAILURE;
+}
+
+/* ---- the helper, from outside ---- */
+
+static void helper_gone(HfCarrier *carrier)
+{
+    hf_process_clear(&carrier->process);
+    look_for_connections(carrier, true);
+}
+
+static void on_exit_of_helper(const siginfo_t *info, void *userdata)
+{
+    (void)info;
+    helper_gone(userdata);
+}
+
+static int on_carried(sd_event_source *source, int fd, uint32_t revents, void *userdata)
+{
+    HfCarrier *carrier = userdata;
+    HfSupervisor *supervisor = carrier->supervisor;
+    HF_CLEANUP_TEXT HfText text = {0};
+    char bytes[HF_CARRIER_CONNECTIONS];
+
+    (void)revents;
+    ssize_t n = read(fd, bytes, sizeof(bytes));
+    if (n <= 0) {
+        sd_event_source_set_enabled(source, SD_EVENT_OFF);
+        return 0;
+    }
+    supervisor->late_connections += (uint64_t)n;
+    hf_text_addf(&text,
+                 "%zd connection%s arrived at a side that nobody serves any more, late by a slow "
+                 "handshake, and %s carried over to the current one",
+                 n, n == 1 ? "" : "s", n == 1 ? "is" : "are");
+    hf_notices_publish(&hf_events_of(supervisor)->notices, &late, 0, "", hf_text_peek(&text));
+    return 0;
+}
+
+/* Where the current side is reached, as text. */
+static int add_target(const HfListener *listener, char ***argv)
+{
+    char text[HF_ADDRESS_TEXT_MAX];
+    HfAddress address;
+    HfReach reach;
+
+    int r = hf_listener_reach(listener, listener->side, &reach);
+    if (r >= 0)
+        r = hf_address_from_sockaddr(&reach.address, reach.length, &address);
+    if (r < 0)
+        return r;
+    hf_address_format(&address, text);
+    return hf_strv_append(argv, text);
+}
+
+static int spawn_helper(HfCarrier *carrier, int counting)
+{
+    static char *const no_environment[] = {NULL};
+    HF_CLEANUP_STRV char **argv = NULL;
+    int fds[HF_CARRIER_LISTENERS + 1];
+    char parent[32];
+    HfSpawnStage stage;
+
+    snprintf(parent, sizeof(parent), "%d", (int)getpid());
+    const char *const words[] = {"holdfast", HF_ANSWERER_OPTION, HF_CARRIER_WORD, parent};
+    int r = 0;
+    for (size_t i = 0; r >= 0 && i < sizeof(words) / sizeof(*words); i++)
+        r = hf_strv_append(&argv, words[i]);
+    for (size_t i = 0; r >= 0 && i < carrier->n; i++) {
+        const HfListener *listener = carrier->left[i].listener;
+        fds[i] = hf_listener_fd(listener, !listener->side);
+        r = add_target(listener, &argv);
+    }
+    if (r < 0)
+        return r;
+    fds[carrier->n] = counting;
+    const HfSpawn spawn = {
+        .program = "/proc/self/exe",
+        .argv = argv,
+        .envp = no_environment,
+        .directory = "/",
+        .stdin_fd = -1,
+        .stdout_fd = -1,
+        .stderr_fd = -1,
+        .fds = fds,
+        .n_fds = carrier->n + 1,
+        .session = true,
+    };
+    return hf_process_spawn(&spawn, &carrier->process, &stage);
+}
+
+static int start_helper(HfCarrier *carrier)
+{
+    HfSupervisor *supervisor = carrier->supervisor;
+    int ends[2];
+
+    if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) < 0)
+        return -errno;
+    HF_CLEANUP_FD int reading = ends[0];
+    HF_CLEANUP_FD int writing = ends[1];
+    carrier->counted = sd_event_source_disable_unref(carrier->counted);
+    int r =
+        sd_event_add_io(supervisor->loop, &carrier->counted, reading, EPOLLIN, on_carried, carrier);
+    if (r >= 0)
+        r = sd_event_source_set_io_fd_own(carrier->counted, true);
+    if (r < 0)
+        return r;
+    hf_fd_steal(&reading);
+    r = spawn_helper(carrier, writing);
+    if (r < 0)
+        return r;
+    r = hf_reaper_watch(supervisor->reaper, carrier->process.pid, on_exit_of_helper, carrier);
+    if (r < 0)
+        hf_process_signal(carrier->process.pidfd, SIGKILL);
+    return r;
+}
+
+static int on_late(sd_event_source *source, int fd, uint32_t revents, void *userdata)
+{
+    HfCarrier *carrier = userdata;
+
+    (void)source;
+    (void)fd;
+    (void)revents;
+    look_for_connections(carrier, false);
+    int r = start_helper(carrier);
+    if (r < 0) {
+        const HfLogFields fields = {.error = r};
+        hf_log(LOG_ERR, &fields, "connections that came late wait until the next reload");
+    }
+    return 0;
+}
+
+/* It lets the sides go at once, and finishes what it has taken. */
+static void dismiss_helper(HfCarrier *carrier)
+{
+    if (carrier->process.pid <= 0)
+        return;
+    hf_process_signal(carrier->process.pidfd, SIGTERM);
+    hf_reaper_forget(carrier->supervisor->reaper, carrier->process.pid);
+    hf_process_clear(&carrier->process);
+}
+
+/* ---- which sides ---- */
+
+static void forget_left(HfCarrier *carrier)
+{
+    for (size_t i = 0; i < carrier->n; i++) {
+        sd_event_source_disable_unref(carrier->left[i].source);
+        hf_listener_unref(carrier->left[i].listener);
+    }
+    carrier->n = 0;
+}
+
+static bool is_served(const HfSupervisor *supervisor, const HfListener *listener)
+{
+    for (unsigned i = 0; i < HF_MACHINE_SLOTS; i++)
+        if (supervisor->machine.generations[i].stage != HF_STAGE_EMPTY &&
+            supervisor->machine.generations[i].side != listener->side)
+            return true;
+    return false;
+}
+
+static size_t find_left(const HfSupervisor *supervisor, HfListener **ret)
+{
+    const HfPlan *plan = supervisor->current;
+    bool over = hf_machine_stops(&supervisor->machine);
+    size_t n = 0;
+
+    for (size_t i = 0; plan && !over && i < plan->n_listeners && n < HF_CARRIER_LISTENERS; i++)
+        if (hf_listener_has_sides(plan->listeners[i]) && !is_served(supervisor, plan->listeners[i]))
+            ret[n++] = plan->listeners[i];
+    return n;
+}
+
+static void add_left(HfCarrier *carrier, HfListener *listener)
+{
+    Left *left = &carrier->left[carrier->n];
+    const HfLogFields fields = {.listener = listener->label};
+
+    *left = (Left){0};
+    if (sd_event_add_io(carrier->supervisor->loop, &left->source,
+                        hf_listener_fd(listener, !listener->side), EPOLLIN, on_late, carrier) < 0) {
+        hf_log(LOG_WARNING, &fields, "late connections to %s are not noticed", listener->label);
+        return;
+    }
+    left->listener = hf_listener_ref(listener);
+    carrier->n++;
+}
+
+void hf_carrier_look(HfCarrier *carrier)
+{
+    HfListener *wanted[HF_CARRIER_LISTENERS];
+    size_t n = find_left(carrier->supervisor, wanted);
+    bool same = n == carrier->n;
+
+    for (size_t i = 0; same && i < n; i++)
+        same = carrier->left[i].listener == wanted[i] &&
+               sd_event_source_get_io_fd(carrier->left[i].source) ==
+                   hf_listener_fd(wanted[i], !wanted[i]->side);
+    if (same)
+        return;
+    dismiss_helper(carrier);
+    for (size_t i = 0; i < n; i++)
+        hf_listener_ref(wanted[i]);
+    forget_left(carrier);
+    for (size_t i = 0; i < n; i++) {
+        add_left(carrier, wanted[i]);
+        hf_listener_unref(wanted[i]);
+    }
+}
+
+void hf_carrier_stop(HfCarrier *carrier)
+{
+    dismiss_helper(carrier);
+    forget_left(carrier);
+    carrier->counted = sd_event_source_disable_unref(carrier->counted);
+}
+
+int hf_carrier_new(HfSupervisor *supervisor, HfCarrier **ret)
+{
+    HfCarrier *carrier = calloc(1, sizeof(*carrier));
+
+    if (!carrier)
+        return -ENOMEM;
+    carrier->supervisor = supervisor;
+    carrier->process = HF_PROCESS_NONE;
+    *ret = carrier;
+    return 0;
+}
+
+HfCarrier *hf_carrier_free(HfCarrier *carrier)
+{
+    if (!carrier)
+        return NULL;
+    hf_carrier_stop(carrier);
+    free(carrier);
+    return NULL;
+}
