@@ -75,6 +75,7 @@ static int (*const verbs[])(const HfCommandLine *line) = {
     [HF_VERB_CHECK] = NULL,
     [HF_VERB_RELOAD] = hf_cli_call,
     [HF_VERB_RESTART] = hf_cli_call,
+    [HF_VERB_ROLLBACK] = hf_cli_call,
     [HF_VERB_STOP] = hf_cli_call,
     [HF_VERB_STATUS] = hf_cli_status,
     [HF_VERB_HISTORY] = hf_cli_history,

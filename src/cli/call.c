@@ -1,4 +1,5 @@
-/* reload, restart and stop: one request, and what happens until it is answered. And upgrade. */
+/* reload, restart, rollback and stop: one request, and what happens until it is answered. And
+ * upgrade. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -104,6 +105,7 @@ static void end_progress(Progress *progress, bool done)
 static const char *const methods[HF_VERB_MAX_] = {
     [HF_VERB_RELOAD] = "Reload",
     [HF_VERB_RESTART] = "Restart",
+    [HF_VERB_ROLLBACK] = "Rollback",
     [HF_VERB_STOP] = "Stop",
 };
 

@@ -61,6 +61,8 @@ static const struct {
                        " [--] COMMAND [ARG...]"},
     [HF_VERB_RELOAD] = {"Replace the service: the next is ready before the old one leaves", ""},
     [HF_VERB_RESTART] = {"Replace the service, stopping it first; connections queue meanwhile", ""},
+    [HF_VERB_ROLLBACK] = {"Return to the generation before the last reload, which --park keeps",
+                          ""},
     [HF_VERB_STOP] = {"Let the service finish its requests, end it, close the sockets", ""},
     [HF_VERB_STATUS] = {"Show what runs and what is held: generations, queues, the last events",
                         ""},

@@ -6,7 +6,8 @@
 #define SERVING (1U << HF_VERB_RUN | 1U << HF_VERB_EXEC | 1U << HF_VERB_CHECK)
 #define LOOKING (1U << HF_VERB_STATUS | 1U << HF_VERB_HISTORY | 1U << HF_VERB_METRICS)
 #define CALLING                                                                                    \
-    (1U << HF_VERB_RELOAD | 1U << HF_VERB_RESTART | 1U << HF_VERB_STOP | 1U << HF_VERB_UPGRADE)
+    (1U << HF_VERB_RELOAD | 1U << HF_VERB_RESTART | 1U << HF_VERB_ROLLBACK | 1U << HF_VERB_STOP |  \
+     1U << HF_VERB_UPGRADE)
 
 #define EVERY       (SERVING | CALLING | LOOKING | 1U << HF_VERB_PROBE)
 #define SUPERVISING (1U << HF_VERB_RUN | 1U << HF_VERB_CHECK)
@@ -108,6 +109,9 @@ const HfOption hf_option_table[] = {
      .help = "Put each generation into a sub-cgroup, so that its processes are found even when "
              "they daemonize; auto does so where the cgroup is delegated (Delegate=yes)",
      .fixed = true},
+    {SETTING("park", REPLACEMENT, SUPERVISING, time, settings.park), .argument = "TIME",
+     .help = "How long the generation before a reload stays ready behind the one that serves, for "
+             "holdfast rollback; only where a reload switches"},
     {SETTING("max-draining", REPLACEMENT, SUPERVISING, number, settings.max_draining),
      .argument = "N",
      .help = "How many old generations may finish their requests at the same time; a reload beyond "

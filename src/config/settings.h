@@ -137,6 +137,7 @@ typedef struct HfSettings {
     bool exit_with_service; /* holdfast ends when the service ends by itself */
     HfCgroupUse cgroup;
     uint64_t max_draining;     /* generations, default 4 */
+    uint64_t park;             /* usec, default 0: nobody is parked */
     uint64_t backoff_max;      /* usec, default 30 s */
     uint64_t recycle_every;    /* usec; HF_USEC_INFINITY, the default: never */
     char **http_headers;       /* "NAME: VALUE" of requests over HTTP; NULL: none */
@@ -177,6 +178,7 @@ typedef enum HfVerb {
     HF_VERB_CHECK,
     HF_VERB_RELOAD,
     HF_VERB_RESTART,
+    HF_VERB_ROLLBACK,
     HF_VERB_STOP,
     HF_VERB_STATUS,
     HF_VERB_HISTORY,
@@ -236,7 +238,7 @@ typedef struct HfCommandLine {
     bool version;        /* --version, likewise */
     HfSettings settings; /* run, exec, check */
     char *config;        /* --config, NULL: none; run, exec, check */
-    HfCall call;         /* reload, restart, stop */
+    HfCall call;         /* reload, restart, rollback, stop */
     HfProbing probing;   /* probe */
 } HfCommandLine;
 

@@ -44,6 +44,7 @@ void hf_reconfigure_limits(const HfSupervisor *supervisor, const HfSettings *set
         .settle_time = SETTLE_TIME,
         .retire_time = RETIRE_TIME,
         .side_time = SIDE_TIME,
+        .park_time = settings->park,
         .busy_after = HF_USEC_INFINITY,
         .probe_failures = 1,
         .recycle_every = settings->recycle_every == HF_USEC_INFINITY ? 0 : settings->recycle_every,

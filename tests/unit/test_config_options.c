@@ -153,8 +153,8 @@ static const struct {
     {"holdfast|run|--a\nb\033[1m=x|x", "unknown option --a?b?[1m; see holdfast run --help"},
     {"holdfast|reload|--listen=9000",
      "--listen belongs to run, exec and check, not to reload; see holdfast reload --help"},
-    {"holdfast|run|--no-wait|x",
-     "--no-wait belongs to reload, restart, stop and upgrade, not to run; see holdfast run --help"},
+    {"holdfast|run|--no-wait|x", "--no-wait belongs to reload, restart, rollback, stop and "
+                                 "upgrade, not to run; see holdfast run --help"},
     {"holdfast|stop|--unit=a.service|--name=a",
      "--unit ends what is left of a systemd unit and waits for it; it goes with neither --name nor "
      "--no-wait"},
@@ -768,6 +768,7 @@ static void verbs_have_their_names(void **state)
 {
     (void)state;
     assert_string_equal(hf_verb_name(HF_VERB_RESTART), "restart");
+    assert_string_equal(hf_verb_name(HF_VERB_ROLLBACK), "rollback");
     assert_int_equal(hf_verb_value("check"), HF_VERB_CHECK);
     assert_int_equal(hf_verb_value("start"), -EINVAL);
     for (HfVerb verb = 0; verb < HF_VERB_MAX_; verb++)

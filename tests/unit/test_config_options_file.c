@@ -66,7 +66,7 @@ static const struct {
      "/etc/x.conf:1: config can only stand on the command line"},
     {"holdfast|run|x", "help\n", "/etc/x.conf:1: help can only stand on the command line"},
     {"holdfast|run|x", "no-wait\n",
-     "/etc/x.conf:1: no-wait belongs to reload, restart, stop and upgrade, not to run"},
+     "/etc/x.conf:1: no-wait belongs to reload, restart, rollback, stop and upgrade, not to run"},
     {"holdfast|exec|x", "max-drainin=1\n",
      "/etc/x.conf:1: unknown option \"max-drainin\"; see holdfast.conf(5)"},
     {"holdfast|exec|x", "max-draining=1\n",

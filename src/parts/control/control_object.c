@@ -37,6 +37,12 @@ static int method_restart(sd_bus_message *message, void *userdata, sd_bus_error 
     return hf_control_request(userdata, HF_REQUEST_RESTART, message);
 }
 
+static int method_rollback(sd_bus_message *message, void *userdata, sd_bus_error *unused)
+{
+    (void)unused;
+    return hf_control_request(userdata, HF_REQUEST_ROLLBACK, message);
+}
+
 static int method_stop(sd_bus_message *message, void *userdata, sd_bus_error *unused)
 {
     (void)unused;
@@ -141,6 +147,7 @@ const sd_bus_vtable hf_control_object[] = {
     SD_BUS_PROPERTY("LateConnections", "t", get_late_connections, 0, 0),
     SD_BUS_METHOD("Reload", NULL, NULL, method_reload, OPEN),
     SD_BUS_METHOD("Restart", NULL, NULL, method_restart, OPEN),
+    SD_BUS_METHOD("Rollback", NULL, NULL, method_rollback, OPEN),
     SD_BUS_METHOD("Stop", NULL, NULL, method_stop, OPEN),
     SD_BUS_METHOD_WITH_ARGS("Upgrade", SD_BUS_NO_ARGS, SD_BUS_RESULT("t", id), method_upgrade,
                             OPEN),

@@ -1,0 +1,119 @@
+"""--park and `holdfast rollback`: the generation before a reload is kept ready, and returned to at once."""
+import contextlib
+import json
+import os
+import signal
+
+import pytest
+
+from harness import process, words
+from harness.wait import Ended
+
+PARKED = r"generation 1 is parked for 10 min: `holdfast rollback` returns to it"
+ROLLED_BACK = r"rolled back: generation 1 serves again"
+
+
+def deploy(site, version):
+    """The code prints what its generation was started with."""
+    site.pools[0].options["env[VERSION]"] = version
+    site.configure(process_control_timeout="10s")
+
+
+def served(site):
+    status, body = site.get("/env.php?names=VERSION")
+    assert status == 200
+    return body.strip().removeprefix("VERSION=")
+
+
+def kill_all_at_once(holdfast, main):
+    """None is left when holdfast hears of it."""
+    os.kill(holdfast.pid, signal.SIGSTOP)
+    with contextlib.ExitStack() as stack:
+        everybody = [stack.enter_context(Ended(pid)) for pid in [main, *process.children(main)]]
+        os.killpg(main, signal.SIGKILL)
+        for one in everybody:
+            one.wait()
+    os.kill(holdfast.pid, signal.SIGCONT)
+
+
+@pytest.fixture(params=["tcp", "unix"])
+def parked(request, make_site):
+    """(site, holdfast): generation 2 serves, generation 1 is parked."""
+    site = make_site(request.param, children=4)
+    deploy(site, "one")
+    holdfast = site.holdfast("--park=10min", command=site.command)
+    assert served(site) == "one"
+    deploy(site, "two")
+    holdfast.reload(2)
+    holdfast.wait(PARKED)
+    assert served(site) == "two"
+    return site, holdfast
+
+
+def test_rollback(parked):
+    site, holdfast = parked
+    result = holdfast.call("rollback")
+    assert (result.returncode, served(site)) == (0, "one"), result.stderr
+    holdfast.wait(ROLLED_BACK)
+    holdfast.wait(words.gone(2))
+    assert holdfast.call("rollback").returncode == words.EXIT_FAILURE
+    # What the configuration says comes with the next start.
+    holdfast.reload(3)
+    assert served(site) == "two"
+
+
+def test_status_shows_who_is_parked(parked):
+    _, holdfast = parked
+    generations = json.loads(holdfast.call("status", "--json").stdout)["generations"]
+    parked, active = generations
+    assert (parked["number"], parked["state"], parked["processes"]) == (1, "parked", 5)
+    assert (active["number"], active["state"]) == (2, "active")
+    assert parked["memory"] > 0
+
+
+def test_there_is_nobody_to_roll_back_to(site):
+    holdfast = site.holdfast()
+    result = holdfast.call("rollback")
+    assert result.returncode == words.EXIT_FAILURE
+    assert "nothing to roll back to: no generation is parked (--park=TIME" in result.stderr
+
+
+def test_the_next_reload_ends_who_is_parked(parked):
+    _, holdfast = parked
+    holdfast.reload(3)
+    holdfast.wait(words.gone(1))
+    holdfast.wait(r"generation 2 is parked")
+    holdfast.stop()
+
+
+def test_a_rollback_ends_a_crash_loop(parked):
+    """The new code does not start any more."""
+    site, holdfast = parked
+    main = site.main_pid()
+    site.break_program()
+    kill_all_at_once(holdfast, main)
+    holdfast.wait(words.start_failed(3))
+    assert holdfast.call("rollback").returncode == 0
+    assert served(site) == "one"
+
+
+@pytest.mark.load
+@pytest.mark.parametrize("listen", ["tcp", "unix"])
+def test_a_rollback_under_load_loses_nothing_and_is_atomic(make_site, listen):
+    site = make_site(listen, children=8, process_control_timeout="10s")
+    holdfast = site.holdfast("--park=10min")
+    load = site.load()
+    old = site.main_pid()
+    holdfast.reload(2)
+    new = site.main_pid()
+    assert holdfast.call("rollback").returncode == 0
+    assert site.main_pid() == old != new
+    holdfast.wait(words.gone(2))
+    load.assert_nothing_lost()
+    entries = [(entry["at"], entry["at"] + entry["latency"], int(entry["body"].split()[1]))
+               for entry in load.stop()["ledger"]]
+    came = min(end for _, end, master in entries if master == new)
+    last = max(begin for begin, _, master in entries if master == new)
+    returned = min(end for begin, end, master in entries if master == old and begin > came)
+    assert not [begin for begin, _, master in entries if master == old and came < begin < min(last, returned)]
+    assert last < returned
