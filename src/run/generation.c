@@ -161,7 +161,9 @@ void hf_generation_main_exited(HfGeneration *generation, const siginfo_t *info)
     generation->members.main = 0;
     leave_ready_watch(generation);
     generation->callbacks.main_exited(generation, generation->callbacks.userdata);
-    if (generation->members.set)
+    if (generation->members.sockets.n > 0 && generation->asked != 0 && !generation->killed)
+        hf_members_pass_on(&generation->members, generation->asked);
+    else if (generation->members.set)
         hf_process_set_await(generation->members.set);
 }
 
@@ -254,6 +256,17 @@ static void on_members_retired(void *userdata)
     generation->callbacks.retired(generation, generation->callbacks.userdata);
 }
 
+/* The sockets that it was started on; owned. */
+static int *list_sockets(const HfGeneration *generation)
+{
+    size_t n = generation->plan->n_listeners;
+    int *fds = calloc(n + 1, sizeof(*fds));
+
+    for (size_t i = 0; fds && i < n; i++)
+        fds[i] = hf_listener_fd(generation->listeners[i], generation->side);
+    return fds;
+}
+
 bool hf_generation_serves(const HfGeneration *generation)
 {
     const HfPlan *plan = generation->plan;
@@ -261,15 +274,14 @@ bool hf_generation_serves(const HfGeneration *generation)
 
     if (!generation->served)
         return false;
-    if (!plan->adapter->retires && !(fds = calloc(plan->n_listeners + 1, sizeof(*fds))))
+    if (!plan->adapter->retires && !(fds = list_sockets(generation)))
         return false;
-    for (size_t i = 0; fds && i < plan->n_listeners; i++)
-        fds[i] = hf_listener_fd(generation->listeners[i], generation->side);
     return hf_members_serve(&generation->members, fds, plan->n_listeners);
 }
 
 static int begin_members(HfGeneration *generation)
 {
+    const HfPlan *plan = generation->plan;
     const HfMembersCallbacks callbacks = {
         .gone = on_members_gone,
         .retired = on_members_retired,
@@ -279,10 +291,13 @@ static int begin_members(HfGeneration *generation)
 
     generation->members = (HfMembers){
         .service = {generation->session, generation->subgroup.path, &generation->program},
-        .kill_mode = generation->plan->kill_mode,
+        .kill_mode = plan->kill_mode,
         .main = generation->main_exited ? 0 : generation->main.pid,
         .number = generation->number,
     };
+    HF_CLEANUP_FREE int *fds = plan->adapter->leaks ? NULL : list_sockets(generation);
+    if (fds) /* where that fails, as before Linux 5.14, the program decides */
+        (void)hf_held_sockets_identify(fds, plan->n_listeners, &generation->members.sockets);
     return hf_members_begin(&generation->members, generation->loop, &callbacks);
 }
 

@@ -59,6 +59,7 @@ struct HfGeneration {
     HfOom oom;
     HfOomVerdict oom_verdict; /* of what happened while the main process ran */
     bool killed;              /* holdfast sent SIGKILL */
+    int asked;                /* signal that its main process was sent to leave; 0: none */
     siginfo_t status;         /* of the main process, once it has exited; si_code 0: not known */
     bool main_exited;
     bool served;       /* it was ready once */

@@ -69,6 +69,7 @@ void hf_generation_signal(HfGeneration *generation, HfStage stage, uint64_t reti
     hf_generation_learn_program(generation);
     hf_process_set_ask_no_more(members->set);
     members->retiring = false;
+    members->heirs = false;
     if (stage == HF_STAGE_RETIRE) {
         hf_process_signal(generation->main.pidfd, SIGSTOP);
         hf_members_retire(members, generation->plan->stop_signal, retire_time);
@@ -79,8 +80,10 @@ void hf_generation_signal(HfGeneration *generation, HfStage stage, uint64_t reti
         leave_path(generation, signal);
         return;
     }
-    if (!generation->main_exited)
+    if (!generation->main_exited) {
+        generation->asked = signal;
         signal_main(generation, signal);
+    }
     if (!generation->main_exited && stage != HF_STAGE_KILL)
         return;
     if (!hf_process_set_signal(members->set, signal) && !generation->main_exited)

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
+#include <unistd.h>
 
 static HfMembership all_of(const HfMembers *members)
 {
@@ -17,11 +18,31 @@ static HfMembership counted(const HfMembers *members)
     return members->kill_mode == HF_KILL_MODE_ALL ? all_of(members) : members->service;
 }
 
+/* A wrapper's child, or what the service was before it executed another program. */
+static int is_holding_member(pid_t pid, const HfMembers *members)
+{
+    const HfMembership all = all_of(members);
+
+    int r = members->sockets.n > 0 ? hf_process_is_member(pid, &all) : 0;
+    return r > 0 ? hf_process_is_holder(pid, &members->sockets) : r;
+}
+
 int hf_members_counts(pid_t pid, const void *wanted)
 {
     const HfMembership membership = counted(wanted);
 
-    return hf_process_is_member(pid, &membership);
+    int r = hf_process_is_member(pid, &membership);
+    return r == 0 ? is_holding_member(pid, wanted) : r;
+}
+
+static bool is_heir(pid_t pid, const HfMembers *members)
+{
+    HfProgram program;
+    pid_t parent;
+
+    return hf_process_parent(pid, &parent) == 0 && parent == getpid() &&
+           hf_process_program(pid, &program) == 0 &&
+           !hf_program_same(&program, members->service.program);
 }
 
 /* The main process is signalled by itself. A stop signal that the service knows may be news to
@@ -31,11 +52,11 @@ static int signal_for_member(pid_t pid, int signal, void *userdata)
     const HfMembers *members = userdata;
     HfProgram program;
 
-    if (pid == members->main)
+    if (pid == members->main || (members->heirs && !is_heir(pid, members)))
         return 0;
     if (signal == SIGKILL || members->kill_mode != HF_KILL_MODE_ALL ||
         hf_process_program(pid, &program) < 0 ||
-        hf_program_same(&program, members->service.program))
+        hf_program_same(&program, members->service.program) || is_holding_member(pid, members) > 0)
         return signal;
     return members->retiring ? 0 : SIGTERM;
 }
@@ -78,6 +99,13 @@ int hf_members_begin(HfMembers *members, sd_event *loop, const HfMembersCallback
 void hf_members_end(HfMembers *members)
 {
     members->set = hf_process_set_free(members->set);
+    hf_held_sockets_clear(&members->sockets);
+}
+
+void hf_members_pass_on(HfMembers *members, int signal)
+{
+    members->heirs = true;
+    hf_process_set_signal(members->set, signal);
 }
 
 void hf_members_retire(HfMembers *members, int signal, uint64_t time)
@@ -117,7 +145,7 @@ int hf_members_measure(const HfMembers *members, uint64_t *ret_processes, uint64
 }
 
 typedef struct Serving {
-    const HfMembership *service;
+    const HfMembers *members;
     const HfHeldSockets *sockets; /* NULL: they need not be looked at */
 } Serving;
 
@@ -125,7 +153,10 @@ static int is_serving(pid_t pid, const void *wanted)
 {
     const Serving *serving = wanted;
 
-    int r = hf_process_is_member(pid, serving->service);
+    int r = is_holding_member(pid, serving->members);
+    if (r != 0)
+        return r;
+    r = hf_process_is_member(pid, &serving->members->service);
     return r > 0 && serving->sockets ? hf_process_is_holder(pid, serving->sockets) : r;
 }
 
@@ -139,7 +170,7 @@ static int stop_at_one(HfProcess *process, void *unused)
 bool hf_members_serve(const HfMembers *members, const int *fds, size_t n_fds)
 {
     HfHeldSockets sockets = {0};
-    const Serving serving = {&members->service, fds ? &sockets : NULL};
+    const Serving serving = {members, fds ? &sockets : NULL};
 
     bool known = !fds || hf_held_sockets_identify(fds, n_fds, &sockets) >= 0;
     bool one = known && hf_process_visit(is_serving, &serving, stop_at_one, NULL) > 0;

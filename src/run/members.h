@@ -13,11 +13,13 @@ typedef struct HfMembersCallbacks {
 } HfMembersCallbacks;
 
 typedef struct HfMembers {
-    HfMembership service; /* those that run the service's program, whatever the kill mode */
+    HfMembership service;  /* those that run the service's program, whatever the kill mode */
+    HfHeldSockets sockets; /* owned: who holds one is as good as those; n 0: nobody is */
     HfKillMode kill_mode;
     pid_t main; /* 0: has exited */
     uint64_t number;
     bool retiring; /* the workers are asked one by one */
+    bool heirs;    /* only those that the main process has left are signalled */
     HfProcessSet *set;
     HfMembersCallbacks callbacks;
 } HfMembers;
@@ -25,8 +27,12 @@ typedef struct HfMembers {
 /* All of members but set and callbacks is filled in; it stays where it is. Returns 0 or negative
  * errno. */
 int hf_members_begin(HfMembers *members, sd_event *loop, const HfMembersCallbacks *callbacks);
-/* Harmless when repeated. */
+/* Clears sockets as well. Harmless when repeated. */
 void hf_members_end(HfMembers *members);
+
+/* The main process has left on signal, and may not have passed it on, as a shell does not: those of
+ * its children that run another program are sent it. All are awaited. */
+void hf_members_pass_on(HfMembers *members, int signal);
 
 /* Each worker of a stopped main process is sent signal, one after another in at most time (usec).
  */
@@ -35,9 +41,9 @@ void hf_members_retire(HfMembers *members, int signal, uint64_t time);
 /* How many live, and bytes of memory in them all (hf_process_memory; NULL: is not looked at).
  * Returns 0 or negative errno. */
 int hf_members_measure(const HfMembers *members, uint64_t *ret_processes, uint64_t *ret_memory);
-/* Does one live that goes on serving, as its main process does not: one that runs the service's
- * program, and, where workers are not told by that alone (fds not NULL), holds one of these sockets
- * open? What cannot be told is no. */
+/* Does one live that goes on serving, as its main process does not: one of sockets' holders, or one
+ * that runs the service's program, and, where workers are not told by that alone (fds not NULL),
+ * holds one of these sockets open? What cannot be told is no. */
 bool hf_members_serve(const HfMembers *members, const int *fds, size_t n_fds);
 /* Opens pid if it is one of them, of whatever program. Returns 1, 0 when it is not, or negative
  * errno. */

@@ -137,6 +137,8 @@ struct HfAdapter {
     int reopen_signal;        /* that has it open its logs anew; 0: none is known */
     bool fastcgi;             /* it speaks FastCGI */
     bool finds_listeners;     /* its own configuration says where it listens */
+    bool leaks;               /* what its scripts start has its listeners, too, and is none of its:
+                                 whoever runs its program belongs to it */
     bool retires; /* its workers may be asked to leave while their master is stopped (SIGSTOP):
                      gentle handover */
     bool needs_blocking; /* it takes O_NONBLOCK on a listener for an error */

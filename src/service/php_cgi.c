@@ -8,5 +8,6 @@ const HfAdapter hf_adapter_php_cgi = {
     .handoff = &hf_handoff_stdin,
     .stop_signal = SIGTERM,
     .fastcgi = true,
+    .leaks = true,
     .discover = hf_adapter_discover_settings,
 };

@@ -387,6 +387,7 @@ const HfAdapter hf_adapter_php_fpm = {
     .reopen_signal = SIGUSR1,
     .fastcgi = true,
     .finds_listeners = true,
+    .leaks = true,
     .retires = true,
     .needs_blocking = true,
     .validate = validate,

@@ -1,14 +1,16 @@
 """What belongs to a generation: found, asked, ended, or spared and named."""
+import json
 import os
 import pwd
 import re
 import shutil
 import signal
+import socket
 
 import pytest
 
 from harness import dbus, net, process, words
-from harness.paths import HELPERS, HOLDFAST
+from harness.paths import HELPERS, HOLDFAST, PYTHON
 from harness.service import answer
 from harness.wait import Ended
 
@@ -29,7 +31,7 @@ def stop_and_end_strays(holdfast):
 
 
 def test_what_is_spared_is_named(service):
-    holdfast = service.start(behaviour=["leave-background", "--same-session"])
+    holdfast = service.start(behaviour=["leave-background", "--same-session", "--without-listener"])
     pid = background(holdfast)
     service.behave("serve")
     with Ended(pid) as sleeper:
@@ -37,10 +39,75 @@ def test_what_is_spared_is_named(service):
         assert sleeper.alive()
         lines = holdfast.lines.find("leaves in the background")
         assert len(lines) == 1 and f"generation 1 leaves in the background: sleep ({pid})" in lines[0]
-        holdfast.stop()
-        assert not sleeper.alive()
+        assert stop_and_end_strays(holdfast) == [pid]
     assert len(holdfast.lines.find("leaves in the background")) == 1
-    assert holdfast.lines.find(rf"still holding a listener, and sent SIGTERM: sleep \({pid}\)")
+
+
+def test_who_holds_the_listener_belongs_to_it_whatever_it_runs(service):
+    holdfast = service.start(behaviour=["leave-background", "--same-session"])
+    pid = background(holdfast)
+    service.behave("serve")
+    with Ended(pid) as sleeper:
+        holdfast.replace(2)
+        assert not sleeper.alive()
+    assert not holdfast.lines.find("leaves in the background")
+    holdfast.stop()
+
+
+# ---- a wrapper that does not execute the service in its own place ----
+
+# Says who it is to whoever connects.
+SAYS_PID = ("import os, socket\n"
+            "listener = socket.socket(fileno=3)\n"
+            "while True:\n"
+            "    connection, _ = listener.accept()\n"
+            "    connection.sendall(b'%d\\n' % os.getpid())\n"
+            "    connection.close()\n")
+
+
+@pytest.fixture
+def wrapped(site):
+    """A server behind a shell that waits for it, as behind npm start; its holdfast, and who answers."""
+    site.pools[:] = []
+    port = net.free_port()
+    program = site.directory / "server.py"
+    program.write_text(SAYS_PID)
+    holdfast = site.holdfast("--ready=delay:0", f"--listen=127.0.0.1:{port}", command=["sh", "-c", f"{PYTHON} {program}; true"])
+
+    def ask():
+        with socket.create_connection(("127.0.0.1", port)) as connection:
+            return int(connection.makefile().readline())
+
+    return holdfast, ask
+
+
+@pytest.mark.parametrize("how", ["reload", "restart"])
+def test_what_a_wrapper_runs_leaves_with_it(wrapped, how):
+    holdfast, ask = wrapped
+    with Ended(ask()) as old:
+        if how == "reload":
+            holdfast.replace(2)
+        else:
+            holdfast.restart()
+        assert not old.alive()
+        assert old.pid not in [ask() for _ in range(5)]
+    assert not holdfast.lines.find("leaves in the background")
+    assert not holdfast.lines.find("is still there, it is sent")
+    generation, = json.loads(holdfast.call("status", "--json").stdout)["generations"]
+    assert generation["processes"] == 2
+    holdfast.stop()
+
+
+def test_a_wrapper_that_is_killed(wrapped):
+    """What it ran goes on serving until the next one does, and is ended then."""
+    holdfast, ask = wrapped
+    with Ended(ask()) as old:
+        main, = process.children(holdfast.pid)
+        os.kill(main, signal.SIGKILL)
+        holdfast.wait(words.gone(1))
+        assert not old.alive()
+    assert ask() != old.pid
+    holdfast.stop()
 
 
 def test_what_holds_no_listener_survives_the_stop(service):
