@@ -142,9 +142,9 @@ static void add_values(HfText *text)
               "or unix:/run/x.sock, @abstract",
               OPTION_COLUMN);
     add_entry(text, "  KEY=VALUE",
-              "backlog=N or backlog=max, name=NAME, ipv6-only=yes (so that [::] leaves IPv4 "
-              "alone); of a unix path also mode=0660, owner=USER, "
-              "group=GROUP",
+              "backlog=N or backlog=max, name=NAME; of a unix path mode=0660, owner=USER, "
+              "group=GROUP; of a TCP address ipv6-only=yes (so that [::] leaves IPv4 alone), "
+              "interface=NAME, and socket options: see the manual",
               OPTION_COLUMN);
     add_entry(text, "  TIME", "30s, 1min 30s, 500ms; a number alone is seconds", OPTION_COLUMN);
 }

@@ -1,6 +1,9 @@
 /* Options whose values have parts: sockets, commands, environments, headers, probes. */
+#include <assert.h>
 #include <errno.h>
 #include <limits.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <string.h>
 
 #include "base/memory.h"
@@ -87,16 +90,74 @@ static int parse_ipv6_only(const char *value, HfListenerSpec *spec, HfText *erro
     return 0;
 }
 
+static int parse_interface(const char *value, HfListenerSpec *spec, HfText *error)
+{
+    size_t length = strlen(value);
+
+    if (length == 0 || length >= sizeof(spec->interface) || strpbrk(value, " /:"))
+        return hf_option_refuse(error, "--listen: %s is not the name of a network interface",
+                                HF_QUOTE(value));
+    memcpy(spec->interface, value, length + 1);
+    return 0;
+}
+
+typedef enum KeyScope {
+    KEY_ANY,
+    KEY_PATH, /* of unix paths */
+    KEY_IP,
+} KeyScope;
+
+/* With a parse function, or with an option of the socket, whose value is then yes or no if its
+ * maximum is 1, else a number. */
 static const struct {
     const char *name;
-    bool path_only;
+    KeyScope scope;
     int (*parse)(const char *value, HfListenerSpec *spec, HfText *error);
+    int level;
+    int option;
+    int maximum;
 } keys[] = {
-    {"backlog", false, parse_backlog},    {"mode", true, parse_mode},
-    {"owner", true, parse_owner},         {"group", true, parse_listener_group},
-    {"name", false, parse_listener_name}, {"ipv6-only", false, parse_ipv6_only},
+    {"backlog", KEY_ANY, parse_backlog, 0, 0, 0},
+    {"mode", KEY_PATH, parse_mode, 0, 0, 0},
+    {"owner", KEY_PATH, parse_owner, 0, 0, 0},
+    {"group", KEY_PATH, parse_listener_group, 0, 0, 0},
+    {"name", KEY_ANY, parse_listener_name, 0, 0, 0},
+    {"ipv6-only", KEY_ANY, parse_ipv6_only, 0, 0, 0},
+    {"interface", KEY_IP, parse_interface, 0, 0, 0},
+    {"reuse-port", KEY_IP, NULL, SOL_SOCKET, SO_REUSEPORT, 1},
+    {"free-bind", KEY_IP, NULL, IPPROTO_IP, IP_FREEBIND, 1},
+    {"no-delay", KEY_IP, NULL, IPPROTO_TCP, TCP_NODELAY, 1},
+    {"keep-alive", KEY_IP, NULL, SOL_SOCKET, SO_KEEPALIVE, 1},
+    {"defer-accept", KEY_IP, NULL, IPPROTO_TCP, TCP_DEFER_ACCEPT, 3600},
+    {"fast-open", KEY_IP, NULL, IPPROTO_TCP, TCP_FASTOPEN, 65535},
+    {"mark", KEY_IP, NULL, SOL_SOCKET, SO_MARK, INT_MAX},
+    {"receive-buffer", KEY_IP, NULL, SOL_SOCKET, SO_RCVBUF,
+     INT_MAX / 2}, /* which the kernel doubles */
 };
 #define N_KEYS (sizeof(keys) / sizeof(*keys))
+
+static int parse_socket_option(size_t key, const char *value, HfListenerSpec *spec, HfText *error)
+{
+    bool yes = strcmp(value, "yes") == 0;
+    bool flag = keys[key].maximum == 1;
+    uint64_t number = yes;
+    size_t i = 0;
+
+    if (flag && !yes && strcmp(value, "no") != 0)
+        return hf_option_refuse(error, "--listen: %s=%s is neither yes nor no", keys[key].name,
+                                HF_QUOTE(value));
+    if (!flag && hf_parse_uint(value, (uint64_t)keys[key].maximum, &number) < 0)
+        return hf_option_refuse(error, "--listen: %s=%s is not a number from 0 to %d",
+                                keys[key].name, HF_QUOTE(value), keys[key].maximum);
+    while (i < spec->n_options &&
+           (spec->options[i][0] != keys[key].level || spec->options[i][1] != keys[key].option))
+        i++;
+    assert(i < HF_SOCKET_OPTIONS_MAX);
+    const int option[] = {keys[key].level, keys[key].option, (int)number};
+    memcpy(spec->options[i], option, sizeof(option));
+    spec->n_options += i == spec->n_options;
+    return 0;
+}
 
 static int refuse_key(const char *setting, HfText *error)
 {
@@ -110,6 +171,14 @@ static int refuse_key(const char *setting, HfText *error)
     return -EINVAL;
 }
 
+static bool has_scope(KeyScope scope, const HfAddress *address)
+{
+    bool path = hf_address_is_path(address);
+    bool unix_socket = path || address->kind == HF_ADDRESS_ABSTRACT;
+
+    return scope == KEY_ANY || (scope == KEY_PATH ? path : !unix_socket);
+}
+
 /* setting: KEY=VALUE. */
 static int parse_key(const char *setting, HfListenerSpec *spec, HfText *error)
 {
@@ -121,13 +190,16 @@ static int parse_key(const char *setting, HfListenerSpec *spec, HfText *error)
         if (setting[length] == '\0')
             return hf_option_refuse(error, "--listen: %s needs a value; write %s=VALUE",
                                     keys[i].name, keys[i].name);
-        if (keys[i].path_only && !hf_address_is_path(&spec->address)) {
+        const char *value = setting + length + 1;
+        if (!has_scope(keys[i].scope, &spec->address)) {
             char address[HF_ADDRESS_TEXT_MAX];
             hf_address_format(&spec->address, address);
-            return hf_option_refuse(error, "--listen: %s is for unix paths, %s is none; drop it",
-                                    keys[i].name, HF_QUOTE(address));
+            return hf_option_refuse(
+                error, "--listen: %s is for %s, %s is none; drop it", keys[i].name,
+                keys[i].scope == KEY_PATH ? "unix paths" : "TCP addresses", HF_QUOTE(address));
         }
-        return keys[i].parse(setting + length + 1, spec, error);
+        return keys[i].parse ? keys[i].parse(value, spec, error)
+                             : parse_socket_option(i, value, spec, error);
     }
     return refuse_key(setting, error);
 }
@@ -206,7 +278,9 @@ static bool same_listener(const HfListenerSpec *a, const HfListenerSpec *b)
 {
     return hf_address_equal(&a->address, &b->address) &&
            hf_option_equal_string(&a->name, &b->name) && a->backlog == b->backlog &&
-           a->ipv6_only == b->ipv6_only && a->mode == b->mode &&
+           a->ipv6_only == b->ipv6_only && strcmp(a->interface, b->interface) == 0 &&
+           a->n_options == b->n_options &&
+           memcmp(a->options, b->options, sizeof(a->options)) == 0 && a->mode == b->mode &&
            hf_option_equal_string(&a->owner, &b->owner) &&
            hf_option_equal_string(&a->group, &b->group) &&
            hf_option_equal_string(&a->acl_users, &b->acl_users) &&

@@ -87,11 +87,16 @@ typedef struct HfProbe {
 #define HF_BACKLOG_MAXIMUM (-1) /* net.core.somaxconn */
 #define HF_MODE_UNSET      UINT32_MAX
 
+#define HF_SOCKET_OPTIONS_MAX 8
+
 /* One socket to be bound. Owned strings. */
 typedef struct HfListenerSpec {
     HfAddress address;
-    char *name;       /* LISTEN_FDNAMES entry, [A-Za-z0-9._-]{1,64}; NULL: made from the address */
-    bool ipv6_only;   /* of [::], which takes IPv4, too */
+    char *name;     /* LISTEN_FDNAMES entry, [A-Za-z0-9._-]{1,64}; NULL: made from the address */
+    bool ipv6_only; /* of [::], which takes IPv4, too */
+    char interface[16];                    /* that it is bound to; "": any */
+    int options[HF_SOCKET_OPTIONS_MAX][3]; /* level, name, value for setsockopt(2) */
+    size_t n_options;
     int backlog;      /* > 0, or HF_BACKLOG_MAXIMUM */
     uint32_t mode;    /* of a unix path; HF_MODE_UNSET: as the umask leaves it */
     char *owner;      /* user name or number, NULL unset; sets the user's group too without group */

@@ -47,6 +47,25 @@ static int open_socket(const HfSocketRequest *request, int *ret)
     return 0;
 }
 
+static int set_options(const HfSocketRequest *request, int fd)
+{
+    const char *interface = request->interface;
+    int r = 0;
+
+    if (interface && interface[0] &&
+        setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, interface, (socklen_t)strlen(interface)) < 0)
+        return -errno;
+    for (size_t i = 0; r >= 0 && i < request->n_options; i++) {
+        const int *option = request->options[i];
+        bool free_bind = option[0] == IPPROTO_IP && option[1] == IP_FREEBIND;
+        if (free_bind && request->address->ss_family == AF_INET6)
+            r = set_flag(fd, IPPROTO_IPV6, IPV6_FREEBIND, option[2]);
+        else
+            r = set_flag(fd, option[0], option[1], option[2]);
+    }
+    return r;
+}
+
 /* Fills *inode as soon as there is something to be unlinked again; says in *stage where it is. */
 static int make(const HfSocketRequest *request, const char *path, int fd, HfSocketInode *inode,
                 HfSocketStage *stage)
@@ -86,6 +105,10 @@ int hf_socket_bind(const HfSocketRequest *request, int *ret_fd, HfSocketInode *r
     assert(request->address_length <= sizeof(*request->address));
     hf_socket_path_of(request, path);
     int r = open_socket(request, &fd);
+    if (r >= 0) {
+        stage = HF_LISTENER_OPTION;
+        r = set_options(request, fd);
+    }
     if (r >= 0)
         r = make(request, path, fd, &inode, &stage);
     if (r < 0) {
@@ -174,18 +197,20 @@ int hf_socket_somaxconn(void)
     return hf_parse_uint(text, INT32_MAX, &value) < 0 ? SOMAXCONN_DEFAULT : (int)value;
 }
 
-bool hf_socket_can_have(const struct sockaddr_storage *address, unsigned length)
+bool hf_socket_can_have(const HfSocketRequest *request)
 {
     union {
         struct sockaddr_storage storage;
         struct sockaddr_in in; /* whose port is where that of sockaddr_in6 is */
-    } any = {.storage = *address};
-    HF_CLEANUP_FD int fd = socket(address->ss_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    } any = {.storage = *request->address};
+    HF_CLEANUP_FD int fd = -1;
 
-    if (address->ss_family == AF_UNIX || fd < 0)
+    if (request->address->ss_family == AF_UNIX || open_socket(request, &fd) < 0)
         return true;
     any.in.sin_port = 0;
-    return bind(fd, (struct sockaddr *)&any, length) == 0 || errno != EADDRNOTAVAIL;
+    return set_options(request, fd) < 0 ||
+           bind(fd, (const struct sockaddr *)&any, request->address_length) == 0 ||
+           errno != EADDRNOTAVAIL;
 }
 
 static void reach_inet(struct sockaddr_storage *address)

@@ -28,9 +28,9 @@ int hf_socket_secure(const HfSocketRequest *request, const HfSocketInode *inode,
  * -EINVAL (does not listen). */
 int hf_socket_verify(int fd);
 
-/* Does this machine have that IP address? True also where that cannot be found out. Binds nothing
- * that anybody could be in the way of. */
-bool hf_socket_can_have(const struct sockaddr_storage *address, unsigned length);
+/* Can an IP address be bound on this machine, with those options? True also where that cannot be
+ * found out. Nobody is in the way of it, and it in nobody's: the port is any. */
+bool hf_socket_can_have(const HfSocketRequest *request);
 
 /* getsockname(2). */
 int hf_listener_name(int fd, struct sockaddr_storage *ret, unsigned *ret_length);

@@ -13,6 +13,7 @@
 /* Where hf_socket_bind failed. */
 typedef enum HfSocketStage {
     HF_LISTENER_SOCKET,
+    HF_LISTENER_OPTION,
     HF_LISTENER_PATH, /* what stands there is no socket (-ENOTSOCK), or could not be removed */
     HF_LISTENER_BIND, /* also for a path that somebody listens at */
     HF_LISTENER_MODE,
@@ -31,7 +32,10 @@ typedef struct HfSocketInode {
 typedef struct HfSocketRequest {
     const struct sockaddr_storage *address;
     unsigned address_length;
-    int backlog;    /* as listen(2) takes it */
+    int backlog;             /* as listen(2) takes it */
+    const char *interface;   /* that it is bound to; NULL or "": any */
+    const int (*options)[3]; /* level, name, value: set before it is bound */
+    size_t n_options;
     bool ipv6_only; /* [::] does not take IPv4, too */
     bool has_mode;
     mode_t mode;

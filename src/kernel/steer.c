@@ -44,11 +44,13 @@ static int copy_options(int from, int to)
         {SOL_SOCKET, SO_KEEPALIVE},
         {SOL_SOCKET, SO_MARK},
         {SOL_SOCKET, SO_PRIORITY},
+        {SOL_SOCKET, SO_RCVBUF}, /* is told twice of what it was set to */
         {IPPROTO_IP, IP_FREEBIND},
         {IPPROTO_IP, IP_TRANSPARENT},
         {IPPROTO_IP, IP_TOS},
         {IPPROTO_IP, IP_TTL},
         {IPPROTO_IPV6, IPV6_V6ONLY},
+        {IPPROTO_IPV6, IPV6_FREEBIND},
         {IPPROTO_IPV6, IPV6_TCLASS},
         {IPPROTO_TCP, TCP_NODELAY},
         {IPPROTO_TCP, TCP_KEEPIDLE},
@@ -67,7 +69,7 @@ static int copy_options(int from, int to)
         int is;
         if (get(from, level, option, &wanted) == 0 && get(to, level, option, &is) == 0 &&
             wanted != is)
-            r = set(to, level, option, wanted);
+            r = set(to, level, option, option == SO_RCVBUF ? wanted / 2 : wanted);
     }
     return r;
 }

@@ -152,7 +152,7 @@ int hf_listener_probe(const HfListenerSpec *spec, HfText *error)
                 hf_owner_find(target.request.address, target.request.address_length, &owner);
             r = found == 0 || found == -EACCES ? -EADDRINUSE : 0;
         }
-        if (r >= 0 && !hf_socket_can_have(target.request.address, target.request.address_length))
+        if (r >= 0 && !hf_socket_can_have(&target.request))
             r = -EADDRNOTAVAIL;
         if (r >= 0 || !try_next(&spec->address, r))
             break;

@@ -112,6 +112,9 @@ int hf_resolved_listener_find(const HfListenerSpec *spec, HfResolvedListener *ta
     *request = (HfSocketRequest){
         .backlog = spec->backlog == HF_BACKLOG_MAXIMUM ? hf_socket_somaxconn() : spec->backlog,
         .ipv6_only = spec->ipv6_only,
+        .interface = spec->interface,
+        .options = spec->options,
+        .n_options = spec->n_options,
         .has_mode = spec->mode != HF_MODE_UNSET,
         .mode = spec->mode,
         .uid = (uid_t)-1,
@@ -243,6 +246,7 @@ void hf_resolved_listener_explain(const HfResolvedListener *target, const HfList
     } else {
         static const char *const stages[] = {
             [HF_LISTENER_SOCKET] = "no socket can be made for it",
+            [HF_LISTENER_OPTION] = "one of its options cannot be set",
             [HF_LISTENER_PATH] = "what stands there cannot be replaced",
             [HF_LISTENER_BIND] = "it cannot be bound",
             [HF_LISTENER_MODE] = "its mode cannot be set",

@@ -447,3 +447,21 @@ def test_an_interface_by_name(site):
         assert "[fe80::1%1]:8000" in call("status", f"--name={site.name}").stdout
     finally:
         assert process.stop(signal.SIGTERM) == 0
+
+
+def test_options_of_a_socket(site):
+    """Those of the socket that the service gets, in both generations of a reload."""
+    port = net.free_port()
+    out = site.directory / "options"
+    script = ("import socket, signal, os; s = socket.socket(fileno=3); get = lambda *o: s.getsockopt(*o)\n"
+              f"open({str(out)!r}, 'a').write(' '.join(str(get(*o)) for o in ((6, 1), (1, 9), (6, 9), (6, 23), (1, 36), (1, 8), (0, 15)))"
+              " + '\\n')\nn = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)\n"
+              "n.sendto(b'READY=1', os.environ['NOTIFY_SOCKET'])\nsignal.pause()")
+    keys = "no-delay=yes,keep-alive=yes,defer-accept=5,fast-open=16,mark=7,receive-buffer=65536,free-bind=yes"
+    holdfast = site.holdfast(f"--listen=192.0.2.1:{port},{keys}", "--ready=notify", command=[PYTHON, "-c", script])
+    holdfast.replace(2)
+    first, second = out.read_text().splitlines()
+    values = first.split()
+    assert values[:2] == ["1", "1"] and int(values[2]) >= 5 and values[3:] == ["16", "7", "131072", "1"]
+    assert second == first
+    holdfast.stop()

@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -393,8 +394,9 @@ static void bad_lines_say_what_to_do(void **state)
 #define NO_ADDRESS                                                                                 \
     " is not an address; write 127.0.0.1:9000, [::1]:9000, 9000, /run/x.sock or @name"
 #define NO_KEY                                                                                     \
-    " is not known; behind the address write backlog, mode, owner, group, name, or "               \
-    "ipv6-only, as in backlog=511"
+    " is not known; behind the address write backlog, mode, owner, group, name, ipv6-only, "       \
+    "interface, reuse-port, free-bind, no-delay, keep-alive, defer-accept, fast-open, mark, or "   \
+    "receive-buffer, as in backlog=511"
 
 static const struct {
     const char *text;
@@ -412,6 +414,15 @@ static const struct {
     {"9000,baklog=1", "--listen: \"baklog=1\"" NO_KEY},
     {"9000,back=1", "--listen: \"back=1\"" NO_KEY},
     {"9000,=1", "--listen: \"=1\"" NO_KEY},
+    {"9000,no-delay=1", "--listen: no-delay=\"1\" is neither yes nor no"},
+    {"9000,mark=x", "--listen: mark=\"x\" is not a number from 0 to 2147483647"},
+    {"9000,defer-accept=3601", "--listen: defer-accept=\"3601\" is not a number from 0 to 3600"},
+    {"9000,interface=a/b", "--listen: \"a/b\" is not the name of a network interface"},
+    {"9000,interface=", "--listen: \"\" is not the name of a network interface"},
+    {"9000,interface=more-than-15-bytes",
+     "--listen: \"more-than-15-bytes\" is not the name of a network interface"},
+    {"/x,no-delay=yes", "--listen: no-delay is for TCP addresses, \"/x\" is none; drop it"},
+    {"@x,mark=1", "--listen: mark is for TCP addresses, \"@x\" is none; drop it"},
     {"[::]:9000,ipv6-only=1", "--listen: ipv6-only=\"1\" is neither yes nor no"},
     {"0.0.0.0:9000,ipv6-only=no",
      "--listen: ipv6-only is for IPv6 addresses; drop it, or write [::]:PORT"},
@@ -702,6 +713,24 @@ static void last_setting_of_a_listener_counts(void **state)
     assert_int_equal(line.settings.listeners[0].backlog, 7);
     assert_string_equal(line.settings.listeners[0].owner, "b");
     assert_string_equal(line.settings.listeners[0].name, "y");
+}
+
+static void listeners_take_socket_options(void **state)
+{
+    (void)state;
+    HF_CLEANUP_TEXT HfText error = {0};
+    HfListenerSpec spec;
+
+    assert_int_equal(hf_options_parse_listen("9000,interface=eth0,no-delay=yes,mark=7,no-delay=no,"
+                                             "reuse-port=yes,free-bind=yes,keep-alive=yes,"
+                                             "defer-accept=5,fast-open=16,receive-buffer=65536",
+                                             &spec, &error),
+                     0);
+    assert_string_equal(spec.interface, "eth0");
+    assert_int_equal(spec.n_options, HF_SOCKET_OPTIONS_MAX);
+    const int expected[][3] = {{IPPROTO_TCP, TCP_NODELAY, 0}, {SOL_SOCKET, SO_MARK, 7}};
+    assert_memory_equal(spec.options, expected, sizeof(expected));
+    hf_listener_spec_clear(&spec);
 }
 
 static void calls_take_a_name(void **state)
@@ -1041,6 +1070,7 @@ int main(void)
         cmocka_unit_test(defaults_stay_without_options),
         cmocka_unit_test(good_lines_are_taken),
         cmocka_unit_test(last_setting_of_a_listener_counts),
+        cmocka_unit_test(listeners_take_socket_options),
         cmocka_unit_test(calls_take_a_name),
         cmocka_unit_test(help_and_version_need_nothing_else),
         cmocka_unit_test(verbs_have_their_names),

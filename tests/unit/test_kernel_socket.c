@@ -8,6 +8,8 @@
 
 #include <cmocka.h>
 
+#include <netinet/tcp.h>
+
 #include "kernel/sock_diag.h"
 #include "kernel/socket.h"
 #include "socket_helpers.h"
@@ -181,6 +183,7 @@ static void test_abstract_name(void **state)
 
 static void test_what_this_machine_has(void **state)
 {
+    static const int free_bind[][3] = {{IPPROTO_IP, IP_FREEBIND, 1}};
     static const struct {
         const char *ip;
         bool expected;
@@ -190,10 +193,48 @@ static void test_what_this_machine_has(void **state)
     (void)state;
     for (size_t i = 0; i < sizeof(table) / sizeof(*table); i++) {
         Address address = address_ip(table[i].ip, 9);
-        assert_int_equal(hf_socket_can_have(&address.storage, address.length), table[i].expected);
+        HfSocketRequest request = request_for(&address);
+        assert_int_equal(hf_socket_can_have(&request), table[i].expected);
+        request.options = free_bind;
+        request.n_options = 1;
+        assert_true(hf_socket_can_have(&request));
     }
     Address path = address_unix("/x");
-    assert_true(hf_socket_can_have(&path.storage, path.length));
+    const HfSocketRequest request = request_for(&path);
+    assert_true(hf_socket_can_have(&request));
+}
+
+static void test_options(void **state)
+{
+    static const int options[][3] = {{IPPROTO_TCP, TCP_NODELAY, 1}, {SOL_SOCKET, SO_RCVBUF, 65536}};
+    static const int unknown[][3] = {{IPPROTO_TCP, 4242, 1}};
+    Address address = address_ip("127.0.0.1", 0);
+    HfSocketRequest request = request_for(&address);
+    HfSocketInode inode;
+    HfSocketStage stage;
+    int value;
+    socklen_t length = sizeof(value);
+    int fd = -1;
+
+    (void)state;
+    request.options = options;
+    request.n_options = 2;
+    request.interface = "lo";
+    assert_int_equal(hf_socket_bind(&request, &fd, &inode, &stage), 0);
+    assert_return_code(getsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &value, &length), errno);
+    assert_int_not_equal(value, 0);
+    assert_return_code(getsockopt(fd, SOL_SOCKET, SO_RCVBUF, &value, &length), errno);
+    assert_int_equal(value, 2 * 65536);
+    assert_return_code(getsockopt(fd, SOL_SOCKET, SO_BINDTOIFINDEX, &value, &length), errno);
+    assert_int_equal(value, 1);
+    close(fd);
+    request.options = unknown;
+    request.n_options = 1;
+    assert_int_equal(hf_socket_bind(&request, &fd, &inode, &stage), -ENOPROTOOPT);
+    assert_int_equal(stage, HF_LISTENER_OPTION);
+    request.interface = "nosuch0";
+    assert_int_equal(hf_socket_bind(&request, &fd, &inode, &stage), -ENODEV);
+    assert_int_equal(stage, HF_LISTENER_OPTION);
 }
 
 static void test_verify(void **state)
@@ -290,6 +331,7 @@ int main(void)
         cmocka_unit_test(test_impossible_addresses),
         cmocka_unit_test(test_abstract_name),
         cmocka_unit_test(test_what_this_machine_has),
+        cmocka_unit_test(test_options),
         cmocka_unit_test(test_verify),
         cmocka_unit_test(test_name),
         cmocka_unit_test(test_backlog),
