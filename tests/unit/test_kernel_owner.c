@@ -249,13 +249,13 @@ static void answer_for_the_kernel(int fd)
     close(liar);
 }
 
-ssize_t sendto(int fd, const void *data, size_t size, int flags, __CONST_SOCKADDR_ARG address,
-               socklen_t length)
+ssize_t sendto(int fd, const void *buf, size_t n, int flags, __CONST_SOCKADDR_ARG addr,
+               socklen_t addr_len)
 {
     if (lie)
         answer_for_the_kernel(fd);
     lie = false;
-    return syscall(SYS_sendto, fd, data, size, flags, address.__sockaddr__, length);
+    return syscall(SYS_sendto, fd, buf, n, flags, addr.__sockaddr__, addr_len);
 }
 
 static void test_only_the_kernel_is_believed(void **state)

@@ -17,11 +17,11 @@
 /* What the holder has put at that number meanwhile; -1: nothing. */
 static int meanwhile = -1;
 
-int pidfd_getfd(int pidfd, int number, unsigned flags)
+int pidfd_getfd(int pidfd, int targetfd, unsigned flags)
 {
     if (meanwhile >= 0)
         return fcntl(meanwhile, F_DUPFD_CLOEXEC, 0);
-    return (int)syscall(SYS_pidfd_getfd, pidfd, number, flags);
+    return (int)syscall(SYS_pidfd_getfd, pidfd, targetfd, flags);
 }
 
 static ino_t inode_of_socket(int fd)
