@@ -1,10 +1,13 @@
 """As a user without any privilege, its runtime directory below XDG_RUNTIME_DIR."""
+import json
 import shutil
 import subprocess
 
 from harness import words
-from harness.paths import HOLDFAST
-from harness.process import environment
+from harness.lines import Lines
+from harness.paths import HOLDFAST, RUNTIME
+from harness.process import Process, environment
+from harness.sleeper import COMMAND
 
 
 def test_run_reload_restart_stop(make_site):
@@ -40,3 +43,35 @@ def test_a_log_that_may_not_be_written_is_php_fpms_verdict(site):
                             env=environment(), capture_output=True, text=True, check=False)
     assert result.returncode == words.EXIT_FAILURE
     assert f"failed to open error_log ({site.error_log}): Permission denied" in result.stdout + result.stderr
+
+
+def test_two_instances_of_one_name(site):
+    """One of the user's own, one whose directory systemd made: each is shown, and as itself."""
+    home = site.directory / "user"
+    own = home / "run"
+    given = RUNTIME / site.name
+    own.mkdir(parents=True)
+    RUNTIME.mkdir(exist_ok=True)
+    given.mkdir()
+    program = home / "holdfast"
+    shutil.copy(HOLDFAST, program)
+    for path in (home, own, program, given):
+        shutil.chown(path, "www-data", "www-data")
+    user = ["setpriv", "--reuid=www-data", "--regid=www-data", "--clear-groups", program]
+    more = {"XDG_RUNTIME_DIR": str(own)}
+    try:
+        first, second = (Process([*user, "run", f"--name={site.name}", f"--listen={home}/{which}.sock", "--ready=delay:1ms",
+                                  "--", *COMMAND], env=environment(**more, **added), stdin=subprocess.DEVNULL,
+                                 stderr=subprocess.PIPE)
+                         for which, added in (("own", {}), ("given", {"RUNTIME_DIRECTORY": str(given)})))
+        for instance in (first, second):
+            Lines(instance.popen.stderr).wait(words.ready(1))
+        shown = subprocess.run([*user, "status", "--json"], env=environment(**more), capture_output=True, text=True,
+                               check=True).stdout.splitlines()
+        assert sorted(json.loads(line)["pid"] for line in shown) == sorted([first.pid, second.pid])
+        # by its name it is the user's own
+        assert subprocess.run([*user, "stop", f"--name={site.name}"], env=environment(**more), check=False).returncode == 0
+        assert first.wait() == 0 and second.running()
+        assert second.stop() == 0
+    finally:
+        shutil.rmtree(given, ignore_errors=True)
