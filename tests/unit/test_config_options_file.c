@@ -217,6 +217,11 @@ static const struct {
     {"user=a", "", "user +"},
     {"max-draining=1", "", "max-draining +"},
     {"preflight=true", "preflight=false", "preflight +"},
+    {"listen=[::]:1", "listen=[::]:1,ipv6-only=yes", "listen +"},
+    {"listen=1,interface=a", "listen=1,interface=b", "listen +"},
+    {"listen=1", "listen=1,no-delay=yes", "listen +"},
+    {"listen=1,no-delay=no", "listen=1,no-delay=yes", "listen +"},
+    {"listen=1,no-delay=yes", "listen=1,no-delay=yes", "+"},
     {"command=a b", "command=a", "command +"},
     {"name=a", "name=b", "+name"},
 };
