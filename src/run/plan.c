@@ -278,7 +278,7 @@ static int find_credentials(const HfSettings *settings, HfNames *names, HfCreden
 
 static int find_program(const HfSettings *settings, char **ret, HfText *error)
 {
-    const char *command = settings->command[0];
+    const char *command = settings->command[hf_adapter_first_word(settings)];
 
     int r = hf_process_find(command, getenv("PATH"), settings->directory, ret);
     if (r == -ENOENT && strchr(command, '/'))

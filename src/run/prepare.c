@@ -334,6 +334,8 @@ static int begin_plan(HfPrepare *prepare, HfText *error)
         return -ENOMEM;
     prepare->discovery = (HfDiscovery){
         .settings = settings,
+        .first = hf_adapter_first_word(settings),
+        .program = hf_adapter_program_word(settings),
         .base = prepare->base,
         .aliases = prepare->question.aliases,
         .plan = prepare->plan,

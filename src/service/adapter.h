@@ -111,6 +111,8 @@ typedef enum HfStep {
 /* A plan that is being found out. Borrowed, but for what plan owns. */
 typedef struct HfDiscovery {
     const HfSettings *settings;
+    size_t first;        /* see hf_adapter_first_word */
+    size_t program;      /* see hf_adapter_program_word */
     const char *base;    /* absolute: what relative paths are relative to */
     const char *aliases; /* below it unix listeners get aliases; need not exist */
     HfPlan *plan;
@@ -143,8 +145,9 @@ struct HfAdapter {
                      gentle handover */
     bool needs_blocking; /* it takes O_NONBLOCK on a listener for an error */
 
-    /* Does it go with these settings? Returns 0, or -EINVAL with one line in error. NULL: yes. */
-    int (*validate)(const HfSettings *settings, HfText *error);
+    /* Does it go with these settings? command: of which the first word is its program. Returns 0,
+     * or -EINVAL with one line in error. NULL: yes. */
+    int (*validate)(const HfSettings *settings, char *const *command, HfText *error);
 
     /* One step of finding out what the settings mean for the plan: arguments, readiness, wanted,
      * and whether it accepts its configuration. answer: to the last question, else NULL. Returns an
@@ -188,6 +191,11 @@ const HfAdapter *hf_adapter_find(const char *name);
 const HfHandoff *hf_handoff_find(const char *name);
 /* By the path, base name or comm of a program. */
 const HfAdapter *hf_adapter_of_program(const char *program);
+/* The word of COMMAND that names its program, behind those that only run it: `nice -n 5 php-fpm`.
+ * Below it the first one that is run: what holdfast does itself, `tini --`, is left out. */
+size_t hf_adapter_program_word(const HfSettings *settings);
+size_t hf_adapter_first_word(const HfSettings *settings);
+
 /* What settings that hf_adapter_validate has let pass say, or mean. */
 const HfAdapter *hf_adapter_of(const HfSettings *settings);
 const HfHandoff *hf_handoff_of(const HfSettings *settings);

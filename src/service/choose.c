@@ -28,10 +28,16 @@ const HfHandoff *hf_handoff_find(const char *name)
     return NULL;
 }
 
+static const char *base_name(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+
+    return slash ? slash + 1 : path;
+}
+
 const HfAdapter *hf_adapter_of_program(const char *program)
 {
-    const char *slash = strrchr(program, '/');
-    const char *name = slash ? slash + 1 : program;
+    const char *name = base_name(program);
     size_t i = 0;
 
     while (hf_adapters[i]->program &&
@@ -40,9 +46,70 @@ const HfAdapter *hf_adapter_of_program(const char *program)
     return hf_adapters[i];
 }
 
+/* ---- behind other programs ---- */
+
+/* That execute another one in their place. */
+static const char *const runners[] = {
+    "nice",    "chrt",   "ionice",    "taskset",      "numactl",
+    "prlimit", "stdbuf", "env",       "gosu",         "su-exec",
+    "setpriv", "chpst",  "setuidgid", "s6-setuidgid", "docker-php-entrypoint",
+    NULL,
+};
+/* That have it as their child, to pass signals on and reap what is left: holdfast does. */
+static const char *const inits[] = {"dumb-init", "tini", "tini-static", "docker-init", NULL};
+
+static bool is_one_of(const char *const *names, const char *word)
+{
+    for (; *names; names++)
+        if (strcmp(*names, base_name(word)) == 0)
+            return true;
+    return false;
+}
+
+/* Is word a program of that adapter, and not a file or a user of a like name? */
+static bool is_program_of(const HfAdapter *adapter, const char *word)
+{
+    const char *name = base_name(word);
+    size_t length = adapter->program ? strlen(adapter->program) : 0;
+
+    return length > 0 && !strchr(word, '=') && strncmp(name, adapter->program, length) == 0 &&
+           strspn(name + length, "0123456789.-") == strlen(name + length);
+}
+
+size_t hf_adapter_program_word(const HfSettings *settings)
+{
+    const HfAdapter *named = settings->adapter ? hf_adapter_find(settings->adapter) : NULL;
+    char *const *words = settings->command;
+
+    if (!words || !words[0] ||
+        (!named && !is_one_of(runners, words[0]) && !is_one_of(inits, words[0])))
+        return 0;
+    for (size_t i = 0; words[i]; i++)
+        for (size_t j = 0; hf_adapters[j]; j++)
+            if ((!named || hf_adapters[j] == named) && is_program_of(hf_adapters[j], words[i]))
+                return i;
+    return 0;
+}
+
+size_t hf_adapter_first_word(const HfSettings *settings)
+{
+    size_t program = hf_adapter_program_word(settings);
+    size_t first = 0;
+
+    if (program == 0 || !is_one_of(inits, settings->command[0]))
+        return 0;
+    do { /* -p SIGNAL, -e STATUS and -r FROM:TO have a value */
+        const char *option = settings->command[first++];
+        if (option[0] == '-' && option[1] && strchr("per", option[1]) && !option[2])
+            first++;
+    } while (first < program && settings->command[first][0] == '-');
+    return first < program ? first : program;
+}
+
 const HfAdapter *hf_adapter_of(const HfSettings *settings)
 {
-    const char *program = settings->command ? settings->command[0] : NULL;
+    const char *program =
+        settings->command ? settings->command[hf_adapter_program_word(settings)] : NULL;
     const HfAdapter *adapter = settings->adapter ? hf_adapter_find(settings->adapter)
                                                  : hf_adapter_of_program(program ? program : "");
 
@@ -178,7 +245,8 @@ static int check_all(HfVerb verb, const HfSettings *settings, HfText *error)
                                 "--ready=pidfile is for php-fpm only; write --ready=notify or "
                                 "--ready=delay:2s");
     if (adapter->validate)
-        r = adapter->validate(settings, error);
+        r = adapter->validate(settings, settings->command + hf_adapter_program_word(settings),
+                              error);
     return r < 0 || adapter->finds_listeners ? r : check_number(verb, settings, error);
 }
 

@@ -14,7 +14,7 @@
 #define COMPLAINT_LINES 20
 #define VARIABLES_MAX   (64U * 1024) /* bytes of their names */
 
-static int validate(const HfSettings *settings, HfText *error)
+static int validate(const HfSettings *settings, char *const *command, HfText *error)
 {
     const char *handoff = settings->handoff;
     HfPhpfpmArguments arguments = {0};
@@ -29,7 +29,7 @@ static int validate(const HfSettings *settings, HfText *error)
                                 "--listen does not go with php-fpm, whose sockets are those of its "
                                 "pools; set listen in the pool, or say --adapter=generic if "
                                 "COMMAND is not php-fpm");
-    int r = hf_phpfpm_arguments_parse(settings->command, &arguments, error);
+    int r = hf_phpfpm_arguments_parse(command, &arguments, error);
     hf_phpfpm_arguments_clear(&arguments);
     return r;
 }
@@ -230,12 +230,18 @@ static int check_configuration(const HfPhpfpmArguments *arguments, const char *d
 static int begin(HfDiscovery *discovery, const HfPhpfpmArguments *arguments, HfQuestion *question,
                  HfText *error)
 {
-    int r = check_configuration(arguments, discovery->settings->directory, error);
+    const HfSettings *settings = discovery->settings;
+    char ***words = &discovery->plan->arguments;
+    int r = check_configuration(arguments, settings->directory, error);
 
-    if (r >= 0)
-        r = hf_strv_copy(arguments->arguments, &discovery->plan->arguments);
+    for (size_t i = discovery->first; r >= 0 && i < discovery->program; i++)
+        r = hf_strv_append(words, settings->command[i]);
+    for (char **word = arguments->arguments; r >= 0 && *word; word++)
+        r = hf_strv_append(words, *word);
     if (r < 0)
         return r;
+    if (discovery->first > 0)
+        discovery->note = "the init before php-fpm is left out: holdfast does what it does";
     if (arguments->daemonize)
         discovery->note = "php-fpm's option -D is left out: holdfast keeps it in the foreground";
     discovery->step = STEP_DUMP;
@@ -345,7 +351,9 @@ static int discover(HfDiscovery *discovery, const HfAnswer *answer, HfQuestion *
 {
     HfPhpfpmArguments arguments = {0};
 
-    int r = hf_phpfpm_arguments_parse(discovery->settings->command, &arguments, error);
+    const HfSettings *settings = discovery->settings;
+
+    int r = hf_phpfpm_arguments_parse(settings->command + discovery->program, &arguments, error);
     if (r < 0)
         return r;
     switch (discovery->step) {

@@ -2,6 +2,7 @@
 import contextlib
 import os
 import pathlib
+import resource
 import shutil
 import signal
 import statistics
@@ -10,6 +11,7 @@ import tempfile
 import time
 import uuid
 
+import extensions
 import notifications
 from contenders.startserver import StartServer
 from contenders.supervisord import FOREGROUND, Supervisord
@@ -31,6 +33,8 @@ EXEC_RUNS = 30
 READY_RUNS = 10
 SWAP_RUNS = 50
 CRASH_RUNS = 10
+PROCESSOR_RUNS = 10
+EXTENSIONS = 30  # for processor time
 SUPERVISORD = FOREGROUND + """
 [fcgi-program:stamp]
 socket = tcp://{address}
@@ -237,18 +241,22 @@ def ready(children, runs):
             "tests": statistics.median(tests)}
 
 
-def crashes(children, runs):
-    """Median of the time from SIGKILL of the master until the next one is ready; and how many processes of dead masters
-    were left once it was over."""
+def crashes(children, runs, everybody):
+    """Median of the time from SIGKILL of the master, or of everybody, until the next one is ready; and how many processes
+    of dead masters were left once it was over."""
     site = Site(children=children)
     took, orphans = [], 0
     try:
         for _ in range(runs):  # each the first of its instance: the second would be delayed
             notifications.discard(site)
             holdfast = site.holdfast()
-            with Ended(site.main_pid()) as master:
+            with contextlib.ExitStack() as stack:
+                master = site.main_pid()
+                more = children_of(master) if everybody else []
+                killed = [stack.enter_context(Ended(pid)) for pid in [master, *more]]
                 start = time.monotonic()
-                signal.pidfd_send_signal(master.fd, signal.SIGKILL)
+                for process in killed:
+                    signal.pidfd_send_signal(process.fd, signal.SIGKILL)
                 holdfast.wait(words.ready(2))
                 took.append(time.monotonic() - start)
             holdfast.wait(words.gone(1))
@@ -259,6 +267,37 @@ def crashes(children, runs):
         site.close()
 
 
+def used():
+    """Seconds of processor time that our children had which have ended, with theirs."""
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
+
+
+def processor(children, runs):
+    """Processor time of a reload, all that runs for it and the end of the old php-fpm, and of php-fpm's own start and
+    end; with many extensions."""
+    with extensions.loaded(EXTENSIONS) as loaded:
+        site = Site(children=children)
+        try:
+            def held(reloads):
+                before = used()
+                holdfast = site.holdfast()
+                for number in range(2, reloads + 2):
+                    holdfast.replace(number)
+                holdfast.stop()
+                return used() - before
+
+            before = used()
+            for _ in range(runs):
+                server = site.plain()
+                server.start()
+                server.stop(signal.SIGQUIT)
+            alone = (used() - before) / runs
+            return {"runs": runs, "extensions": loaded, "alone": alone, "reload": (held(runs + 1) - held(1)) / runs}
+        finally:
+            site.close()
+
+
 def run(options, tell):
     tell(f"memory, and {options.idle:g} s of idle time")
     result = {"resident": resident(options.children, options.idle)}
@@ -266,5 +305,8 @@ def run(options, tell):
     result["others"] = others(options.children, options.idle)
     tell("time at the start, after a crash and of a reload")
     crash, swap, execs, starts = (min(runs, options.starts) for runs in (CRASH_RUNS, SWAP_RUNS, EXEC_RUNS, READY_RUNS))
-    return {**result, "crashes": crashes(options.children, crash), "swaps": swaps(swap), "exec": exec_to_exec(execs),
+    tell(f"processor time of a reload with {EXTENSIONS} extensions")
+    result["processor"] = processor(options.children, min(PROCESSOR_RUNS, options.starts))
+    return {**result, "crashes": crashes(options.children, crash, False),
+            "crashes_of_all": crashes(options.children, crash, True), "swaps": swaps(swap), "exec": exec_to_exec(execs),
             "ready": ready(options.children, starts)}

@@ -1,7 +1,10 @@
 """Which extensions php-fpm loads: a directory for PHP_INI_SCAN_DIR, whatever this machine has enabled."""
+import contextlib
+import os
 import pathlib
 import re
 import subprocess
+import tempfile
 
 from harness.paths import ROOT
 
@@ -42,3 +45,25 @@ def enable(directory, names, most=None):
     for priority, module in chosen:
         (directory / f"{priority}-{module}.ini").symlink_to(AVAILABLE / f"{module}.ini")
     return len(chosen)
+
+
+@contextlib.contextmanager
+def loaded(most):
+    """Every php-fpm that is started meanwhile loads so many extensions, whose packages are installed if need be; gives
+    how many there are. Without most, or 0, those that this machine has enabled."""
+    if not most:
+        yield None
+        return
+    if len(modules(MANY)) < most:
+        install(MANY)
+    before = os.environ.get("PHP_INI_SCAN_DIR")
+    with tempfile.TemporaryDirectory(prefix="holdfast-bench-") as name:
+        os.chmod(name, 0o755)
+        directory = pathlib.Path(name) / "ini"
+        os.environ["PHP_INI_SCAN_DIR"] = str(directory)
+        try:
+            yield enable(directory, MANY, most)
+        finally:
+            os.environ.pop("PHP_INI_SCAN_DIR")
+            if before is not None:
+                os.environ["PHP_INI_SCAN_DIR"] = before

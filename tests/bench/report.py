@@ -69,8 +69,8 @@ def latency(results, options):
     beside = f"; beside them wrk with {options.wrk} connections without a pause" if options.wrk else ""
     late = max(result["median"]["late"] for result in results.values())
     return "\n\n".join([
-        f"nginx before php-fpm on {'a unix socket' if options.unix else 'a TCP port'}, {options.children} workers; "
-        f"{options.rate:g} requests a second at fixed times, {options.long_share:.0%} of them {options.long_ms} ms "
+        f"nginx before php-fpm on {'a unix socket' if options.unix else 'a TCP port'}, {options.children} workers"
+        f"{f', {options.extensions} extensions' if options.extensions else ''}; {options.rate:g} requests a second at fixed times, {options.long_share:.0%} of them {options.long_ms} ms "
         f"long{beside}; one replacement every {options.interval:g} s.",
         table(["", "requests", "failed", *(title for title, _ in COLUMNS), "one replacement",
                *(["wrk: failed"] if options.wrk else [])], rows),
@@ -101,10 +101,14 @@ def cost(figures):
         ["from SIGHUP to the old generation's stop signal, nothing to discover", ms(swaps["held"]), ms(swaps["alone"]),
          f"+{ms(swaps['held'] - swaps['alone'])}"],
     ]
-    crashes = figures["crashes"]
+    crashes, gone, processor = figures["crashes"], figures["crashes_of_all"], figures["processor"]
     rows += [
         ["from kill -9 of the master to the next one ready", ms(crashes["took"]), ms(ready["alone"]),
          f"{(crashes['took'] - ready['alone']) * 1000:+.1f} ms"],
+        ["from kill -9 of all its processes to the next one ready", ms(gone["took"]), ms(ready["alone"]),
+         f"{(gone['took'] - ready['alone']) * 1000:+.1f} ms"],
+        [f"processor time of a reload with {processor['extensions']} extensions", ms(processor["reload"]),
+         ms(processor["alone"]), f"{processor['reload'] / processor['alone']:.2f}×"],
         [f"processes of dead masters left after {crashes['runs']} kills", str(crashes["orphans"]), "", ""],
     ]
     started = resident["started"]["holdfast"]
@@ -115,7 +119,8 @@ def cost(figures):
         "Memory is compared with that of an empty sd-event and sd-bus server, times with the service started directly; "
         f"medians of {start['runs']} and {ready['runs']} starts. Before php-fpm is started it is asked for its pools "
         f"and its verdict: `php-fpm -tt` and `-t` by themselves take {ms(ready['tests'])}. The reloads are {swaps['runs']} "
-        "of a service that is ready at once, beside its own start until READY=1.",
+        "of a service that is ready at once, beside its own start until READY=1. Processor time is of all that runs for a "
+        "reload, the end of the old php-fpm included, beside that of php-fpm's own start and end.",
         table(["launcher", "private dirty memory", "PSS", "threads",
                f"wake-ups in {resident['idle_seconds']:g} idle seconds", "from its exec to that of the service"],
               [[name, f"{found['private_dirty_kb']} kB", f"{found['pss_kb']} kB", str(found["threads"]),

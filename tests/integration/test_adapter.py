@@ -5,8 +5,9 @@ import threading
 
 import pytest
 
-from harness import words
-from harness.paths import HELPERS, HOLDFAST, SOURCE
+from harness import process, words
+from harness.holdfast import call
+from harness.paths import HELPERS, HOLDFAST, PHP_FPM, SOURCE
 from harness.wait import DEADLINE
 
 TOY = HOLDFAST.parent.parent / "tests" / "holdfast-toy"
@@ -95,3 +96,40 @@ def test_nobody_compares_adapters():
     inside = {path for path in (SOURCE / "service").rglob("*.[ch]")}
     wrong = [str(path) for path in SOURCE.rglob("*.[ch]") if path not in inside and names.search(path.read_text())]
     assert not wrong
+
+
+ENTRYPOINT = '#!/bin/sh\nset -e\nif [ "${1#-}" != "$1" ]; then set -- php-fpm "$@"; fi\nexec "$@"\n'  # the official image's
+
+
+@pytest.mark.load
+@pytest.mark.parametrize("before", [
+    ["nice", "-n", "5"], ["env", "A=/php-fpm"], ["ionice", "-c", "2"], ["chrt", "--batch", "0"],
+    ["setpriv", "--inh-caps=-all"], ["tini", "-g", "--"], ["dumb-init", "nice"], ["{}/docker-php-entrypoint"]],
+    ids=lambda words: words[0].rpartition("/")[2])
+def test_php_fpm_behind_another_program(site, before):
+    """An init, which may not even be there, is left out: holdfast does what it does."""
+    entrypoint = site.directory / "docker-php-entrypoint"
+    entrypoint.write_text(ENTRYPOINT)
+    entrypoint.chmod(0o755)
+    command = [*(word.format(site.directory) for word in before), PHP_FPM, "-y", site.configuration_path]
+    checked = call("check", f"--name={site.name}", "--", *command)
+    assert checked.returncode == 0, checked.stderr
+    assert "(php-fpm)" in checked.stdout and site.address in checked.stdout
+    holdfast = site.holdfast(command=command)
+    master = site.main_pid()
+    assert process.children(holdfast.pid) == [master]
+    load = site.load()
+    holdfast.replace(2)
+    holdfast.restart()
+    load.assert_nothing_lost()
+    assert site.main_pid() not in (master, 0)
+
+
+def test_words_before_php_fpm_where_it_is_said_so(site):
+    wrapper = site.directory / "start"
+    wrapper.write_text('#!/bin/sh\nexec "$@"\n')
+    wrapper.chmod(0o755)
+    holdfast = site.holdfast("--adapter=php-fpm", command=[wrapper, PHP_FPM, "-y", site.configuration_path])
+    assert site.get()[0] == 200
+    holdfast.replace(2)
+    assert site.get()[0] == 200

@@ -80,3 +80,14 @@ def test_the_cost_and_wrk_beside_it(tmp_path):
     assert figures["cost"]["resident"]["descriptors_grown"] == 0
     assert set(figures["cost"]["others"]) == {"start_server", "supervisord"}
     assert figures["cost"]["swaps"]["held"] > 0
+    assert figures["cost"]["processor"]["reload"] < 3 * figures["cost"]["processor"]["alone"]
+
+
+def test_a_real_application(tmp_path):
+    told = tmp_path / "figures.json"
+    result = subprocess.run(
+        [BENCH / "run", "--application", "--only=holdfast reload", "--replacements=1", "--interval=4", "--rate=5",
+         f"--json={told}"], env=environment(HOLDFAST=str(HOLDFAST)), capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
+    figures = json.loads(told.read_text())["application"]["holdfast reload"]
+    assert figures["all"]["requests"] >= 19 and figures["all"]["failed"] == figures["after"]["failed"] == 0
