@@ -241,8 +241,8 @@ static void refuse(HfMachine *machine, HfActions *actions)
 }
 
 /* The old one has been switched from, or serves beside its successor. */
-static void let_go(HfMachine *machine, unsigned slot, bool parkable, bool gentle,
-                   HfActions *actions)
+static void let_old_go(HfMachine *machine, unsigned slot, bool parkable, bool gentle,
+                       HfActions *actions)
 {
     const HfMachineGeneration *old = &machine->generations[slot];
     bool reload = machine->cause == HF_CAUSE_RELOAD;
@@ -283,7 +283,7 @@ static void hand_over(HfMachine *machine, HfActions *actions)
         hf_machine_add_for(actions, HF_ACTION_REOPEN, machine, slot);
     }
     if (old >= 0)
-        let_go(machine, (unsigned)old, parkable, machine->limits.gentle && retires, actions);
+        let_old_go(machine, (unsigned)old, parkable, machine->limits.gentle && retires, actions);
     hf_machine_answer_running(machine, HF_OUTCOME_DONE, actions);
     machine->phase = HF_PHASE_IDLE;
     take_pending(machine, actions);
