@@ -91,3 +91,12 @@ def test_a_real_application(tmp_path):
     assert result.returncode == 0, result.stderr
     figures = json.loads(told.read_text())["application"]["holdfast reload"]
     assert figures["all"]["requests"] >= 19 and figures["all"]["failed"] == figures["after"]["failed"] == 0
+
+
+def test_that_a_switch_is_atomic(tmp_path):
+    told = tmp_path / "figures.json"
+    result = subprocess.run([BENCH / "run", "--atomic", "--replacements=5", "--rate=200", f"--json={told}"],
+                            env=environment(HOLDFAST=str(HOLDFAST)), capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
+    for figures in json.loads(told.read_text())["atomic"].values():
+        assert figures["went_back"] == figures["failed"] == 0 and figures["versions"] >= 3

@@ -12,6 +12,7 @@ from harness import fastcgi, net, words
 from harness.paths import HELPERS, PHP_CGI, PYTHON
 from harness.phpfpm import Pool
 from harness.sleeper import sleeper, waiting
+from harness.versions import went_back
 from harness.wait import DEADLINE
 
 ROUNDS = 10
@@ -89,17 +90,6 @@ class Versions:
         for thread in self.threads:
             thread.join(DEADLINE)
         return self.asked
-
-
-def went_back(asked):
-    """Requests that began after the first answer of a newer version, and got an older one."""
-    order = []
-    for _, _, version in sorted(asked, key=lambda one: one[1]):
-        if version not in order:
-            order.append(version)
-    first = {version: min(ended for _, ended, one in asked if one == version) for version in order}
-    return [(began, version) for began, _, version in asked
-            for newer in order[order.index(version) + 1:] if began > first[newer]]
 
 
 def test_going_back_is_seen():
