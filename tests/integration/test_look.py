@@ -378,7 +378,8 @@ class Alone:
         port = net.free_port()
         instance = Process([*self.wrapper, "run", f"--name={name}", f"--listen=127.0.0.1:{port}", "--ready=delay:1ms",
                             "--", *COMMAND], env=environment(), stdin=subprocess.DEVNULL, stderr=subprocess.PIPE)
-        Lines(instance.popen.stderr).wait(words.ready(1))
+        instance.lines = Lines(instance.popen.stderr)
+        instance.lines.wait(words.ready(1))
         return instance
 
 
@@ -403,6 +404,7 @@ def test_one_needs_no_name_and_several_are_listed(alone):
     one = alone.run("one")
     assert alone.call("status").stdout.startswith("one: running")
     assert alone.call("reload").returncode == 0
+    one.lines.wait(words.gone(1))
     two = alone.run("two")
     result = alone.call("status")
     assert result.returncode == 0
