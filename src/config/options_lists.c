@@ -417,6 +417,35 @@ static int set_probe(const HfOption *option, HfProbeKind kind, const char *what,
     return r;
 }
 
+static int parse_warm(const HfOption *option, const char *value, void *field, HfText *error)
+{
+    char ***list = field;
+    HfProbe probe = {0};
+    const char *what;
+    int r = 0;
+
+    HfWarm kind = hf_warm_kind(value, &what);
+    if (kind == HF_WARM_MAX_)
+        return hf_option_refuse(error,
+                                "--%s: %s is unknown; write auto, none, recent, fastcgi:/PATH, "
+                                "http:/PATH, file:FILE or exec:COMMAND",
+                                option->name, HF_QUOTE(value));
+    if (kind == HF_WARM_FILE && *what != '/')
+        return hf_option_refuse(error,
+                                "--%s: %s is not an absolute path; write it from the root, as "
+                                "file:/etc/holdfast/pages",
+                                option->name, HF_QUOTE(what));
+    if (kind == HF_WARM_FASTCGI || kind == HF_WARM_HTTP)
+        r = set_probe(option, HF_PROBE_FASTCGI, what, &probe, error);
+    if (kind == HF_WARM_EXEC)
+        r = set_probe(option, HF_PROBE_EXEC, what, &probe, error);
+    hf_freep(&probe.what);
+    if (r >= 0 && hf_strv_length(*list) >= HF_WARMS_MAX)
+        return hf_option_refuse(error, "--%s: more than %d of them; list pages in a file",
+                                option->name, HF_WARMS_MAX);
+    return r < 0 ? r : hf_strv_append(list, value);
+}
+
 static int parse_page(const HfOption *option, const char *uri, void *field, HfText *error)
 {
     return set_probe(option, HF_PROBE_FASTCGI, uri, field, error);
@@ -471,6 +500,8 @@ const HfOptionType hf_option_type_environment = {
     .parse = parse_environment, .equal = equal_strv, .adds_up = true};
 const HfOptionType hf_option_type_header = {
     .parse = parse_header, .equal = equal_strv, .adds_up = true};
+const HfOptionType hf_option_type_warm = {
+    .parse = parse_warm, .equal = equal_strv, .adds_up = true};
 const HfOptionType hf_option_type_command = {
     .parse = parse_command, .equal = equal_strv, .completion = HF_COMPLETION_COMMAND};
 const HfOptionType hf_option_type_page = {.parse = parse_page, .equal = equal_probe};

@@ -84,10 +84,25 @@ const HfOption hf_option_table[] = {
      .help = "Before each reload and restart, start the next generation on private sockets and ask "
              "it there for the page PATH, or run COMMAND; if it is unhealthy, nothing is replaced "
              "(default: none)"},
-    {SETTING("canary-root", REPLACEMENT, SUPERVISING, directory, settings.canary_root),
+    {SETTING("warm", REPLACEMENT, SUPERVISING, warm, settings.warm),
+     .argument = "auto|none|fastcgi:/PATH|http:/PATH|file:FILE|recent|exec:COMMAND",
+     .help = "Fill the caches of the next generation before a reload lets visitors reach it: ask "
+             "for the page PATH or those that FILE lists, once for each worker, for the pages "
+             "asked for last, or run COMMAND; none turns auto off; repeat it for each (default: "
+             "auto, which compiles what php-fpm's opcode cache held)"},
+    {SETTING("warm-timeout", REPLACEMENT, SUPERVISING, time, settings.warm_timeout),
+     .argument = "TIME", .help = "How long that may take; the reload goes on then as it is",
+     .minimum = 10 * HF_USEC_PER_MSEC},
+    {SETTING("warm-parallel", REPLACEMENT, SUPERVISING, count, settings.warm_parallel),
+     .argument = "N",
+     .help = "How many requests of it are made at a time (default: half the cores, at least 1)",
+     .minimum = 1, .maximum = HF_WARM_PARALLEL_MAX},
+    {SETTING("document-root", REPLACEMENT, SUPERVISING, directory, settings.document_root),
      .argument = "DIR",
-     .help = "Where the canary's PATH is a script below, as in a web server (default: PATH is the "
-             "whole path of the script, or one of php-fpm's own pages)"},
+     .help = "Where the PATH of --canary, --probe and --warm is a script below, as in a web server "
+             "(default: PATH is the whole path of the script, or one of php-fpm's own pages)"},
+    {SETTING("canary-root", REPLACEMENT, SUPERVISING, directory, settings.document_root),
+     .argument = "DIR", .help = "The older name of --document-root (default: none)"},
     {SETTING("handover", REPLACEMENT, SUPERVISING, handover, settings.handover),
      .help = "How a reload hands over: the next generation starts on a second socket of each "
              "listener, to which all is switched at once (auto: where that can be); or both share "
@@ -274,12 +289,15 @@ static int validate_listeners(const HfSettings *settings, HfText *error)
     return 0;
 }
 
-static int validate_canary(const HfSettings *settings, HfText *error)
+/* Of the pages of --warm=file: nobody knows yet. */
+static int validate_pages(const HfSettings *settings, HfText *error)
 {
-    if (settings->canary_root && settings->canary.kind != HF_PROBE_FASTCGI)
-        return hf_option_refuse(error,
-                                "--canary-root is for --canary=fastcgi:/PATH only; add that, "
-                                "or drop it");
+    bool used = settings->canary.kind == HF_PROBE_FASTCGI ||
+                settings->probe.kind == HF_PROBE_FASTCGI || settings->warm;
+
+    if (settings->document_root && !used)
+        return hf_option_refuse(error, "--document-root is for pages, but none is asked for; add "
+                                       "--canary=fastcgi:/PATH, --probe or --warm, or drop it");
     return 0;
 }
 
@@ -322,7 +340,8 @@ int hf_options_validate_call(const HfCommandLine *line, HfText *error)
 
 static int validate_headers(const HfSettings *settings, HfText *error)
 {
-    bool used = settings->probe.kind == HF_PROBE_HTTP || settings->canary.kind == HF_PROBE_HTTP;
+    bool used = settings->probe.kind == HF_PROBE_HTTP || settings->canary.kind == HF_PROBE_HTTP ||
+                hf_settings_warms(settings, HF_WARM_HTTP);
 
     if (settings->http_headers && !used)
         return hf_option_refuse(error, "--http-header is for requests over HTTP, but there are "
@@ -347,7 +366,7 @@ int hf_options_validate(const HfSettings *settings, HfText *error)
     int r = validate_listeners(settings, error);
 
     if (r >= 0)
-        r = validate_canary(settings, error);
+        r = validate_pages(settings, error);
     if (r >= 0)
         r = validate_probe(settings, error);
     return r < 0 ? r : validate_headers(settings, error);

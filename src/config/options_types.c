@@ -346,6 +346,7 @@ const HfOptionType hf_option_type_period = {
     .parse = parse_period, .show = show_period, .equal = hf_option_equal_number};
 const HfOptionType hf_option_type_number = {
     .parse = parse_number, .show = show_number, .equal = hf_option_equal_number};
+const HfOptionType hf_option_type_count = {.parse = parse_number, .equal = hf_option_equal_number};
 const HfOptionType hf_option_type_memory = {
     .parse = parse_memory, .show = show_memory, .equal = hf_option_equal_number};
 const HfOptionType hf_option_type_ready = {

@@ -91,6 +91,7 @@ void hf_settings_init(HfSettings *settings)
         .ready_timeout = 60 * HF_USEC_PER_SEC,
         .drain_timeout = 30 * HF_USEC_PER_SEC,
         .ready_delay = HF_USEC_PER_SEC,
+        .warm_timeout = 10 * HF_USEC_PER_SEC,
         .max_draining = 4,
         .backoff_max = 30 * HF_USEC_PER_SEC,
         .recycle_every = HF_USEC_INFINITY,
@@ -108,6 +109,35 @@ void hf_settings_init(HfSettings *settings)
     };
 }
 
+HfWarm hf_warm_kind(const char *text, const char **ret_what)
+{
+    static const char *const words[HF_WARM_MAX_] = {
+        [HF_WARM_AUTO] = "auto",        [HF_WARM_NONE] = "none",  [HF_WARM_RECENT] = "recent",
+        [HF_WARM_FASTCGI] = "fastcgi:", [HF_WARM_HTTP] = "http:", [HF_WARM_FILE] = "file:",
+        [HF_WARM_EXEC] = "exec:",
+    };
+
+    for (HfWarm kind = 0; kind < HF_WARM_MAX_; kind++) {
+        size_t length = strlen(words[kind]);
+        bool whole = words[kind][length - 1] != ':';
+        if (strncmp(text, words[kind], length) == 0 && (!whole || text[length] == '\0')) {
+            *ret_what = text + length;
+            return kind;
+        }
+    }
+    return HF_WARM_MAX_;
+}
+
+bool hf_settings_warms(const HfSettings *settings, HfWarm kind)
+{
+    const char *what;
+
+    for (char *const *entry = settings->warm; entry && *entry; entry++)
+        if (hf_warm_kind(*entry, &what) == kind)
+            return true;
+    return false;
+}
+
 void hf_settings_clear(HfSettings *settings)
 {
     for (size_t i = 0; i < settings->n_listeners; i++)
@@ -119,7 +149,8 @@ void hf_settings_clear(HfSettings *settings)
     hf_freep(&settings->directory);
     hf_freep(&settings->preflight);
     hf_freep(&settings->canary.what);
-    hf_freep(&settings->canary_root);
+    hf_freep(&settings->document_root);
+    hf_strv_free(settings->warm);
     hf_freep(&settings->ready_text);
     hf_freep(&settings->user);
     hf_freep(&settings->group);

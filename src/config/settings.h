@@ -82,6 +82,21 @@ typedef struct HfProbe {
     char *what; /* owned; NULL for NONE and TCP */
 } HfProbe;
 
+/* What fills the caches of a generation before it serves. */
+typedef enum HfWarm {
+    HF_WARM_AUTO,    /* the scripts in the opcode cache of the one before are compiled */
+    HF_WARM_NONE,    /* not even that */
+    HF_WARM_RECENT,  /* the pages that its workers were asked for last */
+    HF_WARM_FASTCGI, /* what: path and query */
+    HF_WARM_HTTP,    /* what: likewise */
+    HF_WARM_FILE,    /* what: a file with a page on each line, absolute */
+    HF_WARM_EXEC,    /* what: a shell command */
+    HF_WARM_MAX_,
+} HfWarm;
+
+/* Of one entry of HfSettings.warm; HF_WARM_MAX_: none. ret_what: what is behind the colon. */
+HfWarm hf_warm_kind(const char *text, const char **ret_what);
+
 #define HF_NAME_MAX 64 /* bytes of an instance's or listener's name */
 
 #define HF_BACKLOG_MAXIMUM (-1) /* net.core.somaxconn */
@@ -114,10 +129,12 @@ void hf_listener_spec_clear(HfListenerSpec *spec);
 /* Deep copy. Returns 0 or -ENOMEM. */
 int hf_listener_spec_copy(const HfListenerSpec *spec, HfListenerSpec *ret);
 
-#define HF_LISTENERS_MAX   4096 /* listeners of one instance */
-#define HF_ENVIRONMENT_MAX 1024 /* environment entries of one instance */
-#define HF_HEADERS_MAX     64   /* of requests over HTTP */
-#define HF_DRAINING_MAX    5    /* old generations that may finish at the same time */
+#define HF_LISTENERS_MAX     4096 /* listeners of one instance */
+#define HF_ENVIRONMENT_MAX   1024 /* environment entries of one instance */
+#define HF_HEADERS_MAX       64   /* of requests over HTTP */
+#define HF_WARMS_MAX         256  /* of --warm */
+#define HF_WARM_PARALLEL_MAX 64   /* requests of it at a time */
+#define HF_DRAINING_MAX      5    /* old generations that may finish at the same time */
 
 typedef struct HfSettings {
     char *name;    /* instance, [a-z0-9._-]{1,64}; NULL: the program's base name */
@@ -130,7 +147,10 @@ typedef struct HfSettings {
     uint64_t drain_timeout; /* usec, default 30 s */
     char *preflight;        /* shell command that must succeed before a start; NULL: none */
     HfProbe canary;         /* asked of the next generation before it replaces one */
-    char *canary_root;      /* directory of the canary's script; NULL: it is a whole path */
+    char *document_root;    /* what pages are scripts below; NULL: they are whole paths */
+    char **warm;            /* each as hf_warm_kind takes it; NULL: only what the adapter does */
+    uint64_t warm_timeout;  /* usec, default 10 s */
+    uint64_t warm_parallel; /* requests at a time; 0, the default: half the cores, at least one */
     HfReadiness readiness;
     uint64_t ready_delay; /* usec, default 1 s */
     char *ready_text;     /* 1 to HF_MATCHER_MAX bytes; NULL unless readiness is LOG */
@@ -173,6 +193,8 @@ typedef struct HfSettings {
 
 /* The defaults. */
 void hf_settings_init(HfSettings *settings);
+/* Does warm name one of that kind? */
+bool hf_settings_warms(const HfSettings *settings, HfWarm kind);
 /* Frees what it owns, takes a zeroed one too; as after hf_settings_init then. */
 void hf_settings_clear(HfSettings *settings);
 #define HF_CLEANUP_SETTINGS __attribute__((cleanup(hf_settings_clear)))

@@ -127,16 +127,43 @@ static void add_param(HfText *text, const char *name, const char *value, size_t 
     hf_text_add_bytes(text, value, length);
 }
 
+static void add_text_param(HfText *text, const char *name, const char *value)
+{
+    add_param(text, name, value, strlen(value));
+}
+
+/* "User-Agent: x" is HTTP_USER_AGENT, RFC 3875 4.1.18. */
+static void add_header(HfText *text, const char *header)
+{
+    HF_CLEANUP_TEXT HfText name = {0};
+    size_t length = strcspn(header, ":");
+
+    hf_text_addf(&name, "HTTP_%.*s", (int)length, header);
+    for (char *at = name.failed ? NULL : name.data; at && *at; at++)
+        *at = *at == '-' ? '_' : *at >= 'a' && *at <= 'z' ? (char)(*at - 'a' + 'A') : *at;
+    hf_text_fail(text, name.failed);
+    add_text_param(text, hf_text_peek(&name),
+                   header + length + 1 + strspn(header + length + 1, " "));
+}
+
+static void add_headers(HfText *text, const char *const *headers)
+{
+    if (!hf_http_has_header(headers, "Host"))
+        add_text_param(text, "HTTP_HOST", "localhost");
+    for (; headers && *headers; headers++)
+        add_header(text, *headers);
+}
+
 static void add_params(HfText *text, const HfFastcgiRequest *request)
 {
     static const char *const fixed[][2] = {
         {"GATEWAY_INTERFACE", "CGI/1.1"}, {"SERVER_SOFTWARE", "holdfast/" HF_VERSION},
         {"SERVER_PROTOCOL", "HTTP/1.1"},  {"SERVER_NAME", "localhost"},
         {"SERVER_ADDR", "127.0.0.1"},     {"SERVER_PORT", "80"},
-        {"REMOTE_ADDR", "127.0.0.1"},     {"REQUEST_METHOD", "GET"},
-        {"REQUEST_SCHEME", "http"},       {"HTTP_HOST", "localhost"},
+        {"REMOTE_ADDR", "127.0.0.1"},     {"REQUEST_SCHEME", "http"},
         {"REDIRECT_STATUS", "200"}, /* php-cgi refuses to work without */
     };
+    const char *method = request->method ? request->method : request->body ? "POST" : "GET";
     size_t path = strcspn(request->uri, "?");
     const char *query = request->uri[path] == '?' ? request->uri + path + 1 : "";
     const char *root = request->document_root;
@@ -146,14 +173,24 @@ static void add_params(HfText *text, const HfFastcgiRequest *request)
     const char *script = request->script_filename ? request->script_filename : hf_text_peek(&below);
     hf_text_fail(text, below.failed);
     for (size_t i = 0; i < sizeof(fixed) / sizeof(*fixed); i++)
-        add_param(text, fixed[i][0], fixed[i][1], strlen(fixed[i][1]));
-    add_param(text, "REQUEST_URI", request->uri, strlen(request->uri));
+        add_text_param(text, fixed[i][0], fixed[i][1]);
+    add_text_param(text, "REQUEST_METHOD", method);
+    add_headers(text, request->headers);
+    add_text_param(text, "REQUEST_URI", request->uri);
     add_param(text, "SCRIPT_NAME", request->uri, path);
     add_param(text, "DOCUMENT_URI", request->uri, path);
-    add_param(text, "SCRIPT_FILENAME", script, strlen(script));
-    add_param(text, "QUERY_STRING", query, strlen(query));
+    add_text_param(text, "SCRIPT_FILENAME", script);
+    add_text_param(text, "QUERY_STRING", query);
     if (request->document_root)
-        add_param(text, "DOCUMENT_ROOT", request->document_root, strlen(request->document_root));
+        add_text_param(text, "DOCUMENT_ROOT", request->document_root);
+    if (request->body) {
+        HF_CLEANUP_TEXT HfText length = {0};
+        hf_text_addf(&length, "%zu", request->body_length);
+        hf_text_fail(text, length.failed);
+        add_text_param(text, "CONTENT_LENGTH", hf_text_peek(&length));
+    }
+    for (const char *const *param = request->params; param && *param; param += 2)
+        add_text_param(text, param[0], param[1]);
 }
 
 static void add_record(HfText *text, uint8_t type, const char *content, size_t length)
@@ -172,6 +209,9 @@ int hf_fastcgi_request(const HfFastcgiRequest *request, HfText *ret)
 
     if (!hf_http_is_target(request->uri))
         return -EINVAL;
+    for (const char *const *header = request->headers; header && *header; header++)
+        if (!hf_http_is_header(*header))
+            return -EINVAL;
     add_params(&params, request);
     if (params.failed)
         return -ENOMEM;
@@ -180,6 +220,10 @@ int hf_fastcgi_request(const HfFastcgiRequest *request, HfText *ret)
     add_record(ret, HF_FASTCGI_BEGIN_REQUEST, begin, sizeof(begin));
     add_record(ret, HF_FASTCGI_PARAMS, params.data, params.length);
     add_record(ret, HF_FASTCGI_PARAMS, "", 0);
+    for (size_t done = 0, part; done < request->body_length; done += part) {
+        part = smaller(request->body_length - done, UINT16_MAX);
+        add_record(ret, HF_FASTCGI_STDIN, request->body + done, part);
+    }
     add_record(ret, HF_FASTCGI_STDIN, "", 0);
     return ret->failed ? -ENOMEM : 0;
 }
@@ -188,7 +232,7 @@ int hf_fastcgi_request(const HfFastcgiRequest *request, HfText *ret)
 
 void hf_fastcgi_reader_init(HfFastcgiReader *reader)
 {
-    *reader = (HfFastcgiReader){.verdict = HF_FASTCGI_MORE};
+    *reader = (HfFastcgiReader){.verdict = HF_FASTCGI_MORE, .most = HF_FASTCGI_OUTPUT_MAX};
 }
 
 void hf_fastcgi_reader_clear(HfFastcgiReader *reader)
@@ -231,7 +275,7 @@ static HfFastcgiVerdict take_piece(HfFastcgiReader *reader, const HfFastcgiPiece
         return HF_FASTCGI_MALFORMED;
     switch (piece->type) {
     case HF_FASTCGI_STDOUT:
-        keep(&reader->output, HF_FASTCGI_OUTPUT_MAX, piece, &reader->output_cut);
+        keep(&reader->output, reader->most, piece, &reader->output_cut);
         return HF_FASTCGI_MORE;
     case HF_FASTCGI_STDERR:
         keep(&reader->errors, HF_FASTCGI_ERRORS_MAX, piece, &reader->errors_cut);

@@ -47,10 +47,15 @@ typedef struct HfFastcgiRequest {
     const char *script_filename; /* NULL: document_root, if any, and the path of uri, which alone is
                                     what php-fpm's own pages need */
     const char *document_root;   /* NULL: not sent */
+    const char *method;          /* NULL: POST with a body, else GET */
+    const char *const *headers;  /* as in HfHttpRequest; NULL: none */
+    const char *const *params;   /* {NAME, VALUE, NAME, ..., NULL}, none of the others; NULL: none */
+    const char *body;            /* NULL: none */
+    size_t body_length;
 } HfFastcgiRequest;
 
-/* Appends everything that is to be sent: a GET to a responder that closes the connection (6.2).
- * Returns 0, -EINVAL (uri is none that hf_http_is_target takes), -E2BIG above
+/* Appends everything that is to be sent: to a responder that closes the connection (6.2). Returns
+ * 0, -EINVAL (uri is none that hf_http_is_target takes, or a header is none), -E2BIG above
  * HF_FASTCGI_PARAMS_MAX, or -ENOMEM; request is untouched for the first two. */
 int hf_fastcgi_request(const HfFastcgiRequest *request, HfText *ret);
 
@@ -58,6 +63,7 @@ typedef struct HfFastcgiReader {
     HfFastcgiRecords records;
     HfFastcgiVerdict verdict;
     size_t bytes;  /* that have come */
+    size_t most;   /* bytes of STDOUT kept, HF_FASTCGI_OUTPUT_MAX unless changed at the beginning */
     HfText output; /* STDOUT */
     HfText errors; /* STDERR */
     bool output_cut;

@@ -43,7 +43,7 @@ bool hf_http_is_header(const char *header)
     return true;
 }
 
-static bool has_header(const char *const *headers, const char *name)
+bool hf_http_has_header(const char *const *headers, const char *name)
 {
     for (; headers && *headers; headers++)
         if (is_named(*headers, name))
@@ -63,7 +63,7 @@ int hf_http_request(const HfHttpRequest *request, HfText *ret)
             return -EINVAL;
     hf_text_addf(ret, "GET %s HTTP/1.1\r\n", request->target);
     for (size_t i = 0; i < sizeof(fixed) / sizeof(*fixed); i++)
-        if (!has_header(request->headers, fixed[i][0]))
+        if (!hf_http_has_header(request->headers, fixed[i][0]))
             hf_text_addf(ret, "%s: %s\r\n", fixed[i][0], fixed[i][1]);
     for (const char *const *header = request->headers; header && *header; header++)
         hf_text_addf(ret, "%s\r\n", *header);

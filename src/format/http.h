@@ -22,6 +22,8 @@ typedef struct HfHttpRequest {
 bool hf_http_is_target(const char *target);
 /* Is it a field of a request that changes nothing about its length or its connection? */
 bool hf_http_is_header(const char *header);
+/* Is there one of that name? headers: as in HfHttpRequest. */
+bool hf_http_has_header(const char *const *headers, const char *name);
 
 /* Appends a GET that asks for the connection to be closed. Returns 0, -EINVAL (target or a header
  * is none; nothing is appended then), or -ENOMEM. */

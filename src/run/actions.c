@@ -151,6 +151,7 @@ static void perform_prepare(HfSupervisor *supervisor, const HfAction *action)
         .beside = hf_supervisor_active(supervisor) != NULL,
         .standby = hf_supervisor_active(supervisor) != NULL && action->cause != HF_CAUSE_RESTART,
         .runtime = action->trial ? &supervisor->runtime : NULL,
+        .in_place = action->cause == HF_CAUSE_RESTART,
         .trial = hf_parts_trial(supervisor->parts),
         .bind = bind_plan,
         .binder = supervisor,

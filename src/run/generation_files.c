@@ -163,10 +163,13 @@ static size_t longest(const HfPlan *plan, const char *statuses)
     size_t length = 0;
 
     for (size_t i = 0; i < plan->n_pools; i++) {
-        if (!is_private(plan, i))
+        if (plan->pools[i].warms)
+            hf_plan_warm_socket(statuses, i, path);
+        else if (is_private(plan, i))
+            hf_plan_status_socket(statuses, i, path);
+        else
             continue;
-        hf_plan_status_socket(statuses, i, path);
-        length = strlen(path); /* the index only grows */
+        length = strlen(path) > length ? strlen(path) : length;
     }
     return length;
 }
@@ -176,14 +179,17 @@ int hf_scoreboard_make(const HfPlan *plan, const HfRuntime *runtime, uint64_t nu
     const HfCredentials *credentials = &plan->credentials;
     HF_CLEANUP_FREE char *statuses = NULL;
 
-    if (!hf_plan_is_probed(plan) || runtime->in_memory) /* php-fpm listens at no abstract name */
+    bool wanted = hf_plan_is_probed(plan) || hf_plan_warms(plan);
+    if (!wanted || runtime->in_memory) /* php-fpm listens at no abstract name */
         return 0;
     int r = hf_runtime_statuses(runtime, number, &statuses);
     if (r < 0)
         return r;
     if (longest(plan, statuses) >= sizeof(((struct sockaddr_un *)0)->sun_path)) {
         hf_log(LOG_WARNING, &(HfLogFields){.generation = number},
-               "%s is too long a path for sockets: a busy php-fpm cannot be told from a dead one; "
+               "%s is too long a path for sockets: neither can a busy php-fpm be told from a dead "
+               "one, "
+               "nor its opcode cache be warmed; "
                "choose a shorter --name",
                statuses);
         return 0;
@@ -203,10 +209,12 @@ void hf_scoreboard_remove(const HfPlan *plan, const char *statuses)
     if (!statuses)
         return;
     for (size_t i = 0; i < plan->n_pools; i++) {
-        if (!is_private(plan, i))
-            continue;
         hf_plan_status_socket(statuses, i, path);
-        unlink(path);
+        if (is_private(plan, i))
+            unlink(path);
+        hf_plan_warm_socket(statuses, i, path);
+        if (plan->pools[i].warms)
+            unlink(path);
     }
 }
 

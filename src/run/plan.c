@@ -41,6 +41,7 @@ HfPlan *hf_plan_unref(HfPlan *plan)
     hf_strv_free(plan->environment);
     hf_credentials_clear(&plan->credentials);
     free(plan->directory);
+    free(plan->document_root);
     for (size_t i = 0; i < plan->n_wanted; i++) {
         hf_listener_spec_clear(&plan->wanted[i].spec);
         free(plan->wanted[i].alias);
@@ -56,6 +57,9 @@ HfPlan *hf_plan_unref(HfPlan *plan)
         free(plan->pools[i].name);
         free(plan->pools[i].memory_limit);
         free(plan->pools[i].status_path);
+        free(plan->pools[i].user);
+        free(plan->pools[i].group);
+        free(plan->pools[i].chroot);
     }
     free(plan->pools);
     free(plan);
@@ -340,6 +344,9 @@ int hf_plan_of_settings(const HfSettings *settings, HfNames *names, HfPlan **ret
         r = make_environment(plan, settings);
     if (r >= 0)
         r = hf_string_set(&plan->directory, settings->directory);
+    const char *root = settings->document_root ? settings->document_root : settings->directory;
+    if (r >= 0 && root)
+        plan->document_root = realpath(root, NULL);
     if (r < 0) {
         hf_plan_unref(plan);
         return r;

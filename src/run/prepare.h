@@ -25,6 +25,7 @@ typedef struct HfPrepareQuestion {
     bool standby;               /* and goes on until the next one, on its side, has started */
     const HfRuntime *runtime;   /* of a canary, which is to live before the plan counts as good, if
                                    the settings have one; NULL: none */
+    bool in_place;              /* the one before is stopped first: there is no standby side */
     const HfTrialStep *trial;   /* NULL: none */
     HfPlanBinder bind;          /* NULL: leave the plan unbound */
     void *binder;               /* its userdata */

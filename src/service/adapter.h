@@ -31,6 +31,12 @@ typedef struct HfPlanPool {
     uint64_t workers;   /* at most */
     unsigned probe;     /* HfPoolProbe, ored */
     char *status_path;  /* of the scoreboard's page; NULL: no page is asked for again and again */
+    char *user;         /* of its workers, "" where the pool sets none; likewise: */
+    char *group;
+    char *chroot;
+    bool on_demand; /* it keeps no worker that has nothing to do */
+    bool warms;     /* a pool of holdfast's own stands beside it, with its user, group and chroot,
+                       to look at the opcode cache; one pool of those that share them has it */
 } HfPlanPool;
 
 /* Everything that a generation is made of; shared by the generations that were made of it. All but
@@ -58,9 +64,11 @@ typedef struct HfPlan {
     /* what an overlay is made of */
     char *include;
     char *restated; /* the whole configuration as it was when the plan was made; NULL: cannot be */
-    unsigned failures; /* starts in a row that came to nothing. After an odd number the overlay is
-                          made of restated: the user's files may be broken by now. Not kept. */
-    char *pid_file;    /* that the user's configuration names; holdfast owns it. NULL: none */
+    unsigned failures;   /* starts in a row that came to nothing. After an odd number the overlay is
+                            made of restated: the user's files may be broken by now. Not kept. */
+    char *document_root; /* what --document-root, or the directory, was once links were followed;
+                            NULL: not known */
+    char *pid_file;      /* that the user's configuration names; holdfast owns it. NULL: none */
     bool systemd_interval;
     bool unproven;     /* it was not asked for its verdict: a first start is that. Not kept */
     HfPlanPool *pools; /* n_pools of them */
@@ -129,7 +137,10 @@ typedef struct HfScoreboard {
     uint64_t idle;         /* workers */
     uint64_t active;       /* workers */
     uint64_t max_children; /* how often it had as many workers as it may */
+    uint64_t least; /* requests of the worker that had the fewest, where the page shows each */
 } HfScoreboard;
+
+typedef void (*HfRecentPage)(const char *uri, const char *script, void *userdata);
 
 struct HfAdapter {
     const char *name;         /* of --adapter */
@@ -173,6 +184,12 @@ struct HfAdapter {
      * NULL: it has none. */
     int (*scoreboard)(const char *page, size_t length, HfScoreboard *ret);
 
+    /* Of a page of a scoreboard that shows each worker: calls back for each page that was asked for
+     * last with GET. uri: as hf_http_is_target takes it; script: the whole path. NULL: there is
+     * none. */
+    void (*recent)(const char *page, size_t length, HfRecentPage callback, void *userdata);
+    const char *warm_script; /* that HfPlanPool.warms runs; see php_fpm/warm.c. NULL: none */
+
     /* Arguments with which it prints its memory limit behind a key, and that key; NULL: none. */
     const char *const *limit_arguments;
     const char *limit_key;
@@ -211,6 +228,12 @@ bool hf_handoff_is_foreign(const char *entry);
 /* The path of a pool's private scoreboard: STATUSES.POOL, by the pool's index. ret holds
  * HF_ADDRESS_TEXT_MAX bytes. */
 void hf_plan_status_socket(const char *statuses, size_t pool, char *ret);
+/* The same of what HfPlanPool.warms stands for: STATUSES.wPOOL. */
+void hf_plan_warm_socket(const char *statuses, size_t pool, char *ret);
+/* Is there one? */
+bool hf_plan_warms(const HfPlan *plan);
+/* Do they run as the same user and group, in the same root? */
+bool hf_plan_pools_share(const HfPlanPool *a, const HfPlanPool *b);
 
 /* What settings alone say of the listeners and the arguments: HfAdapter.discover of those that
  * cannot be asked. */

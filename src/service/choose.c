@@ -203,6 +203,23 @@ static int check_http(const HfSettings *settings, const char *option, const HfPr
                             option, probe->what, adapter->name, option);
 }
 
+static int check_warm(const HfSettings *settings, HfText *error)
+{
+    const HfAdapter *adapter = hf_adapter_of(settings);
+    bool only_fpm =
+        hf_settings_warms(settings, HF_WARM_AUTO) || hf_settings_warms(settings, HF_WARM_RECENT);
+
+    if (only_fpm && !adapter->warm_script)
+        return hf_option_refuse(error, "--warm=auto and --warm=recent are for php-fpm only; write "
+                                       "--warm=http:/PATH");
+    if (hf_settings_warms(settings, HF_WARM_HTTP) && adapter->fastcgi)
+        return hf_option_refuse(error,
+                                "--warm=http:/PATH asks over HTTP, which %s does not speak; write "
+                                "--warm=fastcgi:/PATH",
+                                adapter->name);
+    return 0;
+}
+
 static int check_probe(const HfSettings *settings, HfText *error)
 {
     const HfAdapter *adapter = hf_adapter_of(settings);
@@ -237,6 +254,8 @@ static int check_all(HfVerb verb, const HfSettings *settings, HfText *error)
         r = check_http(settings, "canary", &settings->canary, error);
     if (r >= 0)
         r = check_probe(settings, error);
+    if (r >= 0)
+        r = check_warm(settings, error);
     if (r < 0)
         return r;
     const HfAdapter *adapter = hf_adapter_of(settings);

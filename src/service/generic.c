@@ -36,6 +36,30 @@ void hf_plan_status_socket(const char *statuses, size_t pool, char *ret)
     snprintf(ret, HF_ADDRESS_TEXT_MAX, "%s.%zu", statuses, pool);
 }
 
+void hf_plan_warm_socket(const char *statuses, size_t pool, char *ret)
+{
+    snprintf(ret, HF_ADDRESS_TEXT_MAX, "%s.w%zu", statuses, pool);
+}
+
+bool hf_plan_warms(const HfPlan *plan)
+{
+    for (size_t i = 0; plan->switches && i < plan->n_pools; i++)
+        if (plan->pools[i].warms)
+            return true;
+    return false;
+}
+
+static bool is_same(const char *a, const char *b)
+{
+    return a && b && strcmp(a, b) == 0;
+}
+
+bool hf_plan_pools_share(const HfPlanPool *a, const HfPlanPool *b)
+{
+    return is_same(a->user, b->user) && is_same(a->group, b->group) &&
+           is_same(a->chroot, b->chroot);
+}
+
 void hf_question_clear(HfQuestion *question)
 {
     hf_strv_free(question->arguments);

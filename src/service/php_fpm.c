@@ -66,6 +66,17 @@ static void override_probed(const HfPlanPool *probed, const char *statuses, size
     }
 }
 
+/* What only a switch is of use for. */
+static int add_sections(const HfPlan *plan, const char *statuses, HfText *text)
+{
+    int r = 0;
+
+    for (size_t i = 0; r >= 0 && statuses && plan->switches && i < plan->n_pools; i++)
+        if (plan->pools[i].warms)
+            r = hf_phpfpm_warm_section(&plan->pools[i], i, statuses, text);
+    return r < 0 ? r : text->failed ? -ENOMEM : 0;
+}
+
 static int make_overlay(const HfPlan *plan, const char *pid_file, const char *statuses,
                         HfText *text)
 {
@@ -85,7 +96,12 @@ static int make_overlay(const HfPlan *plan, const char *pid_file, const char *st
     for (size_t i = 0; i < n_pools; i++)
         override_probed(&plan->pools[i], statuses, i,
                         &buffers[(plan->n_wanted + i) * HF_ADDRESS_TEXT_MAX], &list[i]);
+    HF_CLEANUP_TEXT HfText sections = {0};
+    int r = add_sections(plan, statuses, &sections);
+    if (r < 0)
+        return r;
     const HfPhpfpmOverlay overlay = {
+        .sections = hf_text_peek(&sections),
         .include = plan->include,
         .restated = plan->failures % 2 == 1 ? plan->restated : NULL,
         .pid_file = pid_file,
@@ -307,15 +323,20 @@ static int keep_statement(HfPlan *plan, const char *dump, size_t length)
 static int plan_pools(HfDiscovery *discovery, const HfPhpfpmArguments *arguments, const char *dump,
                       size_t length, HfText *error)
 {
-    const HfProbe *probe = &discovery->settings->probe;
-    const char *page = probe->kind == HF_PROBE_FASTCGI ? probe->what : NULL;
+    const HfSettings *settings = discovery->settings;
+    bool pages = hf_settings_warms(settings, HF_WARM_RECENT) ||
+                 hf_settings_warms(settings, HF_WARM_FASTCGI) ||
+                 hf_settings_warms(settings, HF_WARM_FILE);
+    const char *page = settings->probe.kind == HF_PROBE_FASTCGI ? settings->probe.what
+                       : pages                                  ? ""
+                                                                : NULL;
     HfPhpfpmConfig config;
 
     int r = parse_dump(dump, length, &config, error);
     if (r < 0)
         return r;
     r = hf_phpfpm_plan(&config, arguments, discovery->base, discovery->aliases, page,
-                       discovery->plan, error);
+                       !hf_settings_warms(settings, HF_WARM_NONE), discovery->plan, error);
     hf_phpfpm_config_clear(&config);
     if (r >= 0)
         r = keep_statement(discovery->plan, dump, length);
@@ -406,5 +427,7 @@ const HfAdapter hf_adapter_php_fpm = {
     .complain = hf_phpfpm_complaint,
     .scoreboard = hf_phpfpm_status_parse,
     .limit_arguments = limit_arguments,
+    .recent = hf_phpfpm_recent,
+    .warm_script = hf_phpfpm_warm_script,
     .limit_key = "\nmemory_limit => ",
 };

@@ -16,10 +16,10 @@ static void check_again(const HfScoreboard *status)
 
     hf_text_addf(&page,
                  "pool: www\naccepted conn: %llu\nlisten queue:%llu\r\nidle processes:   %llu\n"
-                 "active processes: %llu\nmax children reached: %llu",
+                 "active processes: %llu\nmax children reached: %llu\nrequests:  %llu",
                  (unsigned long long)status->accepted, (unsigned long long)status->queued,
                  (unsigned long long)status->idle, (unsigned long long)status->active,
-                 (unsigned long long)status->max_children);
+                 (unsigned long long)status->max_children, (unsigned long long)status->least);
     CHECK(hf_phpfpm_status_parse(page.data, page.length, &again) == 0);
     CHECK(memcmp(&again, status, sizeof(again)) == 0);
 }
@@ -27,7 +27,7 @@ static void check_again(const HfScoreboard *status)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static const char noise[] = "slow requests: many\n";
-    const HfScoreboard untouched = {1, 2, 3, 4, 5};
+    const HfScoreboard untouched = {1, 2, 3, 4, 5, 6};
     HfScoreboard status = untouched;
     HfScoreboard longer = untouched;
 

@@ -1,4 +1,5 @@
-"""--canary: the next generation shows on private sockets that it is healthy, or it replaces nothing."""
+"""--canary where a listener has one side, or shares it: the next generation shows on private sockets that it is healthy,
+or it replaces nothing. On the standby side: test_warm.py."""
 import json
 import os
 import socket
@@ -36,7 +37,7 @@ def write(site, text):
 def guard(site, *options, **more):
     """An instance with a canary that asks for healthz.php."""
     return site.holdfast("--canary=fastcgi:/healthz.php", f"--canary-root={site.root}",
-                         f"--ready-timeout={READY_TIMEOUT}", *options, **more)
+                         f"--ready-timeout={READY_TIMEOUT}", "--handover=gentle", *options, **more)
 
 
 @pytest.fixture
@@ -204,7 +205,7 @@ def test_other_programs_by_a_command(site):
     command = f"test ! -e broken || {{ echo broken; exit 1; }}; echo \"$HOLDFAST_CANARY_ADDRESS\" >{tested}; " \
               "test -S \"${HOLDFAST_CANARY_ADDRESS#unix:}\""
     holdfast = site.holdfast(f"--listen=127.0.0.1:{port}", "--ready=notify", f"--directory={site.directory}",
-                             f"--canary=exec:{command}", command=[HELPERS / "listen_fds_server.py"])
+                             f"--canary=exec:{command}", "--handover=at-once", command=[HELPERS / "listen_fds_server.py"])
     before = connect(port)
     assert holdfast.call("reload").returncode == 0
     assert tested.read_text() == f"unix:{holdfast.runtime}/canary.0\n"
@@ -269,6 +270,7 @@ def test_one_that_does_not_heed_its_end_is_killed_with_its_children(site):
     stubborn = site.directory / "stubborn"
     script = f"test ! -e {stubborn} || trap '' TERM; sleep 600 & exec sleep 600"
     holdfast = site.holdfast(f"--listen=127.0.0.1:{net.free_port()}", "--ready=delay:100ms", "--canary=exec:false",
+                             "--handover=at-once",
                              command=["sh", "-c", script])
     stubborn.touch()
     assert holdfast.call("reload").returncode == words.EXIT_FAILURE
@@ -289,7 +291,7 @@ def test_php_cgi(make_site):
 
 
 def test_check_tells_of_it(site):
-    told = call("check", "--canary=fastcgi:/healthz.php", f"--canary-root={site.root}", "--", PHP_FPM, "-y",
+    told = call("check", "--handover=gentle", "--canary=fastcgi:/healthz.php", f"--canary-root={site.root}", "--", PHP_FPM, "-y",
                 site.configuration_path)
     assert told.returncode == 0
     assert f"Canary: before each reload and restart the next generation is started on private sockets and asked for " \

@@ -264,7 +264,8 @@ static const struct {
      "blanks, "
      "as /healthz.php"},
     {"holdfast|run|--canary=exec:true|--canary-root=/srv|php-fpm",
-     "--canary-root is for --canary=fastcgi:/PATH only; add that, or drop it"},
+     "--document-root is for pages, but none is asked for; add --canary=fastcgi:/PATH, --probe or "
+     "--warm, or drop it"},
     {"holdfast|run|--canary-root=srv|php-fpm",
      "--canary-root: \"srv\" is not an absolute path; write it from the root, as /srv/www"},
     {"holdfast|run|--handover=rough|x",
@@ -535,7 +536,7 @@ static void run_takes_how_a_generation_is_replaced(void **state)
     assert_string_equal(settings->preflight, "make test && true");
     assert_int_equal(settings->canary.kind, HF_PROBE_FASTCGI);
     assert_string_equal(settings->canary.what, "/up.php?x");
-    assert_string_equal(settings->canary_root, "/srv");
+    assert_string_equal(settings->document_root, "/srv");
 }
 
 static void probe_takes_an_address_between_its_options(void **state)

@@ -428,7 +428,7 @@ static void test_what_is_no_page_over_http(void **state)
 static void test_headers_are_sent(void **state)
 {
     static char host[] = "Host: www.example.org";
-    char *const headers[] = {host, NULL};
+    const char *const headers[] = {host, NULL};
     Address address = address_unix("@holdfast-test-ask-headers");
     int listener = make_listener(&address, 4);
     HfRequestSpec question = PAGE;

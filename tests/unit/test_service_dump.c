@@ -241,7 +241,7 @@ static void odd_dumps_give_their_error(void **state)
         {GLOBAL D "\tprocess_control_timeout = soon\n" POOL, -EBADMSG},
         {GLOBAL POOL D "\tlisten.owner = a\x1b[2Jb\n", -EBADMSG},
         {GLOBAL D "[a\tb]\n" D "\tlisten = 9000\n", -EBADMSG},
-        {GLOBAL POOL D "\tuser = a\x1b[2Jb\n", 0},
+        {GLOBAL POOL D "\tslowlog = a\x1b[2Jb\n", 0},
         {GLOBAL POOL D "\tlisten.owner\n" D "\t\n" D "\t = \n" D "x\n" D "\n", 0},
         {"[x] NOTICE: [www]\n[24-Nov-2026 00:08:26 NOTICE: [www]\n[] NOTICE: [www]\n" GLOBAL POOL,
          0},

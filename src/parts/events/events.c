@@ -86,6 +86,14 @@ void hf_history_ready(HfHistory *history, uint64_t number)
         history->replaced_at = entry->ready;
 }
 
+void hf_history_warmed(HfHistory *history, uint64_t number, const HfWarmFigures *figures)
+{
+    HfHistoryEntry *entry = hf_history_find(history, number);
+
+    if (entry)
+        entry->warmed = *figures;
+}
+
 void hf_history_count(HfHistory *history, uint64_t number, uint64_t processes)
 {
     HfHistoryEntry *entry = hf_history_find(history, number);

@@ -12,6 +12,15 @@
 #define HF_HISTORY_TEXT_MAX 160 /* bytes of how it ended */
 
 /* usec. A generation that never was ready has no ready; one that lives has no end. */
+/* What a warm-up came to. */
+typedef struct HfWarmFigures {
+    uint64_t listed;   /* scripts that the generation before had, and that are there still */
+    uint64_t scripts;  /* of these, are in the cache */
+    uint64_t requests; /* and commands */
+    uint64_t failures; /* of these */
+    uint64_t time;     /* usec; 0: there was none */
+} HfWarmFigures;
+
 typedef struct HfHistoryEntry {
     uint64_t number;
     HfCause cause;
@@ -22,7 +31,8 @@ typedef struct HfHistoryEntry {
     uint64_t ready_after; /* from started to ready */
     uint64_t lifetime;    /* from started to ended */
     uint64_t processes;   /* at most, of the times that somebody looked */
-    char *end;            /* NULL until then; printable */
+    HfWarmFigures warmed;
+    char *end; /* NULL until then; printable */
 } HfHistoryEntry;
 
 /* A zeroed one is empty. */
@@ -46,6 +56,7 @@ HfHistoryEntry *hf_history_find(const HfHistory *history, uint64_t number);
 /* A generation is started. Out of memory it has no entry, and what follows does nothing. */
 void hf_history_start(HfHistory *history, uint64_t number, HfCause cause);
 void hf_history_ready(HfHistory *history, uint64_t number);
+void hf_history_warmed(HfHistory *history, uint64_t number, const HfWarmFigures *figures);
 /* That many processes were seen. */
 void hf_history_count(HfHistory *history, uint64_t number, uint64_t processes);
 /* how: one line. The first end counts. */

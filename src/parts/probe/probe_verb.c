@@ -36,7 +36,7 @@ static int ask_one(const HfCommandLine *line, const HfResolvedListener *target, 
         .kind = line->settings.probe.kind,
         .what = line->settings.probe.what,
         .root = line->probing.root,
-        .headers = line->settings.http_headers,
+        .headers = (const char *const *)line->settings.http_headers,
         .reaper = loop.reaper,
         .timeout = line->probing.timeout,
     };

@@ -186,7 +186,8 @@ static int ask_listener(Inquiry *inquiry)
     const HfRequestSpec question = {
         .kind = prober->probe.kind,
         .what = prober->probe.what,
-        .headers = prober->headers,
+        .root = prober->supervisor->settings->document_root,
+        .headers = (const char *const *)prober->headers,
         .listener = fd,
         .timeout = prober->timeout,
     };

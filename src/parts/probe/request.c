@@ -1,6 +1,7 @@
 #include "parts/probe/request.h"
 
 #include <errno.h>
+#include <netinet/in.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,6 +25,7 @@ struct HfRequest {
     HfProbeKind kind;
     struct sockaddr_storage address;
     socklen_t length;
+    HfReach reach; /* but for its address */
     int listener;
     uint64_t timeout;
     int fd;
@@ -298,6 +300,19 @@ static int on_request_io(sd_event_source *source, int fd, uint32_t revents, void
     return 0;
 }
 
+/* From where the standby side is reached. */
+static int come_from(int fd, const HfReach *reach)
+{
+    const int *class = &reach->traffic_class;
+
+    if (*class != 0 && setsockopt(fd, IPPROTO_IPV6, IPV6_TCLASS, class, sizeof(*class)) < 0)
+        return -errno;
+    return reach->source_length > 0 &&
+                   bind(fd, (const struct sockaddr *)&reach->source, reach->source_length) < 0
+               ? -errno
+               : 0;
+}
+
 static int on_request_begin(sd_event_source *source, void *userdata)
 {
     HfRequest *request = userdata;
@@ -306,6 +321,8 @@ static int on_request_begin(sd_event_source *source, void *userdata)
     int fd = request->fd =
         socket(request->address.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     int r = fd < 0 ? -errno : 0;
+    if (r >= 0)
+        r = come_from(fd, &request->reach);
     if (r >= 0 && connect(fd, (const struct sockaddr *)&request->address, request->length) < 0 &&
         errno != EINPROGRESS && errno != EINTR)
         r = -errno;
@@ -358,10 +375,9 @@ static int begin_kind(HfRequest *request, const HfRequestSpec *question)
     }
     if (question->kind == HF_PROBE_FASTCGI) {
         const HfFastcgiRequest page = {.uri = question->what, .document_root = question->root};
-        r = hf_fastcgi_request(&page, &request->out);
+        r = hf_fastcgi_request(question->page ? question->page : &page, &request->out);
     } else if (question->kind == HF_PROBE_HTTP) {
-        const HfHttpRequest page = {.target = question->what,
-                                    .headers = (const char *const *)question->headers};
+        const HfHttpRequest page = {.target = question->what, .headers = question->headers};
         request->http = malloc(sizeof(*request->http));
         if (!request->http)
             return -ENOMEM;
@@ -394,11 +410,38 @@ int hf_request_start(sd_event *loop, const HfRequestSpec *question, const struct
     if (length > 0)
         memcpy(&request->address, address, length);
     hf_fastcgi_reader_init(&request->fastcgi);
+    if (question->most > 0)
+        request->fastcgi.most = question->most;
+    if (question->reach)
+        request->reach = *question->reach;
     int r = begin_kind(request, question);
     if (r < 0) {
         hf_request_abort(request);
         return r;
     }
     *ret = request;
+    return 0;
+}
+
+static int name_one(const struct sockaddr_storage *sockaddr, socklen_t length, char *ret)
+{
+    HfAddress address;
+
+    int r = hf_address_from_sockaddr(sockaddr, length, &address);
+    if (r >= 0)
+        hf_address_format(&address, ret);
+    return r;
+}
+
+int hf_request_name_reach(const HfReach *reach, const char *prefix, HfText *address, HfText *source)
+{
+    char text[HF_ADDRESS_TEXT_MAX];
+
+    int r = name_one(&reach->address, reach->length, text);
+    if (r < 0)
+        return r;
+    hf_text_addf(address, "%s_ADDRESS=%s%s", prefix, text[0] == '/' ? "unix:" : "", text);
+    if (reach->source_length > 0 && name_one(&reach->source, reach->source_length, text) >= 0)
+        hf_text_addf(source, "%s_SOURCE=%.*s", prefix, (int)(strrchr(text, ':') - text), text);
     return 0;
 }

@@ -7,15 +7,20 @@
 #include <systemd/sd-event.h>
 
 #include "config/settings.h"
+#include "format/fastcgi.h"
+#include "kernel/steer.h"
 #include "loop/reaper.h"
 
 typedef struct HfRequest HfRequest;
 
 typedef struct HfRequestSpec {
-    HfProbeKind kind;      /* NONE: connect, and no more */
-    const char *what;      /* as in HfProbe */
-    const char *root;      /* FASTCGI: the directory of its script; NULL: what is a whole path */
-    char *const *headers;  /* HTTP: as hf_http_is_header takes them; NULL: none */
+    HfProbeKind kind; /* NONE: connect, and no more */
+    const char *what; /* as in HfProbe */
+    const char *root; /* FASTCGI: the directory of its script; NULL: what is a whole path */
+    const HfFastcgiRequest *page; /* FASTCGI: all of it, in place of what, root, headers */
+    const char *const *headers;   /* HTTP: as hf_http_is_header takes them; NULL: none */
+    const HfReach *reach;         /* how to connect, beside the address; NULL: anyhow */
+    size_t most;                  /* FASTCGI: bytes of the answer kept; 0: HF_FASTCGI_OUTPUT_MAX */
     int listener;          /* TCP: the listener itself, borrowed until the call back, in whose queue
                               nobody may be left at the end; 0: not known, then as NONE */
     HfReaper *reaper;      /* EXEC: of the command */
@@ -43,5 +48,8 @@ typedef void (*HfRequestCallback)(const HfReply *reply, void *userdata);
  * negative errno (see hf_fastcgi_request, hf_http_request and hf_command_start). */
 int hf_request_start(sd_event *loop, const HfRequestSpec *question, const struct sockaddr *address,
                      socklen_t length, HfRequestCallback callback, void *userdata, HfRequest **ret);
+/* For commands: PREFIX_ADDRESS=ADDR, and PREFIX_SOURCE=IP where one has to connect from there. */
+int hf_request_name_reach(const HfReach *reach, const char *prefix, HfText *address,
+                          HfText *source);
 /* No call back. NULL is fine. Returns NULL. */
 HfRequest *hf_request_abort(HfRequest *request);

@@ -194,6 +194,7 @@ static const HfField plan_fields[] = {
     M("argument", TEXTS, arguments),
     M("environment", TEXTS, environment),
     M("directory", TEXT, directory),
+    M("document-root", TEXT, document_root),
     M("ready-delay", UINT64, ready_delay),
     M("ready-text", TEXT, ready_text),
     M("stop-signal", INT, stop_signal),
@@ -220,6 +221,11 @@ static const HfField plan_fields[] = {
     M("switches", BOOL, switches),
     POOL("status-path", TEXT, status_path),
     POOL("probe", UNSIGNED, probe),
+    POOL("pool-user", TEXT, user),
+    POOL("pool-group", TEXT, group),
+    POOL("pool-chroot", TEXT, chroot),
+    POOL("on-demand", BOOL, on_demand),
+    POOL("warms", BOOL, warms),
 };
 #undef POOL
 #undef M

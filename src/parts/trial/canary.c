@@ -251,8 +251,8 @@ static int ask_standin(HfCanary *canary)
     const HfRequestSpec question = {
         .kind = settings->canary.kind,
         .what = settings->canary.what,
-        .root = settings->canary_root,
-        .headers = settings->http_headers,
+        .root = settings->document_root,
+        .headers = (const char *const *)settings->http_headers,
         .reaper = canary->reaper,
         .directory = canary->plan->directory,
         .environment = more,

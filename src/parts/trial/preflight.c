@@ -1,4 +1,4 @@
-#include "parts.h"
+#include "parts/trial/preflight.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -14,6 +14,7 @@ typedef struct HfPreflight {
     HfReaper *reaper;
     const HfSettings *settings;
     const HfRuntime *runtime;
+    bool in_place;
     HfPlan *plan; /* reference */
     HfCapture *command;
     HfCanary *canary;
@@ -52,7 +53,8 @@ static int start_canary(HfPreflight *preflight, HfText *error)
 {
     HF_CLEANUP_TEXT HfText why = {0};
 
-    if (preflight->settings->canary.kind == HF_PROBE_NONE || !preflight->runtime)
+    bool later = preflight->plan->switches && !preflight->in_place; /* on the standby side */
+    if (preflight->settings->canary.kind == HF_PROBE_NONE || !preflight->runtime || later)
         return 1;
     int r =
         hf_canary_start(preflight->loop, preflight->reaper, preflight->runtime, preflight->settings,
@@ -107,6 +109,7 @@ static int preflight_start(const HfPrepareQuestion *question, HfPlan *plan,
         .reaper = question->reaper,
         .settings = question->settings,
         .runtime = question->runtime,
+        .in_place = question->in_place,
         .plan = hf_plan_ref(plan),
         .callback = callback,
         .userdata = userdata,
@@ -119,18 +122,17 @@ static int preflight_start(const HfPrepareQuestion *question, HfPlan *plan,
     return r;
 }
 
-static void canary_describe(const HfPlan *plan, const HfSettings *settings, HfText *report)
+void hf_preflight_describe(const HfPlan *plan, const HfSettings *settings, HfText *report)
 {
-    (void)plan;
     if (settings->canary.kind == HF_PROBE_NONE)
         return;
-    hf_text_addf(report,
-                 "Canary: before each reload and restart the next generation is started on private "
-                 "sockets and %s %s%s\n",
-                 settings->canary.kind == HF_PROBE_EXEC ? "tested by" : "asked for",
-                 settings->canary_root ? settings->canary_root : "", settings->canary.what);
+    hf_text_addf(
+        report,
+        "Canary: before each reload and restart the next generation is started on %s and %s "
+        "%s%s\n",
+        plan->switches ? "the standby side (a restart: on private sockets)" : "private sockets",
+        settings->canary.kind == HF_PROBE_EXEC ? "tested by" : "asked for",
+        settings->document_root ? settings->document_root : "", settings->canary.what);
 }
 
-static const HfTrialStep step = {preflight_start, preflight_free};
-
-const HfPart hf_part_trial = {.name = "trial", .describe = canary_describe, .trial = &step};
+const HfTrialStep hf_preflight_step = {preflight_start, preflight_free};

@@ -19,6 +19,9 @@ static void clear_pool(HfPhpfpmPool *pool)
     hf_freep(&pool->group);
     hf_freep(&pool->acl_users);
     hf_freep(&pool->acl_groups);
+    hf_freep(&pool->run_user);
+    hf_freep(&pool->run_group);
+    hf_freep(&pool->chroot);
     hf_freep(&pool->manager);
     hf_freep(&pool->memory_limit);
 }
@@ -136,6 +139,11 @@ static const Key pool_keys[] = {
     {"listen.owner", take_text, offsetof(HfPhpfpmPool, owner), false},
     {"listen.group", take_text, offsetof(HfPhpfpmPool, group), false},
     {"listen.mode", take_mode, offsetof(HfPhpfpmPool, mode), false},
+    {"user", take_text, offsetof(HfPhpfpmPool, run_user), false},
+    {"group", take_text, offsetof(HfPhpfpmPool, run_group), false},
+    {"chroot", take_text, offsetof(HfPhpfpmPool, chroot), false},
+    {"security.limit_extensions", take_presence, offsetof(HfPhpfpmPool, has_limit_extensions),
+     true},
     {"pm", take_text, offsetof(HfPhpfpmPool, manager), false},
     {"pm.max_children", take_count, offsetof(HfPhpfpmPool, max_children), false},
     {"pm.status_listen", take_status_listen, 0, true},

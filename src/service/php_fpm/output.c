@@ -193,6 +193,7 @@ static const struct {
     {"idle processes:", offsetof(HfScoreboard, idle), true},
     {"active processes:", offsetof(HfScoreboard, active), true},
     {"max children reached:", offsetof(HfScoreboard, max_children), false},
+    {"requests:", offsetof(HfScoreboard, least), false}, /* of each worker: the least counts */
 };
 #define N_KEYS (sizeof(keys) / sizeof(*keys))
 
@@ -220,9 +221,13 @@ static int take_line(const char *line, size_t length, HfScoreboard *status, bool
         size_t name = strlen(keys[i].name);
         if (length < name || memcmp(line, keys[i].name, name) != 0)
             continue;
+        uint64_t *field = (uint64_t *)(void *)((char *)status + keys[i].offset);
+        uint64_t before = *field;
+        int r = take_number(line + name, length - name, field);
+        if (r >= 0 && seen[i] && field == &status->least && before < *field)
+            *field = before;
         seen[i] = true;
-        return take_number(line + name, length - name,
-                           (uint64_t *)(void *)((char *)status + keys[i].offset));
+        return r;
     }
     return 0;
 }

@@ -158,6 +158,8 @@ int hf_phpfpm_overlay(const HfPhpfpmOverlay *overlay, HfText *text)
         r = add_override(&result, &overlay->overrides[i]);
     if (r < 0)
         return r;
+    if (overlay->sections)
+        hf_text_add(&result, overlay->sections);
     hf_text_addf(&result, "[global]\ndaemonize = no\nprocess_control_timeout = %llus\n",
                  (unsigned long long)timeout_seconds(overlay->drain_timeout));
     r = overlay->pid_file ? add_path(&result, "pid = ", overlay->pid_file) : 0;

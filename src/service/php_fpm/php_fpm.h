@@ -9,6 +9,7 @@
 #include "config/settings.h"
 
 struct HfPlan;
+struct HfPlanPool;
 struct HfScoreboard;
 
 /* ---- command line (php-fpm(8), php_getopt: short options cluster, values attached or not) ---- */
@@ -44,7 +45,10 @@ typedef struct HfPhpfpmPool {
     uint32_t mode;          /* listen.mode; 0660 when unset (php-fpm's default) */
     char *owner, *group;    /* listen.*, NULL unset */
     char *acl_users, *acl_groups; /* listen.*, NULL unset */
-    char *manager;                /* pm: static, dynamic, ondemand */
+    char *run_user, *run_group;   /* user, group; NULL unset; likewise: */
+    char *chroot;
+    bool has_limit_extensions; /* the build knows it, set or not (5.3.9 on) */
+    char *manager;             /* pm: static, dynamic, ondemand */
     uint64_t max_children;
     char *memory_limit; /* as php-fpm applies it: php_admin_value[memory_limit], else php_value,
                            NULL unset */
@@ -155,6 +159,7 @@ typedef struct HfPhpfpmOverlay {
     /* usec; process_control_timeout, whole seconds, rounded up, at least 1, at most 24 days */
     uint64_t drain_timeout;
     bool systemd_interval; /* write systemd_interval = 0 */
+    const char *sections;  /* of pools of our own; NULL: there are none */
     const HfPhpfpmOverride *overrides;
     size_t n_overrides;
 } HfPhpfpmOverlay;
@@ -200,8 +205,23 @@ bool hf_phpfpm_needs_ini(const char *names, char *const *environment, char *cons
 /* ---- the plan ---- */
 
 /* Adds what the configuration means for the plan: the listeners of every pool, pid file, readiness
- * and peaks. base, aliases: see HfDiscovery; page: that probes ask for, NULL: none. Returns 0 or
- * negative errno with one line in error. */
+ * and peaks. base, aliases: see HfDiscovery; page: that probes ask for, "": none, but scoreboards
+ * are needed, NULL: not even those; warms: HfPlanPool.warms may be set. Returns 0 or negative errno
+ * with one line in error. */
 int hf_phpfpm_plan(const HfPhpfpmConfig *config, const HfPhpfpmArguments *arguments,
-                   const char *base, const char *aliases, const char *page, struct HfPlan *plan,
-                   HfText *error);
+                   const char *base, const char *aliases, const char *page, bool warms,
+                   struct HfPlan *plan, HfText *error);
+
+/* ---- warm-up ---- */
+
+extern const char hf_phpfpm_warm_script[];
+
+/* Adds the pool that stands beside the one of that index for HfPlanPool.warms. statuses: see
+ * hf_plan_warm_socket. Returns 0, or -EINVAL for what an ini file cannot carry. */
+int hf_phpfpm_warm_section(const struct HfPlanPool *pool, size_t index, const char *statuses,
+                           HfText *text);
+
+/* HfAdapter.recent of the status page in its plain text form with ?full. */
+void hf_phpfpm_recent(const char *page, size_t length,
+                      void (*callback)(const char *uri, const char *script, void *userdata),
+                      void *userdata);

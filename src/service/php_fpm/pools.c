@@ -9,6 +9,8 @@
 #include "service/adapter.h"
 #include "service/php_fpm/php_fpm.h"
 
+#define WARMS_MAX 256 /* pools of our own beside the user's */
+
 /* A path that exists nowhere, so that a leaving php-fpm unlinks nothing: ALIASES/POOL, or a number
  * where the pool's name will not do. */
 static int make_alias(const char *aliases, const char *pool, size_t index, bool status, char **ret)
@@ -108,6 +110,14 @@ static int want_pools(const HfPhpfpmConfig *config, const Places *places, HfPlan
         if (r < 0)
             return r;
         planned->workers = pool->max_children;
+        planned->on_demand = strcmp(pool->manager, "ondemand") == 0;
+        r = hf_string_set(&planned->user, pool->run_user ? pool->run_user : "");
+        if (r >= 0)
+            r = hf_string_set(&planned->group, pool->run_group ? pool->run_group : "");
+        if (r >= 0)
+            r = hf_string_set(&planned->chroot, pool->chroot ? pool->chroot : "");
+        if (r < 0)
+            return r;
         plan->peak_workers += pool->max_children;
     }
     return 0;
@@ -145,9 +155,23 @@ static int probe_pools(const HfPhpfpmConfig *config, const char *page, HfPlan *p
     return r;
 }
 
+/* One of those that share user, group and chroot sees what all of them have in the cache. */
+static void warm_pools(const HfPhpfpmConfig *config, HfPlan *plan)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < plan->n_pools && n < WARMS_MAX; i++) {
+        bool first = config->pools[i].has_limit_extensions;
+        for (size_t j = 0; j < i && first; j++)
+            first = !hf_plan_pools_share(&plan->pools[i], &plan->pools[j]);
+        plan->pools[i].warms = first;
+        n += first;
+    }
+}
+
 int hf_phpfpm_plan(const HfPhpfpmConfig *config, const HfPhpfpmArguments *arguments,
-                   const char *base, const char *aliases, const char *page, HfPlan *plan,
-                   HfText *error)
+                   const char *base, const char *aliases, const char *page, bool warms,
+                   HfPlan *plan, HfText *error)
 {
     /* as php-fpm has it: the configuration wins over -g, which is below the prefix */
     const char *pid_file = config->pid_file ? config->pid_file : arguments->pid_file;
@@ -164,6 +188,8 @@ int hf_phpfpm_plan(const HfPhpfpmConfig *config, const HfPhpfpmArguments *argume
         r = probe_pools(config, page, plan);
     if (r < 0)
         return r;
+    if (warms)
+        warm_pools(config, plan);
     plan->systemd_interval = config->has_systemd_interval;
     if (plan->readiness == HF_READINESS_AUTO)
         plan->readiness = config->has_systemd_interval ? HF_READINESS_NOTIFY : HF_READINESS_PIDFILE;

@@ -1,0 +1,111 @@
+#include "format/pages.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/memory.h"
+#include "format/http.h"
+
+void hf_page_clear(HfPage *page)
+{
+    hf_freep(&page->method);
+    hf_freep(&page->target);
+    hf_freep(&page->host);
+    *page = (HfPage){0};
+}
+
+static bool is_blank(char byte)
+{
+    return byte == ' ' || byte == '\t' || byte == '\r';
+}
+
+/* url: behind the method, or all of the line. */
+static int take_url(const char *url, HfPage *page)
+{
+    HF_CLEANUP_TEXT HfText host = {0};
+    bool http = strncmp(url, "http://", 7) == 0;
+
+    page->secure = strncmp(url, "https://", 8) == 0;
+    if (http || page->secure) {
+        url += http ? 7 : 8;
+        size_t length = strcspn(url, "/?#@ \t");
+        hf_text_add_bytes(&host, url, length);
+        url += length;
+        if (length == 0)
+            return -EINVAL;
+        int r = hf_text_take(&host, &page->host);
+        if (r < 0)
+            return r;
+    }
+    if (*url == '\0' && page->host)
+        url = "/";
+    return hf_http_is_target(url) && (!page->host || !hf_text_has_control(page->host))
+               ? hf_string_set(&page->target, url)
+               : -EINVAL;
+}
+
+int hf_page_parse(const char *line, size_t length, HfPage *ret)
+{
+    HF_CLEANUP_FREE char *copy = NULL;
+    HF_CLEANUP_TEXT HfText text = {0};
+    HfPage page = {0};
+
+    while (length > 0 && is_blank(*line))
+        line++, length--;
+    while (length > 0 && is_blank(line[length - 1]))
+        length--;
+    if (length == 0 || *line == '#')
+        return 0;
+    if (length > HF_PAGES_MAX || memchr(line, '\0', length))
+        return -EINVAL;
+    hf_text_add_bytes(&text, line, length);
+    int r = hf_text_take(&text, &copy);
+    if (r < 0)
+        return r;
+    bool head = strncmp(copy, "HEAD ", 5) == 0;
+    const char *url = copy + (head ? 5 : strncmp(copy, "GET ", 4) == 0 ? 4 : 0);
+    while (*url == ' ' || *url == '\t')
+        url++;
+    r = hf_string_set(&page.method, head ? "HEAD" : "GET");
+    if (r >= 0)
+        r = take_url(url, &page);
+    if (r < 0) {
+        hf_page_clear(&page);
+        return r;
+    }
+    *ret = page;
+    return 1;
+}
+
+/* Without the components at the end that both have. */
+static void drop_common_end(const char *before, size_t *n_before, const char *after,
+                            size_t *n_after)
+{
+    size_t b = *n_before;
+    size_t a = *n_after;
+
+    while (b > 0 && a > 0 && before[b - 1] == after[a - 1]) {
+        b--, a--;
+        if (before[b] == '/') {
+            *n_before = b;
+            *n_after = a;
+        }
+    }
+}
+
+void hf_path_moved(const char *path, size_t length, const char *before, const char *after,
+                   HfText *text)
+{
+    size_t n_before = strlen(before);
+    size_t n_after = strlen(after);
+
+    drop_common_end(before, &n_before, after, &n_after);
+    bool below = n_before > 0 && length > n_before && memcmp(path, before, n_before) == 0 &&
+                 path[n_before] == '/';
+    if (below) {
+        hf_text_add_bytes(text, after, n_after);
+        path += n_before;
+        length -= n_before;
+    }
+    hf_text_add_bytes(text, path, length);
+}

@@ -1,0 +1,210 @@
+/* A ready generation on the standby side: the canary's question decides, then its caches are
+ * warmed. */
+#include "parts.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/text.h"
+#include "parts/events/events.h"
+#include "parts/probe/request.h"
+#include "parts/trial/preflight.h"
+#include "parts/trial/warm.h"
+#include "run/generation_files.h"
+#include "run/listener.h"
+#include "run/reconfigure.h"
+#include "run/supervisor.h"
+
+#define MARGIN (5 * HF_USEC_PER_SEC) /* until the machine ends a trial by itself */
+
+typedef struct Trial {
+    HfSupervisor *supervisor;
+    HfGeneration *generation; /* on trial, borrowed; NULL: none is */
+    size_t asked;             /* listener */
+    HfRequest *request;
+    HfWarmUp *warm;
+} Trial;
+
+static void stop_trial(Trial *trial)
+{
+    trial->request = hf_request_abort(trial->request);
+    trial->warm = hf_warm_abort(trial->warm);
+    trial->generation = NULL;
+}
+
+static void end_trial(Trial *trial, bool passed)
+{
+    unsigned slot = trial->generation->slot;
+
+    stop_trial(trial);
+    hf_supervisor_tried(trial->supervisor, slot, passed);
+}
+
+static void on_warmed(const HfWarmed *warmed, void *userdata)
+{
+    static const HfNoticeKind kind = {"warmed", LOG_INFO, "f9a0a77015ee405a8607288445b7fa8d"};
+    Trial *trial = userdata;
+    HfEvents *events = hf_events_of(trial->supervisor);
+    HF_CLEANUP_TEXT HfText text = {0};
+    uint64_t number = trial->generation->number;
+
+    trial->warm = NULL;
+    hf_text_addf(&text, "generation %llu %s", (unsigned long long)number, warmed->report);
+    hf_notices_publish(&events->notices, &kind, number, "", hf_text_peek(&text));
+    hf_history_warmed(&events->history, number, &warmed->figures);
+    end_trial(trial, true);
+}
+
+static void begin_warm_up(Trial *trial)
+{
+    const HfSettings *settings = hf_reconfigure_settings(trial->supervisor);
+    const HfGeneration *before = hf_supervisor_active(trial->supervisor);
+    int r = 0;
+
+    if (hf_warm_has_work(settings))
+        r = hf_warm_start(trial->supervisor, settings, before, trial->generation, on_warmed, trial,
+                          &trial->warm);
+    if (r < 0)
+        hf_log(LOG_WARNING, &(HfLogFields){.generation = trial->generation->number, .error = r},
+               "generation %llu cannot be warmed", (unsigned long long)trial->generation->number);
+    if (!trial->warm)
+        end_trial(trial, true);
+}
+
+/* ---- the canary ---- */
+
+static int ask_canary(Trial *trial);
+
+static void fail_trial(Trial *trial, const char *why)
+{
+    const HfPlan *plan = trial->generation->plan;
+    HF_CLEANUP_TEXT HfText text = {0};
+
+    hf_text_addf(&text, "the canary of %s is unhealthy: %s", plan->listeners[trial->asked]->label,
+                 why);
+    hf_supervisor_set_failure(trial->supervisor, hf_text_peek(&text));
+    end_trial(trial, false);
+}
+
+static void on_canary(const HfReply *reply, void *userdata)
+{
+    Trial *trial = userdata;
+
+    trial->request = NULL;
+    if (reply->result < 0) {
+        fail_trial(trial, reply->error);
+        return;
+    }
+    trial->asked++;
+    int r = ask_canary(trial);
+    if (r < 0)
+        fail_trial(trial, strerror(-r));
+}
+
+/* The next listener that serves, as that of pm.status_listen does not; after the last one the
+ * warm-up begins. */
+static int ask_canary(Trial *trial)
+{
+    const HfSettings *settings = hf_reconfigure_settings(trial->supervisor);
+    const HfPlan *plan = trial->generation->plan;
+    HF_CLEANUP_TEXT HfText where = {0};
+    HF_CLEANUP_TEXT HfText source = {0};
+    HfReach reach;
+
+    while (trial->asked < plan->n_listeners && plan->wanted[trial->asked].status)
+        trial->asked++;
+    if (settings->canary.kind == HF_PROBE_NONE || trial->asked == plan->n_listeners) {
+        begin_warm_up(trial);
+        return 0;
+    }
+    int r = hf_listener_reach(plan->listeners[trial->asked], trial->generation->side, &reach);
+    if (r >= 0)
+        r = hf_request_name_reach(&reach, "HOLDFAST_CANARY", &where, &source);
+    if (r < 0)
+        return r;
+    const char *const more[] = {hf_text_peek(&where),
+                                source.length > 0 ? hf_text_peek(&source) : NULL, NULL};
+    const HfRequestSpec question = {
+        .kind = settings->canary.kind,
+        .what = settings->canary.what,
+        .root = settings->document_root,
+        .headers = (const char *const *)settings->http_headers,
+        .reach = &reach,
+        .reaper = trial->supervisor->reaper,
+        .directory = plan->directory,
+        .environment = more,
+        .timeout = settings->ready_timeout,
+    };
+    return hf_request_start(trial->supervisor->loop, &question,
+                            (const struct sockaddr *)&reach.address, reach.length, on_canary, trial,
+                            &trial->request);
+}
+
+static void begin_trial(Trial *trial, HfGeneration *generation)
+{
+    stop_trial(trial);
+    trial->generation = generation;
+    trial->asked = 0;
+    int r = ask_canary(trial);
+    if (r < 0)
+        fail_trial(trial, strerror(-r));
+}
+
+/* ---- the part ---- */
+
+static int trial_begin(HfSupervisor *supervisor, void **ret, HfText *error)
+{
+    Trial *trial = calloc(1, sizeof(*trial));
+
+    (void)error;
+    if (!trial)
+        return -ENOMEM;
+    trial->supervisor = supervisor;
+    *ret = trial;
+    return 0;
+}
+
+static void trial_performed(void *state, const HfAction *action)
+{
+    Trial *trial = state;
+    bool own = trial->generation && trial->generation->slot == action->slot;
+
+    if (action->type == HF_ACTION_TRIAL && action->raised)
+        begin_trial(trial, trial->supervisor->generations[action->slot]);
+    else if (own && (action->type == HF_ACTION_TRIAL || action->type == HF_ACTION_FORGET))
+        stop_trial(trial);
+    else if (action->type == HF_ACTION_FORGET && trial->warm)
+        hf_warm_lose(trial->warm, trial->supervisor->generations[action->slot]);
+}
+
+static void trial_let_go(void *state)
+{
+    stop_trial(state);
+}
+
+static void trial_free(void *state)
+{
+    stop_trial(state);
+    free(state);
+}
+
+static void trial_limit(const HfSettings *settings, HfMachineLimits *limits)
+{
+    bool canary = settings->canary.kind != HF_PROBE_NONE;
+
+    limits->tries = canary || hf_warm_has_work(settings);
+    limits->trial_time = settings->warm_timeout + (canary ? settings->ready_timeout : 0) + MARGIN;
+}
+
+const HfPart hf_part_trial = {
+    .name = "trial",
+    .describe = hf_preflight_describe,
+    .trial = &hf_preflight_step,
+    .limit = trial_limit,
+    .begin = trial_begin,
+    .performed = trial_performed,
+    .let_go = trial_let_go,
+    .free = trial_free,
+};

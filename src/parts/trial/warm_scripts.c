@@ -1,0 +1,293 @@
+/* auto: the opcode cache of the generation before tells what is compiled in the next one. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/memory.h"
+#include "format/pages.h"
+#include "kernel/file.h"
+#include "parts/trial/warm_parts.h"
+
+#define LIST_MAX      (16U * 1024 * 1024) /* bytes of a list */
+#define BATCH_BYTES   (128U * 1024)
+#define BATCH_SCRIPTS 512U
+#define MARKS_OK      "ok\n"
+
+/* ---- the script ---- */
+
+static bool has_chroot(const HfPlanPool *pool)
+{
+    return pool->chroot && *pool->chroot;
+}
+
+/* In a chroot it can lie nowhere but there. */
+static int place_script(HfWarmUp *warm, HfWarmTarget *target)
+{
+    const HfPlanPool *pool = &warm->generation->plan->pools[target->after];
+    const char *text = warm->generation->plan->adapter->warm_script;
+    HF_CLEANUP_FREE char *path = NULL;
+    HF_CLEANUP_TEXT HfText name = {0};
+    HF_CLEANUP_TEXT HfText file = {0};
+
+    int r = hf_runtime_file(&warm->supervisor->runtime, warm->generation->number, "php", &path);
+    if (r < 0)
+        return r;
+    if (has_chroot(pool))
+        hf_text_addf(&name, "/.holdfast-%s-%s", warm->supervisor->name, strrchr(path, '/') + 1);
+    else
+        hf_text_add(&name, path);
+    hf_text_addf(&file, "%s%s", has_chroot(pool) ? pool->chroot : "", hf_text_peek(&name));
+    r = hf_text_take(&name, &target->script);
+    if (r >= 0)
+        r = hf_file_write(hf_text_peek(&file), text, strlen(text), 0644);
+    if (r < 0)
+        hf_warm_excuse(warm, "%s cannot be written (%s)", hf_text_peek(&file), strerror(-r));
+    return r < 0 ? r : hf_text_take(&file, &target->file);
+}
+
+static bool find_before(const HfPlan *before, const HfPlanPool *pool, size_t *ret)
+{
+    for (size_t i = 0; hf_plan_warms(before) && i < before->n_pools; i++)
+        if (before->pools[i].warms && hf_plan_pools_share(&before->pools[i], pool)) {
+            *ret = i;
+            return true;
+        }
+    return false;
+}
+
+int hf_warm_make_targets(HfWarmUp *warm)
+{
+    const HfPlan *plan = warm->generation->plan;
+    const HfGeneration *before = warm->before;
+    size_t found;
+
+    warm->targets = calloc(plan->n_pools + 1, sizeof(*warm->targets));
+    if (!warm->targets)
+        return -ENOMEM;
+    if (!before || !hf_plan_warms(plan))
+        return 0;
+    if (!before->statuses || !warm->generation->statuses) {
+        hf_warm_excuse(warm, "scripts are not compiled without a runtime directory on disk");
+        return 0;
+    }
+    for (size_t i = 0; i < plan->n_pools; i++) {
+        if (!plan->pools[i].warms || !find_before(before->plan, &plan->pools[i], &found))
+            continue;
+        HfWarmTarget *target = &warm->targets[warm->n_targets++];
+        *target = (HfWarmTarget){.before = found, .after = i};
+        if (place_script(warm, target) < 0)
+            target->next = NULL;
+    }
+    return 0;
+}
+
+void hf_warm_clear_targets(HfWarmUp *warm)
+{
+    for (size_t i = 0; i < warm->n_targets; i++) {
+        HfWarmTarget *target = &warm->targets[i];
+        if (target->file)
+            unlink(target->file);
+        free(target->file);
+        free(target->script);
+        free(target->list);
+        hf_text_clear(&target->again);
+    }
+    hf_freep(&warm->targets);
+    warm->n_targets = 0;
+}
+
+/* task: what the script is to do. */
+static int ask_script(HfWarmSlot *slot, const HfGeneration *generation, size_t pool,
+                      const char *task, HfRequestCallback callback)
+{
+    const char *const params[] = {"HOLDFAST_WARM", task, NULL};
+    const HfFastcgiRequest page = {
+        .uri = "/holdfast-warm-up.php",
+        .script_filename = slot->target->script,
+        .params = params,
+        .body = slot->body.length > 0 ? slot->body.data + slot->done : NULL,
+        .body_length = slot->body.length - slot->done,
+    };
+    const HfRequestSpec question = {
+        .kind = HF_PROBE_FASTCGI,
+        .page = &page,
+        .most = LIST_MAX,
+        .timeout = slot->warm->settings->warm_timeout,
+    };
+    char path[HF_ADDRESS_TEXT_MAX];
+    HfAddress address;
+    struct sockaddr_storage sockaddr;
+    socklen_t length;
+
+    hf_plan_warm_socket(generation->statuses, pool, path);
+    int r = hf_address_parse(path, &address);
+    if (r >= 0)
+        r = hf_address_to_sockaddr(&address, &sockaddr, &length);
+    return r < 0 ? r
+                 : hf_request_start(slot->warm->supervisor->loop, &question,
+                                    (const struct sockaddr *)&sockaddr, length, callback, slot,
+                                    &slot->request);
+}
+
+/* Is it ok? Else says why it is not, in the script's own words. */
+static bool judge_answer(HfWarmSlot *slot, const HfReply *reply, const char *doing)
+{
+    const char *pool = slot->warm->generation->plan->pools[slot->target->after].name;
+    char words[256];
+    size_t prefix = strlen(MARKS_OK);
+
+    if (reply->length >= prefix && memcmp(reply->body, MARKS_OK, prefix) == 0)
+        return true;
+    const char *end = memchr(reply->body, '\n', reply->length);
+    if (reply->result >= 0 && end)
+        hf_text_printable(reply->body, (size_t)(end - reply->body), words, sizeof(words));
+    hf_warm_excuse(slot->warm, "[%s] scripts cannot be %s: %s", pool, doing,
+                   reply->result < 0 ? reply->error
+                   : end             ? words
+                                     : "the answer is cut");
+    return false;
+}
+
+/* ---- the list ---- */
+
+/* As the scripts are called in the next generation: a deploy may have moved a link. */
+static int take_list(HfWarmSlot *slot, const char *list, size_t length)
+{
+    const HfPlan *before = slot->warm->before->plan;
+    const HfPlan *after = slot->warm->generation->plan;
+    bool moved = before->document_root && after->document_root &&
+                 !has_chroot(&after->pools[slot->target->after]);
+    HF_CLEANUP_TEXT HfText text = {0};
+
+    while (length > 0) {
+        const char *end = memchr(list, '\n', length);
+        size_t line = end ? (size_t)(end - list) : length;
+        if (line > 0 && !memchr(list, '\0', line)) {
+            hf_path_moved(list, line, moved ? before->document_root : "",
+                          moved ? after->document_root : "", &text);
+            hf_text_add(&text, "\n");
+            slot->warm->warmed.listed++;
+        }
+        list += line + (end ? 1 : 0);
+        length -= line + (end ? 1 : 0);
+    }
+    int r = hf_text_take(&text, &slot->target->list);
+    slot->target->next = slot->target->list;
+    return r;
+}
+
+static void on_list(const HfReply *reply, void *userdata)
+{
+    HfWarmSlot *slot = userdata;
+    size_t prefix = strlen(MARKS_OK);
+
+    slot->request = NULL;
+    if (judge_answer(slot, reply, "listed"))
+        take_list(slot, reply->body + prefix, reply->length - prefix);
+    hf_warm_next(slot);
+}
+
+bool hf_warm_begin_list(HfWarmSlot *slot)
+{
+    HfWarmUp *warm = slot->warm;
+
+    while (warm->next < warm->n_targets) {
+        slot->target = &warm->targets[warm->next++];
+        hf_text_clear(&slot->body);
+        slot->done = 0;
+        if (slot->target->file &&
+            ask_script(slot, warm->before, slot->target->before, "list", on_list) >= 0)
+            return true;
+    }
+    return false;
+}
+
+/* ---- the batches ---- */
+
+static size_t line_length(const char *line, size_t length)
+{
+    const char *end = memchr(line, '\n', length);
+
+    return end ? (size_t)(end - line) + 1 : length;
+}
+
+static void take_mark(HfWarmSlot *slot, char mark)
+{
+    HfWarmUp *warm = slot->warm;
+    const char *script = slot->body.data + slot->done;
+    size_t line = line_length(script, slot->body.length - slot->done);
+
+    switch (mark) {
+    case '+':
+    case '=':
+        warm->warmed.scripts++;
+        break;
+    case 'x':
+        warm->warmed.listed--; /* has gone in the meantime: nobody misses it */
+        break;
+    case '~':
+        hf_text_add_bytes(&slot->target->again, script, line);
+        break;
+    case 'f':
+        hf_warm_excuse(warm, "the opcode cache is nearly full; raise opcache.memory_consumption or "
+                             "opcache.max_accelerated_files");
+        break;
+    default:
+        break;
+    }
+    slot->done += line;
+}
+
+static int ask_batch(HfWarmSlot *slot);
+
+static void on_batch(const HfReply *reply, void *userdata)
+{
+    HfWarmSlot *slot = userdata;
+    size_t before = slot->done;
+
+    slot->request = NULL;
+    if (judge_answer(slot, reply, "compiled")) {
+        for (size_t i = strlen(MARKS_OK); i < reply->length && slot->done < slot->body.length; i++)
+            take_mark(slot, reply->body[i]);
+        if (slot->done == before) /* the one that it died of */
+            take_mark(slot, '-');
+        if (slot->done < slot->body.length && ask_batch(slot) >= 0)
+            return;
+    }
+    hf_warm_next(slot);
+}
+
+static int ask_batch(HfWarmSlot *slot)
+{
+    return ask_script(slot, slot->warm->generation, slot->target->after, "compile", on_batch);
+}
+
+/* Takes lines off the list; the one at the end has a newline, too. */
+static void fill_batch(HfWarmSlot *slot)
+{
+    const char *start = slot->target->next;
+    const char *end = start;
+
+    for (unsigned n = 0; *end && n < BATCH_SCRIPTS && end - start < (ptrdiff_t)BATCH_BYTES; n++)
+        end = strchr(end, '\n') + 1;
+    hf_text_clear(&slot->body);
+    hf_text_add_bytes(&slot->body, start, (size_t)(end - start));
+    slot->done = 0;
+    slot->target->next = end;
+}
+
+bool hf_warm_begin_batch(HfWarmSlot *slot)
+{
+    HfWarmUp *warm = slot->warm;
+
+    for (size_t i = 0; i < warm->n_targets; i++) {
+        slot->target = &warm->targets[i];
+        while (slot->target->next && *slot->target->next) {
+            fill_batch(slot);
+            if (!slot->body.failed && ask_batch(slot) >= 0)
+                return true;
+        }
+    }
+    return false;
+}
