@@ -2,16 +2,17 @@
 import json
 import os
 import re
+import shutil
 import socket
-import stat
+import subprocess
 import threading
+import time
 
 import pytest
 
-from harness import fastcgi, net, words
-from harness.paths import HELPERS, PHP_CGI, PYTHON
-from harness.phpfpm import Pool
-from harness.sleeper import sleeper, waiting
+from harness import fastcgi, net, process, words
+from harness.paths import HELPERS, HOLDFAST, PHP_CGI, PYTHON
+from harness.process import Process, environment
 from harness.versions import went_back
 from harness.wait import DEADLINE
 
@@ -75,7 +76,6 @@ class Versions:
             thread.start()
 
     def run(self):
-        import time  # pylint: disable=import-outside-toplevel
         while not self.over.is_set():
             began = time.monotonic()
             try:
@@ -111,4 +111,224 @@ def test_a_switch_is_atomic(make_site, kind):
     asked = versions.end()
     assert not versions.problems
     assert len({version for _, _, version in asked}) > 10 and not went_back(asked)
+    holdfast.stop()
+
+
+# ---- late connections ----
+
+NETWORK = """ip link set lo up && ip tuntap add dev late mode tun && ip address add 10.99.0.1/24 dev late &&
+ip link set late up && exec "$@" """
+
+
+def test_a_late_connection_is_carried_over(site):
+    """Its handshake began before the switch, and its last ACK comes after the old generation has left."""
+    site.pools[:] = []
+    port = net.free_port()
+    holdfast = site.holdfast(f"--listen=10.99.0.1:{port}", command=SERVER,
+                             wrapper=("unshare", "--net", "sh", "-c", NETWORK, "sh", HOLDFAST))
+    client = Process(["nsenter", f"--target={holdfast.pid}", "--net", PYTHON, HELPERS / "late_client.py", "late",
+                      "10.99.0.2", "10.99.0.1", port], env=environment(), stdin=subprocess.PIPE,
+                     stdout=subprocess.PIPE, stderr=None)
+    site.at_close(client.stop)
+    lines = client.popen.stdout
+    assert lines.readline() == b"half\n"
+    began = time.monotonic()
+    holdfast.reload(2)
+    holdfast.wait(words.gone(1))
+    assert 3 <= time.monotonic() - began < DEADLINE  # the handshake was waited for as long as may be
+    client.popen.stdin.write(b"\n")
+    client.popen.stdin.flush()
+    answer = json.loads(lines.readline())
+    assert answer["pid"] in process.children(holdfast.pid)
+    holdfast.wait("1 connection arrived at a side that nobody serves any more")
+    facts = status(holdfast)
+    assert facts["late_connections"] == 1
+    assert re.search(r"holdfast_late_connections_total\{[^}]*\} 1\n", holdfast.call("metrics").stdout)
+    holdfast.reload(3)
+    holdfast.stop()
+
+
+# ---- which listeners have two ----
+
+def new_side(holdfast, ask_it, number):
+    """After a reload another generation answers, and it was switched to."""
+    before = ask_it()
+    holdfast.replace(number)
+    after = ask_it()
+    assert before != after
+    return after
+
+
+@pytest.mark.parametrize("listens, reached", [
+    ("127.0.0.1", "127.0.0.1"), ("0.0.0.0", "127.0.0.1"), ("[::1]", "::1"), ("[::]", "127.0.0.1"), ("[::]", "::1"),
+    ("localhost", "localhost"),
+])
+def test_addresses(site, listens, reached):
+    if ":" in listens + reached and not net.has_ipv6():
+        pytest.skip("this machine has no IPv6")
+    site.pools[:] = []
+    port = net.free_port()
+    holdfast = site.holdfast(f"--listen={listens}:{port}", "--handover=switch", command=SERVER)
+    assert [listener["standby_limit"] for listener in status(holdfast)["listeners"]] != [None]
+    for number in range(2, 6):
+        new_side(holdfast, lambda: ask(f"{reached}:{port}")["pid"], number)
+    holdfast.stop()
+    assert not net.listening(port)
+
+
+def test_several_listeners_of_which_one_is_new(site):
+    """They go over together; what leaves the settings is free, and what is new is served at once."""
+    site.pools[:] = []
+    first, second, third = (f"127.0.0.1:{net.free_port()}" for _ in range(3))
+    path = str(site.directory / "own.sock")
+    config = site.directory / "holdfast.conf"
+    config.write_text(f"listen={first}\nlisten={second}\nlisten={path}\n")
+    holdfast = site.holdfast(f"--config={config}", command=SERVER)
+    holdfast.replace(2)
+    config.write_text(f"listen={first}\nlisten={path}\nlisten={third}\n")
+    holdfast.replace(3)
+    assert {ask(address)["pid"] for address in (first, third, path)} == {ask(first)["pid"]}
+    assert not net.listening(int(second.rpartition(":")[2]))
+    holdfast.replace(4)
+    assert {ask(address)["pid"] for address in (first, third, path)} == {ask(first)["pid"]}
+    holdfast.stop()
+    assert not os.path.lexists(path) and not os.path.lexists(hidden(path))
+
+
+def test_an_abstract_name_has_one_side(site):
+    site.pools[:] = []
+    name = f"@{site.name}"
+    holdfast = site.holdfast(f"--listen={name}", f"--listen={site.address}", command=SERVER)
+    facts = status(holdfast)
+    assert facts["handover"] == "at-once"
+    reasons = {listener["address"]: listener["one_side"] for listener in facts["listeners"]}
+    assert reasons == {name: "an abstract name cannot be bound twice", site.address: None}
+    assert f"{name} has one side, an abstract name cannot be bound twice" in holdfast.call("status").stdout
+    holdfast.replace(2)
+    holdfast.stop()
+
+
+def test_switch_insists(site):
+    result = subprocess.run([HOLDFAST, "check", "--handover=switch", f"--listen=@{site.name}", "--", *SERVER],
+                            env=environment(), capture_output=True, text=True, check=False)
+    assert result.returncode == 1
+    assert "--handover=switch is not possible" in result.stdout
+    result = subprocess.run([HOLDFAST, "run", f"--name={site.name}", "--handover=switch", f"--listen=@{site.name}", "--",
+                             *SERVER], env=environment(), capture_output=True, text=True, check=False)
+    assert result.returncode != 0
+    assert "--handover=switch needs a second socket for each listener" in result.stderr
+
+
+@pytest.mark.parametrize("how", ["gentle", "at-once"])
+def test_without_a_switch(site, how):
+    holdfast = site.holdfast(f"--handover={how}")
+    facts = status(holdfast)
+    assert facts["handover"] == how and facts["listeners"][0]["standby_limit"] is None
+    holdfast.replace(2)
+    holdfast.stop()
+
+
+BIND = """
+import os, socket, sys
+address, passer, *command = sys.argv[1:]
+listener = socket.socket(socket.AF_UNIX if address.startswith("/") else socket.AF_INET)
+listener.bind(address if address.startswith("/") else (address.rpartition(":")[0], int(address.rpartition(":")[2])))
+listener.listen(99)
+if address.startswith("/"):
+    os.chmod(address, 0o666)
+listener.set_inheritable(True)
+os.execv(passer, [passer, str(listener.fileno()), "--", *command])
+"""
+
+
+@pytest.mark.parametrize("kind, reason", [("tcp", None), ("unix", "systemd has bound its path")])
+def test_a_socket_of_systemds(make_site, kind, reason):
+    """TCP gets a second socket, a unix path does not."""
+    site = make_site(kind)
+    site.pools[:] = []
+    holdfast = site.holdfast(command=SERVER, wrapper=(PYTHON, "-c", BIND, site.address, HELPERS / "with_listen_fds.py",
+                                                      HOLDFAST))
+    facts = status(holdfast)["listeners"][0]
+    assert (facts["standby_limit"] is None) == bool(reason) and facts["one_side"] == reason
+    for number in range(2, 5):
+        new_side(holdfast, lambda: ask(site.address)["pid"], number)
+    if kind == "unix":
+        os.unlink(site.address)
+    holdfast.stop()
+
+
+# ---- both sides are alike ----
+
+def test_rights_and_backlog_of_both(site):
+    site.pools[:] = []
+    path = str(site.directory / "own.sock")
+    config = site.directory / "holdfast.conf"
+    config.write_text(f"listen={path},mode=0600,owner=www-data,backlog=77\n")
+    holdfast = site.holdfast(f"--config={config}", command=SERVER)
+
+    def rights(where):
+        facts = os.stat(where)
+        return facts.st_mode & 0o777, facts.st_uid, facts.st_gid
+
+    assert rights(path) == rights(hidden(path)) and rights(path)[0] == 0o600
+    assert listeners(holdfast)[path]["limit"] == listeners(holdfast)[path]["standby_limit"] == 77
+    config.write_text(f"listen={path},mode=0666,owner=www-data,backlog=99\n")
+    holdfast.replace(2)
+    assert rights(path) == rights(hidden(path)) and rights(path)[0] == 0o666
+    assert listeners(holdfast)[path]["limit"] == listeners(holdfast)[path]["standby_limit"] == 99
+    holdfast.stop()
+
+
+def test_what_a_killed_instance_left(site):
+    """Its hidden socket is replaced, too."""
+    site.pools[:] = []
+    path = str(site.directory / "own.sock")
+    for where in (path, hidden(path)):
+        with socket.socket(socket.AF_UNIX) as dead:
+            dead.bind(where)
+    holdfast = site.holdfast(f"--listen={path}", "--handover=switch", command=SERVER)
+    holdfast.replace(2)
+    holdfast.stop()
+    assert os.listdir(site.directory).count(".own.sock.2") == 0
+
+
+@pytest.mark.parametrize("handoff", ["server-starter", "stdin"])
+def test_handoffs(site, handoff):
+    site.pools[:] = []
+    command = [PHP_CGI] if handoff == "stdin" else [PYTHON, "-S", "-c", STARTER]
+    holdfast = site.holdfast(f"--listen={site.address}", f"--handoff={handoff}", "--ready=delay:100ms", command=command)
+    assert status(holdfast)["handover"] == "switch"
+    for number in range(2, 5):
+        holdfast.replace(number)
+        with connect(site.address):
+            pass
+    holdfast.stop()
+
+
+STARTER = """
+import os, signal, socket
+listener = socket.socket(fileno=int(os.environ["SERVER_STARTER_PORT"].rpartition("=")[2]))
+signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
+while True:
+    listener.accept()[0].close()
+"""
+
+
+def test_without_privilege(site):
+    """A holdfast that is not root's pairs its own sockets."""
+    site.pools[:] = []
+    home = site.directory / "user"
+    runtime = home / "run"
+    runtime.mkdir(parents=True)
+    program = home / "holdfast"
+    shutil.copy(HOLDFAST, program)
+    for where in (home, runtime, program):
+        shutil.chown(where, "www-data", "www-data")
+    path, address = str(home / "own.sock"), f"127.0.0.1:{net.free_port()}"
+    holdfast = site.holdfast(f"--listen={address}", f"--listen={path}", "--handover=switch", command=SERVER,
+                             env={"XDG_RUNTIME_DIR": str(runtime)}, runtime=runtime / "holdfast",
+                             wrapper=("setpriv", "--reuid=www-data", "--regid=www-data", "--clear-groups", program))
+    for number in range(2, 5):
+        new_side(holdfast, lambda: ask(address)["pid"], number)
+        assert ask(path)["pid"] == ask(address)["pid"]
     holdfast.stop()

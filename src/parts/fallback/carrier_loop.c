@@ -17,6 +17,7 @@
 #define ENDS          2
 #define IDLE_MSEC     1000                    /* nobody has come, nothing is open: it ends */
 #define LIFE_TIME     (300 * HF_USEC_PER_SEC) /* of a connection */
+#define CLOSE_TIME    HF_USEC_PER_SEC         /* for the client to close, too */
 #define CLEANUP_CARRY __attribute__((cleanup(carry_clear)))
 
 /* From one end to the other. */
@@ -85,8 +86,11 @@ static void move_on(Carried *carried)
     for (size_t i = 0; open && i < ENDS; i++)
         open = read_some(carried->fds[i], &carried->ways[i]) &&
                write_some(carried->fds[!i], &carried->ways[i]);
+    uint64_t close = hf_clock_monotonic() + CLOSE_TIME;
     if (!open || (carried->ways[0].shut && carried->ways[1].shut))
         close_carried(carried);
+    else if (carried->ways[1].shut && carried->deadline > close) /* the service has said its all */
+        carried->deadline = close;
 }
 
 static int connect_to(const HfAddress *target)
