@@ -213,8 +213,13 @@ static int explain_answer(const HfSettings *settings, const HfAnswer *answer, co
         hf_text_addf(error, "php-fpm died of signal %d while it tested its configuration",
                      answer->signal);
     } else {
-        hf_text_addf(error, "%s:\n", what);
-        hf_phpfpm_complaint(answer->output, answer->length, COMPLAINT_LINES, error);
+        HF_CLEANUP_TEXT HfText words = {0};
+        hf_phpfpm_complaint(answer->output, answer->length, COMPLAINT_LINES, &words);
+        hf_text_add(error, what);
+        if (words.length > 0)
+            hf_text_addf(error, ":\n%s", hf_text_peek(&words));
+        else
+            hf_text_addf(error, ": it exits with status %d and says nothing", answer->status);
     }
     return -EBADMSG;
 }

@@ -152,3 +152,17 @@ def test_a_preload_script_runs_in_generations_only(site):
     assert holdfast.call("reload").returncode == words.EXIT_FAILURE
     assert len(done.read_text().splitlines()) == 3
     site.configure()
+
+
+def test_a_program_that_says_nothing_is_quoted_by_its_status(site):
+    program = site.directory / "php-fpm"
+    program.write_text("#!/bin/sh\nexit 77\n")
+    program.chmod(0o755)
+    result = call("check", f"--name={site.name}", "--", program, "-y", site.configuration_path)
+    assert result.returncode == words.EXIT_FAILURE
+    assert "php-fpm rejects its configuration: it exits with status 77 and says nothing" in result.stderr
+
+
+def test_check_says_that_nothing_is_held(site):
+    result = call("check", f"--name={site.name}", "--", "sleep", "1")
+    assert "Listeners: 0, nothing is held for it; name them with --listen=ADDR" in result.stdout

@@ -58,6 +58,8 @@ static void what_is_no_complaint_is_left_out(void **state)
         {D "ERROR: a\n" D "ERROR: b\n" D "ERROR: c\n", 2, "a\nb"},
         {D "ERROR: a\n", 0, ""},
         {D "NOTICE: a\n" D "NOTICE: \tb\n", 9, "a\nb"},
+        {D "NOTICE: a\n" D "NOTICE: PHP message: PHP Fatal error: b\n" D "ERROR: c\n", 9,
+         "PHP message: PHP Fatal error: b\nc"},
         {"[24-Nov-2026 00:08:26.626882] ERROR: pid 16034, fpm_conf(), line 81: a: b\n", 9, "a: b"},
         {D "ERROR: pid 1, f(), line x: a\n", 9, "pid 1, f(), line x: a"},
         {"php-fpm: error while loading shared libraries\n" D "NOTICE: b\n", 9,

@@ -243,7 +243,9 @@ static int print_plan(HfPlan *plan, const HfRuntime *runtime, const HfSettings *
     if (r < 0)
         return r;
     hf_text_addf(report, "Service: %s (%s)\n", plan->program, plan->adapter->name);
-    hf_text_addf(report, "Listeners: %zu\n", plan->n_wanted);
+    hf_text_addf(report, "Listeners: %zu%s\n", plan->n_wanted,
+                 plan->n_wanted == 0 ? ", nothing is held for it; name them with --listen=ADDR"
+                                     : "");
     for (size_t i = 0; i < plan->n_wanted; i++)
         print_listener(plan, i, report);
     print_handoff(plan, report);

@@ -119,9 +119,14 @@ static void skip_blanks(HfPhpfpmLine *line)
     }
 }
 
+/* What a script says, a fatal error too, is a notice to php-fpm. */
 static bool complains(const HfPhpfpmLine *line)
 {
-    return line->level == HF_PHPFPM_PLAIN || line->level >= HF_PHPFPM_WARNING;
+    static const char script[] = "PHP message: ";
+
+    return line->level == HF_PHPFPM_PLAIN || line->level >= HF_PHPFPM_WARNING ||
+           (line->level == HF_PHPFPM_NOTICE && line->length >= sizeof(script) - 1 &&
+            memcmp(line->text, script, sizeof(script) - 1) == 0);
 }
 
 /* The overlay is ours: a user can do nothing with where it lies. */

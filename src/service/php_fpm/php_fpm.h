@@ -103,9 +103,9 @@ typedef struct HfPhpfpmLine {
 bool hf_phpfpm_line_next(const char **rest, size_t *rest_length, HfPhpfpmLine *ret);
 
 /* php-fpm's own complaint, for people: the lines of output with their "[date] LEVEL: " prefix
- * dropped, ERROR, ALERT, WARNING and unprefixed ones (a syntax error) only, or all lines when there
- * is none; blank lines never. At most max_lines, each printable and of bounded length, a newline
- * between them and none at the end. */
+ * dropped, ERROR, ALERT, WARNING, unprefixed ones (a syntax error) and what a script says only, or
+ * all lines when there is none; blank lines never. At most max_lines, each printable and of bounded
+ * length, a newline between them and none at the end. */
 void hf_phpfpm_complaint(const char *output, size_t length, size_t max_lines, HfText *text);
 
 /* Where php-fpm must find the overlay that hf_phpfpm_include_missed looks for. */
