@@ -23,8 +23,8 @@ def site(make_site, monkeypatch, request):
 
 
 def break_service(site, holdfast):
-    """Its master is killed, its workers are gone, and no other can start. Returns where the log was before: the first
-    start may have been slow enough to be an outage."""
+    """Its master is killed, its workers, which would serve on, are asked to leave, and no other can start. Returns where
+    the log was before: the first start may have been slow enough to be an outage."""
     master = site.main_pid()
     before = holdfast.mark()
     site.break_program()
@@ -33,6 +33,8 @@ def break_service(site, holdfast):
         with Ended(master) as main:
             signal.pidfd_send_signal(main.fd, signal.SIGKILL)
         holdfast.wait(words.crashed(1))
+        for worker in workers:
+            signal.pidfd_send_signal(worker.fd, signal.SIGQUIT)
         for worker in workers:
             worker.wait()
     return before
