@@ -49,8 +49,8 @@ typedef struct HfFastcgiRequest {
     const char *document_root;   /* NULL: not sent */
     const char *method;          /* NULL: POST with a body, else GET */
     const char *const *headers;  /* as in HfHttpRequest; NULL: none */
-    const char *const *params;   /* {NAME, VALUE, NAME, ..., NULL}, none of the others; NULL: none */
-    const char *body;            /* NULL: none */
+    const char *const *params; /* {NAME, VALUE, NAME, ..., NULL}, none of the others; NULL: none */
+    const char *body;          /* NULL: none */
     size_t body_length;
 } HfFastcgiRequest;
 
