@@ -289,18 +289,6 @@ static int validate_listeners(const HfSettings *settings, HfText *error)
     return 0;
 }
 
-/* Of the pages of --warm=file: nobody knows yet. */
-static int validate_pages(const HfSettings *settings, HfText *error)
-{
-    bool used = settings->canary.kind == HF_PROBE_FASTCGI ||
-                settings->probe.kind == HF_PROBE_FASTCGI || settings->warm;
-
-    if (settings->document_root && !used)
-        return hf_option_refuse(error, "--document-root is for pages, but none is asked for; add "
-                                       "--canary=fastcgi:/PATH, --probe or --warm, or drop it");
-    return 0;
-}
-
 static int validate_probe(const HfSettings *settings, HfText *error)
 {
     HF_CLEANUP_SETTINGS HfSettings defaults;
@@ -365,8 +353,6 @@ int hf_options_validate(const HfSettings *settings, HfText *error)
 {
     int r = validate_listeners(settings, error);
 
-    if (r >= 0)
-        r = validate_pages(settings, error);
     if (r >= 0)
         r = validate_probe(settings, error);
     return r < 0 ? r : validate_headers(settings, error);

@@ -212,6 +212,11 @@ static int check_warm(const HfSettings *settings, HfText *error)
     if (only_fpm && !adapter->warm_script)
         return hf_option_refuse(error, "--warm=auto and --warm=recent are for php-fpm only; write "
                                        "--warm=http:/PATH");
+    bool pages = settings->canary.kind == HF_PROBE_FASTCGI ||
+                 settings->probe.kind == HF_PROBE_FASTCGI || settings->warm;
+    if (settings->document_root && !pages && !adapter->warm_script)
+        return hf_option_refuse(error, "--document-root is for pages, but none is asked for; add "
+                                       "--canary=fastcgi:/PATH, --probe or --warm, or drop it");
     if (hf_settings_warms(settings, HF_WARM_HTTP) && adapter->fastcgi)
         return hf_option_refuse(error,
                                 "--warm=http:/PATH asks over HTTP, which %s does not speak; write "

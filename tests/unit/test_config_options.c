@@ -263,7 +263,7 @@ static const struct {
      "--canary: \"x y\" is not a page that can be asked for; write it from the root, without "
      "blanks, "
      "as /healthz.php"},
-    {"holdfast|run|--canary=exec:true|--canary-root=/srv|php-fpm",
+    {"holdfast|run|--canary=exec:true|--canary-root=/srv|--listen=1|x",
      "--document-root is for pages, but none is asked for; add --canary=fastcgi:/PATH, --probe or "
      "--warm, or drop it"},
     {"holdfast|run|--canary-root=srv|php-fpm",

@@ -1,0 +1,290 @@
+"""A next generation is tried and warmed on its standby side, and then it serves: --canary, --warm, --document-root."""
+import os
+import re
+import subprocess
+import time
+
+import pytest
+
+from harness import fastcgi, net, words
+from harness.paths import HELPERS
+from harness.phpfpm import Pool
+
+WARMED = r"generation {} (warmed .*|nothing to warm.*)"
+STATE = "<?php echo json_encode(array_map('basename', array_keys(opcache_get_status(true)['scripts'])));"
+LONG_AGO = time.time() - 3600
+
+
+def write(site, name, text, root=None):
+    """An old file: opcache takes no new one."""
+    path = (root or site.root) / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    os.utime(path, (LONG_AGO, LONG_AGO))
+    return path
+
+
+def ask(site, name, address=None):
+    return fastcgi.request(address or site.address, str(site.root / name))[1]
+
+
+def warmed(holdfast, number):
+    """What a reload to generation number says of its warm-up."""
+    assert holdfast.call("reload").returncode == 0
+    return re.search(WARMED.format(number), holdfast.wait(WARMED.format(number))).group(1)
+
+
+@pytest.fixture
+def warm_site(make_site):
+    site = make_site(children=3, pool_options={})
+    site.pools[0].options["access.log"] = str(site.directory / "access.log")
+    site.configure()
+    write(site, "used.php", "<?php function used() { return 1; } echo 'used';")
+    write(site, "executed.php", "<?php file_put_contents(__DIR__ . '/../marks/executed', 'x', FILE_APPEND); echo 'e';")
+    write(site, "state.php", STATE)
+    return site
+
+
+def test_what_the_old_cache_held_is_compiled_and_not_run(warm_site):
+    holdfast = warm_site.holdfast()
+    ask(warm_site, "used.php")
+    ask(warm_site, "executed.php")
+    mark = warm_site.marks / "executed"
+    assert mark.read_text() == "x"
+    log = warm_site.directory / "access.log"
+    requests = len(log.read_text().splitlines())
+    report = warmed(holdfast, 2)
+    assert re.fullmatch(r"warmed 2 of 2 scripts in [\d.]+ m?s", report), report
+    assert mark.read_text() == "x"
+    assert len(log.read_text().splitlines()) == requests
+    assert {"used.php", "executed.php"} <= set(eval(ask(warm_site, "state.php")))
+    assert not [name for name in os.listdir(holdfast.runtime) if name.endswith(".php")]
+    holdfast.stop()
+
+
+def test_none(warm_site):
+    holdfast = warm_site.holdfast("--warm=none")
+    ask(warm_site, "used.php")
+    assert holdfast.call("reload").returncode == 0
+    assert "used.php" not in eval(ask(warm_site, "state.php"))
+    holdfast.stop()
+
+
+@pytest.mark.parametrize("option", [
+    "auto_prepend_file={root}/prepend.php", "open_basedir={root}", "opcache.restrict_api=/nowhere"])
+def test_settings_that_do_not_concern_it(warm_site, option):
+    write(warm_site, "prepend.php", "<?php file_put_contents(__DIR__ . '/../marks/prepended', 'x', FILE_APPEND);")
+    name, _, value = option.format(root=warm_site.root).partition("=")
+    warm_site.pools[0].options[f"php_admin_value[{name}]"] = value
+    warm_site.pools[0].options["security.limit_extensions"] = ".php .php5"
+    warm_site.configure()
+    holdfast = warm_site.holdfast()
+    ask(warm_site, "used.php")
+    mark = warm_site.marks / "prepended"
+    before = mark.read_text() if mark.exists() else None
+    assert re.match(r"warmed (\d) of \1 scripts", warmed(holdfast, 2))
+    assert (mark.read_text() if mark.exists() else None) == before
+    holdfast.stop()
+
+
+@pytest.mark.parametrize("arguments, reason", [
+    (["-d", "opcache.enable=0"], "opcache is off; set opcache.enable=1"),
+    (["-d", "disable_functions=opcache_compile_file"], "take it out of disable_functions")])
+def test_where_it_cannot_work(warm_site, arguments, reason):
+    holdfast = warm_site.holdfast(command=[*warm_site.command, *arguments])
+    ask(warm_site, "used.php")
+    report = warmed(holdfast, 2)
+    assert report.startswith("nothing to warm; [www] scripts cannot be listed: ") and reason in report
+    holdfast.stop()
+
+
+def test_a_script_that_does_not_compile(warm_site):
+    holdfast = warm_site.holdfast()
+    ask(warm_site, "used.php")
+    ask(warm_site, "executed.php")
+    write(warm_site, "used.php", "<?php if (")
+    assert warmed(holdfast, 2).startswith("warmed 1 of 2 scripts")
+    holdfast.stop()
+
+
+def test_a_script_that_is_gone_is_not_missed(warm_site):
+    holdfast = warm_site.holdfast()
+    ask(warm_site, "used.php")
+    ask(warm_site, "executed.php")
+    (warm_site.root / "used.php").unlink()
+    assert warmed(holdfast, 2).startswith("warmed 1 of 1 scripts")
+    holdfast.stop()
+
+
+def test_scripts_that_are_too_new_are_waited_for(warm_site):
+    holdfast = warm_site.holdfast()
+    ask(warm_site, "used.php")
+    os.utime(warm_site.root / "used.php")
+    assert warmed(holdfast, 2).startswith("warmed 1 of 1 scripts")
+    holdfast.stop()
+
+
+def test_a_deploy_that_moves_a_link(warm_site):
+    for release in "12":
+        write(warm_site, f"releases/{release}/vendor/lib.php", f"<?php function lib() {{ return {release}; }}")
+        write(warm_site, f"releases/{release}/public/app.php",
+              "<?php require __DIR__ . '/../vendor/lib.php'; echo lib();")
+    link = warm_site.root / "current"
+    link.symlink_to(warm_site.root / "releases/1")
+    holdfast = warm_site.holdfast(f"--document-root={link}/public")
+    ask(warm_site, "current/public/app.php")
+    link.unlink()
+    link.symlink_to(warm_site.root / "releases/2")
+    assert warmed(holdfast, 2).startswith("warmed 2 of 2 scripts")
+    write(warm_site, "paths.php", "<?php echo json_encode(array_keys(opcache_get_status(true)['scripts']));")
+    paths = eval(ask(warm_site, "paths.php").replace("\\/", "/"))
+    assert f"{warm_site.root}/releases/2/vendor/lib.php" in paths
+    assert not [path for path in paths if "/releases/1/" in path]
+    holdfast.stop()
+
+
+def test_many_scripts(warm_site):
+    for number in range(3000):
+        write(warm_site, f"many/{number}.php", f"<?php function many{number}() {{ return {number}; }}")
+    write(warm_site, "all.php", "<?php foreach (glob(__DIR__ . '/many/*.php') as $file) require $file;")
+    holdfast = warm_site.holdfast("--warm-timeout=60s", "--warm-parallel=2")
+    ask(warm_site, "all.php")
+    assert warmed(holdfast, 2).startswith("warmed 3001 of 3001 scripts")
+    holdfast.stop()
+
+
+def test_tenants(make_site):
+    """Scripts that a user cannot read are not told to its worker; pools that share a user are asked once."""
+    pools = [Pool(f"127.0.0.1:{net.free_port()}", name, children=1, user=user)
+             for name, user in (("a", "www-data"), ("b", "nobody"), ("c", "www-data"))]
+    pools[1].options["group"] = "nogroup"
+    site = make_site(pools=pools)
+    for name, user in (("a", "www-data"), ("b", "nobody"), ("c", "www-data")):
+        path = write(site, f"{name}.php", f"<?php echo '{name}';")
+        subprocess.run(["chown", user, path], check=True)
+        path.chmod(0o600)
+    holdfast = site.holdfast()
+    for pool in pools:
+        assert ask(site, f"{pool.name}.php", pool.listen) == pool.name
+    assert warmed(holdfast, 2).startswith("warmed 3 of 3 scripts")
+    with open(f"{holdfast.runtime}/{next(n for n in os.listdir(holdfast.runtime) if n.startswith('gen-2-') and n.endswith('.conf'))}") as overlay:
+        assert overlay.read().count("[holdfast-warm-") == 2
+    holdfast.stop()
+
+
+def test_a_chroot(make_site):
+    site = make_site(children=1, pool_options={})
+    site.pools[0].options["chroot"] = str(site.root)
+    site.configure()
+    write(site, "used.php", "<?php echo 'used';")
+    holdfast = site.holdfast()
+    assert fastcgi.request(site.address, "/used.php")[1] == "used"
+    assert warmed(holdfast, 2).startswith("warmed 1 of 1 scripts")
+    assert not [name for name in os.listdir(site.root) if name.startswith(".holdfast")]
+    holdfast.stop()
+
+
+PID = "<?php file_put_contents(__DIR__ . '/../marks/pids', getmypid() . ' ' . ($_SERVER['HTTP_X_HOLDFAST'] ?? '') . ' ' . " \
+      "$_SERVER['HTTP_HOST'] . ' ' . $_SERVER['REQUEST_METHOD'] . ' ' . $_SERVER['REQUEST_URI'] . ' ' . " \
+      "($_SERVER['HTTPS'] ?? '') . ' ' . $_SERVER['HTTP_USER_AGENT'] . \"\\n\", FILE_APPEND);"
+
+
+def visits(site):
+    return [line.split(" ", 6) for line in (site.marks / "pids").read_text().splitlines()]
+
+
+def test_each_worker_has_each_page(warm_site):
+    write(warm_site, "pid.php", PID)
+    holdfast = warm_site.holdfast("--warm=fastcgi:/pid.php?x=1", f"--document-root={warm_site.root}")
+    assert "by" in warmed(holdfast, 2)
+    found = visits(warm_site)
+    assert len({visit[0] for visit in found}) == 3
+    assert {tuple(visit[1:5]) for visit in found} == {("warm-up", "localhost", "GET", "/pid.php?x=1")}
+    assert "(warm-up)" in found[0][6]
+    holdfast.stop()
+
+
+@pytest.mark.parametrize("manager, workers", [
+    ({"pm": "ondemand"}, 1), ({"pm": "dynamic", "pm.start_servers": 2, "pm.min_spare_servers": 1,
+                               "pm.max_spare_servers": 3}, 2)])
+def test_workers_that_are_not_there_yet(warm_site, manager, workers):
+    warm_site.pools[0].options.update(manager)
+    warm_site.configure()
+    write(warm_site, "pid.php", PID)
+    holdfast = warm_site.holdfast("--warm=fastcgi:/pid.php", f"--document-root={warm_site.root}")
+    warmed(holdfast, 2)
+    assert workers <= len({visit[0] for visit in visits(warm_site)}) <= workers + 1
+    holdfast.stop()
+
+
+def test_a_list(warm_site):
+    write(warm_site, "pid.php", PID)
+    pages = warm_site.directory / "pages"
+    pages.write_text("# all of them\n\n/pid.php?a\nGET https://example.org:8443/pid.php?b\nPOST /pid.php\n")
+    holdfast = warm_site.holdfast(f"--warm=file:{pages}", f"--document-root={warm_site.root}", "--warm=none")
+    report = warmed(holdfast, 2)
+    assert f"{pages}:5: write PATH or METHOD URL" in report
+    found = {tuple(visit[2:6]) for visit in visits(warm_site)}
+    assert found == {("localhost", "GET", "/pid.php?a", ""), ("example.org:8443", "GET", "/pid.php?b", "on")}
+    holdfast.stop()
+
+
+def test_recent_pages(warm_site):
+    write(warm_site, "pid.php", PID)
+    holdfast = warm_site.holdfast("--warm=recent", "--warm=none")
+    fastcgi.request(warm_site.address, str(warm_site.root / "pid.php"), method="POST")
+    for _ in range(3):
+        ask(warm_site, "used.php")
+    assert "requests" in warmed(holdfast, 2)
+    assert not [visit for visit in visits(warm_site) if visit[1]]
+    assert "used.php" in eval(ask(warm_site, "state.php"))
+    holdfast.stop()
+
+
+def test_a_command(site):
+    told = site.directory / "told"
+    port = net.free_port()
+    command = f"echo $HOLDFAST_WARM_ADDRESS $HOLDFAST_WARM_SOURCE >{told}"
+    holdfast = site.holdfast(f"--listen=127.0.0.1:{port}", "--ready=notify", f"--warm=exec:{command}",
+                             command=[HELPERS / "listen_fds_server.py"])
+    assert warmed(holdfast, 2).startswith("warmed by 1 requests")
+    assert told.read_text() == f"127.0.0.1:{port} 127.0.0.2\n"
+    holdfast.stop()
+
+
+def test_the_time_is_bounded(warm_site):
+    write(warm_site, "slow.php", "<?php usleep(60000000);")
+    holdfast = warm_site.holdfast("--warm=fastcgi:/slow.php", f"--document-root={warm_site.root}", "--warm-timeout=500ms")
+    assert "all that --warm-timeout allows" in warmed(holdfast, 2)
+    holdfast.stop()
+
+
+def test_priority_is_put_back(warm_site):
+    write(warm_site, "nice.php", "<?php file_put_contents(__DIR__ . '/../marks/nice', "
+                                 "file_get_contents('/proc/self/autogroup'));")
+    holdfast = warm_site.holdfast("--warm=fastcgi:/nice.php", f"--document-root={warm_site.root}")
+    warmed(holdfast, 2)
+    main = warm_site.main_pid()
+    workers = subprocess.run(["ps", "-o", "ni=", "--ppid", str(main)], capture_output=True, text=True).stdout.split()
+    assert (warm_site.marks / "nice").read_text().endswith("nice 19\n")
+    assert set(workers) == {"0"}
+    with open(f"/proc/{main}/autogroup") as group:
+        assert group.read().endswith("nice 0\n")
+    holdfast.stop()
+
+
+# ---- the canary on the standby side ----
+
+
+def test_a_canary_that_fails_ends_the_new_one(warm_site):
+    healthz = write(warm_site, "healthz.php", "<?php echo 'well';")
+    holdfast = warm_site.holdfast("--canary=fastcgi:/healthz.php", f"--document-root={warm_site.root}")
+    assert holdfast.call("reload").returncode == 0
+    before = warm_site.main_pid()
+    healthz.write_text('<?php throw new Exception("out of cheese");')
+    failed = holdfast.call("reload")
+    assert failed.returncode == words.EXIT_FAILURE
+    assert "it answered 500" in failed.stderr and "out of cheese" in failed.stderr
+    assert warm_site.main_pid() == before
+    assert ask(warm_site, "used.php") == "used"
+    holdfast.stop()
