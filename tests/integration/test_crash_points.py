@@ -84,6 +84,8 @@ def test_adoption(make_site, point):
     holdfast.start()
     assert site.main_pid() == master and masters(holdfast) == {master}
     holdfast.replace(2)
+    assert len(masters(holdfast)) == 1
+    holdfast.replace(3)  # back on the first side
     assert len(masters(holdfast)) == 1 and os.stat(site.address).st_ino == inode
     load.assert_nothing_lost()
     holdfast.stop()
