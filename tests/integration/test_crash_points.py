@@ -131,6 +131,28 @@ def kill_master(holdfast):
     os.kill(master, signal.SIGKILL)
 
 
+@pytest.mark.parametrize("point", [point for point in AROUND if "spawn" not in point and "forget" not in point])
+@pytest.mark.parametrize("kind", ["tcp", "unix"])
+def test_rollback(make_site, kind, point):
+    """Whether it was written down or not, one of the two serves, and the other leaves."""
+    site = make_site(kind, children=4)
+    holdfast = ManagedHoldfast(site, "--park=5s", wrapper=(CRASHING,))
+    site._closing.append(holdfast.close)
+    holdfast.start()
+    load = site.load()
+    assert holdfast.call("reload").returncode == 0
+    holdfast.process.stop(signal.SIGKILL)
+    trip(holdfast, point)
+    holdfast.start()
+    assert holdfast.call("rollback").returncode != 0
+    assert holdfast.process.wait() == -signal.SIGKILL
+    trip(holdfast, None)
+    holdfast.start()
+    reload_leaves_one(holdfast)
+    load.assert_nothing_lost()
+    holdfast.stop()
+
+
 @pytest.mark.parametrize("cause, point", [(ask_for_reload, point) for point in AROUND]
                          + [(kill_master, point) for point in AROUND if "commit" not in point])
 @pytest.mark.parametrize("kind", ["tcp", "unix"])

@@ -232,3 +232,14 @@ def test_a_crash_after_the_configuration_was_changed(make_site, change):
     holdfast.replace(4)
     load.assert_nothing_lost()
     holdfast.stop()
+
+
+@pytest.mark.load
+def test_reloads_that_fail_for_want_of_descriptors(site):
+    """However far each of them comes, the next one succeeds once there are some again, and so does the end."""
+    holdfast = site.holdfast()
+    for few in range(3):
+        with process.exhausted(holdfast.pid, few):
+            assert [holdfast.call("reload").returncode for _ in range(2)] == [words.EXIT_FAILURE] * 2
+        assert holdfast.call("reload").returncode == 0
+    holdfast.stop()

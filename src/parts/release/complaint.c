@@ -34,7 +34,7 @@ static void clear(HfComplaint *complaint)
 {
     complaint->capture = hf_capture_abort(complaint->capture);
     complaint->plan = hf_plan_unref(complaint->plan);
-    hf_freep(&complaint->failure);
+    free(HF_STEAL(complaint->failure));
 }
 
 HfComplaint *hf_complaint_free(HfComplaint *complaint)

@@ -255,7 +255,9 @@ static void fill_generation(HfNotes *notes, HfGeneration *generation)
             process->pidfd = hf_fd_steal(&notes->list[i].fd);
     if (process->pidfd < 0)
         process->pidfd = open_again(generation);
-    generation->main_exited = process->pidfd < 0; /* how it ended is not known */
+    generation->main_exited = process->pidfd < 0;
+    if (generation->main_exited) /* how it ended is not known */
+        generation->status.si_pid = process->pid;
 }
 
 /* supervisor NULL: in a test. Returns 0, or negative errno with one line in error. */

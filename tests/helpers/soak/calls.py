@@ -87,7 +87,8 @@ class Calls:
         self.done += 1
         if call.status:
             self.refused += 1
-            if not any(begin <= call.ended and (end is None or end >= call.begun) for _, begin, end in self.intervals):
+            if call.verb != "rollback" and not any(
+                    begin <= call.ended and (end is None or end >= call.begun) for _, begin, end in self.intervals):
                 self.problems.append(f"holdfast {call.verb} failed, and nothing was wrong: {call.said}")
         elif call.verb in ("reload", "restart") and any(
                 kind == BROKEN and begin <= call.begun and (end is None or end >= call.ended)

@@ -137,6 +137,13 @@ def restart(chaos):
     chaos.calls.run("restart", chaos.patience())
 
 
+def rollback(chaos):
+    """Right after a reload there is mostly one parked."""
+    if chaos.random.random() < 0.7:
+        chaos.calls.run("reload", DEADLINE)
+    chaos.calls.run("rollback", chaos.patience())
+
+
 def upgrade(chaos):
     chaos.calls.run("upgrade", chaos.patience())
 
@@ -215,5 +222,5 @@ def restart_unit(chaos):
     chaos.launch(wait=True)
 
 
-BRIEF = {reload: 6, reload_storm: 1, restart: 3, upgrade: 1, signal_holdfast: 2, rotate_logs: 1, kill_worker: 8,
+BRIEF = {reload: 6, reload_storm: 1, restart: 3, rollback: 2, upgrade: 1, signal_holdfast: 2, rotate_logs: 1, kill_worker: 8,
          kill_master: 3, kill_holdfast: 2, kill_holdfast_and_master: 1, restart_unit: 1}

@@ -1,5 +1,6 @@
 """After each episode: nothing is wrong any more, and one reload later everything must be as it was at the beginning."""
 import json
+import pathlib
 import re
 import time
 
@@ -10,6 +11,8 @@ from soak import processes
 from soak.testbed import CHILDREN
 
 SPARE = 2  # descriptors that a holdfast may have more than the leanest one seen
+FIRST = 10  # checkpoints that tell how much memory it needs
+GROWTH = 128  # kB that it may have more than in those: what the heap keeps in pieces
 
 
 class Checkpoint:
@@ -19,6 +22,7 @@ class Checkpoint:
         self.files = None
         self.stored = None
         self.fewest = None
+        self.memory = []  # at each checkpoint, kB
 
     def check(self):
         """What is wrong, in words."""
@@ -65,6 +69,7 @@ class Checkpoint:
         found += self.changed("files", sorted(re.sub(r"\d+", "N", path.name) for path in self.holdfast.runtime.iterdir()))
         found += self.changed("stored", sorted(re.sub(r"\d+", "N", name) for name in self.holdfast.store.names()))
         self.fewest = min(self.fewest or descriptors, descriptors)
+        found += self.grown()
         if descriptors > self.fewest + SPARE:
             found.append(f"{descriptors} descriptors, there were {self.fewest}: "
                          f"{process.descriptors(self.holdfast.pid)}")
@@ -72,6 +77,14 @@ class Checkpoint:
         if [one["state"] for one in status["generations"]] != ["active"] or status["state"] != "running":
             found.append(f"status: {status['state']}, {status['generations']}")
         return found
+
+    def grown(self):
+        """Memory of its own beyond what the largest of the first ones had."""
+        memory = int(re.search(r"Private_Dirty: +(\d+)",
+                               pathlib.Path(f"/proc/{self.holdfast.pid}/smaps_rollup").read_text()).group(1))
+        self.memory.append(memory)
+        most = max(self.memory[:FIRST])
+        return [f"{memory} kB of memory, there were {most}"] if memory > most + GROWTH else []
 
     def changed(self, what, now):
         before = getattr(self, what)

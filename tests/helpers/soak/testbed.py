@@ -23,7 +23,7 @@ CHILDREN = 10
 SLOWEST_MS = 2000
 FILES = 1024  # soft limit, as systemd sets it
 # Below what a client of the load waits, so that who is ended or refused in an outage is seen to be.
-OPTIONS = ["--ready-timeout=15s", "--backoff-max=1s", "--busy-after=25s"]
+OPTIONS = ["--ready-timeout=15s", "--backoff-max=1s", "--busy-after=25s", "--park=1s"]
 
 
 def separate_mounts():
@@ -56,7 +56,8 @@ class Testbed:
         self.journal = Journal(site)
         self.ledger = Ledger(self.journal)
         self.group = counted()
-        self.holdfast = ManagedHoldfast(site, *OPTIONS, group=self.group)
+        trial = ["--canary=fastcgi:/hello.php", f"--canary-root={site.root}"]
+        self.holdfast = ManagedHoldfast(site, *OPTIONS, *trial, group=self.group)
         self.holdfast.wrapper = ["/bin/sh", "-c", f'exec "$0" "$@" 2>>{self.holdfast_log}']
         self.nginxes = []
         self.options = options
