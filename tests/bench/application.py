@@ -129,8 +129,8 @@ def summary(turns, replaces):
 def run(options, tell, scratch):
     made = prepare(scratch)
     kinds = [kind for kind in contenders.APPLICATION if not options.only or kind.name in options.only]
-    known = call("run", "--help").stdout
-    missing = [kind for kind in kinds if any(f"{word.partition('=')[0]}=" not in known for word in kind.needs)]
+    known = call("run", "--help=all").stdout
+    missing = [kind for kind in kinds if any(f"{word}=" not in known for word in kind.needs)]
     for kind in missing:
         tell(f"{kind.name}: left out, this build has no {' '.join(kind.needs)}")
     kinds = [kind for kind in kinds if kind not in missing]
