@@ -83,6 +83,11 @@ const HfViewList hf_view_lists[HF_VIEW_LISTS] = {
                              MEMBER(HfViewPast, lifetime, 't', SECONDS),
                              MEMBER(HfViewPast, processes, 'u', NUMBER),
                              MEMBER(HfViewPast, end, 's', WORDS),
+                             MEMBER(HfViewPast, warm_listed, 't', NUMBER),
+                             MEMBER(HfViewPast, warm_scripts, 't', NUMBER),
+                             MEMBER(HfViewPast, warm_requests, 't', NUMBER),
+                             MEMBER(HfViewPast, warm_failures, 't', NUMBER),
+                             MEMBER(HfViewPast, warm_time, 't', SECONDS),
                          }},
 };
 

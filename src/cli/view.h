@@ -55,6 +55,11 @@ typedef struct HfViewPast {
     uint64_t lifetime;
     uint32_t processes;
     const char *end;
+    uint64_t warm_listed;
+    uint64_t warm_scripts;
+    uint64_t warm_requests;
+    uint64_t warm_failures;
+    uint64_t warm_time; /* 0: there was no warm-up */
 } HfViewPast;
 
 typedef struct HfViewCount {
@@ -113,7 +118,7 @@ typedef struct HfViewField {
     const char *property; /* of the instance's; NULL: a member of a row */
 } HfViewField;
 
-#define HF_VIEW_FIELDS_MAX 12
+#define HF_VIEW_FIELDS_MAX 15
 
 /* Rows, each a struct ('r') or a dict entry ('e'). */
 typedef struct HfViewList {

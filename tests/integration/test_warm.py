@@ -1,4 +1,5 @@
 """A next generation is tried and warmed on its standby side, and then it serves: --canary, --warm, --document-root."""
+import json
 import os
 import re
 import subprocess
@@ -201,6 +202,8 @@ def test_each_worker_has_each_page(warm_site):
     assert len({visit[0] for visit in found}) == 3
     assert {tuple(visit[1:5]) for visit in found} == {("warm-up", "localhost", "GET", "/pid.php?x=1")}
     assert "(warm-up)" in found[0][6]
+    past = json.loads(holdfast.call("history", "--json").stdout)["generations"][-1]
+    assert past["warm_requests"] == len(found) and past["warm_failures"] == 0 and past["warm_time"] > 0
     holdfast.stop()
 
 

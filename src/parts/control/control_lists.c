@@ -163,10 +163,11 @@ static int append_history(HfControl *control, sd_bus_message *reply)
         const HfHistoryEntry *entry = hf_history_get(history, i);
         uint64_t lifetime =
             entry->ended > 0 ? entry->lifetime : hf_clock_monotonic() - entry->since;
-        r = sd_bus_message_append(reply, HF_CONTROL_PAST, entry->number,
-                                  hf_cause_name(entry->cause), entry->started, entry->ready,
-                                  entry->ended, entry->ready_after, lifetime,
-                                  (uint32_t)entry->processes, entry->end ? entry->end : "");
+        r = sd_bus_message_append(
+            reply, HF_CONTROL_PAST, entry->number, hf_cause_name(entry->cause), entry->started,
+            entry->ready, entry->ended, entry->ready_after, lifetime, (uint32_t)entry->processes,
+            entry->end ? entry->end : "", entry->warmed.listed, entry->warmed.scripts,
+            entry->warmed.requests, entry->warmed.failures, entry->warmed.time);
     }
     return r;
 }

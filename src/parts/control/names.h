@@ -18,8 +18,9 @@
                       limit, why it has none */
 #define HF_CONTROL_EVENT "(stsst)" /* name, generation, cause, text, usec */
 #define HF_CONTROL_PAST                                                                            \
-    "(tstttttus)" /* number, cause, started, ready, ended, ready after,                            \
-                     lifetime, processes, end */
+    "(tstttttusttttt)" /* number, cause, started, ready, ended, ready after, lifetime, processes,  \
+                          end; of its warm-up: scripts listed and warmed, requests, failures,      \
+                          time */
 #define HF_CONTROL_GENERATIONS "a" HF_CONTROL_GENERATION
 #define HF_CONTROL_LISTENERS   "a" HF_CONTROL_LISTENER
 #define HF_CONTROL_EVENTS      "a" HF_CONTROL_EVENT
