@@ -8,7 +8,7 @@ import pytest
 from harness import process, words
 from harness.manager import ManagedHoldfast
 from harness.paths import HOLDFAST
-from harness.wait import Ended
+from harness.wait import Appearance, Ended
 
 pytestmark = pytest.mark.load
 
@@ -171,6 +171,33 @@ def test_around_an_action(make_site, kind, cause, point):
     assert holdfast.process.wait() == -signal.SIGKILL
     trip(holdfast, None)
     holdfast.start()
+    reload_leaves_one(holdfast)
+    load.assert_nothing_lost()
+    holdfast.stop()
+
+
+@pytest.mark.parametrize("kind", ["tcp", "unix"])
+def test_during_a_trial(make_site, kind):
+    """Who was tried is given up, unmet by any visitor; who served serves on."""
+    site = make_site(kind, children=4)
+    mark, gate, script = site.directory / "tried", site.directory / "gate", site.root / "healthz.php"
+    os.mkfifo(gate)
+    gate.chmod(0o666)
+    site.directory.chmod(0o777)
+    script.write_text(f'<?php touch("{mark}"); fopen("{gate}", "r"); echo "well";')
+    holdfast = ManagedHoldfast(site, "--canary=fastcgi:/healthz.php", f"--document-root={site.root}")
+    site._closing.append(holdfast.close)
+    holdfast.start()
+    master = site.main_pid()
+    load = site.load()
+    with Appearance(mark) as asked:
+        holdfast.send(signal.SIGHUP)
+        asked.wait()
+    holdfast.process.stop(signal.SIGKILL)
+    gate.write_text("go")
+    script.write_text('<?php echo "well";')
+    holdfast.start()
+    assert site.main_pid() == master
     reload_leaves_one(holdfast)
     load.assert_nothing_lost()
     holdfast.stop()

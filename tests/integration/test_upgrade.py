@@ -3,12 +3,15 @@ import os
 import shutil
 import signal
 import stat
+import subprocess
 
 import pytest
 
 from harness import process, words
 from harness.holdfast import call
 from harness.paths import HOLDFAST
+from harness.process import Process, environment
+from harness.wait import Appearance
 
 UPGRADED = r"upgrade: this is holdfast"
 FAILED = r"upgrade failed: "
@@ -178,3 +181,29 @@ def test_unsuitable_options(site, program):
 def test_not_running():
     result = call("upgrade", "--name=nobody-of-that-name")
     assert result.returncode == words.EXIT_NOT_RUNNING
+
+
+@pytest.mark.load
+def test_it_waits_for_a_trial(site, program):
+    """The generation on trial is switched to first, and nothing of it is lost."""
+    mark, gate = site.directory / "tried", site.directory / "gate"
+    os.mkfifo(gate)
+    gate.chmod(0o666)
+    site.directory.chmod(0o777)
+    (site.root / "healthz.php").write_text(f'<?php touch("{mark}"); fopen("{gate}", "r"); echo "well";')
+    holdfast = site.holdfast("--canary=fastcgi:/healthz.php", f"--document-root={site.root}", "--log-level=debug",
+                             wrapper=(program.path,))
+    load = site.load()
+    with Appearance(mark) as asked:
+        callers = [Process([HOLDFAST, "reload", f"--name={site.name}"], env=environment(), stdin=subprocess.DEVNULL)]
+        asked.wait()
+    since = holdfast.mark()
+    callers.append(Process([HOLDFAST, "upgrade", f"--name={site.name}"], env=environment(), stdin=subprocess.DEVNULL))
+    holdfast.wait("event request ", since)
+    assert not holdfast.lines.find(UPGRADED)
+    gate.write_text("go")
+    assert [caller.wait() for caller in callers] == [0, 0]
+    holdfast.wait(UPGRADED)
+    assert holdfast.lines.text().index("generation 2 is active") < holdfast.lines.text().index("upgrade: this is holdfast")
+    load.assert_nothing_lost()
+    holdfast.stop()
