@@ -59,6 +59,7 @@ def test_unix_path_stays_where_it_is(managed):
     die(holdfast)
     revive(holdfast)
     holdfast.replace(2)
+    holdfast.replace(3)  # back on the first side
     assert os.stat(site.address).st_ino == before
     assert site.get()[0] == 200
 
