@@ -262,7 +262,9 @@ static int *list_sockets(const HfGeneration *generation)
     size_t n = generation->plan->n_listeners;
     int *fds = calloc(n + 1, sizeof(*fds));
 
-    for (size_t i = 0; fds && i < n; i++)
+    if (!fds)
+        return NULL;
+    for (size_t i = 0; i < n; i++)
         fds[i] = hf_listener_fd(generation->listeners[i], generation->side);
     return fds;
 }
