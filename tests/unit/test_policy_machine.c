@@ -41,6 +41,27 @@ void __assert_fail(const char *assertion, const char *file, unsigned line, const
     abort();
 }
 
+#define TRIAL(n)                                                                                   \
+    {                                                                                              \
+        .stage = HF_STAGE_TRIAL, .number = (n), .side = 1                                          \
+    }
+#define PARKED(n)                                                                                  \
+    {                                                                                              \
+        .stage = HF_STAGE_PARKED, .number = (n), .side = 1                                         \
+    }
+#define ON_SIDE(n)                                                                                 \
+    {                                                                                              \
+        .stage = HF_STAGE_ACTIVE, .number = (n), .side = 1                                         \
+    }
+#define LEFT(n)                                                                                    \
+    {                                                                                              \
+        .stage = HF_STAGE_ACTIVE, .number = (n), .main_exited = true                               \
+    }
+#define LEFT_SETTLING(n)                                                                           \
+    {                                                                                              \
+        .stage = HF_STAGE_SETTLE, .number = (n), .main_exited = true                               \
+    }
+
 static void sound_states(void **state)
 {
     static const HfMachine machines[] = {
@@ -61,6 +82,11 @@ static void sound_states(void **state)
          .generations = {{.stage = HF_STAGE_KILL, .main_exited = true, .number = 1}}},
         {PHASE(ENDING)},
         {PHASE(ENDED)},
+        {PHASE(TRYING), .planned = true, .generations = {ACTIVE(1), TRIAL(2)}},
+        {PHASE(TRYING), .prepared = true, .generations = {LEFT(1), TRIAL(2)}},
+        {PHASE(IDLE), .planned = true, .generations = {PARKED(1), ACTIVE(2)}},
+        {PHASE(IDLE), .side = 1, .planned = true, .generations = {LEFT_SETTLING(1), ON_SIDE(2)}},
+        {PHASE(BACKOFF), .planned = true, .generations = {LEFT(1)}},
     };
 
     (void)state;
@@ -99,6 +125,25 @@ static void unsound_phases(void **state)
         {PHASE(ENDED), .generations = {ACTIVE(1)}},
         {PHASE(ENDED), .generations = {DRAINING(1)}},
         {PHASE(MAX_)},
+        {PHASE(TRYING), .planned = true, .generations = {ACTIVE(1)}},
+        {PHASE(TRYING), .planned = true, .generations = {TRIAL(1)}},
+        {PHASE(TRYING), .generations = {ACTIVE(1), TRIAL(2)}},
+        {PHASE(TRYING), .planned = true, .generations = {ACTIVE(1), TRIAL(2), STARTING(3)}},
+        {PHASE(TRYING), .planned = true, .generations = {ACTIVE(1), TRIAL(2), TRIAL(3)}},
+        {PHASE(TRYING), .planned = true, .generations = {ACTIVE(1), TRIAL(2), PARKED(3)}},
+        {PHASE(TRYING), .side = 1, .planned = true, .generations = {ON_SIDE(1), TRIAL(2)}},
+        {PHASE(IDLE), .planned = true, .generations = {ACTIVE(1), TRIAL(2)}},
+        {PHASE(IDLE), .planned = true, .generations = {LEFT(1)}},
+        {PHASE(IDLE), .planned = true, .generations = {ON_SIDE(1)}},
+        {PHASE(IDLE), .side = 2, .planned = true, .generations = {ACTIVE(1)}},
+        {PHASE(IDLE), .planned = true, .generations = {PARKED(1), PARKED(2), ACTIVE(3)}},
+        {PHASE(IDLE), .side = 1, .planned = true, .generations = {PARKED(1), ON_SIDE(2)}},
+        {PHASE(IDLE), .planned = true, .generations = {LEFT_SETTLING(1), ACTIVE(2)}},
+        {PHASE(IDLE), .planned = true,
+         .generations = {ACTIVE(1), {.stage = HF_STAGE_STOP, .number = 2, .side = 2}}},
+        {PHASE(CLEARING), .prepared = true, .generations = {DRAINING(1), PARKED(2)}},
+        {PHASE(STOPPING), .generations = {DRAINING(1), PARKED(2)}},
+        {PHASE(ENDING), .generations = {PARKED(1)}},
     };
 
     (void)state;
