@@ -139,8 +139,12 @@ static void add_header(HfText *text, const char *header)
     size_t length = strcspn(header, ":");
 
     hf_text_addf(&name, "HTTP_%.*s", (int)length, header);
-    for (char *at = name.failed ? NULL : name.data; at && *at; at++)
-        *at = *at == '-' ? '_' : *at >= 'a' && *at <= 'z' ? (char)(*at - 'a' + 'A') : *at;
+    for (char *at = name.failed ? NULL : name.data; at && *at; at++) {
+        if (*at == '-')
+            *at = '_';
+        else if (*at >= 'a' && *at <= 'z')
+            *at &= ~0x20;
+    }
     hf_text_fail(text, name.failed);
     add_text_param(text, hf_text_peek(&name),
                    header + length + 1 + strspn(header + length + 1, " "));
