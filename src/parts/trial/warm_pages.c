@@ -13,6 +13,7 @@
 #define FILE_MAX     (1024U * 1024) /* bytes of a list */
 #define PAGES_MAX    10000U
 #define WORKERS_MAX  4096U
+#define MORE_MIN     16U            /* requests: one that has just started may come late */
 #define STATUS_MAX   (1024U * 1024) /* bytes of a page that shows each worker */
 #define USER_AGENT   "User-Agent: holdfast/" HF_VERSION " (warm-up)"
 #define OWN_HEADER   "X-Holdfast: warm-up"
@@ -288,7 +289,8 @@ static void on_workers(const HfReply *reply, void *userdata)
         visit->least = status.least + 1;
         visit->left =
             plan->pools[plan->wanted[visit->listener].pool].on_demand || workers == 0 ? 1 : workers;
-        visit->more = plan->pools[plan->wanted[visit->listener].pool].on_demand ? 0 : 2 * workers;
+        visit->more =
+            plan->pools[plan->wanted[visit->listener].pool].on_demand ? 0 : MORE_MIN + 2 * workers;
     } else if (status.least < visit->least && visit->more > 0) {
         visit->left = 1;
         visit->more--;
