@@ -206,8 +206,11 @@ int hf_steer_tcp(int fd, unsigned index)
     };
 #undef WORD
 #undef SAME
-    struct sock_fprog program = {.len = sizeof(code) / sizeof(*code), .filter = code};
+    struct sock_fprog program;
 
+    memset(&program, 0, sizeof(program)); /* its padding is passed on as well */
+    program.len = sizeof(code) / sizeof(*code);
+    program.filter = code;
     return setsockopt(fd, SOL_SOCKET, SO_ATTACH_REUSEPORT_CBPF, &program, sizeof(program)) < 0
                ? -errno
                : 0;
