@@ -66,7 +66,7 @@ def test_status_shows_who_is_parked(parked):
     _, holdfast = parked
     generations = json.loads(holdfast.call("status", "--json").stdout)["generations"]
     parked, active = generations
-    assert (parked["number"], parked["state"], parked["processes"]) == (1, "parked", 5)
+    assert (parked["number"], parked["state"]) == (1, "parked") and parked["processes"] >= 5
     assert (active["number"], active["state"]) == (2, "active")
     assert parked["memory"] > 0
 
@@ -105,9 +105,9 @@ def test_a_rollback_under_load_loses_nothing_and_is_atomic(make_site, listen):
     load = site.load()
     old = site.main_pid()
     holdfast.reload(2)
-    new = site.main_pid()
+    new, = {site.main_pid() for _ in range(100)}  # the load comes to it as well
     assert holdfast.call("rollback").returncode == 0
-    assert site.main_pid() == old != new
+    assert {site.main_pid() for _ in range(100)} == {old} != {new}
     holdfast.wait(words.gone(2))
     load.assert_nothing_lost()
     entries = [(entry["at"], entry["at"] + entry["latency"], int(entry["body"].split()[1]))
