@@ -114,8 +114,8 @@ int hf_files_watch(const HfFiles *files, const HfRuntime *runtime, sd_event *loo
         hf_text_addf(&path, "/proc/self/fd/%d", files->pid_fd);
     else
         hf_text_add(&path, runtime->directory);
-    return sd_event_add_inotify(loop, ret, hf_text_peek(&path), IN_CLOSE_WRITE | IN_MOVED_TO,
-                                callback, userdata);
+    return sd_event_add_inotify(loop, ret, hf_text_peek(&path), HF_RUNTIME_CHANGES, callback,
+                                userdata);
 }
 
 pid_t hf_files_pid(const HfFiles *files)

@@ -4,7 +4,6 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/inotify.h>
 #include <unistd.h>
 
 #include "base/fd.h"
@@ -200,7 +199,7 @@ void hf_inputs_last_words(HfInputs *inputs)
 
 /* ---- the runtime directory ---- */
 
-static int on_removal(sd_event_source *source, const struct inotify_event *event, void *userdata)
+static int on_change(sd_event_source *source, const struct inotify_event *event, void *userdata)
 {
     (void)source;
     (void)event;
@@ -212,14 +211,12 @@ static int on_removal(sd_event_source *source, const struct inotify_event *event
 static int watch_place(HfInputs *inputs)
 {
     const HfRuntime *runtime = &inputs->supervisor->runtime;
-    const uint32_t removals =
-        IN_DELETE | IN_MOVED_FROM | IN_DELETE_SELF | IN_MOVE_SELF | IN_ONLYDIR;
 
     inputs->place = sd_event_source_disable_unref(inputs->place);
     return runtime->in_memory
                ? 0
                : sd_event_add_inotify(inputs->supervisor->loop, &inputs->place, runtime->directory,
-                                      removals, on_removal, inputs);
+                                      HF_RUNTIME_CHANGES | IN_ONLYDIR, on_change, inputs);
 }
 
 /* fd: -1: opened anew. */

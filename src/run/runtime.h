@@ -5,11 +5,17 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/inotify.h>
 
 #include "base/text.h"
 #include "loop/cgroups.h"
 
 typedef struct HfRelayKind HfRelayKind;
+
+/* What everybody who watches the directory asks for, inotify(7): sd-event 252 loops for ever over
+ * an event of an inode when none of the inode's sources asks for that event any more. */
+#define HF_RUNTIME_CHANGES                                                                         \
+    (IN_CLOSE_WRITE | IN_MOVED_TO | IN_DELETE | IN_MOVED_FROM | IN_DELETE_SELF | IN_MOVE_SELF)
 
 typedef struct HfRuntime {
     char *directory; /* made if it was not there; in memory: begins with '@' */

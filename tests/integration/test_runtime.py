@@ -9,7 +9,7 @@ import pytest
 
 from harness import words
 from harness.holdfast import call
-from harness.paths import HOLDFAST, PHP_FPM
+from harness.paths import HOLDFAST, PHP_FPM, PHP_FPM_PLAIN
 
 REMADE = "the runtime directory .* was removed; it is made again"
 
@@ -51,6 +51,15 @@ def test_file_that_was_removed_is_made_again(site, name):
     assert holdfast.call("reload").returncode == 0
     result = call("run", f"--name={site.name}", "--", PHP_FPM, "-y", site.configuration_path)
     assert "is running already (pid" in result.stderr
+    holdfast.stop()
+
+
+def test_file_that_is_written_there_when_nobody_waits_for_one(site):
+    """The pid file of a generation was waited for there; what is written later concerns nobody."""
+    holdfast = site.holdfast(command=[PHP_FPM_PLAIN, "-y", site.configuration_path])
+    (holdfast.runtime / "gen-0.test").write_text("written")
+    assert holdfast.call("status").returncode == 0
+    assert holdfast.call("reload").returncode == 0
     holdfast.stop()
 
 
