@@ -19,12 +19,13 @@
 
 /* ---- autogroups ---- */
 
-static int open_autogroup(pid_t pid, int flags)
+/* The descriptor leads to this process, or to none, whoever has its number later. */
+static int open_autogroup(pid_t pid)
 {
     char path[64];
 
     snprintf(path, sizeof(path), "/proc/%d/autogroup", (int)pid);
-    int fd = open(path, flags | O_CLOEXEC);
+    int fd = open(path, O_RDWR | O_CLOEXEC);
     return fd < 0 ? -errno : fd;
 }
 
@@ -37,14 +38,11 @@ static bool groups_sessions(void)
 }
 
 /* "/autogroup-12 nice 0" */
-static int read_autogroup(pid_t pid, int *ret)
+static int read_autogroup(int fd, int *ret)
 {
     char text[128];
 
-    HF_CLEANUP_FD int fd = open_autogroup(pid, O_RDONLY);
-    if (fd < 0)
-        return fd;
-    ssize_t n = read(fd, text, sizeof(text) - 1);
+    ssize_t n = pread(fd, text, sizeof(text) - 1, 0);
     if (n < 0)
         return -errno;
     text[n] = '\0';
@@ -55,15 +53,54 @@ static int read_autogroup(pid_t pid, int *ret)
     return 0;
 }
 
-static int write_autogroup(pid_t pid, int nice)
+static int write_autogroup(int fd, int nice)
 {
     char text[16];
 
-    HF_CLEANUP_FD int fd = open_autogroup(pid, O_WRONLY);
-    if (fd < 0)
-        return fd;
     int length = snprintf(text, sizeof(text), "%d", nice);
     return write(fd, text, (size_t)length) < 0 ? -errno : 0;
+}
+
+static void leave_group(HfPriority *priority)
+{
+    if (priority->grouped)
+        close(priority->autogroup);
+    priority->grouped = priority->lowered = false;
+}
+
+static int join_group(pid_t pid, HfPriority *priority)
+{
+    int r = open_autogroup(pid);
+    if (r < 0)
+        return r;
+    priority->autogroup = r;
+    priority->grouped = true;
+    r = read_autogroup(priority->autogroup, &priority->group_nice);
+    if (r < 0)
+        leave_group(priority);
+    return r;
+}
+
+/* Its main process has ended: any other of the session will do. */
+static int join_again(HfProcess *process, void *userdata)
+{
+    HfPriority *priority = userdata;
+
+    if (getsid(process->pid) != priority->who.session)
+        return 0;
+    HF_CLEANUP_FD int fd = open_autogroup(process->pid);
+    int r = fd < 0 ? fd : write_autogroup(fd, priority->group_nice);
+    return r == -EAGAIN ? r : r >= 0;
+}
+
+static int restore_group(HfPriority *priority)
+{
+    if (!priority->lowered)
+        return 0;
+    int r = write_autogroup(priority->autogroup, priority->group_nice);
+    return r == -ESRCH
+               ? hf_process_visit(hf_process_is_member, &priority->who, join_again, priority)
+               : r;
 }
 
 /* ---- nice values ---- */
@@ -107,17 +144,54 @@ static int restore_one(HfProcess *process, void *userdata)
     return 0;
 }
 
-void hf_priority_lower(pid_t main, const HfMembership *who, HfPriority *ret)
+int hf_priority_lower_group(HfPriority *priority)
 {
-    HfPriority priority = {.who = *who, .main = main, .main_nice = nice_of(main)};
+    if (!priority->grouped || priority->lowered)
+        return 0;
+    int r = write_autogroup(priority->autogroup, LOWEST);
+    priority->lowered = r >= 0;
+    if (r < 0 && r != -EAGAIN)
+        leave_group(priority);
+    return r;
+}
 
-    if (groups_sessions() && read_autogroup(main, &priority.group_nice) >= 0)
-        priority.grouped = write_autogroup(main, LOWEST) >= 0;
-    if (priority.main_nice != NICE_OF_NONE && hf_privilege_has(CAP_SYS_NICE)) {
-        priority.niced = true;
-        hf_process_visit(hf_process_is_member, who, lower_one, &priority);
+int hf_priority_lower(pid_t main, const HfMembership *who, HfPriority *priority)
+{
+    int r = -EOPNOTSUPP;
+
+    if (priority->grouped || priority->niced) /* what is to be put back would be forgotten */
+        return 0;
+    *priority = (HfPriority){.who = *who, .main = main, .main_nice = nice_of(main)};
+    if (groups_sessions())
+        r = join_group(main, priority);
+    if (r >= 0)
+        r = hf_priority_lower_group(priority);
+    if (priority->main_nice != NICE_OF_NONE && hf_privilege_has(CAP_SYS_NICE)) {
+        priority->niced = true;
+        hf_process_visit(hf_process_is_member, who, lower_one, priority);
     }
-    *ret = priority;
+    return priority->niced && r != -EAGAIN ? 0 : r;
+}
+
+static int adopt_one(HfProcess *process, void *userdata)
+{
+    HfPriority *priority = userdata;
+
+    if (!priority->grouped && getsid(process->pid) == priority->who.session &&
+        join_group(process->pid, priority) >= 0 && priority->group_nice != LOWEST)
+        leave_group(priority);
+    priority->niced = priority->niced || nice_of(process->pid) == LOWEST;
+    return 0;
+}
+
+void hf_priority_adopt(pid_t main, bool tried, const HfMembership *who, HfPriority *priority)
+{
+    *priority = (HfPriority){.who = *who, .main = main, .main_nice = nice_of(getpid())};
+    hf_process_visit(hf_process_is_member, who, adopt_one, priority);
+    priority->lowered = priority->grouped;
+    priority->group_nice = 0; /* as each session begins */
+    priority->niced = priority->niced && tried && main > 0 && nice_of(main) == LOWEST &&
+                      priority->main_nice != NICE_OF_NONE && hf_privilege_has(CAP_SYS_NICE);
 }
 
 int hf_priority_restore(HfPriority *priority)
@@ -127,17 +201,16 @@ int hf_priority_restore(HfPriority *priority)
         hf_process_visit(hf_process_is_member, &priority->who, restore_one, priority);
         priority->niced = false;
     }
-    if (!priority->grouped)
-        return 0;
-    int r = write_autogroup(priority->main, priority->group_nice);
+    int r = restore_group(priority);
     if (r == -EAGAIN)
         return r;
-    priority->grouped = false;
+    hf_priority_clear(priority);
     return 0;
 }
 
 void hf_priority_clear(HfPriority *priority)
 {
+    leave_group(priority);
     free(priority->saved);
     *priority = (HfPriority){0};
 }

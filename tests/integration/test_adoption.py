@@ -1,14 +1,17 @@
 """holdfast is killed: whoever is started next goes on with sockets and generations, and no request notices."""
 import json
 import os
+import pathlib
 import signal
 import socket
+import time
 
 import pytest
 
 from harness import process, words
 from harness.manager import ManagedHoldfast, killed
 from harness.paths import HELPERS, PYTHON
+from harness.wait import DEADLINE
 
 pytestmark = pytest.mark.load
 
@@ -121,6 +124,21 @@ def test_everything_is_killed(managed):
     assert site.get()[0] == 200
     assert not holdfast.lines.find(words.crashed(2))
     holdfast.replace(3)
+    holdfast.stop()
+
+
+def test_priority_that_was_not_put_back(managed):
+    """It was killed right after a switch, when the kernel had not yet taken the priority from before the warm-up."""
+    site, holdfast = managed()
+    master = site.main_pid()
+    die(holdfast)
+    with open(f"/proc/{master}/autogroup", "w") as group:
+        group.write("19")
+    revive(holdfast)
+    end = time.monotonic() + DEADLINE
+    while not pathlib.Path(f"/proc/{master}/autogroup").read_text().endswith("nice 0\n"):
+        assert time.monotonic() < end
+        assert site.get()[0] == 200
     holdfast.stop()
 
 

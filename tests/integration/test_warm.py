@@ -1,15 +1,19 @@
 """A next generation is tried and warmed on its standby side, and then it serves: --canary, --warm, --document-root."""
+import contextlib
 import json
 import os
 import re
+import signal
 import subprocess
 import time
 
 import pytest
 
-from harness import fastcgi, net, words
+from harness import fastcgi, net, process, words
+from harness.manager import killed
 from harness.paths import HELPERS
 from harness.phpfpm import Pool
+from harness.wait import DEADLINE, Appearance
 
 WARMED = r"generation {} (warmed .*|nothing to warm.*)"
 STATE = "<?php echo json_encode(array_map('basename', array_keys(opcache_get_status(true)['scripts'])));"
@@ -270,9 +274,56 @@ def test_priority_is_put_back(warm_site):
     main = warm_site.main_pid()
     workers = subprocess.run(["ps", "-o", "ni=", "--ppid", str(main)], capture_output=True, text=True).stdout.split()
     assert (warm_site.marks / "nice").read_text().endswith("nice 19\n")
-    assert set(workers) == {"0"}
+    assert set(workers) == {str(os.nice(0))}
     with open(f"/proc/{main}/autogroup") as group:
         assert group.read().endswith("nice 0\n")
+    holdfast.stop()
+
+
+def nice_of_session(pid):
+    with open(f"/proc/{pid}/autogroup") as group:
+        return int(group.read().split()[-1])
+
+
+def await_nice(holdfast, pid, nice):
+    """The kernel takes a change of an autogroup each tenth of a second: asked until it has."""
+    end = time.monotonic() + DEADLINE
+    while nice_of_session(pid) != nice:
+        assert time.monotonic() < end
+        holdfast.call("status")
+
+
+def keep_changing_one(until):
+    """The kernel refuses everybody else's change of an autogroup for a tenth of a second after each."""
+    nice = nice_of_session(os.getpid())
+    while not until():
+        with contextlib.suppress(BlockingIOError), open("/proc/self/autogroup", "w") as group:
+            group.write(str(nice))
+
+
+def warming(site, holdfast):
+    """A reload in the middle of a warm-up, by a page that takes its time; the pid of the new master."""
+    with Appearance(site.marks / "slow") as asked:
+        holdfast.send(signal.SIGHUP)
+        asked.wait()
+    pid, = [generation["pid"] for generation in json.loads(holdfast.call("status", "--json").stdout)["generations"]
+            if generation["number"] == 2]
+    await_nice(holdfast, pid, 19)
+    return pid
+
+
+def test_priority_of_one_that_must_serve_at_once(warm_site):
+    """The one before dies during the warm-up, and the kernel takes no change of a priority just then."""
+    write(warm_site, "slow.php", "<?php touch(__DIR__ . '/../marks/slow'); usleep(60000000);")
+    holdfast = warm_site.holdfast("--warm=fastcgi:/slow.php", f"--document-root={warm_site.root}", "--warm-timeout=50s")
+    before = warm_site.main_pid()
+    after = warming(warm_site, holdfast)
+    os.kill(before, signal.SIGSTOP)  # it would start others
+    for worker in process.children(before):
+        killed(worker)
+    os.kill(before, signal.SIGKILL)
+    keep_changing_one(until=lambda: holdfast.lines.find("generation 2 is active"))
+    await_nice(holdfast, after, 0)
     holdfast.stop()
 
 

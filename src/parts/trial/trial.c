@@ -17,7 +17,8 @@
 #include "run/reconfigure.h"
 #include "run/supervisor.h"
 
-#define MARGIN (5 * HF_USEC_PER_SEC) /* until the machine ends a trial by itself */
+#define MARGIN       (5 * HF_USEC_PER_SEC) /* until the machine ends a trial by itself */
+#define SETTLE_TRIES 600U                  /* for a minute */
 
 typedef struct Trial {
     HfSupervisor *supervisor;
@@ -25,13 +26,60 @@ typedef struct Trial {
     size_t asked;             /* listener */
     HfRequest *request;
     HfWarmUp *warm;
+    HfPriority priorities[HF_MACHINE_SLOTS]; /* lowered, until each is as it was */
+    sd_event_source *again;                  /* for what the kernel did not take yet */
+    unsigned tries;
 } Trial;
+
+/* ---- priorities ---- */
+
+/* The one that is warmed is to be low, the others as they were. */
+static void settle_priorities(Trial *trial)
+{
+    bool again = false;
+
+    for (unsigned i = 0; i < HF_MACHINE_SLOTS; i++) {
+        bool warmed = trial->warm && trial->generation->slot == i;
+        int r = (warmed ? hf_priority_lower_group : hf_priority_restore)(&trial->priorities[i]);
+        again = again || r == -EAGAIN;
+    }
+    if (again && trial->tries++ < SETTLE_TRIES) {
+        sd_event_source_set_time_relative(trial->again, HF_PRIORITY_PAUSE);
+        sd_event_source_set_enabled(trial->again, SD_EVENT_ONESHOT);
+    } else if (again) {
+        hf_log(LOG_WARNING, NULL, "the priority that a warm-up had cannot be changed");
+    }
+}
+
+static int on_again(sd_event_source *source, uint64_t usec, void *userdata)
+{
+    (void)source;
+    (void)usec;
+    settle_priorities(userdata);
+    return 0;
+}
+
+static void begin_settling(Trial *trial)
+{
+    trial->tries = 0;
+    settle_priorities(trial);
+}
+
+static void clear_priorities(Trial *trial)
+{
+    sd_event_source_set_enabled(trial->again, SD_EVENT_OFF);
+    for (unsigned i = 0; i < HF_MACHINE_SLOTS; i++)
+        hf_priority_clear(&trial->priorities[i]);
+}
+
+/* ---- the trial ---- */
 
 static void stop_trial(Trial *trial)
 {
     trial->request = hf_request_abort(trial->request);
     trial->warm = hf_warm_abort(trial->warm);
     trial->generation = NULL;
+    begin_settling(trial);
 }
 
 static void end_trial(Trial *trial, bool passed)
@@ -64,13 +112,16 @@ static void begin_warm_up(Trial *trial)
     int r = 0;
 
     if (hf_warm_has_work(settings))
-        r = hf_warm_start(trial->supervisor, settings, before, trial->generation, on_warmed, trial,
+        r = hf_warm_start(trial->supervisor, settings, before, trial->generation,
+                          &trial->priorities[trial->generation->slot], on_warmed, trial,
                           &trial->warm);
     if (r < 0)
         hf_log(LOG_WARNING, &(HfLogFields){.generation = trial->generation->number, .error = r},
                "generation %llu cannot be warmed", (unsigned long long)trial->generation->number);
     if (!trial->warm)
         end_trial(trial, true);
+    else
+        begin_settling(trial);
 }
 
 /* ---- the canary ---- */
@@ -163,6 +214,26 @@ static int trial_begin(HfSupervisor *supervisor, void **ret, HfText *error)
         return -ENOMEM;
     trial->supervisor = supervisor;
     *ret = trial;
+    int r = sd_event_add_time_relative(supervisor->loop, &trial->again, CLOCK_MONOTONIC,
+                                       HF_PRIORITY_PAUSE, HF_USEC_PER_MSEC, on_again, trial);
+    return r < 0 ? r : sd_event_source_set_enabled(trial->again, SD_EVENT_OFF);
+}
+
+/* What a holdfast left that died, or gave way to this one, in the middle of a warm-up. */
+static int trial_begun(void *state, HfText *error)
+{
+    Trial *trial = state;
+    const HfSupervisor *supervisor = trial->supervisor;
+
+    (void)error;
+    for (unsigned i = 0; i < HF_MACHINE_SLOTS; i++) {
+        const HfGeneration *generation = supervisor->generations[i];
+        if (generation && generation->members.service.session > 0)
+            hf_priority_adopt(generation->main.pid,
+                              supervisor->machine.generations[i].stage == HF_STAGE_TRIAL,
+                              &generation->members.service, &trial->priorities[i]);
+    }
+    begin_settling(trial);
     return 0;
 }
 
@@ -177,17 +248,23 @@ static void trial_performed(void *state, const HfAction *action)
         stop_trial(trial);
     else if (action->type == HF_ACTION_FORGET && trial->warm)
         hf_warm_lose(trial->warm, trial->supervisor->generations[action->slot]);
+    if (action->type == HF_ACTION_FORGET)
+        hf_priority_clear(&trial->priorities[action->slot]);
 }
 
 static void trial_let_go(void *state)
 {
     stop_trial(state);
+    clear_priorities(state);
 }
 
 static void trial_free(void *state)
 {
-    stop_trial(state);
-    free(state);
+    Trial *trial = state;
+
+    trial_let_go(trial);
+    sd_event_source_disable_unref(trial->again);
+    free(trial);
 }
 
 static void trial_limit(const HfSettings *settings, HfMachineLimits *limits)
@@ -204,6 +281,7 @@ const HfPart hf_part_trial = {
     .trial = &hf_preflight_step,
     .limit = trial_limit,
     .begin = trial_begin,
+    .begun = trial_begun,
     .performed = trial_performed,
     .let_go = trial_let_go,
     .free = trial_free,

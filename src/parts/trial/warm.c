@@ -10,7 +10,6 @@
 
 #define PAUSE         (500 * HF_USEC_PER_MSEC) /* scripts get older */
 #define ROUNDS_MAX    40U
-#define GROUP_PAUSE   (110 * HF_USEC_PER_MSEC) /* see hf_priority_restore */
 #define RESTORE_TRIES 10U
 
 bool hf_warm_has_work(const HfSettings *settings)
@@ -38,7 +37,6 @@ static void warm_free(HfWarmUp *warm)
     free(warm->slots);
     hf_warm_clear_targets(warm);
     hf_warm_clear_pages(warm);
-    hf_priority_clear(&warm->priority);
     hf_text_clear(&warm->why);
     sd_event_source_disable_unref(warm->pump);
     sd_event_source_disable_unref(warm->deadline);
@@ -50,7 +48,6 @@ HfWarmUp *hf_warm_abort(HfWarmUp *warm)
 {
     if (!warm)
         return NULL;
-    hf_priority_restore(&warm->priority);
     warm_free(warm);
     return NULL;
 }
@@ -180,8 +177,8 @@ static void pump(HfWarmUp *warm)
     if (warm->phase < HF_WARM_OVER)
         return;
     sd_event_source_set_enabled(warm->deadline, SD_EVENT_OFF);
-    if (hf_priority_restore(&warm->priority) == -EAGAIN && warm->rounds++ < RESTORE_TRIES)
-        pause_for(warm, GROUP_PAUSE);
+    if (hf_priority_restore(warm->priority) == -EAGAIN && warm->rounds++ < RESTORE_TRIES)
+        pause_for(warm, HF_PRIORITY_PAUSE);
     else
         conclude_warm(warm);
 }
@@ -272,8 +269,8 @@ static int make_slots(HfWarmUp *warm)
 }
 
 int hf_warm_start(HfSupervisor *supervisor, const HfSettings *settings, const HfGeneration *before,
-                  const HfGeneration *generation, HfWarmCallback callback, void *userdata,
-                  HfWarmUp **ret)
+                  const HfGeneration *generation, HfPriority *priority, HfWarmCallback callback,
+                  void *userdata, HfWarmUp **ret)
 {
     HfWarmUp *warm = calloc(1, sizeof(*warm));
     if (!warm)
@@ -283,6 +280,7 @@ int hf_warm_start(HfSupervisor *supervisor, const HfSettings *settings, const Hf
         .settings = settings,
         .before = before && !before->main_exited ? before : NULL,
         .generation = generation,
+        .priority = priority,
         .began = hf_clock_monotonic(),
         .callback = callback,
         .userdata = userdata,
@@ -298,7 +296,7 @@ int hf_warm_start(HfSupervisor *supervisor, const HfSettings *settings, const Hf
         warm_free(warm);
         return r;
     }
-    hf_priority_lower(generation->main.pid, &generation->members.service, &warm->priority);
+    hf_priority_lower(generation->main.pid, &generation->members.service, priority);
     *ret = warm;
     return 0;
 }

@@ -75,7 +75,7 @@ struct HfWarmUp {
     const HfSettings *settings;
     const HfGeneration *before;
     const HfGeneration *generation;
-    HfPriority priority;
+    HfPriority *priority;
     HfWarmTarget *targets;
     size_t n_targets;
     HfWarmPage *pages;
