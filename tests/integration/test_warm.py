@@ -2,6 +2,7 @@
 import contextlib
 import json
 import os
+import pathlib
 import re
 import signal
 import subprocess
@@ -10,7 +11,7 @@ import time
 import pytest
 
 from harness import fastcgi, net, process, words
-from harness.manager import killed
+from harness.manager import ManagedHoldfast, killed
 from harness.paths import HELPERS
 from harness.phpfpm import Pool
 from harness.wait import DEADLINE, Appearance
@@ -324,6 +325,37 @@ def test_priority_of_one_that_must_serve_at_once(warm_site):
     os.kill(before, signal.SIGKILL)
     keep_changing_one(until=lambda: holdfast.lines.find("generation 2 is active"))
     await_nice(holdfast, after, 0)
+    holdfast.stop()
+
+
+@pytest.mark.parametrize("chroot", [False, True])
+def test_killed_during_a_warm_up(make_site, chroot):
+    """Whoever is started next removes the script that compiles."""
+    site = make_site(children=2, pool_options={})
+    if chroot:
+        site.pools[0].options["chroot"] = str(site.root)
+    site.configure()
+    os.mkfifo(site.root / "gate")
+    write(site, "slow.php", "<?php touch(__DIR__ . '/met'); fopen(__DIR__ . '/gate', 'r');")
+    site.root.chmod(0o777)
+    root = "/" if chroot else str(site.root)
+    holdfast = ManagedHoldfast(site, "--warm=fastcgi:/slow.php", f"--document-root={root}", "--warm-timeout=50s")
+    site.at_close(holdfast.close)
+    holdfast.start()
+    directory = site.root if chroot else pathlib.Path(holdfast.runtime)
+
+    def left():
+        return [name for name in os.listdir(directory) if re.search(r"gen-2-.*\.php$", name)]
+
+    with Appearance(site.root / "met") as met:
+        holdfast.send(signal.SIGHUP)
+        met.wait()
+    assert left()
+    holdfast.process.stop(signal.SIGKILL)
+    holdfast.start()
+    holdfast.wait("this one goes on with")
+    holdfast.settle()
+    assert not left()
     holdfast.stop()
 
 

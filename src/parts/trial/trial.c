@@ -228,10 +228,13 @@ static int trial_begun(void *state, HfText *error)
     (void)error;
     for (unsigned i = 0; i < HF_MACHINE_SLOTS; i++) {
         const HfGeneration *generation = supervisor->generations[i];
-        if (generation && generation->members.service.session > 0)
-            hf_priority_adopt(generation->main.pid,
-                              supervisor->machine.generations[i].stage == HF_STAGE_TRIAL,
-                              &generation->members.service, &trial->priorities[i]);
+        bool tried = supervisor->machine.generations[i].stage == HF_STAGE_TRIAL;
+        if (!generation)
+            continue;
+        hf_warm_remove_scripts(supervisor, generation);
+        if (generation->members.service.session > 0)
+            hf_priority_adopt(generation->main.pid, tried, &generation->members.service,
+                              &trial->priorities[i]);
     }
     begin_settling(trial);
     return 0;

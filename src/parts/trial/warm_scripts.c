@@ -7,7 +7,7 @@
 #include "base/memory.h"
 #include "format/pages.h"
 #include "kernel/file.h"
-#include "parts/trial/warm_parts.h"
+#include "parts/trial/warm.h"
 
 #define LIST_MAX      (16U * 1024 * 1024) /* bytes of a list */
 #define BATCH_BYTES   (128U * 1024)
@@ -21,29 +21,50 @@ static bool has_chroot(const HfPlanPool *pool)
     return pool->chroot && *pool->chroot;
 }
 
-/* In a chroot it can lie nowhere but there. */
+/* Beside the overlay, by whose name it is found again after a crash; in a chroot it can lie nowhere
+ * but there. name: as the pool sees it. */
+static void name_script(const HfSupervisor *supervisor, const HfGeneration *generation,
+                        const HfPlanPool *pool, HfText *name, HfText *file)
+{
+    const char *overlay = generation->files.overlay;
+    const char *base = strrchr(overlay, '/') + 1;
+
+    if (has_chroot(pool))
+        hf_text_addf(name, "/.holdfast-%s-", supervisor->name);
+    else
+        hf_text_add_bytes(name, overlay, (size_t)(base - overlay));
+    hf_text_addf(name, "%.*s.php", (int)strcspn(base, "."), base);
+    hf_text_addf(file, "%s%s", has_chroot(pool) ? pool->chroot : "", hf_text_peek(name));
+}
+
 static int place_script(HfWarmUp *warm, HfWarmTarget *target)
 {
-    const HfPlanPool *pool = &warm->generation->plan->pools[target->after];
-    const char *text = warm->generation->plan->adapter->warm_script;
-    HF_CLEANUP_FREE char *path = NULL;
+    const HfPlan *plan = warm->generation->plan;
+    const char *text = plan->adapter->warm_script;
     HF_CLEANUP_TEXT HfText name = {0};
     HF_CLEANUP_TEXT HfText file = {0};
 
-    int r = hf_runtime_file(&warm->supervisor->runtime, warm->generation->number, "php", &path);
-    if (r < 0)
-        return r;
-    if (has_chroot(pool))
-        hf_text_addf(&name, "/.holdfast-%s-%s", warm->supervisor->name, strrchr(path, '/') + 1);
-    else
-        hf_text_add(&name, path);
-    hf_text_addf(&file, "%s%s", has_chroot(pool) ? pool->chroot : "", hf_text_peek(&name));
-    r = hf_text_take(&name, &target->script);
+    name_script(warm->supervisor, warm->generation, &plan->pools[target->after], &name, &file);
+    int r = hf_text_take(&name, &target->script);
     if (r >= 0)
         r = hf_file_write(hf_text_peek(&file), text, strlen(text), 0644);
     if (r < 0)
         hf_warm_excuse(warm, "%s cannot be written (%s)", hf_text_peek(&file), strerror(-r));
     return r < 0 ? r : hf_text_take(&file, &target->file);
+}
+
+void hf_warm_remove_scripts(const HfSupervisor *supervisor, const HfGeneration *generation)
+{
+    const HfPlan *plan = generation->plan;
+
+    for (size_t i = 0; generation->statuses && hf_plan_warms(plan) && i < plan->n_pools; i++) {
+        HF_CLEANUP_TEXT HfText name = {0};
+        HF_CLEANUP_TEXT HfText file = {0};
+        if (!plan->pools[i].warms)
+            continue;
+        name_script(supervisor, generation, &plan->pools[i], &name, &file);
+        unlink(hf_text_peek(&file));
+    }
 }
 
 static bool find_before(const HfPlan *before, const HfPlanPool *pool, size_t *ret)
