@@ -36,11 +36,12 @@ typedef struct Trial {
 /* The one that is warmed is to be low, the others as they were. */
 static void settle_priorities(Trial *trial)
 {
+    const HfGeneration *warmed = trial->warm ? trial->generation : NULL;
     bool again = false;
 
     for (unsigned i = 0; i < HF_MACHINE_SLOTS; i++) {
-        bool warmed = trial->warm && trial->generation->slot == i;
-        int r = (warmed ? hf_priority_lower_group : hf_priority_restore)(&trial->priorities[i]);
+        bool low = warmed && warmed->slot == i;
+        int r = (low ? hf_priority_lower_group : hf_priority_restore)(&trial->priorities[i]);
         again = again || r == -EAGAIN;
     }
     if (again && trial->tries++ < SETTLE_TRIES) {

@@ -16,5 +16,3 @@ int hf_warm_start(HfSupervisor *supervisor, const HfSettings *settings, const Hf
 void hf_warm_lose(HfWarmUp *warm, const HfGeneration *generation);
 /* No call back; the priority is left as it is. NULL is fine. Returns NULL. */
 HfWarmUp *hf_warm_abort(HfWarmUp *warm);
-/* Those that a holdfast left which died while it warmed generation. */
-void hf_warm_remove_scripts(const HfSupervisor *supervisor, const HfGeneration *generation);

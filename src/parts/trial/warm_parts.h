@@ -109,6 +109,8 @@ bool hf_warm_begin_command(HfWarmSlot *slot);
 /* Returns 0 or negative errno. */
 int hf_warm_make_targets(HfWarmUp *warm);
 int hf_warm_make_pages(HfWarmUp *warm);
+/* Removes the scripts that a holdfast left which died while it warmed generation. */
+void hf_warm_remove_scripts(const HfSupervisor *supervisor, const HfGeneration *generation);
 /* Harmless when repeated. */
 void hf_warm_clear_targets(HfWarmUp *warm);
 void hf_warm_clear_pages(HfWarmUp *warm);

@@ -7,7 +7,7 @@
 #include "base/memory.h"
 #include "format/pages.h"
 #include "kernel/file.h"
-#include "parts/trial/warm.h"
+#include "parts/trial/warm_parts.h"
 
 #define LIST_MAX      (16U * 1024 * 1024) /* bytes of a list */
 #define BATCH_BYTES   (128U * 1024)
