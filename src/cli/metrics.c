@@ -83,6 +83,13 @@ static void add_time(const Metric *metric, const HfView *view, HfText *text)
         add_seconds(metric, view, usec, text);
 }
 
+/* Nothing until there was a warm-up. */
+static void add_warmed(const Metric *metric, const HfView *view, HfText *text)
+{
+    if (view->warm_time > 0)
+        add_number(metric, view, text);
+}
+
 static void add_age(const Metric *metric, const HfView *view, HfText *text)
 {
     uint64_t moment = field_of(metric, view);
@@ -195,6 +202,14 @@ static const Metric metrics[] = {
      offsetof(HfView, replaced)},
     {"holdfast_ready_seconds", "gauge", "How long the last start took until it was ready.",
      add_time, offsetof(HfView, ready_after)},
+    {"holdfast_warm_up_scripts", "gauge", "Scripts that the last warm-up has compiled.", add_warmed,
+     offsetof(HfView, warm_scripts)},
+    {"holdfast_warm_up_requests", "gauge", "Requests and commands of the last warm-up.", add_warmed,
+     offsetof(HfView, warm_requests)},
+    {"holdfast_warm_up_failures", "gauge", "How many of those failed.", add_warmed,
+     offsetof(HfView, warm_failures)},
+    {"holdfast_warm_up_seconds", "gauge", "How long the last warm-up took.", add_time,
+     offsetof(HfView, warm_time)},
     {"holdfast_late_connections_total", "counter",
      "Connections that were carried over from a side that nobody serves any more.", add_number,
      offsetof(HfView, late_connections)},

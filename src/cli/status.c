@@ -174,9 +174,24 @@ static void add_handover(const HfView *view, HfText *text)
     hf_text_add(text, "\n");
 }
 
+static void add_warm_up(const HfView *view, HfText *text)
+{
+    if (view->warm_listed == 0 && view->warm_requests == 0)
+        return;
+    hf_text_addf(text, "The last warm-up: %llu of %llu scripts, %llu requests",
+                 (Number)view->warm_scripts, (Number)view->warm_listed,
+                 (Number)view->warm_requests);
+    if (view->warm_failures > 0)
+        hf_text_addf(text, " (%llu failed)", (Number)view->warm_failures);
+    hf_text_add(text, ", in ");
+    hf_text_add_time(text, view->warm_time);
+    hf_text_add(text, "\n");
+}
+
 static void add_events(const HfView *view, bool colors, HfText *text)
 {
     add_handover(view, text);
+    add_warm_up(view, text);
     size_t first = view->n_events > EVENTS_SHOWN ? view->n_events - EVENTS_SHOWN : 0;
 
     if (view->n_events > 0) {

@@ -106,6 +106,11 @@ const HfViewField hf_view_properties[] = {
     {"late_connections", 't', HF_SHOWN_NUMBER, offsetof(HfView, late_connections),
      "LateConnections"},
     {"ready_after", 't', HF_SHOWN_SECONDS, offsetof(HfView, ready_after), "ReadyAfter"},
+    {"warm_listed", 't', HF_SHOWN_NUMBER, offsetof(HfView, warm_listed), "WarmListed"},
+    {"warm_scripts", 't', HF_SHOWN_NUMBER, offsetof(HfView, warm_scripts), "WarmScripts"},
+    {"warm_requests", 't', HF_SHOWN_NUMBER, offsetof(HfView, warm_requests), "WarmRequests"},
+    {"warm_failures", 't', HF_SHOWN_NUMBER, offsetof(HfView, warm_failures), "WarmFailures"},
+    {"warm_time", 't', HF_SHOWN_SECONDS, offsetof(HfView, warm_time), "WarmTime"},
     {0},
 };
 

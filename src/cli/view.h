@@ -82,6 +82,11 @@ typedef struct HfView {
     const char *handover;
     uint64_t late_connections;
     uint64_t ready_after; /* of the last that was ready, 0: none was */
+    uint64_t warm_listed; /* as in HfViewPast, of the last warm-up */
+    uint64_t warm_scripts;
+    uint64_t warm_requests;
+    uint64_t warm_failures;
+    uint64_t warm_time;
     HfViewCount *replacements;
     size_t n_replacements;
     HfViewGeneration *generations; /* the oldest first */

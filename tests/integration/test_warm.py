@@ -16,7 +16,7 @@ from harness.paths import HELPERS
 from harness.phpfpm import Pool
 from harness.wait import DEADLINE, Appearance
 
-WARMED = r"generation {} (warmed .*|nothing to warm.*)"
+WARMED = r"generation {} (warmed .*|had nothing to warm.*)"
 STATE = "<?php echo json_encode(array_map('basename', array_keys(opcache_get_status(true)['scripts'])));"
 LONG_AGO = time.time() - 3600
 
@@ -100,7 +100,7 @@ def test_where_it_cannot_work(warm_site, arguments, reason):
     holdfast = warm_site.holdfast(command=[*warm_site.command, *arguments])
     ask(warm_site, "used.php")
     report = warmed(holdfast, 2)
-    assert report.startswith("nothing to warm; [www] scripts cannot be listed: ") and reason in report
+    assert report.startswith("had nothing to warm; [www] scripts cannot be listed: ") and reason in report
     holdfast.stop()
 
 
@@ -209,6 +209,15 @@ def test_each_worker_has_each_page(warm_site):
     assert "(warm-up)" in found[0][6]
     past = json.loads(holdfast.call("history", "--json").stdout)["generations"][-1]
     assert past["warm_requests"] == len(found) and past["warm_failures"] == 0 and past["warm_time"] > 0
+    facts = json.loads(holdfast.call("status", "--json").stdout)
+    assert {key: facts[key] for key in facts if key.startswith("warm_")} == {
+        key: past[key] for key in past if key.startswith("warm_")}
+    assert re.search(rf"\nThe last warm-up: \d+ of \d+ scripts, {len(found)} requests, in [\d.]+ m?s\n",
+                     holdfast.call("status").stdout)
+    metrics = holdfast.call("metrics").stdout
+    for name, value in ("scripts", past["warm_scripts"]), ("requests", len(found)), ("failures", 0):
+        assert f'holdfast_warm_up_{name}{{name="{warm_site.name}"}} {value}\n' in metrics
+    assert "\nholdfast_warm_up_seconds{" in metrics
     holdfast.stop()
 
 

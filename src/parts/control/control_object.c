@@ -108,6 +108,11 @@ PROPERTY(replaced, "t", control->events->history.replaced_at)
 PROPERTY(handover, "s", find_handover(supervisor))
 PROPERTY(late_connections, "t", supervisor->late_connections)
 PROPERTY(ready_after, "t", control->events->history.ready_after)
+PROPERTY(warm_listed, "t", control->events->history.warmed.listed)
+PROPERTY(warm_scripts, "t", control->events->history.warmed.scripts)
+PROPERTY(warm_requests, "t", control->events->history.warmed.requests)
+PROPERTY(warm_failures, "t", control->events->history.warmed.failures)
+PROPERTY(warm_time, "t", control->events->history.warmed.time)
 
 /* {cause: how often}; the first start replaces nothing. */
 static int get_replacements(sd_bus *bus, const char *path, const char *interface,
@@ -145,6 +150,11 @@ const sd_bus_vtable hf_control_object[] = {
     SD_BUS_PROPERTY("ReadyAfter", "t", get_ready_after, 0, 0),
     SD_BUS_PROPERTY("Handover", "s", get_handover, 0, 0),
     SD_BUS_PROPERTY("LateConnections", "t", get_late_connections, 0, 0),
+    SD_BUS_PROPERTY("WarmListed", "t", get_warm_listed, 0, 0),
+    SD_BUS_PROPERTY("WarmScripts", "t", get_warm_scripts, 0, 0),
+    SD_BUS_PROPERTY("WarmRequests", "t", get_warm_requests, 0, 0),
+    SD_BUS_PROPERTY("WarmFailures", "t", get_warm_failures, 0, 0),
+    SD_BUS_PROPERTY("WarmTime", "t", get_warm_time, 0, 0),
     SD_BUS_METHOD("Reload", NULL, NULL, method_reload, OPEN),
     SD_BUS_METHOD("Restart", NULL, NULL, method_restart, OPEN),
     SD_BUS_METHOD("Rollback", NULL, NULL, method_rollback, OPEN),

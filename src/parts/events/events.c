@@ -90,6 +90,7 @@ void hf_history_warmed(HfHistory *history, uint64_t number, const HfWarmFigures 
 {
     HfHistoryEntry *entry = hf_history_find(history, number);
 
+    history->warmed = *figures;
     if (entry)
         entry->warmed = *figures;
 }

@@ -11,7 +11,6 @@
 #define HF_HISTORY_MAX      100
 #define HF_HISTORY_TEXT_MAX 160 /* bytes of how it ended */
 
-/* usec. A generation that never was ready has no ready; one that lives has no end. */
 /* What a warm-up came to. */
 typedef struct HfWarmFigures {
     uint64_t listed;   /* scripts that the generation before had, and that are there still */
@@ -21,6 +20,7 @@ typedef struct HfWarmFigures {
     uint64_t time;     /* usec; 0: there was none */
 } HfWarmFigures;
 
+/* usec. A generation that never was ready has no ready; one that lives has no end. */
 typedef struct HfHistoryEntry {
     uint64_t number;
     HfCause cause;
@@ -43,6 +43,7 @@ typedef struct HfHistory {
     uint64_t replaced[HF_CAUSE_MAX_]; /* generations that became active, by cause */
     uint64_t failures;                /* starts and replacements that failed */
     uint64_t ready_after;             /* of the last that was ready; 0: none was */
+    HfWarmFigures warmed;             /* of the last that was warmed */
     uint64_t replaced_at;             /* CLOCK_REALTIME of the last that followed another; 0 */
 } HfHistory;
 

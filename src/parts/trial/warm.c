@@ -59,7 +59,7 @@ static void add_report(const HfWarmUp *warm, HfText *text)
     const HfWarmFigures *warmed = &warm->warmed;
     bool any = warmed->listed > 0 || warmed->requests > 0;
 
-    hf_text_add(text, any ? "warmed " : "nothing to warm");
+    hf_text_add(text, any ? "warmed " : "had nothing to warm");
     if (warmed->listed > 0)
         hf_text_addf(text, "%llu of %llu scripts", (unsigned long long)warmed->scripts,
                      (unsigned long long)warmed->listed);
