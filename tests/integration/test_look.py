@@ -100,6 +100,7 @@ def test_history_keeps_a_hundred(site):
 def test_history_tells_how_it_ended(site):
     instance = sleeper(site)
     assert instance.call("reload").returncode == 0
+    instance.wait(words.gone(1))  # until then it would serve again
     pid = status(instance)["generations"][-1]["pid"]
     subprocess.run(["kill", "-KILL", str(pid)], check=True)
     instance.wait(words.ready(3))

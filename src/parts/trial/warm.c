@@ -75,6 +75,8 @@ static void add_report(const HfWarmUp *warm, HfText *text)
     }
     if (warm->late)
         hf_text_add(text, ", all that --warm-timeout allows");
+    if (any && warm->lowered < 0 && warm->lowered != -EAGAIN)
+        hf_text_addf(text, "; its priority could not be lowered (%s)", strerror(-warm->lowered));
     if (warm->why.length > 0)
         hf_text_addf(text, "; %s", hf_text_peek(&warm->why));
 }
@@ -296,7 +298,7 @@ int hf_warm_start(HfSupervisor *supervisor, const HfSettings *settings, const Hf
         warm_free(warm);
         return r;
     }
-    hf_priority_lower(generation->main.pid, &generation->members.service, priority);
+    warm->lowered = hf_priority_lower(generation->main.pid, &generation->members.service, priority);
     *ret = warm;
     return 0;
 }

@@ -76,6 +76,7 @@ struct HfWarmUp {
     const HfGeneration *before;
     const HfGeneration *generation;
     HfPriority *priority;
+    int lowered; /* see hf_priority_lower */
     HfWarmTarget *targets;
     size_t n_targets;
     HfWarmPage *pages;
