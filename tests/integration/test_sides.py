@@ -187,6 +187,7 @@ def test_several_listeners_of_which_one_is_new(site):
     holdfast.replace(2)
     config.write_text(f"listen={first}\nlisten={path}\nlisten={third}\n")
     holdfast.replace(3)
+    assert set(listeners(holdfast)) == {first, third, path}  # asked after the step that let the old one go
     assert {ask(address)["pid"] for address in (first, third, path)} == {ask(first)["pid"]}
     assert not net.listening(int(second.rpartition(":")[2]))
     holdfast.replace(4)
