@@ -45,7 +45,7 @@ static inline bool hf_stage_leaves(HfStage stage)
     return stage >= HF_STAGE_SETTLE;
 }
 
-/* What the one replacement that may run is waiting for. */
+/* What the one replacement that may run is waiting for, from PREPARING to TRYING. */
 typedef enum HfPhase {
     HF_PHASE_NEW,       /* nothing happened yet */
     HF_PHASE_IDLE,      /* a generation is active, nothing is being replaced */

@@ -56,8 +56,7 @@ int hf_scoreboard_make(const HfPlan *plan, const HfRuntime *runtime, uint64_t nu
 /* php-fpm removes its sockets only when it leaves by itself. */
 void hf_scoreboard_remove(const HfPlan *plan, const char *statuses);
 
-/* statuses: NULL: there are none. Where a pool's scoreboard is, private or the user's own. Returns
- * 0, or -ENOENT when it has none.
- */
-int hf_scoreboard_find(const HfPlan *plan, const char *statuses, size_t pool,
-                       struct sockaddr_storage *ret, socklen_t *ret_length);
+/* statuses: NULL: there are none. Where the scoreboard of a pool is, private, or the user's own as
+ * the generation on that side has it. Returns 0, -ENOENT when it has none, or negative errno. */
+int hf_scoreboard_find(const HfPlan *plan, const char *statuses, size_t pool, unsigned side,
+                       HfReach *ret);

@@ -171,7 +171,7 @@ def test_an_outage_and_its_end_are_mailed_once_each(site):
                                  env={"SENDMAIL": str(sendmail), "MAILTO": "webmaster@example.org"})
         main = site.main_pid()
         site.break_program()
-        os.kill(main, signal.SIGKILL)
+        os.killpg(main, signal.SIGKILL)  # its workers would serve on
         outage.wait()
         site.repair_program()
         recovery.wait()

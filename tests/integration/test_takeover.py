@@ -127,7 +127,7 @@ def test_a_generation_that_does_not_come_up_leaves_the_old_one_untouched(make_si
 
 def end_service(holdfast):
     main, = process.children(holdfast.pid)
-    os.kill(main, signal.SIGKILL)
+    os.killpg(main, signal.SIGKILL)  # its workers would serve on
     holdfast.wait(words.crashed(1))
 
 

@@ -1,5 +1,7 @@
 """What holdfast tells the supervisor above it."""
+import os
 import re
+import signal
 
 from harness.holdfast import Holdfast
 from harness.wait import fill
@@ -23,6 +25,19 @@ def test_a_reload_and_a_stop_are_told(site):
     instance.stop()
     while not site.notify.messages[-1].startswith("STOPPING=1"):
         site.notify.messages.append(site.notify.socket.recv(65536).decode())
+
+
+def test_a_trial_is_part_of_the_reload(site):
+    """Whoever waits for READY=1 waits for the switch."""
+    os.mkfifo(site.directory / "go")
+    instance = site.holdfast("--canary=exec:cat go", f"--directory={site.directory}")
+    instance.send(signal.SIGHUP)
+    site.notify.wait("RELOADING=1", instance.process.ended)
+    with open(site.directory / "go", "w"):  # the canary has it open, too
+        pass
+    site.notify.wait("READY=1", instance.process.ended)
+    assert statuses(site)[-1].startswith(SECOND)
+    instance.stop()
 
 
 def test_a_failed_reload_is_ready_again(site):

@@ -239,8 +239,7 @@ static void add_status(const HfSupervisor *supervisor, HfText *text)
 /* A reload is what a supervisor above may know of: without an active generation there is none. */
 static bool is_reloading(const HfMachine *machine)
 {
-    return machine->phase == HF_PHASE_PREPARING || machine->phase == HF_PHASE_WAITING ||
-           machine->phase == HF_PHASE_CLEARING || machine->phase == HF_PHASE_STARTING;
+    return machine->phase >= HF_PHASE_PREPARING && machine->phase <= HF_PHASE_TRYING;
 }
 
 static Kind add_reloading(HfText *text)

@@ -142,20 +142,20 @@ static bool ask_scoreboard(Inquiry *inquiry)
     Prober *prober = inquiry->prober;
     const HfPlan *plan = prober->generation->plan;
     size_t pool = plan->wanted[inquiry->listener].pool;
-    struct sockaddr_storage address;
-    socklen_t length;
+    HfReach reach;
 
-    if (!inquiry->reading ||
-        hf_scoreboard_find(prober->generation->plan, prober->generation->statuses, pool, &address,
-                           &length) < 0)
+    if (!inquiry->reading || hf_scoreboard_find(plan, prober->generation->statuses, pool,
+                                                prober->generation->side, &reach) < 0)
         return false;
     const HfRequestSpec question = {
         .kind = HF_PROBE_FASTCGI,
         .what = plan->pools[pool].status_path,
+        .reach = &reach,
         .timeout = prober->timeout,
     };
-    return hf_request_start(prober->supervisor->loop, &question, (const struct sockaddr *)&address,
-                            length, on_scoreboard, inquiry, &inquiry->request) >= 0;
+    return hf_request_start(prober->supervisor->loop, &question,
+                            (const struct sockaddr *)&reach.address, reach.length, on_scoreboard,
+                            inquiry, &inquiry->request) >= 0;
 }
 
 /* ---- the service itself ---- */
@@ -182,23 +182,24 @@ static void on_reply(const HfReply *reply, void *userdata)
 static int ask_listener(Inquiry *inquiry)
 {
     Prober *prober = inquiry->prober;
-    int fd = prober->generation->plan->listeners[inquiry->listener]->fds[0];
+    const HfListener *listener = prober->generation->plan->listeners[inquiry->listener];
+    unsigned side = prober->generation->side;
+    HfReach reach;
+
+    int r = hf_listener_reach(listener, side, &reach);
     const HfRequestSpec question = {
         .kind = prober->probe.kind,
         .what = prober->probe.what,
         .root = prober->supervisor->settings->document_root,
         .headers = (const char *const *)prober->headers,
-        .listener = fd,
+        .reach = &reach,
+        .listener = hf_listener_fd(listener, side),
         .timeout = prober->timeout,
     };
-    struct sockaddr_storage address;
-    socklen_t length;
-
-    int r = hf_socket_reach(fd, &address, &length);
     return r < 0 ? r
                  : hf_request_start(prober->supervisor->loop, &question,
-                                    (const struct sockaddr *)&address, length, on_reply, inquiry,
-                                    &inquiry->request);
+                                    (const struct sockaddr *)&reach.address, reach.length, on_reply,
+                                    inquiry, &inquiry->request);
 }
 
 static int run_command(Inquiry *inquiry)

@@ -123,21 +123,21 @@ static int ask_status(HfWarmSlot *slot, const HfGeneration *generation, size_t p
 {
     const HfPlan *plan = generation->plan;
     HF_CLEANUP_TEXT HfText uri = {0};
-    struct sockaddr_storage address;
-    socklen_t length;
+    HfReach reach;
 
-    int r = hf_scoreboard_find(plan, generation->statuses, pool, &address, &length);
+    int r = hf_scoreboard_find(plan, generation->statuses, pool, generation->side, &reach);
     if (r < 0)
         return r;
     hf_text_addf(&uri, "%s?full", plan->pools[pool].status_path);
     const HfRequestSpec question = {
         .kind = HF_PROBE_FASTCGI,
         .what = hf_text_peek(&uri),
+        .reach = &reach,
         .most = STATUS_MAX,
         .timeout = slot->warm->settings->warm_timeout,
     };
     return hf_request_start(slot->warm->supervisor->loop, &question,
-                            (const struct sockaddr *)&address, length, callback, slot,
+                            (const struct sockaddr *)&reach.address, reach.length, callback, slot,
                             &slot->request);
 }
 
