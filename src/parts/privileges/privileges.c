@@ -69,7 +69,9 @@ static HfCapabilityNeedFacts learn_facts(const HfPlan *plan)
         .service = true,
         .user = credentials->has_user || credentials->has_group,
         .foreign_pid_file = credentials->has_user && plan->adapter->overlay != NULL,
-        .scoreboards = hf_plan_is_probed(plan) || hf_plan_warms(plan),
+        .scoreboards = hf_plan_is_probed(plan) ||
+                       (hf_plan_warms(plan) && credentials->has_user &&
+                        credentials->uid != geteuid()), /* its sockets are its main process's */
         .narrowed = credentials->capabilities != HF_CAPABILITIES_ALL,
     };
 
