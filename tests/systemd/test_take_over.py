@@ -56,7 +56,7 @@ def test_of_the_distributions_service(units, web, set_timeout, commands, timeout
     old = units.get(OLD)
     old.start()
     master = old.main_pid()
-    inode = os.stat(SOCKET).st_ino
+    taken = os.stat(SOCKET)
     units.write(NEW, SERVICE)
     new = units.get(NEW)
     load = Load(web.url, rate=200)
@@ -72,10 +72,16 @@ def test_of_the_distributions_service(units, web, set_timeout, commands, timeout
     with Ended(master) as ended:
         new.start()
         ended.wait()
+    assert os.stat(SOCKET).st_ino == taken.st_ino
+    # The socket that was taken is one of two sides: the other one has its rights, and it comes back.
     new.reload()
+    other = os.stat(SOCKET)
+    assert other.st_ino != taken.st_ino
+    assert (other.st_mode, other.st_uid, other.st_gid) == (taken.st_mode, taken.st_uid, taken.st_gid)
+    new.reload()
+    assert os.stat(SOCKET).st_ino == taken.st_ino
     load.assert_nothing_lost()
     print(f"take-over, timeout {timeout}: {load.result['requests']} requests, 0 failed")
-    assert os.stat(SOCKET).st_ino == inode
     assert old.get("NRestarts") == "0"
     assert pathlib.Path("/run/php/php8.2-fpm.pid").read_text().strip() == str(new.main_pid())
     new.stop()
