@@ -81,11 +81,12 @@ static bool is_side_taken(const HfMachine *machine)
     return false;
 }
 
-/* On the standby side where somebody serves and the plan has two; else where all connections go. In
- * an outage who starts the committed plan once more hopes for little: callers are answered on. */
+/* On the standby side where somebody serves and the plan has two; else where all connections go,
+ * and so for whom a generation that answers nothing has let wait there. In an outage who starts the
+ * committed plan once more hopes for little: callers are answered on. */
 static void start(HfMachine *machine, unsigned slot, bool beside, HfActions *actions)
 {
-    bool switches = plan_switches(machine);
+    bool switches = plan_switches(machine) && machine->cause != HF_CAUSE_HEALTH;
 
     machine->overdue = machine->overdue && machine->outage && !machine->prepared;
     if (!beside)
@@ -289,15 +290,14 @@ static void hand_over(HfMachine *machine, HfActions *actions)
     take_pending(machine, actions);
 }
 
-/* It is ready. On the standby side it has time to be tried, unless nobody serves meanwhile, or who
- * does answers nothing. */
+/* It is ready. On the standby side it has time to be tried, unless nobody serves meanwhile. */
 static void try_first(HfMachine *machine, HfActions *actions)
 {
     HfMachineGeneration *generation =
         &machine->generations[hf_machine_find(machine, HF_STAGE_STARTING)];
     const HfMachineLimits *limits = machine->prepared ? &machine->next : &machine->limits;
 
-    if (generation->side == machine->side || !limits->tries || machine->cause == HF_CAUSE_HEALTH ||
+    if (generation->side == machine->side || !limits->tries ||
         !hf_machine_has(machine, HF_STAGE_ACTIVE)) {
         hand_over(machine, actions);
         return;

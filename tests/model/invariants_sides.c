@@ -38,7 +38,8 @@ static Rule check_start(const Edge *edge)
     }
     if (edge_action(edge->actions, NULL, HF_ACTION_DISCARD))
         planned.prepared = false;
-    bool standby = edge_find(world, world_slot_active) && plan_switches(&planned);
+    bool standby = edge_find(world, world_slot_active) && plan_switches(&planned) &&
+                   spawn->cause != HF_CAUSE_HEALTH;
     if ((spawn->side != world->side) != standby || (standby && is_taken(world, spawn->side)))
         return RULE_SIDE;
     return edge_find(world, world_slot_active) && edge_find(world, world_slot_parked) ? RULE_PARKED
@@ -65,8 +66,7 @@ static Rule check_trial(const Edge *edge)
     const World *before = edge->world_before;
     const WorldSlot *successor = edge_successor(edge);
     bool due = event->type == HF_EVENT_READY && limits_of(edge)->tries &&
-               slot->side != before->side && edge_find(before, world_slot_active) &&
-               edge->before->cause != HF_CAUSE_HEALTH;
+               slot->side != before->side && edge_find(before, world_slot_active);
 
     for (unsigned i = 0; i < HF_MACHINE_SLOTS; i++) {
         bool tries = world_slot_trying(&edge->world_after->slots[i]);
