@@ -154,7 +154,7 @@ static const Bounds narrow_ones[] = {
                       .takeover = true,
                       .stops = true},
     [BOUNDS_SIDES] = {.name = "sides, narrow",
-                      .limits = LIMITS(100000, 1, PATIENT, PROBES(1, 0, 0), TRIALS),
+                      .limits = LIMITS(100000, 1, GENTLE, PATIENT, PROBES(1, 0, 0), TRIALS),
                       .occupied = 3,
                       .leave = true,
                       .switches = true},

@@ -95,7 +95,8 @@ void mutate_watch_no_side(HfMachine *m, const HfEvent *e, HfActions *ret)
 
 void mutate_retire_the_switched(HfMachine *m, const HfEvent *e, HfActions *ret)
 {
-    bool settles = m->generations[e->slot].stage == HF_STAGE_SETTLE;
+    bool settles =
+        m->generations[e->slot].stage == HF_STAGE_SETTLE && !m->generations[e->slot].main_exited;
 
     hf_machine_step(m, e, ret);
     HfAction *signal = seek(ret, HF_ACTION_SIGNAL);
