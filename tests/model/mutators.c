@@ -424,7 +424,7 @@ const Mutant mutants[] = {
     {RULE_TRIAL, BOUNDS_SIDES, "tries nobody", mutate_try_nobody},
     {RULE_FAILED_SUCCESSOR, BOUNDS_SIDES, "lets who failed its trial serve", mutate_pass_anyway},
     {RULE_FAILED_SUCCESSOR, BOUNDS_SIDES, "ends both when a trial fails", mutate_end_both},
-    {RULE_SERVES_ON, BOUNDS_SIDES, "ends what a main process left behind", mutate_end_what_remains},
+    {RULE_SERVES_ON, BOUNDS_PARK, "ends what a main process left behind", mutate_end_what_remains},
     {RULE_TRIAL, BOUNDS_SIDES, "does not look who waits at a side", mutate_watch_no_side},
     {RULE_ESCALATION, BOUNDS_SIDES, "retires who was switched from", mutate_retire_the_switched},
     {RULE_PARKED, BOUNDS_PARK, "parks nobody", mutate_park_nobody},
