@@ -36,9 +36,9 @@ static int take_url(const char *url, HfPage *page)
         int r = hf_text_take(&host, &page->host);
         if (r < 0)
             return r;
+        if (*url == '\0')
+            url = "/";
     }
-    if (*url == '\0' && page->host)
-        url = "/";
     return hf_http_is_target(url) && (!page->host || !hf_text_has_control(page->host))
                ? hf_string_set(&page->target, url)
                : -EINVAL;

@@ -258,6 +258,19 @@ static const struct {
      "--probe=exec: asks no ADDRESS; run the command itself"},
     {"holdfast|probe|9000|--fastcgi-root=/srv|--probe=http:/x",
      "--fastcgi-root is for --fastcgi=/PATH only; add that, or drop it"},
+    {"holdfast|run|--warm=autos|php-fpm",
+     "--warm: \"autos\" is unknown; write auto, none, recent, fastcgi:/PATH, http:/PATH, file:FILE "
+     "or exec:COMMAND"},
+    {"holdfast|run|--warm=file:pages|php-fpm",
+     "--warm: \"pages\" is not an absolute path; write it from the root, as "
+     "file:/etc/holdfast/pages"},
+    {"holdfast|run|--warm=fastcgi:x|php-fpm",
+     "--warm: \"x\" is not a page that can be asked for; write it from the root, without blanks, "
+     "as /healthz.php"},
+    {"holdfast|run|--warm=exec:|php-fpm", "--warm: there is no command after exec:"},
+    {"holdfast|run|--http-header=Host: x|--warm=fastcgi:/x|--listen=9000|x",
+     "--http-header is for requests over HTTP, but there are none; add --probe=http:/PATH, or drop "
+     "it"},
     {"holdfast|run|--canary=exec:|php-fpm", "--canary: there is no command after exec:"},
     {"holdfast|run|--canary=fastcgi:x y|php-fpm",
      "--canary: \"x y\" is not a page that can be asked for; write it from the root, without "

@@ -107,6 +107,33 @@ static void headers_are_bounded(void **state)
     hf_command_line_clear(&line);
 }
 
+static void pages_to_warm_with_are_bounded(void **state)
+{
+    static const char *const kinds[] = {"auto",    "recent",         "fastcgi:/a?b",
+                                        "http:/a", "file:/etc/list", "exec:true a"};
+    char entries[HF_WARMS_MAX + 1][64];
+    char *argv[HF_WARMS_MAX + 6] = {(char[]){"holdfast"}, (char[]){"run"},
+                                    (char[]){"--http-header=Host: a"}};
+    HF_CLEANUP_TEXT HfText error = {0};
+    HfCommandLine line;
+
+    (void)state;
+    for (size_t i = 0; i <= HF_WARMS_MAX; i++) {
+        snprintf(entries[i], sizeof(entries[i]), "--warm=%s",
+                 kinds[i % (sizeof(kinds) / sizeof(*kinds))]);
+        argv[3 + i] = entries[i];
+    }
+    argv[HF_WARMS_MAX + 4] = (char[]){"x"};
+    assert_int_equal(hf_options_parse(HF_WARMS_MAX + 5, argv, &line, &error), -EINVAL);
+    assert_string_equal(hf_text_peek(&error),
+                        "--warm: more than 256 of them; list pages in a file");
+    hf_text_clear(&error);
+    argv[HF_WARMS_MAX + 3] = (char[]){"y"};
+    assert_int_equal(hf_options_parse(HF_WARMS_MAX + 4, argv, &line, &error), 0);
+    assert_int_equal(hf_strv_length(line.settings.warm), HF_WARMS_MAX);
+    hf_command_line_clear(&line);
+}
+
 static void long_words_are_near_to_nothing(void **state)
 {
     static const char *const known[] = {"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", "bbbb"};
@@ -123,6 +150,7 @@ int main(void)
         cmocka_unit_test(long_values_are_refused),
         cmocka_unit_test(the_environment_is_bounded),
         cmocka_unit_test(headers_are_bounded),
+        cmocka_unit_test(pages_to_warm_with_are_bounded),
         cmocka_unit_test(long_words_are_near_to_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

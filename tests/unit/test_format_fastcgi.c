@@ -107,6 +107,56 @@ static void request_params(void **state)
     }
 }
 
+static void request_headers_and_params(void **state)
+{
+    static const char *const headers[] = {"Host: example.org", "X-z~: 1", "Accept:x", NULL};
+    static const char *const params[] = {"HTTPS", "on", "APP", "", NULL};
+    static const struct {
+        HfFastcgiRequest request;
+        const char *name;
+        const char *value;
+    } cases[] = {
+        {{.uri = "/x"}, "HTTP_HOST", "localhost"},
+        {{.uri = "/x", .headers = headers + 1}, "HTTP_HOST", "localhost"},
+        {{.uri = "/x", .headers = headers}, "HTTP_HOST", "example.org"},
+        {{.uri = "/x", .headers = headers}, "HTTP_X_Z~", "1"},
+        {{.uri = "/x", .headers = headers}, "HTTP_ACCEPT", "x"},
+        {{.uri = "/x", .params = params}, "HTTPS", "on"},
+        {{.uri = "/x", .params = params}, "APP", ""},
+        {{.uri = "/x", .method = "HEAD"}, "REQUEST_METHOD", "HEAD"},
+        {{.uri = "/x", .method = "PUT", .body = "b", .body_length = 1}, "REQUEST_METHOD", "PUT"},
+        {{.uri = "/x", .body = "b", .body_length = 1}, "REQUEST_METHOD", "POST"},
+        {{.uri = "/x", .body = "b", .body_length = 1}, "CONTENT_LENGTH", "1"},
+        {{.uri = "/x", .body = ""}, "CONTENT_LENGTH", "0"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+        HF_CLEANUP_TEXT HfText text = {0};
+        assert_int_equal(hf_fastcgi_request(&cases[i].request, &text), 0);
+        expect_param(&text, cases[i].name, cases[i].value);
+    }
+}
+
+static void request_body_is_split_into_records(void **state)
+{
+    static char body[65535 + 2];
+    HF_CLEANUP_TEXT HfText without = {0};
+    HF_CLEANUP_TEXT HfText with = {0};
+
+    (void)state;
+    memset(body, 'b', sizeof(body));
+    HfFastcgiRequest request = {.uri = "/x", .body = body};
+    assert_int_equal(hf_fastcgi_request(&request, &without), 0);
+    request.body_length = sizeof(body);
+    assert_int_equal(hf_fastcgi_request(&request, &with), 0);
+    /* CONTENT_LENGTH has five digits now, not one, and there are two records before the last */
+    assert_int_equal(with.length, without.length + 4 + 8 + 65535 + 8 + 2);
+    const char *last = with.data + with.length - 8;
+    assert_memory_equal(last - 10, "\1\5\0\1\0\2\0\0bb", 10);
+    assert_memory_equal(last, "\1\5\0\1\0\0\0\0", 8);
+}
+
 static void request_long_values(void **state)
 {
     static const size_t lengths[] = {127, 128, 255, 256, 30000};
@@ -137,6 +187,12 @@ static void request_refused(void **state)
         assert_int_equal(hf_fastcgi_request(&(HfFastcgiRequest){.uri = uris[i]}, &text), -EINVAL);
         assert_int_equal(text.length, 0);
     }
+    static const char *const headers[] = {"Accept: x", "Host", NULL};
+    HF_CLEANUP_TEXT HfText untouched = {0};
+    assert_int_equal(
+        hf_fastcgi_request(&(HfFastcgiRequest){.uri = "/x", .headers = headers}, &untouched),
+        -EINVAL);
+    assert_int_equal(untouched.length, 0);
     const size_t lengths[] = {65536, 200000};
     for (size_t i = 0; i < 2; i++) {
         HF_CLEANUP_TEXT HfText text = {0};
@@ -444,6 +500,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(request_is_four_records),
         cmocka_unit_test(request_params),
+        cmocka_unit_test(request_headers_and_params),
+        cmocka_unit_test(request_body_is_split_into_records),
         cmocka_unit_test(request_long_values),
         cmocka_unit_test(request_refused),
         cmocka_unit_test(answer_in_any_pieces),

@@ -7,9 +7,14 @@
 
 #include <cmocka.h>
 
+#include <fcntl.h>
+#include <stdio.h>
+#include <unistd.h>
+
 #include "base/memory.h"
 #include "format/cgroup.h"
 #include "format/fastcgi.h"
+#include "format/pages.h"
 #include "service/adapter.h"
 #include "service/php_fpm/php_fpm.h"
 
@@ -148,6 +153,7 @@ static void phpfpm(void **state)
                     (char[]){"-g"},
                     (char[]){"/g"},
                     NULL};
+    HF_CLEANUP_TEXT HfText placed = {0};
     const HfPhpfpmOverride override = {
         .pool = "www", .listen = "/run/www", .status_listen = "/s", .ping_path = "/ping"};
     HfPhpfpmOverlay overlay = {.include = "\"/x\"",
@@ -159,6 +165,10 @@ static void phpfpm(void **state)
     (void)state;
     assert_true(fail_each_allocation(parse_arguments, argv) > 5);
     assert_true(fail_each_allocation(parse_dump, &dump) > 5);
+    hf_text_add(&placed, "[24-Nov-2026 00:08:26] NOTICE: [global]\n"
+                         "[24-Nov-2026 00:08:26] NOTICE: \tsyslog.ident = /usr:/etc/f.conf\n");
+    hf_text_add(&placed, strchr(plain.data, '\n') + 1);
+    assert_true(fail_each_allocation(parse_dump, &placed) > 5);
     assert_true(fail_each_allocation(restate_dump, &plain) > 5);
     assert_true(fail_each_allocation(make_include, &relative) > 1);
     assert_int_equal(fail_each_allocation(make_include, &none), 1);
@@ -192,12 +202,60 @@ static void fastcgi(void **state)
     static const char records[] = "\1\6\0\1\0\16\0\0Status: 200\n\na"
                                   "\1\7\0\1\0\1\0\0b"
                                   "\1\3\0\1\0\10\0\0\0\0\0\0\0\0\0";
-    HfFastcgiRequest request = {.uri = "/ping?x"};
+    static const char *const headers[] = {"User-Agent: x", NULL};
+    HfFastcgiRequest request = {
+        .uri = "/ping?x", .headers = headers, .body = "b", .body_length = 1};
     HfText text = {.data = (char *)(uintptr_t)records, .length = sizeof(records)};
 
     (void)state;
     assert_true(fail_each_allocation(make_request, &request) > 1);
     assert_int_equal(fail_each_allocation(read_answer, &text), 2);
+}
+
+static int parse_page(void *line)
+{
+    HfPage page;
+    int r = hf_page_parse(line, strlen(line), &page);
+
+    if (r > 0)
+        hf_page_clear(&page);
+    return r < 0 ? r : 0;
+}
+
+static void pages(void **state)
+{
+    (void)state;
+    assert_int_equal(fail_each_allocation(parse_page, (char[]){"GET http://a/b"}), 4);
+}
+
+/* What could not be looked at is unknown. */
+static int scan(void *path)
+{
+    HfText input = {0};
+    char found[64];
+    int ends[2];
+
+    hf_text_addf(&input, "%s\n/nowhere", (const char *)path);
+    assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
+    hf_phpfpm_scan(ends[1], &input);
+    close(ends[1]);
+    ssize_t n = read(ends[0], found, sizeof(found));
+    close(ends[0]);
+    assert_true(n > 1);
+    return memmem(found, (size_t)n, HF_PHPFPM_UNKNOWN "\n", 2) ? -ENOMEM : 0;
+}
+
+static void scans(void **state)
+{
+    char path[] = "/tmp/holdfast-scan-XXXXXX";
+    int fd = mkstemp(path);
+
+    (void)state;
+    assert_true(fd >= 0);
+    assert_int_equal(dprintf(fd, "a = ${B}\ninclude = ./x\n"), 23);
+    close(fd);
+    assert_true(fail_each_allocation(scan, path) > 3);
+    assert_int_equal(unlink(path), 0);
 }
 
 static int find_directory(void *cgroup)
@@ -218,7 +276,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(handoffs), cmocka_unit_test(planned_sockets), cmocka_unit_test(phpfpm),
-        cmocka_unit_test(fastcgi),  cmocka_unit_test(cgroups),
+        cmocka_unit_test(fastcgi),  cmocka_unit_test(cgroups),         cmocka_unit_test(pages),
+        cmocka_unit_test(scans),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

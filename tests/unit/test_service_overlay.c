@@ -238,10 +238,12 @@ static void a_dump_is_restated(void **state)
     assert_string_equal(hf_text_peek(&text), "[global]\nerror_log = syslog\nprocess.max = 0\n"
                                              "['w w']\nlisten = '/a b'\npid = \"a pool's\"\n"
                                              "[deep]\nrequest_slowlog_trace_depth = 30\n");
-    const HfPhpfpmOverlay overlay = {.include = "x", .restated = "[global]\n"};
+    const HfPhpfpmOverlay overlay = {
+        .include = "x", .restated = "[global]\n", .sections = "[ours]\nlisten = /x\n"};
     HF_CLEANUP_TEXT HfText whole = {0};
     assert_int_equal(hf_phpfpm_overlay(&overlay, &whole), 0);
-    assert_ptr_equal(strstr(hf_text_peek(&whole), "[global]\n[global]\n"), hf_text_peek(&whole));
+    assert_ptr_equal(strstr(hf_text_peek(&whole), "[global]\n[ours]\nlisten = /x\n[global]\n"),
+                     hf_text_peek(&whole));
 }
 
 static void what_cannot_be_restated(void **state)

@@ -41,6 +41,30 @@ static void the_page_of_php_fpm_is_read(void **state)
     assert_int_equal(status.max_children, 2);
 }
 
+static void the_least_of_all_workers_counts(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *workers;
+        int result;
+        uint64_t least;
+    } rows[] = {
+        {"", 0, 0},
+        {"requests: 7\n", 0, 7},
+        {"requests: 7\nrequests: 9\n", 0, 7},
+        {"requests: 7\nrequests: 3\nrequests: 5\n", 0, 3},
+        {"requests: 7\nrequests: many\n", -EBADMSG, 0},
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+        HF_CLEANUP_TEXT HfText text = {0};
+        HfScoreboard status;
+        hf_text_addf(&text, "%s%s", page, rows[i].workers);
+        assert_int_equal(hf_phpfpm_status_parse(text.data, text.length, &status), rows[i].result);
+        if (rows[i].result == 0)
+            assert_int_equal(status.least, rows[i].least);
+    }
+}
+
 static void what_is_no_such_page_is_refused(void **state)
 {
     (void)state;
@@ -86,6 +110,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_page_of_php_fpm_is_read),
+        cmocka_unit_test(the_least_of_all_workers_counts),
         cmocka_unit_test(what_is_no_such_page_is_refused),
         cmocka_unit_test(a_page_without_an_end_is_refused),
     };

@@ -1,4 +1,6 @@
+#include <dlfcn.h>
 #include <fcntl.h>
+#include <glob.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -60,6 +62,21 @@ static const char *scan_text(const char *content)
     return scan();
 }
 
+static bool is_glob_refused;
+
+/* In place of the C library's. */
+int glob(const char *pattern, int flags, int (*error)(const char *, int), glob_t *ret)
+{
+    int (*real)(const char *, int, int (*)(const char *, int), glob_t *) = NULL;
+    void *found = dlsym(RTLD_NEXT, "glob64");
+
+    if (is_glob_refused)
+        return GLOB_NOSPACE;
+    assert_non_null(found);
+    memcpy(&real, &found, sizeof(real));
+    return real(pattern, flags, error, ret);
+}
+
 static void variables_are_found(void **state)
 {
     (void)state;
@@ -108,6 +125,32 @@ static void what_cannot_be_read_is_unknown(void **state)
     assert_string_equal(scan(), "?\n");
 }
 
+static void what_includes_too_many_is_unknown(void **state)
+{
+    HF_CLEANUP_TEXT HfText text = {0};
+
+    (void)state;
+    put("leaf.pool", "", 0);
+    for (const char *const *name = (const char *const[]){"leaf", "twig", "branch", NULL}; name[1];
+         name++) {
+        char file[64];
+        hf_text_clear(&text);
+        for (unsigned i = 0; i < 22; i++)
+            hf_text_addf(&text, "include = ./%s.pool\n", name[0]);
+        snprintf(file, sizeof(file), "%s.pool", name[1]);
+        put(file, text.data, text.length);
+    }
+    hf_text_clear(&text);
+    for (unsigned i = 0; i < 22; i++)
+        hf_text_add(&text, "include = ./branch.pool\n");
+    const char *found = scan_text(text.data);
+    assert_int_equal(strncmp(found, "?\n", 2), 0);
+    is_glob_refused = true;
+    assert_string_equal(scan_text("include = ./leaf.pool\n"), "?\n");
+    is_glob_refused = false;
+    assert_string_equal(scan_text("include = ./leaf.pool\n"), "");
+}
+
 static void nobody_may_wait_for_the_answer(void **state)
 {
     (void)state;
@@ -142,6 +185,7 @@ int main(void)
         cmocka_unit_test(variables_are_found),
         cmocka_unit_test(includes_are_followed),
         cmocka_unit_test(what_cannot_be_read_is_unknown),
+        cmocka_unit_test(what_includes_too_many_is_unknown),
         cmocka_unit_test(nobody_may_wait_for_the_answer),
         cmocka_unit_test(the_environment_needs_no_ini),
     };

@@ -59,6 +59,7 @@ static void scan_include(Scan *scan, char *line, unsigned depth)
     if (*pattern != '/')
         hf_text_addf(&full, "%s/", scan->prefix);
     hf_text_add(&full, pattern);
+    hf_text_fail(scan->names, full.failed);
     int r = glob(hf_text_peek(&full), GLOB_NOSORT, NULL, &found);
     if (r != 0 && r != GLOB_NOMATCH)
         hf_text_add(scan->names, HF_PHPFPM_UNKNOWN "\n");
@@ -96,12 +97,13 @@ void hf_phpfpm_scan(int fd, void *input)
     HF_CLEANUP_TEXT HfText names = {0};
     HF_CLEANUP_FREE char *path = NULL;
 
-    if (hf_text_take(input, &path) < 0)
-        _exit(1);
-    char *prefix = path + strcspn(path, "\n");
-    *prefix++ = '\0';
-    Scan scan = {.prefix = prefix, .names = &names};
-    scan_file(&scan, path, 0);
+    if (hf_text_take(input, &path) >= 0) {
+        char *prefix = path + strcspn(path, "\n");
+        *prefix++ = '\0';
+        Scan scan = {.prefix = prefix, .names = &names};
+        scan_file(&scan, path, 0);
+    }
+    hf_text_fail(&names, !path);
     const char *rest = names.failed ? HF_PHPFPM_UNKNOWN "\n" : hf_text_peek(&names);
     for (ssize_t n = 0; *rest; rest += n) {
         n = write(fd, rest, strlen(rest));
