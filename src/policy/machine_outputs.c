@@ -149,12 +149,11 @@ static void put_out_care(const HfOutputs *before, const HfOutputs *after, bool t
     const HfOutputs *of = to ? after : before;
 
     for (unsigned i = 0; i < HF_MACHINE_SLOTS; i++) {
-        bool same = before->slots[i].number == after->slots[i].number;
         const bool was[] = {before->slots[i].tried, before->slots[i].watched};
         const bool is[] = {after->slots[i].tried, after->slots[i].watched};
         for (unsigned j = 0; j < 2; j++) {
-            if (to ? !is[j] || (same && was[j]) : !was[j] || (same && is[j]))
-                continue;
+            if (was[j] == is[j] || is[j] != to)
+                continue; /* nobody is in such a stage from the step on in which it starts */
             HfAction *action =
                 hf_machine_add(actions, j == 0 ? HF_ACTION_TRIAL : HF_ACTION_WATCH_SIDE);
             action->slot = i;

@@ -168,6 +168,9 @@ static bool phase_sound(const HfMachine *machine)
 
 bool hf_machine_is_sound(const HfMachine *machine)
 {
+    static const HfStage single[] = {HF_STAGE_STARTING, HF_STAGE_TRIAL, HF_STAGE_PARKED,
+                                     HF_STAGE_ACTIVE};
+
     for (unsigned i = 0; i < HF_MACHINE_SLOTS; i++) {
         if (!generation_sound(machine, i))
             return false;
@@ -176,10 +179,10 @@ bool hf_machine_is_sound(const HfMachine *machine)
                 machine->generations[i].number == machine->generations[j].number)
                 return false;
     }
-    return machine->side <= 1 && hf_machine_count(machine, HF_STAGE_STARTING) <= 1 &&
-           hf_machine_count(machine, HF_STAGE_TRIAL) <= 1 &&
-           hf_machine_count(machine, HF_STAGE_PARKED) <= 1 &&
-           hf_machine_count(machine, HF_STAGE_ACTIVE) <= 1 && phase_sound(machine);
+    for (size_t i = 0; i < sizeof(single) / sizeof(*single); i++)
+        if (hf_machine_count(machine, single[i]) > 1)
+            return false;
+    return machine->side <= 1 && phase_sound(machine);
 }
 
 /* ---- names ---- */

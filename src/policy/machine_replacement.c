@@ -88,7 +88,7 @@ static void start(HfMachine *machine, unsigned slot, bool beside, HfActions *act
 {
     bool switches = plan_switches(machine) && machine->cause != HF_CAUSE_HEALTH;
 
-    machine->overdue = machine->overdue && machine->outage && !machine->prepared;
+    machine->overdue = machine->overdue && !machine->prepared;
     if (!beside)
         commit(machine, actions);
     machine->generations[slot] = (HfMachineGeneration){

@@ -270,6 +270,62 @@ static void only_what_can_retire_is_let_go_gently(void **state)
     assert_int_equal(machine.generations[0].stage, HF_STAGE_STOP);
 }
 
+/* Who settles at the side that has been switched from is waited for, whatever comes next. */
+static void a_side_that_is_left_is_waited_for(void **state)
+{
+    static const bool switches[] = {false, true};
+    HfActions actions;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(switches) / sizeof(*switches); i++) {
+        HfMachine machine = {PHASE(PREPARING),         .planned = true,
+                             .limits = limits,         .side = 1,
+                             .switches = true,         .next = limits,
+                             .cause = HF_CAUSE_RELOAD, .generations = {SETTLING(1), ON_SIDE(2)}};
+        const HfEvent prepared = {.type = HF_EVENT_PREPARED, .switches = switches[i]};
+        hf_machine_step(&machine, &prepared, &actions);
+        assert_int_equal(machine.phase, HF_PHASE_WAITING);
+        assert_int_equal(machine.generations[0].stage, HF_STAGE_SETTLE);
+    }
+}
+
+/* What is left without a main process serves on, unless holdfast is to leave with it. */
+static void what_is_left_serves_on_unless_holdfast_leaves(void **state)
+{
+    static const bool leaves[] = {false, true};
+    HfActions actions;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(leaves) / sizeof(*leaves); i++) {
+        HfMachine machine = {PHASE(IDLE), .planned = true, .switches = true, .limits = limits,
+                             .generations = {ACTIVE(1)}};
+        machine.limits.exit_with_service = leaves[i];
+        hf_machine_step(&machine,
+                        &(HfEvent){.type = HF_EVENT_MAIN_EXITED, .number = 1, .remain = true},
+                        &actions);
+        assert_int_equal(machine.generations[0].stage, leaves[i] ? HF_STAGE_STOP : HF_STAGE_ACTIVE);
+        assert_int_equal(machine.phase == HF_PHASE_STOPPING, leaves[i]);
+    }
+}
+
+static void nothing_is_upgraded_while_a_stop_waits(void **state)
+{
+    HfMachine machine = {PHASE(IDLE),
+                         .planned = true,
+                         .limits = limits,
+                         .generations = {ACTIVE(1)},
+                         .upgrade = HF_UPGRADE_WANTED,
+                         .wait = HF_WAIT_DELAY};
+    HfActions actions = {0};
+
+    (void)state;
+    hf_machine_settle_upgrade(&machine, &actions);
+    assert_int_equal(machine.upgrade, HF_UPGRADE_WANTED);
+    machine.wait = HF_WAIT_NONE;
+    hf_machine_settle_upgrade(&machine, &actions);
+    assert_int_not_equal(machine.upgrade, HF_UPGRADE_WANTED);
+}
+
 static void programming_errors_assert(void **state)
 {
     HfMachine machine = {PHASE(IDLE), .limits = limits, .generations = {ACTIVE(1)}};
@@ -295,6 +351,9 @@ int main(void)
         cmocka_unit_test(what_has_not_begun_is_not_adopted),
         cmocka_unit_test(no_patience_is_a_limit),
         cmocka_unit_test(only_what_can_retire_is_let_go_gently),
+        cmocka_unit_test(a_side_that_is_left_is_waited_for),
+        cmocka_unit_test(what_is_left_serves_on_unless_holdfast_leaves),
+        cmocka_unit_test(nothing_is_upgraded_while_a_stop_waits),
         cmocka_unit_test(programming_errors_assert),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
