@@ -98,6 +98,7 @@ static void sound_states(void **state)
 static void unsound_phases(void **state)
 {
     static const HfMachine machines[] = {
+        {PHASE(NEW), .side = 2},
         {PHASE(NEW), .generations = {STARTING(1)}},
         {PHASE(NEW), .generations = {ACTIVE(1)}},
         {PHASE(NEW), .generations = {DRAINING(1)}},
@@ -289,22 +290,27 @@ static void a_side_that_is_left_is_waited_for(void **state)
     }
 }
 
-/* What is left without a main process serves on, unless holdfast is to leave with it. */
-static void what_is_left_serves_on_unless_holdfast_leaves(void **state)
+/* What is left without a main process serves on, unless holdfast is to leave with it, or it cannot
+ * be let go gently. */
+static void what_is_left_serves_on_where_it_can(void **state)
 {
-    static const bool leaves[] = {false, true};
+    static const struct {
+        bool retires, leaves;
+    } rows[] = {{true, false}, {true, true}, {false, false}};
     HfActions actions;
 
     (void)state;
-    for (size_t i = 0; i < sizeof(leaves) / sizeof(*leaves); i++) {
+    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
         HfMachine machine = {PHASE(IDLE), .planned = true, .switches = true, .limits = limits,
                              .generations = {ACTIVE(1)}};
-        machine.limits.exit_with_service = leaves[i];
+        bool serves = rows[i].retires && !rows[i].leaves;
+        machine.limits.retires = rows[i].retires;
+        machine.limits.exit_with_service = rows[i].leaves;
         hf_machine_step(&machine,
                         &(HfEvent){.type = HF_EVENT_MAIN_EXITED, .number = 1, .remain = true},
                         &actions);
-        assert_int_equal(machine.generations[0].stage, leaves[i] ? HF_STAGE_STOP : HF_STAGE_ACTIVE);
-        assert_int_equal(machine.phase == HF_PHASE_STOPPING, leaves[i]);
+        assert_int_equal(machine.generations[0].stage, serves ? HF_STAGE_ACTIVE : HF_STAGE_STOP);
+        assert_int_equal(machine.phase == HF_PHASE_STOPPING, rows[i].leaves);
     }
 }
 
@@ -352,7 +358,7 @@ int main(void)
         cmocka_unit_test(no_patience_is_a_limit),
         cmocka_unit_test(only_what_can_retire_is_let_go_gently),
         cmocka_unit_test(a_side_that_is_left_is_waited_for),
-        cmocka_unit_test(what_is_left_serves_on_unless_holdfast_leaves),
+        cmocka_unit_test(what_is_left_serves_on_where_it_can),
         cmocka_unit_test(nothing_is_upgraded_while_a_stop_waits),
         cmocka_unit_test(programming_errors_assert),
     };
