@@ -65,7 +65,7 @@ static const char *scan_text(const char *content)
 static bool is_glob_refused;
 
 /* In place of the C library's. */
-int glob(const char *pattern, int flags, int (*error)(const char *, int), glob_t *ret)
+int glob(const char *pattern, int flags, int (*errfunc)(const char *, int), glob_t *pglob)
 {
     int (*real)(const char *, int, int (*)(const char *, int), glob_t *) = NULL;
     void *found = dlsym(RTLD_NEXT, "glob64");
@@ -74,7 +74,7 @@ int glob(const char *pattern, int flags, int (*error)(const char *, int), glob_t
         return GLOB_NOSPACE;
     assert_non_null(found);
     memcpy(&real, &found, sizeof(real));
-    return real(pattern, flags, error, ret);
+    return real(pattern, flags, errfunc, pglob);
 }
 
 static void variables_are_found(void **state)
