@@ -161,7 +161,7 @@ HfCapture *hf_capture_abort(HfCapture *capture)
     if (!capture)
         return NULL;
     kill_child(capture);
-    hf_reaper_forget(capture->reaper, capture->process.pid);
+    hf_reaper_killed(capture->reaper, &capture->process);
     capture_free(capture);
     return NULL;
 }

@@ -1,17 +1,24 @@
 #include "loop/reaper.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 
+#include "base/fd.h"
+
 typedef struct Watch {
     struct Watch *next;
     pid_t pid;
-    HfReaperCallback callback;
+    HfReaperCallback callback; /* NULL: it was killed, and nobody asks */
     void *userdata;
+    int pidfd; /* of one that was killed; owned */
 } Watch;
+
+#define KILLED_PATIENCE                                                                            \
+    2000 /* ms, for who dies at a low priority, or where it cannot be disturbed */
 
 struct HfReaper {
     Watch *watches;
@@ -31,6 +38,13 @@ static Watch *take(HfReaper *reaper, pid_t pid)
     return NULL;
 }
 
+static void free_watch(Watch *watch)
+{
+    if (watch && !watch->callback)
+        hf_fd_closep(&watch->pidfd);
+    free(watch);
+}
+
 void hf_reaper_sweep(HfReaper *reaper)
 {
     siginfo_t info;
@@ -42,8 +56,9 @@ void hf_reaper_sweep(HfReaper *reaper)
         Watch *watch = take(reaper, info.si_pid);
         if (!watch)
             continue;
-        watch->callback(&info, watch->userdata);
-        free(watch);
+        if (watch->callback)
+            watch->callback(&info, watch->userdata);
+        free_watch(watch);
     }
 }
 
@@ -83,8 +98,12 @@ HfReaper *hf_reaper_free(HfReaper *reaper)
 {
     if (!reaper)
         return NULL;
-    while (reaper->watches)
-        free(take(reaper, reaper->watches->pid));
+    while (reaper->watches) {
+        Watch *watch = take(reaper, reaper->watches->pid);
+        if (!watch->callback)
+            poll(&(struct pollfd){.fd = watch->pidfd, .events = POLLIN}, 1, KILLED_PATIENCE);
+        free_watch(watch);
+    }
     sd_event_source_disable_unref(reaper->source);
     prctl(PR_SET_CHILD_SUBREAPER, (unsigned long)reaper->was_subreaper); /* it outlives execve(2) */
     free(reaper);
@@ -96,14 +115,24 @@ int hf_reaper_watch(HfReaper *reaper, pid_t pid, HfReaperCallback callback, void
     Watch *watch = malloc(sizeof(*watch));
     if (!watch)
         return -ENOMEM;
-    *watch = (Watch){reaper->watches, pid, callback, userdata};
+    *watch = (Watch){reaper->watches, pid, callback, userdata, -1};
     reaper->watches = watch;
     return 0;
 }
 
 void hf_reaper_forget(HfReaper *reaper, pid_t pid)
 {
-    free(take(reaper, pid));
+    free_watch(take(reaper, pid));
+}
+
+void hf_reaper_killed(HfReaper *reaper, HfProcess *process)
+{
+    for (Watch *watch = reaper->watches; watch; watch = watch->next)
+        if (watch->pid == process->pid) {
+            watch->callback = NULL;
+            watch->pidfd = hf_fd_steal(&process->pidfd);
+            return;
+        }
 }
 
 /* ---- a loop for one task ---- */

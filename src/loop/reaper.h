@@ -6,6 +6,8 @@
 #include <sys/types.h>
 #include <systemd/sd-event.h>
 
+#include "kernel/process.h"
+
 typedef struct HfReaper HfReaper;
 
 /* info: si_pid, si_code (CLD_EXITED, CLD_KILLED, CLD_DUMPED) and si_status. The watch has ended
@@ -24,6 +26,9 @@ int hf_reaper_watch(HfReaper *reaper, pid_t pid, HfReaperCallback callback, void
 void hf_reaper_sweep(HfReaper *reaper);
 /* No call back any more; the process is still reaped. */
 void hf_reaper_forget(HfReaper *reaper, pid_t pid);
+/* The same of one that is watched and was sent SIGKILL: the reaper is freed only when it is gone,
+ * or after two seconds. Takes the descriptor of process. */
+void hf_reaper_killed(HfReaper *reaper, HfProcess *process);
 
 /* ---- a loop for one task: SIGCHLD blocked, a reaper on it ---- */
 

@@ -222,7 +222,10 @@ def test_more_members_than_descriptors(service, mode):
 def test_more_left_at_the_end_than_descriptors(service):
     holdfast = service.start("--kill-mode=all", "--cgroup=off", wrapper=FEW,
                              behaviour=["leave-background", "--without-listener", "--deaf", f"--workers={MANY}"])
-    left = {int(pid) for pid in re.findall(r"background (\d+)", holdfast.lines.text())}
+    left = set()
+    while len(left) < MANY:
+        holdfast.wait(rf"background (?!(?:{'|'.join(map(str, left)) or 'none'})\b)\d")
+        left = {int(pid) for pid in re.findall(r"background (\d+)", holdfast.lines.text())}
     assert len(left) == MANY
     holdfast.stop()
     assert not living(left)
