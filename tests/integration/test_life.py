@@ -345,7 +345,8 @@ def test_a_successor_that_dies_at_once(site):
     command = site.directory / "php-fpm-dies"
     command.write_text(f"#!{PYTHON}\n" + DIES_ONCE_READY)
     command.chmod(0o755)
-    holdfast = site.holdfast("--adapter=php-fpm", command=[command, "-y", site.configuration_path])
+    holdfast = site.holdfast("--adapter=php-fpm", "--handover=gentle",
+                             command=[command, "-y", site.configuration_path])
     load = site.load()
     first = site.main_pid()
     (site.directory / "die").touch()
