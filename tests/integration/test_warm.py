@@ -278,7 +278,8 @@ def test_a_priority_that_cannot_be_lowered(site):
 
 
 def test_the_time_is_bounded(warm_site):
-    write(warm_site, "slow.php", "<?php usleep(60000000);")
+    os.mkfifo(warm_site.marks / "never", 0o666)  # nobody writes to it
+    write(warm_site, "slow.php", "<?php fopen(__DIR__ . '/../marks/never', 'r');")
     holdfast = warm_site.holdfast("--warm=fastcgi:/slow.php", f"--document-root={warm_site.root}", "--warm-timeout=500ms")
     assert "all that --warm-timeout allows" in warmed(holdfast, 2)
     holdfast.stop()
@@ -333,7 +334,8 @@ def warming(site, holdfast):
 
 def test_priority_of_one_that_must_serve_at_once(warm_site):
     """The one before dies during the warm-up, and the kernel takes no change of a priority just then."""
-    write(warm_site, "slow.php", "<?php touch(__DIR__ . '/../marks/slow'); usleep(60000000);")
+    os.mkfifo(warm_site.marks / "never", 0o666)  # nobody writes to it
+    write(warm_site, "slow.php", "<?php touch(__DIR__ . '/../marks/slow'); fopen(__DIR__ . '/../marks/never', 'r');")
     holdfast = warm_site.holdfast("--warm=fastcgi:/slow.php", f"--document-root={warm_site.root}", "--warm-timeout=50s")
     before = warm_site.main_pid()
     after = warming(warm_site, holdfast)
