@@ -142,13 +142,13 @@ class Site:
         """The same in the background."""
         return Answer(self, path)
 
-    def start_slow(self, ms=DEADLINE * 1000):
+    def start_slow(self, ms=DEADLINE * 1000, page="busy.php?"):
         """A slow request that a worker has begun with; its pid is in worker. It ends after ms, or by finish()."""
         mark = self.marks / uuid.uuid4().hex
         os.mkfifo(mark.with_suffix(".end"))
         mark.with_suffix(".end").chmod(0o666)
         with Appearance(mark) as appearance:
-            answer = self.get_later(f"/busy.php?ms={ms}&mark={mark.name}")
+            answer = self.get_later(f"/{page}&ms={ms}&mark={mark.name}")
             appearance.wait()
         answer.worker, answer.mark = int(mark.read_text()), mark
         return answer
