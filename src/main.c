@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The verbs, and the list of parts. */
 #include <errno.h>
 #include <string.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The parts: each is a folder of src/parts, and can be left out (meson's option "without"). What a
  * moment is stands in run/part.h; in which order they come, in main.c. */
 #pragma once

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Replaces php-fpm under load, without and with holdfast, and prints what became of the requests.
 
     demonstrate.py HOLDFAST PHP_FPM [--keep]

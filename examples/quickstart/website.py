@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """A web site in a temporary directory: a PHP page, nginx, and php-fpm by itself or behind holdfast."""
 import os
 import pathlib

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 // A server of several sockets on sd_listen_fds(3): tells each caller who answers, and at which
 // socket. /slow takes its time. A child for each connection; at TERM it takes no more and waits for
 // them.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // The same as a server of its own: it listens on descriptor 3, and at TERM it finishes what it has.
 "use strict";
 const http = require("http");

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # The same for any PSGI server. Starlet says nothing when it is ready, so this does.
 use strict;
 use warnings;

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Two pages for any WSGI server (PEP 3333): / says which process answers, /slow takes its time."""
 import os
 import time

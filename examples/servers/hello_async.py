@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The same for any ASGI server."""
 import asyncio
 import os

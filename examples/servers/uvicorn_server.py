@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """uvicorn behind a held socket: as `uvicorn --fd=3`, with two things mended.
 
     uvicorn_server.py MODULE:APPLICATION

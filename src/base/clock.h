@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The time now, in usec. clock_gettime(2). */
 #pragma once
 

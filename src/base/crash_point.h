@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Places where the holdfast that tests build beside the real one (tests/meson.build) dies when
  * HOLDFAST_CRASH_POINT names them: as NAME, or NAME:N when it comes there for the Nth time. */
 #pragma once

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* One line a failure, with fields. Only run, the parts and cli may call it. */
 #pragma once
 

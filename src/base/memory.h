@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Heap memory: checked allocation, cleanup, owned strings and vectors of them. */
 #pragma once
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Text to numbers. Whole strings only: no leading blanks or sign, nothing left over. */
 #pragma once
 

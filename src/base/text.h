@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* A growing text, and printable text out of hostile bytes. A failed allocation is remembered and
  * reported once, by hf_text_take. */
 #pragma once

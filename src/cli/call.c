@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* reload, restart, rollback and stop: one request, and what happens until it is answered. And
  * upgrade. */
 #include <errno.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The other end of the control socket. */
 #pragma once
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Prometheus' text format 0.0.4. */
 #include <string.h>
 

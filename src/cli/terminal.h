@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What people look at: colours, columns, moments. */
 #pragma once
 

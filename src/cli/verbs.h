@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The verbs that ask a running instance. Each takes its parsed command line and returns the exit
  * status. */
 #pragma once

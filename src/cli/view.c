@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "cli/view.h"
 
 #include <assert.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What an instance says of itself, read over D-Bus. holdfast-control(7). */
 #pragma once
 

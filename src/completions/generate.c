@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Fills a template with what is made of the option table: copies standard input to standard output,
  * and puts a section in place of each line that is its name between two @. */
 #include <stdbool.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* One option: a row of the table, the kinds of value, and the words of which errors are made. */
 #pragma once
 

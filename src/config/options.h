@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Command line and configuration file to settings, and --help, all by the one option table. */
 #pragma once
 

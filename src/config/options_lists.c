@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Options whose values have parts: sockets, commands, environments, headers, probes. */
 #include <assert.h>
 #include <errno.h>

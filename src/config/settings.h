@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What the user asked for: a service, and what is to be done with it. */
 #pragma once
 

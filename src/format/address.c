@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "format/address.h"
 
 #include <arpa/inet.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Addresses of listeners: text to value and back, value to socket address and back. */
 #pragma once
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "format/capability.h"
 
 #include <errno.h>

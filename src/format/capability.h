@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Names of capabilities and sets of them. capabilities(7). */
 #pragma once
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "format/cgroup.h"
 
 #include <errno.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What the kernel tells of control groups in text: where a hierarchy is mounted, which directory in
  * it is a process's own, which unit that is of, counters. cgroups(7), proc(5),
  * Documentation/admin-guide/cgroup-v2.rst. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* FastCGI without I/O: bytes in, bytes to send and a verdict out. FastCGI Specification 1.0, the
  * sections named below; RFC 3875 for the answer inside. */
 #pragma once

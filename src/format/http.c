@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "format/http.h"
 
 #include <errno.h>

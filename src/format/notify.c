@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "format/notify.h"
 
 #include <errno.h>

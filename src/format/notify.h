@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* One sd_notify(3) datagram to a message. Pure: credentials are the caller's business. */
 #pragma once
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "format/pages.h"
 
 #include <errno.h>

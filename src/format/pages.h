@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Lists of pages that a service is to be asked for: pure. */
 #pragma once
 

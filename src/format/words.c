@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "format/words.h"
 
 #include <assert.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Words: of a text as a shell splits it, and one that is looked for in a stream. Pure. */
 #pragma once
 

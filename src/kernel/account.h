@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* User and group names or numbers. getpwnam_r(3), getgrnam_r(3). */
 #pragma once
 

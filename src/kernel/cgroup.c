@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "kernel/cgroup.h"
 
 #include <dirent.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Control groups as directories, v2 only: made, entered, emptied, removed. Never a controller is
  * enabled. cgroups(7). */
 #pragma once

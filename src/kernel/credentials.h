@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Whose a service is and what it may do: looked up before fork, entered between fork and exec.
  * credentials(7), capabilities(7). */
 #pragma once

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Small files: written whole or not at all, read bounded. */
 #pragma once
 

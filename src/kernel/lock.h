@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Files that are locked for as long as a process runs: flock(2). */
 #pragma once
 

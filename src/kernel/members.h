@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Processes found by what they are: of a session or a cgroup, with a parent, an ancestor, or a
  * socket open. proc(5), getsid(2). */
 #pragma once

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "kernel/notify_socket.h"
 
 #include <assert.h>

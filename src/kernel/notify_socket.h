@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The socket that services send sd_notify(3) datagrams to. unix(7) SCM_CREDENTIALS. */
 #pragma once
 

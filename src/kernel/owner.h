@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Who holds an address. sock_diag(7), proc(5). */
 #pragma once
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* A service at the lowest priority for a while: autogroup, sched(7), and nice values. */
 #pragma once
 

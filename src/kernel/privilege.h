@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What the calling process itself may do. capabilities(7), libcap(3). */
 #pragma once
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Child processes: spawned, signalled through pidfds, told apart. clone(2), pidfd_open(2),
  * execve(2). */
 #pragma once

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "kernel/sock_diag.h"
 
 #include <errno.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The kernel's table of sockets, of this network namespace. sock_diag(7), netlink(7). */
 #pragma once
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Listening sockets: made, checked, adjusted. socket(7), tcp(7), unix(7). */
 #pragma once
 

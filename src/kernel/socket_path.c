@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "kernel/socket_path.h"
 
 #include <acl/libacl.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The unix paths of listeners: looked at, made way at, given their rights, taken away again.
  * unix(7), acl(5). */
 #pragma once

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Two sockets that listen for one address, the sides of a listener: one gets the connections, the
  * other only those of holdfast's own. socket(7) SO_REUSEPORT, SO_ATTACH_REUSEPORT_CBPF; rename(2)
  * RENAME_EXCHANGE. */

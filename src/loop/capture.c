@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "loop/capture.h"
 
 #include <assert.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* A short-lived child whose output is wanted: bounded in size and time. */
 #pragma once
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "loop/cgroups.h"
 
 #include <dirent.h>

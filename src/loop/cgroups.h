@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The control groups of an instance: where it is itself, and a sub-cgroup for each generation where
  * its own was delegated to it. */
 #pragma once

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "loop/names.h"
 
 #include <errno.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Users, groups and hosts by name. The name services may take as long as they like, and their
  * servers may not answer at all: so they are asked in a child, and nothing else waits for them. */
 #pragma once

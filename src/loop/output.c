@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "loop/output.h"
 
 #include <errno.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What a child prints, through a pipe: read as it comes, bounded. */
 #pragma once
 

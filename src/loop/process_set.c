@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "loop/process_set.h"
 
 #include <errno.h>

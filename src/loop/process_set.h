@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Processes that are to leave: found by what they are, signalled, watched by pidfd, ended. Few
  * descriptors are held, however many there are: a batch is watched, and when all of it have left
  * the next one is looked for.

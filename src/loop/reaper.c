@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "loop/reaper.h"
 
 #include <errno.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The one place that reaps: waitid(P_ALL) on SIGCHLD, orphans that were given to us included.
  * waitid(2). */
 #pragma once

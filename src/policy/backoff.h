@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The delay before the next start after failures in a row. */
 #pragma once
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "policy/capability_needs.h"
 
 #include <linux/capability.h>

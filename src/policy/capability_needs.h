@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Which of root's privileges holdfast goes on needing once its sockets are bound, and for what. */
 #pragma once
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The supervisor's whole policy: events in, actions out. Flat, no pointers, no allocation, no
  * clock. */
 #pragma once

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What follows from the state, and what of it has changed. */
 #include "policy/backoff.h"
 #include "policy/machine_parts.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What the rest of the machine is made of: actions, slots, who waits for an answer, the stages of a
  * generation's life, and what the active one is found to be. */
 #include <assert.h>

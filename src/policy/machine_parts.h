@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The machine's pieces, for machine*.c alone: each file uses those above it. Each function adds its
  * actions in the order in which they are to be done. */
 #pragma once

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Holdfast's own program is replaced, or another goes on with the machine. And all names. */
 #include "policy/machine_parts.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The replacement: what can happen to it, and what is decided then. */
 #include <assert.h>
 

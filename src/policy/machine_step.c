@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* One step: an event changes the stage of a generation, and that moves the replacement. */
 #include <assert.h>
 #include <string.h>

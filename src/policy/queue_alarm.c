@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "policy/queue_alarm.h"
 
 static uint8_t count(uint8_t samples, bool one_more)

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Is a queue fuller than it should be, and for long enough to say so? */
 #pragma once
 

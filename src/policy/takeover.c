@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "policy/takeover.h"
 
 static unsigned enter(HfTakeoverLife *life, HfTakeoverState state, unsigned actions)

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The life of a take-over: when the old server is asked to leave, and when it is let be. */
 #pragma once
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* One executor an action. A failure becomes an event. */
 #pragma once
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "run/activated.h"
 
 #include <errno.h>

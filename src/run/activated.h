@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What we are started with: notes of the holdfast before, and sockets that systemd passed
  * (LISTEN_FDS, sd_listen_fds(3)). */
 #pragma once

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "run/final_kill.h"
 
 #include <errno.h>

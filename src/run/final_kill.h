@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What outlives every generation: looked for at the very end, asked to leave, then killed. */
 #pragma once
 

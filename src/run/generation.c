@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "run/generation.h"
 
 #include <errno.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* One running incarnation of the service: its processes and files. */
 #pragma once
 

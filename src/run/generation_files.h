@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What a generation of php-fpm reads and writes by name: its overlay and its pid file. They are in
  * the runtime directory; where that is in memory they are descriptors that php-fpm inherits behind
  * its sockets, and are named /proc/self/fd/N, as it sees them. proc(5), memfd_create(2). */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* How a generation is asked to leave, and how it ended. */
 #include <errno.h>
 #include <stdlib.h>

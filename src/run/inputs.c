@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "run/inputs.h"
 
 #include <errno.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Signals, what generations say on the notify socket, sd_notify(3), and what is removed from the
  * runtime directory, to events. */
 #pragma once

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "run/listener.h"
 
 #include <errno.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Listeners that are held: shared by the plans that use them, closed with the last. One has two
  * sockets, its sides, or one, which then is every side. Neither is closed before the listener:
  * that would reset what waits in its queue. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "run/members.h"
 
 #include <errno.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The processes of a generation: those of its session or its cgroup, its main one among them. As
  * its kill mode counts them, if nothing else is said. */
 #pragma once

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "run/part.h"
 
 #include <errno.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The moments at which the parts of src/parts are called. run knows of parts only what main.c
  * lists; parts know run, and of one another only events and probe. Each moment may be NULL. They
  * are called in the order of the list, with the part's own state where it has one. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "run/pid_file.h"
 
 #include <stdlib.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The pid file that the user's configuration names: it names holdfast, so that log rotation and
  * kill -USR2 go on working. */
 #pragma once

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "run/plan.h"
 
 #include <errno.h>

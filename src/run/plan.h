@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Plans, which service/adapter.h describes, and their listeners. */
 #pragma once
 

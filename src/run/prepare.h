@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Settings to a plan: looks up names, finds the program, asks php-fpm, has the listeners bound. */
 #pragma once
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "run/reconfigure.h"
 #include "loop/process_set.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The configuration file read again for each next generation, while holdfast runs. */
 #pragma once
 

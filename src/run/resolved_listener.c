@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "run/resolved_listener.h"
 
 #include <assert.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* A listener's settings with every name looked up: what the kernel is to be asked for. */
 #pragma once
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The verb run: sets an instance up, turns events into steps, and takes it down again. */
 #pragma once
 

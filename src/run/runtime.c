@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "run/runtime.h"
 
 #include <errno.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The instance's place on disk, locked: /run/holdfast/NAME, for root and below systemd's
  * RuntimeDirectory=, else $XDG_RUNTIME_DIR/holdfast/NAME. In a container that cannot be written
  * it is in memory: names of abstract sockets, unix(7), and inherited files. */

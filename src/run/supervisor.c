@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "run/supervisor.h"
 
 #include <assert.h>

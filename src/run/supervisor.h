@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Owns the loop; the only caller of hf_machine_step. Events are queued, never handled from within
  * an action. */
 #pragma once

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What holdfast must know of a kind of server, and of one service of that kind. A new kind is one
  * object of type HfAdapter, in a file of its own, and its line in table.c. An adapter starts
  * nothing and waits for nothing: it gives questions and takes answers, and others put them. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "service/adapter.h"
 
 #include <assert.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "service/handoff.h"
 
 #include <errno.h>

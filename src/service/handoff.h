@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* How a generation learns of its sockets: environment entries and the placement of descriptors. A
  * new convention is one object of type HfHandoff, in a file of its own, and its line in table.c. */
 #pragma once

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "service/adapter.h"
 
 const HfAdapter *const hf_adapters[] = {

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """A real application: Debian's MediaWiki on sqlite, its pages asked for at a fixed rate while php-fpm is replaced in
 different ways. What a page of two lines never shows is what a cold opcode cache costs."""
 import collections

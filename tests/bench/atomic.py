@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Is a switch atomic? An application that says its version, asked at a fixed rate, and reloads that change it."""
 import report
 from harness.site import Site

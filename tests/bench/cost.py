@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """What holdfast itself costs: memory, threads, wake-ups, time at the start."""
 import contextlib
 import os

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The least that an sd-event loop with an sd-bus server is: what holdfast's memory is measured
  * against. It answers the calls that holdfast's control answers, and does nothing. */
 #include <errno.h>

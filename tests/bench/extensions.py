@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Which extensions php-fpm loads: a directory for PHP_INI_SCAN_DIR, whatever this machine has enabled."""
 import contextlib
 import os

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """From the load's ledger of every request to figures."""
 import collections
 

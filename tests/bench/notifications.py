@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The supervisor's end of the notify socket, between two waits of the harness."""
 import select
 

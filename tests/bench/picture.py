@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Every request of one turn as a point, replacements as lines: drawn by gnuplot as SVG and PNG."""
 import pathlib
 import subprocess

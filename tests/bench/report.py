@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Figures to Markdown, to JSON, and into the README."""
 import json
 import os

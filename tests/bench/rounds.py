@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Interleaved rounds: in each round every contender has its turn under the same load."""
 import collections
 import statistics

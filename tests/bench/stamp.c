@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* With a command: notes the time and becomes the command. Without one: prints how many nanoseconds
  * ago that was, and waits to be ended. */
 #include <stdio.h>

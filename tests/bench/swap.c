@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* A service that is ready at once, and when it is asked to leave (TERM) prints the moment, in
  * nanoseconds of CLOCK_MONOTONIC, and is gone. */
 #include <signal.h>

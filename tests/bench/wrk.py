@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """wrk: connections that send their next request as soon as they have an answer (closed loop)."""
 import re
 import subprocess

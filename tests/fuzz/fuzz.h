@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What the fuzz targets share: checks that survive every build, and hostile bytes taken apart. */
 #pragma once
 

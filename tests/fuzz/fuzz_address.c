@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Addresses: as holdfast writes them, as php-fpm does, and as the kernel does. */
 #include <errno.h>
 #include <stdlib.h>

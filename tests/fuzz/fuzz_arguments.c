@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* php-fpm's command line, and the include that is made of it. */
 #include <errno.h>
 #include <stdlib.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* /proc/PID/mountinfo, /proc/PID/cgroup and a file of counters, one after another with a NUL
  * between. */
 #include <errno.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* php-fpm's own words, made presentable; the first byte is the number of lines that are wanted. */
 #include <stdlib.h>
 #include <string.h>

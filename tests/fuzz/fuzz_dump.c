@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The dump of `php-fpm -tt`, and what is made of its addresses. */
 #include <errno.h>
 #include <limits.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The client's side of an answer: whole and in pieces it reads the same. The first byte is the
  * length of the pieces. */
 #include <errno.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* A request as holdfast's client makes it, through its own responder, back into its client. The
  * input: uri, script, document root as strings that end in NUL ("-": not given). */
 #include <errno.h>

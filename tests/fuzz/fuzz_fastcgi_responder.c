@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The responder's side of a request: whole and in pieces it answers the same, in records that its
  * peer can read. The first byte is the length of the pieces. */
 #include <string.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The environment of a handoff, read back by the rules of its readers. The first byte is the
  * convention, the second repeats everything; then for each listener a byte of switches, its name
  * and its keys as strings that end in NUL. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The client's side of an HTTP answer: whole and in pieces it reads the same. The first byte is the
  * length of the pieces. What is read is also tried as a target and a header. */
 #include <stdlib.h>

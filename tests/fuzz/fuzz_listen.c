@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The value of --listen: what was read can be written down and read again. */
 #include <errno.h>
 #include <stdlib.h>

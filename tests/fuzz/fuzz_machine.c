@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The machine in a world that keeps its own books: every event that may come, and every one that
  * comes too late, in any order, and then a stop. The first two bytes are the limits; each of the
  * others chooses an event, and what is prepared brings limits of its own, out of two more. The

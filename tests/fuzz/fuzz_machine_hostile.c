@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The machine among events that no world would send in that order: whatever comes, its books stay
  * whole, every caller gets one answer, and a stop ends. The first two bytes are the limits; each
  * event is a byte of kind and slot and one of what goes with it. */

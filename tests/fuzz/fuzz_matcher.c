@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* A text in a stream in pieces, against a search in the whole. A byte for the size of the pieces,
  * one for the length of the text, the text, and then the stream. */
 #include <string.h>

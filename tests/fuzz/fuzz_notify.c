@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* One sd_notify datagram, against a second reading of the rules line by line. */
 #include <errno.h>
 #include <stdlib.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The command line, as strings that end in NUL. */
 #include <errno.h>
 #include <stdlib.h>

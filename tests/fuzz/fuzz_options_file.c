@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* A configuration file for holdfast run, and the words of a command. */
 #include <errno.h>
 #include <stdlib.h>

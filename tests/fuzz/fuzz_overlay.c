@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The overlay: every line that is expected and none more, and each value as it was given. The first
  * byte has the switches; then strings that end in NUL: include's path, the pid file, and pool,
  * listen, pm.status_listen, pm.status_path and ping.path of each override ("-": leave). */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Lists of pages, what a status page says was asked for last, and paths that a deploy has moved. */
 #include <stdlib.h>
 #include <string.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Text to numbers, against a second reading, and numbers as people say them. */
 #include <errno.h>
 #include <stdlib.h>

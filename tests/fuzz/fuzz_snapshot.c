@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* A snapshot, as it is and with its checksum made right: what is read can be written and read
  * again, and the machine that comes out of it goes on whatever happens next. */
 #include <string.h>

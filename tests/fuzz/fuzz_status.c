@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* php-fpm's status page: what is taken is what is written there, and lines of others change
  * nothing. */
 #include <stdlib.h>

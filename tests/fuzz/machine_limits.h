@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The limits of a machine out of two bytes. */
 #pragma once
 

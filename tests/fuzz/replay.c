@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Runs a target on its corpus (TAP): replay DIRECTORY. Nothing at all, each file, each file cut at
  * every length, and small ones with every bit of every byte changed. */
 #include <dirent.h>

@@ -1,4 +1,5 @@
 #!/usr/bin/python3
+# SPDX-License-Identifier: MIT
 """Adds up test suites from their JUnit files and prints the closing line.
 
     count.py STATUS:FILE...      STATUS: the exit status of the suite that wrote FILE

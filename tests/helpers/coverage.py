@@ -1,4 +1,5 @@
 #!/usr/bin/python3
+# SPDX-License-Identifier: MIT
 """Prints lines and branches of each layer from gcovr's JSON, and each branch that was never taken of what has to be whole.
 
     coverage.py FILE    fails when there is such a branch

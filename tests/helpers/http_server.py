@@ -1,4 +1,5 @@
 #!/usr/bin/python3
+# SPDX-License-Identifier: MIT
 """HTTP/1.1 behind the listen-fds convention, on all its sockets. A GET is answered by what the file "health" in the
 working directory says, if there is one: status and words of the answer, and "hang" is none at all. Every answer names the Host and the X-Probe that it was asked with."""
 import http.server

@@ -1,4 +1,5 @@
 #!/usr/bin/python3
+# SPDX-License-Identifier: MIT
 """A TCP client of its own, behind a tun interface, whose handshake ends when it is told to.
 
     late_client.py INTERFACE ADDRESS SERVER PORT    says "half" once SYN is answered; on a line of its standard

@@ -1,4 +1,5 @@
 #!/usr/bin/python3
+# SPDX-License-Identifier: MIT
 """A server of the listen-fds convention (sd_listen_fds(3)), strict about it: leaves with a message when
 anything is not as promised. Answers each connection with one JSON line and closes it; drains on TERM
 and QUIT.

@@ -1,4 +1,5 @@
 #!/usr/bin/python3
+# SPDX-License-Identifier: MIT
 """Open-loop HTTP load: requests start at a fixed rate whatever the answers do, each on a connection
 of its own, and every one of them is accounted for. Prints one JSON object.
 

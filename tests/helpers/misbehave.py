@@ -1,4 +1,5 @@
 #!/usr/bin/python3
+# SPDX-License-Identifier: MIT
 """A server of the listen-fds convention (sd_listen_fds(3)) that misbehaves as its argument says. @FILE in
 place of the arguments reads them from a file, one a line, at each start: so the next start may differ.
 Answers each connection with one line of JSON and closes it. Tells on stderr what it does.

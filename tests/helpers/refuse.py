@@ -1,4 +1,5 @@
 #!/usr/bin/python3
+# SPDX-License-Identifier: MIT
 """Becomes a command for which system calls fail, as in a sandbox (EPERM) or on an old kernel (ENOSYS).
 
     refuse.py ERRNO NAME[,NAME...] -- COMMAND [ARG...]      as root

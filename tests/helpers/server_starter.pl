@@ -1,4 +1,5 @@
 #!/usr/bin/perl
+# SPDX-License-Identifier: MIT
 # A server that knows its sockets from Server::Starter alone. Answers each connection with one JSON line.
 use strict;
 use warnings;

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* A small server of the listen-fds convention: answers each HTTP request with its pid, one after
  * another, and on TERM leaves with none half done. */
 #include <errno.h>

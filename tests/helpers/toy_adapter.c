@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* A fourth kind of server and a fifth convention, for holdfast-toy: that one file is all they need.
  * tests/helpers/toy_server.py is such a server. */
 #include <errno.h>

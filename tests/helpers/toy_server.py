@@ -1,4 +1,5 @@
 #!/usr/bin/python3
+# SPDX-License-Identifier: MIT
 """The server that tests/helpers/toy_adapter.c knows: toy_server.py PATH [--where | --test | --overlay FILE].
 
 Answers each connection with its number and its pid, and leaves on TERM once it has answered.

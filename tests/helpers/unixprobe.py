@@ -1,4 +1,5 @@
 #!/usr/bin/python3
+# SPDX-License-Identifier: MIT
 """Connects to a unix socket at a fixed rate until SIGTERM and prints, as JSON, how often it tried and
 which errno each failed connect() gave. It never blocks: a full backlog is the failure nginx would see.
 

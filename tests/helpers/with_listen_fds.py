@@ -1,4 +1,5 @@
 #!/usr/bin/python3
+# SPDX-License-Identifier: MIT
 """Becomes a command with sockets as systemd passes those of a .socket unit (sd_listen_fds(3)).
 
     with_listen_fds.py [NAME=]FD... -- COMMAND [ARG...]      FD: an inherited listening socket

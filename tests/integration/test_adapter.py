@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """A kind of server and a handoff that holdfast does not know are one file, and nothing else is touched."""
 import re
 import socket

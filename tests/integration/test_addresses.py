@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Every kind of address, and what a pool says about its socket."""
 import contextlib
 import grp

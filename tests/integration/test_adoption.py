@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """holdfast is killed: whoever is started next goes on with sockets and generations, and no request notices."""
 import json
 import os

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The helper process that answers in an outage, without a supervisor around it."""
 import concurrent.futures
 import contextlib

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The benchmark: each contender serves, is replaced, and leaves nothing; its figures are counted right."""
 import json
 import os

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """More callers at once than can wait: each is told how it went for it."""
 import subprocess
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """--canary where a listener has one side, or shares it: the next generation shows on private sockets that it is healthy,
 or it replaces nothing. On the standby side: test_warm.py."""
 import json

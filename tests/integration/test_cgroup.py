@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Sub-cgroups of generations, and what the kernel's OOM killer leaves to be seen."""
 import re
 import signal

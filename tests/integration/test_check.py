@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """`holdfast check`: what run would do, and nothing done."""
 import os
 import re

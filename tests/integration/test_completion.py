@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """What is made of the option table: completions in real shells, and manuals that name every option."""
 import os
 import pty

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """--config: a file instead of options, read again at each reload."""
 import json
 import os

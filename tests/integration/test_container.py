@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """holdfast as a container's first process: what it may write, who it runs as, signals, orphans, exit status."""
 import signal
 

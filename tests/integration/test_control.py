@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The control socket: busctl, clients that misbehave, users that may not."""
 import re
 import resource

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """holdfast dies in the middle of an upgrade, of an adoption, or of writing down what it does: nothing is lost."""
 import json
 import os

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """What the tests see failures with, shown able to see them; and facts about php-fpm alone."""
 import os
 import signal

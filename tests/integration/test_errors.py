@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Bad input: one clear line, the promised exit code, nothing changed on disk."""
 import os
 import re

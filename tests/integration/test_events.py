@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """--on-event tells what happens, and never stands in the way. examples/mail mails two of the events."""
 import os
 import shlex

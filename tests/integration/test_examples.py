@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Each example does what its comments say."""
 import os
 import re

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """What goes wrong: a bad deploy, a killed master, a leaked process."""
 import signal
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The end: the service goes on for a while, who waits is served, and the exit status is the service's own."""
 import os
 import signal

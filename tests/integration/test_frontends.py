@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Every front end of examples/, by its own file: nothing is lost at reloads and restarts, or why."""
 import os
 import signal

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Other programs and other conventions: listen-fds, stdin, and sockets that come from systemd."""
 import json
 import os

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Replacements that are many, that overlap, that are interrupted: php-fpm under load loses nothing."""
 import contextlib
 import signal

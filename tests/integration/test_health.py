@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Probes of the active generation: busy is not dead, dead is replaced, and a wrong probe does no harm."""
 import contextlib
 import math

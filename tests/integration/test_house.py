@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The directions between the rooms of src, the purity of those that are to be pure, and that each part can be left out."""
 import collections
 import pathlib

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Services that misbehave on purpose: whatever they do, the socket is held and somebody is told."""
 import contextlib
 import os

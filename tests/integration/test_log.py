@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """What holdfast logs, for people and for programs."""
 import json
 import re

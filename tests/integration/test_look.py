@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """status, history and metrics; what reload, restart and stop say while they wait."""
 import contextlib
 import http.client

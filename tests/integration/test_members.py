@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """What belongs to a generation: found, asked, ended, or spared and named."""
 import json
 import os

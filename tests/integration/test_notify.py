@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """What a service says on its notify socket, and who is believed."""
 import array
 import contextlib

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The examples for containers and Kubernetes, as their runtimes would use them: runc, on the official image's layout."""
 import json
 import os

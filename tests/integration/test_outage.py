@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """No generation comes up: nginx is answered 503 soon instead of waiting, and 200 from the repair on."""
 import contextlib
 import http.client

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The Debian package: what is in it, what lintian says, and that it works from where it is installed."""
 import re
 import subprocess

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """examples/quickstart/packages starts and enables nothing. Nothing is installed: apt-get, dpkg-query and systemctl are
 not the real ones, in mounts that nobody else sees."""
 import subprocess

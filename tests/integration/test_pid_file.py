@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The user's pid file, log rotation and -D: habits go on working."""
 import os
 import pathlib

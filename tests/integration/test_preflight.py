@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The user's own test of what is about to be started."""
 import os
 import signal

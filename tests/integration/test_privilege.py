@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Whose the service is, what it may do, and what is left of holdfast's own rights."""
 import dataclasses
 import json

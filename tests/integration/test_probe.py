@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """holdfast probe: one question, one exit status, one line."""
 import contextlib
 import socket

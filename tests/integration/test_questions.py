@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """What php-fpm is asked before it is started, and what that costs."""
 import pytest
 

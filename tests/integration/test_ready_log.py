@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """--ready=log:TEXT: a service that tells in its log alone that it is ready, and the relay that reads it."""
 import os
 import re

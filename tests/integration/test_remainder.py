@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """A master that dies while its workers live: they serve on until the next generation is ready, and leave then."""
 import os
 import signal

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Reload and restart under load: nothing is refused, nothing is lost."""
 import os
 import re

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Odd parents, hostile callers, wrapped programs, settings that change under a held socket."""
 import fcntl
 import json

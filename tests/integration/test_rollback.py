@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """--park and `holdfast rollback`: the generation before a reload is kept ready, and returned to at once."""
 import contextlib
 import json

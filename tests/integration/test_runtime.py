@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The runtime directory goes while holdfast runs: a tmp cleaner, or the last logout of a user without linger."""
 import fcntl
 import os

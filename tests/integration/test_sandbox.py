@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Sandboxes and old kernels that refuse system calls: what can be done without them works, for the rest one line says why."""
 import json
 import os

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Each server of examples/servers, run by the command of its section, is replaced under load and loses nothing."""
 import re
 import shlex

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Two sides: the next generation starts on a second socket of each listener, then all is switched at once."""
 import json
 import os

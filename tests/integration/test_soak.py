@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The soak: a few seconds of it pass, and a request that fails without a reason makes it fail."""
 import os
 import re

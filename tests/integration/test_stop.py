@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Stop: what is under way is finished, and nothing is left."""
 import signal
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """What a holdfast that was killed leaves in its unit's cgroup serves on, lends its sockets, and is ended by the next."""
 import os
 import signal

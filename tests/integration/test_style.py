@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The tree is as .clang-format and .clang-tidy want it, gcc's analyzer finds nothing in it, and files, functions and
 names are of a size and kind that people find their way by."""
 import collections
@@ -113,6 +114,26 @@ def test_static_functions_are_found_by_their_names():
             if static:
                 files[name].add(path)
     assert not {name: sorted(paths) for name, paths in files.items() if len(paths) > SHARED_NAMES.get(name, NAME_MOST)}
+
+
+LICENCE = "SPDX-License-Identifier: MIT"
+CODE = {".build", ".c", ".h", ".in", ".js", ".php", ".pl", ".psgi", ".py", ".rb", ".rake", ".ru", ".scd", ".service", ".socket", ".timer"}
+FIXTURES = {"corpus", "fixtures", "scenarios"}
+
+
+def is_code(path):
+    return path.suffix in CODE or path.name == "meson_options.txt" or path.read_bytes()[:2] == b"#!"
+
+
+def test_each_source_names_its_licence():
+    """In one of its first two lines: one may be for the interpreter."""
+    listed = subprocess.run(["git", "-C", ROOT, "ls-files", "--cached", "--others", "--exclude-standard", "-z"], check=True,
+                            capture_output=True, text=True).stdout.split("\0")
+    paths = [ROOT / path for path in listed if path and not FIXTURES & set(path.split("/")) and (ROOT / path).is_file()]
+    code = [path for path in paths if is_code(path)]
+    assert len(code) > 500
+    assert not [str(path) for path in code
+                if not any(LICENCE in line for line in path.read_text().splitlines()[:2])]
 
 
 def test_functions_are_seen():

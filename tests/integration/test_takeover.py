@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """--take-over: holdfast is put in the place of a server that runs, and nobody notices."""
 import os
 import pathlib

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """What holdfast tells the supervisor above it."""
 import os
 import re

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """A unix path that is held is always there."""
 import json
 import os

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """As a user without any privilege, its runtime directory below XDG_RUNTIME_DIR."""
 import json
 import shutil

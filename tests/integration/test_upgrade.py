@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """holdfast replaces its own program: sockets, generations and requests do not notice."""
 import os
 import shutil

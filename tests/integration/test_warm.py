@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """A next generation is tried and warmed on its standby side, and then it serves: --canary, --warm, --document-root."""
 import contextlib
 import json

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The explorations: together they cover every transition; each is narrow in another direction. */
 #pragma once
 

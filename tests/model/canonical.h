@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* One state for all that behave alike, packed into a key. */
 #pragma once
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "edge.h"
 
 const WorldSlot *edge_find(const World *world, bool (*is)(const WorldSlot *))

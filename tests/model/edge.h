@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* One edge of the graph: a state, an event, and what came of it. */
 #pragma once
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Explores the machine within several bounds (TAP), in two processes: what it needs is time.
  * --quick: narrower bounds, for slow builds; --table: prints the machine's table, and the results
  * to stderr with room for one more. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Fair worlds: what happens next when everything outside goes as it should. From every state such a
  * run must reach its goal. */
 #pragma once

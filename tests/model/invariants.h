@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The rules on one edge of the graph. */
 #pragma once
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "invariants_parts.h"
 
 static bool overdue_expected(const Edge *edge)

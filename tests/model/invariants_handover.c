@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "invariants_parts.h"
 
 /* What was prepared counts from the step on in which it is committed. */

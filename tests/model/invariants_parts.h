@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The invariants of what was added to the plain life of a generation, one file a group. */
 #pragma once
 

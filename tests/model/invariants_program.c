@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "invariants_parts.h"
 
 static bool replaces(const Edge *edge)

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* A list of text lines, and how two of them differ. */
 #pragma once
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Shows that each rule can fail: the explorer must find in every broken machine exactly the rule
  * that it breaks (TAP). --stories prints the paths. */
 #include <stdlib.h>

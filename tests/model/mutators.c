@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "mutators.h"
 
 #include <assert.h>

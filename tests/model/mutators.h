@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Machines that are broken on purpose, at least one for each rule. */
 #pragma once
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "mutators_life.h"
 
 #include <string.h>

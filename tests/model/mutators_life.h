@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Machines that are broken in handover, outage, health or recycling. Each is named after what it
  * does wrong. */
 #pragma once

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Machines that break when holdfast's own program is replaced or dies. */
 #pragma once
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "mutators_sides.h"
 
 #include <string.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Mutants of trial, switch and rollback; see mutators.c. */
 #pragma once
 

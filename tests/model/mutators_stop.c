@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "mutators_stop.h"
 
 #include <string.h>

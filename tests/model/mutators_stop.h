@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Machines that stop, or end with the service, wrongly; and those that mix up plans or generations.
  */
 #pragma once

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* A path through the graph, followed again by a machine that nobody tidies. */
 #pragma once
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What must hold in every state and on every edge; the numbers are those of "The machine" in the
  * design. */
 #pragma once

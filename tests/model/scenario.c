@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Plays scenarios to the machine and compares its actions with the expected ones (TAP).
  *
  *     set drain 5s              limits: ready drain term kill backoff stable max-draining,

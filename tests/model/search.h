@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Breadth first through every event in every reachable state. */
 #pragma once
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The machine's own table, as the exploration has met it. */
 #pragma once
 

@@ -1,4 +1,5 @@
 #!/usr/bin/python3
+# SPDX-License-Identifier: MIT
 """Explores the machine, and compares its table in ARCHITECTURE.md with what was met; --write renews it."""
 
 import difflib

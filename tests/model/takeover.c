@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Explores the life of a take-over: every event in every state that can be reached, beside what it
  * means for the old server; and shows that each rule can fail (TAP). */
 #include <stdio.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Events, actions and states of the machine as lines of the scenario language. */
 #pragma once
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The abstract environment of the machine: what exists outside it, which events it may produce now,
  * and what the actions do to it. It keeps its own books, so that the machine's can be checked. */
 #pragma once

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """A .socket unit that was there at boot: the first request comes before the service."""
 import pathlib
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Debian's own php8.2-fpm.service, with holdfast put in front of it as the README says."""
 import pathlib
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The Debian package in its life: installed, put in front of Debian's php-fpm, removed, purged."""
 import os
 import pathlib

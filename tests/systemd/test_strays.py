@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """holdfast is killed and systemd's fd store kept nothing: the next one starts beside what it left."""
 import pytest
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Death of holdfast, of the php-fpm master, of both, and restarts, under load, with Debian's unit and the drop-in."""
 import pathlib
 import signal

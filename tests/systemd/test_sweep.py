@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """What a holdfast that is dead left in its unit is ended when the unit is stopped, and only then."""
 import concurrent.futures
 import contextlib

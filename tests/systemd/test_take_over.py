@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """holdfast takes over from the distribution's php8.2-fpm.service while that serves."""
 import os
 import pathlib

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """holdfast@NAME: a service that is not root, described by /etc/holdfast/NAME.conf."""
 import json
 import os

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """What is installed is valid, and as closed as it says."""
 import pathlib
 import re

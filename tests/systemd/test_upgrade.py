@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """systemctl sees one and the same service while another holdfast takes its place."""
 import os
 import pathlib

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Out of memory on purpose, in an executable whose allocations are wrapped (see meson.build). */
 #pragma once
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Children of a test, and the test's own descriptors. */
 #pragma once
 

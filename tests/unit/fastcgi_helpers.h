@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Records of FastCGI as a peer would send them. */
 #pragma once
 

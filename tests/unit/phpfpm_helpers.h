@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Real output of php-fpm, kept under fixtures/phpfpm. */
 #pragma once
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Addresses, sockets and a directory of their own for the tests of sys/. Include after cmocka.h. */
 #pragma once
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Values that are longer, or more, than an option takes. */
 #include <setjmp.h>
 #include <stdarg.h>

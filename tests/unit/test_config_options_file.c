@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Configuration files, and the difference of two settings. */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Whichever allocation fails: what needed it says so, keeps its outputs, and leaks nothing.
  * Settings and snapshots. */
 #include <setjmp.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "fastcgi_helpers.h"
 
 #include <errno.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "fastcgi_helpers.h"
 
 #define ANSWER "Status: 503 Service Unavailable\r\n\r\nlater\n"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Lists of pages, and paths that a deploy has moved. */
 #include <errno.h>
 #include <setjmp.h>

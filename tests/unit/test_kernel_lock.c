@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What of the locks of kernel/file.h needs a pidfd. */
 #include "child_helpers.h"
 #include "socket_helpers.h"

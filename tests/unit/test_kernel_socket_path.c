@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include <acl/libacl.h>
 #include <errno.h>
 #include <fcntl.h>

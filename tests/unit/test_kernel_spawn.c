@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "child_helpers.h"
 
 /* Runs with stdout in a pipe, expects exit 0; the output is owned. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The answerer is this very program again, as it is holdfast's; in it, somebody else has always
  * been faster after a connection was taken: what the last look says is readable is not. */
 #include "child_helpers.h"

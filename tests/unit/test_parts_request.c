@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "child_helpers.h"
 #include "fastcgi_helpers.h"
 #include "socket_helpers.h"

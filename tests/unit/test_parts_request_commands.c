@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The requests of parts/probe/request.h that are commands: they need a pidfd. */
 #include "child_helpers.h"
 

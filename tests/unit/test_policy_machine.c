@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What no run of the machine leads to: states that a snapshot could claim, counters at their end,
  * and programming errors. All else is explored in tests/model. */
 #include <setjmp.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The pool of our own that looks at the opcode cache, and the pages that were asked for last. */
 #include <errno.h>
 #include <setjmp.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Names that both ends of the control socket use. holdfast-control(7). */
 #pragma once
 

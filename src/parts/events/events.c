@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "parts/events/events.h"
 
 #include <assert.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The part that says what happened: to the log, to a short memory and a history, to the user's
  * commands, and to the supervisor above. */
 #pragma once

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "parts/events/hooks.h"
 
 #include <errno.h>

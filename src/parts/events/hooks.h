@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The user's command for what happens (--on-event): one at a time, never in the way. */
 #pragma once
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "parts/events/notices.h"
 
 #include <assert.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What happened: each thing once, to the log, to a short memory, and to whoever subscribed. What
  * the machine reports and what parts have to say are notices under the same kind of names. */
 #pragma once

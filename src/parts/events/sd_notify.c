@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "parts/events/sd_notify.h"
 
 #include <errno.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The one queue to the manager above: READY, RELOADING, STOPPING, STATUS, WATCHDOG, FDSTORE and
  * FDSTOREREMOVE. What it does not read at once waits, in order, and is sent when it does; a later
  * one takes the place of those that it makes pointless, so that few wait. sd_notify(3). */

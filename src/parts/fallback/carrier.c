@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "parts/fallback/carrier.h"
 
 #include <errno.h>

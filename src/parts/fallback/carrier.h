@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Connections that arrive on a side which nobody serves any more: their handshakes began before a
  * switch and ended after the old generation had left. A helper process carries them over to the
  * current side. In a process of its own a slow one is in nobody's way. */

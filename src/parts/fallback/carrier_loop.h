@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The carrier at work, in its process. */
 #pragma once
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "parts/fallback/fallback.h"
 
 #include <assert.h>

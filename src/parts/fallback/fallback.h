@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The helper process that answers in an outage: FastCGI listeners with 503, others by closing. In a
  * process of its own a lost race for accept(2) blocks nobody else. */
 #pragma once

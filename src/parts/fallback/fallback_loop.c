@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "parts/fallback/fallback_loop.h"
 
 #include <errno.h>

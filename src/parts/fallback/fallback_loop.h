@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The answerer at work, in its process. */
 #pragma once
 

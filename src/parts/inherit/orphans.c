@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "parts/inherit/orphans.h"
 
 #include <errno.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Processes that a holdfast before this one left in our unit's cgroup and that belong to no
  * generation that is known: they serve on until there is somebody else, lend their sockets to the
  * first plan, and are ended then. */

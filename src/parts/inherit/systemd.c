@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "parts/inherit/systemd.h"
 
 #include <errno.h>

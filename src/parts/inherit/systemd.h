@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What systemd says of a unit, asked in the loop: nothing here waits. org.freedesktop.systemd1(5).
  */
 #pragma once

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "parts/inherit/takeover.h"
 
 #include <errno.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Take-over of a server that runs (--take-over): its listening sockets are copied into the first
  * plan, and once that serves, the old server is let finish and ended. Until then nothing about it
  * has changed. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "parts/inherit/unit.h"
 
 #include <errno.h>

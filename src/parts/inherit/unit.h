@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Units of systemd that are not ours: one whose server is taken over, and one that was stopped
  * while no holdfast ran in it. systemd.service(5). */
 #pragma once

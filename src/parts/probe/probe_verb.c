@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "parts/probe/probe_verb.h"
 
 #include <errno.h>

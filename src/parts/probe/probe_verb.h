@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* `holdfast probe`: asks one address once. */
 #pragma once
 

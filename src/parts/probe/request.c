@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "parts/probe/request.h"
 
 #include <errno.h>

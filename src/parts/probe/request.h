@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* One question to whoever listens at an address: a page over FastCGI or HTTP/1.1, whether anybody
  * takes a connection, or what a command finds. Bounded in time and bytes; nothing blocks. */
 #pragma once

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "parts/release/complaint.h"
 
 #include <errno.h>

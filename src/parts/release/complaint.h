@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Where a start was the verdict on a plan, and failed: the service's own words, which are asked for
  * then, for those who wait for an answer. */
 #pragma once

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "parts/release/side.h"
 
 #include <errno.h>

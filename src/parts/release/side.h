@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The side of a generation that was switched from: until nobody waits there. */
 #pragma once
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "parts/survive/survive_parts.h"
 
 #include <errno.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "parts/survive/snapshot.h"
 
 #include <errno.h>

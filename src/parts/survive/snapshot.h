@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Everything that another holdfast needs to go on: machine, listeners, plans and generations, as
  * versioned text and back. One key=value a line; unknown keys are logged and skipped, absent ones
  * have their defaults, so that an older and a newer holdfast understand one another. The objects

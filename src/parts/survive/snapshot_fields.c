@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "parts/survive/snapshot_fields.h"
 
 #include <errno.h>

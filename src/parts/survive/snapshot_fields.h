@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What a snapshot consists of, and that in one table for both directions. */
 #pragma once
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What the modules of this part have for one another: the fd store, what a predecessor left, and an
  * upgrade. */
 #pragma once

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "parts/trial/canary.h"
 
 #include <errno.h>

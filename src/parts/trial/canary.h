@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* A real generation of the next plan on private sockets: asked, then ended, before it may replace
  * anything (--canary). */
 #pragma once

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "parts/trial/preflight.h"
 
 #include <errno.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What a plan must pass before it counts: the user's own test (--preflight), then a canary, unless
  * that is asked on the standby side. */
 #pragma once

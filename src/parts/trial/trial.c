@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* A ready generation on the standby side: the canary's question decides, then its caches are
  * warmed. */
 #include "parts.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "parts/trial/warm.h"
 
 #include <errno.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Warm-up: fills the caches of a ready generation that nobody meets yet. It never fails. */
 #pragma once
 

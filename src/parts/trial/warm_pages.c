@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Requests: each page once for each worker, which has caches of its own. */
 #include <errno.h>
 #include <stdint.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "parts/trial/warm_parts.h"
 
 void hf_warm_excuse(HfWarmUp *warm, const char *format, ...)

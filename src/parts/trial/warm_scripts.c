@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* auto: the opcode cache of the generation before tells what is compiled in the next one. */
 #include <errno.h>
 #include <stdlib.h>

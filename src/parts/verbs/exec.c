@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "parts/verbs/exec.h"
 
 #include <errno.h>

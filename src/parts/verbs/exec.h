@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* `holdfast exec`: translates what systemd passed, becomes the service. */
 #pragma once
 

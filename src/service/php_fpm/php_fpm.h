@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* php-fpm's command line, its -tt dump, and the overlay that goes over the user's configuration. */
 #pragma once
 

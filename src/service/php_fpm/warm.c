@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What fills the opcode cache of one generation with what the one before has in it. */
 #include <errno.h>
 #include <string.h>

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """What is compared, the floor first. A new one is a module here and a line in ALL."""
 from contenders.bluegreen import BlueGreen
 from contenders.floor import Floor

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Blue and green by hand: a second php-fpm, nginx told of it, and the first one asked to leave."""
 import signal
 import subprocess

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """One way to replace php-fpm."""
 
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """php-fpm that nobody restarts: what the load looks like when nothing happens."""
 import signal
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """php-fpm behind holdfast, replaced by its commands, or by a crash."""
 import os
 import signal

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """start_server (libserver-starter-perl), the launcher of the Perl world that holds sockets, with php-fpm in a wrapper."""
 import pathlib
 import signal

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The old script: ask the old one to stop, start the next one at once, again until that works."""
 import signal
 import time

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The script that waits: the old one is gone before the next one is started."""
 import signal
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """supervisord's fcgi-program, which holds the socket of a group of php-cgi processes while one of them runs."""
 import signal
 import subprocess

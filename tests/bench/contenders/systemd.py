@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Debian's own php8.2-fpm.service, unchanged, under a real systemd that runs in a container."""
 import pathlib
 import re

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """php-fpm's own reload."""
 import signal
 

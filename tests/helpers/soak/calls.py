@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Commands of holdfast, and whether their ends were right."""
 import contextlib
 import subprocess

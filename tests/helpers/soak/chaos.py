@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """What happens to the testbed, one thing after another and within another, as a random number generator says."""
 import collections
 import signal

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """After each episode: nothing is wrong any more, and one reload later everything must be as it was at the beginning."""
 import json
 import pathlib

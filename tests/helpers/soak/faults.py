@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """What is wrong for a while."""
 import contextlib
 import signal

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """What each worker says of the request it is at: the page of the soak, and its notes."""
 
 # Its first act is to note who it is, its last before it answers that it is done. Nothing is sent before its end.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Every request that was sent and its fate; a failure is excused by the kill of the worker that was at it."""
 import collections
 import dataclasses

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """php-fpm's processes: found, stopped, killed."""
 import contextlib
 import os

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Many replacements in a row under load, and what they leave."""
 import os
 import pathlib

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Episodes until the time is over: some things happen, then everything must be well again."""
 import random
 import time

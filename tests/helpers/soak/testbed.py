@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """What the soak shakes: php-fpm with a pool on a port and one on a path, an nginx before each, below a holdfast whose
 sockets its manager keeps; logs and runtime directory on small disks."""
 import ctypes

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Control groups of a test's own."""
 import contextlib
 import os

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """holdfast as the first process of a container: runc, with a root of this machine's own packages."""
 import json
 import os

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """As much D-Bus as a client needs that behaves worse than busctl does."""
 import socket
 import struct

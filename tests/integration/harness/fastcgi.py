@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The smallest FastCGI client: one request, one connection, no nginx between. And a server that is no better."""
 import contextlib
 import socket

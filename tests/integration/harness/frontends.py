@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Front ends with the very files of examples/: only port, root and php-fpm's address are replaced."""
 import os
 import shutil

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """`holdfast run` as a supervisor sees it."""
 import contextlib
 import os

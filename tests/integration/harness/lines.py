@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Lines from a pipe, collected as they come; waiting for one that matches."""
 import re
 import threading

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """What systemd is to the main process of a unit with FileDescriptorStoreMax= and KillMode=process: keeps what it is
 sent with FDSTORE=1, and starts the next one with it. sd_notify(3), sd_listen_fds(3)."""
 import array

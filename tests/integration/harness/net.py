@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Free ports, and what the kernel says about listening sockets."""
 import os
 import pathlib

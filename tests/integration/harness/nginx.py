@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """nginx in front of a site."""
 import resource
 import signal

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The Debian package of this tree."""
 import fcntl
 import subprocess

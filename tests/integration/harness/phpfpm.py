@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """php-fpm's configuration, and php-fpm itself without holdfast."""
 import dataclasses
 import signal

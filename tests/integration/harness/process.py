@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Processes: what is ours, what is left over, what they hold."""
 import contextlib
 import ctypes

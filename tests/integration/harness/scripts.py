@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The PHP pages of a test site."""
 
 SCRIPTS = {

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """A service that misbehaves behind one held socket."""
 import json
 import os

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """A web site in a temporary directory: configuration, pages, nginx, and whatever serves them."""
 import http.client
 import os

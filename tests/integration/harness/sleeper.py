@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The fastest service there is: it accepts nothing, so what connects waits in the queue."""
 import contextlib
 import socket

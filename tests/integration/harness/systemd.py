@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Units of a real systemd, from within a machine that it has booted."""
 import pathlib
 import subprocess

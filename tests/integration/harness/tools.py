@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The helper programs as objects: load and unix probe."""
 import json
 import os

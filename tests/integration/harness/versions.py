@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Who was answered by which version, and who got an old one too late."""
 
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Waiting for events. Every wait has the same generous deadline; reaching it is a failure."""
 import ctypes
 import os

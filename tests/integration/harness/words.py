@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The texts and exit codes of holdfast that the tests rely on, in one place."""
 
 EXIT_FAILURE = 1

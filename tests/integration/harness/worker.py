@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Several pytest processes side by side (pytest-xdist): each has runtime directories and ports of its own."""
 import ctypes
 import os
