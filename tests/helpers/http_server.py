@@ -1,7 +1,8 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
 """HTTP/1.1 behind the listen-fds convention, on all its sockets. A GET is answered by what the file "health" in the
-working directory says, if there is one: status and words of the answer, and "hang" is none at all. Every answer names the Host and the X-Probe that it was asked with."""
+working directory says, if there is one: status and words of the answer, and "hang" is none at all. Every answer names the Host
+and the X-Probe that it was asked with. A file "asked" there gets a line for each request."""
 import http.server
 import os
 import pathlib
@@ -10,6 +11,7 @@ import threading
 
 FIRST_FD = 3
 HEALTH = pathlib.Path("health")
+ASKED = pathlib.Path("asked")
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
@@ -23,6 +25,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def do_GET(self):  # pylint: disable=invalid-name
         status, _, words = (HEALTH.read_text() if HEALTH.exists() else "200 well").strip().partition(" ")
+        if ASKED.exists():
+            with open(ASKED, "a", encoding="utf-8") as stream:
+                print(os.getpid(), self.path, self.headers["Host"], self.headers.get("X-Holdfast"), self.headers["User-Agent"],
+                      file=stream)
         if status == "hang":
             threading.Event().wait()
         body = f"{words} {os.getpid()} {self.headers['Host']} {self.headers.get('X-Probe', '')}\n".encode()

@@ -1,55 +1,24 @@
 # SPDX-License-Identifier: MIT
 """A next generation is tried and warmed on its standby side, and then it serves: --canary, --warm, --document-root."""
-import contextlib
 import json
 import os
 import pathlib
 import re
 import signal
 import subprocess
-import time
 
 import pytest
 
-from harness import fastcgi, net, process, words
-from harness.manager import ManagedHoldfast, killed
-from harness.paths import HELPERS
+from harness import fastcgi, net, warming, words
+from harness.manager import ManagedHoldfast
 from harness.phpfpm import Pool
-from harness.wait import DEADLINE, Appearance
-
-WARMED = r"generation {} (warmed .*|had nothing to warm.*)"
-STATE = "<?php echo json_encode(array_map('basename', array_keys(opcache_get_status(true)['scripts'])));"
-LONG_AGO = time.time() - 3600
-
-
-def write(site, name, text, root=None):
-    """An old file: opcache takes no new one."""
-    path = (root or site.root) / name
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text)
-    os.utime(path, (LONG_AGO, LONG_AGO))
-    return path
-
-
-def ask(site, name, address=None):
-    return fastcgi.request(address or site.address, str(site.root / name))[1]
-
-
-def warmed(holdfast, number):
-    """What a reload to generation number says of its warm-up."""
-    assert holdfast.call("reload").returncode == 0
-    return re.search(WARMED.format(number), holdfast.wait(WARMED.format(number))).group(1)
+from harness.wait import Appearance
+from harness.warming import ask, warmed, write
 
 
 @pytest.fixture
 def warm_site(make_site):
-    site = make_site(children=3, pool_options={})
-    site.pools[0].options["access.log"] = str(site.directory / "access.log")
-    site.configure()
-    write(site, "used.php", "<?php function used() { return 1; } echo 'used';")
-    write(site, "executed.php", "<?php file_put_contents(__DIR__ . '/../marks/executed', 'x', FILE_APPEND); echo 'e';")
-    write(site, "state.php", STATE)
-    return site
+    return warming.make(make_site)
 
 
 def test_what_the_old_cache_held_is_compiled_and_not_run(warm_site):
@@ -83,20 +52,22 @@ def test_settings_that_do_not_concern_it(warm_site, option):
     write(warm_site, "prepend.php", "<?php file_put_contents(__DIR__ . '/../marks/prepended', 'x', FILE_APPEND);")
     name, _, value = option.format(root=warm_site.root).partition("=")
     warm_site.pools[0].options[f"php_admin_value[{name}]"] = value
-    warm_site.pools[0].options["security.limit_extensions"] = ".php .php5"
+    warm_site.pools[0].options["security.limit_extensions"] = ".page"
+    write(warm_site, "used.page", "<?php echo 'used';")
     warm_site.configure()
     holdfast = warm_site.holdfast()
-    ask(warm_site, "used.php")
+    assert ask(warm_site, "used.page") == "used"
     mark = warm_site.marks / "prepended"
     before = mark.read_text() if mark.exists() else None
-    assert re.match(r"warmed (\d) of \1 scripts", warmed(holdfast, 2))
+    assert re.match(r"warmed ([1-9]) of \1 scripts", warmed(holdfast, 2))
     assert (mark.read_text() if mark.exists() else None) == before
     holdfast.stop()
 
 
 @pytest.mark.parametrize("arguments, reason", [
     (["-d", "opcache.enable=0"], "opcache is off; set opcache.enable=1"),
-    (["-d", "disable_functions=opcache_compile_file"], "take it out of disable_functions")])
+    (["-d", "disable_functions=opcache_compile_file"], "opcache_compile_file is disabled; take it out of disable_functions"),
+    (["-d", "disable_functions=opcache_get_status"], "opcache_get_status is disabled; take it out of disable_functions")])
 def test_where_it_cannot_work(warm_site, arguments, reason):
     holdfast = warm_site.holdfast(command=[*warm_site.command, *arguments])
     ask(warm_site, "used.php")
@@ -150,13 +121,62 @@ def test_a_deploy_that_moves_a_link(warm_site):
     holdfast.stop()
 
 
+def many(site, count, size=0):
+    """So many scripts, and one that runs them all: each has a text of that size, or is the same file by another name."""
+    first = write(site, "many/0.php", "<?php return 1;")
+    for number in range(1, count):
+        if size:
+            write(site, f"many/{number}.php", f"<?php return '{number}{'x' * size}';")
+        else:
+            os.link(first, first.with_name(f"{number}.php"))
+    write(site, "all.php", f"<?php for ($i = 0; $i < {count}; $i++) require __DIR__ . \"/many/$i.php\";")
+
+
+def limits(site, **values):
+    """The site's command with these limits of the opcode cache."""
+    return [*site.command, *(word for name, value in values.items() for word in ("-d", f"opcache.{name}={value}"))]
+
+
 def test_many_scripts(warm_site):
-    for number in range(3000):
-        write(warm_site, f"many/{number}.php", f"<?php function many{number}() {{ return {number}; }}")
-    write(warm_site, "all.php", "<?php foreach (glob(__DIR__ . '/many/*.php') as $file) require $file;")
-    holdfast = warm_site.holdfast("--warm-timeout=60s", "--warm-parallel=2")
+    """Beside a busy machine, at the lowest priority, not all of them in time."""
+    many(warm_site, 20_000)
+    holdfast = warm_site.holdfast("--warm-timeout=5s", "--warm-parallel=2",
+                                  command=limits(warm_site, max_accelerated_files=30_000, memory_consumption=512))
     ask(warm_site, "all.php")
-    assert warmed(holdfast, 2).startswith("warmed 3001 of 3001 scripts")
+    report = warmed(holdfast, 2)
+    scripts, = re.match(r"warmed (\d+) of 20001 scripts", report).groups()
+    assert scripts == "20001" or report.endswith(", all that --warm-timeout allows"), report
+    holdfast.stop()
+
+
+@pytest.mark.parametrize("limit, size", [  # the least that it takes: 223 keys, 8 MB
+    pytest.param({"max_accelerated_files": 200}, 0, id="keys"),
+    pytest.param({"memory_consumption": 8, "interned_strings_buffer": 1}, 20_000, id="memory")])
+def test_a_cache_that_is_nearly_full(warm_site, limit, size):
+    """Some room is left to who comes."""
+    many(warm_site, 450, size)
+    holdfast = warm_site.holdfast(command=limits(warm_site, **limit))
+    ask(warm_site, "all.php")
+    report = warmed(holdfast, 2)
+    scripts, listed = map(int, re.match(r"warmed (\d+) of (\d+) scripts", report).groups())
+    assert 0 < scripts < listed <= 451, report
+    assert "; the opcode cache is nearly full; raise opcache.memory_consumption or opcache.max_accelerated_files" in report
+    assert ask(warm_site, "used.php") == "used"
+    holdfast.stop()
+
+
+def test_preload(warm_site):
+    """What is preloaded is there already, and nothing is preloaded once more."""
+    library = write(warm_site, "library.php", "<?php function library() { return 'l'; }")
+    preload = write(warm_site, "preload.php", f"<?php opcache_compile_file('{library}'); file_put_contents("
+                    f"'{warm_site.marks}/preloaded', 'x', FILE_APPEND);")
+    holdfast = warm_site.holdfast(command=limits(warm_site, preload=preload, preload_user="www-data"))
+    ask(warm_site, "used.php")
+    mark = warm_site.marks / "preloaded"
+    assert mark.read_text() == "x"
+    assert re.match(r"warmed (\d+) of \1 scripts", warmed(holdfast, 2))
+    assert mark.read_text() == "xx"
+    assert {"used.php", "library.php"} <= set(eval(ask(warm_site, "state.php")))
     holdfast.stop()
 
 
@@ -191,165 +211,6 @@ def test_a_chroot(make_site):
     holdfast.stop()
 
 
-PID = "<?php file_put_contents(__DIR__ . '/../marks/pids', getmypid() . ' ' . ($_SERVER['HTTP_X_HOLDFAST'] ?? '') . ' ' . " \
-      "$_SERVER['HTTP_HOST'] . ' ' . $_SERVER['REQUEST_METHOD'] . ' ' . $_SERVER['REQUEST_URI'] . ' ' . " \
-      "($_SERVER['HTTPS'] ?? '') . ' ' . $_SERVER['HTTP_USER_AGENT'] . \"\\n\", FILE_APPEND);"
-
-
-def visits(site):
-    return [line.split(" ", 6) for line in (site.marks / "pids").read_text().splitlines()]
-
-
-def test_each_worker_has_each_page(warm_site):
-    write(warm_site, "pid.php", PID)
-    holdfast = warm_site.holdfast("--warm=fastcgi:/pid.php?x=1", f"--document-root={warm_site.root}")
-    assert "by" in warmed(holdfast, 2)
-    found = visits(warm_site)
-    assert len({visit[0] for visit in found}) == 3
-    assert {tuple(visit[1:5]) for visit in found} == {("warm-up", "localhost", "GET", "/pid.php?x=1")}
-    assert "(warm-up)" in found[0][6]
-    past = json.loads(holdfast.call("history", "--json").stdout)["generations"][-1]
-    assert past["warm_requests"] == len(found) and past["warm_failures"] == 0 and past["warm_time"] > 0
-    facts = json.loads(holdfast.call("status", "--json").stdout)
-    assert {key: facts[key] for key in facts if key.startswith("warm_")} == {
-        key: past[key] for key in past if key.startswith("warm_")}
-    assert re.search(rf"\nThe last warm-up: \d+ of \d+ scripts, {len(found)} requests, in [\d.]+ m?s\n",
-                     holdfast.call("status").stdout)
-    metrics = holdfast.call("metrics").stdout
-    for name, value in ("scripts", past["warm_scripts"]), ("requests", len(found)), ("failures", 0):
-        assert f'holdfast_warm_up_{name}{{name="{warm_site.name}"}} {value}\n' in metrics
-    assert "\nholdfast_warm_up_seconds{" in metrics
-    holdfast.stop()
-
-
-@pytest.mark.parametrize("manager, workers", [
-    ({"pm": "ondemand"}, 1), ({"pm": "dynamic", "pm.start_servers": 2, "pm.min_spare_servers": 1,
-                               "pm.max_spare_servers": 3}, 2)])
-def test_workers_that_are_not_there_yet(warm_site, manager, workers):
-    warm_site.pools[0].options.update(manager)
-    warm_site.configure()
-    write(warm_site, "pid.php", PID)
-    holdfast = warm_site.holdfast("--warm=fastcgi:/pid.php", f"--document-root={warm_site.root}")
-    warmed(holdfast, 2)
-    assert workers <= len({visit[0] for visit in visits(warm_site)}) <= workers + 1
-    holdfast.stop()
-
-
-def test_a_list(warm_site):
-    write(warm_site, "pid.php", PID)
-    pages = warm_site.directory / "pages"
-    pages.write_text("# all of them\n\n/pid.php?a\nGET https://example.org:8443/pid.php?b\nPOST /pid.php\n")
-    holdfast = warm_site.holdfast(f"--warm=file:{pages}", f"--document-root={warm_site.root}", "--warm=none")
-    report = warmed(holdfast, 2)
-    assert f"{pages}:5: write PATH or METHOD URL" in report
-    found = {tuple(visit[2:6]) for visit in visits(warm_site)}
-    assert found == {("localhost", "GET", "/pid.php?a", ""), ("example.org:8443", "GET", "/pid.php?b", "on")}
-    holdfast.stop()
-
-
-def test_recent_pages(warm_site):
-    write(warm_site, "pid.php", PID)
-    holdfast = warm_site.holdfast("--warm=recent", "--warm=none")
-    fastcgi.request(warm_site.address, str(warm_site.root / "pid.php"), method="POST")
-    for _ in range(3):
-        ask(warm_site, "used.php")
-    assert "requests" in warmed(holdfast, 2)
-    assert not [visit for visit in visits(warm_site) if visit[1]]
-    assert "used.php" in eval(ask(warm_site, "state.php"))
-    holdfast.stop()
-
-
-def test_a_command(site):
-    told = site.directory / "told"
-    port = net.free_port()
-    command = f"echo $HOLDFAST_WARM_ADDRESS $HOLDFAST_WARM_SOURCE >{told}"
-    holdfast = site.holdfast(f"--listen=127.0.0.1:{port}", "--ready=notify", f"--warm=exec:{command}",
-                             command=[HELPERS / "listen_fds_server.py"])
-    assert warmed(holdfast, 2).startswith("warmed by 1 requests")
-    assert told.read_text() == f"127.0.0.1:{port} 127.0.0.2\n"
-    holdfast.stop()
-
-
-def test_a_priority_that_cannot_be_lowered(site):
-    """Another user's autogroup is not root's to change without CAP_DAC_OVERRIDE, which such a service does not need."""
-    holdfast = site.holdfast(f"--listen=127.0.0.1:{net.free_port()}", "--user=nobody", "--ready=notify", "--warm=exec:true",
-                             command=[HELPERS / "listen_fds_server.py"])
-    assert warmed(holdfast, 2).endswith("; its priority could not be lowered (Permission denied)")
-    holdfast.stop()
-
-
-def test_the_time_is_bounded(warm_site):
-    os.mkfifo(warm_site.marks / "never", 0o666)  # nobody writes to it
-    write(warm_site, "slow.php", "<?php fopen(__DIR__ . '/../marks/never', 'r');")
-    holdfast = warm_site.holdfast("--warm=fastcgi:/slow.php", f"--document-root={warm_site.root}", "--warm-timeout=500ms")
-    assert "all that --warm-timeout allows" in warmed(holdfast, 2)
-    holdfast.stop()
-
-
-def test_priority_is_put_back(warm_site):
-    write(warm_site, "nice.php", """<?php  // the kernel may take the change only a tenth of a second after another one
-        for ($i = 0; $i < 1000 && !str_contains(file_get_contents('/proc/self/autogroup'), 'nice 19'); $i++) usleep(10000);
-        file_put_contents(__DIR__ . '/../marks/nice', file_get_contents('/proc/self/autogroup'));""")
-    holdfast = warm_site.holdfast("--warm=fastcgi:/nice.php", f"--document-root={warm_site.root}")
-    warmed(holdfast, 2)
-    main = warm_site.main_pid()
-    workers = subprocess.run(["ps", "-o", "ni=", "--ppid", str(main)], capture_output=True, text=True).stdout.split()
-    assert (warm_site.marks / "nice").read_text().endswith("nice 19\n")
-    assert set(workers) == {str(os.nice(0))}
-    with open(f"/proc/{main}/autogroup") as group:
-        assert group.read().endswith("nice 0\n")
-    holdfast.stop()
-
-
-def nice_of_session(pid):
-    with open(f"/proc/{pid}/autogroup") as group:
-        return int(group.read().split()[-1])
-
-
-def await_nice(holdfast, pid, nice):
-    """The kernel takes a change of an autogroup each tenth of a second: asked until it has."""
-    end = time.monotonic() + DEADLINE
-    while nice_of_session(pid) != nice:
-        assert time.monotonic() < end
-        holdfast.call("status")
-
-
-def keep_changing_one(until):
-    """The kernel refuses everybody else's change of an autogroup for a tenth of a second after each."""
-    other = process.Process(["sleep", str(DEADLINE)], start_new_session=True)  # ours may be in no autogroup
-    while not until():
-        with contextlib.suppress(BlockingIOError), open(f"/proc/{other.pid}/autogroup", "w") as group:
-            group.write("0")
-    other.stop()
-
-
-def warming(site, holdfast):
-    """A reload in the middle of a warm-up, by a page that takes its time; the pid of the new master."""
-    with Appearance(site.marks / "slow") as asked:
-        holdfast.send(signal.SIGHUP)
-        asked.wait()
-    pid, = [generation["pid"] for generation in json.loads(holdfast.call("status", "--json").stdout)["generations"]
-            if generation["number"] == 2]
-    await_nice(holdfast, pid, 19)
-    return pid
-
-
-def test_priority_of_one_that_must_serve_at_once(warm_site):
-    """The one before dies during the warm-up, and the kernel takes no change of a priority just then."""
-    os.mkfifo(warm_site.marks / "never", 0o666)  # nobody writes to it
-    write(warm_site, "slow.php", "<?php touch(__DIR__ . '/../marks/slow'); fopen(__DIR__ . '/../marks/never', 'r');")
-    holdfast = warm_site.holdfast("--warm=fastcgi:/slow.php", f"--document-root={warm_site.root}", "--warm-timeout=50s")
-    before = warm_site.main_pid()
-    after = warming(warm_site, holdfast)
-    os.kill(before, signal.SIGSTOP)  # it would start others
-    for worker in process.children(before):
-        killed(worker)
-    os.kill(before, signal.SIGKILL)
-    keep_changing_one(until=lambda: holdfast.lines.find("generation 2 is active"))
-    await_nice(holdfast, after, 0)
-    holdfast.stop()
-
-
 @pytest.mark.parametrize("chroot", [False, True])
 def test_killed_during_a_warm_up(make_site, chroot):
     """Whoever is started next removes the script that compiles."""
@@ -374,6 +235,8 @@ def test_killed_during_a_warm_up(make_site, chroot):
         met.wait()
     assert left()
     holdfast.process.stop(signal.SIGKILL)
+    gate = os.open(site.root / "gate", os.O_RDWR)  # nobody waits any more
+    site.at_close(lambda: os.close(gate))
     holdfast.start()
     holdfast.wait("this one goes on with")
     holdfast.settle()

@@ -73,7 +73,7 @@ const char hf_phpfpm_warm_script[] =
     "$full = false;\n"
     "foreach (explode(\"\\n\", file_get_contents('php://input')) as $i => $path) {\n"
     "    if (microtime(true) > $end) break;\n"
-    "    if ($i % 32 === 0 && !$full) $full = holdfast_full();\n"
+    "    if ($i % 8 === 0 && !$full) $full = holdfast_full();\n"
     "    echo $full && !opcache_is_script_cached($path) ? 'f' : holdfast_compile($path, $young);\n"
     "}\n";
 

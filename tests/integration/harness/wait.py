@@ -81,6 +81,19 @@ class Appearance:
         os.close(self.fd)
 
 
+class Entries(Appearance):
+    """Waits for what holds once something has appeared in a directory."""
+
+    def __init__(self, directory):
+        super().__init__(os.path.join(directory, "."))
+
+    def wait(self, holds, deadline=DEADLINE):  # pylint: disable=arguments-differ
+        end = time.monotonic() + deadline
+        while not holds():
+            readable([self.fd], f"what is awaited in {self.path}", end - time.monotonic())
+            os.read(self.fd, 65536)
+
+
 class NotifySocket:
     """The supervisor's end of sd_notify(3)."""
 
