@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "cli/verbs.h"
+#include "kernel/process.h"
 #include "parts.h"
 #include "run/reconfigure.h"
 #include "run/run.h"
@@ -133,6 +134,7 @@ int main(int argc, char *argv[])
 
     if (hf_fd_fill_standard() < 0)
         return HF_EXIT_FAILED;
+    hf_process_keep_mask();
     for (size_t i = 0; parts[i]; i++)
         if (parts[i]->take_words)
             parts[i]->take_words(&argc, &argv);

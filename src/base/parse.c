@@ -2,6 +2,8 @@
 #include "base/parse.h"
 
 #include <errno.h>
+#include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
@@ -182,6 +184,48 @@ int hf_parse_bool(const char *text, bool *ret)
                 return 0;
             }
     return -EINVAL;
+}
+
+int hf_parse_signal(const char *text, uint64_t *ret)
+{
+    uint64_t number = 0;
+
+    if (strncmp(text, "SIG", 3) == 0)
+        text += 3;
+    bool least = strncmp(text, "RTMIN", 5) == 0;
+    if (least || strncmp(text, "RTMAX", 5) == 0) {
+        uint64_t span = (uint64_t)(SIGRTMAX - SIGRTMIN);
+        if (text[5] != '\0' &&
+            (text[5] != (least ? '+' : '-') || hf_parse_uint(text + 6, span, &number) < 0))
+            return -EINVAL;
+        *ret = least ? (uint64_t)SIGRTMIN + number : (uint64_t)SIGRTMAX - number;
+        return 0;
+    }
+    for (int i = 1; i < SIGRTMIN; i++) {
+        const char *name = sigabbrev_np(i);
+        bool same = name && strcmp(name, text) == 0;
+        if (same || (i == SIGIO && strcmp(text, "IO") == 0)) {
+            *ret = (uint64_t)i;
+            return 0;
+        }
+    }
+    if (hf_parse_uint(text, (uint64_t)SIGRTMAX, &number) < 0 || number == 0)
+        return -EINVAL;
+    *ret = number;
+    return 0;
+}
+
+const char *hf_signal_name(int signal, char *ret)
+{
+    const char *name = sigabbrev_np(signal);
+
+    if (name)
+        snprintf(ret, HF_SIGNAL_NAME_SIZE, "%s", name);
+    else if (signal >= SIGRTMIN)
+        snprintf(ret, HF_SIGNAL_NAME_SIZE, "RTMIN+%d", signal - SIGRTMIN);
+    else
+        snprintf(ret, HF_SIGNAL_NAME_SIZE, "%d", signal);
+    return ret;
 }
 
 /* ---- names ---- */

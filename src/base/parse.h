@@ -29,6 +29,15 @@ int hf_parse_bytes(const char *text, uint64_t *ret);
 /* yes/no, true/false, on/off, 1/0, in any case. Returns 0 or -EINVAL. */
 int hf_parse_bool(const char *text, bool *ret);
 
+/* A signal by its number, or by its name with or without SIG: "TERM", "SIGWINCH", "RTMIN+3",
+ * "RTMAX-2", "37". Returns 0 or -EINVAL. */
+int hf_parse_signal(const char *text, uint64_t *ret);
+
+#define HF_SIGNAL_NAME_SIZE 16
+/* Its name without SIG, as hf_parse_signal takes it. Writes to ret, of HF_SIGNAL_NAME_SIZE bytes,
+ * and returns it. */
+const char *hf_signal_name(int signal, char *ret);
+
 /* ---- names ---- */
 
 /* Enum values and their names, kept in one table beside the enum. */

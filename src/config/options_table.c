@@ -109,7 +109,8 @@ const HfOption hf_option_table[] = {
              "listener, to which all is switched at once (auto: where that can be); or both share "
              "the sockets, and php-fpm's old workers leave one after another, or all at once"},
     {SETTING("stop-signal", REPLACEMENT, SUPERVISING, stop_signal, settings.stop_signal),
-     .help = "What asks a generation to finish and leave; auto is QUIT for php-fpm, else TERM"},
+     .help = "What asks a generation to finish and leave, these or any other signal by name or "
+             "number; auto is QUIT for php-fpm, else TERM"},
     {SETTING("stop-delay", REPLACEMENT, SUPERVISING, time, settings.stop_delay), .argument = "TIME",
      .help = "How long to go on serving once asked to stop, until load balancers have noticed; "
              "asked again, stop at once"},

@@ -2,6 +2,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <limits.h>
+#include <signal.h>
 #include <string.h>
 
 #include "base/memory.h"
@@ -321,6 +322,32 @@ static const char *choose_handoff(size_t i)
     return words[i];
 }
 
+static const char *choose_stop_signal(size_t i)
+{
+    static const char *const words[] = {"auto", "TERM", "QUIT",  "INT",     "HUP",
+                                        "USR1", "USR2", "WINCH", "RTMIN+3", NULL};
+
+    return words[i];
+}
+
+static int parse_stop_signal(const HfOption *option, const char *value, void *field, HfText *error)
+{
+    uint64_t number = 0;
+
+    if (strcmp(value, "auto") != 0 && hf_parse_signal(value, &number) < 0)
+        return hf_option_refuse(error,
+                                "--%s: %s is not a signal; write its name, as TERM, SIGWINCH or "
+                                "RTMIN+3, its number, or auto",
+                                option->name, HF_QUOTE(value));
+    if (number == SIGKILL || number == SIGSTOP)
+        return hf_option_refuse(error,
+                                "--%s: %s lets nothing finish; write another one, or "
+                                "--drain-timeout=0",
+                                option->name, HF_QUOTE(value));
+    *(uint64_t *)field = number;
+    return 0;
+}
+
 static bool equal_ready(const void *a, const void *b)
 {
     const HfSettings *left = a;
@@ -361,6 +388,10 @@ const HfOptionType hf_option_type_handoff = {.parse = parse_word,
                                              .show = show_word,
                                              .choice = choose_handoff,
                                              .equal = hf_option_equal_string};
+const HfOptionType hf_option_type_stop_signal = {.parse = parse_stop_signal,
+                                                 .show = show_word,
+                                                 .choice = choose_stop_signal,
+                                                 .equal = hf_option_equal_number};
 const HfOptionType hf_option_type_capabilities = {.parse = parse_capabilities,
                                                   .equal = hf_option_equal_number};
 
@@ -377,6 +408,5 @@ CHOICE(handover, HfHandover);
 CHOICE(notify_access, HfNotifyAccess);
 CHOICE(kill_mode, HfKillMode);
 CHOICE(cgroup_use, HfCgroupUse);
-CHOICE(stop_signal, HfStopSignal);
 CHOICE(log_format, HfLogFormat);
 CHOICE(log_level, HfLogLevel);

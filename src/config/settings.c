@@ -33,13 +33,6 @@ static const char *const cgroup_uses[] = {
 };
 HF_STRTAB_DEFINE(hf_cgroup_use, HfCgroupUse, cgroup_uses, HF_CGROUP_USE_MAX_)
 
-static const char *const stop_signals[] = {
-    [HF_STOP_SIGNAL_AUTO] = "auto", [HF_STOP_SIGNAL_TERM] = "TERM", [HF_STOP_SIGNAL_QUIT] = "QUIT",
-    [HF_STOP_SIGNAL_INT] = "INT",   [HF_STOP_SIGNAL_HUP] = "HUP",   [HF_STOP_SIGNAL_USR1] = "USR1",
-    [HF_STOP_SIGNAL_USR2] = "USR2",
-};
-HF_STRTAB_DEFINE(hf_stop_signal, HfStopSignal, stop_signals, HF_STOP_SIGNAL_MAX_)
-
 static const char *const readinesses[] = {
     [HF_READINESS_AUTO] = "auto",       [HF_READINESS_NOTIFY] = "notify",
     [HF_READINESS_PIDFILE] = "pidfile", [HF_READINESS_DELAY] = "delay",

@@ -38,18 +38,6 @@ typedef enum HfCgroupUse {
 } HfCgroupUse;
 HF_STRTAB_DECLARE(hf_cgroup_use, HfCgroupUse); /* auto, off */
 
-typedef enum HfStopSignal {
-    HF_STOP_SIGNAL_AUTO, /* by the adapter: QUIT for php-fpm, else TERM */
-    HF_STOP_SIGNAL_TERM,
-    HF_STOP_SIGNAL_QUIT,
-    HF_STOP_SIGNAL_INT,
-    HF_STOP_SIGNAL_HUP,
-    HF_STOP_SIGNAL_USR1,
-    HF_STOP_SIGNAL_USR2,
-    HF_STOP_SIGNAL_MAX_,
-} HfStopSignal;
-HF_STRTAB_DECLARE(hf_stop_signal, HfStopSignal); /* auto, TERM, QUIT, ... */
-
 /* How a generation is seen to be ready. */
 typedef enum HfReadiness {
     HF_READINESS_AUTO,    /* php-fpm: NOTIFY or PIDFILE, as its build can; others: ALIVE */
@@ -157,7 +145,7 @@ typedef struct HfSettings {
     char *ready_text;     /* 1 to HF_MATCHER_MAX bytes; NULL unless readiness is LOG */
     HfNotifyAccess notify_access;
     HfHandover handover;
-    HfStopSignal stop_signal;
+    uint64_t stop_signal; /* number; 0, the default: by the adapter */
     HfKillMode kill_mode;
     uint64_t stop_delay;    /* usec, default 0 */
     bool exit_with_service; /* holdfast ends when the service ends by itself */

@@ -8,6 +8,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "base/text.h"
 #include "kernel/credentials.h"
 
 /* libc has them since glibc 2.36 only, which says so in <sys/pidfd.h>. */
@@ -75,10 +76,18 @@ int hf_process_raise_files(void);
  * Returns 0 or negative errno. */
 int hf_process_lower_files(size_t passed);
 
+/* The signals that are blocked now are those that are in children: called before any is blocked
+ * here. */
+void hf_process_keep_mask(void);
+/* The same mask as text, for a program that follows this one (NULL: nothing is blocked). */
+void hf_process_set_mask(const char *text);
+void hf_process_show_mask(HfText *text);
+
 /* Forks, and waits for nothing: what the child still has to do may take for ever, where a file
  * system does not answer. *ret_outcome (owned, CLOEXEC) is readable once hf_process_outcome can
- * tell. The child starts with an empty signal mask and without handlers; what is
- * ignored stays ignored. Until fork every signal is blocked. Returns 0 or negative errno. */
+ * tell. The child starts with the signal mask that was kept and without handlers;
+ * what is ignored stays ignored. Until fork every signal is blocked. Returns 0 or negative errno.
+ */
 int hf_process_begin(const HfSpawn *spawn, HfProcess *ret, int *ret_outcome);
 
 /* What became of it. Returns 0 when the program runs, or when the child was killed before (its end

@@ -68,6 +68,33 @@ int hf_process_lower_files(size_t passed)
     return setrlimit(RLIMIT_NOFILE, &limit) < 0 ? -errno : 0;
 }
 
+/* What children have blocked: what whoever called us had. */
+static sigset_t own_mask;
+
+void hf_process_keep_mask(void)
+{
+    sigprocmask(SIG_SETMASK, NULL, &own_mask);
+}
+
+void hf_process_set_mask(const char *text)
+{
+    sigemptyset(&own_mask);
+    for (char *end; text && *text; text = end) {
+        unsigned long signal = strtoul(text, &end, 10);
+        if (end == text)
+            break;
+        if (signal > 0 && signal <= (unsigned long)SIGRTMAX)
+            sigaddset(&own_mask, (int)signal);
+    }
+}
+
+void hf_process_show_mask(HfText *text)
+{
+    for (int signal = 1; signal <= SIGRTMAX; signal++)
+        if (sigismember(&own_mask, signal) == 1)
+            hf_text_addf(text, " %d", signal);
+}
+
 static void prepared_clear(Prepared *prepared)
 {
     free(prepared->envp);
@@ -285,9 +312,7 @@ static int enter(const HfSpawn *spawn, Prepared *prepared, int *error_fd, HfSpaw
     *stage = HF_SPAWN_EXEC;
     if (spawn->listen_pid)
         format_own_pid(prepared->listen_pid + strlen(LISTEN_PID_PREFIX));
-    sigset_t none;
-    sigemptyset(&none);
-    sigprocmask(SIG_SETMASK, &none, NULL);
+    sigprocmask(SIG_SETMASK, &own_mask, NULL);
     execve(spawn->program, spawn->argv, prepared->envp);
     return -errno;
 }

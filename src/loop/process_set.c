@@ -386,7 +386,8 @@ static void log_signal(HfProcessSet *set, int signal)
     hf_process_visit(set->spec.match, set->spec.wanted, name_one, &names);
     if (names.n > 0)
         hf_log(signal == SIGKILL || signal == SIGTERM ? LOG_WARNING : LOG_NOTICE, NULL,
-               "%s sent SIG%s: %s", set->spec.told, sigabbrev_np(signal),
+               "%s sent SIG%s: %s", set->spec.told,
+               hf_signal_name(signal, (char[HF_SIGNAL_NAME_SIZE]){0}),
                hf_process_names_text(&names));
 }
 

@@ -26,9 +26,10 @@ typedef struct HfNote {
 #define HF_NOTES_LOCK     "hf-k"
 #define HF_NOTES_CONTROL  "hf-c"
 #define HF_NOTES_NOTIFY   "hf-n"
-#define HF_NOTES_LISTENER "hf-l" /* -INODE */
-#define HF_NOTES_PROCESS  "hf-p" /* -GENERATION: a pidfd */
-#define HF_NOTES_SNAPSHOT "hf-s" /* -0 and -1 */
+#define HF_NOTES_MASK     "signal-mask" /* a text, of an upgrade */
+#define HF_NOTES_LISTENER "hf-l"        /* -INODE */
+#define HF_NOTES_PROCESS  "hf-p"        /* -GENERATION: a pidfd */
+#define HF_NOTES_SNAPSHOT "hf-s"        /* -0 and -1 */
 
 typedef struct HfNotes {
     HfNote *list;

@@ -127,8 +127,8 @@ void hf_generation_explain_status(const HfGeneration *generation, HfText *text)
         [HF_OOM_MACHINE] = ", not by holdfast; the kernel's OOM killer has been at work",
         [HF_OOM_GROUP] = ", by the kernel's OOM killer: there was not enough memory",
     };
-    const char *name = sigabbrev_np(status);
-    hf_text_addf(text, "was killed by signal %d (SIG%s)%s", status, name ? name : "?",
+    hf_text_addf(text, "was killed by signal %d (SIG%s)%s", status,
+                 hf_signal_name(status, (char[HF_SIGNAL_NAME_SIZE]){0}),
                  generation->status.si_code == CLD_DUMPED ? ", core dumped" : "");
     if (status == SIGKILL && !generation->killed)
         hf_text_add(text, by[generation->oom_verdict]);

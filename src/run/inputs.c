@@ -38,17 +38,46 @@ static const struct {
     {SIGUSR1, {.type = HF_EVENT_REOPEN}},
 };
 
+/* Whatever a container's STOPSIGNAL is: nobody sends holdfast one of these for anything else. */
+static const int stops[] = {SIGWINCH, SIGPWR, SIGALRM, SIGVTALRM, SIGPROF, SIGIO, SIGSTKFLT};
+#define N_STOPS (sizeof(stops) / sizeof(*stops))
+
+/* Each signal that is taken, counted from 0; 0 behind the last. */
+static int taken_signal(size_t i)
+{
+    const size_t n = sizeof(taken) / sizeof(*taken);
+
+    if (i < n)
+        return taken[i].signal;
+    if (i < n + N_STOPS)
+        return stops[i - n];
+    i -= n + N_STOPS;
+    return i <= (size_t)(SIGRTMAX - SIGRTMIN) ? SIGRTMIN + (int)i : 0;
+}
+
+/* As a container's first process we get the STOPSIGNAL of an image whose server is to have it. */
+static HfEvent event_of_signal(const HfSupervisor *supervisor, int signal)
+{
+    bool image = getpid() == 1 && signal == (int)supervisor->settings->stop_signal;
+
+    for (size_t i = 0; !image && i < sizeof(taken) / sizeof(*taken); i++)
+        if (taken[i].signal == signal)
+            return taken[i].event;
+    return (HfEvent){.type = HF_EVENT_STOP_SIGNAL};
+}
+
 static int on_signal(sd_event_source *source, const struct signalfd_siginfo *info, void *userdata)
 {
     HfSupervisor *supervisor = userdata;
+    const HfEvent event = event_of_signal(supervisor, (int)info->ssi_signo);
 
     (void)source;
-    for (size_t i = 0; i < sizeof(taken) / sizeof(*taken); i++)
-        if (taken[i].signal == (int)info->ssi_signo) {
-            hf_supervisor_post(supervisor, &taken[i].event);
-            if (taken[i].event.type == HF_EVENT_STOP_SIGNAL)
-                hf_final_kill_hurry(supervisor->final_kill);
-        }
+    /* WINCH of the kernel is a terminal's: its window has another size. */
+    if (info->ssi_signo == SIGWINCH && info->ssi_code > 0)
+        return 0;
+    hf_supervisor_post(supervisor, &event);
+    if (event.type == HF_EVENT_STOP_SIGNAL)
+        hf_final_kill_hurry(supervisor->final_kill);
     return 0;
 }
 
@@ -314,15 +343,15 @@ int hf_inputs_block(void)
     sigemptyset(&set);
     sigaddset(&set, SIGCHLD); /* the reaper's */
     sigaddset(&set, SIGPIPE); /* not ignored, which the service would be, too */
-    for (size_t i = 0; i < sizeof(taken) / sizeof(*taken); i++)
-        sigaddset(&set, taken[i].signal);
+    for (size_t i = 0; taken_signal(i) > 0; i++)
+        sigaddset(&set, taken_signal(i));
     return sigprocmask(SIG_BLOCK, &set, NULL) < 0 ? -errno : 0;
 }
 
 static int take_signals(HfSupervisor *supervisor)
 {
-    for (size_t i = 0; i < sizeof(taken) / sizeof(*taken); i++) {
-        int r = sd_event_add_signal(supervisor->loop, NULL, taken[i].signal, on_signal, supervisor);
+    for (size_t i = 0; taken_signal(i) > 0; i++) {
+        int r = sd_event_add_signal(supervisor->loop, NULL, taken_signal(i), on_signal, supervisor);
         if (r < 0)
             return r;
     }
@@ -341,6 +370,8 @@ int hf_inputs_new(HfSupervisor *supervisor, int fd, HfInputs **ret)
         return -ENOMEM;
     inputs->supervisor = supervisor;
     inputs->fd = -1;
+    if (supervisor->first == HF_EVENT_RESUME) /* what is blocked now our predecessor has blocked */
+        hf_process_set_mask(hf_notes_text(&supervisor->notes, HF_NOTES_MASK));
     if (fd >= 0 && !hf_notifysocket_stands(supervisor->runtime.notify))
         fd = hf_fd_close(fd);
     int r = listen_to_services(inputs, fd);

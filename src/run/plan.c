@@ -298,20 +298,6 @@ static int find_program(const HfSettings *settings, char **ret, HfText *error)
     return r;
 }
 
-static int stop_signal_of(const HfSettings *settings)
-{
-    static const int numbers[] = {
-        [HF_STOP_SIGNAL_TERM] = SIGTERM, [HF_STOP_SIGNAL_QUIT] = SIGQUIT,
-        [HF_STOP_SIGNAL_INT] = SIGINT,   [HF_STOP_SIGNAL_HUP] = SIGHUP,
-        [HF_STOP_SIGNAL_USR1] = SIGUSR1, [HF_STOP_SIGNAL_USR2] = SIGUSR2,
-    };
-    _Static_assert(sizeof(numbers) / sizeof(*numbers) == HF_STOP_SIGNAL_MAX_, "each signal");
-
-    if (settings->stop_signal != HF_STOP_SIGNAL_AUTO)
-        return numbers[settings->stop_signal];
-    return hf_adapter_of(settings)->stop_signal;
-}
-
 static int make_environment(HfPlan *plan, const HfSettings *settings)
 {
     int r = hf_strv_copy(plan->credentials.environment, &plan->environment);
@@ -333,7 +319,8 @@ int hf_plan_of_settings(const HfSettings *settings, HfNames *names, HfPlan **ret
     plan->drain_timeout = settings->drain_timeout;
     plan->readiness = settings->readiness;
     plan->ready_delay = settings->ready_delay;
-    plan->stop_signal = stop_signal_of(settings);
+    plan->stop_signal =
+        settings->stop_signal > 0 ? (int)settings->stop_signal : plan->adapter->stop_signal;
     plan->kill_mode = settings->kill_mode;
     plan->reopen_signal = plan->adapter->reopen_signal;
     r = find_program(settings, &plan->program, error);

@@ -125,6 +125,31 @@ def test_either_stop_signal_drains_after_the_delay(site, contain, number):
     assert container.status() == 0
 
 
+ANY_SIGNAL = ["-e", "$| = 1; $SIG{$ARGV[0]} = sub { print qq(asked by $ARGV[0]\n); exit }; print qq(waits\n); sleep while 1"]
+
+
+@pytest.mark.parametrize("name", ["SIGWINCH", "PWR", "RTMIN+3", "USR1"])
+def test_any_stop_signal_of_an_image(site, contain, name):
+    """As its STOPSIGNAL says; the service has one of its own."""
+    site.pools[:] = []
+    number = signal.SIGRTMIN + 3 if name == "RTMIN+3" else signal.Signals["SIG" + name.removeprefix("SIG")]
+    perls = "NUM37" if name == "RTMIN+3" else name.removeprefix("SIG")
+    container = contain(site, HOLDFAST, "run", f"--stop-signal={name}", f"--listen=127.0.0.1:{net.free_port()}", "--ready=log:waits",
+                        "--", "perl", *ANY_SIGNAL, perls).start()
+    assert container.stop(number) == 0
+    assert container.lines.find(f"asked by {perls}")
+
+
+def test_a_terminal_that_changes_its_size_stops_nothing(site, contain):
+    """The kernel says that by WINCH, too."""
+    site.pools[:] = []
+    container = contain(site, HOLDFAST, "run", f"--listen=127.0.0.1:{net.free_port()}", "--ready=delay:0", "--", "sleep", "infinity",
+                        terminal=True).start()
+    assert container.execute("stty", "-F", "/proc/1/fd/0", "rows", "11", "cols", "44").returncode == 0
+    reload(container, 2)
+    assert container.stop(signal.SIGWINCH) == 0
+
+
 def test_a_killed_master_is_replaced(site, contain):
     container = start(contain, site)
     load = site.load(slow_share=0)

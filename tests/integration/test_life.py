@@ -2,6 +2,7 @@
 """Services that misbehave on purpose: whatever they do, the socket is held and somebody is told."""
 import contextlib
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -12,7 +13,7 @@ import pytest
 from harness import net, process, words
 from harness.paths import HELPERS, HOLDFAST, PHP_FPM, PYTHON
 from harness.service import answer
-from harness.wait import DEADLINE, Ended
+from harness.wait import DEADLINE, Appearance, Ended
 
 
 # Ready, and dead as soon as holdfast has read that (SIOCOUTQ): if there is a file "die" beside it.
@@ -54,6 +55,55 @@ def test_what_is_ignored_stays_ignored(site, verb):
                            env=process.environment(), stdout=seen.open("w"), check=True)
     ignored = int(seen.read_text().split()[1], 16) & ~(1 << signal.SIGXFSZ - 1)  # Python ignores that
     assert ignored == 1 << signal.SIGPIPE - 1 | 1 << signal.SIGHUP - 1
+
+
+# Writes what it has to the file of its first word, and becomes the rest of them. A shell clears its signal mask.
+SHOW = r"""#!/usr/bin/perl
+my $file = shift;
+open my $out, ">", "$file.new";
+printf $out "%04o %d\n", umask, getpriority(0, 0);
+print $out grep { !/^Sig/ || /^Sig(Blk|Ign)/ } map { open my $in, "<", "/proc/self/$_"; grep { /^[0-9a-f]+$|^Sig/ } <$in> }
+    qw(oom_score_adj personality status);
+close $out;
+rename "$file.new", $file;
+exec @ARGV if @ARGV;
+"""
+
+
+def test_the_service_has_what_it_would_have_without_holdfast(site):
+    """Umask, priority, OOM score, personality and signal mask; so have the commands that are run for it, and a service
+    that was started after an upgrade."""
+    site.pools[:] = []
+    show = site.directory / "show"
+    show.write_text(SHOW)
+    show.chmod(0o755)
+    caller = ["sh", "-c", 'umask 027; echo 300 >/proc/self/oom_score_adj; exec nice -n 4 setarch --whole-seconds '
+              'env --block-signal=USR2 --block-signal=RTMIN+2 --ignore-signal=PIPE "$@"', "sh"]
+    seen = {name: site.directory / name for name in ("without", "service", "exec", "preflight", "event", "canary", "probe")}
+    subprocess.run([*caller, show, seen["without"]], env=process.environment(), check=True)
+    expected = seen["without"].read_text()
+    assert expected.split()[:3] == ["0027", "4", "300"] and re.search(r"SigBlk:\t0000000[0-9a-f]+[1-9a-f]", expected), expected
+    with net.listen(f"127.0.0.1:{net.free_port()}") as listener:
+        subprocess.run([*caller, PYTHON, HELPERS / "with_listen_fds.py", str(listener.fileno()), "--", HOLDFAST, "exec", "--",
+                        show, seen["exec"]], pass_fds=[listener.fileno()], env=process.environment(), check=True)
+    with Appearance(seen["probe"]) as probed, Appearance(seen["event"]) as told:
+        holdfast = site.holdfast("--ready=log:shown", f"--listen=127.0.0.1:{net.free_port()}", f"--preflight={show} {seen['preflight']}",
+                                 f"--on-event={show} {seen['event']}", f"--canary=exec:{show} {seen['canary']}",
+                                 f"--probe=exec:{show} {seen['probe']}", "--probe-every=100ms",
+                                 command=[show, seen["service"], "sh", "-c", "echo shown; exec sleep 60"], wrapper=[*caller, HOLDFAST])
+        probed.wait()
+        told.wait()
+    assert holdfast.call("reload").returncode == 0
+    for name, path in seen.items():  # the helper of exec is of Python, which ignores SIGXFSZ
+        facts = path.read_text().replace("1001080", "0001080")
+        if name in ("preflight", "event", "canary", "probe"):  # by a shell
+            facts = re.sub(r"(?<=SigBlk:\t).*", re.search(r"SigBlk:\t(.*)", expected)[1], facts)
+        assert facts == expected, name
+    seen["service"].unlink()
+    assert holdfast.call("upgrade").returncode == 0
+    assert holdfast.call("restart").returncode == 0
+    assert seen["service"].read_text() == expected
+    holdfast.stop()
 
 
 def test_more_listeners_than_the_soft_limit_of_open_files(make_site):

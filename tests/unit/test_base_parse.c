@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include <errno.h>
+#include <signal.h>
 
 #include "base/parse.h"
 
@@ -53,6 +54,51 @@ static void uint_is_a_whole_decimal(void **state)
         {"\xd9\xa1", -EINVAL, 0},
     };
     CHECK_ROWS(rows, hf_parse_uint(text, 65535, &value));
+}
+
+static void signals_have_names_and_numbers(void **state)
+{
+    (void)state;
+    const uint64_t least = (uint64_t)SIGRTMIN;
+    const uint64_t most = (uint64_t)SIGRTMAX;
+    const Row rows[] = {
+        {"TERM", 0, SIGTERM},
+        {"SIGTERM", 0, SIGTERM},
+        {"SIGWINCH", 0, SIGWINCH},
+        {"IO", 0, SIGIO},
+        {"POLL", 0, SIGIO},
+        {"15", 0, 15},
+        {"64", 0, 64},
+        {"RTMIN", 0, least},
+        {"RTMIN+3", 0, least + 3},
+        {"SIGRTMAX-1", 0, most - 1},
+        {"RTMAX", 0, most},
+        {"RTMIN-3", -EINVAL, 0},
+        {"RTMAX+3", -EINVAL, 0},
+        {"RTMIN+31", -EINVAL, 0},
+        {"RTMIN+", -EINVAL, 0},
+        {"0", -EINVAL, 0},
+        {"65", -EINVAL, 0},
+        {"term", -EINVAL, 0},
+        {"SIG", -EINVAL, 0},
+        {"", -EINVAL, 0},
+    };
+    CHECK_ROWS(rows, hf_parse_signal(text, &value));
+}
+
+static void each_signal_is_read_as_it_is_written(void **state)
+{
+    char name[HF_SIGNAL_NAME_SIZE];
+    uint64_t read;
+
+    (void)state;
+    for (int signal = 1; signal <= SIGRTMAX; signal++) {
+        assert_int_equal(hf_parse_signal(hf_signal_name(signal, name), &read), 0);
+        assert_int_equal(read, signal);
+    }
+    assert_string_equal(hf_signal_name(SIGQUIT, name), "QUIT");
+    assert_string_equal(hf_signal_name(SIGRTMIN + 3, name), "RTMIN+3");
+    assert_string_equal(hf_signal_name(SIGRTMIN - 1, name), "33");
 }
 
 static void uint_reaches_the_largest(void **state)
@@ -249,6 +295,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(uint_is_a_whole_decimal),
         cmocka_unit_test(uint_reaches_the_largest),
+        cmocka_unit_test(signals_have_names_and_numbers),
+        cmocka_unit_test(each_signal_is_read_as_it_is_written),
         cmocka_unit_test(mode_is_octal),
         cmocka_unit_test(duration_reads_units),
         cmocka_unit_test(duration_reads_fractions),

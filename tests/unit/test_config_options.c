@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <limits.h>
 #include <netinet/tcp.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -284,9 +285,13 @@ static const struct {
      "--canary-root: \"srv\" is not an absolute path; write it from the root, as /srv/www"},
     {"holdfast|run|--handover=rough|x",
      "--handover: \"rough\" is not a valid handover; write auto, switch, gentle or at-once"},
-    {"holdfast|run|--stop-signal=SIGTERM|x",
-     "--stop-signal: \"SIGTERM\" is not a valid stop-signal; write "
-     "auto, TERM, QUIT, INT, HUP, USR1 or USR2"},
+    {"holdfast|run|--stop-signal=TERMINATE|x",
+     "--stop-signal: \"TERMINATE\" is not a signal; write its name, as TERM, SIGWINCH or RTMIN+3, "
+     "its number, or auto"},
+    {"holdfast|run|--stop-signal=9|x",
+     "--stop-signal: \"9\" lets nothing finish; write another one, or --drain-timeout=0"},
+    {"holdfast|run|--stop-signal=SIGSTOP|x",
+     "--stop-signal: \"SIGSTOP\" lets nothing finish; write another one, or --drain-timeout=0"},
     {"holdfast|run|--max-draining=0|x", "--max-draining: \"0\" is not a number from 1 to 5"},
     {"holdfast|run|--max-draining=6|x", "--max-draining: \"6\" is not a number from 1 to 5"},
     {"holdfast|run|--max-draining=two|x", "--max-draining: \"two\" is not a number from 1 to 5"},
@@ -540,7 +545,7 @@ static void run_takes_how_a_generation_is_replaced(void **state)
     assert_int_equal(settings->readiness, HF_READINESS_DELAY);
     assert_int_equal(settings->ready_delay, 300 * HF_USEC_PER_MSEC);
     assert_int_equal(settings->handover, HF_HANDOVER_AT_ONCE);
-    assert_int_equal(settings->stop_signal, HF_STOP_SIGNAL_INT);
+    assert_int_equal(settings->stop_signal, SIGINT);
     assert_int_equal(settings->kill_mode, HF_KILL_MODE_ALL);
     assert_int_equal(settings->cgroup, HF_CGROUP_USE_OFF);
     assert_int_equal(settings->max_draining, 5);
@@ -613,7 +618,7 @@ static void never_and_the_defaults_are_the_same(void **state)
     assert_int_equal(line.settings.handover, HF_HANDOVER_AUTO);
     assert_int_equal(line.settings.kill_mode, HF_KILL_MODE_SERVICE);
     assert_int_equal(line.settings.cgroup, HF_CGROUP_USE_AUTO);
-    assert_int_equal(line.settings.stop_signal, HF_STOP_SIGNAL_AUTO);
+    assert_int_equal(line.settings.stop_signal, 0);
 }
 
 static void run_takes_all_its_options(void **state)

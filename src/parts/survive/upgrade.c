@@ -190,8 +190,12 @@ static int pass(HfSnapshot *snapshot, const char *kind, uint64_t number, int fd)
 static int capture(const HfUpgrading *upgrading, HfSnapshot *ret)
 {
     const HfSupervisor *supervisor = upgrading->supervisor;
+    HF_CLEANUP_TEXT HfText mask = {0};
 
+    hf_process_show_mask(&mask);
     int r = hf_snapshot_capture(supervisor, ret);
+    if (r >= 0)
+        r = hf_snapshot_note(ret, HF_NOTES_MASK, hf_text_peek(&mask), -1);
     if (r >= 0)
         r = hf_fdstore_pass(upgrading->store, ret);
     if (r >= 0)
