@@ -110,3 +110,63 @@ void hf_path_moved(const char *path, size_t length, const char *before, const ch
     }
     hf_text_add_bytes(text, path, length);
 }
+
+/* ---- what a script of holdfast's answers ---- */
+
+static const char *end_of_line(const char *text, size_t length)
+{
+    const char *end = length > 0 ? memchr(text, '\n', length) : NULL;
+
+    return end ? end : text + length;
+}
+
+int hf_scripts_answer(const char *body, size_t length, const char **ret, size_t *ret_length)
+{
+    const char *end = end_of_line(body, length);
+    size_t first = (size_t)(end - body);
+
+    if (first == length)
+        return -EBADMSG;
+    bool ok = first == 2 && memcmp(body, "ok", 2) == 0;
+    *ret = ok ? end + 1 : body;
+    *ret_length = ok ? length - first - 1 : first;
+    return ok;
+}
+
+size_t hf_scripts_moved(const char *list, size_t length, const char *before, const char *after,
+                        HfText *text)
+{
+    const char *over = list + length;
+    size_t n = 0;
+
+    for (const char *end; list < over; list = end + 1) {
+        end = end_of_line(list, (size_t)(over - list));
+        size_t line = (size_t)(end - list);
+        if (line == 0 || memchr(list, '\0', line))
+            continue;
+        hf_path_moved(list, line, before, after, text);
+        hf_text_add(text, "\n");
+        n++;
+    }
+    return n;
+}
+
+size_t hf_scripts_mark(const char *marks, size_t n, const char *scripts, size_t length,
+                       HfScriptMarks *ret, HfText *again)
+{
+    const char *script = scripts;
+    const char *over = scripts + length;
+
+    *ret = (HfScriptMarks){0};
+    for (size_t i = 0; i < n && script < over; i++) {
+        const char *end = end_of_line(script, (size_t)(over - script));
+        const char *next = end + (end < over);
+        ret->compiled += marks[i] == '+' || marks[i] == '=';
+        ret->gone += marks[i] == 'x';
+        ret->full = ret->full || marks[i] == 'f';
+        if (marks[i] == '~')
+            hf_text_add_bytes(again, script, (size_t)(next - script));
+        script = next;
+    }
+    return (size_t)(script - scripts);
+}

@@ -101,12 +101,76 @@ static void paths_move_with_a_deploy(void **state)
     }
 }
 
+static void an_answer_about_scripts(void **state)
+{
+    static const struct {
+        const char *body, *rest;
+        int result;
+    } rows[] = {
+        {"ok\n/a\n/b", "/a\n/b", 1},
+        {"ok\n", "", 1},
+        {"no\n++", "no", 0},
+        {"opcache is off\nmore", "opcache is off", 0},
+        {"\n", "", 0},
+        {"ok", NULL, -EBADMSG},
+        {"", NULL, -EBADMSG},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+        const char *rest = NULL;
+        size_t length = 0;
+        assert_int_equal(hf_scripts_answer(rows[i].body, strlen(rows[i].body), &rest, &length),
+                         rows[i].result);
+        assert_int_equal(rest != NULL, rows[i].rest != NULL);
+        if (rest) {
+            assert_int_equal(length, strlen(rows[i].rest));
+            assert_memory_equal(rest, rows[i].rest, length);
+        }
+    }
+}
+
+static void scripts_move_with_a_deploy(void **state)
+{
+    static const char list[] = "/srv/1/a.php\n\n/srv/1/\0\n/usr/b.php";
+    HF_CLEANUP_TEXT HfText text = {0};
+
+    (void)state;
+    assert_int_equal(hf_scripts_moved(list, sizeof(list) - 1, "/srv/1", "/srv/2", &text), 2);
+    assert_string_equal(hf_text_peek(&text), "/srv/2/a.php\n/usr/b.php\n");
+    assert_int_equal(hf_scripts_moved("", 0, "", "", &text), 0);
+}
+
+static void marks_of_scripts(void **state)
+{
+    static const char scripts[] = "/1\n/22\n/3\n/4\n/5\n/6";
+    HF_CLEANUP_TEXT HfText again = {0};
+    HfScriptMarks marks;
+
+    (void)state;
+    assert_int_equal(hf_scripts_mark("+~x", 3, scripts, sizeof(scripts) - 1, &marks, &again),
+                     strlen("/1/22/3") + 3);
+    assert_int_equal(marks.compiled, 1);
+    assert_int_equal(marks.gone, 1);
+    assert_false(marks.full);
+    assert_string_equal(hf_text_peek(&again), "/22\n");
+    assert_int_equal(hf_scripts_mark("f-==+?++", 8, scripts, sizeof(scripts) - 1, &marks, &again),
+                     sizeof(scripts) - 1);
+    assert_int_equal(marks.compiled, 3);
+    assert_int_equal(marks.gone, 0);
+    assert_true(marks.full);
+    assert_int_equal(hf_scripts_mark("", 0, scripts, sizeof(scripts) - 1, &marks, &again), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(good_lines),
         cmocka_unit_test(other_lines),
         cmocka_unit_test(paths_move_with_a_deploy),
+        cmocka_unit_test(an_answer_about_scripts),
+        cmocka_unit_test(scripts_move_with_a_deploy),
+        cmocka_unit_test(marks_of_scripts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

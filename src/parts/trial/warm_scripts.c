@@ -13,7 +13,6 @@
 #define LIST_MAX      (16U * 1024 * 1024) /* bytes of a list */
 #define BATCH_BYTES   (128U * 1024)
 #define BATCH_SCRIPTS 512U
-#define MARKS_OK      "ok\n"
 
 /* ---- the script ---- */
 
@@ -152,29 +151,28 @@ static int ask_script(HfWarmSlot *slot, const HfGeneration *generation, size_t p
                                     &slot->request);
 }
 
-/* Is it ok? Else says why it is not, in the script's own words. */
-static bool judge_answer(HfWarmSlot *slot, const HfReply *reply, const char *doing)
+/* Is it ok, and what follows? Else says why it is not, in the script's own words. */
+static bool take_answer(HfWarmSlot *slot, const HfReply *reply, const char *doing, const char **ret,
+                        size_t *ret_length)
 {
     const char *pool = slot->warm->generation->plan->pools[slot->target->after].name;
-    char words[256];
-    size_t prefix = strlen(MARKS_OK);
+    char words[256] = "the answer is cut";
 
-    if (reply->length >= prefix && memcmp(reply->body, MARKS_OK, prefix) == 0)
+    int r = reply->result < 0 ? reply->result
+                              : hf_scripts_answer(reply->body, reply->length, ret, ret_length);
+    if (r > 0)
         return true;
-    const char *end = memchr(reply->body, '\n', reply->length);
-    if (reply->result >= 0 && end)
-        hf_text_printable(reply->body, (size_t)(end - reply->body), words, sizeof(words));
+    if (r == 0)
+        hf_text_printable(*ret, *ret_length, words, sizeof(words));
     hf_warm_excuse(slot->warm, "[%s] scripts cannot be %s: %s", pool, doing,
-                   reply->result < 0 ? reply->error
-                   : end             ? words
-                                     : "the answer is cut");
+                   reply->result < 0 ? reply->error : words);
     return false;
 }
 
 /* ---- the list ---- */
 
 /* As the scripts are called in the next generation: a deploy may have moved a link. */
-static int take_list(HfWarmSlot *slot, const char *list, size_t length)
+static void take_list(HfWarmSlot *slot, const char *list, size_t length)
 {
     const HfPlan *before = slot->warm->before->plan;
     const HfPlan *after = slot->warm->generation->plan;
@@ -182,31 +180,21 @@ static int take_list(HfWarmSlot *slot, const char *list, size_t length)
                  !has_chroot(&after->pools[slot->target->after]);
     HF_CLEANUP_TEXT HfText text = {0};
 
-    while (length > 0) {
-        const char *end = memchr(list, '\n', length);
-        size_t line = end ? (size_t)(end - list) : length;
-        if (line > 0 && !memchr(list, '\0', line)) {
-            hf_path_moved(list, line, moved ? before->document_root : "",
-                          moved ? after->document_root : "", &text);
-            hf_text_add(&text, "\n");
-            slot->warm->warmed.listed++;
-        }
-        list += line + (end ? 1 : 0);
-        length -= line + (end ? 1 : 0);
-    }
-    int r = hf_text_take(&text, &slot->target->list);
+    slot->warm->warmed.listed += hf_scripts_moved(list, length, moved ? before->document_root : "",
+                                                  moved ? after->document_root : "", &text);
+    hf_text_take(&text, &slot->target->list);
     slot->target->next = slot->target->list;
-    return r;
 }
 
 static void on_list(const HfReply *reply, void *userdata)
 {
     HfWarmSlot *slot = userdata;
-    size_t prefix = strlen(MARKS_OK);
+    const char *list;
+    size_t length;
 
     slot->request = NULL;
-    if (judge_answer(slot, reply, "listed"))
-        take_list(slot, reply->body + prefix, reply->length - prefix);
+    if (take_answer(slot, reply, "listed", &list, &length))
+        take_list(slot, list, length);
     hf_warm_next(slot);
 }
 
@@ -227,38 +215,18 @@ bool hf_warm_begin_list(HfWarmSlot *slot)
 
 /* ---- the batches ---- */
 
-static size_t line_length(const char *line, size_t length)
-{
-    const char *end = memchr(line, '\n', length);
-
-    return end ? (size_t)(end - line) + 1 : length;
-}
-
-static void take_mark(HfWarmSlot *slot, char mark)
+static void take_marks(HfWarmSlot *slot, const char *marks, size_t n)
 {
     HfWarmUp *warm = slot->warm;
-    const char *script = slot->body.data + slot->done;
-    size_t line = line_length(script, slot->body.length - slot->done);
+    HfScriptMarks marked;
 
-    switch (mark) {
-    case '+':
-    case '=':
-        warm->warmed.scripts++;
-        break;
-    case 'x':
-        warm->warmed.listed--; /* has gone in the meantime: nobody misses it */
-        break;
-    case '~':
-        hf_text_add_bytes(&slot->target->again, script, line);
-        break;
-    case 'f':
+    slot->done += hf_scripts_mark(marks, n, slot->body.data + slot->done,
+                                  slot->body.length - slot->done, &marked, &slot->target->again);
+    warm->warmed.scripts += marked.compiled;
+    warm->warmed.listed -= marked.gone; /* nobody misses them */
+    if (marked.full)
         hf_warm_excuse(warm, "the opcode cache is nearly full; raise opcache.memory_consumption or "
                              "opcache.max_accelerated_files");
-        break;
-    default:
-        break;
-    }
-    slot->done += line;
 }
 
 static int ask_batch(HfWarmSlot *slot);
@@ -266,14 +234,14 @@ static int ask_batch(HfWarmSlot *slot);
 static void on_batch(const HfReply *reply, void *userdata)
 {
     HfWarmSlot *slot = userdata;
-    size_t before = slot->done;
+    const char *marks;
+    size_t n;
 
     slot->request = NULL;
-    if (judge_answer(slot, reply, "compiled")) {
-        for (size_t i = strlen(MARKS_OK); i < reply->length && slot->done < slot->body.length; i++)
-            take_mark(slot, reply->body[i]);
-        if (slot->done == before) /* the one that it died of */
-            take_mark(slot, '-');
+    if (take_answer(slot, reply, "compiled", &marks, &n)) {
+        if (n == 0) /* the one that it died of */
+            marks = "-", n = 1;
+        take_marks(slot, marks, n);
         if (slot->done < slot->body.length && ask_batch(slot) >= 0)
             return;
     }
