@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 """--canary where a listener has one side, or shares it: the next generation shows on private sockets that it is healthy,
-or it replaces nothing. On the standby side: test_warm.py."""
+or it replaces nothing. On the standby side: test_trial.py."""
 import json
 import os
 import socket

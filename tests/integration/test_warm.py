@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A next generation is tried and warmed on its standby side, and then it serves: --canary, --warm, --document-root."""
+"""What the opcode cache of the old generation holds is compiled in the next one before it serves: --warm=auto."""
 import json
 import os
 import pathlib
@@ -9,7 +9,7 @@ import subprocess
 
 import pytest
 
-from harness import fastcgi, net, warming, words
+from harness import fastcgi, net, warming
 from harness.manager import ManagedHoldfast
 from harness.phpfpm import Pool
 from harness.wait import Appearance
@@ -241,21 +241,4 @@ def test_killed_during_a_warm_up(make_site, chroot):
     holdfast.wait("this one goes on with")
     holdfast.settle()
     assert not left()
-    holdfast.stop()
-
-
-# ---- the canary on the standby side ----
-
-
-def test_a_canary_that_fails_ends_the_new_one(warm_site):
-    healthz = write(warm_site, "healthz.php", "<?php echo 'well';")
-    holdfast = warm_site.holdfast("--canary=fastcgi:/healthz.php", f"--document-root={warm_site.root}")
-    assert holdfast.call("reload").returncode == 0
-    before = warm_site.main_pid()
-    healthz.write_text('<?php throw new Exception("out of cheese");')
-    failed = holdfast.call("reload")
-    assert failed.returncode == words.EXIT_FAILURE
-    assert "it answered 500" in failed.stderr and "out of cheese" in failed.stderr
-    assert warm_site.main_pid() == before
-    assert ask(warm_site, "used.php") == "used"
     holdfast.stop()
