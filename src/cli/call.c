@@ -225,14 +225,14 @@ static int wait_for_answer(sd_bus *bus, const HfCommandLine *line)
 
 int hf_cli_call(const HfCommandLine *line)
 {
-    HF_CLEANUP_BUS sd_bus *bus = NULL;
+    HF_CLEANUP_INSTANCE HfInstance instance = {0};
 
-    int status = hf_client_connect_or_log(line->call.name, &bus);
+    int status = hf_client_connect_or_log(line->call.name, &instance);
     if (status != HF_EXIT_DONE)
         return status;
     if (!line->call.no_wait)
-        return wait_for_answer(bus, line);
-    int r = send_request(bus, methods[line->verb], NULL);
+        return wait_for_answer(instance.bus, line);
+    int r = send_request(instance.bus, methods[line->verb], NULL);
     if (r >= 0 || (line->verb == HF_VERB_STOP && stopped_already(r, NULL)))
         return HF_EXIT_DONE;
     hf_log(LOG_ERR, NULL, "%s: the request could not be sent: %s", hf_verb_name(line->verb),
@@ -244,30 +244,29 @@ int hf_cli_call(const HfCommandLine *line)
 
 typedef struct Upgrade {
     const char *name;
-    sd_bus *bus;
+    HfInstance instance;
     sd_bus_error failure;
 } Upgrade;
 
 static void upgrade_clear(Upgrade *upgrade)
 {
-    sd_bus_close_unref(upgrade->bus);
+    hf_instance_clear(&upgrade->instance);
     sd_bus_error_free(&upgrade->failure);
 }
 
 static int connect_again(Upgrade *upgrade)
 {
-    sd_bus_close_unref(upgrade->bus);
-    upgrade->bus = NULL;
+    hf_instance_clear(&upgrade->instance);
     sd_bus_error_free(&upgrade->failure);
-    return hf_client_connect_or_log(upgrade->name, &upgrade->bus);
+    return hf_client_connect_or_log(upgrade->name, &upgrade->instance);
 }
 
 static int request_upgrade(Upgrade *upgrade, uint64_t *ret_id)
 {
     __attribute__((cleanup(sd_bus_message_unrefp))) sd_bus_message *reply = NULL;
 
-    int r = sd_bus_call_method(upgrade->bus, NULL, HF_CONTROL_PATH, HF_CONTROL_INTERFACE, "Upgrade",
-                               &upgrade->failure, &reply, NULL);
+    int r = sd_bus_call_method(upgrade->instance.bus, NULL, HF_CONTROL_PATH, HF_CONTROL_INTERFACE,
+                               "Upgrade", &upgrade->failure, &reply, NULL);
     return r < 0 ? r : sd_bus_message_read(reply, "t", ret_id);
 }
 
@@ -276,11 +275,12 @@ static int ask_for_result(Upgrade *upgrade, uint64_t id)
 {
     __attribute__((cleanup(sd_bus_message_unrefp))) sd_bus_message *message = NULL;
 
-    int r = sd_bus_message_new_method_call(upgrade->bus, &message, NULL, HF_CONTROL_PATH,
+    int r = sd_bus_message_new_method_call(upgrade->instance.bus, &message, NULL, HF_CONTROL_PATH,
                                            HF_CONTROL_INTERFACE, "UpgradeResult");
     if (r >= 0)
         r = sd_bus_message_append(message, "t", id);
-    return r < 0 ? r : sd_bus_call(upgrade->bus, message, UINT64_MAX, &upgrade->failure, NULL);
+    return r < 0 ? r
+                 : sd_bus_call(upgrade->instance.bus, message, UINT64_MAX, &upgrade->failure, NULL);
 }
 
 /* The old program's connections end with it; the new one answers on the same socket. */
@@ -305,7 +305,7 @@ int hf_cli_upgrade(const HfCommandLine *line)
     HF_CLEANUP_TEXT HfText error = {0};
     uint64_t id;
 
-    int status = hf_client_connect_or_log(upgrade.name, &upgrade.bus);
+    int status = hf_client_connect_or_log(upgrade.name, &upgrade.instance);
     if (status != HF_EXIT_DONE)
         return status;
     int r = request_upgrade(&upgrade, &id);

@@ -43,15 +43,15 @@ static void add_history(const HfView *view, bool colors, HfText *text)
 
 int hf_cli_history(const HfCommandLine *line)
 {
-    HF_CLEANUP_VIEW HfView view = {0};
+    HF_CLEANUP_VIEWS HfViews views = {0};
     HF_CLEANUP_TEXT HfText text = {0};
 
-    int status = hf_view_of(line->call.name, hf_view_read_history, &view);
+    int status = hf_views_read_history(line->call.name, &views);
     if (status != HF_EXIT_DONE)
         return status;
     if (line->call.json)
-        hf_view_add_history_json(&view, &text);
+        hf_view_add_history_json(views.views, &text);
     else
-        add_history(&view, hf_terminal_has_colors(STDOUT_FILENO), &text);
+        add_history(views.views, hf_terminal_has_colors(STDOUT_FILENO), &text);
     return hf_terminal_print(&text);
 }

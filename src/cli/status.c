@@ -165,6 +165,8 @@ static void add_tables(const HfView *view, bool colors, HfText *text)
 
 static void add_handover(const HfView *view, HfText *text)
 {
+    if (!view->handover[0])
+        return;
     hf_text_addf(text, "\nA reload hands over by %s", view->handover);
     for (size_t i = 0; i < view->n_listeners; i++)
         if (view->listeners[i].one_side[0]) {
@@ -401,17 +403,17 @@ static int run_watch(Watch *watch)
 
 static int watch_instance(const char *name, bool json)
 {
-    HF_CLEANUP_BUS sd_bus *bus = NULL;
+    HF_CLEANUP_INSTANCE HfInstance instance = {0};
     Watch watch = {
         .json = json,
         .terminal = !json && hf_terminal_is(STDOUT_FILENO),
         .colors = hf_terminal_has_colors(STDOUT_FILENO),
     };
 
-    int status = hf_client_connect_or_log(name, &bus);
+    int status = hf_client_connect_or_log(name, &instance);
     if (status != HF_EXIT_DONE)
         return status;
-    watch.bus = bus;
+    watch.bus = instance.bus;
     status = run_watch(&watch);
     for (size_t i = 0; i < watch.n_traces; i++)
         free(watch.traces[i].address);

@@ -3,11 +3,13 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <poll.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/parse.h"
@@ -68,7 +70,7 @@ const HfViewList hf_view_lists[HF_VIEW_LISTS] = {
                             MEMBER(HfViewEvent, name, 's', STRING),
                             MEMBER(HfViewEvent, generation, 't', COUNT),
                             MEMBER(HfViewEvent, cause, 's', STRING),
-                            MEMBER(HfViewEvent, text, 's', STRING),
+                            MEMBER(HfViewEvent, text, 's', LINES),
                             MEMBER(HfViewEvent, time, 't', SECONDS),
                         }},
     [HF_VIEW_HISTORY] = {"generations",
@@ -125,9 +127,20 @@ void hf_view_clear(HfView *view)
     *view = (HfView){0};
 }
 
-/* The answer is kept with the view, for its strings. */
-static int ask_instance(sd_bus *bus, const char *interface, const char *method,
-                        const char *argument, HfView *view, sd_bus_message **ret)
+/* ---- asking ---- */
+
+static int on_answer(sd_bus_message *message, void *userdata, sd_bus_error *unused)
+{
+    sd_bus_message **answer = userdata;
+
+    (void)unused;
+    *answer = sd_bus_message_ref(message);
+    return 1;
+}
+
+/* The answer will be kept with the view, for its strings. */
+static int ask(sd_bus *bus, const char *interface, const char *method, const char *argument,
+               HfView *view)
 {
     __attribute__((cleanup(sd_bus_message_unrefp))) sd_bus_message *call = NULL;
 
@@ -136,33 +149,122 @@ static int ask_instance(sd_bus *bus, const char *interface, const char *method,
     if (r >= 0 && argument)
         r = sd_bus_message_append(call, "s", argument);
     if (r >= 0)
-        r = sd_bus_call(bus, call, HF_CLIENT_TIMEOUT, NULL, ret);
-    if (r < 0)
-        return r;
-    view->messages[view->n_messages++] = *ret;
-    return 0;
+        r = sd_bus_call_async(bus, NULL, call, on_answer, &view->messages[view->n_messages],
+                              UINT64_MAX);
+    if (r >= 0)
+        view->n_messages++;
+    return r;
 }
 
-/* What an instance says may come from its service, and goes to the terminal of another user. */
-static int clean_string(const char **string, HfView *view)
+/* What views are made of: the properties, and the lists from first to last. */
+typedef struct Scope {
+    HfViewListName first;
+    HfViewListName last;
+} Scope;
+
+static const Scope now = {HF_VIEW_GENERATIONS, HF_VIEW_EVENTS};
+static const Scope past = {HF_VIEW_HISTORY, HF_VIEW_HISTORY};
+
+static int ask_all(sd_bus *bus, Scope scope, HfView *view)
 {
-    size_t size = strlen(*string) + 1;
-    HF_CLEANUP_FREE char *cleaned = malloc(size);
+    int r = ask(bus, "org.freedesktop.DBus.Properties", "GetAll", HF_CONTROL_INTERFACE, view);
+
+    for (HfViewListName name = scope.first; r >= 0 && name <= scope.last; name++)
+        r = ask(bus, HF_CONTROL_INTERFACE, hf_view_lists[name].method, NULL, view);
+    return r;
+}
+
+static bool is_answered(const HfView *view)
+{
+    for (size_t i = 0; i < view->n_messages; i++)
+        if (!view->messages[i])
+            return false;
+    return true;
+}
+
+/* One of several that are asked at the same time. */
+typedef struct Asked {
+    sd_bus *bus; /* borrowed */
+    HfView view;
+    int r;
+} Asked;
+
+/* Lets each go on. Returns how many have not answered yet; ret_moved: has anything happened? */
+static size_t process_all(Asked *asked, size_t n, bool *ret_moved)
+{
+    size_t open = 0;
+
+    *ret_moved = false;
+    for (size_t i = 0; i < n; i++) {
+        if (asked[i].r < 0 || is_answered(&asked[i].view))
+            continue;
+        int r = sd_bus_process(asked[i].bus, NULL);
+        if (r < 0)
+            asked[i].r = r;
+        *ret_moved = *ret_moved || r != 0;
+        open++;
+    }
+    return open;
+}
+
+static void wait_for_any(const Asked *asked, size_t n, uint64_t usec)
+{
+    HF_CLEANUP_FREE struct pollfd *polled = hf_allocate(n, sizeof(*polled));
+    nfds_t used = 0;
+
+    for (size_t i = 0; polled && i < n; i++) {
+        int events = sd_bus_get_events(asked[i].bus);
+        if (asked[i].r >= 0 && !is_answered(&asked[i].view) && events >= 0)
+            polled[used++] = (struct pollfd){sd_bus_get_fd(asked[i].bus), (short)events, 0};
+    }
+    (void)poll(polled, used, (int)(usec / HF_USEC_PER_MSEC) + 1);
+}
+
+/* Nobody waits for another: what has not answered in time has failed. */
+static void await_answers(Asked *asked, size_t n)
+{
+    uint64_t until = hf_clock_monotonic() + HF_CLIENT_TIMEOUT;
+    bool moved;
+
+    while (process_all(asked, n, &moved) > 0) {
+        uint64_t moment = hf_clock_monotonic();
+        if (moment >= until)
+            break;
+        if (!moved)
+            wait_for_any(asked, n, until - moment);
+    }
+    for (size_t i = 0; i < n; i++)
+        if (asked[i].r >= 0 && !is_answered(&asked[i].view))
+            asked[i].r = -ETIMEDOUT;
+}
+
+/* ---- reading ---- */
+
+/* What an instance says may come from its service, and goes to the terminal of another user. */
+static int clean_string(const char **string, bool lines, HfView *view)
+{
+    size_t length = strlen(*string);
+    HF_CLEANUP_FREE char *cleaned = malloc(length + 1);
 
     if (!cleaned)
         return -ENOMEM;
-    hf_text_printable_lines(*string, cleaned, size);
+    if (lines)
+        hf_text_printable_lines(*string, cleaned, length + 1);
+    else
+        hf_text_printable(*string, length, cleaned, length + 1);
     if (strcmp(cleaned, *string) == 0)
         return 0;
     *string = cleaned;
     return hf_strv_consume(&view->cleaned, HF_STEAL(cleaned));
 }
 
-static int read_value(sd_bus_message *message, char type, void *field, HfView *view)
+static int read_value(sd_bus_message *message, const HfViewField *field, void *row, HfView *view)
 {
-    int r = sd_bus_message_read_basic(message, type, field);
+    void *at = (char *)row + field->offset;
+    int r = sd_bus_message_read_basic(message, field->type, at);
 
-    return r >= 0 && type == 's' ? clean_string(field, view) : r;
+    return r >= 0 && field->type == 's' ? clean_string(at, field->shown == HF_SHOWN_LINES, view)
+                                        : r;
 }
 
 static int read_fields(sd_bus_message *message, const HfViewField *fields, void *row, HfView *view)
@@ -170,7 +272,7 @@ static int read_fields(sd_bus_message *message, const HfViewField *fields, void 
     int r = 0;
 
     for (; r >= 0 && fields->key; fields++)
-        r = read_value(message, fields->type, (char *)row + fields->offset, view);
+        r = read_value(message, fields, row, view);
     return r;
 }
 
@@ -215,73 +317,76 @@ static int read_property(sd_bus_message *message, const char *name, HfView *view
     if (r >= 0 && field->type == 'a')
         r = read_rows(message, &hf_view_lists[HF_VIEW_REPLACEMENTS], view);
     else if (r >= 0)
-        r = read_value(message, field->type, (char *)view + field->offset, view);
+        r = read_value(message, field, view, view);
     return r < 0 ? r : sd_bus_message_exit_container(message);
 }
 
-static int read_properties(sd_bus *bus, HfView *view)
+/* libsystemd answers by itself when the connection has ended. */
+static int check_answer(sd_bus_message *answer)
 {
-    sd_bus_message *reply;
+    const sd_bus_error *error = sd_bus_message_get_error(answer);
+
+    if (!error)
+        return 0;
+    return sd_bus_error_has_name(error, SD_BUS_ERROR_NO_REPLY) ? -ECONNRESET : -EBADMSG;
+}
+
+static int read_properties(sd_bus_message *answer, HfView *view)
+{
     const char *name;
 
-    int r = ask_instance(bus, "org.freedesktop.DBus.Properties", "GetAll", HF_CONTROL_INTERFACE,
-                         view, &reply);
+    int r = check_answer(answer);
     if (r >= 0)
-        r = sd_bus_message_enter_container(reply, 'a', "{sv}");
-    while (r >= 0 && (r = sd_bus_message_enter_container(reply, 'e', "sv")) > 0) {
-        r = sd_bus_message_read(reply, "s", &name);
+        r = sd_bus_message_enter_container(answer, 'a', "{sv}");
+    while (r >= 0 && (r = sd_bus_message_enter_container(answer, 'e', "sv")) > 0) {
+        r = sd_bus_message_read(answer, "s", &name);
         if (r >= 0)
-            r = read_property(reply, name, view);
+            r = read_property(answer, name, view);
         if (r >= 0)
-            r = sd_bus_message_exit_container(reply);
+            r = sd_bus_message_exit_container(answer);
     }
     if (r < 0)
         return r;
+    if (!view->handover) /* 0.1.0 has none */
+        view->handover = "";
     return view->name && view->version && view->state ? 0 : -EBADMSG;
 }
 
-/* The properties, and the lists from first to last. */
-static int read_view(sd_bus *bus, HfViewListName first, HfViewListName last, HfView *ret)
+static int read_answers(Scope scope, HfView *view)
 {
-    HfView view = {0};
-    sd_bus_message *reply;
+    int r = read_properties(view->messages[0], view);
 
-    int r = read_properties(bus, &view);
-    for (HfViewListName name = first; r >= 0 && name <= last; name++) {
-        const HfViewList *list = &hf_view_lists[name];
-        r = ask_instance(bus, HF_CONTROL_INTERFACE, list->method, NULL, &view, &reply);
+    for (HfViewListName name = scope.first; r >= 0 && name <= scope.last; name++) {
+        sd_bus_message *answer = view->messages[1 + name - scope.first];
+        r = check_answer(answer);
         if (r >= 0)
-            r = read_rows(reply, list, &view);
+            r = read_rows(answer, &hf_view_lists[name], view);
     }
-    if (r < 0) {
-        hf_view_clear(&view);
-        return r;
+    return r;
+}
+
+/* Each ends with its view, or with a reason. */
+static void read_all(Asked *asked, size_t n, Scope scope)
+{
+    for (size_t i = 0; i < n; i++)
+        asked[i].r = ask_all(asked[i].bus, scope, &asked[i].view);
+    await_answers(asked, n);
+    for (size_t i = 0; i < n; i++) {
+        if (asked[i].r >= 0)
+            asked[i].r = read_answers(scope, &asked[i].view);
+        if (asked[i].r < 0)
+            hf_view_clear(&asked[i].view);
     }
-    *ret = view;
-    return 0;
 }
 
 int hf_view_read(sd_bus *bus, HfView *ret)
 {
-    return read_view(bus, HF_VIEW_GENERATIONS, HF_VIEW_EVENTS, ret);
-}
+    Asked asked = {.bus = bus};
 
-int hf_view_read_history(sd_bus *bus, HfView *ret)
-{
-    return read_view(bus, HF_VIEW_HISTORY, HF_VIEW_HISTORY, ret);
-}
-
-int hf_view_of(const char *name, int (*read)(sd_bus *bus, HfView *ret), HfView *ret)
-{
-    HF_CLEANUP_BUS sd_bus *bus = NULL;
-
-    int status = hf_client_connect_or_log(name, &bus);
-    if (status != HF_EXIT_DONE)
-        return status;
-    int r = read(bus, ret);
-    if (r < 0)
-        hf_log(LOG_ERR, NULL, "the instance does not answer: %s", strerror(-r));
-    return r < 0 ? HF_EXIT_FAILED : HF_EXIT_DONE;
+    read_all(&asked, 1, now);
+    if (asked.r >= 0)
+        *ret = asked.view;
+    return asked.r;
 }
 
 void hf_views_clear(HfViews *views)
@@ -292,32 +397,75 @@ void hf_views_clear(HfViews *views)
     *views = (HfViews){0};
 }
 
-int hf_views_read(const char *name, HfViews *ret, bool *ret_several)
+/* As what it is to be shown: it may say anything of itself. */
+static int set_label(const char *label, HfView *view)
 {
-    HF_CLEANUP_STRV char **names = NULL;
-    HF_CLEANUP_TEXT HfText error = {0};
-    int worst;
+    view->name = label;
+    int r = clean_string(&view->name, false, view);
+    if (r < 0 || view->name != label)
+        return r;
+    r = hf_strv_append(&view->cleaned, label);
+    if (r >= 0)
+        view->name = view->cleaned[hf_strv_length(view->cleaned) - 1];
+    return r;
+}
 
-    if (name)
-        worst = hf_strv_append(&names, name) < 0 ? HF_EXIT_FAILED : HF_EXIT_DONE;
-    else
-        worst = hf_client_list(&names, &error);
-    if (worst != HF_EXIT_DONE) {
-        hf_log(LOG_ERR, NULL, "%s", hf_text_peek(&error));
-        return worst;
+static int take_view(Asked *asked, const char *label, HfViews *views)
+{
+    HF_CLEANUP_TEXT HfText error = {0};
+
+    if (asked->r >= 0)
+        asked->r = set_label(label, &asked->view);
+    if (asked->r >= 0) {
+        views->views[views->n++] = asked->view;
+        return HF_EXIT_DONE;
     }
-    *ret_several = names[1];
-    ret->views = hf_allocate(hf_strv_length(names), sizeof(*ret->views));
-    if (!ret->views)
+    hf_view_clear(&asked->view);
+    int status = hf_client_explain(label, asked->r, &error);
+    hf_log(LOG_ERR, NULL, "%s", hf_text_peek(&error));
+    return status;
+}
+
+static int read_instances(const HfInstances *instances, Scope scope, HfViews *ret)
+{
+    HF_CLEANUP_FREE Asked *asked = hf_allocate(instances->n, sizeof(*asked));
+    int worst = HF_EXIT_DONE;
+
+    ret->views = hf_allocate(instances->n, sizeof(*ret->views));
+    if (!asked || !ret->views)
         return HF_EXIT_FAILED;
-    for (size_t i = 0; names[i]; i++) {
-        int status = hf_view_of(names[i], hf_view_read, &ret->views[ret->n]);
-        if (status == HF_EXIT_DONE)
-            ret->n++;
-        else
-            worst = status;
+    for (size_t i = 0; i < instances->n; i++)
+        asked[i].bus = instances->list[i].bus;
+    read_all(asked, instances->n, scope);
+    for (size_t i = 0; i < instances->n; i++) {
+        int status = take_view(&asked[i], instances->list[i].label, ret);
+        worst = status != HF_EXIT_DONE ? status : worst;
     }
     return worst;
+}
+
+int hf_views_read(const char *name, HfViews *ret, bool *ret_several)
+{
+    HF_CLEANUP_INSTANCES HfInstances instances = {0};
+    HF_CLEANUP_TEXT HfText error = {0};
+
+    int status = hf_client_find(name, &instances, &error);
+    if (status != HF_EXIT_DONE) {
+        hf_log(LOG_ERR, NULL, "%s", hf_text_peek(&error));
+        return status;
+    }
+    *ret_several = instances.n > 1;
+    return read_instances(&instances, now, ret);
+}
+
+int hf_views_read_history(const char *name, HfViews *ret)
+{
+    HF_CLEANUP_INSTANCE HfInstance instance = {0};
+
+    int status = hf_client_connect_or_log(name, &instance);
+    if (status != HF_EXIT_DONE)
+        return status;
+    return read_instances(&(HfInstances){.list = &instance, .n = 1}, past, ret);
 }
 
 /* JSON, RFC 8259. */

@@ -96,7 +96,7 @@ typedef struct HfView {
     size_t n_listeners;
     HfViewEvent *events; /* the oldest first */
     size_t n_events;
-    HfViewPast *history; /* the oldest first; read by hf_view_read_history only */
+    HfViewPast *history; /* the oldest first; read by hf_views_read_history only */
     size_t n_history;
     sd_bus_message *messages[HF_VIEW_MESSAGES];
     size_t n_messages;
@@ -108,6 +108,7 @@ void hf_view_clear(HfView *view);
 
 typedef enum HfViewShown {
     HF_SHOWN_STRING,
+    HF_SHOWN_LINES,
     HF_SHOWN_WORDS, /* null when empty */
     HF_SHOWN_NUMBER,
     HF_SHOWN_COUNT,   /* null when there is none: 0, or below 0 of an 'x' */
@@ -150,13 +151,8 @@ extern const HfViewList hf_view_lists[HF_VIEW_LISTS];
 extern const HfViewField hf_view_properties[]; /* up to one without a key */
 
 /* Everything but the history. Returns 0, or negative errno: -ECONNRESET and the like when the
- * instance has ended, -EBADMSG when it says something else. */
+ * instance has ended, -ETIMEDOUT after HF_CLIENT_TIMEOUT, -EBADMSG when it says something else. */
 int hf_view_read(sd_bus *bus, HfView *ret);
-int hf_view_read_history(sd_bus *bus, HfView *ret);
-
-/* Connects to the instance of that name (NULL: the only one) and calls one of the two. Returns an
- * exit status; what failed has been logged. */
-int hf_view_of(const char *name, int (*read)(sd_bus *bus, HfView *ret), HfView *ret);
 
 typedef struct HfViews {
     HfView *views;
@@ -166,9 +162,13 @@ typedef struct HfViews {
 void hf_views_clear(HfViews *views);
 #define HF_CLEANUP_VIEWS __attribute__((cleanup(hf_views_clear)))
 
-/* Of the instance of that name, or, with name NULL, of all. Returns an exit status; of one that
- * failed the reason has been logged, and the others are there. ret_several: are there others? */
+/* The same of the instance of that name, or, with name NULL, of all, which are asked together:
+ * within HF_CLIENT_TIMEOUT each has answered or failed. They are called by their labels (client.h).
+ * Returns an exit status; of one that failed the reason has been logged, and the others are there.
+ * ret_several: are there others? */
 int hf_views_read(const char *name, HfViews *ret, bool *ret_several);
+/* The history of one, NULL: of the only one. */
+int hf_views_read_history(const char *name, HfViews *ret);
 
 /* One JSON object (RFC 8259) on one line. */
 void hf_view_add_json(const HfView *view, HfText *text);

@@ -65,14 +65,15 @@ struct HfOption {
 };
 
 extern const HfOptionType hf_option_type_flag, hf_option_type_help, hf_option_type_name,
-    hf_option_type_directory, hf_option_type_listen, hf_option_type_time, hf_option_type_adapter,
-    hf_option_type_handoff, hf_option_type_handover, hf_option_type_stop_signal,
-    hf_option_type_number, hf_option_type_period, hf_option_type_ready, hf_option_type_text,
-    hf_option_type_log_format, hf_option_type_log_level, hf_option_type_capabilities,
-    hf_option_type_kill_mode, hf_option_type_notify_access, hf_option_type_file,
-    hf_option_type_command, hf_option_type_environment, hf_option_type_page, hf_option_type_warm,
-    hf_option_type_count, hf_option_type_header, hf_option_type_probe, hf_option_type_take_over,
-    hf_option_type_cgroup_use, hf_option_type_health, hf_option_type_memory;
+    hf_option_type_instance, hf_option_type_directory, hf_option_type_listen, hf_option_type_time,
+    hf_option_type_adapter, hf_option_type_handoff, hf_option_type_handover,
+    hf_option_type_stop_signal, hf_option_type_number, hf_option_type_period, hf_option_type_ready,
+    hf_option_type_text, hf_option_type_log_format, hf_option_type_log_level,
+    hf_option_type_capabilities, hf_option_type_kill_mode, hf_option_type_notify_access,
+    hf_option_type_file, hf_option_type_command, hf_option_type_environment, hf_option_type_page,
+    hf_option_type_warm, hf_option_type_count, hf_option_type_header, hf_option_type_probe,
+    hf_option_type_take_over, hf_option_type_cgroup_use, hf_option_type_health,
+    hf_option_type_memory;
 
 extern const HfOption hf_option_table[];
 extern const size_t hf_option_count;

@@ -203,8 +203,9 @@ const HfOption hf_option_table[] = {
      .help = "A queue at least this full three times in a row is reported as the event queue-high",
      .minimum = 1, .maximum = 100},
 
-    {OPTION("name", GENERAL, CALLING | LOOKING, name, call.name), .argument = "NAME",
-     .help = "The instance to talk to (default: the only one that runs)"},
+    {OPTION("name", GENERAL, CALLING | LOOKING, instance, call.name), .argument = "NAME|DIR",
+     .help = "The instance to talk to, by its name or runtime directory (default: the only one "
+             "that runs)"},
     {OPTION("unit", GENERAL, 1U << HF_VERB_STOP, text, call.unit), .argument = "UNIT",
      .help = "Wait until systemd is done with UNIT, and end what is left in it, unless systemd "
              "starts it again; for the unit beside that of holdfast (default: stop an instance)"},

@@ -59,6 +59,13 @@ static int parse_directory(const HfOption *option, const char *value, void *fiel
     return hf_string_set(field, value);
 }
 
+/* By its name, or where that is another's, too, by its directory. */
+static int parse_instance(const HfOption *option, const char *value, void *field, HfText *error)
+{
+    return value[0] == '/' ? parse_directory(option, value, field, error)
+                           : parse_name(option, value, field, error);
+}
+
 static int parse_file(const HfOption *option, const char *value, void *field, HfText *error)
 {
     if (value[0] == '\0' || hf_text_has_control(value) || strlen(value) >= PATH_MAX)
@@ -362,6 +369,8 @@ const HfOptionType hf_option_type_flag = {.parse = parse_flag, .no_value = true}
 const HfOptionType hf_option_type_help = {.parse = parse_help, .optional_value = true};
 const HfOptionType hf_option_type_name = {
     .parse = parse_name, .equal = hf_option_equal_string, .completion = HF_COMPLETION_INSTANCE};
+const HfOptionType hf_option_type_instance = {
+    .parse = parse_instance, .equal = hf_option_equal_string, .completion = HF_COMPLETION_INSTANCE};
 const HfOptionType hf_option_type_text = {.parse = parse_text, .equal = hf_option_equal_string};
 const HfOptionType hf_option_type_directory = {.parse = parse_directory,
                                                .equal = hf_option_equal_string,

@@ -111,3 +111,14 @@ int hf_lock_await(const char *path, int msec)
     hf_process_clear(&child);
     return info.si_code == CLD_EXITED && info.si_status == EXIT_SUCCESS ? 0 : -ETIMEDOUT;
 }
+
+int hf_lock_discard_open(const char *path)
+{
+    struct stat found;
+
+    if (lstat(path, &found) < 0)
+        return -errno;
+    if (!S_ISREG(found.st_mode) || (found.st_mode & ~(mode_t)LOCK_MODE & ACCESSPERMS) == 0)
+        return -EPERM;
+    return unlink(path) < 0 ? -errno : 0;
+}

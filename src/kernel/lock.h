@@ -19,3 +19,7 @@ int hf_lock_await(const char *path, int msec);
 /* Is path still the file behind fd, or has that been removed or replaced? Its lock would then
  * exclude nobody. */
 bool hf_lock_is(const char *path, int fd);
+
+/* Removes the file when others than its owner may open, and so lock it, as that of holdfast 0.1.0;
+ * -EPERM when they may not. For a holder that has ended. Returns 0 or negative errno. */
+int hf_lock_discard_open(const char *path);

@@ -162,7 +162,7 @@ static int lock_directory(const char *directory, const char *name, HfText *error
         /* fork(2) shares the lock, until the child executes. */
         hf_log(LOG_NOTICE, NULL, "waiting for a child that %s, which was killed (pid %d), left",
                name, (int)holder);
-        if (hf_lock_await(path, LEFT_LOCK_MSEC) == 0)
+        if (hf_lock_await(path, LEFT_LOCK_MSEC) == 0 || hf_lock_discard_open(path) == 0)
             r = hf_lock_take(path, &holder);
     }
     if (r == -EWOULDBLOCK && holder > 0)

@@ -7,18 +7,21 @@ import re
 import signal
 import socket
 import subprocess
+import time
 
 import pytest
 
 from harness import net, words
+from harness.alone import Alone
 from harness.holdfast import call
 from harness.lines import Lines
 from harness.paths import HELPERS, HOLDFAST, PYTHON, SOURCE
 from harness.process import Process, environment
-from harness.sleeper import COMMAND, sleeper, waiting
+from harness.sleeper import sleeper, waiting
 from harness.terminal import Screen, on_terminal
 from harness.wait import DEADLINE
 
+ANSWER_TIME = 5  # seconds that an instance may take
 VERBS = ["reload", "restart", "stop", "status", "history", "metrics"]
 
 
@@ -364,35 +367,11 @@ def test_a_failure_is_told_once_with_the_services_words(site):
 
 # ---- which instance ----
 
-class Alone:
-    """A view of the machine in which /run/holdfast is empty: no other instance runs."""
-
-    def __init__(self):
-        self.holder = Process(["unshare", "--mount", "sh", "-c",
-                               "mount -t tmpfs none /run && mkdir /run/holdfast && echo && exec sleep infinity"],
-                              env=environment(), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
-        assert self.holder.popen.stdout.readline() == b"\n"
-        self.wrapper = ["nsenter", f"--target={self.holder.pid}", "--mount", "--", str(HOLDFAST)]
-
-    def call(self, *arguments):
-        return subprocess.run([*self.wrapper, *arguments], env=environment(), stdin=subprocess.DEVNULL,
-                              capture_output=True, text=True, timeout=DEADLINE, check=False)
-
-    def run(self, name):
-        port = net.free_port()
-        instance = Process([*self.wrapper, "run", f"--name={name}", f"--listen=127.0.0.1:{port}", "--ready=delay:1ms",
-                            "--", *COMMAND], env=environment(), stdin=subprocess.DEVNULL, stderr=subprocess.PIPE)
-        instance.lines = Lines(instance.popen.stderr)
-        instance.lines.wait(words.ready(1))
-        return instance
-
-
 @pytest.fixture
 def alone():
     view = Alone()
     yield view
-    view.holder.stop()
-    view.holder.popen.stdout.close()
+    view.close()
 
 
 @pytest.mark.parametrize("verb", VERBS)
@@ -430,6 +409,27 @@ def test_one_needs_no_name_and_several_are_listed(alone):
     assert two.wait() == 0
     assert alone.call("stop").returncode == 0
     assert one.wait() == 0
+
+
+def test_several_that_do_not_answer_are_waited_for_together(alone):
+    """Each is named, and those that answer are shown, after the time that one may take."""
+    frozen = [alone.run(f"frozen{number}") for number in range(4)]
+    alone.run("well")
+    for instance in frozen:
+        instance.send(signal.SIGSTOP)
+    try:
+        for verb in ("status", "metrics"):
+            begun = time.monotonic()
+            result = alone.call(verb)
+            assert time.monotonic() - begun < 2 * ANSWER_TIME
+            assert result.returncode == words.EXIT_FAILURE
+            assert result.stderr.splitlines() == [
+                f"holdfast: the instance frozen{number} does not answer; its process is stopped, or hangs"
+                for number in range(4)]
+            assert "well" in result.stdout and "frozen" not in result.stdout
+    finally:
+        for instance in frozen:
+            instance.send(signal.SIGCONT)
 
 
 @pytest.mark.parametrize("arguments", [["status", "--jason"], ["history", "--watch"], ["metrics", "--json"],

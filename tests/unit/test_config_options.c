@@ -172,7 +172,7 @@ static const struct {
     {"holdfast|run|--listen|--|x",
      "--listen needs a value; write --listen=ADDR[,KEY=VALUE...], and see holdfast run --help"},
     {"holdfast|stop|--name|--no-wait",
-     "--name needs a value; write --name=NAME, and see holdfast stop --help"},
+     "--name needs a value; write --name=NAME|DIR, and see holdfast stop --help"},
     {"holdfast|run|--adapter", "--adapter needs a value; write --adapter=auto|php-fpm|php-cgi|"
                                "generic, and see holdfast run --help"},
 
@@ -766,6 +766,8 @@ static void calls_take_a_name(void **state)
         {"holdfast|restart|--no-wait", HF_VERB_RESTART, NULL, true},
         {"holdfast|stop|--name|web|--no-wait", HF_VERB_STOP, "web", true},
         {"holdfast|stop|--name=a|--name=b|--", HF_VERB_STOP, "b", false},
+        {"holdfast|reload|--name=/run/user/1/holdfast/a", HF_VERB_RELOAD, "/run/user/1/holdfast/a",
+         false},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
         HF_CLEANUP_COMMAND_LINE HfCommandLine line = parse_good(cases[i].line);
