@@ -226,9 +226,9 @@ static bool is_tcp(const HfListener *held)
 }
 
 /* Where the file of the other side of a unix path stands, beside it: DIRECTORY/.NAME.2. */
-static int find_hidden(const HfListener *held, char ret[static HF_ADDRESS_TEXT_MAX])
+static int find_hidden(const HfAddress *address, char ret[static HF_ADDRESS_TEXT_MAX])
 {
-    const char *path = held->spec.address.name;
+    const char *path = address->name;
     const char *slash = strrchr(path, '/');
     int directory = slash ? (int)(slash + 1 - path) : 0;
     int n = snprintf(ret, HF_ADDRESS_TEXT_MAX, "%.*s.%s.2", directory, path, path + directory);
@@ -244,14 +244,20 @@ static int unlink_side(const HfListener *held, unsigned side)
     if (held->inodes[side].inode == 0)
         return 0;
     int r = hf_socket_unlink(held->spec.address.name, &held->inodes[side]);
-    return r < 0 && hf_listener_has_sides(held) && find_hidden(held, hidden) == 0
+    return r < 0 && hf_listener_has_sides(held) && find_hidden(&held->spec.address, hidden) == 0
                ? hf_socket_unlink(hidden, &held->inodes[side])
                : r;
 }
 
 const char *hf_listener_one_side(const HfAddress *address)
 {
-    return address->kind == HF_ADDRESS_ABSTRACT ? "an abstract name cannot be bound twice" : NULL;
+    char hidden[HF_ADDRESS_TEXT_MAX];
+
+    if (address->kind == HF_ADDRESS_ABSTRACT)
+        return "an abstract name cannot be bound twice";
+    if (address->kind == HF_ADDRESS_UNIX && find_hidden(address, hidden) < 0)
+        return "its path leaves no room for a hidden name beside it";
+    return NULL;
 }
 
 static const char *explain_pair(const HfListener *held, int r)
@@ -260,8 +266,6 @@ static const char *explain_pair(const HfListener *held, int r)
         return "it is another user's socket, or others listen there as well";
     if (r == -EADDRINUSE)
         return "somebody listens at the hidden name beside its path";
-    if (r == -ENAMETOOLONG)
-        return "its path leaves no room for a hidden name beside it";
     return "a second socket cannot be bound there";
 }
 
@@ -270,7 +274,8 @@ static int bind_second(HfListener *held, unsigned side, int *ret_fd, HfSocketIno
     char hidden[HF_ADDRESS_TEXT_MAX];
     int fd;
 
-    int r = is_tcp(held) ? hf_steer_pair_tcp(held->fds[side], &fd) : find_hidden(held, hidden);
+    int r = is_tcp(held) ? hf_steer_pair_tcp(held->fds[side], &fd)
+                         : find_hidden(&held->spec.address, hidden);
     if (r >= 0 && !is_tcp(held))
         r = hf_steer_pair_path(held->fds[side], held->spec.address.name, hidden, &fd, ret_inode);
     if (r < 0)
@@ -288,8 +293,9 @@ static bool is_paired(const HfListener *held, unsigned side)
     if (!hf_listener_has_sides(held))
         return false;
     return is_tcp(held) ||
-           (find_hidden(held, hidden) == 0 && hf_socket_path_inode(hidden, &found) == 0 &&
-            found.inode == held->inodes[!side].inode && found.device == held->inodes[!side].device);
+           (find_hidden(&held->spec.address, hidden) == 0 &&
+            hf_socket_path_inode(hidden, &found) == 0 && found.inode == held->inodes[!side].inode &&
+            found.device == held->inodes[!side].device);
 }
 
 static void explain_one_side(HfListener *held, const char *why, int error)
@@ -353,7 +359,7 @@ int hf_listener_steer(HfListener *held, unsigned side)
     if (!hf_listener_has_sides(held))
         return 0;
     int r = is_tcp(held) ? hf_steer_tcp(held->fds[side], side != held->first)
-                         : find_hidden(held, hidden);
+                         : find_hidden(&held->spec.address, hidden);
     if (r >= 0 && !is_tcp(held))
         r = hf_steer_path(held->spec.address.name, hidden, &held->inodes[side]);
     if (r >= 0)
@@ -374,7 +380,7 @@ int hf_listener_reach(const HfListener *held, unsigned side, HfReach *ret)
             hf_steer_reach(&reach);
     } else {
         if (side != held->side)
-            r = find_hidden(held, path);
+            r = find_hidden(&held->spec.address, path);
         if (r >= 0 && side != held->side)
             r = hf_address_parse(path, &address);
         if (r >= 0)
@@ -474,7 +480,7 @@ static int secure(const HfListener *held, const HfListenerSpec *spec, HfText *er
     r = hf_socket_secure(&target.request, &held->inodes[held->side], &stage);
     if (r >= 0 && hf_listener_has_sides(held)) {
         const HfSocketRequest same = {.like = held->spec.address.name};
-        r = find_hidden(held, hidden);
+        r = find_hidden(&held->spec.address, hidden);
         r = r < 0 ? r : hf_socket_path_secure(hidden, &held->inodes[!held->side], &same, &stage);
     }
     if (r < 0)

@@ -105,6 +105,9 @@ def test_unix_acl(make_site):
                            capture_output=True, text=True).stdout.split()
     for entry in ("user:www-data:rw-", "user:games:rw-", "group:adm:rw-"):
         assert entry in shown
+    directory, name = os.path.split(site.address)
+    assert shown == subprocess.run(["getfacl", "-cp", f"{directory}/.{name}.2"], env=process.environment(), check=True,
+                                   capture_output=True, text=True).stdout.split()  # the other side
     # With an ACL, owner and group are php-fpm's to ignore.
     assert os.stat(site.address).st_uid == 0
     assert site.get()[0] == 200

@@ -54,7 +54,7 @@ PLACES = {
 @pytest.mark.parametrize("program", [PHP_FPM, PHP_FPM_PLAIN], ids=["notify", "pid-file"])
 @pytest.mark.parametrize("place", PLACES)
 def test_reloads_under_load_and_a_stop(site, contain, place, program):
-    container = start(contain, site, program=program, **PLACES[place])
+    container = start(contain, site, "--handover=switch", program=program, **PLACES[place])
     load = site.load()
     for number in range(2, 5):
         reload(container, number)

@@ -10,8 +10,9 @@ import time
 
 import pytest
 
-from harness import fastcgi, net, process, words
-from harness.paths import HELPERS, HOLDFAST, PHP_CGI, PYTHON
+from harness import fastcgi, net, process, warming, words
+from harness.holdfast import call
+from harness.paths import HELPERS, HOLDFAST, PHP_CGI, PHP_FPM, PYTHON
 from harness.process import Process, environment
 from harness.versions import Versions, went_back
 from harness.wait import DEADLINE
@@ -181,6 +182,34 @@ def test_an_abstract_name_has_one_side(site):
     holdfast.stop()
 
 
+def test_a_path_without_room_for_another_name(site):
+    """Longer by three bytes than a socket's may be."""
+    site.pools[:] = []
+    path = str(site.directory / "s") + "o" * (105 - len(str(site.directory / "s")))
+    reason = f"{path} has one side, its path leaves no room for a hidden name beside it"
+    told = call("check", f"--listen={path}", "--", *SERVER)
+    assert told.returncode == 0 and f"Handover: at-once; {reason}\n" in told.stdout
+    holdfast = site.holdfast(f"--listen={path}", command=SERVER)
+    assert reason in holdfast.call("status").stdout
+    new_side(holdfast, lambda: ask(path)["pid"], 2)
+    holdfast.stop()
+    assert "Handover: switch\n" in call("check", f"--listen={path[:-2]}", "--", *SERVER).stdout
+
+
+def test_check_names_the_handover(site):
+    def told(*options, service=SERVER):
+        result = call("check", *options, "--", *service)
+        assert result.returncode == 0, result.stderr
+        return re.search(r"Handover: (.*)\n", result.stdout).group(1)
+
+    php_fpm = [PHP_FPM, "-y", site.configuration_path]
+    address = f"--listen=127.0.0.1:{net.free_port()}"
+    assert told(address) == told(service=php_fpm) == "switch"
+    assert told("--handover=gentle", service=php_fpm) == "gentle"
+    assert told("--handover=gentle", address) == told("--handover=at-once", service=php_fpm) == "at-once"
+    assert told("--listen=@x", address) == "at-once; @x has one side, an abstract name cannot be bound twice"
+
+
 def test_switch_insists(site):
     result = subprocess.run([HOLDFAST, "check", "--handover=switch", f"--listen=@{site.name}", "--", *SERVER],
                             env=environment(), capture_output=True, text=True, check=False)
@@ -205,6 +234,7 @@ BIND = """
 import os, socket, sys
 address, passer, *command = sys.argv[1:]
 listener = socket.socket(socket.AF_UNIX if address.startswith("/") else socket.AF_INET)
+listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
 listener.bind(address if address.startswith("/") else (address.rpartition(":")[0], int(address.rpartition(":")[2])))
 listener.listen(99)
 if address.startswith("/"):
@@ -228,6 +258,39 @@ def test_a_socket_of_systemds(make_site, kind, reason):
     if kind == "unix":
         os.unlink(site.address)
     holdfast.stop()
+
+
+OTHER_UID = "import os; os.seteuid(33)\n" + BIND.replace("listener.set_inheritable", "os.seteuid(0)\nlistener.set_inheritable")
+ANOTHERS = "it is another user's socket, or others listen there as well"
+
+
+@pytest.mark.load
+@pytest.mark.parametrize("holder", ["root", "www-data"])
+def test_a_tcp_socket_of_another_users(site, holder):
+    """Nobody else can bind there: one side, shared by both generations, and nothing is lost."""
+    address = site.address
+    more = warming.without_privilege(site) if holder == "www-data" else {"wrapper": (HOLDFAST,)}
+    bind = BIND if holder == "www-data" else OTHER_UID
+    own = more["wrapper"]
+    more["wrapper"] = (PYTHON, "-c", bind, address, HELPERS / "with_listen_fds.py", *own)
+    site.pools[0].options.update(dict.fromkeys(["user", "group"]) if holder == "www-data" else {})
+    site.configure(error_log=site.marks / "fpm.log")
+    holdfast = site.holdfast(**more)
+
+    def run(*words):
+        return subprocess.run([*map(str, words)], env=environment(**more.get("env", {})), capture_output=True, text=True, check=False)
+
+    facts = json.loads(run(*own, "status", f"--name={site.name}", "--json").stdout)
+    assert facts["handover"] == "gentle" and facts["listeners"][0]["one_side"] == ANOTHERS
+    load = site.load()
+    before = site.main_pid()
+    holdfast.replace(2)
+    assert site.main_pid() != before
+    load.assert_nothing_lost()
+    holdfast.stop()
+    # By --handover=switch it says why not.
+    result = run(*more["wrapper"], "run", f"--name={site.name}", "--handover=switch", "--", PHP_FPM, "-y", site.configuration_path)
+    assert result.returncode != 0 and f"{address} has none: {ANOTHERS}" in result.stderr
 
 
 # ---- both sides are alike ----

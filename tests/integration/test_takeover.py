@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """--take-over: holdfast is put in the place of a server that runs, and nobody notices."""
+import json
 import os
 import pathlib
 import re
@@ -50,6 +51,13 @@ def fails_to_start(site):
     return [program, "-y", site.configuration_path]
 
 
+def assert_it_switches(holdfast):
+    """What was taken over has a second side, as what holdfast binds."""
+    facts = json.loads(holdfast.call("status", "--json").stdout)
+    assert facts["handover"] == "switch"
+    assert [listener["one_side"] for listener in facts["listeners"]] == [None]
+
+
 # ---- php-fpm ----
 
 
@@ -69,6 +77,7 @@ def test_a_live_site(make_site, listen, timeout):
     assert site.main_pid() != old
     if inode:
         assert os.stat(site.address).st_ino == inode
+    assert_it_switches(holdfast)
     holdfast.replace(2)
     load.assert_nothing_lost()
     assert (site.directory / "fpm.pid").read_text().strip() == str(holdfast.pid)
@@ -254,9 +263,15 @@ def test_another_server_is_asked_to_leave(make_site, listen):
                          command=[PYTHON, HELPERS / "listen_fds_server.py"])
     holdfast.wait(TAKEN)
     assert server.wait() == 0
-    assert str(server.pid) not in ask(site.address)
-    holdfast.replace(2)
+    before = ask(site.address)
+    assert str(server.pid) not in before
+    assert_it_switches(holdfast)
+    for number in range(2, 4):  # there and back
+        holdfast.replace(number)
+        assert ask(site.address) != before
+        before = ask(site.address)
     holdfast.stop()
+    assert not os.path.lexists(site.address)
 
 
 def test_a_path_that_the_old_server_removes_is_bound_anew(make_site):
