@@ -201,7 +201,8 @@ static int wait_for_answer(sd_bus *bus, const HfCommandLine *line)
     Waiting waiting = {0};
 
     begin_progress(&waiting.progress, verb, line->call.quiet);
-    int r = send_request(bus, methods[line->verb], &waiting);
+    const char *method = line->call.take_over ? "TakeOver" : methods[line->verb];
+    int r = send_request(bus, method, &waiting);
     if (r >= 0)
         r = wait_until_answered(bus, &waiting, false);
     const sd_bus_error *failure = waiting.answer ? sd_bus_message_get_error(waiting.answer) : NULL;
@@ -232,7 +233,8 @@ int hf_cli_call(const HfCommandLine *line)
         return status;
     if (!line->call.no_wait)
         return wait_for_answer(instance.bus, line);
-    int r = send_request(instance.bus, methods[line->verb], NULL);
+    int r =
+        send_request(instance.bus, line->call.take_over ? "TakeOver" : methods[line->verb], NULL);
     if (r >= 0 || (line->verb == HF_VERB_STOP && stopped_already(r, NULL)))
         return HF_EXIT_DONE;
     hf_log(LOG_ERR, NULL, "%s: the request could not be sent: %s", hf_verb_name(line->verb),

@@ -63,6 +63,9 @@ const HfOption hf_option_table[] = {
      .help = "Copy the sockets out of the server that holds them, php-fpm or another, start "
              "COMMAND beside it, and let it finish its requests and leave once that is ready "
              "(default: bind them)"},
+    {OPTION("take-over", SOCKETS, 1U << HF_VERB_RELOAD, flag, call.take_over),
+     .help = "Share addresses that another instance of holdfast holds, until its settings leave "
+             "them out (default: fail)"},
 
     {SETTING("ready-timeout", REPLACEMENT, SERVING, time, settings.ready_timeout),
      .argument = "TIME",

@@ -216,12 +216,13 @@ enum {
 
 /* Options of the verbs that talk to a running instance. Owned strings. */
 typedef struct HfCall {
-    char *name;   /* --name, NULL: the only running instance */
-    bool no_wait; /* --no-wait */
-    bool quiet;   /* --quiet */
-    bool json;    /* --json */
-    bool watch;   /* --watch */
-    char *unit;   /* --unit, NULL: an instance is meant; with it settings.drain_timeout counts */
+    char *name;     /* --name, NULL: the only running instance */
+    bool no_wait;   /* --no-wait */
+    bool take_over; /* --take-over, of reload */
+    bool quiet;     /* --quiet */
+    bool json;      /* --json */
+    bool watch;     /* --watch */
+    char *unit;     /* --unit, NULL: an instance is meant; with it settings.drain_timeout counts */
 } HfCall;
 
 void hf_call_clear(HfCall *call);

@@ -280,58 +280,65 @@ static void close_directory(DIR **directory)
 }
 #define CLEANUP_DIRECTORY __attribute__((cleanup(close_directory)))
 
-static bool is_one_of(DIR *directory, const char *name, const ino_t *inodes, int n)
+/* Returns the index of what it is in inodes, or -1. */
+static int find_inode(DIR *directory, const char *name, const ino_t *inodes, int n)
 {
     struct stat found;
 
     if (fstatat(dirfd(directory), name, &found, 0) < 0 || (found.st_mode & S_IFMT) != S_IFSOCK)
-        return false;
+        return -1;
     for (int i = 0; i < n; i++)
         if (found.st_ino == inodes[i])
-            return true;
-    return false;
+            return i;
+    return -1;
 }
 
-/* The number of holder's descriptor of one of these sockets. */
-static int find_number(pid_t pid, const ino_t *inodes, int n, int *ret)
+/* Each of these sockets that holder has, once. Returns how many, or negative errno. */
+static int copy_sockets(const HfProcess *holder, ino_t *inodes, int n, int *ret, int maximum)
 {
     char path[64];
     const struct dirent *entry;
     uint64_t number;
+    int copied = 0;
+    int r = -ENOTCONN;
 
-    snprintf(path, sizeof(path), "/proc/%d/fd", (int)pid);
+    snprintf(path, sizeof(path), "/proc/%d/fd", (int)holder->pid);
     CLEANUP_DIRECTORY DIR *directory = opendir(path);
     if (!directory)
         return errno == ENOENT ? -ESRCH : -errno;
-    while ((entry = readdir(directory)))
-        if (hf_parse_uint(entry->d_name, INT_MAX, &number) == 0 &&
-            is_one_of(directory, entry->d_name, inodes, n)) {
-            *ret = (int)number;
-            return 0;
-        }
-    return -ENOTCONN;
+    while (copied < maximum && (entry = readdir(directory))) {
+        int i = hf_parse_uint(entry->d_name, INT_MAX, &number) < 0
+                    ? -1
+                    : find_inode(directory, entry->d_name, inodes, n);
+        if (i < 0)
+            continue;
+        inodes[i] = 0;
+        HF_CLEANUP_FD int fd = pidfd_getfd(holder->pidfd, (int)number, 0);
+        if (fd < 0 && errno != EBADF)
+            r = -errno;
+        /* the number may have become another file meanwhile */
+        if (fd >= 0 && hf_socket_verify(fd) == 0)
+            ret[copied++] = hf_fd_steal(&fd);
+    }
+    return copied > 0 ? copied : r;
+}
+
+int hf_takeover_copy_all(const HfProcess *holder, const struct sockaddr_storage *address,
+                         unsigned length, int *ret_fds, int maximum)
+{
+    ino_t inodes[INODES_MAX];
+
+    int n = hf_conflict_find(address, length, inodes, INODES_MAX);
+    if (n <= 0)
+        return n < 0 ? n : -ENOENT;
+    return copy_sockets(holder, inodes, n, ret_fds, maximum);
 }
 
 int hf_takeover_copy(const HfProcess *holder, const struct sockaddr_storage *address,
                      unsigned length, int *ret_fd)
 {
-    ino_t inodes[INODES_MAX];
-    int number = -1;
-
-    int n = hf_conflict_find(address, length, inodes, INODES_MAX);
-    if (n <= 0)
-        return n < 0 ? n : -ENOENT;
-    int r = find_number(holder->pid, inodes, n, &number);
-    if (r < 0)
-        return r;
-    HF_CLEANUP_FD int fd = pidfd_getfd(holder->pidfd, number, 0);
-    if (fd < 0)
-        return errno == EBADF ? -ENOTCONN : -errno;
-    r = hf_socket_verify(fd); /* the number may have become another file meanwhile */
-    if (r < 0)
-        return -ENOTCONN;
-    *ret_fd = hf_fd_steal(&fd);
-    return 0;
+    int r = hf_takeover_copy_all(holder, address, length, ret_fd, 1);
+    return r < 0 ? r : 0;
 }
 
 int hf_takeover_same_network(pid_t pid)

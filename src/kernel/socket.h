@@ -61,6 +61,9 @@ int hf_socket_reach(int fd, struct sockaddr_storage *ret, socklen_t *ret_length)
  * checking", or a seccomp filter), -ESRCH (it has gone), -ENOSYS (before Linux 5.6). */
 int hf_takeover_copy(const HfProcess *holder, const struct sockaddr_storage *address,
                      unsigned length, int *ret_fd);
+/* The same of all its sockets there, at most maximum. Returns how many, or as hf_takeover_copy. */
+int hf_takeover_copy_all(const HfProcess *holder, const struct sockaddr_storage *address,
+                         unsigned length, int *ret_fds, int maximum);
 
 /* Is pid in this process's network namespace? 1 or 0, or negative errno. */
 int hf_takeover_same_network(pid_t pid);

@@ -217,6 +217,53 @@ int hf_steer_tcp(int fd, unsigned index)
                : 0;
 }
 
+/* ---- notes ---- */
+
+#define NOTE         40 /* and what follows, as a signal: one that nobody else would choose */
+#define NOTE_CURRENT 1
+#define NOTE_FIRST   2
+#define NOTE_LONE    4 /* it has no other side */
+
+void hf_steer_note(int fd, bool current, bool first)
+{
+    (void)fcntl(fd, F_SETSIG, NOTE + (current ? NOTE_CURRENT : 0) + (first ? NOTE_FIRST : 0));
+}
+
+static int read_note(int fd)
+{
+    int note = fcntl(fd, F_GETSIG) - NOTE;
+
+    return note >= 0 && note <= NOTE_LONE ? note : -1;
+}
+
+bool hf_steer_noted(int fd, bool *ret_current, bool *ret_first)
+{
+    int note = read_note(fd);
+
+    if (note < 0 || note == NOTE_LONE)
+        return false;
+    *ret_current = (note & NOTE_CURRENT) != 0;
+    *ret_first = (note & NOTE_FIRST) != 0;
+    return true;
+}
+
+void hf_steer_claim(int fd, bool on)
+{
+    if (read_note(fd) < 0)
+        (void)fcntl(fd, F_SETSIG, NOTE + NOTE_LONE);
+    if (on || fcntl(fd, F_GETOWN) == getpid())
+        (void)fcntl(fd, F_SETOWN, on ? getpid() : 0);
+}
+
+bool hf_steer_is_anothers(int fd)
+{
+    int owner = read_note(fd) < 0 ? 0 : fcntl(fd, F_GETOWN);
+
+    return owner > 0 && owner != getpid();
+}
+
+/* ---- paths ---- */
+
 static bool is_at(const char *path, const HfSocketInode *inode)
 {
     HfSocketInode found;

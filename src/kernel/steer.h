@@ -32,6 +32,21 @@ int hf_steer_pair_path(int fd, const char *path, const char *hidden, int *ret_fd
  * group of fd, and those of hf_steer_reach to the other. Returns 0 or negative errno. */
 int hf_steer_tcp(int fd, unsigned index);
 
+/* ---- what is noted on a socket for other holdfasts that have it, too ---- */
+
+/* By fcntl(2) F_SETSIG and F_SETOWN, of which nothing comes without O_ASYNC, and which whoever
+ * copies the socket reads. */
+
+/* It is the one that gets connections; it is number 0 of its group. */
+void hf_steer_note(int fd, bool current, bool first);
+/* Returns whether that was noted. */
+bool hf_steer_noted(int fd, bool *ret_current, bool *ret_first);
+/* Is this process's alone from now on, to be switched, shut down and unlinked; or, not on, that of
+ * who had it before. The claim of a process that is gone counts no more. */
+void hf_steer_claim(int fd, bool on);
+/* Another holdfast, which lives, has claimed it. */
+bool hf_steer_is_anothers(int fd);
+
 /* hidden, which is that inode, becomes path, and what is there becomes hidden. Returns 0 (also when
  * path is that inode already), -ESTALE when something else stands there, or negative errno. */
 int hf_steer_path(const char *path, const char *hidden, const HfSocketInode *inode);

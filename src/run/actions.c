@@ -17,6 +17,7 @@
 #include "run/inputs.h"
 #include "run/pid_file.h"
 #include "run/reconfigure.h"
+#include "run/shared_listener.h"
 
 /* What a shell would say of a program that did not start. */
 #define NOT_RUN   126
@@ -47,9 +48,20 @@ static int find_elsewhere(const HfListenerSpec *spec, HfListener **ret, void *us
     return r;
 }
 
+/* What another holdfast has taken is shared as before, or, where that is asked for, taken back. */
+static bool may_offer(const HfSupervisor *supervisor, const HfPlan *plan, HfListener *listener)
+{
+    if (!supervisor->shares || !hf_listener_is_anothers(listener))
+        return true;
+    for (size_t i = 0; i < plan->n_wanted; i++)
+        if (hf_listener_find(&listener, 1, &plan->wanted[i].spec))
+            return hf_shared_listener_retake(listener);
+    return true;
+}
+
 /* Everything that is held already may serve the next plan, also what only a draining generation has
  * still. */
-static int offer_held(const HfSupervisor *supervisor, HfOffer *offer)
+static int offer_held(const HfSupervisor *supervisor, const HfPlan *plan, HfOffer *offer)
 {
     const HfPlan *plans[1 + HF_MACHINE_SLOTS] = {supervisor->current};
     int r = 0;
@@ -59,7 +71,8 @@ static int offer_held(const HfSupervisor *supervisor, HfOffer *offer)
             plans[1 + i] = supervisor->generations[i]->plan;
     for (size_t i = 0; i < 1 + HF_MACHINE_SLOTS; i++)
         for (size_t j = 0; r >= 0 && plans[i] && j < plans[i]->n_listeners; j++)
-            r = hf_offer_add(offer, plans[i]->listeners[j]);
+            if (may_offer(supervisor, plan, plans[i]->listeners[j]))
+                r = hf_offer_add(offer, plans[i]->listeners[j]);
     for (size_t i = 0; r >= 0 && i < supervisor->n_activated; i++)
         r = hf_offer_add(offer, supervisor->activated[i]);
     return r;
@@ -72,7 +85,7 @@ static int bind_plan(HfPlan *plan, HfText *error, void *userdata)
 
     int r = hf_activated_want(supervisor->activated, supervisor->n_activated, plan);
     if (r >= 0)
-        r = offer_held(supervisor, &offer);
+        r = offer_held(supervisor, plan, &offer);
     HF_EACH_PART (supervisor, i, lend)
         r = r < 0 ? r : supervisor->parts[i]->lend(supervisor->states[i], plan, &offer, error);
     if (r >= 0)
@@ -203,13 +216,14 @@ static void steer(HfListener *listener, unsigned side)
                listener->label);
 }
 
-/* What no plan in force has serves from the start where the generation is started. */
+/* What no plan in force has serves from the start where the generation is started; where another
+ * holdfast serves it, that goes on until the switch. */
 static void steer_new(const HfSupervisor *supervisor, const HfPlan *plan, unsigned side)
 {
     const HfPlan *current = supervisor->current;
 
     for (size_t i = 0; i < plan->n_listeners; i++) {
-        bool known = false;
+        bool known = plan->listeners[i]->claimed && plan->listeners[i]->taken;
         for (size_t j = 0; current && j < current->n_listeners; j++)
             known |= current->listeners[j] == plan->listeners[i];
         if (!known)

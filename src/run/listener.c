@@ -38,6 +38,11 @@ HfListener *hf_listener_new(void)
     return held;
 }
 
+static bool is_tcp(const HfListener *held)
+{
+    return held->bound.kind != HF_ADDRESS_UNIX && held->bound.kind != HF_ADDRESS_ABSTRACT;
+}
+
 static int put_socket(HfListener *held, unsigned side, int fd)
 {
     HF_CLEANUP_FD int owned = fd;
@@ -220,11 +225,6 @@ HfListener *hf_listener_ref(HfListener *held)
 
 /* ---- sides ---- */
 
-static bool is_tcp(const HfListener *held)
-{
-    return held->bound.kind != HF_ADDRESS_UNIX && held->bound.kind != HF_ADDRESS_ABSTRACT;
-}
-
 /* Where the file of the other side of a unix path stands, beside it: DIRECTORY/.NAME.2. */
 static int find_hidden(const HfAddress *address, char ret[static HF_ADDRESS_TEXT_MAX])
 {
@@ -234,6 +234,14 @@ static int find_hidden(const HfAddress *address, char ret[static HF_ADDRESS_TEXT
     int n = snprintf(ret, HF_ADDRESS_TEXT_MAX, "%.*s.%s.2", directory, path, path + directory);
 
     return n < HF_LISTENER_PATH_MAX - 1 ? 0 : -ENAMETOOLONG;
+}
+
+int hf_listener_hidden(const HfListener *held, HfAddress *ret)
+{
+    char path[HF_ADDRESS_TEXT_MAX];
+
+    int r = find_hidden(&held->spec.address, path);
+    return r < 0 ? r : hf_address_parse(path, ret);
 }
 
 /* Removes what of a unix path is ours, wherever the last switch has put it. */
@@ -307,18 +315,24 @@ static void explain_one_side(HfListener *held, const char *why, int error)
     held->one_side = why;
 }
 
-static void swap_sides(HfListener *held)
+#define SWAP(pair)                                                                                 \
+    do {                                                                                           \
+        __typeof__((pair)[0]) one = (pair)[0];                                                     \
+        (pair)[0] = (pair)[1];                                                                     \
+        (pair)[1] = one;                                                                           \
+    } while (0)
+void hf_listener_swap_sides(HfListener *held)
 {
-    HfSocketInode inode = held->inodes[0];
-    uint64_t socket = held->sockets[0];
-    int fd = held->fds[0];
+    SWAP(held->inodes);
+    SWAP(held->sockets);
+    SWAP(held->fds);
+}
 
-    held->inodes[0] = held->inodes[1];
-    held->sockets[0] = held->sockets[1];
-    held->fds[0] = held->fds[1];
-    held->inodes[1] = inode;
-    held->sockets[1] = socket;
-    held->fds[1] = fd;
+/* Which socket is which, for a holdfast that copies them. */
+static void note_sides(const HfListener *held)
+{
+    for (unsigned side = 0; is_tcp(held) && side < HF_SIDES; side++)
+        hf_steer_note(held->fds[side], side == held->side, side == held->first);
 }
 
 void hf_listener_pair(HfListener *held, unsigned side)
@@ -329,6 +343,8 @@ void hf_listener_pair(HfListener *held, unsigned side)
     if (is_paired(held, side))
         return;
     const char *why = hf_listener_one_side(&held->bound);
+    if (hf_listener_is_anothers(held))
+        why = "another instance of holdfast has taken it over";
     if (!why && held->received && !is_tcp(held))
         why = "systemd has bound its path";
     if (why) {
@@ -347,29 +363,31 @@ void hf_listener_pair(HfListener *held, unsigned side)
     }
     held->inodes[!now] = inode;
     if (now != side) /* what was the only one is the current one */
-        swap_sides(held);
+        hf_listener_swap_sides(held);
     held->side = held->first = side;
     held->one_side = NULL;
+    note_sides(held);
 }
 
 int hf_listener_steer(HfListener *held, unsigned side)
 {
     char hidden[HF_ADDRESS_TEXT_MAX];
 
-    if (!hf_listener_has_sides(held))
+    if (!hf_listener_has_sides(held) || hf_listener_is_anothers(held))
         return 0;
     int r = is_tcp(held) ? hf_steer_tcp(held->fds[side], side != held->first)
                          : find_hidden(&held->spec.address, hidden);
     if (r >= 0 && !is_tcp(held))
         r = hf_steer_path(held->spec.address.name, hidden, &held->inodes[side]);
-    if (r >= 0)
-        held->side = side;
-    return r;
+    if (r < 0)
+        return r;
+    held->side = side;
+    note_sides(held);
+    return 0;
 }
 
 int hf_listener_reach(const HfListener *held, unsigned side, HfReach *ret)
 {
-    char path[HF_ADDRESS_TEXT_MAX];
     HfAddress address = held->spec.address;
     HfReach reach = {0};
     int r = 0;
@@ -380,9 +398,7 @@ int hf_listener_reach(const HfListener *held, unsigned side, HfReach *ret)
             hf_steer_reach(&reach);
     } else {
         if (side != held->side)
-            r = find_hidden(&held->spec.address, path);
-        if (r >= 0 && side != held->side)
-            r = hf_address_parse(path, &address);
+            r = hf_listener_hidden(held, &address);
         if (r >= 0)
             r = hf_address_to_sockaddr(&address, &reach.address, &reach.length);
     }
@@ -397,8 +413,10 @@ HfListener *hf_listener_unref(HfListener *held)
 {
     if (!held || --held->references > 0)
         return NULL;
-    bool stays = held->received || held->stays;
+    bool stays = held->received || held->stays || hf_listener_is_anothers(held);
     for (unsigned side = 0; side < HF_SIDES; side++) {
+        if (held->claimed && held->taken && held->fds[side] >= 0) /* nothing came of it */
+            hf_steer_claim(held->fds[side], false);
         if (!stays && !(held->taken && side == held->side))
             unlink_side(held, side);
         hf_fd_close(held->fds[side]);
@@ -492,7 +510,7 @@ int hf_listener_respecify(HfListener *held, const HfListenerSpec *spec, bool rai
 {
     HfListenerSpec copy;
 
-    if (held->received)
+    if (held->received || hf_listener_is_anothers(held))
         return spec->name ? hf_string_set(&held->spec.name, spec->name) : 0;
     int r = hf_listener_spec_copy(spec, &copy);
     if (r < 0)
@@ -531,7 +549,7 @@ uint32_t hf_listener_waiting(HfListener *held)
 
 bool hf_listener_can_be_released(const HfListener *held)
 {
-    return is_tcp(held) || held->inodes[0].inode != 0;
+    return (is_tcp(held) || held->inodes[0].inode != 0) && !hf_listener_is_anothers(held);
 }
 
 int hf_listener_release(HfListener *held)
@@ -551,7 +569,7 @@ bool hf_listener_is_lost(const HfListener *held)
     const HfSocketInode *inode = &held->inodes[held->side];
     HfSocketInode there = {0};
 
-    if (held->received)
+    if (held->received || hf_listener_is_anothers(held))
         return false;
     if (inode->inode == 0)
         return is_tcp(held) && hf_socket_verify(held->fds[0]) == -EINVAL;

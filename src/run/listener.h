@@ -30,6 +30,7 @@ typedef struct HfListener {
     bool stays;                     /* its path, too: others go on with it */
     uint32_t highest;               /* depth of a queue that was ever seen */
     bool taken;                     /* copied out of another server, whose path it is still */
+    bool claimed;                   /* copied out of another holdfast, which leaves it to us */
     uint64_t own;   /* generation of ours that bound it and may remove its path; 0: none */
     unsigned index; /* in the snapshot that is being made */
     char *label;    /* spec's address, for people */
@@ -51,6 +52,12 @@ int hf_listener_receive(int fd, const char *name, HfListener **ret);
  * Until taken is reset its path is not unlinked. Returns 0 or negative errno. */
 int hf_listener_take(int fd, const HfListenerSpec *spec, HfListener **ret);
 
+/* Another holdfast has taken it out of this one. */
+static inline bool hf_listener_is_anothers(const HfListener *held)
+{
+    return held->fds[0] >= 0 && hf_steer_is_anothers(held->fds[0]);
+}
+
 /* One without a socket, to be described: spec, inodes, received, taken, side and first as another
  * holdfast had them. NULL without memory. */
 HfListener *hf_listener_new(void);
@@ -60,6 +67,10 @@ int hf_listener_revive(HfListener *held, unsigned side, int fd);
 
 /* ---- sides ---- */
 
+/* The file of the other side of a unix path. Returns 0 or negative errno. */
+int hf_listener_hidden(const HfListener *held, HfAddress *ret);
+/* What was the one side is the other; side and first stay. */
+void hf_listener_swap_sides(HfListener *held);
 /* Binds the second socket of one that has none yet, or whose second path was removed. What serves
  * now is on side, and stays there. Where there can be none one_side says why, for people. */
 void hf_listener_pair(HfListener *held, unsigned side);

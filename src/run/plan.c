@@ -14,6 +14,7 @@
 #include "kernel/privilege.h"
 #include "kernel/process.h"
 #include "loop/names.h"
+#include "run/shared_listener.h"
 
 int hf_plan_new(HfPlan **ret)
 {
@@ -175,6 +176,8 @@ int hf_plan_pair(HfPlan *plan, HfHandover handover, unsigned side, HfText *error
     const HfListener *single = NULL;
 
     plan->switches = false;
+    for (size_t i = 0; i < plan->n_listeners; i++)
+        hf_shared_listener_align(plan->listeners[i], side);
     if (handover != HF_HANDOVER_AUTO && handover != HF_HANDOVER_SWITCH)
         return 0;
     for (size_t i = 0; i < plan->n_listeners; i++) {

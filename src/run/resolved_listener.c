@@ -215,10 +215,12 @@ static void explain_owner(const char *label, const HfOwner *owner, HfText *error
     hf_text_addf(error, " (pid %d, since ", (int)owner->pid);
     hf_text_add_age(error, owner->age);
     if (instance)
-        hf_text_addf(error,
-                     "); take it out of that instance's settings, and \"holdfast reload "
-                     "--name=%s\" releases it, or choose another address",
-                     instance);
+        hf_text_addf(
+            error,
+            "); take it out of that instance's settings, and \"holdfast reload "
+            "--name=%s\" releases it, or choose another address; without a gap it moves by "
+            "\"holdfast reload --take-over\" here before that",
+            instance);
     else
         hf_text_add(error, "); stop it, or choose another address");
 }

@@ -58,6 +58,7 @@ typedef struct HfSupervisor {
     char *unhealthy;         /* what the last probe found wrong */
     HfInputs *inputs;
     bool taking_over; /* another server has the sockets as well, and its pid file */
+    bool shares;      /* what is asked for may take addresses over from another holdfast */
     /* last, as most of it is never touched */
     HfActions actions;                    /* of the step that runs */
     HfEvent events[HF_SUPERVISOR_EVENTS]; /* a ring */

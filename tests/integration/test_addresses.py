@@ -299,11 +299,82 @@ def test_an_address_that_left_the_settings_is_free_when_the_reload_returns(make_
     holdfast.stop()
 
 
-def test_an_address_moves_from_one_instance_to_another(make_site):
+# Goes on accepting while it leaves, until the last connection has ended; a failed accept(2) tells it nothing.
+STUBBORN = """
+import os, selectors, signal, socket
+poll, leaving, clients = selectors.DefaultSelector(), [], []
+signal.signal(signal.SIGTERM, lambda *_: leaving.append(1))
+for fd in range(3, 3 + int(os.environ["LISTEN_FDS"])):
+    poll.register(socket.socket(fileno=fd), selectors.EVENT_READ)
+wake, woken = socket.socketpair()
+for end in (wake, woken):
+    end.setblocking(False)
+signal.set_wakeup_fd(woken.fileno())
+poll.register(wake, selectors.EVENT_READ)
+with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify:
+    notify.sendto(b"READY=1", os.environ["NOTIFY_SOCKET"])
+while not leaving or clients:
+    for key, _ in poll.select():
+        one = key.fileobj
+        if one in clients:
+            if one.recv(64):
+                one.sendall(b"%d" % os.getpid())
+            poll.unregister(one)
+            clients.remove(one)
+            one.close()
+        elif one is not wake:
+            try:
+                client = one.accept()[0]
+            except OSError:
+                poll.unregister(one)
+                continue
+            clients.append(client)
+            poll.register(client, selectors.EVENT_READ)
+        else:
+            wake.recv(64)
+"""
+
+
+def ask(connection):
+    connection.settimeout(DEADLINE)
+    connection.sendall(b"?")
+    return int(connection.recv(64))
+
+
+@pytest.mark.parametrize("handover", ["auto", "gentle"])
+def test_an_address_that_left_the_settings_of_another_server_is_free_when_the_reload_returns(site, handover):
+    """It finishes what it has accepted, with its copies of the sockets open."""
+    tcp, stays, path = f"127.0.0.1:{net.free_port()}", f"127.0.0.1:{net.free_port()}", str(site.directory / "gone.sock")
+    site.pools.clear()
+    configuration = site.directory / "holdfast.conf"
+    configuration.write_text(f"listen = {stays}\nlisten = {tcp}\nlisten = {path}\n")
+    holdfast = site.holdfast(f"--config={configuration}", "--ready=notify", f"--handover={handover}",
+                             command=[PYTHON, "-c", STUBBORN])
+    with fastcgi.connect(tcp) as over_tcp, fastcgi.connect(path) as over_path:
+        configuration.write_text(f"listen = {stays}\n")
+        result = holdfast.call("reload")
+        assert result.returncode == 0, result.stderr
+        for address in (tcp, path):
+            free_to_listen(address)
+        assert not holdfast.lines.find(words.gone(1))
+        before = ask(over_tcp)
+        assert ask(over_path) == before
+    with fastcgi.connect(stays) as connection:
+        assert ask(connection) != before
+    holdfast.wait(words.gone(1))
+    holdfast.stop()
+
+
+@pytest.mark.parametrize("kind", ["tcp", "unix"])
+def test_an_address_moves_from_one_instance_to_another(make_site, kind):
     """As a panel moves a site to another version of PHP: take it out here, put it in there, reload both."""
     listen, first_own, second_own = (f"127.0.0.1:{net.free_port()}" for _ in range(3))
-    first = make_site(pools=[Pool(listen, children=2), Pool(first_own, name="own", children=1)])
     second = make_site(pools=[Pool(second_own, name="own", children=1)])
+    if kind == "unix":
+        listen = str(second.directory / "moves.sock")
+        second.pools[0].listen = str(second.directory / "own.sock")  # what a path needs is kept from the start
+        second.configure()
+    first = make_site(pools=[Pool(listen, children=2), Pool(first_own, name="own", children=1)])
     holder, taker = first.holdfast(), second.holdfast()
     second.pools.append(Pool(listen, children=2))
     second.configure()
@@ -319,6 +390,57 @@ def test_an_address_moves_from_one_instance_to_another(make_site):
     assert fastcgi.request(listen, str(second.root / "hello.php"))[1].startswith("hello ")
     holder.stop()
     assert fastcgi.request(listen, str(second.root / "hello.php"))[1].startswith("hello ")
+    taker.stop()
+
+
+@pytest.mark.load
+@pytest.mark.parametrize("kind", ["tcp", "unix"])
+@pytest.mark.parametrize("handover", ["auto", "gentle"])
+def test_an_address_moves_without_a_gap(make_site, kind, handover):
+    """Taken over by the one, and then left out by the other; and back again."""
+    first = make_site(kind, children=4)
+    listen = first.pools[0].listen
+    second = make_site(kind, children=1)
+    own = Pool(str(first.directory / "own.sock"), name="own", children=1)
+    first.pools.append(own)
+    first.configure()
+    holder, taker = first.holdfast(f"--handover={handover}"), second.holdfast(f"--handover={handover}")
+    load = first.load()
+    moving = first.pools[0]
+    for one, other, here, there in ((taker, holder, second, first), (holder, taker, first, second)):
+        here.pools.append(moving)
+        here.configure()
+        result = one.call("reload", "--take-over")
+        assert result.returncode == 0, result.stderr
+        if one is taker:
+            one.wait(rf"{listen} is taken over from another holdfast \(pid {other.pid}\)")
+        assert other.call("restart").returncode == 0  # keeps it, and its hands off it
+        there.pools.remove(moving)
+        there.configure()
+        result = other.call("reload")
+        assert result.returncode == 0, result.stderr
+        assert fastcgi.request(listen, str(here.root / "hello.php"))[1].startswith("hello ")
+    load.assert_nothing_lost(50)
+    taker.stop()
+    assert fastcgi.request(listen, str(first.root / "hello.php"))[1].startswith("hello ")
+    holder.stop()
+
+
+@pytest.mark.load
+@pytest.mark.parametrize("kind", ["tcp", "unix"])
+def test_a_whole_instance_moves_without_a_gap(make_site, kind):
+    """The new one shares the addresses from its start on, the old one is stopped."""
+    first, second = make_site(kind, children=4), make_site(children=1)
+    second.pools[:] = first.pools
+    second.configure()
+    holder = first.holdfast()
+    load = first.load()
+    taker = second.holdfast("--take-over")
+    holder.call("stop")
+    assert holder.process.wait() == 0
+    taker.replace(2)
+    load.assert_nothing_lost(50)
+    assert fastcgi.request(first.address, str(first.root / "hello.php"))[1].startswith("hello ")
     taker.stop()
 
 

@@ -223,6 +223,54 @@ static void test_path_errors(void **state)
     close(first);
 }
 
+/* ---- what is noted for another holdfast ---- */
+
+static void test_notes(void **state)
+{
+    const Address address = address_ip("127.0.0.1", 0);
+    HfSocketInode inode;
+    bool current;
+    bool first;
+    int ends[2];
+    char byte;
+
+    (void)state;
+    int fd = bind_to(&address, &inode);
+    assert_false(hf_steer_noted(fd, &current, &first));
+    assert_false(hf_steer_is_anothers(fd));
+    for (unsigned note = 0; note < 4; note++) {
+        hf_steer_note(fd, note & 1, note & 2);
+        assert_true(hf_steer_noted(fd, &current, &first));
+        assert_int_equal(current | first << 1, note);
+    }
+    hf_steer_claim(fd, true);
+    assert_false(hf_steer_is_anothers(fd));
+    assert_return_code(socketpair(AF_UNIX, SOCK_STREAM, 0, ends), errno);
+    pid_t child = fork();
+    assert_return_code(child, errno);
+    if (child == 0) {
+        hf_steer_claim(fd, false); /* it is another's */
+        bool ok = hf_steer_is_anothers(fd);
+        hf_steer_claim(fd, true);
+        ok = ok && !hf_steer_is_anothers(fd) && write(ends[1], "x", 1) == 1;
+        _exit(ok && read(ends[1], &byte, 1) == 1 ? 0 : 1);
+    }
+    assert_int_equal(read(ends[0], &byte, 1), 1);
+    assert_true(hf_steer_is_anothers(fd));
+    assert_int_equal(write(ends[0], "x", 1), 1);
+    int status;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+    assert_false(hf_steer_is_anothers(fd));
+    close(ends[0]);
+    close(ends[1]);
+    close(fd);
+    fd = bind_to(&address, &inode); /* one without another side */
+    hf_steer_claim(fd, true);
+    assert_false(hf_steer_noted(fd, &current, &first));
+    close(fd);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -231,6 +279,7 @@ int main(void)
         cmocka_unit_test(test_dual_stack),
         cmocka_unit_test(test_options),
         cmocka_unit_test(test_strangers),
+        cmocka_unit_test(test_notes),
         cmocka_unit_test_setup_teardown(test_path, make_directory, remove_directory),
         cmocka_unit_test_setup_teardown(test_path_errors, make_directory, remove_directory),
     };

@@ -32,6 +32,13 @@ static int method_reload(sd_bus_message *message, void *userdata, sd_bus_error *
     return hf_control_request(userdata, HF_REQUEST_RELOAD, message);
 }
 
+/* As Reload, and may take addresses over from another holdfast. */
+static int method_take_over(sd_bus_message *message, void *userdata, sd_bus_error *unused)
+{
+    ((HfControl *)userdata)->supervisor->shares = true;
+    return method_reload(message, userdata, unused);
+}
+
 static int method_restart(sd_bus_message *message, void *userdata, sd_bus_error *unused)
 {
     (void)unused;
@@ -157,6 +164,7 @@ const sd_bus_vtable hf_control_object[] = {
     SD_BUS_PROPERTY("WarmFailures", "t", get_warm_failures, 0, 0),
     SD_BUS_PROPERTY("WarmTime", "t", get_warm_time, 0, 0),
     SD_BUS_METHOD("Reload", NULL, NULL, method_reload, OPEN),
+    SD_BUS_METHOD("TakeOver", NULL, NULL, method_take_over, OPEN),
     SD_BUS_METHOD("Restart", NULL, NULL, method_restart, OPEN),
     SD_BUS_METHOD("Rollback", NULL, NULL, method_rollback, OPEN),
     SD_BUS_METHOD("Stop", NULL, NULL, method_stop, OPEN),

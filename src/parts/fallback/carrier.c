@@ -201,6 +201,14 @@ static int start_helper(HfCarrier *carrier)
     return r;
 }
 
+static bool is_taken_over(const HfCarrier *carrier)
+{
+    for (size_t i = 0; i < carrier->n; i++)
+        if (hf_listener_is_anothers(carrier->left[i].listener))
+            return true;
+    return false;
+}
+
 static int on_late(sd_event_source *source, int fd, uint32_t revents, void *userdata)
 {
     HfCarrier *carrier = userdata;
@@ -208,6 +216,10 @@ static int on_late(sd_event_source *source, int fd, uint32_t revents, void *user
     (void)source;
     (void)fd;
     (void)revents;
+    if (is_taken_over(carrier)) { /* who comes there comes to the other holdfast */
+        hf_carrier_look(carrier);
+        return 0;
+    }
     look_for_connections(carrier, false);
     int r = start_helper(carrier);
     if (r < 0) {
@@ -254,7 +266,9 @@ static size_t find_left(const HfSupervisor *supervisor, HfListener **ret)
     size_t n = 0;
 
     for (size_t i = 0; plan && !over && i < plan->n_listeners && n < HF_CARRIER_LISTENERS; i++)
-        if (hf_listener_has_sides(plan->listeners[i]) && !is_served(supervisor, plan->listeners[i]))
+        if (hf_listener_has_sides(plan->listeners[i]) &&
+            !hf_listener_is_anothers(plan->listeners[i]) &&
+            !is_served(supervisor, plan->listeners[i]))
             ret[n++] = plan->listeners[i];
     return n;
 }

@@ -63,9 +63,11 @@ static int inherit_lend(void *state, HfPlan *plan, HfOffer *offer, HfText *error
     const HfSettings *settings = &supervisor->line->settings;
     int r = 0;
 
-    if (settings->take_over && !inherit->takeover && !supervisor->current)
+    if (settings->take_over && !inherit->takeover && !supervisor->current) {
         r = hf_takeover_new(supervisor, plan, (pid_t)settings->take_over_pid, &inherit->check,
                             &inherit->takeover, error);
+        r = r == -EALREADY ? 0 : r;
+    }
     supervisor->taking_over = inherit->takeover != NULL;
     if (r >= 0 && inherit->takeover)
         r = lend_listeners(inherit->takeover->held, inherit->takeover->n_held, offer);
@@ -121,6 +123,16 @@ static void inherit_objects(void *state, HfText *why)
                      inherit->takeover->name);
 }
 
+/* Who asked for it has an answer. */
+static void inherit_stepped(void *state)
+{
+    HfSupervisor *supervisor = ((HfInherit *)state)->supervisor;
+
+    if (supervisor->machine.phase == HF_PHASE_IDLE &&
+        supervisor->machine.pending == HF_REQUEST_NONE)
+        supervisor->shares = false;
+}
+
 static void inherit_let_go(void *state)
 {
     HfInherit *inherit = state;
@@ -132,7 +144,10 @@ static void inherit_let_go(void *state)
 
 static int inherit_find(void *state, const HfListenerSpec *spec, HfListener **ret)
 {
-    return hf_own_listener_copy(((const HfInherit *)state)->supervisor, spec, ret);
+    const HfSupervisor *supervisor = ((const HfInherit *)state)->supervisor;
+
+    int r = hf_own_listener_copy(supervisor, spec, ret);
+    return r == -ENOENT && supervisor->shares ? hf_shared_listener_copy(spec, ret) : r;
 }
 
 static void inherit_committed(void *state)
@@ -152,6 +167,7 @@ const HfPart hf_part_inherit = {
     .find = inherit_find,
     .committed = inherit_committed,
     .performed = inherit_performed,
+    .stepped = inherit_stepped,
     .objects = inherit_objects,
     .let_go = inherit_let_go,
     .free = free,

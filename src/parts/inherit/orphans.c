@@ -33,8 +33,7 @@ HfOrphans *hf_orphans_free(HfOrphans *orphans)
 
 /* ---- who they are ---- */
 
-/* Relays and the like of another holdfast end by themselves. */
-static bool runs_holdfast(pid_t pid)
+bool hf_runs_holdfast(pid_t pid)
 {
     HfProgram own;
     HfProgram program;
@@ -51,7 +50,8 @@ static bool is_known(const HfSupervisor *supervisor, pid_t pid)
             (generation->main.pid == pid || hf_members_has(&generation->members, pid)))
             return true;
     }
-    return pid == getpid() || hf_process_is_descendant(pid, NULL) > 0 || runs_holdfast(pid);
+    /* relays and the like of another holdfast end by themselves */
+    return pid == getpid() || hf_process_is_descendant(pid, NULL) > 0 || hf_runs_holdfast(pid);
 }
 
 static int list_orphan(HfProcess *process, void *userdata)

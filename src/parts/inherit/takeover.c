@@ -12,8 +12,10 @@
 #include "kernel/members.h"
 #include "kernel/owner.h"
 #include "kernel/socket.h"
+#include "parts/inherit/orphans.h"
 #include "run/members.h"
 #include "run/resolved_listener.h"
+#include "run/shared_listener.h"
 #include "run/supervisor.h"
 
 static void explain_copy(const HfTakeover *takeover, const char *label, int r, HfText *error)
@@ -195,6 +197,10 @@ static int find_holder(HfTakeover *takeover, const HfResolvedListener *target, H
         hf_text_addf(error, "who listens at %s cannot be told: %s", target->label, strerror(-r));
     if (r < 0)
         return r;
+    if (hf_runs_holdfast(owner.pid)) { /* which lets go by itself, and may hold more */
+        takeover->supervisor->shares = true;
+        return 0;
+    }
     memcpy(takeover->name, owner.program, sizeof(takeover->name));
     r = choose_holder(takeover, owner.pid, error);
     return r < 0 ? r : 1;
@@ -250,6 +256,8 @@ static int copy_all(HfTakeover *takeover, const HfPlan *plan, HfText *error)
         r = copy_listener(takeover, plan, &plan->wanted[i].spec, error);
     if (r < 0 || takeover->n_held > 0)
         return r;
+    if (takeover->supervisor->shares)
+        return -EALREADY;
     hf_text_add(error, "there is nothing to take over: nobody listens at ");
     for (size_t i = 0; i < plan->n_wanted && i < 4; i++) {
         char label[HF_ADDRESS_TEXT_MAX];
@@ -263,6 +271,9 @@ static int copy_all(HfTakeover *takeover, const HfPlan *plan, HfText *error)
 int hf_takeover_new(HfSupervisor *supervisor, const HfPlan *plan, pid_t pid, HfUnitCheck **check,
                     HfTakeover **ret, HfText *error)
 {
+    supervisor->shares = pid > 0 && pid != getpid() && hf_runs_holdfast(pid);
+    if (supervisor->shares)
+        return -EALREADY;
     HfTakeover *takeover = calloc(1, sizeof(*takeover));
     if (!takeover)
         return -ENOMEM;
@@ -349,6 +360,113 @@ static int copy_own(const HfProcess *holder, const HfListenerSpec *spec,
     return 0;
 }
 
+/* ---- held by another holdfast ---- */
+
+/* The one that gets connections comes first. */
+static int copy_sides(const HfProcess *holder, const HfResolvedListener *target,
+                      int fds[static HF_SIDES], bool *ret_first)
+{
+    bool current;
+    bool first;
+
+    int n = hf_takeover_copy_all(holder, target->request.address, target->request.address_length,
+                                 fds, HF_SIDES);
+    if (n < HF_SIDES)
+        return n;
+    if (!hf_steer_noted(fds[0], &current,
+                        &first)) { /* two listeners, and the address is neither's */
+        hf_fd_close(fds[0]);
+        hf_fd_close(fds[1]);
+        return -EADDRINUSE;
+    }
+    if (!current) {
+        int fd = fds[0];
+        fds[0] = fds[1];
+        fds[1] = fd;
+    }
+    *ret_first = current != first; /* of the other one */
+    return n;
+}
+
+/* That of a unix path is bound at a name of its own. */
+static int copy_hidden(const HfProcess *holder, const HfListener *listener, int *ret_fd)
+{
+    struct sockaddr_storage address;
+    socklen_t length;
+    HfAddress hidden;
+
+    int r = hf_listener_hidden(listener, &hidden);
+    if (r >= 0)
+        r = hf_address_to_sockaddr(&hidden, &address, &length);
+    return r < 0 ? r : hf_takeover_copy(holder, &address, length, ret_fd);
+}
+
+static int share(const HfProcess *holder, const HfListenerSpec *spec,
+                 const HfResolvedListener *target, int i, HfListener **ret)
+{
+    int fds[HF_SIDES] = {-1, -1};
+    HfListener *listener;
+    bool first = false;
+
+    int n = copy_sides(holder, target, fds, &first);
+    if (n < 0)
+        return n;
+    int r = hf_listener_take(fds[0], spec, &listener);
+    if (r < 0) {
+        hf_fd_close(fds[1]);
+        return r;
+    }
+    if (hf_address_is_path(&spec->address) && copy_hidden(holder, listener, &fds[1]) < 0)
+        fds[1] = -1;
+    if (fds[1] >= 0)
+        r = hf_shared_listener_add_side(listener, fds[1], first);
+    if (r >= 0 && !own_is_at(listener, target, i))
+        r = -EADDRINUSE;
+    if (r < 0) {
+        hf_listener_unref(listener);
+        return r;
+    }
+    hf_shared_listener_claim(listener);
+    *ret = listener;
+    return 0;
+}
+
+int hf_shared_listener_copy(const HfListenerSpec *spec, HfListener **ret)
+{
+    HF_CLEANUP_TARGET HfResolvedListener target = {0};
+    HF_CLEANUP_TEXT HfText error = {0};
+    HfProcess holder = HF_PROCESS_NONE;
+    HfOwner owner = {0};
+    int i = -1;
+
+    int r = hf_resolved_listener_find(spec, &target, &error);
+    if (r < 0)
+        return r;
+    while (++i < target.n) {
+        hf_resolved_listener_aim(&target, i);
+        if (hf_owner_find(target.request.address, target.request.address_length, &owner) == 0)
+            break;
+    }
+    if (i == target.n || owner.pid == getpid() || !hf_runs_holdfast(owner.pid))
+        return -ENOENT;
+    r = hf_process_open(owner.pid, &holder);
+    if (r >= 0)
+        r = share(&holder, spec, &target, i, ret);
+    hf_process_clear(&holder);
+    const HfLogFields fields = {.listener = target.label, .error = r};
+    if (r < 0)
+        hf_log(LOG_WARNING, &fields, "%s cannot be copied out of another holdfast (pid %d)",
+               target.label, (int)owner.pid);
+    else
+        hf_log(LOG_NOTICE, &fields,
+               "%s is taken over from another holdfast (pid %d), which goes on with it until its "
+               "settings leave it out",
+               target.label, (int)owner.pid);
+    return r;
+}
+
+/* ---- bound by a generation of ours, once more ---- */
+
 int hf_own_listener_copy(const HfSupervisor *supervisor, const HfListenerSpec *spec,
                          HfListener **ret)
 {
@@ -382,6 +500,8 @@ void hf_own_listener_commit(const HfSupervisor *supervisor, const HfPlan *plan)
 {
     for (size_t i = 0; i < plan->n_listeners; i++) {
         HfListener *listener = plan->listeners[i];
+        if (listener->claimed)
+            listener->taken = false;
         if (listener->own == 0)
             continue;
         for (size_t slot = 0; slot < HF_MACHINE_SLOTS; slot++) {

@@ -37,8 +37,9 @@ typedef struct HfTakeover {
 /* Copies what plan wants and the old server listens at; what nobody listens at stays to be bound.
  * pid 0: whoever holds it. *check: kept from one try to the next. Returns 0 and an object, or
  * negative errno with the reason in error: nothing was touched then. -EINPROGRESS: systemd is
- * asked, and UNBLOCKED is posted when it is to be tried again. *ret becomes NULL once the old
- * server has left. */
+ * asked, and UNBLOCKED is posted when it is to be tried again. What another holdfast holds is left
+ * to hf_shared_listener_copy: supervisor->shares is set; -EALREADY: there is nothing else. *ret
+ * becomes NULL once the old server has left. */
 int hf_takeover_new(HfSupervisor *supervisor, const HfPlan *plan, pid_t pid, HfUnitCheck **check,
                     HfTakeover **ret, HfText *error);
 
@@ -51,6 +52,13 @@ void hf_takeover_look(HfTakeover *takeover);
 HfTakeover *hf_takeover_stop(HfTakeover *takeover);
 /* Of one that has begun nothing, or is over. NULL is fine. Returns NULL. */
 HfTakeover *hf_takeover_free(HfTakeover *takeover);
+
+/* ---- held by another holdfast ---- */
+
+/* Copies the socket for spec out of another holdfast, with its other side where it has one: both
+ * go on with them, and switched they are here, until that one lets go of its copies. Returns 0 and
+ * one reference, -ENOENT when no other holdfast is there, or negative errno. */
+int hf_shared_listener_copy(const HfListenerSpec *spec, HfListener **ret);
 
 /* ---- bound by a generation of ours ---- */
 

@@ -15,13 +15,15 @@
 #define LOOK_TIME   (10 * HF_USEC_PER_MSEC)  /* nobody tells when a queue is empty */
 #define LAZY_TIME   (200 * HF_USEC_PER_MSEC) /* once nobody waits for it */
 #define ANSWER_TIME (3 * HF_USEC_PER_SEC)    /* then it is answered all the same */
+#define CLOSE_TIME  HF_USEC_PER_SEC /* for a server that was asked to leave to stop accepting */
 
 typedef struct HfRelease {
     HfSupervisor *supervisor;
     sd_event_source *timer;      /* for addresses */
     sd_event_source *stop_timer; /* for a stop */
     HfSideWatch *sides[HF_MACHINE_SLOTS];
-    uint64_t began; /* usec, CLOCK_MONOTONIC */
+    uint64_t asked[HF_MACHINE_SLOTS]; /* to leave; usec, CLOCK_MONOTONIC */
+    uint64_t began;                   /* likewise */
     HfAction answers[HF_MACHINE_REQUESTS];
     size_t n;
     HfComplaint *complaint;
@@ -42,8 +44,7 @@ static bool slot_has(const HfSupervisor *supervisor, unsigned slot, const HfList
     return generation && plan_has(generation->plan, listener);
 }
 
-/* Only generations that leave have it, and it is ours to let go. A server whose accept(2) fails
- * while it leaves may take that badly; php-fpm's workers leave. */
+/* Only generations that leave have it, and it is ours to let go. */
 static bool has_left(const HfSupervisor *supervisor, const HfListener *listener)
 {
     if (listener->received || listener->taken || plan_has(supervisor->current, listener) ||
@@ -51,26 +52,40 @@ static bool has_left(const HfSupervisor *supervisor, const HfListener *listener)
         return false;
     for (unsigned i = 0; i < HF_MACHINE_SLOTS; i++)
         if (slot_has(supervisor, i, listener) &&
-            (supervisor->machine.generations[i].stage < HF_STAGE_SETTLE ||
-             !supervisor->generations[i]->plan->adapter->retires))
+            !hf_stage_leaves(supervisor->machine.generations[i].stage))
             return false;
     return hf_listener_can_be_released(listener) && !hf_listener_is_lost(listener);
 }
 
-/* Workers accept until they are asked to leave. Their master respawns none that leaves because its
- * accept(2) fails: it is stopped, or has been asked to leave before. */
-static bool can_let_go(const HfSupervisor *supervisor, HfListener *listener)
+/* php-fpm's workers accept until they are asked to leave, and their master respawns none that
+ * leaves because its accept(2) fails: it is stopped, or has been asked to leave before. Another
+ * server may take such a failure badly while it finishes requests: it has time to close its copy
+ * first. */
+static bool accepts(const HfRelease *release, unsigned slot)
 {
+    const HfSupervisor *supervisor = release->supervisor;
+    HfStage stage = supervisor->machine.generations[slot].stage;
+
+    if (supervisor->generations[slot]->plan->adapter->retires)
+        return stage < HF_STAGE_RETIRE;
+    return stage < HF_STAGE_STOP || hf_clock_monotonic() < release->asked[slot] + CLOSE_TIME;
+}
+
+/* Who waits behind a path that was unlinked is still served. */
+static bool can_let_go(const HfRelease *release, HfListener *listener)
+{
+    if (listener->inodes[0].inode != 0)
+        return true;
     for (unsigned i = 0; i < HF_MACHINE_SLOTS; i++)
-        if (slot_has(supervisor, i, listener) &&
-            supervisor->machine.generations[i].stage < HF_STAGE_RETIRE)
+        if (slot_has(release->supervisor, i, listener) && accepts(release, i))
             return false;
     return hf_listener_waiting(listener) == 0;
 }
 
-/* release: those that nobody waits at. Returns how many are left. */
-static size_t look_at_all(HfSupervisor *supervisor, bool release)
+/* let_go: those that nobody waits at. Returns how many are left. */
+static size_t look_at_all(const HfRelease *release, bool let_go)
 {
+    const HfSupervisor *supervisor = release->supervisor;
     size_t left = 0;
 
     for (unsigned i = 0; i < HF_MACHINE_SLOTS; i++) {
@@ -79,7 +94,7 @@ static size_t look_at_all(HfSupervisor *supervisor, bool release)
             HfListener *listener = plan->listeners[j];
             if (!has_left(supervisor, listener))
                 continue;
-            if (!release || !can_let_go(supervisor, listener)) {
+            if (!let_go || !can_let_go(release, listener)) {
                 left++;
                 continue;
             }
@@ -114,7 +129,7 @@ static int look_again(sd_event_source *timer, uint64_t usec)
 static int on_look_at_addresses(sd_event_source *source, uint64_t usec, void *userdata)
 {
     HfRelease *release = userdata;
-    bool left = look_at_all(release->supervisor, true) > 0;
+    bool left = look_at_all(release, true) > 0;
 
     if (!left || usec >= release->began + ANSWER_TIME)
         answer_all(release);
@@ -128,7 +143,7 @@ static bool release_holds(void *state, const HfAction *answer)
     if (hf_complaint_holds(release->complaint, answer))
         return true;
     if (answer->outcome != HF_OUTCOME_DONE || release->n == HF_MACHINE_REQUESTS ||
-        look_at_all(release->supervisor, false) == 0)
+        look_at_all(release, false) == 0)
         return false;
     release->began = hf_clock_monotonic();
     release->answers[release->n++] = *answer;
@@ -141,7 +156,7 @@ static void release_stepped(void *state)
     HfRelease *release = state;
     int enabled = SD_EVENT_OFF;
 
-    if (look_at_all(release->supervisor, false) == 0 ||
+    if (look_at_all(release, false) == 0 ||
         sd_event_source_get_enabled(release->timer, &enabled) < 0 ||
         (enabled == SD_EVENT_OFF && look_again(release->timer, LOOK_TIME) < 0))
         answer_all(release);
@@ -235,6 +250,8 @@ static void release_performed(void *state, const HfAction *action)
     HfRelease *release = state;
 
     hf_complaint_performed(release->complaint, action);
+    if (action->type == HF_ACTION_SIGNAL && action->stage == HF_STAGE_STOP)
+        release->asked[action->slot] = hf_clock_monotonic();
     if (action->type == HF_ACTION_WATCH_QUEUE)
         watch_queues(state, action->raised);
     else if (action->type == HF_ACTION_WATCH_SIDE)

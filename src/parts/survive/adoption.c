@@ -14,6 +14,7 @@
 #include "base/memory.h"
 #include "config/settings.h"
 #include "kernel/file.h"
+#include "run/shared_listener.h"
 
 /* ---- what there is ---- */
 
@@ -304,6 +305,8 @@ static void steer_all(const HfSnapshot *snapshot, unsigned side)
 {
     for (size_t i = 0; i < snapshot->listeners.n; i++) {
         HfListener *listener = snapshot->listeners.items[i];
+        if (listener->claimed)
+            hf_shared_listener_claim(listener);
         int r = listener->fds[0] < 0 ? 0 : hf_listener_steer(listener, side);
         if (r < 0) {
             const HfLogFields fields = {.listener = listener->label, .error = r};

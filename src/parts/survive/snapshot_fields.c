@@ -171,6 +171,7 @@ static const HfField listener_fields[] = {
     M("socket", UINT64, sockets[0]),
     M("received", BOOL, received),
     M("taken", BOOL, taken),
+    M("claimed", BOOL, claimed),
     M("device", UINT64, inodes[0].device),
     M("inode", UINT64, inodes[0].inode),
     M("second-socket", UINT64, sockets[1]),
