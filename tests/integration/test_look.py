@@ -3,6 +3,7 @@
 import contextlib
 import http.client
 import json
+import os
 import re
 import signal
 import socket
@@ -166,6 +167,24 @@ def test_drops_are_counted_for_each_listener(site):
         busy, calm = sorted(status(instance)["listeners"], key=lambda listener: listener["name"] == "calm")
         assert busy["drops"] > 0 and calm["drops"] == 0
         assert busy["drops"] >= sum(map(int, re.findall(r",d(\d+)\)", shown))) > 0
+
+
+def test_drops_of_the_other_side_count(site):
+    """Where what comes late waits; nobody takes it over while holdfast itself does not run."""
+    instance = sleeper(site, listen=f"{site.address},backlog=1")
+    host, _, port = site.address.rpartition(":")
+    instance.send(signal.SIGSTOP)
+    os.waitid(os.P_PID, instance.pid, os.WSTOPPED)
+    with contextlib.ExitStack() as stack:
+        for _ in range(20):
+            client = stack.enter_context(socket.socket())
+            client.setblocking(False)
+            client.bind(("127.0.0.2", 0))
+            client.connect_ex((host, int(port)))
+        instance.send(signal.SIGCONT)
+        listener, = status(instance)["listeners"]
+        assert listener["drops"] > 0
+        assert f'holdfast_listen_drops_total{{name="{site.name}"' in instance.call("metrics").stdout
 
 
 # ---- metrics ----

@@ -4,6 +4,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import socket
 import subprocess
 import time
@@ -118,6 +119,47 @@ def test_a_late_connection_is_carried_over(site):
     assert facts["late_connections"] == 1
     assert re.search(r"holdfast_late_connections_total\{[^}]*\} 1\n", holdfast.call("metrics").stdout)
     holdfast.reload(3)
+    holdfast.stop()
+
+
+AT_ONCE = 128
+BEYOND = 10
+
+
+def wait_for_carried(holdfast, count):
+    """Until the log has told of so many."""
+    since = carried = 0
+    while carried < count:
+        line = holdfast.wait(r"(\d+) connections? arrived at a side that nobody serves any more, .* carried over", since)
+        since = holdfast.lines.list.index(line, since) + 1
+        carried += int(re.search(r"(\d+) connections? arrived", line).group(1))
+    assert carried == count
+
+
+@pytest.mark.parametrize("kind", ["tcp", "unix"])
+def test_many_late_connections(make_site, kind):
+    """So many are carried over at a time; the others wait, are shown to wait, and have their turn."""
+    site = make_site(kind)
+    site.pools[:] = []
+    holdfast = site.holdfast(f"--listen={site.address}", command=SERVER)
+    server, = process.children(holdfast.pid)
+    os.kill(server, signal.SIGSTOP)
+    late = hidden(site.address) if kind == "unix" else site.address
+    connections = [connect(late, "127.0.0.2") for _ in range(AT_ONCE + BEYOND)]
+    wait_for_carried(holdfast, AT_ONCE)
+    listener, = status(holdfast)["listeners"]
+    assert status(holdfast)["late_connections"] == AT_ONCE
+    assert (listener["depth"], listener["standby_depth"]) == (AT_ONCE, BEYOND)
+    assert f"\n{BEYOND} more wait at the other side of {site.address}\n" in holdfast.call("status").stdout
+    metrics = holdfast.call("metrics").stdout
+    for name, value in ("queue_depth", AT_ONCE), ("standby_queue_depth", BEYOND):
+        assert re.search(rf"\nholdfast_{name}{{[^}}]*}} {value}\n", metrics), metrics
+    os.kill(server, signal.SIGCONT)
+    for connection in connections:
+        with connection, connection.makefile() as stream:
+            assert json.loads(stream.read())["pid"] == server
+    wait_for_carried(holdfast, AT_ONCE + BEYOND)
+    assert re.search(rf"\nholdfast_late_connections_total{{[^}}]*}} {AT_ONCE + BEYOND}\n", holdfast.call("metrics").stdout)
     holdfast.stop()
 
 

@@ -173,6 +173,7 @@ def test_a_crash_of_all_of_the_active_one(tried):
     with contextlib.ExitStack() as stack:
         everybody = [stack.enter_context(Ended(pid)) for pid in [tried.master, *process.children(tried.master)]]
         tried.holdfast.send(signal.SIGSTOP)
+        os.waitid(os.P_PID, tried.holdfast.pid, os.WSTOPPED)
         os.killpg(tried.master, signal.SIGKILL)
         for one in everybody:
             one.wait()
