@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """holdfast probe: one question, one exit status, one line."""
 import contextlib
+import select
 import socket
 import threading
 
@@ -90,8 +91,17 @@ def test_a_page_over_http(web):
     assert_not_well(f"{address} is unhealthy: it answered 500: out of cheese", address, "--probe=http:/healthz")
     assert_not_well("www.example.org yes", address, "--probe=http:/healthz", "--http-header=Host: www.example.org",
                     "--http-header=X-Probe: yes")
-    health.write_text("304 nothing new")
+    for good in 200, 304, 399:
+        health.write_text(f"{good} nothing new")
+        assert_well("--probe=http:/healthz", address)
+    for bad in 400, 404, 599:
+        health.write_text(f"{bad} nothing good")
+        assert_not_well(f"it answered {bad}: nothing good", address, "--probe=http:/healthz")
+    health.write_text("302 elsewhere")  # where that is does not matter
+    asked = health.with_name("asked")
+    asked.touch()
     assert_well("--probe=http:/healthz", address)
+    assert len(asked.read_text().splitlines()) == 1
     health.write_text("hang")
     assert_not_well("no answer within 100 ms", address, "--probe=http:/", "--timeout=100ms")
 
@@ -109,7 +119,10 @@ def test_the_wrong_protocol(web, served):
     (b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 3_000_000, "the answer is too long"),
     (b"HTTP/1.1 200 " + b"x" * 10_000, "the answer is not HTTP"),
     (b"", "the connection was closed without an answer"),
-])
+    (b"HTTP/1.1 200 OK\r\n\r\n" + b"x" * 20_000_000, "the answer is too long"),
+    (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + b"1\r\nx\r\n" * 4_000_000, "the answer is too long"),
+    (b"HTTP/1.1 200 OK\r\nX: " + b"x" * 20_000_000, "the answer is "),
+], ids=["cut", "lengths", "headers", "status", "nothing", "endless", "chunks", "header"])
 def test_an_answer_that_is_no_good(answer, reason):
     with contextlib.closing(socket.create_server(("127.0.0.1", 0))) as server:
         def serve():
@@ -120,6 +133,23 @@ def test_an_answer_that_is_no_good(answer, reason):
         thread = threading.Thread(target=serve)
         thread.start()
         assert_not_well(reason, "%s:%d" % server.getsockname(), "--probe=http:/")
+        thread.join()
+
+
+@pytest.mark.parametrize("begun", [b"HTTP/1.1 200 OK\r\nX: ", b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n"])
+def test_an_answer_that_comes_byte_by_byte(begun):
+    """Each of them gives it no more time."""
+    with contextlib.closing(socket.create_server(("127.0.0.1", 0))) as server:
+        def serve():
+            connection, _ = server.accept()
+            with connection, contextlib.suppress(ConnectionError):
+                connection.recv(4096)
+                connection.sendall(begun)
+                while not select.select([connection], [], [], 0.01)[0]:
+                    connection.sendall(b"x")
+        thread = threading.Thread(target=serve)
+        thread.start()
+        assert_not_well("no answer within 300 ms", "%s:%d" % server.getsockname(), "--probe=http:/", "--timeout=300ms")
         thread.join()
 
 
