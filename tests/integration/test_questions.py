@@ -151,8 +151,23 @@ def test_a_preload_script_runs_in_generations_only(site):
     assert len(done.read_text().splitlines()) == 3
     site.break_configuration()
     assert holdfast.call("reload").returncode == words.EXIT_FAILURE
+    assert call("check", f"--name={site.name}", "--", *site.command, **env).returncode == words.EXIT_FAILURE
     assert len(done.read_text().splitlines()) == 3
     site.configure()
+
+
+def test_the_verdict_after_a_failed_start_runs_no_preload_script(site):
+    done = site.directory / "preloaded"
+    script = site.directory / "preload.php"
+    script.write_text(PRELOAD.format(done))
+    site.directory.chmod(0o777)
+    command = spied(site)
+    holdfast = site.holdfast(command=command, env=ini(site, f"opcache.preload = {script}\nopcache.preload_user = www-data\n"))
+    runs(site)
+    command[0].write_text(SPY.replace("exec ", 'case "$*" in *" -t"*) ;; *) exit 78;; esac\nexec '))
+    assert holdfast.call("reload").returncode == words.EXIT_FAILURE
+    assert [arguments for arguments in questions(site) if " -t " in arguments]
+    assert len(done.read_text().splitlines()) == 1
 
 
 def test_a_program_that_says_nothing_is_quoted_by_its_status(site):

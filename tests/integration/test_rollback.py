@@ -53,9 +53,12 @@ def parked(request, make_site):
 
 def test_rollback(parked):
     site, holdfast = parked
+    slow = site.start_slow()
     result = holdfast.call("rollback")
     assert (result.returncode, served(site)) == (0, "one"), result.stderr
     holdfast.wait(ROLLED_BACK)
+    assert not holdfast.lines.find(words.gone(2))
+    assert slow.finish()[0] == 200  # the newer one drains
     holdfast.wait(words.gone(2))
     assert holdfast.call("rollback").returncode == words.EXIT_FAILURE
     # What the configuration says comes with the next start.
@@ -80,10 +83,22 @@ def test_there_is_nobody_to_roll_back_to(site):
 
 
 def test_the_next_reload_ends_who_is_parked(parked):
+    """Before the next one is started."""
     _, holdfast = parked
     holdfast.reload(3)
-    holdfast.wait(words.gone(1))
+    told = holdfast.lines.text()
+    assert told.index("generation 1 is gone") < told.index("generation 3 is active")
     holdfast.wait(r"generation 2 is parked")
+    holdfast.stop()
+
+
+def test_who_is_parked_leaves_when_the_time_is_over(site):
+    holdfast = site.holdfast("--park=300ms")
+    holdfast.reload(2)
+    holdfast.wait("generation 1 is parked for 300 ms")
+    holdfast.wait(words.gone(1))
+    result = holdfast.call("rollback")
+    assert result.returncode == words.EXIT_FAILURE and "nothing to roll back to" in result.stderr
     holdfast.stop()
 
 
