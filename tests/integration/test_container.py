@@ -67,6 +67,7 @@ def test_a_canary_and_a_probe_where_nothing_is_writable(site, contain):
     container = start(contain, site, "--canary=fastcgi:/hello.php", f"--canary-root={site.root}", "--probe=tcp",
                       "--probe-every=100ms", **NOTHING_WRITABLE)
     reload(container, 2)
+    container.wait("generation 2 had nothing to warm; scripts are not compiled: the runtime directory is in memory; let /run be written")
     with open(site.root / "hello.php", "w") as stream:
         stream.write("<?php http_response_code(500);")
     container.kill(signal.SIGHUP)

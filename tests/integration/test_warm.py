@@ -102,14 +102,15 @@ def test_scripts_that_are_too_new_are_waited_for(warm_site):
     holdfast.stop()
 
 
-def test_a_deploy_that_moves_a_link(warm_site):
+@pytest.mark.parametrize("option", ["--document-root={}/public", "--canary-root={}/public", "--directory={}"])
+def test_a_deploy_that_moves_a_link(warm_site, option):
     for release in "12":
         write(warm_site, f"releases/{release}/vendor/lib.php", f"<?php function lib() {{ return {release}; }}")
         write(warm_site, f"releases/{release}/public/app.php",
               "<?php require __DIR__ . '/../vendor/lib.php'; echo lib();")
     link = warm_site.root / "current"
     link.symlink_to(warm_site.root / "releases/1")
-    holdfast = warm_site.holdfast(f"--document-root={link}/public")
+    holdfast = warm_site.holdfast(option.format(link))
     ask(warm_site, "current/public/app.php")
     link.unlink()
     link.symlink_to(warm_site.root / "releases/2")

@@ -12,7 +12,7 @@ import pytest
 
 from harness import fastcgi, net, process, warming
 from harness.manager import killed
-from harness.paths import HELPERS, HOLDFAST, ROOT
+from harness.paths import HELPERS, HOLDFAST, PHP_CGI, ROOT
 from harness.wait import DEADLINE, Appearance, Entries
 from harness.warming import ask, visits, warmed, write
 
@@ -266,7 +266,23 @@ def test_priority_of_those_that_were_forked_later(warm_site):
     holdfast.stop()
 
 
+def test_a_list_that_is_not_there(warm_site):
+    holdfast = warm_site.holdfast(f"--warm=file:{warm_site.directory}/none", f"--document-root={warm_site.root}")
+    assert warmed(holdfast, 2) == f"had nothing to warm; {warm_site.directory}/none cannot be read: No such file or directory"
+    holdfast.stop()
+
+
 # ---- other servers ----
+
+
+def test_php_cgi(make_site):
+    site = warming.make(make_site)
+    holdfast = site.holdfast("--warm=fastcgi:/pid.php", f"--document-root={site.root}", f"--listen={site.address}",
+                             "--handoff=stdin", "--ready=delay:300ms", command=[PHP_CGI])
+    assert re.match(r"warmed by 1 requests in [\d.]+ m?s", warmed(holdfast, 2))
+    assert [visit[1] for visit in visits(site)] == ["warm-up"]
+    holdfast.stop()
+
 
 
 @pytest.mark.parametrize("listen", ["tcp", "unix"])

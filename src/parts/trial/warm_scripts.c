@@ -89,7 +89,9 @@ int hf_warm_make_targets(HfWarmUp *warm)
     if (!before || !hf_plan_warms(plan))
         return 0;
     if (!before->statuses || !warm->generation->statuses) {
-        hf_warm_excuse(warm, "scripts are not compiled without a runtime directory on disk");
+        hf_warm_excuse(
+            warm,
+            "scripts are not compiled: the runtime directory is in memory; let /run be written");
         return 0;
     }
     for (size_t i = 0; i < plan->n_pools; i++) {
