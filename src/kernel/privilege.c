@@ -3,6 +3,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/audit.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <linux/securebits.h>
 #include <string.h>
 #include <sys/capability.h>
@@ -12,6 +15,7 @@
 
 #include "base/memory.h"
 #include "base/parse.h"
+#include "kernel/credentials.h"
 #include "kernel/file.h"
 
 #define FIRST_PORT_FILE    "/proc/sys/net/ipv4/ip_unprivileged_port_start"
@@ -128,4 +132,99 @@ unsigned hf_privilege_first_port(void)
         return FIRST_PORT_DEFAULT;
     text[strcspn(text, "\n")] = '\0';
     return hf_parse_uint(text, 65536, &port) < 0 ? FIRST_PORT_DEFAULT : (unsigned)port;
+}
+
+/* ---- helpers that read what strangers send ---- */
+
+#define NOBODY 65534
+
+int hf_privilege_leave(uint64_t capabilities)
+{
+    const bool root = geteuid() == 0;
+    HfCredentials nobody = {.has_user = root,
+                            .has_group = root,
+                            .uid = NOBODY,
+                            .gid = NOBODY,
+                            .no_new_privileges = true};
+
+    /* refused where CAP_SETPCAP is missing; with no_new_privs the set no longer matters */
+    (void)hf_credentials_narrow(&nobody);
+    if (capabilities != 0 && prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) < 0)
+        return -errno;
+    int r = hf_credentials_enter(&nobody);
+    if (r < 0) { /* a unit or a user namespace that has no other user: what is left is given up */
+        nobody.has_user = nobody.has_group = false;
+        r = hf_credentials_enter(&nobody);
+    }
+    return r < 0 ? r : hf_privilege_keep(capabilities);
+}
+
+#if defined(__x86_64__)
+#define ARCHITECTURE AUDIT_ARCH_X86_64
+#elif defined(__aarch64__)
+#define ARCHITECTURE AUDIT_ARCH_AARCH64
+#endif
+
+#ifdef ARCHITECTURE
+#define ALLOW(call)                                                                                \
+    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (call), 0, 1), BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)
+#define LOAD(member) BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, member))
+#define REFUSE       BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM)
+
+/* The first two go to who connects only. */
+static const struct sock_filter allowed[] = {
+    ALLOW(SYS_socket),
+    ALLOW(SYS_connect),
+    ALLOW(SYS_read),
+    ALLOW(SYS_write),
+    ALLOW(SYS_recvfrom),
+    ALLOW(SYS_sendto),
+    ALLOW(SYS_accept4),
+    ALLOW(SYS_shutdown),
+    ALLOW(SYS_close),
+    ALLOW(SYS_ppoll),
+    ALLOW(SYS_setitimer),
+    ALLOW(SYS_clock_gettime),
+    ALLOW(SYS_rt_sigaction),
+    ALLOW(SYS_rt_sigreturn),
+    ALLOW(SYS_rt_sigprocmask),
+    ALLOW(SYS_restart_syscall),
+    ALLOW(SYS_brk),
+    ALLOW(SYS_mmap),
+    ALLOW(SYS_munmap),
+    ALLOW(SYS_mremap),
+    ALLOW(SYS_madvise),
+    ALLOW(SYS_mprotect),
+    ALLOW(SYS_futex),
+    ALLOW(SYS_getpid),
+    ALLOW(SYS_gettid),
+    ALLOW(SYS_tgkill),
+    ALLOW(SYS_sigaltstack), /* a sanitizer */
+    ALLOW(SYS_exit_group),
+#ifdef SYS_poll
+    ALLOW(SYS_poll),
+#endif
+    REFUSE,
+};
+#define CONNECTING 4 /* instructions */
+#endif
+
+void hf_privilege_confine(bool connects)
+{
+#ifdef ARCHITECTURE
+    const size_t skipped = connects ? 0 : CONNECTING;
+    struct sock_filter filter[4 + sizeof(allowed) / sizeof(*allowed)] = {
+        LOAD(arch),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ARCHITECTURE, 1, 0),
+        REFUSE,
+        LOAD(nr),
+    };
+    const struct sock_fprog program = {
+        .len = (unsigned short)(sizeof(filter) / sizeof(*filter) - skipped), .filter = filter};
+
+    memcpy(filter + 4, allowed + skipped, sizeof(allowed) - skipped * sizeof(*allowed));
+    (void)prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program, 0, 0);
+#else
+    (void)connects;
+#endif
 }

@@ -26,3 +26,14 @@ bool hf_privilege_is_open(const char *path, int mode);
 
 /* net.ipv4.ip_unprivileged_port_start, 1024 when it cannot be read. ip(7). */
 unsigned hf_privilege_first_port(void);
+
+/* For a helper that reads what strangers send: from root to nobody, no supplementary groups, no
+ * bounding set, no_new_privs, of the capabilities those (1 << number). Where there may be no other
+ * user it stays the same one. Returns 0 or negative errno. */
+int hf_privilege_leave(uint64_t capabilities);
+
+/* From now on only what a helper needs that has all its descriptors: every other system call fails
+ * with EPERM, seccomp(2), and that it exits by _exit(2). connects: it makes sockets of its own.
+ * Nothing happens where the kernel or the architecture does not offer it. After
+ * hf_privilege_leave. */
+void hf_privilege_confine(bool connects);

@@ -40,9 +40,9 @@ def address_of(listener):
     return name if isinstance(name, str) else f"{name[0]}:{name[1]}"
 
 
-def lay_out(listeners):
-    """For a child before its exec: the listeners at 3 and on."""
-    parked = [fcntl.fcntl(listener, fcntl.F_DUPFD, 500) for listener in listeners]
+def lay_out(fds):
+    """For a child before its exec: they at 3 and on."""
+    parked = [fcntl.fcntl(listener, fcntl.F_DUPFD, 500) for listener in fds]
     for index, fd in enumerate(parked):
         os.dup2(fd, 3 + index)
 
@@ -318,6 +318,61 @@ def test_it_leaves_the_listener_blocking(answerer, listener):
     fastcgi.request(address_of(listener), "/x")
     assert not fcntl.fcntl(listener, fcntl.F_GETFL) & os.O_NONBLOCK
     helper.stop()
+
+
+# ---- what they may do ----
+
+def status_of(pid):
+    lines = pathlib.Path(f"/proc/{pid}/status").read_text().splitlines()
+    return dict(line.split(":", 1) for line in lines)
+
+
+def assert_confined(pid, capabilities=0):
+    """Nobody, for good, with nothing but what it has open."""
+    fields = {name: value.split() for name, value in status_of(pid).items()}
+    assert fields["Uid"] == fields["Gid"] == ["65534"] * 4 and not fields["Groups"]
+    assert {name: int(fields[name][0], 16) for name in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb")} == {
+        "CapInh": 0, "CapPrm": capabilities, "CapEff": capabilities, "CapBnd": 0, "CapAmb": 0}
+    assert fields["NoNewPrivs"] == ["1"] and fields["Seccomp"] == ["2"]
+
+
+def test_the_answerer_is_nobody(answerer, listener):
+    helper = answerer([listener], "f")
+    assert fastcgi.request(address_of(listener), "/x")[0]["Status"].startswith("503")
+    assert_confined(helper.process.pid)
+    helper.stop()
+
+
+@pytest.mark.parametrize("family", ["tcp", "unix"])
+def test_the_carrier_is_nobody(listener, directory, family):
+    """Who may connect to a socket of another user, and nothing else."""
+    path = directory / "x.sock"
+    with contextlib.ExitStack() as stack:
+        current = stack.enter_context(listen() if family == "tcp" else listen(socket.AF_UNIX, str(path)))
+        if family == "unix":
+            path.chmod(0o600)
+        reading, writing = os.pipe()
+        stack.callback(os.close, reading)
+        stack.callback(os.close, writing)
+        fds = [listener.fileno(), writing]
+        process = Process([HOLDFAST, "--answer", "carry", os.getpid(), address_of(current)], env=environment(),
+                          stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, pass_fds=[3, 4],
+                          preexec_fn=lambda: lay_out(fds))
+        stack.callback(process.popen.stderr.close)
+        stack.callback(process.stop, signal.SIGKILL)
+        with fastcgi.connect(address_of(listener)) as late:
+            late.sendall(b"question")
+            current.settimeout(DEADLINE)
+            with current.accept()[0] as carried:
+                carried.settimeout(DEADLINE)
+                assert carried.recv(100) == b"question"
+                assert os.read(reading, 100) == b"\0"
+                assert_confined(process.pid, 2 if family == "unix" else 0)  # CAP_DAC_OVERRIDE
+                carried.sendall(b"answer")
+            late.settimeout(DEADLINE)
+            assert read_all(late) == b"answer"
+        process.send(signal.SIGTERM)
+        assert process.wait() == 0
 
 
 @pytest.mark.parametrize("words", [[], ["1"], ["x", "1", "1", "1", "f"], ["1", "1", "1", "1", "z"], ["1", "1", "1", "1", ""],

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """--ready=log:TEXT: a service that tells in its log alone that it is ready, and the relay that reads it."""
 import os
+import pathlib
 import re
 import signal
 
@@ -121,4 +122,14 @@ def test_another_user_may_open_its_output(service):
     holdfast = service.start("--user=65534", "--group=65534", behaviour=["log-reopened"], ready=READY)
     holdfast.wait("^now listening$")
     assert os.stat(f"/proc/{service.ask()}").st_uid == 65534
+    holdfast.stop()
+
+
+def test_the_relay_is_nobody(service):
+    """It reads what the service writes, and needs no more than what it has open."""
+    holdfast = service.start(behaviour=["log-much"], ready=READY)
+    relay, = relays(holdfast)
+    fields = dict(line.split(":\t", 1) for line in pathlib.Path(f"/proc/{relay}/status").read_text().splitlines()
+                  if ":\t" in line)
+    assert fields["Uid"].split() == ["65534"] * 4 and int(fields["CapBnd"], 16) == 0 and fields["Seccomp"] == "2"
     holdfast.stop()

@@ -13,6 +13,7 @@
 #include "base/memory.h"
 #include "base/parse.h"
 #include "base/text.h"
+#include "kernel/privilege.h"
 #include "kernel/process.h"
 #include "loop/reaper.h"
 #include "parts/events/events.h"
@@ -69,22 +70,27 @@ int hf_carrier_main(int argc, char **argv)
 {
     HF_CLEANUP_FD int stop_fd = -1;
     HfCarrierTask task = {0};
+    uint64_t capabilities = 0;
     pid_t parent;
 
     int r = parse_task(argc, argv, &task, &parent);
-    if (r >= 0) /* a path may be another user's */
-        r = hf_helper_begin(parent, UINT64_C(1) << CAP_DAC_OVERRIDE, &stop_fd);
+    for (size_t i = 0; r >= 0 && i < task.n; i++)
+        if (hf_address_is_path(&task.targets[i])) /* which may be another user's */
+            capabilities = UINT64_C(1) << CAP_DAC_OVERRIDE;
+    if (r >= 0)
+        r = hf_helper_begin(parent, capabilities, &stop_fd);
     if (r == -ESRCH)
         return EXIT_SUCCESS;
     if (r >= 0)
         r = hf_fallback_alarm();
+    hf_privilege_confine(true);
     if (r >= 0)
         r = hf_carrier_serve(&task, stop_fd);
-    if (r >= 0)
-        return EXIT_SUCCESS;
-    const HfLogFields fields = {.error = r};
-    hf_log(LOG_ERR, &fields, "connections that came late cannot be carried over");
-    return EXIT_FAILURE;
+    if (r < 0) {
+        const HfLogFields fields = {.error = r};
+        hf_log(LOG_ERR, &fields, "connections that came late cannot be carried over");
+    }
+    _exit(r < 0 ? EXIT_FAILURE : EXIT_SUCCESS);
 }
 
 /* ---- the helper, from outside ---- */

@@ -15,6 +15,7 @@
 #include "base/memory.h"
 #include "base/parse.h"
 #include "base/text.h"
+#include "kernel/privilege.h"
 #include "kernel/socket.h"
 #include "parts.h"
 #include "parts/fallback/carrier.h"
@@ -175,14 +176,14 @@ int hf_fallback_main(int argc, char **argv)
     int r = hf_helper_begin(task.parent, 0, &stop_fd); /* it talks to strangers */
     if (r == -ESRCH)
         return EXIT_SUCCESS;
+    hf_privilege_confine(false);
     if (r >= 0)
         r = hf_fallback_serve(&task.request, stop_fd);
     if (r < 0) {
         const HfLogFields fields = {.error = r};
         hf_log(LOG_ERR, &fields, "the outage cannot be answered, clients wait");
-        return EXIT_FAILURE;
     }
-    return EXIT_SUCCESS;
+    _exit(r < 0 ? EXIT_FAILURE : EXIT_SUCCESS);
 }
 
 /* ---- the part: one answerer at most, ended before it can be missed ---- */

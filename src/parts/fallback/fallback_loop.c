@@ -376,7 +376,8 @@ int hf_helper_begin(pid_t parent, uint64_t capabilities, int *ret_stop_fd)
 {
     HF_CLEANUP_FD int stop_fd = open_stop();
 
-    int r = stop_fd < 0 ? stop_fd : hf_privilege_keep(capabilities);
+    int r = stop_fd < 0 ? stop_fd : hf_privilege_leave(capabilities);
+    /* which another user would have reset */
     if (r >= 0 && prctl(PR_SET_PDEATHSIG, SIGTERM) < 0)
         r = -errno;
     if (r >= 0 && getppid() != parent) /* it ended before it could be watched */

@@ -41,7 +41,7 @@ int hf_fallback_alarm(void);
  * the end of the process. Returns 0 or negative errno. */
 int hf_fallback_serve(const HfFallbackRequest *request, int stop_fd);
 
-/* What each helper begins with: it keeps those capabilities (1 << number) and ends with its parent.
- * Returns 0 and a descriptor that is readable once it is to stop, -ESRCH: the parent has ended
- * already, or negative errno. */
+/* What each helper begins with: it is nobody with those capabilities (1 << number), and ends with
+ * its parent. Returns 0 and a descriptor that is readable once it is to stop, -ESRCH: the parent
+ * has ended already, or negative errno. */
 int hf_helper_begin(pid_t parent, uint64_t capabilities, int *ret_stop_fd);

@@ -15,6 +15,7 @@
 #include "base/log.h"
 #include "base/parse.h"
 #include "format/words.h"
+#include "kernel/privilege.h"
 #include "run/supervisor.h"
 
 /* ---- the relay ---- */
@@ -232,10 +233,12 @@ static int relay_main(int argc, char **argv)
     ignore_signals();
     if (!is_pipe(FIRST_STREAM + 1))
         streams[1].from = -1;
+    if (hf_privilege_leave(0) >= 0)
+        hf_privilege_confine(false);
     for (size_t i = 0; i < STREAMS; i++)
         hf_matcher_init(&streams[i].matcher, argv[2], length);
     relay_streams(streams);
-    return EXIT_SUCCESS;
+    _exit(EXIT_SUCCESS);
 }
 
 /* ---- the part ---- */
