@@ -85,6 +85,20 @@ def test_a_script_that_does_not_compile(warm_site):
     holdfast.stop()
 
 
+def test_scripts_that_declare_the_same(warm_site):
+    """One request cannot have two of them, and one that never compiles keeps none from it."""
+    for number in range(9):
+        write(warm_site, f"same{number}.php", f"<?php function same() {{ return {number}; }} class Same {{}} echo same();")
+    write(warm_site, "broken.php", "<?php echo 'whole';")
+    holdfast = warm_site.holdfast()
+    assert [ask(warm_site, f"same{number}.php") for number in range(9)] == list("012345678")
+    ask(warm_site, "broken.php")
+    write(warm_site, "broken.php", "<?php interface I {} class A implements I, I {} const B = 1; const B = 2; function f($a, $a) {}")
+    assert re.fullmatch(r"warmed 9 of 10 scripts in [\d.]+ m?s", warmed(holdfast, 2))
+    assert {f"same{number}.php" for number in range(9)} <= set(eval(ask(warm_site, "state.php")))
+    holdfast.stop()
+
+
 def test_a_script_that_is_gone_is_not_missed(warm_site):
     holdfast = warm_site.holdfast()
     ask(warm_site, "used.php")

@@ -12,6 +12,8 @@
  * hour is left out. HOLDFAST_WARM=compile: compiles those in the body, a line each, without running
  * them, for as long as a batch may take, and prints a character for each that it came to: + is
  * compiled, = was there, x is no file any more, ~ is too new, f: the cache is nearly full, - fails.
+ * What a script declares stays until the end of the request, so it ends before one that fails and
+ * is not the first, which may declare the same, and is the first of the next request.
  * The first line says ok, or what is missing. For PHP 5.5 and later. */
 const char hf_phpfpm_warm_script[] =
     "<?php\n"
@@ -34,6 +36,8 @@ const char hf_phpfpm_warm_script[] =
     "$missing = holdfast_missing();\n"
     "if ($missing !== '') { echo $missing, \"\\n\"; exit; }\n"
     "echo \"ok\\n\";\n"
+    "while (ob_get_level() > 0) ob_end_flush();\n"
+    "flush(); /* the status is out: no error of a script changes it */\n"
     "if ($task === 'list') {\n"
     "    $status = opcache_get_status(true);\n"
     "    $young = time() - $status['opcache_statistics']['start_time'] < 3600;\n"
@@ -70,11 +74,16 @@ const char hf_phpfpm_warm_script[] =
     "$protected = (int) ini_get('opcache.file_update_protection');\n"
     "$young = $protected > 0 ? $_SERVER['REQUEST_TIME'] - $protected : PHP_INT_MAX;\n"
     "$end = microtime(true) + 0.3;\n"
-    "$full = false;\n"
-    "foreach (explode(\"\\n\", file_get_contents('php://input')) as $i => $path) {\n"
+    "$full = $declared = false;\n"
+    "foreach (explode(\"\\n\", rtrim(file_get_contents('php://input'), \"\\n\")) as $i => $path) "
+    "{\n"
     "    if (microtime(true) > $end) break;\n"
     "    if ($i % 8 === 0 && !$full) $full = holdfast_full();\n"
-    "    echo $full && !opcache_is_script_cached($path) ? 'f' : holdfast_compile($path, $young);\n"
+    "    $mark = $full && !opcache_is_script_cached($path) ? 'f' : holdfast_compile($path, "
+    "$young);\n"
+    "    if ($mark === '-' && $declared) break; /* maybe by a name of one before */\n"
+    "    $declared = $declared || strpos('+~-', $mark) !== false;\n"
+    "    echo $mark;\n"
     "}\n";
 
 /* Only its own user's master can be asked there; what would run code of the user's, or keep the
