@@ -65,8 +65,8 @@ struct HfOption {
 };
 
 extern const HfOptionType hf_option_type_flag, hf_option_type_help, hf_option_type_name,
-    hf_option_type_instance, hf_option_type_directory, hf_option_type_listen, hf_option_type_time,
-    hf_option_type_adapter, hf_option_type_handoff, hf_option_type_handover,
+    hf_option_type_stdin, hf_option_type_instance, hf_option_type_directory, hf_option_type_listen,
+    hf_option_type_time, hf_option_type_adapter, hf_option_type_handoff, hf_option_type_handover,
     hf_option_type_stop_signal, hf_option_type_number, hf_option_type_period, hf_option_type_ready,
     hf_option_type_text, hf_option_type_log_format, hf_option_type_log_level,
     hf_option_type_capabilities, hf_option_type_kill_mode, hf_option_type_notify_access,

@@ -259,6 +259,10 @@ static int parse_listen(const HfOption *option, const char *value, void *field, 
     /* What hf_array_reserve has made of n so far. */
     size_t capacity = n > 0 ? 4 : 0;
 
+    if (strcmp(value, "none") == 0) {
+        settings->listens_nowhere = true;
+        return 0;
+    }
     if (n >= HF_LISTENERS_MAX)
         return hf_option_refuse(
             error, "--%s: more than %d sockets; give some of them to a second instance",
@@ -293,7 +297,7 @@ static bool equal_listen(const void *a, const void *b)
     const HfSettings *left = a;
     const HfSettings *right = b;
 
-    if (left->n_listeners != right->n_listeners)
+    if (left->n_listeners != right->n_listeners || left->listens_nowhere != right->listens_nowhere)
         return false;
     for (size_t i = 0; i < left->n_listeners; i++)
         if (!same_listener(&left->listeners[i], &right->listeners[i]))

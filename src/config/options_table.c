@@ -50,11 +50,15 @@ const HfOption hf_option_table[] = {
     {SETTING("environment", SERVICE, SERVING, environment, settings.environment),
      .argument = "NAME=VALUE",
      .help = "Set NAME in the environment of COMMAND; repeat it for each (default: none)"},
+    {SETTING("stdin", SERVICE, SERVING, stdin, settings.standard_input),
+     .help = "Standard input of COMMAND: nothing, or holdfast's own, as for a server that ends at "
+             "the end of its input"},
 
-    {SETTING("listen", SOCKETS, SERVING, listen, settings), .argument = "ADDR[,KEY=VALUE...]",
+    {SETTING("listen", SOCKETS, SERVING, listen, settings), .argument = "ADDR[,KEY=VALUE...]|none",
      .first = true,
-     .help = "Hold a socket at ADDR; repeat it for each socket. php-fpm needs none, its sockets "
-             "are those of its pools (default: none)"},
+     .help = "Hold a socket at ADDR; repeat it for each socket, or say that COMMAND has none. "
+             "php-fpm needs no --listen, its sockets are those of its pools (default: those that "
+             "systemd passed)"},
     {SETTING("handoff", SOCKETS, SERVING, handoff, settings.handoff),
      .help = "How COMMAND learns of its sockets: as from systemd, as from an older php-fpm, one as "
              "standard input, or as from start_server; auto goes by the adapter"},
@@ -166,6 +170,9 @@ const HfOption hf_option_table[] = {
      .argument = "fastcgi:/PATH|http:/PATH|tcp|exec:COMMAND|none", .first = true,
      .help = "Probe the health of the active generation at intervals: ask for a page, connect, or "
              "run a command; an unhealthy one is replaced"},
+    {SETTING("watchdog", HEALTH, SUPERVISING, period, settings.watchdog), .argument = "TIME|never",
+     .help = "Expect WATCHDOG=1 of the service at least this often; without it it is unhealthy",
+     .minimum = 10 * HF_USEC_PER_MSEC},
     {SETTING("http-header", HEALTH, SUPERVISING | 1U << HF_VERB_PROBE, header,
              settings.http_headers),
      .argument = "NAME: VALUE",
@@ -285,6 +292,9 @@ static int validate_listeners(const HfSettings *settings, HfText *error)
 {
     const HfListenerSpec *list = settings->listeners;
 
+    if (settings->listens_nowhere && settings->n_listeners > 0)
+        return hf_option_refuse(error, "--listen: none says that there is no socket, and another "
+                                       "--listen names one; drop one of them");
     for (size_t i = 1; i < settings->n_listeners; i++)
         for (size_t j = 0; j < i; j++) {
             bool same_name =

@@ -417,5 +417,6 @@ CHOICE(handover, HfHandover);
 CHOICE(notify_access, HfNotifyAccess);
 CHOICE(kill_mode, HfKillMode);
 CHOICE(cgroup_use, HfCgroupUse);
+CHOICE(stdin, HfStdin);
 CHOICE(log_format, HfLogFormat);
 CHOICE(log_level, HfLogLevel);

@@ -27,6 +27,9 @@ HF_STRTAB_DEFINE(hf_kill_mode, HfKillMode, kill_modes, HF_KILL_MODE_MAX_)
 static const char *const notify_accesses[] = {"main", "all"};
 HF_STRTAB_DEFINE(hf_notify_access, HfNotifyAccess, notify_accesses, HF_NOTIFY_ACCESS_MAX_)
 
+static const char *const stdins[] = {"null", "inherit"};
+HF_STRTAB_DEFINE(hf_stdin, HfStdin, stdins, HF_STDIN_MAX_)
+
 static const char *const cgroup_uses[] = {
     [HF_CGROUP_USE_AUTO] = "auto",
     [HF_CGROUP_USE_OFF] = "off",
@@ -95,6 +98,7 @@ void hf_settings_init(HfSettings *settings)
         .probe_every = 10 * HF_USEC_PER_SEC,
         .probe_timeout = 5 * HF_USEC_PER_SEC,
         .probe_failures = 3,
+        .watchdog = HF_USEC_INFINITY,
         .probe_hung_after = HF_USEC_INFINITY,
         .recycle_check = 30 * HF_USEC_PER_SEC,
         .busy_after = 10 * HF_USEC_PER_SEC,

@@ -49,6 +49,14 @@ typedef enum HfReadiness {
 } HfReadiness;
 HF_STRTAB_DECLARE(hf_readiness, HfReadiness); /* auto, notify, pidfile, delay, log */
 
+/* What the service has as its standard input. */
+typedef enum HfStdin {
+    HF_STDIN_NULL, /* nothing: /dev/null */
+    HF_STDIN_INHERIT,
+    HF_STDIN_MAX_,
+} HfStdin;
+HF_STRTAB_DECLARE(hf_stdin, HfStdin); /* null, inherit */
+
 /* Whose READY=1 and other messages are believed. */
 typedef enum HfNotifyAccess {
     HF_NOTIFY_ACCESS_MAIN, /* the main process */
@@ -131,6 +139,7 @@ typedef struct HfSettings {
     char *handoff; /* its name; NULL: by the adapter */
     HfListenerSpec *listeners;
     size_t n_listeners;
+    bool listens_nowhere;   /* --listen=none: the service has no socket */
     char *directory;        /* of the service; NULL: holdfast's own at its start */
     uint64_t ready_timeout; /* usec, default 60 s */
     uint64_t drain_timeout; /* usec, default 30 s */
@@ -144,6 +153,7 @@ typedef struct HfSettings {
     uint64_t ready_delay; /* usec, default 1 s */
     char *ready_text;     /* 1 to HF_MATCHER_MAX bytes; NULL unless readiness is LOG */
     HfNotifyAccess notify_access;
+    HfStdin standard_input;
     HfHandover handover;
     uint64_t stop_signal; /* number; 0, the default: by the adapter */
     HfKillMode kill_mode;
@@ -159,6 +169,8 @@ typedef struct HfSettings {
     uint64_t probe_every;      /* usec, default 10 s */
     uint64_t probe_timeout;    /* usec, default 5 s */
     uint64_t probe_failures;   /* in a row, default 3 */
+    uint64_t watchdog;         /* usec from one WATCHDOG=1 to the next; HF_USEC_INFINITY, the
+                                  default: none is awaited */
     uint64_t probe_hung_after; /* usec; HF_USEC_INFINITY, the default: never */
     uint64_t recycle_memory;   /* bytes; 0, the default: never */
     uint64_t recycle_check;    /* usec, default 30 s: how often the memory is looked at */

@@ -46,6 +46,9 @@ static void take_line(const Line *line, HfNotify *notify)
         notify->ready |= is_one(&value);
     } else if (has_key(line, "RELOADING=", &value)) {
         notify->reloading |= is_one(&value);
+    } else if (has_key(line, "WATCHDOG=", &value)) {
+        notify->alive |= is_one(&value);
+        notify->trouble |= value.length == 7 && memcmp(value.text, "trigger", 7) == 0;
     } else if (has_key(line, "STOPPING=", &value)) {
         notify->stopping |= is_one(&value);
     } else if (has_key(line, "MAINPID=", &value)) {

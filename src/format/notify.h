@@ -12,6 +12,8 @@
 typedef struct HfNotify {
     bool ready;
     bool reloading;
+    bool alive;   /* WATCHDOG=1 */
+    bool trouble; /* WATCHDOG=trigger */
     bool stopping;
     bool has_main_pid;
     int64_t main_pid; /* > 0 */

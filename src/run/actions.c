@@ -83,7 +83,8 @@ static int bind_plan(HfPlan *plan, HfText *error, void *userdata)
     HfSupervisor *supervisor = userdata;
     HfOffer offer = {0};
 
-    int r = hf_activated_want(supervisor->activated, supervisor->n_activated, plan);
+    int r = hf_activated_want(supervisor->activated, supervisor->n_activated,
+                              hf_reconfigure_settings(supervisor), plan, error);
     if (r >= 0)
         r = offer_held(supervisor, plan, &offer);
     HF_EACH_PART (supervisor, i, lend)

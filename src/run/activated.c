@@ -48,15 +48,23 @@ int hf_activated_take(HfListener ***ret, size_t *ret_n, HfNotes *notes, HfText *
     return 0;
 }
 
-int hf_activated_want(HfListener *const *received, size_t n, HfPlan *plan)
+int hf_activated_want(HfListener *const *received, size_t n, const HfSettings *settings,
+                      HfPlan *plan, HfText *error)
 {
     int r = 0;
 
-    if (plan->n_wanted > 0 || plan->adapter->finds_listeners)
+    if (plan->n_wanted > 0 || plan->adapter->finds_listeners || settings->listens_nowhere)
         return 0;
     for (size_t i = 0; i < n && r >= 0; i++)
         r = hf_plan_want(plan, &received[i]->spec, NULL);
-    return r;
+    if (r < 0 || plan->n_wanted > 0)
+        return r;
+    hf_text_addf(
+        error,
+        "no socket is named that could be held for %s; name each with --listen=ADDR, or say "
+        "--listen=none if it has none",
+        plan->program);
+    return -EDESTADDRREQ;
 }
 
 static bool uses(const HfPlan *plan, const HfListener *held)

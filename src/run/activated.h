@@ -54,8 +54,10 @@ void hf_notes_clear(HfNotes *notes, bool close);
 int hf_activated_take(HfListener ***ret, size_t *ret_n, HfNotes *notes, HfText *error);
 
 /* A service that says nowhere itself where it listens listens at all that was passed. Returns 0,
- * -E2BIG or -ENOMEM. */
-int hf_activated_want(HfListener *const *received, size_t n, HfPlan *plan);
+ * -E2BIG or -ENOMEM, or -EDESTADDRREQ with one line in error: there is nothing to hold for it, and
+ * nobody said so. */
+int hf_activated_want(HfListener *const *received, size_t n, const HfSettings *settings,
+                      HfPlan *plan, HfText *error);
 
 /* Every received one must be used by plan. Returns 0, or -EADDRNOTAVAIL with one line in error that
  * names the first that is not. */

@@ -97,6 +97,7 @@ void hf_generation_ready(HfGeneration *generation)
     leave_ready_watch(generation);
     hf_generation_learn_program(generation);
     generation->served = true;
+    generation->alive = hf_clock_monotonic();
     generation->plan->failures = 0;
     if (!generation->main_exited)
         generation->callbacks.ready(generation, generation->callbacks.userdata);
@@ -331,12 +332,16 @@ static int make_arguments(const HfGeneration *generation, char ***ret)
 static int make_environment(const HfGeneration *generation, const HfRuntime *runtime, char ***ret)
 {
     HF_CLEANUP_TEXT HfText notify = {0};
+    HF_CLEANUP_TEXT HfText watchdog = {0};
     HF_CLEANUP_STRV char **own = NULL;
 
     hf_text_addf(&notify, "NOTIFY_SOCKET=%s", runtime->notify);
+    hf_text_addf(&watchdog, "WATCHDOG_USEC=%llu", (unsigned long long)generation->plan->watchdog);
     int r = hf_strv_copy(generation->plan->environment, &own);
     if (r >= 0)
         r = hf_strv_append(&own, hf_text_peek(&notify));
+    if (r >= 0 && generation->plan->watchdog != HF_USEC_INFINITY)
+        r = hf_strv_append(&own, hf_text_peek(&watchdog));
     if (r >= 0)
         r = hf_plan_number_environment(generation->plan, generation->number, &own);
     if (r >= 0)
@@ -362,6 +367,16 @@ static int watch_main(HfGeneration *generation, int *outcome)
         return r;
     hf_fd_steal(outcome);
     return hf_reaper_watch(generation->reaper, generation->main.pid, on_main_exit, generation);
+}
+
+/* -1: nothing. A canary must not read what is meant for the service. */
+static int find_input(const HfGeneration *generation)
+{
+    const HfPlan *plan = generation->plan;
+
+    if (plan->placement.on_stdin)
+        return hf_listener_fd(generation->listeners[0], generation->side);
+    return plan->standard_input == HF_STDIN_INHERIT && generation->number > 0 ? STDIN_FILENO : -1;
 }
 
 static int run_main(HfGeneration *generation, const HfRuntime *runtime, int output)
@@ -398,9 +413,7 @@ static int run_main(HfGeneration *generation, const HfRuntime *runtime, int outp
         .envp = environment,
         .listen_pid = plan->placement.listen_pid,
         .directory = plan->directory,
-        .stdin_fd = plan->placement.on_stdin
-                        ? hf_listener_fd(generation->listeners[0], generation->side)
-                        : -1,
+        .stdin_fd = find_input(generation),
         .stdout_fd = out,
         .stderr_fd = err,
         .fds = fds,
@@ -484,6 +497,7 @@ int hf_generation_restore(HfGeneration *generation, sd_event *loop, HfReaper *re
     generation->cgroups = &runtime->cgroups;
     bool ready = starting && generation->served; /* and nobody has acted on it */
     generation->served |= !starting;
+    generation->alive = hf_clock_monotonic();
     if (generation->session == 0)
         generation->session = generation->main.pid;
     int r =

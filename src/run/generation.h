@@ -52,6 +52,7 @@ struct HfGeneration {
     sd_event_source *main_watch; /* on the pidfd of one that may be no child of ours */
     sd_event_source *executed;   /* on how its spawn ends; NULL once that is known */
     char *failure;               /* why it could not be executed; NULL: nothing failed */
+    bool voice_refused;          /* that another said READY=1 for it was told */
     bool main_refused;           /* that MAINPID= named a stranger was told */
     char *status_text;           /* STATUS=, the last one; printable UTF-8, or NULL */
     HfProgram program;
@@ -68,6 +69,7 @@ struct HfGeneration {
     bool late;         /* was not ready in time */
     int owed;          /* signal to the members once they can be found; 0: none */
     uint64_t spawned;  /* usec, CLOCK_MONOTONIC */
+    uint64_t alive;    /* likewise: when it was ready, or said WATCHDOG=1 last */
     uint64_t started;  /* usec since boot, as hf_process_started says; 0: not known */
     HfFiles files;
     char *statuses; /* where its pools' private scoreboards are, NULL: it has none */

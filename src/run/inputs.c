@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/memory.h"
@@ -160,6 +161,10 @@ static void take(HfSupervisor *supervisor, HfGeneration *generation, const HfNot
         keep_status(generation, message->status);
     if (message->ready)
         hf_generation_notify_ready(generation);
+    if (message->alive)
+        generation->alive = hf_clock_monotonic();
+    if (message->trouble)
+        generation->alive = 0;
     if (message->stopping)
         hf_supervisor_post(supervisor, &(HfEvent){.type = HF_EVENT_LEAVING,
                                                   .slot = generation->slot,
@@ -184,8 +189,29 @@ static bool next(int fd, unsigned *most, HfNotify *ret, pid_t *ret_pid)
     return false;
 }
 
+/* Once: a service that is never ready because of that is ended after a while. */
+static void tell_unbelieved(HfGeneration *generation, HfNotifyAccess access, pid_t pid)
+{
+    const HfLogFields fields = {.generation = generation->number};
+    HF_CLEANUP_NAMES HfProcessNames names = {0};
+
+    if (generation->voice_refused || generation->served || generation->main_exited)
+        return;
+    generation->voice_refused = true;
+    hf_process_names_add(&names, pid);
+    hf_log(LOG_WARNING, &fields,
+           access == HF_NOTIFY_ACCESS_MAIN
+               ? "%s says READY=1 and is not believed: it is not the main process of generation "
+                 "%llu (%d); --notify-access=all believes all of its session"
+               : "%s says READY=1 and is not believed: it does not belong to the session of "
+                 "generation %llu (%d), or has ended already",
+           hf_process_names_text(&names), (unsigned long long)generation->number,
+           (int)generation->main.pid);
+}
+
 static void hear(HfSupervisor *supervisor, int fd, unsigned most)
 {
+    HfNotifyAccess access = supervisor->settings->notify_access;
     HfNotify message;
     pid_t pid;
 
@@ -193,6 +219,9 @@ static void hear(HfSupervisor *supervisor, int fd, unsigned most)
         HfGeneration *generation = find_speaker(supervisor, pid);
         if (generation)
             take(supervisor, generation, &message);
+        for (unsigned i = 0; !generation && message.ready && i < HF_MACHINE_SLOTS; i++)
+            if (supervisor->generations[i])
+                tell_unbelieved(supervisor->generations[i], access, pid);
     }
 }
 
@@ -203,8 +232,11 @@ void hf_inputs_canary(HfGeneration *canary, HfNotifyAccess access, int fd)
     pid_t pid;
 
     for (; next(fd, &most, &message, &pid); most--) {
-        if (!speaks_for(canary, access, pid))
+        if (!speaks_for(canary, access, pid)) {
+            if (message.ready)
+                tell_unbelieved(canary, access, pid);
             continue;
+        }
         if (message.has_main_pid)
             take_main_pid(canary, (pid_t)message.main_pid);
         if (message.ready)

@@ -37,10 +37,10 @@ static const char *part_of_option(const char *option)
         const char *prefix; /* of options */
         const char *part;
     } table[] = {
-        {"busy-after", "fallback"}, {"canary", "trial"},        {"preflight", "trial"},
-        {"warm", "trial"},          {"document-root", "trial"}, {"on-event", "events"},
-        {"probe", "probe"},         {"queue-", "watch"},        {"recycle-memory", "watch"},
-        {"recycle-check", "watch"},
+        {"busy-after", "fallback"},  {"canary", "trial"},        {"preflight", "trial"},
+        {"warm", "trial"},           {"document-root", "trial"}, {"on-event", "events"},
+        {"watchdog", "probe"},       {"probe", "probe"},         {"queue-", "watch"},
+        {"recycle-memory", "watch"}, {"recycle-check", "watch"},
     };
     for (size_t i = 0; i < sizeof(table) / sizeof(*table); i++)
         if (strncmp(option, table[i].prefix, strlen(table[i].prefix)) == 0)

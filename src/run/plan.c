@@ -22,6 +22,7 @@ int hf_plan_new(HfPlan **ret)
     if (!plan)
         return -ENOMEM;
     plan->references = 1;
+    plan->watchdog = HF_USEC_INFINITY;
     plan->credentials = HF_CREDENTIALS_NONE;
     *ret = plan;
     return 0;
@@ -324,6 +325,8 @@ int hf_plan_of_settings(const HfSettings *settings, HfNames *names, HfPlan **ret
     plan->ready_delay = settings->ready_delay;
     plan->stop_signal =
         settings->stop_signal > 0 ? (int)settings->stop_signal : plan->adapter->stop_signal;
+    plan->standard_input = settings->standard_input;
+    plan->watchdog = settings->watchdog;
     plan->kill_mode = settings->kill_mode;
     plan->reopen_signal = plan->adapter->reopen_signal;
     r = find_program(settings, &plan->program, error);

@@ -54,6 +54,8 @@ typedef struct HfPlan {
     HfReadiness readiness; /* resolved */
     uint64_t ready_delay;
     char *ready_text; /* NULL but for HF_READINESS_LOG */
+    HfStdin standard_input;
+    uint64_t watchdog; /* usec; HF_USEC_INFINITY: none */
     int stop_signal;
     HfKillMode kill_mode;
     int reopen_signal; /* 0: none is known */

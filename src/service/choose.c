@@ -9,7 +9,8 @@
 #include "config/option.h"
 #include "config/settings.h"
 
-#define NAMES_MAX 16 /* of adapters, of handoffs */
+#define PHP_ENTRYPOINT "docker-php-entrypoint" /* of the official images */
+#define NAMES_MAX      16                      /* of adapters, of handoffs */
 
 /* ---- by name ---- */
 
@@ -51,10 +52,8 @@ const HfAdapter *hf_adapter_of_program(const char *program)
 
 /* That execute another one in their place. */
 static const char *const runners[] = {
-    "nice",    "chrt",   "ionice",    "taskset",      "numactl",
-    "prlimit", "stdbuf", "env",       "gosu",         "su-exec",
-    "setpriv", "chpst",  "setuidgid", "s6-setuidgid", "docker-php-entrypoint",
-    NULL,
+    "nice", "chrt",    "ionice",  "taskset", "numactl",   "prlimit",      "stdbuf",       "env",
+    "gosu", "su-exec", "setpriv", "chpst",   "setuidgid", "s6-setuidgid", PHP_ENTRYPOINT, NULL,
 };
 /* That have it as their child, to pass signals on and reap what is left: holdfast does. */
 static const char *const inits[] = {"dumb-init", "tini", "tini-static", "docker-init", NULL};
@@ -109,8 +108,13 @@ size_t hf_adapter_first_word(const HfSettings *settings)
 
 const HfAdapter *hf_adapter_of(const HfSettings *settings)
 {
-    const char *program =
-        settings->command ? settings->command[hf_adapter_program_word(settings)] : NULL;
+    char *const *words = settings->command;
+    const char *program = words ? words[hf_adapter_program_word(settings)] : NULL;
+
+    /* It puts the word php-fpm before options. */
+    if (program && strcmp(base_name(program), PHP_ENTRYPOINT) == 0 && words[1] &&
+        words[1][0] == '-')
+        program = "php-fpm";
     const HfAdapter *adapter = settings->adapter ? hf_adapter_find(settings->adapter)
                                                  : hf_adapter_of_program(program ? program : "");
 
@@ -183,7 +187,7 @@ static int check_number(HfVerb verb, const HfSettings *settings, HfText *error)
         return hf_option_refuse(error,
                                 "%s%s takes one socket, not %zu; drop --listen until one is left",
                                 option, who, settings->n_listeners);
-    if (settings->n_listeners == 0 && verb != HF_VERB_EXEC)
+    if (settings->n_listeners == 0 && (verb != HF_VERB_EXEC || settings->listens_nowhere))
         return hf_option_refuse(error,
                                 "%s%s needs a socket; add --listen=ADDR, as "
                                 "--listen=127.0.0.1:9000",
@@ -269,6 +273,12 @@ static int check_all(HfVerb verb, const HfSettings *settings, HfText *error)
         return hf_option_refuse(error,
                                 "--ready=pidfile is for php-fpm only; write --ready=notify or "
                                 "--ready=delay:2s");
+    if (settings->standard_input == HF_STDIN_INHERIT && hf_handoff_of(settings)->on_stdin)
+        return hf_option_refuse(error, "--stdin=inherit: the standard input of COMMAND is its "
+                                       "socket; drop it, or say --handoff=listen-fds");
+    if (settings->watchdog != HF_USEC_INFINITY && adapter->scoreboard)
+        return hf_option_refuse(error, "--watchdog: php-fpm never says WATCHDOG=1; write "
+                                       "--probe=fastcgi:/ping");
     if (adapter->validate)
         r = adapter->validate(settings, settings->command + hf_adapter_program_word(settings),
                               error);

@@ -25,7 +25,7 @@ static int validate(const HfSettings *settings, char *const *command, HfText *er
                                 "--handoff=%s does not work with php-fpm, which cannot read it; "
                                 "drop it, or say --adapter=generic if COMMAND is not php-fpm",
                                 handoff);
-    if (settings->n_listeners > 0)
+    if (settings->n_listeners > 0 || settings->listens_nowhere)
         return hf_option_refuse(error,
                                 "--listen does not go with php-fpm, whose sockets are those of its "
                                 "pools; set listen in the pool, or say --adapter=generic if "

@@ -85,6 +85,23 @@ def stubborn(_options):
     answer_all()
 
 
+def watched(options):
+    """Says that it lives, as often as is asked for, until it is triggered: falls silent, or says --last."""
+    interval = int(os.environ["WATCHDOG_USEC"]) / 1e6 / 15
+    on_stop(leave)
+    tell("READY=1")
+    trigger = os.open(options.trigger, os.O_RDWR | os.O_NONBLOCK)
+    for n in range(1000):
+        tell("WATCHDOG=1")
+        say(f"lives {n}")
+        if select.select([trigger], [], [], interval)[0]:
+            break
+    if options.last:
+        tell(options.last)
+    say("falls silent")
+    answer_all()
+
+
 def leave_worker(options):
     """The main process leaves once it is triggered, its workers go on."""
     for _ in range(options.workers):
@@ -278,6 +295,7 @@ BEHAVIOURS = {
     "late": late,
     "slow": slow,
     "stubborn": stubborn,
+    "watched": watched,
     "leave-worker": leave_worker,
     "leave-background": leave_background,
     "double-fork": double_fork,
@@ -310,6 +328,7 @@ def main():
     parser.add_argument("--deaf", action="store_true", help="it ignores TERM and QUIT")
     parser.add_argument("--uid", type=int, help="number of the user to become")
     parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--last", help="what is said before it falls silent")
     parser.add_argument("--every", type=float, default=0.2, help="seconds between two of them")
     options = parser.parse_args()
     if os.environ.get("LISTEN_PID") != str(os.getpid()) or os.environ.get("LISTEN_FDS") != "1":

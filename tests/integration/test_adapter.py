@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: MIT
 """A kind of server and a handoff that holdfast does not know are one file, and nothing else is touched."""
 import re
+import shutil
+import signal
 import socket
 import threading
 
@@ -99,14 +101,25 @@ def test_nobody_compares_adapters():
     assert not wrong
 
 
-ENTRYPOINT = '#!/bin/sh\nset -e\nif [ "${1#-}" != "$1" ]; then set -- php-fpm "$@"; fi\nexec "$@"\n'  # the official image's
+# docker-php-entrypoint, as the official image has it.
+ENTRYPOINT = """#!/bin/sh
+set -e
+
+# first arg is `-f` or `--some-option`
+if [ "${1#-}" != "$1" ]; then
+	set -- php-fpm "$@"
+fi
+
+exec "$@"
+"""
 
 
 @pytest.mark.load
 @pytest.mark.parametrize("before", [
     ["nice", "-n", "5"], ["env", "A=/php-fpm"], ["ionice", "-c", "2"], ["chrt", "--batch", "0"],
-    ["setpriv", "--inh-caps=-all"], ["tini", "-g", "--"], ["dumb-init", "nice"], ["{}/docker-php-entrypoint"]],
-    ids=lambda words: words[0].rpartition("/")[2])
+    ["setpriv", "--inh-caps=-all"], ["gosu", "root"], ["tini", "-g", "--"], ["dumb-init", "nice"], ["dumb-init", "--"],
+    ["nice", "env", "A=B", "gosu", "root", "setpriv", "--no-new-privs"], ["{}/docker-php-entrypoint"]],
+    ids=lambda words: " ".join(words).rpartition("/")[2])
 def test_php_fpm_behind_another_program(site, before):
     """An init, which may not even be there, is left out: holdfast does what it does."""
     entrypoint = site.directory / "docker-php-entrypoint"
@@ -134,3 +147,30 @@ def test_words_before_php_fpm_where_it_is_said_so(site):
     assert site.get()[0] == 200
     holdfast.replace(2)
     assert site.get()[0] == 200
+
+
+IMAGE = {"error_log": "/proc/self/fd/2"}  # of the official images
+
+
+@pytest.mark.load
+@pytest.mark.parametrize("words_of_image", [
+    pytest.param(["{holdfast}", "run", "--", "{entrypoint}", "php-fpm", "-y", "{configuration}"], id="before-its-entrypoint"),
+    pytest.param(["{holdfast}", "run", "--", "{entrypoint}", "-y", "{configuration}"], id="options-alone"),
+    pytest.param(["{entrypoint}", "{holdfast}", "run", "--", "php-fpm", "-y", "{configuration}"], id="behind-its-entrypoint")])
+def test_the_entrypoint_of_an_image(make_site, contain, words_of_image):
+    """ENTRYPOINT and CMD one after the other, as runc gets them."""
+    site = make_site(**IMAGE)
+    programs = site.directory / "bin"
+    programs.mkdir()
+    (programs / "php-fpm").symlink_to(shutil.which(PHP_FPM, path=process.PATH))
+    entrypoint = programs / "docker-php-entrypoint"
+    entrypoint.write_text(ENTRYPOINT)
+    entrypoint.chmod(0o755)
+    command = [word.format(holdfast=HOLDFAST, entrypoint=entrypoint, configuration=site.configuration_path) for word in words_of_image]
+    container = contain(site, *command, env={"PATH": f"{programs}:{process.PATH}"}).start()
+    load = site.load()
+    container.kill(signal.SIGHUP)
+    container.wait(words.reloaded(2))
+    container.wait(words.gone(1))
+    load.assert_nothing_lost()
+    assert container.stop(signal.SIGQUIT) == 0

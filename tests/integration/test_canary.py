@@ -261,7 +261,7 @@ def test_a_program_that_speaks_no_fastcgi(site):
 
 
 def test_a_program_without_sockets(site):
-    holdfast = site.holdfast("--ready=delay:100ms", "--canary=exec:true", command=["sleep", "600"])
+    holdfast = site.holdfast("--listen=none", "--ready=delay:100ms", "--canary=exec:true", command=["sleep", "600"])
     failed = holdfast.call("reload")
     assert failed.returncode == words.EXIT_FAILURE
     assert "the canary cannot be started: the service has no socket to be asked at" in failed.stderr

@@ -70,7 +70,7 @@ def test_bash_offers_values(site, tmp_path):
 
 
 def test_bash_offers_the_instances_that_run(site):
-    holdfast = site.holdfast("--ready=delay:10ms", command=["/bin/sleep", "infinity"])
+    holdfast = site.holdfast("--listen=none", "--ready=delay:10ms", command=["/bin/sleep", "infinity"])
     assert bash(f"holdfast reload --name={site.name[:-1]}") == {site.name}
     holdfast.stop()
     assert bash(f"holdfast reload --name={site.name[:-1]}") == set()

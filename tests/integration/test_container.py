@@ -175,7 +175,7 @@ def test_on_a_terminal(site, contain):
 
 def test_without_a_listener(site, contain):
     site.pools[:] = []
-    container = contain(site, HOLDFAST, "run", "--ready=delay:1ms", "--", "sleep", "infinity").start()
+    container = contain(site, HOLDFAST, "run", "--listen=none", "--ready=delay:1ms", "--", "sleep", "infinity").start()
     container.kill(signal.SIGHUP)
     container.wait(words.gone(1))
     assert container.stop() == 0
@@ -194,7 +194,7 @@ def test_listen_pid_is_that_of_the_service(site, contain):
 def test_orphans_are_reaped(site, contain):
     """10,000 children that nobody waits for."""
     site.pools[:] = []
-    container = contain(site, HOLDFAST, "run", f"--name={site.name}", "--ready=log:all left",
+    container = contain(site, HOLDFAST, "run", f"--name={site.name}", "--listen=none", "--ready=log:all left",
                         "--ready-timeout=5min", "--", "perl", "-MPOSIX=_exit", "-e", ORPHANS)
     container.launch()
     for number in range(1000, 10001, 1000):
@@ -212,7 +212,7 @@ def test_everything_in_it_is_waited_for(site, contain):
     """A process of no generation, that takes its time to end."""
     site.pools[:] = []
     ending = f"trap 'sleep 0.3; touch {site.directory}/ended; exit' TERM; while :; do sleep 0.05; done"
-    container = contain(site, HOLDFAST, "run", "--ready=delay:50ms", "--", "sh", "-c",
+    container = contain(site, HOLDFAST, "run", "--listen=none", "--ready=delay:50ms", "--", "sh", "-c",
                         f"sh -c \"{ending}\" & exec sleep infinity").start()
     assert container.stop() == 0
     assert (site.directory / "ended").exists()
@@ -226,7 +226,7 @@ def test_every_exit_status(site, contain):
     site.pools[:] = []
     seen = {}
     for status in range(256):
-        container = contain(site, HOLDFAST, "run", "--exit-with-service", "--ready=delay:0", "--", "sh", "-c", f"exit {status}")
+        container = contain(site, HOLDFAST, "run", "--listen=none", "--exit-with-service", "--ready=delay:0", "--", "sh", "-c", f"exit {status}")
         container.launch()
         seen[status] = container.status()
         container.close()
@@ -243,7 +243,7 @@ def test_every_signal_that_ends_it(site, contain):
     site.pools[:] = []
     seen = {}
     for number in TERMINATING:
-        container = contain(site, HOLDFAST, "run", "--exit-with-service", "--ready=delay:0", "--", "sh", "-c",
+        container = contain(site, HOLDFAST, "run", "--listen=none", "--exit-with-service", "--ready=delay:0", "--", "sh", "-c",
                             f"ulimit -c 0; kill -{int(number)} $$; sleep 60")
         container.launch()
         seen[int(number)] = container.status()

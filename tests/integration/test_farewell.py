@@ -125,7 +125,7 @@ def test_asked_again_it_does_not_wait_for_the_queue(make_site):
 def run(site, *options, service=None, command=None):
     site.pools[:] = []
     command = command or ["/bin/sh", "-c", service]
-    return Process([HOLDFAST, "run", f"--name={site.name}", "--exit-with-service", *options, "--", *command],
+    return Process([HOLDFAST, "run", f"--name={site.name}", "--listen=none", "--exit-with-service", *options, "--", *command],
                    env=environment(), stderr=subprocess.PIPE, stdin=subprocess.DEVNULL)
 
 
@@ -185,7 +185,7 @@ def test_a_failed_restart_is_no_end_of_the_service(site):
     broken = site.directory / "broken"
     program = script(site, f"#!/bin/sh\n[ ! -e {broken} ] || exit 9\nexec sleep 1000\n")
     site.pools[:] = []
-    holdfast = site.holdfast("--exit-with-service", "--ready=delay:300ms", command=[program])
+    holdfast = site.holdfast("--listen=none", "--exit-with-service", "--ready=delay:300ms", command=[program])
     broken.touch()
     result = holdfast.call("restart")
     assert result.returncode == words.EXIT_FAILURE and "exited with status 9" in result.stderr

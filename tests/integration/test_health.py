@@ -326,3 +326,40 @@ def test_a_large_generation_whose_reload_fails(make_site):
     assert answer.finish()[0] == 200
     assert site.main_pid() != master
     holdfast.stop()
+
+
+# ---- a watchdog ----
+
+
+@pytest.mark.parametrize("last", ["", "WATCHDOG=trigger"], ids=["silent", "trigger"])
+def test_a_service_that_misses_its_watchdog_is_replaced(service, last):
+    """It serves still, so nobody but itself knows."""
+    holdfast = service.start("--watchdog=1500ms", behaviour=["watched", f"--trigger={service.fifo}", f"--last={last}"])
+    holdfast.wait("lives 17")  # longer than that
+    assert not holdfast.lines.find("unhealthy|failed its probe")
+    service.behave("serve")
+    service.trigger()
+    why = "it has said WATCHDOG=trigger" if last else r"it has not said WATCHDOG=1 for \d[.\d]* s \(--watchdog\)"
+    holdfast.wait(rf"generation 1 failed its probe \(1 in a row\): {why}")
+    holdfast.wait(words.ready(2))
+    holdfast.wait(words.gone(1))
+    holdfast.stop()
+
+
+def test_a_watchdog_counts_from_the_next_generation_on(service, tmp_path):
+    """One that was started without does not know of it."""
+    settings = tmp_path / "settings"
+    settings.write_text("drain-timeout = 1s\n")
+    holdfast = service.start(f"--config={settings}")
+    settings.write_text("watchdog = 10ms\npreflight = exit 1\n")
+    assert holdfast.call("reload").returncode == words.EXIT_FAILURE
+    holdfast.settle()
+    assert not holdfast.lines.find("failed its probe")
+    holdfast.stop()
+
+
+@pytest.mark.parametrize("options, why", [(["--", "php-fpm8.2"], "php-fpm never says WATCHDOG=1; write --probe=fastcgi:/ping"),
+                                          (["--watchdog=1ms", "--", "true"], "too short")])
+def test_watchdogs_that_cannot_be(options, why):
+    result = call("check", "--watchdog=1s", *options)
+    assert result.returncode == words.EXIT_USAGE and why in result.stderr

@@ -106,6 +106,56 @@ def test_the_service_has_what_it_would_have_without_holdfast(site):
     holdfast.stop()
 
 
+@pytest.mark.parametrize("options", [(), ("--stdin=null",)])
+def test_without_more_there_is_no_input(site, options):
+    """Such as that of the script which starts holdfast: the service must not read it away."""
+    site.pools[:] = []
+    reading, writing = os.pipe()
+    with os.fdopen(reading), os.fdopen(writing, "w"):
+        holdfast = site.holdfast(*options, f"--listen=127.0.0.1:{net.free_port()}", "--ready=log:end of",
+                                 command=["sh", "-c", "cat; echo end of input; exec sleep 60"], stdin=reading)
+        holdfast.stop()
+
+
+def test_a_server_that_ends_at_the_end_of_its_input(site):
+    """It has holdfast's own, as each generation does."""
+    site.pools[:] = []
+    reading, writing = os.pipe()
+    with os.fdopen(reading), os.fdopen(writing, "w") as stream:
+        holdfast = site.holdfast("--stdin=inherit", f"--listen=127.0.0.1:{net.free_port()}", "--ready=log:line",
+                                 "--exit-with-service", "--canary=exec:true", stdin=reading,
+                                 command=["sh", "-c", "echo line by line; while read line; do echo had $line >&2; done; exit 7"])
+        stream.write("first\n")
+        stream.flush()
+        holdfast.wait("had first")
+        holdfast.replace(2)
+        stream.write("second\n")
+        stream.flush()
+        holdfast.wait("had second")
+    assert holdfast.process.wait() == 7
+
+
+def test_a_terminal_as_input(site):
+    """The service reads what is typed there."""
+    site.pools[:] = []
+    ours, theirs = os.openpty()
+    with os.fdopen(ours, "wb", buffering=0) as keyboard, os.fdopen(theirs):
+        holdfast = site.holdfast("--stdin=inherit", f"--listen=127.0.0.1:{net.free_port()}", "--ready=log:line", stdin=theirs,
+                                 command=["sh", "-c", "[ -t 0 ] && echo line by line; read line; echo had $line >&2; exec sleep 60"])
+        keyboard.write(b"restart please\n")
+        holdfast.wait("had restart please")
+        holdfast.stop()
+
+
+def test_exec_has_its_input_where_asked_for():
+    with net.listen(f"127.0.0.1:{net.free_port()}") as listener:
+        for option, seen in (("--stdin=null", ""), ("--stdin=inherit", "typed")):
+            run = subprocess.run([PYTHON, HELPERS / "with_listen_fds.py", str(listener.fileno()), "--", HOLDFAST, "exec", option, "--",
+                                  "cat"], pass_fds=[listener.fileno()], env=process.environment(), input="typed", text=True,
+                                 capture_output=True, timeout=DEADLINE, check=True)
+            assert run.stdout == seen
+
+
 def test_more_listeners_than_the_soft_limit_of_open_files(make_site):
     """A service of one that would suffice without them gets as many more."""
     site = make_site()

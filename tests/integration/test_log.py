@@ -25,7 +25,7 @@ def message_ids():
 
 
 def test_json_has_the_fields_of_each_notice(site):
-    holdfast = site.holdfast("--log-format=json", QUICK, command=SERVER)
+    holdfast = site.holdfast("--log-format=json", QUICK, "--listen=none", command=SERVER)
     holdfast.replace(2)
     holdfast.stop()
     lines = [json.loads(line) for line in holdfast.lines.list]
@@ -39,13 +39,13 @@ def test_json_has_the_fields_of_each_notice(site):
 
 
 def test_level_leaves_out_what_is_less_urgent(site):
-    holdfast = site.holdfast("--log-level=warning", QUICK, command=SERVER)
+    holdfast = site.holdfast("--log-level=warning", QUICK, "--listen=none", command=SERVER)
     holdfast.stop()
     assert holdfast.lines.text() == ""
 
 
 def test_debug_tells_each_event_and_what_followed(site):
-    holdfast = site.holdfast("--log-level=debug", QUICK, command=SERVER)
+    holdfast = site.holdfast("--log-level=debug", QUICK, "--listen=none", command=SERVER)
     assert holdfast.wait("event start").endswith("event start of slot 0: prepare backlog arm; preparing now")
     holdfast.wait(r"event ready of slot 0: .*; idle now")
     holdfast.stop()
@@ -86,7 +86,7 @@ def test_a_journal_that_does_not_read_keeps_nobody_waiting(site, tmp_path):
                     filled += 1
             except BlockingIOError:
                 pass
-        holdfast = site.holdfast(QUICK, command=SERVER, env={"JOURNAL": str(tmp_path)},
+        holdfast = site.holdfast(QUICK, "--listen=none", command=SERVER, env={"JOURNAL": str(tmp_path)},
                                  wrapper=("unshare", "-m", "sh", "-c", IN_JOURNAL, HOLDFAST))
         for _ in range(3):
             assert holdfast.call("reload").returncode == 0

@@ -33,6 +33,9 @@ def test_a_child_is_not_believed_by_default(service):
     service.behave("child-ready", f"--trigger={service.fifo}")
     holdfast = service.launch()
     holdfast.wait(r"misbehave \d+: the child has spoken")
+    main, = process.children(holdfast.pid)
+    holdfast.wait(rf"python3.* \(\d+\) says READY=1 and is not believed: it is not the main process of generation 1 \({main}\); "
+                  "--notify-access=all believes all of its session")
     holdfast.settle()
     assert not holdfast.lines.find(words.ready(1))
     service.trigger()
@@ -56,6 +59,9 @@ def test_strangers_are_not_believed(service, access):
     service.trigger()
     holdfast.wait(words.ready(1))
     assert not holdfast.lines.find("MAINPID|leaves by itself")
+    rule = "it is not the main process" if access == "main" else "it does not belong to the session"
+    line, = holdfast.lines.find("is not believed")
+    assert rule in line
     holdfast.stop()
 
 

@@ -2,7 +2,7 @@
 """What php-fpm is asked before it is started, and what that costs."""
 import pytest
 
-from harness import words
+from harness import net, words
 from harness.holdfast import call
 from harness.paths import PHP_FPM
 
@@ -179,6 +179,39 @@ def test_a_program_that_says_nothing_is_quoted_by_its_status(site):
     assert "php-fpm rejects its configuration: it exits with status 77 and says nothing" in result.stderr
 
 
-def test_check_says_that_nothing_is_held(site):
-    result = call("check", f"--name={site.name}", "--", "sleep", "1")
-    assert "Listeners: 0, nothing is held for it; name them with --listen=ADDR" in result.stdout
+@pytest.mark.parametrize("verb", ["run", "check", "exec"])
+def test_a_service_without_a_listener_says_so_itself(site, verb):
+    """By --listen=none; else it is a mistake."""
+    result = call(verb, f"--name={site.name}", "--", "true")
+    assert result.returncode == words.EXIT_FAILURE
+    assert ("no socket was passed" if verb == "exec" else "no socket is named that could be held for /usr/bin/true; "
+            "name each with --listen=ADDR, or say --listen=none if it has none") in result.stdout + result.stderr
+    assert verb == "check" or len(result.stderr.splitlines()) == 1
+    result = call(verb, f"--name={site.name}", "--listen=none", *(["--exit-with-service", "--ready=delay:1h"] if verb == "run" else []),
+                  "--", "true")
+    assert result.returncode == 0, result.stderr
+
+
+@pytest.mark.parametrize("options, why", [
+    (["--listen=none", "--listen=9000", "--", "true"], "none says that there is no socket, and another --listen names one"),
+    (["--listen=none", "--", "php-fpm8.2"], "--listen does not go with php-fpm"),
+    (["--listen=none", "--", "php-cgi8.2"], "needs a socket"), (["--listen=none", "--probe=tcp", "--", "true"], "needs a socket")])
+def test_listen_none_is_alone(options, why):
+    result = call("check", *options)
+    assert result.returncode == words.EXIT_USAGE
+    assert why in result.stderr and len(result.stderr.splitlines()) == 1
+
+
+def test_a_reload_to_no_listener_is_refused(site):
+    """The settings that lost it by mistake replace nothing."""
+    settings = site.directory / "settings"
+    listen = f"listen = 127.0.0.1:{net.free_port()}\n"
+    site.pools[:] = []
+    settings.write_text("ready = delay:1ms\n" + listen)
+    holdfast = site.holdfast(f"--config={settings}", command=["sleep", "60"])
+    settings.write_text("ready = delay:1ms\n")
+    result = holdfast.call("reload")
+    assert result.returncode == words.EXIT_FAILURE and "--listen=none" in result.stderr
+    settings.write_text("ready = delay:1ms\nlisten = none\n")
+    assert holdfast.call("reload").returncode == 0
+    holdfast.stop()

@@ -33,9 +33,9 @@ def test_it_works_without(make_site, error):
 @pytest.mark.parametrize("error", REFUSALS)
 def test_nothing_else_is_open_in_the_service(site, error):
     site.pools[:] = []
-    holdfast = site.holdfast("--ready=delay:0", f"--listen=127.0.0.1:{net.free_port()}", command=["sleep", "300"],
-                             wrapper=refusing(error, "close_range"))
-    main, = process.children(holdfast.pid)
+    holdfast = site.holdfast("--ready=log:runs", f"--listen=127.0.0.1:{net.free_port()}",
+                             command=["perl", "-e", r"$| = 1; print qq(runs\n); sleep 300"], wrapper=refusing(error, "close_range"))
+    main, = (pid for pid in process.children(holdfast.pid) if "perl" in process.command_line(pid))
     assert sorted(map(int, os.listdir(f"/proc/{main}/fd"))) == [0, 1, 2, 3]
     holdfast.stop()
 

@@ -170,7 +170,8 @@ static const struct {
     {"holdfast|run|--help=x", "--help: \"x\" is unknown; write --help, or --help=all"},
     {"holdfast|run|--name", "--name needs a value; write --name=NAME, and see holdfast run --help"},
     {"holdfast|run|--listen|--|x",
-     "--listen needs a value; write --listen=ADDR[,KEY=VALUE...], and see holdfast run --help"},
+     "--listen needs a value; write --listen=ADDR[,KEY=VALUE...]|none, and see holdfast run "
+     "--help"},
     {"holdfast|stop|--name|--no-wait",
      "--name needs a value; write --name=NAME|DIR, and see holdfast stop --help"},
     {"holdfast|run|--adapter", "--adapter needs a value; write --adapter=auto|php-fpm|php-cgi|"
@@ -285,6 +286,19 @@ static const struct {
      "--canary-root: \"srv\" is not an absolute path; write it from the root, as /srv/www"},
     {"holdfast|run|--handover=rough|x",
      "--handover: \"rough\" is not a valid handover; write auto, switch, gentle or at-once"},
+    {"holdfast|run|--stdin=file|x",
+     "--stdin: \"file\" is not a valid stdin; write null or inherit"},
+    {"holdfast|run|--stdin=inherit|--listen=1|php-cgi",
+     "--stdin=inherit: the standard input of COMMAND is its socket; drop it, or say "
+     "--handoff=listen-fds"},
+    {"holdfast|run|--watchdog=1s|php-fpm",
+     "--watchdog: php-fpm never says WATCHDOG=1; write --probe=fastcgi:/ping"},
+    {"holdfast|run|--watchdog=1ms|x", "--watchdog: \"1ms\" is too short; write at least 10ms"},
+    {"holdfast|run|--listen=none|--listen=1|x",
+     "--listen: none says that there is no socket, and another --listen names one; drop one of "
+     "them"},
+    {"holdfast|run|--listen=none|php-cgi",
+     "php-cgi needs a socket; add --listen=ADDR, as --listen=127.0.0.1:9000"},
     {"holdfast|run|--stop-signal=TERMINATE|x",
      "--stop-signal: \"TERMINATE\" is not a signal; write its name, as TERM, SIGWINCH or RTMIN+3, "
      "its number, or auto"},
@@ -1041,7 +1055,7 @@ static void help_tells_the_defaults(void **state)
         {"--busy-after=TIME|never", "(default: 10s)"},
         {"--adapter=auto|php-fpm|php-cgi|generic", "(default: auto)"},
         {"--handoff=auto|listen-fds|php-fpm|stdin", "(default: auto)"},
-        {"--listen=ADDR[,KEY=VALUE...]", "(default: none)"},
+        {"--listen=ADDR[,KEY=VALUE...]", "(default: those that systemd passed)"},
         {"--name=NAME", "(default: COMMAND's base name)"},
         {"--directory=DIR", "(default: where holdfast was started)"},
         {"-h --help[=all]", "Print this help, or all options"},

@@ -31,6 +31,28 @@ static void one_message_of_everything(void **state)
     assert_string_equal(notify.status, "Ready to handle");
 }
 
+static void a_watchdog_is_fed_or_pulled(void **state)
+{
+    static const struct {
+        const char *text;
+        bool alive, trouble;
+    } rows[] = {
+        {"WATCHDOG=1", true, false},
+        {"WATCHDOG=trigger", false, true},
+        {"WATCHDOG=triggers", false, false},
+        {"WATCHDOG=TRIGGER", false, false},
+        {"WATCHDOG=0", false, false},
+        {"WATCHDOG=", false, false},
+        {"WATCHDOG=1\nWATCHDOG=trigger", true, true},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+        HfNotify notify = parsed(rows[i].text);
+        assert_int_equal(notify.alive, rows[i].alive);
+        assert_int_equal(notify.trouble, rows[i].trouble);
+    }
+}
+
 static void nothing_is_nothing(void **state)
 {
     (void)state;
@@ -165,6 +187,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(one_message_of_everything),
+        cmocka_unit_test(a_watchdog_is_fed_or_pulled),
         cmocka_unit_test(nothing_is_nothing),
         cmocka_unit_test(malformed_flags_are_ignored),
         cmocka_unit_test(main_pid_is_a_process_id),

@@ -5,12 +5,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/memory.h"
 #include "kernel/socket.h"
 #include "parts/probe/probe_verb.h"
 #include "parts/probe/request.h"
 #include "run/generation_files.h"
+#include "run/inputs.h"
 #include "run/supervisor.h"
 
 #define AT_ONCE_MAX 64      /* listeners that are asked at the same time */
@@ -263,6 +265,8 @@ static int make_inquiries(Prober *prober)
     prober->inquiries = calloc(plan->n_listeners + 1, sizeof(*prober->inquiries));
     if (!prober->inquiries)
         return -ENOMEM;
+    if (prober->probe.kind == HF_PROBE_NONE)
+        return 0;
     if (prober->probe.kind == HF_PROBE_EXEC)
         prober->inquiries[prober->n_inquiries++] = (Inquiry){.prober = prober};
     for (size_t i = 0; prober->probe.kind != HF_PROBE_EXEC && i < plan->n_listeners; i++)
@@ -273,6 +277,26 @@ static int make_inquiries(Prober *prober)
                 .reading = hf_plan_is_probed(plan) ? &prober->readings[plan->wanted[i].pool] : NULL,
             };
     return 0;
+}
+
+/* Has the service said in time that it lives? Not where it was started without a watchdog. */
+static void look_at_watchdog(Prober *prober)
+{
+    const HfGeneration *generation = prober->generation;
+    uint64_t limit = generation->plan->watchdog;
+
+    hf_inputs_last_words(prober->supervisor->inputs); /* what waits for us is no silence */
+    uint64_t silence = hf_clock_monotonic() - generation->alive;
+    if (limit == HF_USEC_INFINITY || silence <= limit)
+        return;
+    prober->verdict = HF_VERDICT_FAILED;
+    if (generation->alive == 0) {
+        hf_text_add(&prober->text, "it has said WATCHDOG=trigger");
+        return;
+    }
+    hf_text_add(&prober->text, "it has not said WATCHDOG=1 for ");
+    hf_text_add_time(&prober->text, silence);
+    hf_text_add(&prober->text, " (--watchdog)");
 }
 
 /* In place of one that is under way. Ends in one PROBED, perhaps at once, unless it is left before;
@@ -288,6 +312,7 @@ static void begin_probe(Prober *prober, const HfGeneration *generation)
     prober->headers = hf_strv_free(prober->headers);
     prober->verdict = HF_VERDICT_HEALTHY;
     hf_text_clear(&prober->text);
+    look_at_watchdog(prober);
     int r = hf_string_set(&prober->probe.what, settings->probe.what);
     if (r >= 0)
         r = hf_strv_copy(settings->http_headers, &prober->headers);
@@ -357,8 +382,11 @@ static unsigned count_hung_probes(const HfSettings *settings)
 
 static void prober_limit(const HfSettings *settings, HfMachineLimits *limits)
 {
-    limits->probe_every = settings->probe.kind == HF_PROBE_NONE ? 0 : settings->probe_every;
-    limits->probe_failures = (unsigned)settings->probe_failures;
+    bool probes = settings->probe.kind != HF_PROBE_NONE;
+    bool watchdog = settings->watchdog != HF_USEC_INFINITY;
+
+    limits->probe_every = probes ? settings->probe_every : watchdog ? settings->watchdog / 2 : 0;
+    limits->probe_failures = probes ? (unsigned)settings->probe_failures : 1;
     limits->probe_hung = count_hung_probes(settings);
     limits->probe_doublings = DOUBLINGS;
 }

@@ -22,6 +22,7 @@ NAMED(hf_upgrade, HfUpgrade)
 NAMED(hf_verdict, HfVerdict)
 NAMED(hf_readiness, HfReadiness)
 NAMED(hf_kill_mode, HfKillMode)
+NAMED(hf_stdin, HfStdin)
 
 /* Two words for a stage, as 0.1.0 has them: that a generation is draining, and how hard it was
  * asked. */
@@ -199,6 +200,8 @@ static const HfField plan_fields[] = {
     M("document-root", TEXT, document_root),
     M("ready-delay", UINT64, ready_delay),
     M("ready-text", TEXT, ready_text),
+    NAME(HfPlan, "stdin", hf_stdin, standard_input),
+    M("watchdog", UINT64, watchdog),
     M("stop-signal", INT, stop_signal),
     M("reopen-signal", INT, reopen_signal),
     M("drain-timeout", UINT64, drain_timeout),

@@ -15,6 +15,7 @@
 #include "config/settings.h"
 #include "loop/capture.h"
 #include "parts/verbs/exec.h"
+#include "run/activated.h"
 #include "run/listener.h"
 #include "run/plan.h"
 #include "run/resolved_listener.h"
@@ -223,10 +224,18 @@ static int print_handover(const HfPlan *plan, const HfSettings *settings, HfText
     return 0;
 }
 
-static int find_problems(const HfPlan *plan, HfText *report)
+static int find_problems(HfPlan *plan, const HfSettings *settings, HfText *report)
 {
+    HF_CLEANUP_TEXT HfText nothing = {0};
     int n = check_files(plan, report) + find_twins(plan, report);
 
+    if (hf_activated_want(NULL, 0, settings, plan, &nothing) < 0) {
+        hf_text_addf(
+            report,
+            "Problem: %s; those that a .socket unit passes are not seen here, name them, too\n",
+            hf_text_peek(&nothing));
+        n++;
+    }
     for (size_t i = 0; i < plan->n_wanted; i++) {
         HF_CLEANUP_TEXT HfText problem = {0};
         if (hf_listener_probe(&plan->wanted[i].spec, &problem) >= 0)
@@ -244,9 +253,7 @@ static int print_plan(HfPlan *plan, const HfRuntime *runtime, const HfSettings *
     if (r < 0)
         return r;
     hf_text_addf(report, "Service: %s (%s)\n", plan->program, plan->adapter->name);
-    hf_text_addf(report, "Listeners: %zu%s\n", plan->n_wanted,
-                 plan->n_wanted == 0 ? ", nothing is held for it; name them with --listen=ADDR"
-                                     : "");
+    hf_text_addf(report, "Listeners: %zu\n", plan->n_wanted);
     for (size_t i = 0; i < plan->n_wanted; i++)
         print_listener(plan, i, report);
     print_handoff(plan, report);
@@ -257,7 +264,7 @@ static int print_plan(HfPlan *plan, const HfRuntime *runtime, const HfSettings *
     for (size_t i = 0; parts[i]; i++)
         if (parts[i]->describe)
             parts[i]->describe(plan, settings, report);
-    int n = print_handover(plan, settings, report) + find_problems(plan, report);
+    int n = print_handover(plan, settings, report) + find_problems(plan, settings, report);
     if (n == 0)
         hf_text_add(report, "No problem found.\n");
     return n;

@@ -141,7 +141,9 @@ static int become(HfPlan *plan, HfText *error)
         .envp = environment,
         .listen_pid = plan->placement.listen_pid,
         .directory = plan->directory,
-        .stdin_fd = plan->placement.on_stdin ? plan->listeners[0]->fds[0] : -1,
+        .stdin_fd = plan->placement.on_stdin                   ? plan->listeners[0]->fds[0]
+                    : plan->standard_input == HF_STDIN_INHERIT ? STDIN_FILENO
+                                                               : -1,
         .stdout_fd = -1,
         .stderr_fd = -1,
         .fds = fds,
@@ -152,15 +154,17 @@ static int become(HfPlan *plan, HfText *error)
     return r;
 }
 
+static int explain_nothing(HfText *error)
+{
+    hf_text_add(error,
+                "no socket was passed (LISTEN_FDS is not set); start it from a .socket unit, "
+                "or use holdfast run");
+    return -ENOTCONN;
+}
+
 /* Nothing is bound here: that is the .socket unit's part. */
 static int check_complete(const HfPlan *plan, HfListener *const *received, size_t n, HfText *error)
 {
-    if (n == 0) {
-        hf_text_add(error,
-                    "no socket was passed (LISTEN_FDS is not set); start it from a .socket unit, "
-                    "or use holdfast run");
-        return -ENOTCONN;
-    }
     for (size_t i = 0; i < plan->n_wanted; i++) {
         char label[HF_ADDRESS_TEXT_MAX];
         if (hf_listener_find(received, n, &plan->wanted[i].spec))
@@ -182,8 +186,10 @@ static int translate(const HfSettings *settings, const HfRuntime *runtime,
     HfPlan *plan = NULL;
 
     int r = hf_plan_now(settings, runtime->aliases, NULL, &plan, error);
+    if (r >= 0 && n == 0 && !settings->listens_nowhere)
+        r = explain_nothing(error);
     if (r >= 0)
-        r = hf_activated_want(received, n, plan);
+        r = hf_activated_want(received, n, settings, plan, error);
     if (r >= 0)
         r = check_complete(plan, received, n, error);
     if (r >= 0)

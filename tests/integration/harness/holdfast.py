@@ -22,9 +22,9 @@ def call(*arguments, **more):
 
 class Holdfast:
     def __init__(self, site, options, command, wrapper=(HOLDFAST,), env=None, runtime=RUNTIME, named=True,
-                 stdout=None):
+                 stdout=None, stdin=subprocess.DEVNULL):
         """command: None for the site's php-fpm, [] for none; wrapper: how the program is called; runtime: where its
-        runtime directory comes to be; named: by --name, else by a file; stdout: of it and the service."""
+        runtime directory comes to be; named: by --name, else by a file; stdout: of it and the service; stdin: its own."""
         if command is None:
             command = [PHP_FPM, "-y", site.configuration_path]
         self.site = site
@@ -32,12 +32,12 @@ class Holdfast:
         self.command = [*wrapper, "run", *([f"--name={site.name}"] if named else []), *options,
                         *(["--", *command] if command else [])]
         self.env = env or {}
-        self.stdout = stdout
+        self.stdout, self.stdin = stdout, stdin
         self.process = None
         self.lines = None
 
     def launch(self):
-        self.process = Process(self.command, stdout=self.stdout, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL,
+        self.process = Process(self.command, stdout=self.stdout, stderr=subprocess.PIPE, stdin=self.stdin,
                                start_new_session=True, env=environment(NOTIFY_SOCKET=str(self.site.notify.path), **self.env))
         self.lines = Lines(self.process.popen.stderr)
 
