@@ -250,7 +250,7 @@ void hf_probing_init(HfProbing *probing);
 /* As after hf_probing_init then. */
 void hf_probing_clear(HfProbing *probing);
 
-#define HF_OPTIONS_MAX 64 /* names of options, at most */
+#define HF_OPTIONS_MAX 80 /* names of options, at most */
 
 typedef enum HfHelp {
     HF_HELP_NONE,
