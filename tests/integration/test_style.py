@@ -46,10 +46,17 @@ def commands():
     return found
 
 
+def tidy(*options):
+    return subprocess.run(["run-clang-tidy", "-quiet", "-p", BUILD, "-j2", *options, r".*/src/.*\.c$"], cwd=ROOT,
+                          capture_output=True, text=True)
+
+
 def test_clang_tidy():
+    """All that clang-tidy looks for. Its analyzer takes a tenth of the time to follow this many states of a function, and
+    gcc's looks at the same; tests/run --full lets it follow all."""
     assert commands()
-    run = subprocess.run(["run-clang-tidy", "-quiet", "-p", BUILD, "-j2", r".*/src/.*\.c$"], cwd=ROOT,
-                         capture_output=True, text=True)
+    states = [] if os.environ.get("HOLDFAST_TESTS") == "full" else ["-analyzer-config", "max-nodes=20000"]
+    run = tidy(*[f"-extra-arg={word}" for state in states for word in ("-Xclang", state)])
     assert run.returncode == 0, run.stdout
 
 

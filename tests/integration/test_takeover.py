@@ -8,6 +8,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import time
 
 import pytest
 
@@ -136,9 +137,12 @@ def test_a_generation_that_does_not_come_up_leaves_the_old_one_untouched(make_si
 
 
 def end_service(holdfast):
+    """Its workers would serve on; between the two moments returned they die, with what they work on."""
     main, = process.children(holdfast.pid)
-    os.killpg(main, signal.SIGKILL)  # its workers would serve on
+    begin = time.monotonic()
+    os.killpg(main, signal.SIGKILL)
     holdfast.wait(words.crashed(1))
+    return begin, time.monotonic()
 
 
 @pytest.mark.load
@@ -148,7 +152,7 @@ def test_a_generation_that_dies_while_it_settles_leaves_the_old_one_untouched(ma
     before = sorted(process.children(plain.process.pid))
     load = site.load(slow_share=0)
     holdfast = take_over(site)
-    end_service(holdfast)
+    killed = end_service(holdfast)
     assert f"(pid {plain.process.pid}) is not asked to leave yet and goes on serving" in \
         holdfast.wait("no generation is active any more")
     untouched = sorted(process.children(plain.process.pid)) == before, process.stat(plain.process.pid)[0] == "S"
@@ -157,7 +161,10 @@ def test_a_generation_that_dies_while_it_settles_leaves_the_old_one_untouched(ma
     told = holdfast.lines.text()
     assert told.count("finishes its requests") == 1
     assert told.index("finishes its requests") > re.search(words.ready(2), told).start()
-    load.assert_nothing_lost()
+    # What the workers that were killed had begun is lost with them.
+    lost = load.failed()
+    assert len(lost) <= 4
+    assert all(entry["at"] <= killed[1] and entry["at"] + entry["latency"] >= killed[0] for entry in lost), lost
     assert untouched == (True, True)
     holdfast.stop()
 
