@@ -312,12 +312,14 @@ static int copy_sockets(const HfProcess *holder, ino_t *inodes, int n, int *ret,
                     : find_inode(directory, entry->d_name, inodes, n);
         if (i < 0)
             continue;
+        ino_t wanted = inodes[i];
         inodes[i] = 0;
         HF_CLEANUP_FD int fd = pidfd_getfd(holder->pidfd, (int)number, 0);
         if (fd < 0 && errno != EBADF)
             r = -errno;
-        /* the number may have become another file meanwhile */
-        if (fd >= 0 && hf_socket_verify(fd) == 0)
+        /* the number may have become another file meanwhile, or another listener */
+        struct stat got;
+        if (fd >= 0 && fstat(fd, &got) == 0 && got.st_ino == wanted && hf_socket_verify(fd) == 0)
             ret[copied++] = hf_fd_steal(&fd);
     }
     return copied > 0 ? copied : r;

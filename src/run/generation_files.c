@@ -18,40 +18,47 @@
 #include "kernel/socket.h"
 
 #define PID_FILE_BYTES 32
-#define MODE           0644
+#define PID_FILE_MODE  0644
+#define OVERLAY_MODE                                                                               \
+    0600 /* a secret status page; after a crash all of the configuration, env[] as well */
 
-/* Another user may not make a file in our directory, but may write to its own. */
-static int give_on_disk(const HfFiles *files, const HfCredentials *credentials)
+/* Another user may not make a file in our directory, but may use its own. */
+static int give_to_user(const char *path, const HfCredentials *credentials)
 {
-    int r = hf_file_write(files->pid_file, "", 0, MODE);
-    if (r < 0)
-        return r;
-    return lchown(files->pid_file, credentials->uid, credentials->gid) < 0 ? -errno : 0;
+    if (!credentials->has_user)
+        return 0;
+    return lchown(path, credentials->uid, credentials->gid) < 0 ? -errno : 0;
+}
+
+static int write_overlay(const HfPlan *plan, const char *statuses, const HfFiles *files)
+{
+    HF_CLEANUP_TEXT HfText text = {0};
+
+    int r = plan->adapter->overlay(plan, files->pid_file, statuses, &text);
+    if (r >= 0)
+        r = hf_file_write(files->overlay, hf_text_peek(&text), text.length, OVERLAY_MODE);
+    return r < 0 ? r : give_to_user(files->overlay, &plan->credentials);
 }
 
 static int make_on_disk(const HfPlan *plan, const HfRuntime *runtime, uint64_t number,
                         const char *statuses, HfFiles *files)
 {
-    HF_CLEANUP_TEXT HfText text = {0};
-
     int r = hf_runtime_file(runtime, number, "pid", &files->pid_file);
     if (r >= 0)
         r = hf_runtime_file(runtime, number, "conf", &files->overlay);
     if (r >= 0)
-        r = plan->adapter->overlay(plan, files->pid_file, statuses, &text);
-    if (r >= 0)
-        r = hf_file_write(files->overlay, hf_text_peek(&text), text.length, MODE);
-    return r >= 0 && plan->credentials.has_user ? give_on_disk(files, &plan->credentials) : r;
+        r = write_overlay(plan, statuses, files);
+    if (r < 0 || !plan->credentials.has_user)
+        return r;
+    r = hf_file_write(files->pid_file, "", 0, PID_FILE_MODE);
+    return r < 0 ? r : give_to_user(files->pid_file, &plan->credentials);
 }
 
 int hf_files_restore(const HfFiles *files, const HfPlan *plan, const char *statuses)
 {
-    HF_CLEANUP_TEXT HfText text = {0};
-
     if (!files->overlay || files->overlay_fd >= 0 || access(files->overlay, F_OK) == 0)
         return 0;
-    int r = plan->adapter->overlay(plan, files->pid_file, statuses, &text);
-    return r < 0 ? r : hf_file_write(files->overlay, hf_text_peek(&text), text.length, MODE);
+    return write_overlay(plan, statuses, files);
 }
 
 static int name_inherited(const HfPlan *plan, size_t index, char **ret)
@@ -66,7 +73,7 @@ static int name_inherited(const HfPlan *plan, size_t index, char **ret)
 /* Opened anew by its name, so its owner and mode count. */
 static int give_in_memory(const HfFiles *files, const HfCredentials *credentials)
 {
-    if (fchmod(files->pid_fd, MODE) < 0)
+    if (fchmod(files->pid_fd, PID_FILE_MODE) < 0)
         return -errno;
     if (credentials->has_user && fchown(files->pid_fd, credentials->uid, credentials->gid) < 0)
         return -errno;

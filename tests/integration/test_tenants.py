@@ -3,6 +3,7 @@
 import fcntl
 import json
 import os
+import pwd
 import re
 import shutil
 import signal
@@ -165,4 +166,21 @@ def test_no_lock_of_another_user_keeps_an_instance_from_starting(site):
     finally:
         locked.stop(signal.SIGKILL)
         locked.popen.stdout.close()
+    holdfast.stop()
+
+
+@pytest.mark.parametrize("user", [None, "www-data"])
+def test_nobody_else_reads_the_overlay(make_site, user):
+    """It names php-fpm's status page, which nobody is to guess. Its own user reads it again at each USR2."""
+    site = make_site("unix", children=2, pool_options={"listen.mode": "0666", **({"user": None, "group": None} if user else {})})
+    site.configure(error_log=site.marks / "fpm.log")
+    holdfast = site.holdfast(*([f"--user={user}"] if user else []), "--probe=fastcgi:/ping")
+    holdfast.replace(2)
+    overlay, = holdfast.runtime.glob("gen-2*.conf")
+    owner = pwd.getpwnam(user).pw_uid if user else 0
+    for which in ("written", "written again"):
+        assert (stat.S_IMODE(overlay.stat().st_mode), overlay.stat().st_uid) == (0o600, owner), which
+        overlay.unlink()
+        holdfast.settle()
+    assert site.get()[0] == 200
     holdfast.stop()

@@ -40,7 +40,8 @@ static void test_copy(void **state)
     Address address = address_of(listener);
     HfProcess self = {.pid = getpid(), .pidfd = (int)syscall(SYS_pidfd_open, getpid(), 0)};
     int others[] = {socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0),
-                    socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), open("/", O_PATH | O_CLOEXEC)};
+                    socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), open("/", O_PATH | O_CLOEXEC),
+                    make_listener(&any, 1)};
     int fd = -1;
 
     (void)state;
