@@ -225,8 +225,7 @@ HfListener *hf_listener_ref(HfListener *held)
 
 /* ---- sides ---- */
 
-/* Where the file of the other side of a unix path stands, beside it: DIRECTORY/.NAME.2. */
-static int find_hidden(const HfAddress *address, char ret[static HF_ADDRESS_TEXT_MAX])
+int hf_hidden_path(const HfAddress *address, char ret[static HF_ADDRESS_TEXT_MAX])
 {
     const char *path = address->name;
     const char *slash = strrchr(path, '/');
@@ -234,14 +233,6 @@ static int find_hidden(const HfAddress *address, char ret[static HF_ADDRESS_TEXT
     int n = snprintf(ret, HF_ADDRESS_TEXT_MAX, "%.*s.%s.2", directory, path, path + directory);
 
     return n < HF_LISTENER_PATH_MAX - 1 ? 0 : -ENAMETOOLONG;
-}
-
-int hf_listener_hidden(const HfListener *held, HfAddress *ret)
-{
-    char path[HF_ADDRESS_TEXT_MAX];
-
-    int r = find_hidden(&held->spec.address, path);
-    return r < 0 ? r : hf_address_parse(path, ret);
 }
 
 /* Removes what of a unix path is ours, wherever the last switch has put it. */
@@ -252,7 +243,7 @@ static int unlink_side(const HfListener *held, unsigned side)
     if (held->inodes[side].inode == 0)
         return 0;
     int r = hf_socket_unlink(held->spec.address.name, &held->inodes[side]);
-    return r < 0 && hf_listener_has_sides(held) && find_hidden(&held->spec.address, hidden) == 0
+    return r < 0 && hf_listener_has_sides(held) && hf_hidden_path(&held->spec.address, hidden) == 0
                ? hf_socket_unlink(hidden, &held->inodes[side])
                : r;
 }
@@ -263,7 +254,7 @@ const char *hf_listener_one_side(const HfAddress *address)
 
     if (address->kind == HF_ADDRESS_ABSTRACT)
         return "an abstract name cannot be bound twice";
-    if (address->kind == HF_ADDRESS_UNIX && find_hidden(address, hidden) < 0)
+    if (address->kind == HF_ADDRESS_UNIX && hf_hidden_path(address, hidden) < 0)
         return "its path leaves no room for a hidden name beside it";
     return NULL;
 }
@@ -283,7 +274,7 @@ static int bind_second(HfListener *held, unsigned side, int *ret_fd, HfSocketIno
     int fd;
 
     int r = is_tcp(held) ? hf_steer_pair_tcp(held->fds[side], &fd)
-                         : find_hidden(&held->spec.address, hidden);
+                         : hf_hidden_path(&held->spec.address, hidden);
     if (r >= 0 && !is_tcp(held))
         r = hf_steer_pair_path(held->fds[side], held->spec.address.name, hidden, &fd, ret_inode);
     if (r < 0)
@@ -301,7 +292,7 @@ static bool is_paired(const HfListener *held, unsigned side)
     if (!hf_listener_has_sides(held))
         return false;
     return is_tcp(held) ||
-           (find_hidden(&held->spec.address, hidden) == 0 &&
+           (hf_hidden_path(&held->spec.address, hidden) == 0 &&
             hf_socket_path_inode(hidden, &found) == 0 && found.inode == held->inodes[!side].inode &&
             found.device == held->inodes[!side].device);
 }
@@ -376,7 +367,7 @@ int hf_listener_steer(HfListener *held, unsigned side)
     if (!hf_listener_has_sides(held) || hf_listener_is_anothers(held))
         return 0;
     int r = is_tcp(held) ? hf_steer_tcp(held->fds[side], side != held->first)
-                         : find_hidden(&held->spec.address, hidden);
+                         : hf_hidden_path(&held->spec.address, hidden);
     if (r >= 0 && !is_tcp(held))
         r = hf_steer_path(held->spec.address.name, hidden, &held->inodes[side]);
     if (r < 0)
@@ -388,6 +379,7 @@ int hf_listener_steer(HfListener *held, unsigned side)
 
 int hf_listener_reach(const HfListener *held, unsigned side, HfReach *ret)
 {
+    char path[HF_ADDRESS_TEXT_MAX];
     HfAddress address = held->spec.address;
     HfReach reach = {0};
     int r = 0;
@@ -398,7 +390,9 @@ int hf_listener_reach(const HfListener *held, unsigned side, HfReach *ret)
             hf_steer_reach(&reach);
     } else {
         if (side != held->side)
-            r = hf_listener_hidden(held, &address);
+            r = hf_hidden_path(&held->spec.address, path);
+        if (r >= 0 && side != held->side)
+            r = hf_address_parse(path, &address);
         if (r >= 0)
             r = hf_address_to_sockaddr(&address, &reach.address, &reach.length);
     }
@@ -498,7 +492,7 @@ static int secure(const HfListener *held, const HfListenerSpec *spec, HfText *er
     r = hf_socket_secure(&target.request, &held->inodes[held->side], &stage);
     if (r >= 0 && hf_listener_has_sides(held)) {
         const HfSocketRequest same = {.like = held->spec.address.name};
-        r = find_hidden(&held->spec.address, hidden);
+        r = hf_hidden_path(&held->spec.address, hidden);
         r = r < 0 ? r : hf_socket_path_secure(hidden, &held->inodes[!held->side], &same, &stage);
     }
     if (r < 0)

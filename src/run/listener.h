@@ -67,8 +67,9 @@ int hf_listener_revive(HfListener *held, unsigned side, int fd);
 
 /* ---- sides ---- */
 
-/* The file of the other side of a unix path. Returns 0 or negative errno. */
-int hf_listener_hidden(const HfListener *held, HfAddress *ret);
+/* Where the file of the other side of a unix path stands, beside it: DIRECTORY/.NAME.2. Returns 0
+ * or negative errno. */
+int hf_hidden_path(const HfAddress *address, char ret[static HF_ADDRESS_TEXT_MAX]);
 /* What was the one side is the other; side and first stay. */
 void hf_listener_swap_sides(HfListener *held);
 /* Binds the second socket of one that has none yet, or whose second path was removed. What serves

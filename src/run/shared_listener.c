@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "run/shared_listener.h"
 
 #include <errno.h>
@@ -8,10 +9,11 @@ int hf_shared_listener_add_side(HfListener *held, int fd, bool first)
 {
     HF_CLEANUP_FD int owned = fd;
     HfSocketInode inode = {0};
-    HfAddress hidden;
+    char hidden[HF_ADDRESS_TEXT_MAX];
 
-    int r = hf_address_is_path(&held->spec.address) ? hf_listener_hidden(held, &hidden) : -ENOENT;
-    r = r < 0 ? 0 : hf_socket_path_inode(hidden.name, &inode);
+    int r = hf_address_is_path(&held->spec.address) ? hf_hidden_path(&held->spec.address, hidden)
+                                                    : -ENOENT;
+    r = r < 0 ? 0 : hf_socket_path_inode(hidden, &inode);
     if (r >= 0)
         r = hf_listener_revive(held, 1, hf_fd_steal(&owned));
     if (r < 0)

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Listeners that were taken over from another holdfast, which has the same sockets still. */
 #pragma once
 

@@ -393,9 +393,12 @@ static int copy_hidden(const HfProcess *holder, const HfListener *listener, int 
 {
     struct sockaddr_storage address;
     socklen_t length;
+    char path[HF_ADDRESS_TEXT_MAX];
     HfAddress hidden;
 
-    int r = hf_listener_hidden(listener, &hidden);
+    int r = hf_hidden_path(&listener->spec.address, path);
+    if (r >= 0)
+        r = hf_address_parse(path, &hidden);
     if (r >= 0)
         r = hf_address_to_sockaddr(&hidden, &address, &length);
     return r < 0 ? r : hf_takeover_copy(holder, &address, length, ret_fd);
