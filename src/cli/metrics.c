@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Prometheus' text format 0.0.4. */
+/* Prometheus' text format 0.0.4, and OpenMetrics 1.0.0. */
 #include <string.h>
 
 #include "base/clock.h"
@@ -10,15 +10,12 @@
 
 typedef unsigned long long Number;
 
-typedef struct Metric Metric;
-struct Metric {
-    const char *name;
-    const char *type;
+typedef struct Metric {
+    const char *name; /* behind "holdfast_" */
     const char *help;
     /* The samples of one instance. */
-    void (*add)(const Metric *metric, const HfView *view, HfText *text);
-    size_t offset; /* of the field, for an add that shows one */
-};
+    void (*add)(const char *name, const HfView *view, HfText *text);
+} Metric;
 
 static void add_label(HfText *text, const char *key, const char *value)
 {
@@ -35,10 +32,10 @@ static void add_label(HfText *text, const char *key, const char *value)
 }
 
 /* Up to the value. labels: pairs of key and value, up to a NULL. */
-static void begin_sample(const Metric *metric, const HfView *view, const char *const *labels,
+static void begin_sample(const char *name, const HfView *view, const char *const *labels,
                          HfText *text)
 {
-    hf_text_addf(text, "%s{", metric->name);
+    hf_text_addf(text, "holdfast_%s{", name);
     add_label(text, "name", view->name);
     for (; *labels; labels += 2) {
         hf_text_add(text, ",");
@@ -46,205 +43,195 @@ static void begin_sample(const Metric *metric, const HfView *view, const char *c
     }
     hf_text_add(text, "} ");
 }
-#define NO_LABEL ((const char *const[]){NULL})
 
-static void add_sample(const Metric *metric, const HfView *view, const char *key, const char *value,
+static void add_sample(const char *name, const HfView *view, const char *key, const char *value,
                        uint64_t number, HfText *text)
 {
-    begin_sample(metric, view, (const char *const[]){key, value, NULL}, text);
+    begin_sample(name, view, (const char *const[]){key, value, NULL}, text);
     hf_text_addf(text, "%llu\n", (Number)number);
 }
 
-static void add_seconds(const Metric *metric, const HfView *view, uint64_t usec, HfText *text)
+/* ---- what is not as it is told ---- */
+
+static void add_version(const char *name, const HfView *view, HfText *text)
 {
-    begin_sample(metric, view, NO_LABEL, text);
-    hf_text_addf(text, "%llu.%06llu\n", (Number)(usec / HF_USEC_PER_SEC),
-                 (Number)(usec % HF_USEC_PER_SEC));
+    add_sample(name, view, "version", view->version, 1, text);
 }
 
-static uint64_t field_of(const Metric *metric, const void *row)
-{
-    uint64_t number;
-
-    memcpy(&number, (const char *)row + metric->offset, sizeof(number));
-    return number;
-}
-
-static void add_number(const Metric *metric, const HfView *view, HfText *text)
-{
-    add_sample(metric, view, NULL, NULL, field_of(metric, view), text);
-}
-
-/* Nothing while it is 0. */
-static void add_time(const Metric *metric, const HfView *view, HfText *text)
-{
-    uint64_t usec = field_of(metric, view);
-
-    if (usec > 0)
-        add_seconds(metric, view, usec, text);
-}
-
-/* Nothing until there was a warm-up. */
-static void add_warmed(const Metric *metric, const HfView *view, HfText *text)
-{
-    if (view->warm_time > 0)
-        add_number(metric, view, text);
-}
-
-static void add_age(const Metric *metric, const HfView *view, HfText *text)
-{
-    uint64_t moment = field_of(metric, view);
-    uint64_t now = hf_clock_realtime();
-
-    if (moment > 0)
-        add_seconds(metric, view, now > moment ? now - moment : 0, text);
-}
-
-static void add_version(const Metric *metric, const HfView *view, HfText *text)
-{
-    add_sample(metric, view, "version", view->version, 1, text);
-}
-
-static void add_state(const Metric *metric, const HfView *view, HfText *text)
+static void add_state(const char *name, const HfView *view, HfText *text)
 {
     static const char *const states[] = {"starting", "running", "replacing",
                                          "retrying", "outage",  "stopping"};
 
     for (size_t i = 0; i < sizeof(states) / sizeof(*states); i++)
-        add_sample(metric, view, "state", states[i], strcmp(states[i], view->state) == 0, text);
+        add_sample(name, view, "state", states[i], strcmp(states[i], view->state) == 0, text);
 }
 
-static void add_generations(const Metric *metric, const HfView *view, HfText *text)
+static void add_generations(const char *name, const HfView *view, HfText *text)
 {
-    static const char *const states[] = {"starting", "active", "draining"};
+    static const char *const states[] = {"starting", "trial", "active", "parked", "draining"};
 
     for (size_t i = 0; i < sizeof(states) / sizeof(*states); i++) {
         uint64_t n = 0;
         for (size_t j = 0; j < view->n_generations; j++)
             n += strcmp(view->generations[j].state, states[i]) == 0;
-        add_sample(metric, view, "state", states[i], n, text);
+        add_sample(name, view, "state", states[i], n, text);
     }
 }
 
-static void add_processes(const Metric *metric, const HfView *view, HfText *text)
+static void add_processes(const char *name, const HfView *view, HfText *text)
 {
     uint64_t sum = 0;
 
     for (size_t i = 0; i < view->n_generations; i++)
         sum += view->generations[i].processes;
-    add_sample(metric, view, NULL, NULL, sum, text);
+    add_sample(name, view, NULL, NULL, sum, text);
 }
 
-static void add_memory(const Metric *metric, const HfView *view, HfText *text)
+static void add_memory(const char *name, const HfView *view, HfText *text)
 {
     uint64_t sum = 0;
 
     for (size_t i = 0; i < view->n_generations; i++)
         sum += view->generations[i].memory;
-    add_sample(metric, view, NULL, NULL, sum, text);
+    add_sample(name, view, NULL, NULL, sum, text);
 }
 
-static void add_causes(const Metric *metric, const HfView *view, HfText *text)
+static void add_causes(const char *name, const HfView *view, HfText *text)
 {
     for (size_t i = 0; i < view->n_replacements; i++)
-        add_sample(metric, view, "cause", view->replacements[i].cause, view->replacements[i].count,
+        add_sample(name, view, "cause", view->replacements[i].cause, view->replacements[i].count,
                    text);
 }
 
-static void begin_listener_sample(const Metric *metric, const HfView *view,
-                                  const HfViewListener *listener, HfText *text)
+static void add_age(const char *name, const HfView *view, HfText *text)
 {
-    begin_sample(
-        metric, view,
-        (const char *const[]){"listener", listener->name, "address", listener->address, NULL},
-        text);
-}
+    uint64_t now = hf_clock_realtime();
 
-static void add_queues(const Metric *metric, const HfView *view, HfText *text)
-{
-    for (size_t i = 0; i < view->n_listeners; i++) {
-        uint32_t number;
-        memcpy(&number, (const char *)&view->listeners[i] + metric->offset, sizeof(number));
-        begin_listener_sample(metric, view, &view->listeners[i], text);
-        hf_text_addf(text, "%u\n", number);
-    }
-}
-
-static void add_drops(const Metric *metric, const HfView *view, HfText *text)
-{
-    for (size_t i = 0; i < view->n_listeners; i++) {
-        if (view->listeners[i].drops < 0)
-            continue;
-        begin_listener_sample(metric, view, &view->listeners[i], text);
-        hf_text_addf(text, "%lld\n", (long long)view->listeners[i].drops);
-    }
+    if (view->replaced == 0)
+        return;
+    begin_sample(name, view, (const char *const[]){NULL}, text);
+    hf_view_add_seconds(text, now > view->replaced ? now - view->replaced : 0);
+    hf_text_add(text, "\n");
 }
 
 static const Metric metrics[] = {
-    {"holdfast_info", "gauge", "Version of holdfast, as a label; always 1.", add_version, 0},
-    {"holdfast_state", "gauge", "1 for the state that the instance is in.", add_state, 0},
-    {"holdfast_start_time_seconds", "gauge", "When holdfast was started, in seconds since 1970.",
-     add_time, offsetof(HfView, started)},
-    {"holdfast_generation", "gauge", "Number of the active generation, 0 when none is.", add_number,
-     offsetof(HfView, generation)},
-    {"holdfast_generations", "gauge", "Generations in each state.", add_generations, 0},
-    {"holdfast_processes", "gauge", "Processes of all generations.", add_processes, 0},
-    {"holdfast_memory_bytes", "gauge",
-     "Anonymous memory (RssAnon) of the processes of all generations.", add_memory, 0},
-    {"holdfast_restarts_total", "counter",
-     "Generations that took the place of another, by what caused it.", add_causes, 0},
-    {"holdfast_start_failures_total", "counter", "Starts and replacements that failed.", add_number,
-     offsetof(HfView, failures)},
-    {"holdfast_last_reload_timestamp_seconds", "gauge",
-     "When a generation last took the place of another, in seconds since 1970.", add_time,
-     offsetof(HfView, replaced)},
-    {"holdfast_last_reload_age_seconds", "gauge",
-     "Seconds since a generation last took the place of another.", add_age,
-     offsetof(HfView, replaced)},
-    {"holdfast_ready_seconds", "gauge", "How long the last start took until it was ready.",
-     add_time, offsetof(HfView, ready_after)},
-    {"holdfast_warm_up_scripts", "gauge", "Scripts that the last warm-up has compiled.", add_warmed,
-     offsetof(HfView, warm_scripts)},
-    {"holdfast_warm_up_requests", "gauge", "Requests and commands of the last warm-up.", add_warmed,
-     offsetof(HfView, warm_requests)},
-    {"holdfast_warm_up_failures", "gauge", "How many of those failed.", add_warmed,
-     offsetof(HfView, warm_failures)},
-    {"holdfast_warm_up_seconds", "gauge", "How long the last warm-up took.", add_time,
-     offsetof(HfView, warm_time)},
-    {"holdfast_late_connections_total", "counter",
-     "Connections that were carried over from a side that nobody serves any more.", add_number,
-     offsetof(HfView, late_connections)},
-    {"holdfast_queue_depth", "gauge", "Connections that wait to be accepted.", add_queues,
-     offsetof(HfViewListener, depth)},
-    {"holdfast_queue_limit", "gauge", "Connections that may wait to be accepted.", add_queues,
-     offsetof(HfViewListener, limit)},
-    {"holdfast_queue_highest", "gauge",
-     "Most connections that were seen to wait, of the times that somebody looked.", add_queues,
-     offsetof(HfViewListener, highest)},
-    {"holdfast_standby_queue_depth", "gauge",
-     "Connections that wait at the side that gets no new ones.", add_queues,
-     offsetof(HfViewListener, standby_depth)},
-    {"holdfast_standby_queue_limit", "gauge",
-     "Connections that may wait there; 0 for a listener with one side.", add_queues,
-     offsetof(HfViewListener, standby_limit)},
-    {"holdfast_listen_drops_total", "counter",
-     "Connections that the kernel dropped at a TCP listener, as when its queue is full.", add_drops,
-     0},
+    {"info", "Version of holdfast, as a label; always 1.", add_version},
+    {"state", "1 for the state that the instance is in.", add_state},
+    {"generations", "Generations in each state.", add_generations},
+    {"processes", "Processes of all generations.", add_processes},
+    {"memory_bytes", "Anonymous memory (RssAnon) of the processes of all generations.", add_memory},
+    {"restarts_total", "Generations that took the place of another, by what caused it.",
+     add_causes},
+    {"last_reload_age_seconds", "Seconds since a generation last took the place of another.",
+     add_age},
 };
 
-/* All samples of a metric follow its two lines of comment, whichever instances they are of. */
-void hf_view_add_metrics(const HfView *views, size_t n, HfText *text)
+/* ---- a field of a table ---- */
+
+/* What is not known, or has not happened, has no sample. */
+static void add_field(const HfViewField *field, const HfViewField *row_fields, const void *row,
+                      const HfView *view, HfText *text)
+{
+    const void *at = (const char *)row + field->offset;
+    const char *labels[2 * HF_VIEW_FIELDS_MAX + 1] = {NULL};
+    size_t n = 0;
+
+    uint64_t number = field->type == 'u' ? *(const uint32_t *)at : *(const uint64_t *)at;
+    if ((field->type == 'x' && *(const int64_t *)at < 0) ||
+        (field->shown == HF_SHOWN_SECONDS && number == 0))
+        return;
+    for (; row_fields && row_fields->key; row_fields++)
+        if (row_fields->type == 's' && row_fields->metric) {
+            labels[n++] = row_fields->metric;
+            labels[n++] = *(const char *const *)((const char *)row + row_fields->offset);
+        }
+    begin_sample(field->metric, view, labels, text);
+    if (field->shown == HF_SHOWN_SECONDS)
+        hf_view_add_seconds(text, number);
+    else
+        hf_text_addf(text, "%llu", (Number)number);
+    hf_text_add(text, "\n");
+}
+
+static void add_rows(const HfViewList *list, const HfViewField *field, const HfView *view,
+                     HfText *text)
+{
+    const char *row = *(char *const *)((const char *)view + list->rows);
+    size_t n = *(const size_t *)((const char *)view + list->n_rows);
+
+    for (size_t i = 0; i < n; i++, row += list->size)
+        add_field(field, list->fields, row, view, text);
+}
+
+/* ---- the text ---- */
+
+static bool ends_with(const char *name, const char *suffix)
+{
+    size_t length = strlen(name);
+    size_t n = strlen(suffix);
+
+    return length >= n && strcmp(name + length - n, suffix) == 0;
+}
+
+/* In OpenMetrics counters and infos are called without their suffix, and units are told. */
+static void add_comments(const char *name, const char *help, bool open, HfText *text)
+{
+    static const char *const units[] = {"seconds", "bytes"};
+    bool total = ends_with(name, "_total");
+    bool info = open && strcmp(name, "info") == 0;
+    int length = (int)(strlen(name) - (open && total ? strlen("_total") : 0));
+    HF_CLEANUP_TEXT HfText family = {0};
+
+    hf_text_addf(&family, "holdfast%s%.*s", info ? "" : "_", info ? 0 : length, name);
+    for (size_t i = 0; open && i < sizeof(units) / sizeof(*units); i++)
+        if (ends_with(name, units[i]))
+            hf_text_addf(text, "# UNIT %s %s\n", hf_text_peek(&family), units[i]);
+    hf_text_addf(text, "# HELP %s %s\n# TYPE %s %s\n", hf_text_peek(&family), help,
+                 hf_text_peek(&family),
+                 total  ? "counter"
+                 : info ? "info"
+                        : "gauge");
+}
+
+/* All samples of a metric follow its comments, whichever instances they are of. */
+static void add_family(const char *name, const char *help, bool open, const HfText *samples,
+                       HfText *text)
+{
+    if (samples->length > 0)
+        add_comments(name, help, open, text);
+    hf_text_add(text, hf_text_peek(samples));
+    hf_text_fail(text, samples->failed);
+}
+
+static void add_fields(const HfViewList *list, const HfViewField *field, const HfView *views,
+                       size_t n, bool open, HfText *text)
+{
+    for (; field->key; field++) {
+        HF_CLEANUP_TEXT HfText samples = {0};
+        for (size_t i = 0; field->help && i < n; i++)
+            if (list)
+                add_rows(list, field, &views[i], &samples);
+            else
+                add_field(field, NULL, &views[i], &views[i], &samples);
+        if (field->help)
+            add_family(field->metric, field->help, open, &samples, text);
+    }
+}
+
+void hf_view_add_metrics(const HfView *views, size_t n, bool open, HfText *text)
 {
     for (size_t i = 0; i < sizeof(metrics) / sizeof(*metrics); i++) {
-        const Metric *metric = &metrics[i];
         HF_CLEANUP_TEXT HfText samples = {0};
         for (size_t j = 0; j < n; j++)
-            metric->add(metric, &views[j], &samples);
-        if (samples.length > 0)
-            hf_text_addf(text, "# HELP %s %s\n# TYPE %s %s\n%s", metric->name, metric->help,
-                         metric->name, metric->type, hf_text_peek(&samples));
-        hf_text_fail(text, samples.failed);
+            metrics[i].add(metrics[i].name, &views[j], &samples);
+        add_family(metrics[i].name, metrics[i].help, open, &samples, text);
     }
+    add_fields(NULL, hf_view_properties, views, n, open, text);
+    for (HfViewListName name = HF_VIEW_LISTENERS; name <= HF_VIEW_CACHES; name++)
+        add_fields(&hf_view_lists[name], hf_view_lists[name].fields, views, n, open, text);
+    if (open)
+        hf_text_add(text, "# EOF\n");
 }
 
 int hf_cli_metrics(const HfCommandLine *line)
@@ -254,7 +241,7 @@ int hf_cli_metrics(const HfCommandLine *line)
     bool several;
 
     int worst = hf_views_read(line->call.name, &views, &several);
-    hf_view_add_metrics(views.views, views.n, &text);
+    hf_view_add_metrics(views.views, views.n, false, &text);
     int status = hf_terminal_print(&text);
     return status != HF_EXIT_DONE ? status : worst;
 }

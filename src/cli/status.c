@@ -140,6 +140,65 @@ static void add_listener_table(const HfView *view, bool colors, HfText *text)
                          view->listeners[i].standby_depth, view->listeners[i].address);
 }
 
+static void add_known(HfTable *table, int64_t number)
+{
+    if (number >= 0)
+        hf_table_add(table, "%lld", (long long)number);
+    else
+        hf_table_add(table, "-");
+}
+
+static void add_pool_table(const HfView *view, bool colors, HfText *text)
+{
+    static const char *const heading[] = {"POOL",     "ACTIVE", "IDLE", "MOST",       "QUEUE",
+                                          "ACCEPTED", "FULL",   "SLOW", "MEMORY PEAK"};
+    HF_CLEANUP_TABLE HfTable table = {.columns = 9, .right = 0x1fe, .colors = colors};
+
+    if (view->n_pools == 0)
+        return;
+    hf_table_add_row(&table, heading);
+    for (size_t i = 0; i < view->n_pools; i++) {
+        const HfViewPool *pool = &view->pools[i];
+        const int64_t numbers[] = {pool->active,   pool->idle,         pool->limit, pool->queue,
+                                   pool->accepted, pool->max_children, pool->slow};
+        HF_CLEANUP_TEXT HfText peak = {0};
+        hf_table_add(&table, "%s", pool->name);
+        for (size_t j = 0; j < sizeof(numbers) / sizeof(*numbers); j++)
+            add_known(&table, numbers[j]);
+        if (pool->memory_peak >= 0)
+            hf_text_add_bytes_of(&peak, (uint64_t)pool->memory_peak);
+        else
+            hf_text_add(&peak, "-");
+        hf_table_add_text(&table, &peak);
+    }
+    hf_text_add(text, "\n");
+    hf_table_write(&table, text);
+    for (size_t i = 0; i < view->n_pools; i++)
+        if (view->pools[i].error[0])
+            hf_text_addf(text, "%s does not tell: %s\n", view->pools[i].name, view->pools[i].error);
+}
+
+static void add_caches(const HfView *view, HfText *text)
+{
+    for (size_t i = 0; i < view->n_caches; i++) {
+        const HfViewCache *cache = &view->caches[i];
+        int64_t asked = cache->hits + cache->misses;
+        if (cache->error[0]) {
+            hf_text_addf(text, "\nThe opcode cache does not tell: %s\n", cache->error);
+            continue;
+        }
+        hf_text_addf(text, "\nThe opcode cache: %lld scripts, ", (long long)cache->scripts);
+        hf_text_add_bytes_of(text, (uint64_t)(cache->used + cache->wasted));
+        hf_text_add(text, " of ");
+        hf_text_add_bytes_of(text, (uint64_t)(cache->used + cache->wasted + cache->free));
+        hf_text_add(text, " (wasted ");
+        hf_text_add_bytes_of(text, (uint64_t)cache->wasted);
+        hf_text_addf(text, "), %lld%% hits, emptied %lld times because it was full\n",
+                     (long long)(asked > 0 ? cache->hits * 100 / asked : 0),
+                     (long long)cache->full_restarts);
+    }
+}
+
 /* A service's own words may be several lines. */
 static void add_event(const HfViewEvent *event, bool colors, HfText *text)
 {
@@ -161,6 +220,8 @@ static void add_tables(const HfView *view, bool colors, HfText *text)
     add_holdfast(view, text);
     add_generation_table(view, colors, text);
     add_listener_table(view, colors, text);
+    add_pool_table(view, colors, text);
+    add_caches(view, text);
 }
 
 static void add_handover(const HfView *view, HfText *text)
@@ -191,9 +252,25 @@ static void add_warm_up(const HfView *view, HfText *text)
     hf_text_add(text, "\n");
 }
 
+static void add_times(const HfView *view, HfText *text)
+{
+    if (view->switched_after == 0)
+        return;
+    hf_text_add(text, "The last replacement: ");
+    hf_text_add_time(text, view->switched_after);
+    hf_text_add(text, " from the request until it served");
+    if (view->gone_after > 0) {
+        hf_text_add(text, ", ");
+        hf_text_add_time(text, view->gone_after);
+        hf_text_add(text, " more until the one before was gone");
+    }
+    hf_text_add(text, "\n");
+}
+
 static void add_events(const HfView *view, bool colors, HfText *text)
 {
     add_handover(view, text);
+    add_times(view, text);
     add_warm_up(view, text);
     size_t first = view->n_events > EVENTS_SHOWN ? view->n_events - EVENTS_SHOWN : 0;
 

@@ -19,7 +19,11 @@
 
 #define MEMBER(row, member, type, shown)                                                           \
     {                                                                                              \
-#member, type, HF_SHOWN_##shown, offsetof(row, member), NULL                               \
+#member, type, HF_SHOWN_##shown, offsetof(row, member), NULL, NULL, NULL                   \
+    }
+#define METRIC(row, member, type, shown, metric, help)                                             \
+    {                                                                                              \
+#member, type, HF_SHOWN_##shown, offsetof(row, member), NULL, metric, help                 \
     }
 #define ROWS(row, container, list)                                                                 \
     container, sizeof(row), offsetof(HfView, list), offsetof(HfView, n_##list)
@@ -48,21 +52,79 @@ const HfViewList hf_view_lists[HF_VIEW_LISTS] = {
                                  MEMBER(HfViewGeneration, memory, 't', NUMBER),
                                  MEMBER(HfViewGeneration, status, 's', STRING),
                              }},
-    [HF_VIEW_LISTENERS] = {"listeners",
-                           "ListListeners",
-                           ROWS(HfViewListener, 'r', listeners),
-                           {
-                               MEMBER(HfViewListener, name, 's', STRING),
-                               MEMBER(HfViewListener, address, 's', STRING),
-                               MEMBER(HfViewListener, kind, 's', STRING),
-                               MEMBER(HfViewListener, depth, 'u', NUMBER),
-                               MEMBER(HfViewListener, limit, 'u', NUMBER),
-                               MEMBER(HfViewListener, highest, 'u', NUMBER),
-                               MEMBER(HfViewListener, drops, 'x', COUNT),
-                               MEMBER(HfViewListener, standby_depth, 'u', NUMBER),
-                               MEMBER(HfViewListener, standby_limit, 'u', COUNT),
-                               MEMBER(HfViewListener, one_side, 's', WORDS),
-                           }},
+    [HF_VIEW_LISTENERS] =
+        {"listeners",
+         "ListListeners",
+         ROWS(HfViewListener, 'r', listeners),
+         {
+             METRIC(HfViewListener, name, 's', STRING, "listener", NULL),
+             METRIC(HfViewListener, address, 's', STRING, "address", NULL),
+             MEMBER(HfViewListener, kind, 's', STRING),
+             METRIC(HfViewListener, depth, 'u', NUMBER, "queue_depth",
+                    "Connections that wait to be accepted."),
+             METRIC(HfViewListener, limit, 'u', NUMBER, "queue_limit",
+                    "Connections that may wait to be accepted."),
+             METRIC(HfViewListener, highest, 'u', NUMBER, "queue_highest",
+                    "Most connections that were seen to wait, of the times that somebody looked."),
+             METRIC(HfViewListener, drops, 'x', COUNT, "listen_drops_total",
+                    "Connections that the kernel dropped at a TCP listener, as when its queue is "
+                    "full."),
+             METRIC(HfViewListener, standby_depth, 'u', NUMBER, "standby_queue_depth",
+                    "Connections that wait at the side that gets no new ones."),
+             METRIC(HfViewListener, standby_limit, 'u', COUNT, "standby_queue_limit",
+                    "Connections that may wait there; 0 for a listener with one side."),
+             MEMBER(HfViewListener, one_side, 's', WORDS),
+         }},
+    [HF_VIEW_POOLS] =
+        {"pools",
+         "ListPools",
+         ROWS(HfViewPool, 'r', pools),
+         {
+             METRIC(HfViewPool, name, 's', STRING, "pool", NULL),
+             METRIC(HfViewPool, active, 'x', COUNT, "pool_active_workers",
+                    "Workers of a pool that are at work."),
+             METRIC(HfViewPool, idle, 'x', COUNT, "pool_idle_workers",
+                    "Workers of a pool that wait for a request."),
+             METRIC(HfViewPool, total, 'x', COUNT, "pool_workers", "Workers of a pool."),
+             METRIC(HfViewPool, limit, 'x', COUNT, "pool_workers_limit",
+                    "Workers that a pool may have."),
+             METRIC(HfViewPool, queue, 'x', COUNT, "pool_queue_depth",
+                    "Connections that wait for a worker of the pool."),
+             METRIC(HfViewPool, accepted, 'x', COUNT, "pool_accepted_connections_total",
+                    "Connections that a pool of the active generation has accepted."),
+             METRIC(
+                 HfViewPool, max_children, 'x', COUNT, "pool_max_children_reached_total",
+                 "Times that the active generation's pool wanted more workers than it may have."),
+             METRIC(HfViewPool, slow, 'x', COUNT, "pool_slow_requests_total",
+                    "Requests that took longer than request_slowlog_timeout."),
+             METRIC(HfViewPool, memory_peak, 'x', COUNT, "pool_memory_peak_bytes",
+                    "Memory of the request that took most, as PHP 8.4 and later say."),
+             MEMBER(HfViewPool, error, 's', WORDS),
+         }},
+    [HF_VIEW_CACHES] =
+        {"caches",
+         "ListCaches",
+         ROWS(HfViewCache, 'r', caches),
+         {
+             METRIC(HfViewCache, scripts, 'x', COUNT, "opcache_scripts",
+                    "Scripts in the opcode cache of the active generation."),
+             METRIC(HfViewCache, keys, 'x', COUNT, "opcache_keys", "Keys that its table has."),
+             METRIC(HfViewCache, keys_limit, 'x', COUNT, "opcache_keys_limit",
+                    "Keys that its table may have."),
+             METRIC(HfViewCache, hits, 'x', COUNT, "opcache_hits_total",
+                    "Times that a script was in it."),
+             METRIC(HfViewCache, misses, 'x', COUNT, "opcache_misses_total",
+                    "Times that a script was not in it."),
+             METRIC(HfViewCache, used, 'x', COUNT, "opcache_used_bytes",
+                    "Memory of it that is used."),
+             METRIC(HfViewCache, free, 'x', COUNT, "opcache_free_bytes",
+                    "Memory of it that is free."),
+             METRIC(HfViewCache, wasted, 'x', COUNT, "opcache_wasted_bytes",
+                    "Memory of it that scripts had which have changed."),
+             METRIC(HfViewCache, full_restarts, 'x', COUNT, "opcache_full_restarts_total",
+                    "Times that it was emptied because it was full."),
+             MEMBER(HfViewCache, error, 's', WORDS),
+         }},
     [HF_VIEW_EVENTS] = {"events",
                         "ListEvents",
                         ROWS(HfViewEvent, 'r', events),
@@ -95,25 +157,41 @@ const HfViewList hf_view_lists[HF_VIEW_LISTS] = {
 };
 
 const HfViewField hf_view_properties[] = {
-    {"name", 's', HF_SHOWN_STRING, offsetof(HfView, name), "Name"},
-    {"version", 's', HF_SHOWN_STRING, offsetof(HfView, version), "Version"},
-    {"pid", 'u', HF_SHOWN_NUMBER, offsetof(HfView, pid), "Pid"},
-    {"started", 't', HF_SHOWN_SECONDS, offsetof(HfView, started), "Started"},
-    {"state", 's', HF_SHOWN_STRING, offsetof(HfView, state), "State"},
-    {"generation", 't', HF_SHOWN_COUNT, offsetof(HfView, generation), "Generation"},
-    {"draining", 'u', HF_SHOWN_NUMBER, offsetof(HfView, draining), "Draining"},
-    {"replacements", 'a', HF_SHOWN_LIST, 0, "Replacements"},
-    {"failures", 't', HF_SHOWN_NUMBER, offsetof(HfView, failures), "Failures"},
-    {"replaced", 't', HF_SHOWN_SECONDS, offsetof(HfView, replaced), "Replaced"},
-    {"handover", 's', HF_SHOWN_STRING, offsetof(HfView, handover), "Handover"},
+    {"name", 's', HF_SHOWN_STRING, offsetof(HfView, name), "Name", NULL, NULL},
+    {"version", 's', HF_SHOWN_STRING, offsetof(HfView, version), "Version", NULL, NULL},
+    {"pid", 'u', HF_SHOWN_NUMBER, offsetof(HfView, pid), "Pid", NULL, NULL},
+    {"started", 't', HF_SHOWN_SECONDS, offsetof(HfView, started), "Started", "start_time_seconds",
+     "When holdfast was started, in seconds since 1970."},
+    {"state", 's', HF_SHOWN_STRING, offsetof(HfView, state), "State", NULL, NULL},
+    {"generation", 't', HF_SHOWN_COUNT, offsetof(HfView, generation), "Generation", "generation",
+     "Number of the active generation, 0 when none is."},
+    {"draining", 'u', HF_SHOWN_NUMBER, offsetof(HfView, draining), "Draining", NULL, NULL},
+    {"replacements", 'a', HF_SHOWN_LIST, 0, "Replacements", NULL, NULL},
+    {"failures", 't', HF_SHOWN_NUMBER, offsetof(HfView, failures), "Failures",
+     "start_failures_total", "Starts and replacements that failed."},
+    {"replaced", 't', HF_SHOWN_SECONDS, offsetof(HfView, replaced), "Replaced",
+     "last_reload_timestamp_seconds",
+     "When a generation last took the place of another, in seconds since 1970."},
+    {"handover", 's', HF_SHOWN_STRING, offsetof(HfView, handover), "Handover", NULL, NULL},
     {"late_connections", 't', HF_SHOWN_NUMBER, offsetof(HfView, late_connections),
-     "LateConnections"},
-    {"ready_after", 't', HF_SHOWN_SECONDS, offsetof(HfView, ready_after), "ReadyAfter"},
-    {"warm_listed", 't', HF_SHOWN_NUMBER, offsetof(HfView, warm_listed), "WarmListed"},
-    {"warm_scripts", 't', HF_SHOWN_NUMBER, offsetof(HfView, warm_scripts), "WarmScripts"},
-    {"warm_requests", 't', HF_SHOWN_NUMBER, offsetof(HfView, warm_requests), "WarmRequests"},
-    {"warm_failures", 't', HF_SHOWN_NUMBER, offsetof(HfView, warm_failures), "WarmFailures"},
-    {"warm_time", 't', HF_SHOWN_SECONDS, offsetof(HfView, warm_time), "WarmTime"},
+     "LateConnections", "late_connections_total",
+     "Connections that were carried over from a side that nobody serves any more."},
+    {"ready_after", 't', HF_SHOWN_SECONDS, offsetof(HfView, ready_after), "ReadyAfter",
+     "ready_seconds", "How long the last start took until it was ready."},
+    {"switched_after", 't', HF_SHOWN_SECONDS, offsetof(HfView, switched_after), "SwitchedAfter",
+     "switch_seconds", "How long the last replacement took from the request until it served."},
+    {"gone_after", 't', HF_SHOWN_SECONDS, offsetof(HfView, gone_after), "GoneAfter",
+     "drain_seconds", "How long it then took until the generation before was gone."},
+    {"warm_listed", 't', HF_SHOWN_NUMBER, offsetof(HfView, warm_listed), "WarmListed",
+     "warm_up_listed", "Scripts that the generation before had cached at the last warm-up."},
+    {"warm_scripts", 't', HF_SHOWN_NUMBER, offsetof(HfView, warm_scripts), "WarmScripts",
+     "warm_up_scripts", "Scripts that the last warm-up has compiled."},
+    {"warm_requests", 't', HF_SHOWN_NUMBER, offsetof(HfView, warm_requests), "WarmRequests",
+     "warm_up_requests", "Requests and commands of the last warm-up."},
+    {"warm_failures", 't', HF_SHOWN_NUMBER, offsetof(HfView, warm_failures), "WarmFailures",
+     "warm_up_failures", "How many of those failed."},
+    {"warm_time", 't', HF_SHOWN_SECONDS, offsetof(HfView, warm_time), "WarmTime", "warm_up_seconds",
+     "How long the last warm-up took."},
     {0},
 };
 
@@ -328,6 +406,8 @@ static int check_answer(sd_bus_message *answer)
 
     if (!error)
         return 0;
+    if (sd_bus_error_has_name(error, SD_BUS_ERROR_UNKNOWN_METHOD))
+        return -EOPNOTSUPP;
     return sd_bus_error_has_name(error, SD_BUS_ERROR_NO_REPLY) ? -ECONNRESET : -EBADMSG;
 }
 
@@ -359,7 +439,9 @@ static int read_answers(Scope scope, HfView *view)
     for (HfViewListName name = scope.first; r >= 0 && name <= scope.last; name++) {
         sd_bus_message *answer = view->messages[1 + name - scope.first];
         r = check_answer(answer);
-        if (r >= 0)
+        if (r == -EOPNOTSUPP) /* it is an older holdfast */
+            r = 0;
+        else if (r >= 0)
             r = read_rows(answer, &hf_view_lists[name], view);
     }
     return r;
@@ -468,6 +550,12 @@ int hf_views_read_history(const char *name, HfViews *ret)
     return read_instances(&(HfInstances){.list = &instance, .n = 1}, past, ret);
 }
 
+void hf_view_add_seconds(HfText *text, uint64_t usec)
+{
+    hf_text_addf(text, "%llu.%06llu", (unsigned long long)(usec / HF_USEC_PER_SEC),
+                 (unsigned long long)(usec % HF_USEC_PER_SEC));
+}
+
 /* JSON, RFC 8259. */
 
 static void add_quoted(HfText *text, const char *value)
@@ -502,8 +590,7 @@ static void add_integer(HfText *text, const HfViewField *field, const void *at)
     if (none && field->shown != HF_SHOWN_NUMBER)
         hf_text_add(text, "null");
     else if (field->shown == HF_SHOWN_SECONDS)
-        hf_text_addf(text, "%llu.%06llu", (unsigned long long)(number / HF_USEC_PER_SEC),
-                     (unsigned long long)(number % HF_USEC_PER_SEC));
+        hf_view_add_seconds(text, number);
     else
         hf_text_addf(text, "%llu", (unsigned long long)number);
 }

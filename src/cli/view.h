@@ -38,6 +38,34 @@ typedef struct HfViewListener {
     const char *one_side;   /* why; "": it has two, or need not */
 } HfViewListener;
 
+/* Numbers below 0 are not known. */
+typedef struct HfViewPool {
+    const char *name;
+    int64_t active; /* workers, likewise: */
+    int64_t idle;
+    int64_t total;
+    int64_t limit;
+    int64_t queue;
+    int64_t accepted;
+    int64_t max_children;
+    int64_t slow;
+    int64_t memory_peak; /* bytes */
+    const char *error;   /* why the others are not known; "": they are */
+} HfViewPool;
+
+typedef struct HfViewCache {
+    int64_t scripts;
+    int64_t keys;
+    int64_t keys_limit;
+    int64_t hits;
+    int64_t misses;
+    int64_t used; /* bytes, as free and wasted */
+    int64_t free;
+    int64_t wasted;
+    int64_t full_restarts;
+    const char *error;
+} HfViewCache;
+
 typedef struct HfViewEvent {
     const char *name;
     uint64_t generation;
@@ -68,7 +96,7 @@ typedef struct HfViewCount {
     uint64_t count;
 } HfViewCount;
 
-#define HF_VIEW_MESSAGES 4
+#define HF_VIEW_MESSAGES 6
 
 typedef struct HfView {
     const char *name;
@@ -82,8 +110,10 @@ typedef struct HfView {
     uint64_t replaced;
     const char *handover;
     uint64_t late_connections;
-    uint64_t ready_after; /* of the last that was ready, 0: none was */
-    uint64_t warm_listed; /* as in HfViewPast, of the last warm-up */
+    uint64_t ready_after;    /* of the last that was ready, 0: none was */
+    uint64_t switched_after; /* of the last replacement, from when it was asked for; 0 */
+    uint64_t gone_after;     /* and from then until the one before was gone; 0 */
+    uint64_t warm_listed;    /* as in HfViewPast, of the last warm-up */
     uint64_t warm_scripts;
     uint64_t warm_requests;
     uint64_t warm_failures;
@@ -94,6 +124,10 @@ typedef struct HfView {
     size_t n_generations;
     HfViewListener *listeners;
     size_t n_listeners;
+    HfViewPool *pools;
+    size_t n_pools;
+    HfViewCache *caches; /* of opcodes; at most one */
+    size_t n_caches;
     HfViewEvent *events; /* the oldest first */
     size_t n_events;
     HfViewPast *history; /* the oldest first; read by hf_views_read_history only */
@@ -116,13 +150,15 @@ typedef enum HfViewShown {
     HF_SHOWN_LIST,
 } HfViewShown;
 
-/* One value: how D-Bus has it, and how JSON. */
+/* One value: how D-Bus has it, how JSON, and Prometheus. */
 typedef struct HfViewField {
     const char *key;
     char type; /* of D-Bus: 's', 'u', 't', 'x', as const char *, uint32_t, uint64_t, int64_t */
     HfViewShown shown;
     size_t offset;
     const char *property; /* of the instance's; NULL: a member of a row */
+    const char *metric;   /* behind "holdfast_"; NULL: none. Of a string: the label that it is */
+    const char *help;     /* of the metric */
 } HfViewField;
 
 #define HF_VIEW_FIELDS_MAX 15
@@ -142,6 +178,8 @@ typedef enum HfViewListName {
     HF_VIEW_REPLACEMENTS,
     HF_VIEW_GENERATIONS,
     HF_VIEW_LISTENERS,
+    HF_VIEW_POOLS,
+    HF_VIEW_CACHES,
     HF_VIEW_EVENTS,
     HF_VIEW_HISTORY,
     HF_VIEW_LISTS,
@@ -163,16 +201,21 @@ void hf_views_clear(HfViews *views);
 #define HF_CLEANUP_VIEWS __attribute__((cleanup(hf_views_clear)))
 
 /* The same of the instance of that name, or, with name NULL, of all, which are asked together:
- * within HF_CLIENT_TIMEOUT each has answered or failed. They are called by their labels (client.h).
- * Returns an exit status; of one that failed the reason has been logged, and the others are there.
- * ret_several: are there others? */
+ * within HF_CLIENT_TIMEOUT each has answered or failed. They are called by their labels
+(client.h).
+ * Returns an exit status; of one that failed the reason has been logged, and the others are
+there.
+     * ret_several: are there others? */
 int hf_views_read(const char *name, HfViews *ret, bool *ret_several);
 /* The history of one, NULL: of the only one. */
 int hf_views_read_history(const char *name, HfViews *ret);
 
+/* With six digits of fractions. */
+void hf_view_add_seconds(HfText *text, uint64_t usec);
 /* One JSON object (RFC 8259) on one line. */
 void hf_view_add_json(const HfView *view, HfText *text);
 void hf_view_add_history_json(const HfView *view, HfText *text);
 
-/* Prometheus' text format 0.0.4, of n instances. */
-void hf_view_add_metrics(const HfView *views, size_t n, HfText *text);
+/* Prometheus' text format 0.0.4, or OpenMetrics 1.0.0, of n instances. One of which only the name
+ * is known does not answer. */
+void hf_view_add_metrics(const HfView *views, size_t n, bool open, HfText *text);

@@ -202,9 +202,13 @@ int hf_scoreboard_make(const HfPlan *plan, const HfRuntime *runtime, uint64_t nu
                statuses);
         return 0;
     }
-    if (mkdir(runtime->statuses, 0755) < 0 && errno != EEXIST)
+    bool made = mkdir(runtime->statuses, 0755) == 0;
+    if (!made && errno != EEXIST)
         return -errno;
-    if (credentials->has_user && lchown(runtime->statuses, credentials->uid, credentials->gid) < 0)
+    /* php-fpm's user makes the sockets, our group may use and remove them: neither needs a
+     * capability for what is the other's */
+    if (credentials->has_user && ((made && chmod(runtime->statuses, 0770) < 0) ||
+                                  lchown(runtime->statuses, credentials->uid, getegid()) < 0))
         return -errno;
     *ret = HF_STEAL(statuses);
     return 0;

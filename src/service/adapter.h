@@ -23,6 +23,8 @@ typedef enum HfPoolProbe {
     HF_POOL_COUNTS = 1 << 1,      /* it has a scoreboard that answers while all workers are busy */
     HF_POOL_LISTENS = 1 << 2,     /* that one is private, each generation's own, not the user's */
     HF_POOL_WRITES_PATH = 1 << 3, /* the overlay sets status_path */
+    HF_POOL_OURS = 1 << 4,        /* a private one belongs to the user of the main process */
+    HF_POOL_GIVES = 1 << 5,       /* which the overlay sees to: the pool gives its sockets away */
 } HfPoolProbe;
 
 /* A group of workers with a socket of its own. */
@@ -141,7 +143,23 @@ typedef struct HfScoreboard {
     uint64_t active;       /* workers */
     uint64_t max_children; /* how often it had as many workers as it may */
     uint64_t least; /* requests of the worker that had the fewest, where the page shows each */
+    uint64_t slow;  /* requests that took longer than the pool allows */
+    uint64_t
+        memory_peak; /* bytes, of the request that took most; 0: it does not say (before 8.4) */
 } HfScoreboard;
+
+/* An opcode cache. The memory is in bytes, what is wasted is that of scripts that have changed. */
+typedef struct HfCacheFigures {
+    uint64_t scripts;
+    uint64_t keys;
+    uint64_t keys_limit;
+    uint64_t hits;
+    uint64_t misses;
+    uint64_t used;
+    uint64_t free;
+    uint64_t wasted;
+    uint64_t full_restarts; /* how often it was emptied because it was full */
+} HfCacheFigures;
 
 typedef void (*HfRecentPage)(const char *uri, const char *script, void *userdata);
 
@@ -186,6 +204,8 @@ struct HfAdapter {
     /* The page of a scoreboard, which need not be NUL-terminated. Returns 0 or negative errno.
      * NULL: it has none. */
     int (*scoreboard)(const char *page, size_t length, HfScoreboard *ret);
+    /* The same of what warm_script prints when it is asked for figures. */
+    int (*cache)(const char *page, size_t length, HfCacheFigures *ret);
 
     /* Of a page of a scoreboard that shows each worker: calls back for each page that was asked for
      * last with GET. uri: as hf_http_is_target takes it; script: the whole path. NULL: there is

@@ -52,9 +52,18 @@ static void override_listen(const HfPlanned *planned, char *buffer, const char *
     }
 }
 
-static void override_probed(const HfPlanPool *probed, const char *statuses, size_t pool,
-                            char *buffer, HfPhpfpmOverride *override)
+/* Of sockets in a directory that only the users of the main process and of holdfast may enter. */
+static const char *socket_mode(const HfPlan *plan)
 {
+    return plan->credentials.has_user ? "0666" : "0600";
+}
+
+static void override_probed(const HfPlan *plan, const char *statuses, size_t pool, char *buffer,
+                            HfPhpfpmOverride *override)
+{
+    const HfPlanPool *probed = &plan->pools[pool];
+    const HfCredentials *credentials = &plan->credentials;
+
     if (probed->probe & HF_POOL_PINGS)
         override->ping_path = HF_PLAN_PING;
     if (!statuses || !(probed->probe & HF_POOL_COUNTS))
@@ -65,6 +74,11 @@ static void override_probed(const HfPlanPool *probed, const char *statuses, size
         hf_plan_status_socket(statuses, pool, buffer);
         override->status_listen = buffer;
     }
+    if ((probed->probe & HF_POOL_GIVES) || credentials->has_user) {
+        override->mode = socket_mode(plan);
+        override->owner = credentials->has_user ? credentials->uid : geteuid();
+        override->group = credentials->has_group ? credentials->gid : getegid();
+    }
 }
 
 /* What only a switch is of use for. */
@@ -74,7 +88,7 @@ static int add_sections(const HfPlan *plan, const char *statuses, HfText *text)
 
     for (size_t i = 0; r >= 0 && statuses && plan->switches && i < plan->n_pools; i++)
         if (plan->pools[i].warms)
-            r = hf_phpfpm_warm_section(&plan->pools[i], i, statuses, text);
+            r = hf_phpfpm_warm_section(&plan->pools[i], i, statuses, socket_mode(plan), text);
     return r < 0 ? r : text->failed ? -ENOMEM : 0;
 }
 
@@ -95,8 +109,8 @@ static int make_overlay(const HfPlan *plan, const char *pid_file, const char *st
                         plan->wanted[i].status ? &override->status_listen : &override->listen);
     }
     for (size_t i = 0; i < n_pools; i++)
-        override_probed(&plan->pools[i], statuses, i,
-                        &buffers[(plan->n_wanted + i) * HF_ADDRESS_TEXT_MAX], &list[i]);
+        override_probed(plan, statuses, i, &buffers[(plan->n_wanted + i) * HF_ADDRESS_TEXT_MAX],
+                        &list[i]);
     HF_CLEANUP_TEXT HfText sections = {0};
     int r = add_sections(plan, statuses, &sections);
     if (r < 0)
@@ -330,18 +344,17 @@ static int plan_pools(HfDiscovery *discovery, const HfPhpfpmArguments *arguments
                       size_t length, HfText *error)
 {
     const HfSettings *settings = discovery->settings;
-    bool pages = hf_settings_warms(settings, HF_WARM_RECENT) ||
+    const char *page = settings->probe.kind == HF_PROBE_FASTCGI ? settings->probe.what : "";
+    bool pages = *page || hf_settings_warms(settings, HF_WARM_RECENT) ||
                  hf_settings_warms(settings, HF_WARM_FASTCGI) ||
                  hf_settings_warms(settings, HF_WARM_FILE);
-    const char *page = settings->probe.kind == HF_PROBE_FASTCGI ? settings->probe.what
-                       : pages                                  ? ""
-                                                                : NULL;
     HfPhpfpmConfig config;
 
     int r = parse_dump(dump, length, &config, error);
     if (r < 0)
         return r;
-    r = hf_phpfpm_plan(&config, arguments, discovery->base, discovery->aliases, page,
+    r = hf_phpfpm_plan(&config, arguments, discovery->base, discovery->aliases,
+                       pages || config.n_pools <= HF_PHPFPM_FIGURES_MAX ? page : NULL,
                        !hf_settings_warms(settings, HF_WARM_NONE), discovery->plan, error);
     hf_phpfpm_config_clear(&config);
     if (r >= 0)
@@ -432,6 +445,7 @@ const HfAdapter hf_adapter_php_fpm = {
     .overlay_arguments = overlay_arguments,
     .complain = hf_phpfpm_complaint,
     .scoreboard = hf_phpfpm_status_parse,
+    .cache = hf_phpfpm_cache_parse,
     .limit_arguments = limit_arguments,
     .recent = hf_phpfpm_recent,
     .warm_script = hf_phpfpm_warm_script,

@@ -227,7 +227,7 @@ def test_a_circle_is_seen():
 # ---- each part can be left out ----
 
 PARTS = sorted(path.name for path in (SOURCE / "parts").iterdir() if path.is_dir())
-TAKEN_ALONG = {"events": ["control", "survive", "trial", "watch", "fallback"], "probe": ["trial"]}
+TAKEN_ALONG = {"events": ["control", "survive", "trial", "watch", "fallback"], "probe": ["control", "trial"]}
 
 
 @pytest.mark.load

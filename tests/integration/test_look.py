@@ -51,9 +51,10 @@ def test_status_as_json(site):
     instance = sleeper(site)
     facts = status(instance)
     assert set(facts) == {"name", "version", "pid", "started", "state", "generation", "draining", "replacements",
-                          "failures", "replaced", "handover", "late_connections", "ready_after",
+                          "failures", "replaced", "handover", "late_connections", "ready_after", "switched_after", "gone_after",
                           "warm_listed", "warm_scripts", "warm_requests", "warm_failures", "warm_time",
-                          "generations", "listeners", "events"}
+                          "generations", "listeners", "pools", "caches", "events"}
+    assert facts["pools"] == facts["caches"] == []
     assert facts["name"] == site.name and facts["pid"] == instance.pid and facts["state"] == "running"
     assert facts["replaced"] is None and facts["failures"] == 0
     generation, = facts["generations"]

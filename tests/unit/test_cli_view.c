@@ -68,7 +68,7 @@ static void labels_are_escaped_for_prometheus(void **state)
     HfView view = view_of(&listener, NULL, NULL);
     HfText text = {0};
 
-    hf_view_add_metrics(&view, 1, &text);
+    hf_view_add_metrics(&view, 1, false, &text);
     assert_non_null(strstr(hf_text_peek(&text), "holdfast_queue_depth{name=\"web\",listener=\"a\","
                                                 "address=\"/run/a\\\"b\\\\c\\nd\"} 3\n"));
     hf_text_clear(&text);
@@ -84,7 +84,7 @@ static void instances_share_the_comments_of_a_metric(void **state)
     };
     HfText text = {0};
 
-    hf_view_add_metrics(views, 2, &text);
+    hf_view_add_metrics(views, 2, false, &text);
     assert_non_null(strstr(hf_text_peek(&text),
                            "# TYPE holdfast_generation gauge\nholdfast_generation{name=\"one\"} 7\n"
                            "holdfast_generation{name=\"two\"} 8\n# HELP"));
@@ -96,12 +96,77 @@ static void instances_share_the_comments_of_a_metric(void **state)
     hf_text_clear(&text);
 }
 
+/* Of a pool that does not answer nothing is said, as of what PHP does not know. */
+static void pools_and_the_cache_are_figures(void **state)
+{
+    (void)state;
+    HfViewPool pools[] = {
+        {.name = "www",
+         .active = 3,
+         .idle = 1,
+         .total = 4,
+         .limit = 4,
+         .memory_peak = -1,
+         .error = ""},
+        {"api", -1, -1, -1, 8, 2, -1, -1, -1, -1, "no answer within 2 s"},
+    };
+    HfViewCache cache = {.scripts = 7, .error = ""};
+    HfView view = view_of(NULL, NULL, NULL);
+    HfText text = {0};
+
+    view.n_listeners = 0;
+    view.pools = pools;
+    view.n_pools = 2;
+    view.caches = &cache;
+    view.n_caches = 1;
+    view.switched_after = 2500000;
+    hf_view_add_metrics(&view, 1, false, &text);
+    const char *shown = hf_text_peek(&text);
+    assert_non_null(
+        strstr(shown, "gauge\nholdfast_pool_active_workers{name=\"web\",pool=\"www\"} 3\n#"));
+    assert_non_null(strstr(shown, "holdfast_pool_workers_limit{name=\"web\",pool=\"api\"} 8\n"));
+    assert_non_null(strstr(shown, "# TYPE holdfast_opcache_hits_total counter\n"));
+    assert_non_null(strstr(shown, "\nholdfast_opcache_scripts{name=\"web\"} 7\n"));
+    assert_non_null(strstr(shown, "\nholdfast_switch_seconds{name=\"web\"} 2.500000\n"));
+    assert_null(strstr(shown, "memory_peak"));
+    assert_null(strstr(shown, "drain_seconds"));
+    assert_null(strstr(shown, "# EOF"));
+    hf_text_clear(&text);
+    view.n_events = 0;
+    hf_view_add_json(&view, &text);
+    assert_non_null(strstr(hf_text_peek(&text), "{\"name\":\"api\",\"active\":null,"));
+    assert_non_null(strstr(hf_text_peek(&text), "\"error\":\"no answer within 2 s\"}]"));
+    hf_text_clear(&text);
+}
+
+static void openmetrics_has_units_and_an_end(void **state)
+{
+    (void)state;
+    const HfView views[] = {
+        {.name = "one", .version = "1", .state = "running", .failures = 2, .started = 1500000},
+    };
+    HfText text = {0};
+
+    hf_view_add_metrics(views, 1, true, &text);
+    const char *shown = hf_text_peek(&text);
+    assert_non_null(
+        strstr(shown, "# TYPE holdfast info\nholdfast_info{name=\"one\",version=\"1\"} 1\n"));
+    assert_non_null(
+        strstr(shown, "# TYPE holdfast_start_failures counter\nholdfast_start_failures_total{"));
+    assert_non_null(strstr(shown, "# UNIT holdfast_start_time_seconds seconds\n"));
+    assert_non_null(strstr(shown, "# UNIT holdfast_memory_bytes bytes\n"));
+    assert_string_equal(shown + text.length - strlen("\n# EOF\n"), "\n# EOF\n");
+    hf_text_clear(&text);
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(words_are_escaped_in_json),
         cmocka_unit_test(labels_are_escaped_for_prometheus),
         cmocka_unit_test(instances_share_the_comments_of_a_metric),
+        cmocka_unit_test(pools_and_the_cache_are_figures),
+        cmocka_unit_test(openmetrics_has_units_and_an_end),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

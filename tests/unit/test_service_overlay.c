@@ -119,6 +119,7 @@ static void the_overlay_overrides_after_the_include(void **state)
         {.pool = "port", .listen = "9000"},
         {.pool = "probed", .status_listen = "/x/s3", .status_path = "/st", .ping_path = "/ping"},
         {.pool = "pings", .ping_path = "/ping"},
+        {.pool = "ours", .status_listen = "/x/s4", .mode = "0600", .owner = 0, .group = 33},
     };
     const HfPhpfpmOverlay overlay = {
         .include = "PHP_SYSCONFDIR \"/php-fpm.conf\"",
@@ -150,6 +151,11 @@ static void the_overlay_overrides_after_the_include(void **state)
                                              "ping.path = /ping\n"
                                              "[pings]\n"
                                              "ping.path = /ping\n"
+                                             "[ours]\n"
+                                             "pm.status_listen = /x/s4\n"
+                                             "listen.owner = 0\n"
+                                             "listen.group = 33\n"
+                                             "listen.mode = 0600\n"
                                              "[global]\n"
                                              "daemonize = no\n"
                                              "process_control_timeout = 30s\n"

@@ -27,7 +27,8 @@ static const char page[] = "pool:                 www\n"
                            "total processes:      16\n"
                            "max active processes: 12\n"
                            "max children reached: 2\n"
-                           "slow requests:        0\n";
+                           "slow requests:        6\n"
+                           "memory peak:          2097152\n"; /* of 8.4 */
 
 static void the_page_of_php_fpm_is_read(void **state)
 {
@@ -40,6 +41,8 @@ static void the_page_of_php_fpm_is_read(void **state)
     assert_int_equal(status.idle, 5);
     assert_int_equal(status.active, 11);
     assert_int_equal(status.max_children, 2);
+    assert_int_equal(status.slow, 6);
+    assert_int_equal(status.memory_peak, 2097152);
 }
 
 static void the_least_of_all_workers_counts(void **state)
@@ -64,6 +67,23 @@ static void the_least_of_all_workers_counts(void **state)
         if (rows[i].result == 0)
             assert_int_equal(status.least, rows[i].least);
     }
+}
+
+static void the_cache_tells_all_or_nothing(void **state)
+{
+    (void)state;
+    static const char figures[] =
+        "scripts: 1\nkeys: 2\nkeys limit: 3\nhits: 4\nmisses: 5\nused: 6\n"
+        "free: 7\nwasted: 8\nfull restarts: 9\n";
+    const HfCacheFigures expected = {1, 2, 3, 4, 5, 6, 7, 8, 9};
+    HfCacheFigures read = {0};
+
+    assert_int_equal(hf_phpfpm_cache_parse(figures, strlen(figures), &read), 0);
+    assert_memory_equal(&read, &expected, sizeof(read));
+    assert_int_equal(hf_phpfpm_cache_parse(figures, strlen(figures) - 3, &read), -EBADMSG);
+    assert_int_equal(hf_phpfpm_cache_parse("scripts: 7\n", 11, &read), -ENODATA);
+    assert_int_equal(hf_phpfpm_cache_parse("scripts: many\n", 14, &read), -EBADMSG);
+    assert_memory_equal(&read, &expected, sizeof(read));
 }
 
 static void what_is_no_such_page_is_refused(void **state)
@@ -112,6 +132,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_page_of_php_fpm_is_read),
         cmocka_unit_test(the_least_of_all_workers_counts),
+        cmocka_unit_test(the_cache_tells_all_or_nothing),
         cmocka_unit_test(what_is_no_such_page_is_refused),
         cmocka_unit_test(a_page_without_an_end_is_refused),
     };

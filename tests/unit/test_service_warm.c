@@ -20,21 +20,21 @@ static void a_section_has_the_identity_of_its_pool(void **state)
     HF_CLEANUP_TEXT HfText bad = {0};
 
     (void)state;
-    assert_int_equal(hf_phpfpm_warm_section(&pool, 3, "/run/x/7-a", &text), 0);
+    assert_int_equal(hf_phpfpm_warm_section(&pool, 3, "/run/x/7-a", "0600", &text), 0);
     assert_non_null(strstr(text.data, "[holdfast-warm-3]\nuser = www-data\ngroup = web\n"
                                       "listen = /run/x/7-a.w3\nlisten.mode = 0600\n"));
     assert_null(strstr(text.data, "chroot"));
     assert_non_null(strstr(text.data, "php_admin_value[auto_prepend_file] = none\n"));
     pool.chroot = (char[]){"/srv/a b"};
     pool.user = (char[]){""};
-    assert_int_equal(hf_phpfpm_warm_section(&pool, 0, "/run/x/7-a", &jailed), 0);
+    assert_int_equal(hf_phpfpm_warm_section(&pool, 0, "/run/x/7-a", "0600", &jailed), 0);
     assert_non_null(strstr(jailed.data, "[holdfast-warm-0]\ngroup = web\nchroot = '/srv/a b'\n"));
     pool.chroot = (char[]){"/srv\n"};
-    assert_int_equal(hf_phpfpm_warm_section(&pool, 0, "/run/x/7-a", &bad), -EINVAL);
+    assert_int_equal(hf_phpfpm_warm_section(&pool, 0, "/run/x/7-a", "0600", &bad), -EINVAL);
     pool.group = (char[]){"g\n"};
-    assert_int_equal(hf_phpfpm_warm_section(&pool, 0, "/run/x/7-a", &bad), -EINVAL);
+    assert_int_equal(hf_phpfpm_warm_section(&pool, 0, "/run/x/7-a", "0600", &bad), -EINVAL);
     pool.user = (char[]){"u\n"};
-    assert_int_equal(hf_phpfpm_warm_section(&pool, 0, "/run/x/7-a", &bad), -EINVAL);
+    assert_int_equal(hf_phpfpm_warm_section(&pool, 0, "/run/x/7-a", "0600", &bad), -EINVAL);
 }
 
 static void pools_share_an_identity(void **state)

@@ -222,6 +222,8 @@ static void control_free(void *state)
     sd_event_source_disable_unref(control->acceptable);
     sd_event_source_disable_unref(control->pause);
     hf_control_forget_results(control);
+    hf_figures_free(control->figures[false]);
+    hf_figures_free(control->figures[true]);
     hf_fd_close(control->fd);
     free(control);
 }

@@ -50,6 +50,28 @@ static int keep_call(HfControl *control, uint64_t id, sd_bus_message *message)
     return 0;
 }
 
+int hf_control_keep(HfControl *control, uint64_t id, sd_bus_message *message)
+{
+    int r = keep_call(control, id, message);
+
+    if (r < 0)
+        sd_bus_reply_method_errorf(message, HF_CONTROL_BUSY, "%s", too_many);
+    return r;
+}
+
+sd_bus_message *hf_control_take(HfControl *control, uint64_t id)
+{
+    HfControlCall **link = &control->calls;
+
+    while (*link && (*link)->id != id)
+        link = &(*link)->next;
+    if (!*link)
+        return NULL;
+    sd_bus_message *message = sd_bus_message_ref((*link)->message);
+    drop_call(control, link);
+    return message;
+}
+
 int hf_control_request(HfControl *control, HfRequestKind kind, sd_bus_message *message)
 {
     HfEvent event = {.type = HF_EVENT_REQUEST, .request = kind};

@@ -134,6 +134,95 @@ int hf_control_list_listeners(sd_bus_message *message, void *userdata, sd_bus_er
     return reply_list(message, userdata, HF_CONTROL_LISTENER, append_listeners);
 }
 
+/* ---- what the service counts ---- */
+
+/* Calls that wait for figures, apart from requests, which count from 1. */
+#define FIGURES_ID(cache) (UINT64_MAX - (cache))
+
+/* Numbers below 0 are not known. */
+static int append_pools(HfControl *control, sd_bus_message *reply)
+{
+    const HfFigures *figures = control->figures[false];
+    int r = 0;
+
+    for (size_t i = 0; figures && i < figures->n && r >= 0; i++) {
+        const HfPoolFigures *pool = &figures->pools[i];
+        const HfScoreboard *counts = &pool->counts;
+        int64_t none = pool->error ? -1 : 0; /* all bits, or none */
+        int64_t peak = counts->memory_peak > 0 ? (int64_t)counts->memory_peak : -1;
+        r = sd_bus_message_append(
+            reply, HF_CONTROL_POOL, pool->name, (int64_t)counts->active | none,
+            (int64_t)counts->idle | none, (int64_t)(counts->active + counts->idle) | none,
+            (int64_t)pool->limit, (int64_t)pool->queued, (int64_t)counts->accepted | none,
+            (int64_t)counts->max_children | none, (int64_t)counts->slow | none, peak | none,
+            pool->error ? pool->error : "");
+    }
+    return r;
+}
+
+static int append_caches(HfControl *control, sd_bus_message *reply)
+{
+    const HfFigures *figures = control->figures[true];
+    int r = 0;
+
+    for (size_t i = 0; figures && i < figures->n && r >= 0; i++) {
+        const HfCacheFigures *cache = &figures->cache;
+        const char *error = figures->pools[i].error;
+        int64_t none = error ? -1 : 0;
+        r = sd_bus_message_append(reply, HF_CONTROL_CACHE, (int64_t)cache->scripts | none,
+                                  (int64_t)cache->keys | none, (int64_t)cache->keys_limit | none,
+                                  (int64_t)cache->hits | none, (int64_t)cache->misses | none,
+                                  (int64_t)cache->used | none, (int64_t)cache->free | none,
+                                  (int64_t)cache->wasted | none,
+                                  (int64_t)cache->full_restarts | none, error ? error : "");
+    }
+    return r;
+}
+
+static void tell_figures(HfControl *control, bool cache)
+{
+    sd_bus_message *message;
+
+    while ((message = hf_control_take(control, FIGURES_ID(cache)))) {
+        reply_list(message, control, cache ? HF_CONTROL_CACHE : HF_CONTROL_POOL,
+                   cache ? append_caches : append_pools);
+        sd_bus_message_unref(message);
+    }
+    control->figures[cache] = hf_figures_free(control->figures[cache]);
+}
+
+static void on_pools(void *userdata)
+{
+    tell_figures(userdata, false);
+}
+
+static void on_caches(void *userdata)
+{
+    tell_figures(userdata, true);
+}
+
+/* Whoever asks while they are asked for waits for the same. */
+static int ask_figures(HfControl *control, bool cache, sd_bus_message *message)
+{
+    if (hf_control_keep(control, FIGURES_ID(cache), message) >= 0 && !control->figures[cache] &&
+        hf_figures_ask(control->supervisor, cache, cache ? on_caches : on_pools, control,
+                       &control->figures[cache]) < 0)
+        tell_figures(control, cache);
+    return 1;
+}
+
+int hf_control_list_pools(sd_bus_message *message, void *userdata, sd_bus_error *unused)
+{
+    (void)unused;
+    return ask_figures(userdata, false, message);
+}
+
+int hf_control_list_caches(sd_bus_message *message, void *userdata, sd_bus_error *unused)
+{
+    (void)unused;
+    return ask_figures(userdata, true, message);
+}
+
 /* ---- what was ---- */
 
 static int append_events(HfControl *control, sd_bus_message *reply)

@@ -116,6 +116,8 @@ PROPERTY(replaced, "t", control->events->history.replaced_at)
 PROPERTY(handover, "s", find_handover(supervisor))
 PROPERTY(late_connections, "t", supervisor->late_connections)
 PROPERTY(ready_after, "t", control->events->history.ready_after)
+PROPERTY(switched_after, "t", control->events->history.switched_after)
+PROPERTY(gone_after, "t", control->events->history.gone_after)
 PROPERTY(warm_listed, "t", control->events->history.warmed.listed)
 PROPERTY(warm_scripts, "t", control->events->history.warmed.scripts)
 PROPERTY(warm_requests, "t", control->events->history.warmed.requests)
@@ -156,6 +158,8 @@ const sd_bus_vtable hf_control_object[] = {
     SD_BUS_PROPERTY("Failures", "t", get_failures, 0, 0),
     SD_BUS_PROPERTY("Replaced", "t", get_replaced, 0, 0),
     SD_BUS_PROPERTY("ReadyAfter", "t", get_ready_after, 0, 0),
+    SD_BUS_PROPERTY("SwitchedAfter", "t", get_switched_after, 0, 0),
+    SD_BUS_PROPERTY("GoneAfter", "t", get_gone_after, 0, 0),
     SD_BUS_PROPERTY("Handover", "s", get_handover, 0, 0),
     SD_BUS_PROPERTY("LateConnections", "t", get_late_connections, 0, 0),
     SD_BUS_PROPERTY("WarmListed", "t", get_warm_listed, 0, 0),
@@ -178,6 +182,10 @@ const sd_bus_vtable hf_control_object[] = {
     SD_BUS_METHOD_WITH_ARGS("ListListeners", SD_BUS_NO_ARGS,
                             SD_BUS_RESULT(HF_CONTROL_LISTENERS, listeners),
                             hf_control_list_listeners, OPEN),
+    SD_BUS_METHOD_WITH_ARGS("ListPools", SD_BUS_NO_ARGS, SD_BUS_RESULT(HF_CONTROL_POOLS, pools),
+                            hf_control_list_pools, OPEN),
+    SD_BUS_METHOD_WITH_ARGS("ListCaches", SD_BUS_NO_ARGS, SD_BUS_RESULT(HF_CONTROL_CACHES, caches),
+                            hf_control_list_caches, OPEN),
     SD_BUS_METHOD_WITH_ARGS("ListEvents", SD_BUS_NO_ARGS, SD_BUS_RESULT(HF_CONTROL_EVENTS, events),
                             hf_control_list_events, OPEN),
     SD_BUS_METHOD_WITH_ARGS("GetHistory", SD_BUS_NO_ARGS,

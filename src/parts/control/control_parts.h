@@ -6,6 +6,7 @@
 
 #include "kernel/socket.h"
 #include "parts/events/events.h"
+#include "parts/probe/figures.h"
 
 #define HF_CONTROL_TEXT_MAX 16384 /* bytes of the reason of a failure */
 
@@ -56,7 +57,9 @@ struct HfControl {
     HfControlResult results[HF_CONTROL_RESULTS]; /* a ring */
     size_t next_result;
     uint64_t started; /* usec, CLOCK_REALTIME */
-    struct {          /* what PropertiesChanged told last */
+    HfFigures
+        *figures[2]; /* that are asked for: of pools, of the opcode cache; NULL: they are not */
+    struct {         /* what PropertiesChanged told last */
         const char *state;
         uint64_t generation;
         uint32_t draining;
@@ -73,10 +76,17 @@ extern const sd_bus_vtable hf_control_driver[];
 int hf_control_list_generations(sd_bus_message *message, void *userdata, sd_bus_error *unused);
 int hf_control_list_listeners(sd_bus_message *message, void *userdata, sd_bus_error *unused);
 int hf_control_list_events(sd_bus_message *message, void *userdata, sd_bus_error *unused);
+int hf_control_list_pools(sd_bus_message *message, void *userdata, sd_bus_error *unused);
+int hf_control_list_caches(sd_bus_message *message, void *userdata, sd_bus_error *unused);
 int hf_control_get_history(sd_bus_message *message, void *userdata, sd_bus_error *unused);
 
 /* Posts the request, and keeps message to answer it. Returns as a method handler. */
 int hf_control_request(HfControl *control, HfRequestKind kind, sd_bus_message *message);
+/* Keeps message until hf_control_take gives it out: calls of that id. Returns 0 or -EBUSY, with the
+ * call answered. */
+int hf_control_keep(HfControl *control, uint64_t id, sd_bus_message *message);
+/* A reference, NULL when there is none left. */
+sd_bus_message *hf_control_take(HfControl *control, uint64_t id);
 /* Does somebody on bus wait for an answer? */
 bool hf_control_has_call(const HfControl *control, const sd_bus *bus);
 /* Answers message with what came of request id, or keeps it until that is known. */

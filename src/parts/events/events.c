@@ -83,8 +83,14 @@ void hf_history_ready(HfHistory *history, uint64_t number)
     entry->ready_after = hf_clock_monotonic() - entry->since;
     history->ready_after = entry->ready_after;
     history->replaced[entry->cause]++;
-    if (entry->cause != HF_CAUSE_START)
-        history->replaced_at = entry->ready;
+    if (entry->cause == HF_CAUSE_START)
+        return;
+    history->replaced_at = entry->ready;
+    history->switched = hf_clock_monotonic();
+    if (history->asked > 0) /* a crash is not prepared for */
+        history->switched_after = history->switched - history->asked;
+    history->last = number;
+    history->gone_after = 0;
 }
 
 void hf_history_warmed(HfHistory *history, uint64_t number, const HfWarmFigures *figures)
@@ -152,6 +158,8 @@ static void record_report(HfEvents *events, const HfAction *action)
 
     if (hf_report_is_failure(action->report))
         history->failures++;
+    if (action->report == HF_REPORT_GONE && action->number < history->last)
+        history->gone_after = hf_clock_monotonic() - history->switched;
     if (!generation || action->number != generation->number)
         return;
     if (hf_report_is_failure(action->report) && generation->failure)
@@ -171,8 +179,13 @@ static void record_action(HfEvents *events, const HfAction *action)
 {
     if (action->type == HF_ACTION_SPAWN)
         record_spawn(events, action);
+    else if (action->type == HF_ACTION_PREPARE && events->history.asked == 0)
+        events->history.asked = hf_clock_monotonic();
     else if (action->type == HF_ACTION_REPORT)
         record_report(events, action);
+    if (action->type == HF_ACTION_REPORT &&
+        (action->report == HF_REPORT_READY || hf_report_is_failure(action->report)))
+        events->history.asked = 0;
 }
 
 /* ---- the part ---- */

@@ -46,6 +46,11 @@ typedef struct HfHistory {
     uint64_t ready_after;             /* of the last that was ready; 0: none was */
     HfWarmFigures warmed;             /* of the last that was warmed */
     uint64_t replaced_at;             /* CLOCK_REALTIME of the last that followed another; 0 */
+    uint64_t asked;                   /* CLOCK_MONOTONIC: a replacement is under way; 0: none is */
+    uint64_t switched;                /* the same: when the last one took visitors; likewise: */
+    uint64_t last;                    /* number of the generation that did */
+    uint64_t switched_after;          /* from asked to switched; 0: there was none */
+    uint64_t gone_after;              /* from switched until the one before was gone; 0 */
 } HfHistory;
 
 void hf_history_clear(HfHistory *history);

@@ -62,6 +62,17 @@ static bool are_files_open(const HfPlan *plan)
            (!plan->include || plan->include[0] != '/' || hf_privilege_is_open(plan->include, R_OK));
 }
 
+/* Those that are private, if an older holdfast has made the plan. */
+static bool are_sockets_foreign(const HfPlan *plan)
+{
+    const unsigned made = HF_POOL_COUNTS | HF_POOL_LISTENS;
+
+    for (size_t i = 0; i < plan->n_pools; i++)
+        if ((plan->pools[i].probe & (made | HF_POOL_OURS)) == made)
+            return true;
+    return false;
+}
+
 static HfCapabilityNeedFacts learn_facts(const HfPlan *plan)
 {
     const HfCredentials *credentials = &plan->credentials;
@@ -70,9 +81,7 @@ static HfCapabilityNeedFacts learn_facts(const HfPlan *plan)
         .service = true,
         .user = credentials->has_user || credentials->has_group,
         .foreign_pid_file = credentials->has_user && plan->adapter->overlay != NULL,
-        .scoreboards = hf_plan_is_probed(plan) ||
-                       (hf_plan_warms(plan) && credentials->has_user &&
-                        credentials->uid != geteuid()), /* its sockets are its main process's */
+        .scoreboards = are_sockets_foreign(plan),
         .narrowed = credentials->capabilities != HF_CAPABILITIES_ALL,
     };
 

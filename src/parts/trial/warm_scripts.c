@@ -7,10 +7,9 @@
 
 #include "base/memory.h"
 #include "format/pages.h"
-#include "kernel/file.h"
+#include "parts/probe/figures.h"
 #include "parts/trial/warm_parts.h"
 
-#define LIST_MAX      (16U * 1024 * 1024) /* bytes of a list */
 #define BATCH_BYTES   (128U * 1024)
 #define BATCH_SCRIPTS 512U
 
@@ -40,14 +39,13 @@ static void name_script(const HfSupervisor *supervisor, const HfGeneration *gene
 static int place_script(HfWarmUp *warm, HfWarmTarget *target)
 {
     const HfPlan *plan = warm->generation->plan;
-    const char *text = plan->adapter->warm_script;
     HF_CLEANUP_TEXT HfText name = {0};
     HF_CLEANUP_TEXT HfText file = {0};
 
     name_script(warm->supervisor, warm->generation, &plan->pools[target->after], &name, &file);
     int r = hf_text_take(&name, &target->script);
     if (r >= 0)
-        r = hf_file_write(hf_text_peek(&file), text, strlen(text), 0644);
+        r = hf_script_place(plan->adapter, hf_text_peek(&file));
     if (r < 0)
         hf_warm_excuse(warm, "%s cannot be written (%s)", hf_text_peek(&file), strerror(-r));
     return r < 0 ? r : hf_text_take(&file, &target->file);
@@ -124,50 +122,29 @@ void hf_warm_clear_targets(HfWarmUp *warm)
 static int ask_script(HfWarmSlot *slot, const HfGeneration *generation, size_t pool,
                       const char *task, HfRequestCallback callback)
 {
-    const char *const params[] = {"HOLDFAST_WARM", task, NULL};
-    const HfFastcgiRequest page = {
-        .uri = "/holdfast-warm-up.php",
-        .script_filename = slot->target->script,
-        .params = params,
+    const HfScriptRun run = {
+        .statuses = generation->statuses,
+        .pool = pool,
+        .script = slot->target->script,
+        .task = task,
         .body = slot->body.length > 0 ? slot->body.data + slot->done : NULL,
         .body_length = slot->body.length - slot->done,
-    };
-    const HfRequestSpec question = {
-        .kind = HF_PROBE_FASTCGI,
-        .page = &page,
-        .most = LIST_MAX,
         .timeout = slot->warm->settings->warm_timeout,
     };
-    char path[HF_ADDRESS_TEXT_MAX];
-    HfAddress address;
-    struct sockaddr_storage sockaddr;
-    socklen_t length;
 
-    hf_plan_warm_socket(generation->statuses, pool, path);
-    int r = hf_address_parse(path, &address);
-    if (r >= 0)
-        r = hf_address_to_sockaddr(&address, &sockaddr, &length);
-    return r < 0 ? r
-                 : hf_request_start(slot->warm->supervisor->loop, &question,
-                                    (const struct sockaddr *)&sockaddr, length, callback, slot,
-                                    &slot->request);
+    return hf_script_run(slot->warm->supervisor->loop, &run, callback, slot, &slot->request);
 }
 
-/* Is it ok, and what follows? Else says why it is not, in the script's own words. */
+/* Is it ok, and what follows? Else says why it is not. */
 static bool take_answer(HfWarmSlot *slot, const HfReply *reply, const char *doing, const char **ret,
                         size_t *ret_length)
 {
     const char *pool = slot->warm->generation->plan->pools[slot->target->after].name;
-    char words[256] = "the answer is cut";
+    HF_CLEANUP_TEXT HfText why = {0};
 
-    int r = reply->result < 0 ? reply->result
-                              : hf_scripts_answer(reply->body, reply->length, ret, ret_length);
-    if (r > 0)
+    if (hf_script_answer(reply, ret, ret_length, &why))
         return true;
-    if (r == 0)
-        hf_text_printable(*ret, *ret_length, words, sizeof(words));
-    hf_warm_excuse(slot->warm, "[%s] scripts cannot be %s: %s", pool, doing,
-                   reply->result < 0 ? reply->error : words);
+    hf_warm_excuse(slot->warm, "[%s] scripts cannot be %s: %s", pool, doing, hf_text_peek(&why));
     return false;
 }
 

@@ -189,19 +189,39 @@ bool hf_phpfpm_include_missed(const char *output, size_t length)
 
 #define NUMBER_MAX 24 /* digits and a NUL */
 
-static const struct {
+typedef struct Key {
     const char *name;
-    size_t offset;
+    size_t offset; /* of an uint64_t */
     bool needed;
-} keys[] = {
-    {"accepted conn:", offsetof(HfScoreboard, accepted), true},
-    {"listen queue:", offsetof(HfScoreboard, queued), false},
-    {"idle processes:", offsetof(HfScoreboard, idle), true},
-    {"active processes:", offsetof(HfScoreboard, active), true},
-    {"max children reached:", offsetof(HfScoreboard, max_children), false},
-    {"requests:", offsetof(HfScoreboard, least), false}, /* of each worker: the least counts */
+    bool least; /* of several the least counts, else the last */
+} Key;
+
+#define KEY(Type, text, member, ...)                                                               \
+    {                                                                                              \
+        text, offsetof(Type, member), __VA_ARGS__                                                  \
+    }
+static const Key status_keys[] = {
+    KEY(HfScoreboard, "accepted conn:", accepted, true, false),
+    KEY(HfScoreboard, "listen queue:", queued, false, false),
+    KEY(HfScoreboard, "idle processes:", idle, true, false),
+    KEY(HfScoreboard, "active processes:", active, true, false),
+    KEY(HfScoreboard, "max children reached:", max_children, false, false),
+    KEY(HfScoreboard, "slow requests:", slow, false, false),
+    KEY(HfScoreboard, "memory peak:", memory_peak, false, false),
+    KEY(HfScoreboard, "requests:", least, false, true), /* of each worker */
 };
-#define N_KEYS (sizeof(keys) / sizeof(*keys))
+
+static const Key cache_keys[] = {
+    KEY(HfCacheFigures, "scripts:", scripts, true, false),
+    KEY(HfCacheFigures, "keys:", keys, true, false),
+    KEY(HfCacheFigures, "keys limit:", keys_limit, true, false),
+    KEY(HfCacheFigures, "hits:", hits, true, false),
+    KEY(HfCacheFigures, "misses:", misses, true, false),
+    KEY(HfCacheFigures, "used:", used, true, false),
+    KEY(HfCacheFigures, "free:", free, true, false),
+    KEY(HfCacheFigures, "wasted:", wasted, true, false),
+    KEY(HfCacheFigures, "full restarts:", full_restarts, true, false),
+};
 
 /* A number between blanks. */
 static int take_number(const char *text, size_t length, uint64_t *ret)
@@ -221,42 +241,64 @@ static int take_number(const char *text, size_t length, uint64_t *ret)
     return hf_parse_uint(number, UINT64_MAX, ret) < 0 ? -EBADMSG : 0;
 }
 
-static int take_line(const char *line, size_t length, HfScoreboard *status, bool *seen)
+static int take_line(const char *line, size_t length, const Key *keys, size_t n_keys, char *row,
+                     unsigned *seen)
 {
-    for (size_t i = 0; i < N_KEYS; i++) {
+    for (size_t i = 0; i < n_keys; i++) {
         size_t name = strlen(keys[i].name);
+        uint64_t number;
         if (length < name || memcmp(line, keys[i].name, name) != 0)
             continue;
-        uint64_t *field = (uint64_t *)(void *)((char *)status + keys[i].offset);
-        uint64_t before = *field;
-        int r = take_number(line + name, length - name, field);
-        if (r >= 0 && seen[i] && field == &status->least && before < *field)
-            *field = before;
-        seen[i] = true;
+        uint64_t *field = (uint64_t *)(void *)(row + keys[i].offset);
+        bool again = *seen & 1U << i;
+        int r = take_number(line + name, length - name, &number);
+        if (r >= 0 && !(keys[i].least && again && *field < number))
+            *field = number;
+        *seen |= 1U << i;
         return r;
     }
     return 0;
 }
 
-int hf_phpfpm_status_parse(const char *page, size_t length, HfScoreboard *ret)
+/* row: zeroed. */
+static int take_page(const char *page, size_t length, const Key *keys, size_t n_keys, void *row)
 {
-    HfScoreboard status = {0};
-    bool seen[N_KEYS] = {false};
+    unsigned seen = 0;
 
     if (length > HF_PHPFPM_STATUS_MAX)
         return -E2BIG;
     while (length > 0) {
         const char *end = memchr(page, '\n', length);
         size_t line = end ? (size_t)(end - page) : length;
-        int r = take_line(page, line, &status, seen);
+        int r = take_line(page, line, keys, n_keys, row, &seen);
         if (r < 0)
             return r;
         page += line + (end ? 1 : 0);
         length -= line + (end ? 1 : 0);
     }
-    for (size_t i = 0; i < N_KEYS; i++)
-        if (keys[i].needed && !seen[i])
+    for (size_t i = 0; i < n_keys; i++)
+        if (keys[i].needed && !(seen & 1U << i))
             return -ENODATA;
-    *ret = status;
     return 0;
+}
+
+int hf_phpfpm_status_parse(const char *page, size_t length, HfScoreboard *ret)
+{
+    HfScoreboard status = {0};
+
+    int r =
+        take_page(page, length, status_keys, sizeof(status_keys) / sizeof(*status_keys), &status);
+    if (r >= 0)
+        *ret = status;
+    return r;
+}
+
+int hf_phpfpm_cache_parse(const char *page, size_t length, HfCacheFigures *ret)
+{
+    HfCacheFigures figures = {0};
+
+    int r = take_page(page, length, cache_keys, sizeof(cache_keys) / sizeof(*cache_keys), &figures);
+    if (r >= 0)
+        *ret = figures;
+    return r;
 }

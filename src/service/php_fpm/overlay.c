@@ -134,6 +134,9 @@ static int add_override(HfText *text, const HfPhpfpmOverride *override)
         r = add_path(text, "pm.status_path = ", override->status_path);
     if (r >= 0 && override->ping_path)
         r = add_path(text, "ping.path = ", override->ping_path);
+    if (r >= 0 && override->mode)
+        hf_text_addf(text, "listen.owner = %u\nlisten.group = %u\nlisten.mode = %s\n",
+                     (unsigned) override->owner, (unsigned) override->group, override->mode);
     return r;
 }
 

@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "base/text.h"
 #include "config/settings.h"
@@ -12,6 +13,7 @@
 struct HfPlan;
 struct HfPlanPool;
 struct HfScoreboard;
+struct HfCacheFigures;
 
 /* ---- command line (php-fpm(8), php_getopt: short options cluster, values attached or not) ---- */
 
@@ -123,6 +125,8 @@ bool hf_phpfpm_include_missed(const char *output, size_t length);
  * HF_PHPFPM_STATUS_MAX, -EBADMSG for a malformed number, or -ENODATA when accepted, idle or active
  * is missing. php-fpm knows queued of TCP only. */
 int hf_phpfpm_status_parse(const char *page, size_t length, struct HfScoreboard *ret);
+/* The same of the opcode cache's figures, all of which are needed. */
+int hf_phpfpm_cache_parse(const char *page, size_t length, struct HfCacheFigures *ret);
 
 /* ---- the overlay ---- */
 
@@ -151,6 +155,9 @@ typedef struct HfPhpfpmOverride {
     const char *status_listen;
     const char *status_path; /* pm.status_path */
     const char *ping_path;   /* ping.path */
+    const char *mode;        /* listen.mode of what php-fpm makes itself, likewise: */
+    uid_t owner;             /* where there is a mode */
+    gid_t group;
 } HfPhpfpmOverride;
 
 typedef struct HfPhpfpmOverlay {
@@ -205,6 +212,10 @@ bool hf_phpfpm_needs_ini(const char *names, char *const *environment, char *cons
 
 /* ---- the plan ---- */
 
+#define HF_PHPFPM_FIGURES_MAX                                                                      \
+    256 /* pools: where there are more, a private socket for each is only                          \
+           made for probes and the warm-up by pages */
+
 /* Adds what the configuration means for the plan: the listeners of every pool, pid file, readiness
  * and peaks. base, aliases: see HfDiscovery; page: that probes ask for, "": none, but scoreboards
  * are needed, NULL: not even those; warms: HfPlanPool.warms may be set. Returns 0 or negative errno
@@ -218,9 +229,10 @@ int hf_phpfpm_plan(const HfPhpfpmConfig *config, const HfPhpfpmArguments *argume
 extern const char hf_phpfpm_warm_script[];
 
 /* Adds the pool that stands beside the one of that index for HfPlanPool.warms. statuses: see
- * hf_plan_warm_socket. Returns 0, or -EINVAL for what an ini file cannot carry. */
+ * hf_plan_warm_socket; mode: of its socket. Returns 0, or -EINVAL for what an ini file cannot
+ * carry. */
 int hf_phpfpm_warm_section(const struct HfPlanPool *pool, size_t index, const char *statuses,
-                           HfText *text);
+                           const char *mode, HfText *text);
 
 /* HfAdapter.recent of the status page in its plain text form with ?full. */
 void hf_phpfpm_recent(const char *page, size_t length,

@@ -138,6 +138,13 @@ static int make_status_path(char **ret)
     return hf_text_take(&path, ret);
 }
 
+/* Would what php-fpm makes be another's? The owner does not count where there is an ACL. */
+static bool gives_away(const HfPhpfpmPool *pool)
+{
+    return !pool->status_listen && !pool->acl_users && !pool->acl_groups &&
+           (pool->owner || pool->group);
+}
+
 /* page: that the probes ask for. */
 static int probe_pools(const HfPhpfpmConfig *config, const char *page, HfPlan *plan)
 {
@@ -150,7 +157,8 @@ static int probe_pools(const HfPhpfpmConfig *config, const char *page, HfPlan *p
         plan->pools[i].probe = (pings ? HF_POOL_PINGS : 0U) |
                                (pool->has_status_listen ? HF_POOL_COUNTS : 0U) |
                                (pool->status_listen ? 0U : HF_POOL_LISTENS) |
-                               (pool->status_path ? 0U : HF_POOL_WRITES_PATH);
+                               (pool->status_path ? 0U : HF_POOL_WRITES_PATH) | HF_POOL_OURS |
+                               (gives_away(pool) ? HF_POOL_GIVES : 0U);
         r = hf_string_set(&plan->pools[i].status_path, pool->status_path ? pool->status_path : own);
     }
     return r;

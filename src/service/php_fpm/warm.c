@@ -14,10 +14,11 @@
  * compiled, = was there, x is no file any more, ~ is too new, f: the cache is nearly full, - fails.
  * What a script declares stays until the end of the request, so it ends before one that fails and
  * is not the first, which may declare the same, and is the first of the next request.
+ * HOLDFAST_WARM=figures: prints the cache's own figures, see hf_phpfpm_cache_parse.
  * The first line says ok, or what is missing. For PHP 5.5 and later. */
 const char hf_phpfpm_warm_script[] =
     "<?php\n"
-    "/* holdfast: run before a reload, see --warm in holdfast(1); removed after it */\n"
+    "/* holdfast: run for a reload, see --warm in holdfast(1), and for figures; then removed */\n"
     "error_reporting(0);\n"
     "$task = isset($_SERVER['HOLDFAST_WARM']) ? $_SERVER['HOLDFAST_WARM'] : '';\n"
     "if ($task === '') { header('Status: 404 Not Found'); exit; }\n"
@@ -49,6 +50,21 @@ const char hf_phpfpm_warm_script[] =
     "            $hits[$path] = $script['hits'];\n"
     "    arsort($hits);\n"
     "    echo implode(\"\\n\", array_keys($hits));\n"
+    "    exit;\n"
+    "}\n"
+    "if ($task === 'figures') {\n"
+    "    $status = opcache_get_status(false);\n"
+    "    $memory = $status['memory_usage'];\n"
+    "    $counts = $status['opcache_statistics'];\n"
+    "    foreach (array('scripts' => $counts['num_cached_scripts'],\n"
+    "                   'keys' => $counts['num_cached_keys'],\n"
+    "                   'keys limit' => $counts['max_cached_keys'],\n"
+    "                   'hits' => $counts['hits'], 'misses' => $counts['misses'],\n"
+    "                   'used' => $memory['used_memory'], 'free' => $memory['free_memory'],\n"
+    "                   'wasted' => $memory['wasted_memory'],\n"
+    "                   'full restarts' => $counts['oom_restarts'] + $counts['hash_restarts']) as\n"
+    "             $name => $value)\n"
+    "        echo \"$name: $value\\n\";\n"
     "    exit;\n"
     "}\n"
     "function holdfast_full() {\n"
@@ -88,8 +104,7 @@ const char hf_phpfpm_warm_script[] =
 
 /* Only its own user's master can be asked there; what would run code of the user's, or keep the
  * script from the cache, is off. */
-static const char section[] = "listen.mode = 0600\n"
-                              "pm = ondemand\n"
+static const char section[] = "pm = ondemand\n"
                               "pm.max_children = 64\n"
                               "pm.process_idle_timeout = 1s\n"
                               "request_terminate_timeout = 60s\n"
@@ -112,7 +127,8 @@ static int add_setting(HfText *text, const char *before, const char *value)
     return value && *value ? hf_phpfpm_add_literal(text, before, value, "") : 0;
 }
 
-int hf_phpfpm_warm_section(const HfPlanPool *pool, size_t index, const char *statuses, HfText *text)
+int hf_phpfpm_warm_section(const HfPlanPool *pool, size_t index, const char *statuses,
+                           const char *mode, HfText *text)
 {
     char listen[HF_ADDRESS_TEXT_MAX];
 
@@ -125,7 +141,7 @@ int hf_phpfpm_warm_section(const HfPlanPool *pool, size_t index, const char *sta
         r = add_setting(text, "chroot = ", pool->chroot);
     if (r >= 0)
         r = hf_phpfpm_add_literal(text, "listen = ", listen, "");
-    hf_text_add(text, section);
+    hf_text_addf(text, "listen.mode = %s\n%s", mode, section);
     return r;
 }
 
