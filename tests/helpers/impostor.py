@@ -10,8 +10,8 @@ import threading
 EVIL = "evil\n\x1b[31m\x1b]0;title\x07\x9b5m\x7f"
 PATH, INTERFACE = "/org/holdfast/Control1", "org.holdfast.Control1"
 RETURN, ERROR, SIGNAL = 2, 3, 4
-LISTS = {"ListGenerations": "a(tsssutttuts)", "ListListeners": "a(sssuuuxuus)", "ListEvents": "a(stsst)",
-         "GetHistory": "a(tstttttusttttt)"}
+LISTS = {"ListGenerations": "a(tsssutttuts)", "ListListeners": "a(sssuuuxuus)", "ListPools": "a(sxxxxxxxxxs)",
+         "ListCaches": "a(xxxxxxxxxs)", "ListEvents": "a(stsst)", "GetHistory": "a(tstttttusttttt)"}
 PROPERTIES = {"Name": "s", "Version": "s", "Pid": "u", "Started": "t", "State": "s", "Generation": "t", "Draining": "u",
               "Replaced": "t", "Handover": "s"}
 
