@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -127,6 +128,16 @@ static int inherited_unless_set(int fd, int own)
     return fcntl(own, F_GETFD) >= 0 ? own : -1;
 }
 
+/* Another user may open it anew, by /proc/self/fd/2, as logs are often set: a pipe of our own is
+ * its maker's alone. */
+static void share_pipe(int fd)
+{
+    struct stat found;
+
+    if (fd >= 0 && fstat(fd, &found) == 0 && (found.st_mode & S_IFMT) == S_IFIFO)
+        (void)fchmod(fd, (found.st_mode & ACCESSPERMS) | S_IWOTH);
+}
+
 static int prepare_sources(const HfSpawn *spawn, Prepared *prepared)
 {
     prepared->sources = calloc(FIRST_PASSED + spawn->n_fds, sizeof(*prepared->sources));
@@ -138,6 +149,10 @@ static int prepare_sources(const HfSpawn *spawn, Prepared *prepared)
     for (size_t i = 0; i < spawn->n_fds; i++) {
         assert(spawn->fds[i] >= 0);
         prepared->sources[FIRST_PASSED + i] = spawn->fds[i];
+    }
+    if (spawn->credentials && spawn->credentials->has_user) {
+        share_pipe(prepared->sources[STDOUT_FILENO]);
+        share_pipe(prepared->sources[STDERR_FILENO]);
     }
     return 0;
 }

@@ -58,6 +58,19 @@ def unprivileged_site(make_site, **options):
 
 # ---- --user and --group ----
 
+def test_a_user_opens_the_log_of_official_images(make_site):
+    """/proc/self/fd/2 is a pipe that root has made: php-fpm as another user opens it anew."""
+    site = unprivileged_site(make_site)
+    site.configure(error_log="/proc/self/fd/2")
+    options = [f"--name={site.name}", "--user=www-data", "--", *map(str, site.command)]
+    checked = call("check", *options)
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+    holdfast = site.holdfast("--user=www-data")
+    holdfast.replace(2)
+    assert holdfast.lines.find("NOTICE: fpm is running") and site.get()[0] == 200
+    holdfast.stop()
+
+
 
 def test_a_privileged_port_for_an_unprivileged_service(make_site):
     site = make_site()
@@ -294,3 +307,31 @@ def test_check_tells_what_would_be_kept(make_site):
     assert result.returncode == 0, result.stderr
     lines = [line.split()[0] for line in result.stdout.splitlines() if line.startswith("  ") and "  to " in line]
     assert lines == ["kill", "sys_ptrace", "net_bind_service"]
+
+
+SOCKET_UNIT = """import os, socket, sys
+unit = socket.socket(socket.AF_UNIX)
+unit.bind(sys.argv[1])
+os.chmod(sys.argv[1], 0o666)
+unit.listen()
+os.dup2(unit.fileno(), 3)
+os.set_inheritable(3, True)
+os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS="1")
+os.execv(sys.argv[2], sys.argv[2:])"""
+
+
+def test_a_path_of_a_socket_unit_needs_no_rights_of_its_own(make_site):
+    """Its owner and mode are the unit's, whatever listen.owner says: they were given up, and a reload wants none."""
+    site = make_site("unix", children=2)
+    assert "listen.owner" in site.configuration_path.read_text()
+    holdfast = site.holdfast(wrapper=[PYTHON, "-c", SOCKET_UNIT, site.address, HOLDFAST])
+    assert "chown" not in capabilities(holdfast.pid, "Prm")
+    before = os.stat(site.address)
+    result = holdfast.call("reload")
+    assert result.returncode == 0, result.stderr
+    holdfast.wait(words.gone(1))
+    assert holdfast.call("restart").returncode == 0
+    after = os.stat(site.address)
+    assert (before.st_ino, before.st_uid) == (after.st_ino, after.st_uid) and site.get()[0] == 200
+    assert holdfast.process.stop() == 0
+    os.unlink(site.address)  # the unit's
