@@ -219,6 +219,8 @@ def test_a_crash_after_the_configuration_was_changed(make_site, change):
     """php-fpm cannot start from what is left of its files, yet everything is served again at once, as it was; and once
     they are repaired a reload takes them."""
     site = make_site(pools=[Pool(f"127.0.0.1:{net.free_port()}", name, 4) for name in ("www", "other")])
+    site.pools[0].options["env[PASSWORD]"] = "secret"
+    site.configure()
     holdfast = site.holdfast()
     load = site.load()
     pools = list(site.pools)
@@ -228,6 +230,9 @@ def test_a_crash_after_the_configuration_was_changed(make_site, change):
     holdfast.wait(words.ready(3))
     for pool in site.pools:  # as they are when that can be started
         assert fastcgi.request(pool.listen, str(site.root / "hello.php"))[1].startswith("hello ")
+    overlay, = holdfast.runtime.glob("gen-3-*.conf")  # the configuration as it was, and nobody else's business
+    assert ("secret" in overlay.read_text()) == (change is not remove_a_pool)
+    assert overlay.stat().st_mode & 0o777 == 0o600
     site.pools = pools
     site.configure()
     holdfast.replace(4)

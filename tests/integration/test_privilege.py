@@ -104,6 +104,8 @@ def test_php_fpm_as_another_user(make_site, program):
     holdfast = site.holdfast("--user=www-data", command=[program, "-y", site.configuration_path])
     first = site.main_pid()
     assert status(first)["Uid"].split() == [str(WWW_DATA.pw_uid)] * 4
+    overlay, = holdfast.runtime.glob("gen-1-*.conf")
+    assert overlay.owner() == "www-data" and overlay.stat().st_mode & 0o777 == 0o600
     holdfast.replace(2)
     assert site.main_pid() != first
     assert not holdfast.lines.find("cannot|WARNING: .*[Pp]id")
