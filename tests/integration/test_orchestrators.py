@@ -5,6 +5,7 @@ import os
 import re
 import shutil
 import signal
+import subprocess
 
 import pytest
 import yaml
@@ -14,11 +15,14 @@ from harness import process
 from harness.container import bind
 from harness.net import free_port
 from harness.paths import HELPERS, HOLDFAST, PHP_FPM_PLAIN, ROOT
+from harness.process import environment
 from harness.tools import Load
 
 pytestmark = pytest.mark.load
 
-CONTAINERFILE = (ROOT / "examples/container/Containerfile").read_text()
+CONTAINER = ROOT / "examples/container"
+CONTAINERFILE = (CONTAINER / "Containerfile").read_text()
+COPYING = (CONTAINER / "Containerfile.copy").read_text()
 MANIFEST = list(yaml.safe_load_all((ROOT / "examples/kubernetes/deployment.yaml").read_text()))
 OFFICIAL = HELPERS / "official-image"
 WWW = "/var/www/html"
@@ -89,8 +93,8 @@ def test_the_grace_period_is_long_enough():
 # ---- run ----
 
 
-def instruction(name):
-    return json.loads(re.search(rf"^{name} (\[.*\])$", CONTAINERFILE, re.M).group(1))
+def instruction(name, containerfile=CONTAINERFILE):
+    return json.loads(re.search(rf"^{name} (\[.*\])$", containerfile, re.M).group(1))
 
 
 @pytest.fixture
@@ -113,16 +117,33 @@ def image(make_site):
     return site
 
 
-def test_the_containerfile(image, contain):
-    container = contain(image, *instruction("ENTRYPOINT"), *instruction("CMD"), mounts=image.mounts,
+def test_the_containerfile_that_copies(tmp_path):
+    """What the image takes out of the build is what a build like that installs, and needs no library that it does not name."""
+    setup, = re.findall(r"^RUN (meson setup .*) \\\n", COPYING, re.M)
+    words = [{"/build": str(tmp_path / "build"), "/src/holdfast-*": str(ROOT)}.get(word, word) for word in setup.split()]
+    subprocess.run(words, env=environment(), check=True, capture_output=True)
+    told = subprocess.run(["meson", "introspect", "--installed", tmp_path / "build"], env=environment(), check=True,
+                          capture_output=True)
+    assert re.findall(r"^COPY --from=build /out(\S+)", COPYING, re.M) == ["/usr/bin/holdfast"]
+    assert "/usr/bin/holdfast" in json.loads(told.stdout).values()
+    assert len(set(re.findall(r"^COPY --from=(?:build|holdfast) (?:/out)?(\S+)", COPYING, re.M))) == 1
+    needed = subprocess.run(["readelf", "--dynamic", HOLDFAST], env=environment(), check=True, capture_output=True,
+                            text=True).stdout
+    libraries = {name for name in re.findall(r"\(NEEDED\).*\[(lib[a-z]+)", needed) if name not in ("libasan", "libubsan")}
+    assert libraries - {"libc"} == set(re.findall(r"(lib[a-z]+)\d", re.search(r"It loads .*", COPYING).group()))
+
+
+@pytest.mark.parametrize("text", [CONTAINERFILE, COPYING], ids=["package", "copy"])
+def test_the_containerfile(image, contain, text):
+    container = contain(image, *instruction("ENTRYPOINT", text), *instruction("CMD", text), mounts=image.mounts,
                         read_only=False).start()
-    health_check = [word.replace("127.0.0.1:9000", image.address) for word in instruction("HEALTHCHECK CMD")]
+    health_check = [word.replace("127.0.0.1:9000", image.address) for word in instruction("HEALTHCHECK CMD", text)]
     assert container.execute(*health_check).returncode == 0
     load = image.load()
     assert container.execute("holdfast", "reload").returncode == 0
     load.assert_nothing_lost()
     slow = image.start_slow()
-    number = re.search(r"^STOPSIGNAL (\w+)$", CONTAINERFILE, re.M).group(1)
+    number = re.search(r"^STOPSIGNAL (\w+)$", text, re.M).group(1)
     container.kill(getattr(signal, number))
     container.wait("draining")
     assert slow.finish()[0] == 200
