@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """What php-fpm counts itself, for all pools, with no setup."""
 import json
 import os
