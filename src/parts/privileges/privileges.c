@@ -73,7 +73,8 @@ static bool are_sockets_foreign(const HfPlan *plan)
     return false;
 }
 
-static HfCapabilityNeedFacts learn_facts(const HfPlan *plan)
+/* held: sockets that need not be bound. */
+static HfCapabilityNeedFacts learn_facts(const HfPlan *plan, HfListener *const *held, size_t n_held)
 {
     const HfCredentials *credentials = &plan->credentials;
     unsigned first_port = hf_privilege_first_port();
@@ -86,8 +87,8 @@ static HfCapabilityNeedFacts learn_facts(const HfPlan *plan)
     };
 
     for (size_t i = 0; i < plan->n_wanted; i++)
-        look_at_listener(&plan->wanted[i].spec, i < plan->n_listeners ? plan->listeners[i] : NULL,
-                         first_port, &facts);
+        look_at_listener(&plan->wanted[i].spec,
+                         hf_listener_find(held, n_held, &plan->wanted[i].spec), first_port, &facts);
     if (plan->pid_file && !is_beside_open(plan->pid_file))
         facts.foreign_directory = true;
     facts.private_files = !are_files_open(plan);
@@ -116,7 +117,7 @@ static int drop_capabilities(HfPrivileges *privileges, const HfPlan *plan, HfTex
         return 0;
     int r = hf_privilege_permitted(&before);
     if (r >= 0) {
-        const HfCapabilityNeedFacts facts = learn_facts(plan);
+        const HfCapabilityNeedFacts facts = learn_facts(plan, plan->listeners, plan->n_listeners);
         uint64_t needed = hf_purposes_needed(&facts) | passed_on(plan);
         r = hf_privilege_keep(needed);
         privileges->given_up = before & ~needed;
@@ -160,10 +161,9 @@ static int privileges_lend(void *state, HfPlan *plan, HfOffer *offer, HfText *er
 {
     const HfPrivileges *privileges = state;
 
-    (void)offer;
     if (privileges->given_up == 0)
         return 0;
-    const HfCapabilityNeedFacts facts = learn_facts(plan);
+    const HfCapabilityNeedFacts facts = learn_facts(plan, offer->list, offer->n);
     uint64_t passed = passed_on(plan) & privileges->given_up;
     const HfCapabilityNeed *purpose = hf_capability_need_find(&facts, privileges->given_up);
     HF_CLEANUP_TEXT HfText names = {0};
@@ -202,7 +202,7 @@ static void privileges_describe(const HfPlan *plan, const HfSettings *settings, 
         hf_text_add(report, "Privileges: holdfast is not root and changes none\n");
         return;
     }
-    const HfCapabilityNeedFacts facts = learn_facts(plan);
+    const HfCapabilityNeedFacts facts = learn_facts(plan, plan->listeners, plan->n_listeners);
     hf_text_add(report, "Capabilities that holdfast keeps once its sockets are bound:\n");
     for (size_t i = 0; i < hf_capability_need_count; i++)
         if (hf_capability_need_applies(&hf_purposes[i], &facts))
