@@ -234,6 +234,7 @@ def test_other_programs_over_http(site):
     assert failed.returncode == words.EXIT_FAILURE
     assert f"the canary of 127.0.0.1:{port} is unhealthy: it answered 500: out of cheese" in failed.stderr
     assert "localhost canary" in failed.stderr
+    holdfast.wait(words.gone(2))  # it was on the standby side
     assert_nothing_left(holdfast)
     health.write_text("200 well")
     assert holdfast.call("reload").returncode == 0

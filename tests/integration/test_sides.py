@@ -252,6 +252,23 @@ def test_check_names_the_handover(site):
     assert told("--listen=@x", address) == "at-once; @x has one side, an abstract name cannot be bound twice"
 
 
+def test_check_and_the_log_name_the_trial(make_site):
+    """Where it is made, and that nothing is warmed where a reload does not switch."""
+    site = make_site("unix")
+    php_fpm = [PHP_FPM, "-y", site.configuration_path]
+    told = call("check", "--canary=fastcgi:/ping", "--", *php_fpm).stdout
+    assert "Canary: before each reload and restart the next generation is started on the standby side" in told
+    assert "Warm-up: before each reload, on the standby side\n" in told
+    assert "Warm-up: none, as a reload does not switch\n" in call("check", "--handover=gentle", "--", *php_fpm).stdout
+    assert "Warm-up" not in call("check", "--warm=none", "--", *php_fpm).stdout
+    holdfast = site.holdfast(wrapper=(PYTHON, "-c", BIND, site.address, HELPERS / "with_listen_fds.py", HOLDFAST))
+    holdfast.reload(2)
+    assert len(holdfast.lines.find("nothing is warmed before a reload, as it does not switch; `holdfast status` says why")) == 1
+    assert f"{site.address} has one side, systemd has bound its path" in holdfast.call("status").stdout
+    os.unlink(site.address)
+    holdfast.stop()
+
+
 def test_switch_insists(site):
     result = subprocess.run([HOLDFAST, "check", "--handover=switch", f"--listen=@{site.name}", "--", *SERVER],
                             env=environment(), capture_output=True, text=True, check=False)
@@ -299,6 +316,24 @@ def test_a_socket_of_systemds(make_site, kind, reason):
         new_side(holdfast, lambda: ask(site.address)["pid"], number)
     if kind == "unix":
         os.unlink(site.address)
+    holdfast.stop()
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:80", "path"])
+def test_a_socket_of_systemds_needs_no_capability_at_a_reload(make_site, address):
+    """Nor does it at the start: what would bind it has been given up then."""
+    site = make_site("unix")
+    listen = site.address if address == "path" else address
+    site.pools[0].listen = listen
+    site.configure()
+    holdfast = site.holdfast(wrapper=("unshare", "--net", "sh", "-c", "ip link set lo up && exec \"$@\"", "sh", PYTHON, "-c", BIND,
+                                      listen, HELPERS / "with_listen_fds.py", HOLDFAST))
+    for number in range(2, 4):
+        holdfast.replace(number)
+    holdfast.restart()
+    if address == "path":
+        os.unlink(site.address)
+    site.pools[:] = []
     holdfast.stop()
 
 

@@ -48,14 +48,16 @@ def test_none(warm_site):
 
 @pytest.mark.parametrize("option", [
     "auto_prepend_file={root}/prepend.php", "open_basedir={root}", "opcache.restrict_api=/nowhere"])
-def test_settings_that_do_not_concern_it(warm_site, option):
+@pytest.mark.parametrize("where", ["of the pool", "of all"])
+def test_settings_that_do_not_concern_it(warm_site, option, where):
     write(warm_site, "prepend.php", "<?php file_put_contents(__DIR__ . '/../marks/prepended', 'x', FILE_APPEND);")
     name, _, value = option.format(root=warm_site.root).partition("=")
-    warm_site.pools[0].options[f"php_admin_value[{name}]"] = value
+    if where == "of the pool":
+        warm_site.pools[0].options[f"php_admin_value[{name}]"] = value
     warm_site.pools[0].options["security.limit_extensions"] = ".page"
     write(warm_site, "used.page", "<?php echo 'used';")
     warm_site.configure()
-    holdfast = warm_site.holdfast()
+    holdfast = warm_site.holdfast(command=[*warm_site.command, *(["-d", f"{name}={value}"] if where == "of all" else [])])
     assert ask(warm_site, "used.page") == "used"
     mark = warm_site.marks / "prepended"
     before = mark.read_text() if mark.exists() else None
@@ -197,20 +199,20 @@ def test_preload(warm_site):
 
 def test_tenants(make_site):
     """Scripts that a user cannot read are not told to its worker; pools that share a user are asked once."""
-    pools = [Pool(f"127.0.0.1:{net.free_port()}", name, children=1, user=user)
-             for name, user in (("a", "www-data"), ("b", "nobody"), ("c", "www-data"))]
+    users = ["www-data", "nobody", "games", "man", "lp", "mail", "news", "backup", "www-data", "games"]
+    pools = [Pool(f"127.0.0.1:{net.free_port()}", f"p{number}", children=1, user=user) for number, user in enumerate(users)]
     pools[1].options["group"] = "nogroup"
     site = make_site(pools=pools)
-    for name, user in (("a", "www-data"), ("b", "nobody"), ("c", "www-data")):
-        path = write(site, f"{name}.php", f"<?php echo '{name}';")
-        subprocess.run(["chown", user, path], check=True)
+    for pool in pools:
+        path = write(site, f"{pool.name}.php", f"<?php echo '{pool.name}';")
+        subprocess.run(["chown", pool.user, path], check=True)
         path.chmod(0o600)
-    holdfast = site.holdfast()
+    holdfast = site.holdfast("--warm-timeout=50s")
     for pool in pools:
         assert ask(site, f"{pool.name}.php", pool.listen) == pool.name
-    assert warmed(holdfast, 2).startswith("warmed 3 of 3 scripts")
+    assert warmed(holdfast, 2).startswith("warmed 10 of 10 scripts")
     with open(f"{holdfast.runtime}/{next(n for n in os.listdir(holdfast.runtime) if n.startswith('gen-2-') and n.endswith('.conf'))}") as overlay:
-        assert overlay.read().count("[holdfast-warm-") == 2
+        assert overlay.read().count("[holdfast-warm-") == len(set(users))
     holdfast.stop()
 
 
@@ -219,7 +221,7 @@ def test_a_chroot(make_site):
     site.pools[0].options["chroot"] = str(site.root)
     site.configure()
     write(site, "used.php", "<?php echo 'used';")
-    holdfast = site.holdfast()
+    holdfast = site.holdfast("--warm-timeout=50s")
     assert fastcgi.request(site.address, "/used.php")[1] == "used"
     assert warmed(holdfast, 2).startswith("warmed 1 of 1 scripts")
     assert not [name for name in os.listdir(site.root) if name.startswith(".holdfast")]

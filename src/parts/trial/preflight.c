@@ -8,6 +8,7 @@
 #include "base/memory.h"
 #include "loop/capture.h"
 #include "parts/trial/canary.h"
+#include "parts/trial/warm.h"
 #include "run/plan.h"
 
 typedef struct HfPreflight {
@@ -125,15 +126,18 @@ static int preflight_start(const HfPrepareQuestion *question, HfPlan *plan,
 
 void hf_preflight_describe(const HfPlan *plan, const HfSettings *settings, HfText *report)
 {
-    if (settings->canary.kind == HF_PROBE_NONE)
-        return;
-    hf_text_addf(
-        report,
-        "Canary: before each reload and restart the next generation is started on %s and %s "
-        "%s%s\n",
-        plan->switches ? "the standby side (a restart: on private sockets)" : "private sockets",
-        settings->canary.kind == HF_PROBE_EXEC ? "tested by" : "asked for",
-        settings->document_root ? settings->document_root : "", settings->canary.what);
+    if (settings->canary.kind != HF_PROBE_NONE)
+        hf_text_addf(report,
+                     "Canary: before each reload and restart the next generation is started on %s "
+                     "and %s %s%s\n",
+                     plan->switches ? "the standby side (a restart: on private sockets)"
+                                    : "private sockets",
+                     settings->canary.kind == HF_PROBE_EXEC ? "tested by" : "asked for",
+                     settings->document_root ? settings->document_root : "", settings->canary.what);
+    if (hf_warm_has_work(settings))
+        hf_text_addf(report, "Warm-up: %s\n",
+                     plan->switches ? "before each reload, on the standby side"
+                                    : "none, as a reload does not switch");
 }
 
 const HfTrialStep hf_preflight_step = {preflight_start, preflight_free};

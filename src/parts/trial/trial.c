@@ -30,6 +30,7 @@ typedef struct Trial {
     HfPriority priorities[HF_MACHINE_SLOTS]; /* lowered, until each is as it was */
     sd_event_source *again;                  /* for what the kernel did not take yet */
     unsigned tries;
+    bool excused; /* that nothing is warmed has been said */
 } Trial;
 
 /* ---- priorities ---- */
@@ -242,6 +243,23 @@ static int trial_begun(void *state, HfText *error)
     return 0;
 }
 
+/* Where all is by default or by the user's choice nobody need be told. */
+static void trial_committed(void *state)
+{
+    Trial *trial = state;
+    const HfSettings *settings = trial->supervisor->settings;
+    bool shares =
+        settings->handover == HF_HANDOVER_GENTLE || settings->handover == HF_HANDOVER_AT_ONCE;
+    bool misses = !trial->supervisor->current->switches && hf_warm_has_work(settings) &&
+                  (settings->warm || !shares);
+
+    if (misses && !trial->excused)
+        hf_log(LOG_NOTICE, NULL,
+               "nothing is warmed before a reload, as it does not switch; `holdfast status` says "
+               "why");
+    trial->excused = misses;
+}
+
 static void trial_performed(void *state, const HfAction *action)
 {
     Trial *trial = state;
@@ -287,6 +305,7 @@ const HfPart hf_part_trial = {
     .limit = trial_limit,
     .begin = trial_begin,
     .begun = trial_begun,
+    .committed = trial_committed,
     .performed = trial_performed,
     .let_go = trial_let_go,
     .free = trial_free,

@@ -197,7 +197,7 @@ static int check_files(const HfPlan *plan, HfText *report)
 }
 
 /* As far as can be told without binding anything. Returns how many problems there are. */
-static int print_handover(const HfPlan *plan, const HfSettings *settings, HfText *report)
+static int print_handover(HfPlan *plan, const HfSettings *settings, HfText *report)
 {
     bool shares = settings->handover == HF_HANDOVER_GENTLE ||
                   settings->handover == HF_HANDOVER_AT_ONCE || plan->n_wanted == 0;
@@ -214,10 +214,11 @@ static int print_handover(const HfPlan *plan, const HfSettings *settings, HfText
         return 1;
     }
     bool gentle = plan->adapter->retires && settings->handover != HF_HANDOVER_AT_ONCE;
+    plan->switches = !shares && !why;
     hf_text_addf(report, "Handover: %s",
-                 hf_handover_name(!shares && !why ? HF_HANDOVER_SWITCH
-                                  : gentle        ? HF_HANDOVER_GENTLE
-                                                  : HF_HANDOVER_AT_ONCE));
+                 hf_handover_name(plan->switches ? HF_HANDOVER_SWITCH
+                                  : gentle       ? HF_HANDOVER_GENTLE
+                                                 : HF_HANDOVER_AT_ONCE));
     if (why)
         hf_text_addf(report, "; %s has one side, %s", label, why);
     hf_text_add(report, "\n");
@@ -261,10 +262,11 @@ static int print_plan(HfPlan *plan, const HfRuntime *runtime, const HfSettings *
         print_overlay(plan, runtime, report);
     if (plan->n_pools > 0)
         print_peak(plan, settings->ready_timeout, report);
+    int n = print_handover(plan, settings, report);
     for (size_t i = 0; parts[i]; i++)
         if (parts[i]->describe)
             parts[i]->describe(plan, settings, report);
-    int n = print_handover(plan, settings, report) + find_problems(plan, settings, report);
+    n += find_problems(plan, settings, report);
     if (n == 0)
         hf_text_add(report, "No problem found.\n");
     return n;
