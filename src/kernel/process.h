@@ -45,7 +45,11 @@ typedef enum HfSpawnStage {
     HF_SPAWN_DIRECTORY,
     HF_SPAWN_DESCRIPTORS,
     HF_SPAWN_EXEC,
+    HF_SPAWN_INTERPRETER, /* the program is there, what is to execute it is not */
 } HfSpawnStage;
+
+#define HF_SPAWN_NO_INTERPRETER                                                                    \
+    "it is there, but the interpreter that its first line names (#!), or its loader, is not"
 
 /* Everything that a child inherits; nothing else is open in it. Borrowed; all strings are prepared
  * before fork. Sources of descriptors may be any numbers, the same one more than once, and among

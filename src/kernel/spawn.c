@@ -329,7 +329,10 @@ static int enter(const HfSpawn *spawn, Prepared *prepared, int *error_fd, HfSpaw
         format_own_pid(prepared->listen_pid + strlen(LISTEN_PID_PREFIX));
     sigprocmask(SIG_SETMASK, &own_mask, NULL);
     execve(spawn->program, spawn->argv, prepared->envp);
-    return -errno;
+    r = -errno;
+    if (r == -ENOENT && access(spawn->program, F_OK) == 0)
+        *stage = HF_SPAWN_INTERPRETER;
+    return r;
 }
 
 static _Noreturn void run_child(const HfSpawn *spawn, Prepared *prepared, int error_fd)

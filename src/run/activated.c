@@ -5,15 +5,38 @@
 #include <stdlib.h>
 #include <string.h>
 #include <systemd/sd-daemon.h>
+#include <unistd.h>
 
 #include "base/fd.h"
 #include "base/memory.h"
+#include "base/parse.h"
+
+bool hf_activated_is_anothers(HfText *text)
+{
+    const char *pid = getenv("LISTEN_PID");
+    const char *number = getenv("LISTEN_FDS");
+    uint64_t value;
+
+    if (!pid || !number ||
+        (hf_parse_uint(pid, INT32_MAX, &value) == 0 && value == (uint64_t)getpid()))
+        return false;
+    hf_text_addf(
+        text,
+        "%.10s sockets were passed (LISTEN_FDS), but to process %.10s (LISTEN_PID), and this "
+        "is %d: what stands between systemd and holdfast must execute it in its own place "
+        "(exec in a shell, no init such as tini)",
+        number, pid, (int)getpid());
+    return true;
+}
 
 int hf_activated_take(HfListener ***ret, size_t *ret_n, HfNotes *notes, HfText *error)
 {
     HF_CLEANUP_STRV char **names = NULL;
+    HF_CLEANUP_TEXT HfText ignored = {0};
     size_t taken = 0;
 
+    if (hf_activated_is_anothers(&ignored))
+        return 0;
     int n = sd_listen_fds_with_names(1, &names);
     if (n < 0)
         hf_text_addf(error, "LISTEN_FDS is not understood: %s", strerror(-n));

@@ -49,6 +49,9 @@ void hf_notes_clear(HfNotes *notes, bool close);
 
 /* ---- sockets ---- */
 
+/* Were they passed to another process? Then with one line on it. */
+bool hf_activated_is_anothers(HfText *text);
+
 /* Takes them all, and the variables out of the environment; those of the fd store become notes.
  * None is fine. Returns 0, or negative errno with one line in error. */
 int hf_activated_take(HfListener ***ret, size_t *ret_n, HfNotes *notes, HfText *error);

@@ -46,6 +46,7 @@ static void explain_outcome(HfGeneration *generation, int r, HfSpawnStage stage)
         [HF_SPAWN_DIRECTORY] = "its working directory cannot be entered",
         [HF_SPAWN_DESCRIPTORS] = "its sockets cannot be handed over",
         [HF_SPAWN_EXEC] = "it cannot be executed",
+        [HF_SPAWN_INTERPRETER] = HF_SPAWN_NO_INTERPRETER,
     };
     HF_CLEANUP_TEXT HfText text = {0};
 

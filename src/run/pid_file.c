@@ -7,7 +7,9 @@
 
 #include "base/log.h"
 #include "base/memory.h"
+#include "base/parse.h"
 #include "kernel/file.h"
+#include "kernel/process.h"
 
 #define PID_BYTES 32
 
@@ -31,6 +33,29 @@ void hf_pid_file_remove(HfSupervisor *supervisor)
     supervisor->pid_file = NULL;
 }
 
+/* What stops or reloads by that file means only one of them. */
+static void tell_twin(const char *path)
+{
+    HF_CLEANUP_FREE char *text = NULL;
+    HfProgram own = {0};
+    HfProgram other;
+    size_t length;
+    uint64_t pid;
+
+    if (hf_file_read(path, PID_BYTES, &text, &length) < 0)
+        return;
+    text[strcspn(text, "\n")] = '\0';
+    if (hf_parse_uint(text, INT32_MAX, &pid) < 0 || (pid_t)pid == getpid() ||
+        hf_process_program(getpid(), &own) < 0 || hf_process_program((pid_t)pid, &other) < 0 ||
+        !hf_program_same(&own, &other))
+        return;
+    hf_log(
+        LOG_WARNING, NULL,
+        "the pid file %s is also that of another holdfast that runs (pid %d): it holds the pid of "
+        "this one from now on; give each instance one of its own (pid =)",
+        path, (int)pid);
+}
+
 void hf_pid_file_write(HfSupervisor *supervisor, const HfPlan *plan)
 {
     const char *path = plan->pid_file;
@@ -40,6 +65,7 @@ void hf_pid_file_write(HfSupervisor *supervisor, const HfPlan *plan)
         hf_pid_file_remove(supervisor);
     if (!path || (supervisor->pid_file && names_us(path)))
         return;
+    tell_twin(path);
     hf_text_addf(&text, "%d\n", (int)getpid());
     int r = hf_file_write(path, hf_text_peek(&text), text.length, 0644);
     if (r >= 0)

@@ -60,6 +60,8 @@ HfPlan *hf_plan_unref(HfPlan *plan)
         free(plan->pools[i].name);
         free(plan->pools[i].memory_limit);
         free(plan->pools[i].status_path);
+        free(plan->pools[i].ping_path);
+        free(plan->pools[i].allowed);
         free(plan->pools[i].user);
         free(plan->pools[i].group);
         free(plan->pools[i].chroot);

@@ -80,7 +80,12 @@ static int list_addresses(const HfNames *names, const HfAddress *address, const 
         int n = hf_names_host(names, address->name, address->port, ret, ret_lengths,
                               HF_TARGET_ADDRESSES_MAX);
         if (n < 0)
-            hf_text_addf(error, "%s: the host name has no address: %s", label, strerror(-n));
+            hf_text_addf(error, "%s: %s", label,
+                         n == -ENOENT ? "there is no host of that name, or it has no address"
+                         : n == -EAGAIN || n == -ETIMEDOUT
+                             ? "the name server does not answer, so the host's address is not "
+                               "known; try again, or write the address itself"
+                             : strerror(-n));
         return n;
     }
     int r = hf_address_to_sockaddr(address, &ret[0], &length);

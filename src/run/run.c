@@ -161,6 +161,16 @@ static int check_kernel(HfText *error)
     return r;
 }
 
+static int take_sockets(HfSupervisor *supervisor, HfText *error)
+{
+    HF_CLEANUP_TEXT HfText why = {0};
+
+    if (supervisor->first == HF_EVENT_START && hf_activated_is_anothers(&why))
+        hf_log(LOG_WARNING, NULL, "%s", hf_text_peek(&why));
+    return hf_activated_take(&supervisor->activated, &supervisor->n_activated, &supervisor->notes,
+                             error);
+}
+
 static int set_up(HfSupervisor *supervisor, HfText *error)
 {
     int r = check_kernel(error);
@@ -173,8 +183,7 @@ static int set_up(HfSupervisor *supervisor, HfText *error)
     if (r >= 0)
         r = make_loop(supervisor);
     if (r >= 0)
-        r = hf_activated_take(&supervisor->activated, &supervisor->n_activated, &supervisor->notes,
-                              error);
+        r = take_sockets(supervisor, error);
     if (r >= 0)
         r = begin_parts(supervisor, error);
     if (r >= 0)

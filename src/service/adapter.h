@@ -34,7 +34,12 @@ typedef struct HfPlanPool {
     uint64_t workers;   /* at most */
     unsigned probe;     /* HfPoolProbe, ored */
     char *status_path;  /* of the scoreboard's page; NULL: no page is asked for again and again */
-    char *user;         /* of its workers, "" where the pool sets none; likewise: */
+    char *ping_path;    /* its own in place of HF_PLAN_PING; NULL: it has none */
+    char *allowed;      /* who may connect over TCP, where that is this machine, among others; NULL:
+                           everybody */
+    bool closed;        /* over TCP nobody from this machine may connect */
+    bool shows_environment; /* its scripts see the service's environment */
+    char *user;             /* of its workers, "" where the pool sets none; likewise: */
     char *group;
     char *chroot;
     bool on_demand; /* it keeps no worker that has nothing to do */
@@ -253,6 +258,8 @@ bool hf_handoff_is_foreign(const char *entry);
 void hf_plan_status_socket(const char *statuses, size_t pool, char *ret);
 /* The same of what HfPlanPool.warms stands for: STATUSES.wPOOL. */
 void hf_plan_warm_socket(const char *statuses, size_t pool, char *ret);
+/* What a listener of plan is asked where probe is what the settings say; borrowed. */
+HfProbe hf_plan_probe(const HfPlan *plan, size_t listener, const HfProbe *probe);
 /* Is there one? */
 bool hf_plan_warms(const HfPlan *plan);
 /* Do they run as the same user and group, in the same root? */

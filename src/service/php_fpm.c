@@ -66,6 +66,7 @@ static void override_probed(const HfPlan *plan, const char *statuses, size_t poo
 
     if (probed->probe & HF_POOL_PINGS)
         override->ping_path = HF_PLAN_PING;
+    override->allowed_clients = probed->allowed;
     if (!statuses || !(probed->probe & HF_POOL_COUNTS))
         return;
     if (probed->probe & HF_POOL_WRITES_PATH)

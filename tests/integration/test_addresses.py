@@ -217,7 +217,7 @@ def test_a_resolver_that_is_silent_stalls_nothing_but_the_reload(named, silent):
     assert reload.running()
     assert reload.wait() == words.EXIT_FAILURE
     failed = reload.popen.stderr.read().decode()
-    assert "hangs.example" in failed and "the host name has no address: Connection timed out" in failed, failed
+    assert "hangs.example" in failed and "the name server does not answer, so the host's address is not known" in failed, failed
 
 
 def test_a_host_that_is_held_is_not_asked_for_again(named, silent):

@@ -65,3 +65,13 @@ def test_everything_wrong_is_told_at_once(make_site):
     told = result.stdout + result.stderr
     assert result.returncode == words.EXIT_FAILURE
     assert "is in use by" in told and str(path) in told
+
+
+def test_what_scripts_see_and_probes_ask_for(make_site):
+    site = make_site(pool_options={"clear_env": "no", "ping.path": "/alive"})
+    site.pools.append(Pool(f"127.0.0.1:{net.free_port()}", name="front", children=1, options={"listen.allowed_clients": "192.0.2.7"}))
+    site.configure()
+    told = call("check", f"--name={site.name}", "--probe=fastcgi:/ping", "--", PHP_FPM, "-y", site.configuration_path).stdout
+    assert "Note: clear_env = no in 1 pool, whose scripts see what holdfast adds, too: FPM_SOCKETS," in told
+    assert "Note: [www] has a ping.path of its own, /alive, which is asked for" in told
+    assert "Note: [front] listen.allowed_clients lets nobody of this machine in, so it is only connected to" in told

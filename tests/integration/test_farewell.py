@@ -161,6 +161,16 @@ def test_a_program_that_cannot_be_run(site, text, status):
     assert holdfast.wait() == status
     lines.join()
     assert lines.find(f"holdfast ends with status {status} ")
+    assert bool(lines.find("it is there, but the interpreter that its first line names")) == (status == 127)
+
+
+def test_a_program_that_is_removed_is_no_missing_interpreter(site):
+    program = script(site, "#!/bin/sh\nexec sleep 60\n")
+    holdfast = site.holdfast(f"--listen=127.0.0.1:{net.free_port()}", "--ready=delay:1ms", command=[program])
+    program.unlink()
+    result = holdfast.call("reload")
+    assert result.returncode == words.EXIT_FAILURE and "there is no program" in result.stderr
+    holdfast.stop()
 
 
 def test_a_directory_that_is_missing(site):

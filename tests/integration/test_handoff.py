@@ -14,7 +14,7 @@ from harness.lines import Lines
 from harness.paths import HELPERS, HOLDFAST, PHP_CGI, PHP_FPM, PHP_FPM_PLAIN, PYTHON
 from harness.phpfpm import Pool
 from harness.process import Process, children, environment, strays
-from harness.wait import Ended
+from harness.wait import DEADLINE, Ended
 
 SERVER = [PYTHON, HELPERS / "listen_fds_server.py"]
 
@@ -181,3 +181,17 @@ def test_exec_with_a_pool_nobody_passed(make_site):
     finally:
         process.stop(signal.SIGTERM)
     lines.join()
+
+
+@pytest.mark.parametrize("verb", ["run", "exec"])
+def test_sockets_that_were_passed_to_another_process(site, verb):
+    """As a shell or an init between systemd and holdfast makes of them."""
+    with net.listen(f"127.0.0.1:{net.free_port()}") as listener:
+        passing = [PYTHON, HELPERS / "with_listen_fds.py", str(listener.fileno()), "--", "sh", "-c", '"$@"; exit $?', "sh"]
+        result = subprocess.run([*passing, HOLDFAST, verb, f"--name={site.name}", "--", "sleep", "60"], pass_fds=[listener.fileno()],
+                                env=environment(), capture_output=True, text=True, timeout=DEADLINE, check=False)
+    assert result.returncode == words.EXIT_FAILURE
+    told = result.stderr.splitlines()
+    assert re.search(r"1 sockets were passed \(LISTEN_FDS\), but to process \d+ \(LISTEN_PID\), and this is \d+: what stands between "
+                     r"systemd and holdfast must execute it in its own place", told[0]), result.stderr
+    assert len(told) == (1 if verb == "exec" else 2), result.stderr

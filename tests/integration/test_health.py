@@ -363,3 +363,27 @@ def test_a_watchdog_counts_from_the_next_generation_on(service, tmp_path):
 def test_watchdogs_that_cannot_be(options, why):
     result = call("check", "--watchdog=1s", *options)
     assert result.returncode == words.EXIT_USAGE and why in result.stderr
+
+
+# ---- what the pools' own settings say ----
+
+
+@pytest.mark.load
+def test_pools_that_have_a_ping_page_of_their_own_or_let_nobody_in(make_site):
+    """Healthy ones are found healthy, by probe and canary, on either side."""
+    site = make_site(children=2, pool_options={"ping.path": "/alive", "listen.allowed_clients": "127.0.0.1"})
+    site.pools.append(Pool(f"127.0.0.1:{net.free_port()}", name="front", children=1, options={"listen.allowed_clients": "192.0.2.7"}))
+    site.configure()
+    holdfast = site.holdfast("--probe=fastcgi:/ping", "--probe-every=100ms", "--probe-failures=1", "--canary=fastcgi:/ping",
+                             "--warm=fastcgi:/hello.php", f"--document-root={site.root}", "--log-level=debug")
+    for number in (2, 3):
+        result = holdfast.call("reload")
+        assert result.returncode == 0, result.stderr
+        line = holdfast.wait(rf"generation {number} warmed by")
+        assert "refused" not in line and "failed" not in line
+        mark = holdfast.mark()
+        for _ in range(2):
+            holdfast.wait("event probed", mark)
+            mark = holdfast.mark()
+    assert not holdfast.lines.find("failed its probe|unhealthy")
+    holdfast.stop()

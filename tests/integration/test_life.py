@@ -174,7 +174,26 @@ def test_more_listeners_than_the_soft_limit_of_open_files(make_site):
     hard = subprocess.run(["prlimit", "--nofile=80:80", HOLDFAST, "check", "--", PHP_FPM, "-y", site.configuration_path],
                           env=process.environment(), capture_output=True, text=True, check=False)
     assert hard.returncode == words.EXIT_FAILURE
-    assert "70 listeners need more open files than the hard limit of 80 allows" in hard.stdout
+    assert "70 listeners need more open files than the hard limit of 80 allows, 172 with two sockets for each" in hard.stdout
+    one = subprocess.run(["prlimit", "--nofile=105:105", HOLDFAST, "check", "--handover=gentle", "--", PHP_FPM, "-y",
+                          site.configuration_path], env=process.environment(), capture_output=True, text=True, check=False)
+    assert one.returncode == 0, one.stdout
+
+
+@pytest.mark.load
+def test_more_listeners_than_1024_open_files(make_site):
+    """1,200 pools, as a hosting provider has them."""
+    site = make_site()
+    site.pools[0].options["pm"] = "ondemand"
+    for i in range(1199):
+        site.pools.append(type(site.pools[0])(str(site.directory / f"more{i}.sock"), name=f"more{i}", children=1,
+                                              options={"pm": "ondemand"}))
+    site.configure()
+    holdfast = site.holdfast(wrapper=["prlimit", "--nofile=1024:8192", HOLDFAST])
+    assert site.get()[0] == 200
+    assert holdfast.call("reload").returncode == 0
+    assert site.get()[0] == 200
+    holdfast.stop()
 
 
 # ---- execution ----

@@ -108,3 +108,18 @@ def test_other_php_fpm_options_are_passed_on(site):
     assert site.get()[0] == 200
     holdfast.reload(2)
     holdfast.stop()
+
+
+def test_two_instances_with_one_pid_file(make_site):
+    """What is sent to it reaches only one of them."""
+    first, second = make_site(), make_site()
+    pid_file = first.directory / "shared"
+    for site in (first, second):
+        site.configure(pid=pid_file)
+    one, two = first.holdfast(), second.holdfast()
+    two.wait(rf"the pid file {pid_file} is also that of another holdfast that runs \(pid {one.pid}\)")
+    assert pid_in(pid_file) == two.pid
+    one.stop()
+    assert pid_in(pid_file) == two.pid
+    two.stop()
+    assert not pid_file.exists()

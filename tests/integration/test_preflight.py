@@ -45,7 +45,7 @@ def test_a_failed_one_keeps_nobody_from_serving_after_crashes(checked):
         killed(checked.main_pid())
         checked.checked.wait(words.ready(number + 1))
         assert checked.get()[0] == 200
-    assert checked.checked.lines.find("crash failed: .*the preflight exited with status 1")
+    assert checked.checked.lines.find("the start after a crash failed: .*the preflight exited with status 1")
     assert checked.checked.lines.find("the service is started with the settings in force")
     (checked.directory / "broken").unlink()
     assert checked.checked.call("reload").returncode == 0

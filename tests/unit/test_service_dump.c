@@ -72,6 +72,25 @@ static void assert_pool(const HfPhpfpmPool *got, const Want *want)
     assert_text(got->memory_limit, want->memory_limit);
 }
 
+static void who_may_connect_is_read(void **state)
+{
+    (void)state;
+    HfPhpfpmConfig config;
+
+    assert_int_equal(parse(GLOBAL POOL D "\tlisten.allowed_clients = 10.0.0.1, ::1\n" D
+                                         "\tclear_env = no\n",
+                           &config),
+                     0);
+    assert_string_equal(config.pools[0].allowed_clients, "10.0.0.1, ::1");
+    assert_true(config.pools[0].shows_environment);
+    hf_phpfpm_config_clear(&config);
+    assert_int_equal(parse(GLOBAL POOL D "\tclear_env = yes\n", &config), 0);
+    assert_null(config.pools[0].allowed_clients);
+    assert_false(config.pools[0].shows_environment);
+    hf_phpfpm_config_clear(&config);
+    assert_int_equal(parse(GLOBAL POOL D "\tclear_env = perhaps\n", &config), -EBADMSG);
+}
+
 static void debian_default_is_read(void **state)
 {
     (void)state;
@@ -325,6 +344,7 @@ static void too_much_is_refused(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(who_may_connect_is_read),
         cmocka_unit_test(debian_default_is_read),
         cmocka_unit_test(a_build_without_systemd_is_recognized),
         cmocka_unit_test(a_build_without_status_listen_is_recognized),

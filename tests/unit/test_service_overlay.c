@@ -120,6 +120,7 @@ static void the_overlay_overrides_after_the_include(void **state)
         {.pool = "probed", .status_listen = "/x/s3", .status_path = "/st", .ping_path = "/ping"},
         {.pool = "pings", .ping_path = "/ping"},
         {.pool = "ours", .status_listen = "/x/s4", .mode = "0600", .owner = 0, .group = 33},
+        {.pool = "front", .allowed_clients = "127.0.0.1, ::1"},
     };
     const HfPhpfpmOverlay overlay = {
         .include = "PHP_SYSCONFDIR \"/php-fpm.conf\"",
@@ -156,6 +157,9 @@ static void the_overlay_overrides_after_the_include(void **state)
                                              "listen.owner = 0\n"
                                              "listen.group = 33\n"
                                              "listen.mode = 0600\n"
+                                             "[front]\n"
+                                             "listen.allowed_clients = '127.0.0.1, "
+                                             "::1,127.0.0.2'\n"
                                              "[global]\n"
                                              "daemonize = no\n"
                                              "process_control_timeout = 30s\n"

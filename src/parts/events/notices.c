@@ -150,8 +150,11 @@ static void add_failure(const HfSupervisor *supervisor, const HfAction *action, 
     const char *reason = supervisor->failure ? supervisor->failure : "out of memory";
     const char *separator = strchr(reason, '\n') ? "\n" : "; ";
 
+    const char *what = action->cause == HF_CAUSE_CRASH    ? "the start after a crash"
+                       : action->cause == HF_CAUSE_HEALTH ? "the replacement of what is unhealthy"
+                                                          : hf_cause_name(action->cause);
     if (action->number == 0 && supervisor->current)
-        hf_text_addf(text, "%s failed: ", hf_cause_name(action->cause));
+        hf_text_addf(text, "%s failed: ", what);
     hf_text_add(text, reason);
     if (action->number == 0 && supervisor->machine.phase == HF_PHASE_STARTING)
         hf_text_addf(text, "%sthe service is started with the settings in force", separator);

@@ -189,10 +189,12 @@ static int ask_listener(Inquiry *inquiry)
     unsigned side = prober->generation->side;
     HfReach reach;
 
+    const HfProbe probe =
+        hf_plan_probe(prober->generation->plan, inquiry->listener, &prober->probe);
     int r = hf_listener_reach(listener, side, &reach);
     const HfRequestSpec question = {
-        .kind = prober->probe.kind,
-        .what = prober->probe.what,
+        .kind = probe.kind,
+        .what = probe.what,
         .root = prober->supervisor->settings->document_root,
         .headers = (const char *const *)prober->headers,
         .reach = &reach,

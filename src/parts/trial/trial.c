@@ -173,6 +173,7 @@ static int ask_canary(Trial *trial)
         begin_warm_up(trial);
         return 0;
     }
+    const HfProbe probe = hf_plan_probe(plan, trial->asked, &settings->canary);
     int r = hf_listener_reach(plan->listeners[trial->asked], trial->generation->side, &reach);
     if (r >= 0)
         r = hf_request_name_reach(&reach, "HOLDFAST_CANARY", &where, &source);
@@ -181,8 +182,9 @@ static int ask_canary(Trial *trial)
     const char *const more[] = {hf_text_peek(&where),
                                 source.length > 0 ? hf_text_peek(&source) : NULL, NULL};
     const HfRequestSpec question = {
-        .kind = settings->canary.kind,
-        .what = settings->canary.what,
+        .kind = probe.kind,
+        .what = probe.what,
+        .listener = hf_listener_fd(plan->listeners[trial->asked], trial->generation->side),
         .root = settings->document_root,
         .headers = (const char *const *)settings->http_headers,
         .reach = &reach,

@@ -312,7 +312,8 @@ static bool next_visit(HfWarmUp *warm)
         size_t listener = warm->next++ % plan->n_listeners;
         const HfPlanned *wanted = &plan->wanted[listener];
         bool fits = warm->pages[page].pool == SIZE_MAX || warm->pages[page].pool == wanted->pool;
-        if (wanted->status || !fits)
+        bool closed = plan->n_pools > 0 && plan->pools[wanted->pool].closed;
+        if (wanted->status || !fits || (closed && !hf_address_is_path(&wanted->spec.address)))
             continue;
         warm->visit = (HfWarmVisit){
             .active = true,

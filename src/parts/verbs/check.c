@@ -174,26 +174,63 @@ static int find_twins(const HfPlan *plan, HfText *report)
     return n;
 }
 
-/* Each listener is a descriptor of holdfast's and one of the service's. */
-static int check_files(const HfPlan *plan, HfText *report)
+/* Each side of a listener is a descriptor of holdfast's, and each listener one of the service's. */
+static int check_files(const HfPlan *plan, const HfSettings *settings, HfText *report)
 {
+    bool sides = settings->handover == HF_HANDOVER_AUTO || settings->handover == HF_HANDOVER_SWITCH;
+    size_t passed = plan->placement.n_sources + OWN_FILES;
     size_t needed = plan->n_wanted + OWN_FILES;
     struct rlimit limit;
 
-    if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || needed <= limit.rlim_cur)
+    for (size_t i = 0; sides && i < plan->n_wanted; i++)
+        needed += hf_listener_one_side(&plan->wanted[i].spec.address) == NULL;
+    needed = needed > passed ? needed : passed;
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
         return 0;
-    if (needed <= limit.rlim_max) {
+    if (needed > limit.rlim_max) {
+        hf_text_addf(report,
+                     "Problem: %zu listeners need more open files than the hard limit of %llu "
+                     "allows, %zu%s; raise it (LimitNOFILE= of a unit, ulimit -n, RLIMIT_NOFILE)\n",
+                     plan->n_wanted, (unsigned long long)limit.rlim_max, needed,
+                     sides ? " with two sockets for each" : "");
+        return 1;
+    }
+    if (passed > limit.rlim_cur)
         hf_text_addf(report,
                      "Note: the service is passed more listeners (%zu) than its soft limit of open "
                      "files (%llu) has room for; it gets a limit that is higher by as many\n",
                      plan->n_wanted, (unsigned long long)limit.rlim_cur);
-        return 0;
+    return 0;
+}
+
+/* What of the pools' own settings is used, or seen. */
+static void print_notes(const HfPlan *plan, const HfSettings *settings, HfText *report)
+{
+    bool pages =
+        settings->probe.kind == HF_PROBE_FASTCGI || settings->canary.kind == HF_PROBE_FASTCGI;
+    bool pings =
+        settings->probe.kind == HF_PROBE_FASTCGI && strcmp(settings->probe.what, HF_PLAN_PING) == 0;
+    size_t shown = 0;
+
+    for (size_t i = 0; i < plan->n_pools; i++) {
+        const HfPlanPool *pool = &plan->pools[i];
+        shown += pool->shows_environment;
+        if (pages && pool->closed)
+            hf_text_addf(
+                report,
+                "Note: [%s] listen.allowed_clients lets nobody of this machine in, so it is "
+                "only connected to, as by --probe=tcp; add 127.0.0.1\n",
+                pool->name);
+        else if (pings && pool->ping_path)
+            hf_text_addf(report, "Note: [%s] has a ping.path of its own, %s, which is asked for\n",
+                         pool->name, pool->ping_path);
     }
-    hf_text_addf(report,
-                 "Problem: %zu listeners need more open files than the hard limit of %llu allows; "
-                 "raise it (LimitNOFILE= of a unit, ulimit -n, RLIMIT_NOFILE)\n",
-                 plan->n_wanted, (unsigned long long)limit.rlim_max);
-    return 1;
+    if (shown > 0)
+        hf_text_addf(
+            report,
+            "Note: clear_env = no in %zu pool%s, whose scripts see what holdfast adds, too: "
+            "FPM_SOCKETS, LISTEN_FDS, LISTEN_PID, LISTEN_FDNAMES and NOTIFY_SOCKET\n",
+            shown, shown == 1 ? "" : "s");
 }
 
 /* As far as can be told without binding anything. Returns how many problems there are. */
@@ -228,7 +265,7 @@ static int print_handover(HfPlan *plan, const HfSettings *settings, HfText *repo
 static int find_problems(HfPlan *plan, const HfSettings *settings, HfText *report)
 {
     HF_CLEANUP_TEXT HfText nothing = {0};
-    int n = check_files(plan, report) + find_twins(plan, report);
+    int n = check_files(plan, settings, report) + find_twins(plan, report);
 
     if (hf_activated_want(NULL, 0, settings, plan, &nothing) < 0) {
         hf_text_addf(
@@ -260,6 +297,7 @@ static int print_plan(HfPlan *plan, const HfRuntime *runtime, const HfSettings *
     print_handoff(plan, report);
     if (plan->adapter->overlay)
         print_overlay(plan, runtime, report);
+    print_notes(plan, settings, report);
     if (plan->n_pools > 0)
         print_peak(plan, settings->ready_timeout, report);
     int n = print_handover(plan, settings, report);

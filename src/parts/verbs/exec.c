@@ -150,12 +150,18 @@ static int become(HfPlan *plan, HfText *error)
         .n_fds = n,
     };
     r = hf_process_become(&spawn, &stage);
-    hf_text_addf(error, "%s cannot be executed: %s", plan->program, strerror(-r));
+    hf_text_addf(error, "%s cannot be executed: %s%s", plan->program,
+                 stage == HF_SPAWN_INTERPRETER
+                     ? "the interpreter that its first line names (#!), or its loader: "
+                     : "",
+                 strerror(-r));
     return r;
 }
 
 static int explain_nothing(HfText *error)
 {
+    if (hf_activated_is_anothers(error))
+        return -ENOTCONN;
     hf_text_add(error,
                 "no socket was passed (LISTEN_FDS is not set); start it from a .socket unit, "
                 "or use holdfast run");

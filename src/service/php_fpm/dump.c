@@ -16,6 +16,7 @@ static void clear_pool(HfPhpfpmPool *pool)
     hf_freep(&pool->status_listen);
     hf_freep(&pool->status_path);
     hf_freep(&pool->ping_path);
+    hf_freep(&pool->allowed_clients);
     hf_freep(&pool->owner);
     hf_freep(&pool->group);
     hf_freep(&pool->acl_users);
@@ -106,6 +107,16 @@ static int take_presence(const char *value, void *field)
     return 0;
 }
 
+static int take_no(const char *value, void *field)
+{
+    bool yes = true;
+
+    if (hf_parse_bool(value, &yes) < 0)
+        return -EBADMSG;
+    *(bool *)field = !yes;
+    return 0;
+}
+
 static int take_status_listen(const char *value, void *field)
 {
     HfPhpfpmPool *pool = field;
@@ -150,6 +161,8 @@ static const Key pool_keys[] = {
     {"pm.status_listen", take_status_listen, 0, true},
     {"pm.status_path", take_text, offsetof(HfPhpfpmPool, status_path), false},
     {"ping.path", take_text, offsetof(HfPhpfpmPool, ping_path), false},
+    {"listen.allowed_clients", take_text, offsetof(HfPhpfpmPool, allowed_clients), false},
+    {"clear_env", take_no, offsetof(HfPhpfpmPool, shows_environment), false},
     {"php_value[memory_limit]", take_text, offsetof(HfPhpfpmPool, memory_limit), false},
     {"php_admin_value[memory_limit]", take_text, offsetof(HfPhpfpmPool, memory_limit), false},
     {0},

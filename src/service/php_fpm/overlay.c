@@ -7,7 +7,8 @@
 #include "service/php_fpm/php_fpm.h"
 
 /* php-fpm counts a timer in milliseconds, in an int. */
-#define TIMEOUT_MAX UINT64_C(2147483)
+#define STANDBY_CLIENT "127.0.0.2" /* from which holdfast comes to the standby side */
+#define TIMEOUT_MAX    UINT64_C(2147483)
 
 #define FILE_NAME "/php-fpm.conf"
 
@@ -123,7 +124,7 @@ static int add_address(HfText *text, const char *before, const char *value)
 static int add_override(HfText *text, const HfPhpfpmOverride *override)
 {
     if (!override->listen && !override->status_listen && !override->status_path &&
-        !override->ping_path)
+        !override->ping_path && !override->allowed_clients)
         return 0;
     int r = hf_phpfpm_add_literal(text, "[", override->pool, "]");
     if (r >= 0 && override->listen)
@@ -137,6 +138,13 @@ static int add_override(HfText *text, const HfPhpfpmOverride *override)
     if (r >= 0 && override->mode)
         hf_text_addf(text, "listen.owner = %u\nlisten.group = %u\nlisten.mode = %s\n",
                      (unsigned) override->owner, (unsigned) override->group, override->mode);
+    if (r >= 0 && override->allowed_clients) {
+        HF_CLEANUP_TEXT HfText clients = {0};
+        hf_text_addf(&clients, "%s," STANDBY_CLIENT, override->allowed_clients);
+        r = clients.failed ? -ENOMEM
+                           : hf_phpfpm_add_literal(
+                                 text, "listen.allowed_clients = ", hf_text_peek(&clients), "");
+    }
     return r;
 }
 

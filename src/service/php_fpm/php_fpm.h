@@ -44,6 +44,8 @@ typedef struct HfPhpfpmPool {
     bool has_status_listen; /* the build knows it, set or not (8.0 on) */
     char *status_path;      /* pm.status_path, NULL unset */
     char *ping_path;        /* ping.path, NULL unset */
+    char *allowed_clients;  /* listen.allowed_clients, NULL unset */
+    bool shows_environment; /* clear_env = no */
     int backlog;            /* listen.backlog, > 0; HF_BACKLOG_MAXIMUM for -1 and unset */
     uint32_t mode;          /* listen.mode; 0660 when unset (php-fpm's default) */
     char *owner, *group;    /* listen.*, NULL unset */
@@ -158,6 +160,7 @@ typedef struct HfPhpfpmOverride {
     const char *mode;        /* listen.mode of what php-fpm makes itself, likewise: */
     uid_t owner;             /* where there is a mode */
     gid_t group;
+    const char *allowed_clients; /* to whom another one of ours is added */
 } HfPhpfpmOverride;
 
 typedef struct HfPhpfpmOverlay {

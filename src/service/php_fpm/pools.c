@@ -95,6 +95,36 @@ static int join(const char *base, const char *path, char **ret)
     return hf_text_take(&text, ret);
 }
 
+/* Whoever connects from this machine is 127.0.0.1, ::1, or the address that it connects to. */
+static bool lets_us_in(const char *clients, const HfAddress *address)
+{
+    char own[HF_ADDRESS_TEXT_MAX];
+    const char *rest = clients;
+
+    hf_address_format(address, own);
+    while (*rest) {
+        rest += strspn(rest, ", ");
+        size_t length = strcspn(rest, ", ");
+        if ((length == 9 && memcmp(rest, "127.0.0.1", length) == 0) ||
+            (length == 3 && memcmp(rest, "::1", length) == 0) ||
+            (length > 0 && memmem(own, strlen(own), rest, length)))
+            return true;
+        rest += length;
+    }
+    return false;
+}
+
+static int take_access(const HfPhpfpmPool *pool, const HfAddress *address, HfPlanPool *planned)
+{
+    const char *clients = pool->allowed_clients;
+
+    planned->shows_environment = pool->shows_environment;
+    if (!clients || hf_address_is_path(address))
+        return 0;
+    planned->closed = !lets_us_in(clients, address);
+    return planned->closed ? 0 : hf_string_set(&planned->allowed, clients);
+}
+
 static int want_pools(const HfPhpfpmConfig *config, const Places *places, HfPlan *plan,
                       HfText *error)
 {
@@ -106,6 +136,10 @@ static int want_pools(const HfPhpfpmConfig *config, const Places *places, HfPlan
             r = hf_string_set(&planned->memory_limit, pool->memory_limit ? pool->memory_limit : "");
         if (r >= 0)
             r = want(config, i, false, places, plan, error);
+        if (r >= 0)
+            r = take_access(pool, &plan->wanted[plan->n_wanted - 1].spec.address, planned);
+        if (r >= 0)
+            r = hf_string_set(&planned->ping_path, pool->ping_path);
         if (r >= 0 && pool->status_listen)
             r = want(config, i, true, places, plan, error);
         if (r < 0)
