@@ -379,7 +379,7 @@ def test_pools_that_have_a_ping_page_of_their_own_or_let_nobody_in(make_site):
     for number in (2, 3):
         result = holdfast.call("reload")
         assert result.returncode == 0, result.stderr
-        line = holdfast.wait(rf"generation {number} warmed by")
+        line = holdfast.wait(rf"generation {number} warmed")
         assert "refused" not in line and "failed" not in line
         mark = holdfast.mark()
         for _ in range(2):
