@@ -3,13 +3,19 @@
 
 #include <errno.h>
 #include <malloc.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
 
 #include "base/log.h"
 #include "base/memory.h"
+#include "base/parse.h"
 #include "config/settings.h"
+#include "kernel/file.h"
+#include "policy/backoff.h"
 #include "run/actions.h"
 #include "run/activated.h"
 #include "run/final_kill.h"
@@ -221,6 +227,68 @@ static void tear_down(HfSupervisor *supervisor)
     free(supervisor->unhealthy);
 }
 
+/* ---- a first start that fails again and again ---- */
+
+#define FAILURES_BYTES 32
+#define DELAY_MAX      (30 * HF_USEC_PER_SEC)
+
+/* Is the runtime directory systemd's, which keeps it until it starts us again? */
+static bool is_kept(const char *directory)
+{
+    const char *list = getenv("RUNTIME_DIRECTORY");
+    size_t length = strlen(directory);
+
+    for (; list && *list; list += strcspn(list, ":"), list += *list == ':')
+        if (strcspn(list, ":") == length && strncmp(list, directory, length) == 0)
+            return true;
+    return false;
+}
+
+/* Returns how many failed in a row, 0 where nobody knows. */
+static unsigned count_failures(const HfSupervisor *supervisor)
+{
+    const char *directory = supervisor->runtime.directory;
+    HF_CLEANUP_TEXT HfText path = {0};
+    HF_CLEANUP_TEXT HfText text = {0};
+    HF_CLEANUP_FREE char *before = NULL;
+    uint64_t n = 0;
+
+    if (!directory || !is_kept(directory))
+        return 0;
+    hf_text_addf(&path, "%s/" HF_RUNTIME_FAILURES, directory);
+    if (hf_file_read(hf_text_peek(&path), FAILURES_BYTES, &before, NULL) >= 0 &&
+        hf_parse_uint(before, UINT32_MAX - 1, &n) < 0)
+        n = 0;
+    hf_text_addf(&text, "%llu", (unsigned long long)++n);
+    if (supervisor->machine.planned)
+        unlink(hf_text_peek(&path));
+    else if (hf_file_write(hf_text_peek(&path), hf_text_peek(&text), text.length, 0644) >= 0)
+        return (unsigned)n;
+    return 0;
+}
+
+/* systemd before 254, which does not know RestartSteps=, would start us again at once, for ever. */
+static void delay_end(unsigned failures, const HfSettings *settings)
+{
+    uint64_t maximum = settings->backoff_max < DELAY_MAX ? settings->backoff_max : DELAY_MAX;
+    uint64_t usec = hf_backoff_delay(failures, maximum);
+    const struct timespec timeout = {.tv_sec = (time_t)(usec / HF_USEC_PER_SEC),
+                                     .tv_nsec = (long)(usec % HF_USEC_PER_SEC * 1000)};
+    HF_CLEANUP_TEXT HfText time = {0};
+    sigset_t ending;
+
+    if (usec == 0)
+        return;
+    hf_text_add_time(&time, usec);
+    hf_log(LOG_NOTICE, NULL, "the first start has failed %u times in a row: holdfast ends in %s",
+           failures, hf_text_peek(&time));
+    sigemptyset(&ending);
+    sigaddset(&ending, SIGTERM);
+    sigaddset(&ending, SIGINT);
+    sigaddset(&ending, SIGQUIT);
+    (void)sigtimedwait(&ending, NULL, &timeout);
+}
+
 int hf_run(const HfCommandLine *line, const HfPart *const *parts)
 {
     HF_CLEANUP_FREE char *name = NULL;
@@ -251,6 +319,9 @@ int hf_run(const HfCommandLine *line, const HfPart *const *parts)
         r = sd_event_loop(supervisor->loop);
         status = r < 0 ? EXIT_FAILURE : r;
     }
+    unsigned failures = count_failures(supervisor);
     tear_down(supervisor);
+    if (status != EXIT_SUCCESS)
+        delay_end(failures, settings);
     return status;
 }

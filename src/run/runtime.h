@@ -18,6 +18,9 @@ typedef struct HfRelayKind HfRelayKind;
 #define HF_RUNTIME_CHANGES                                                                         \
     (IN_CLOSE_WRITE | IN_MOVED_TO | IN_DELETE | IN_MOVED_FROM | IN_DELETE_SELF | IN_MOVE_SELF)
 
+/* How many first starts have failed in a row, below a directory that outlives us. */
+#define HF_RUNTIME_FAILURES "failures"
+
 typedef struct HfRuntime {
     char *directory; /* made if it was not there; in memory: begins with '@' */
     char *aliases;   /* DIRECTORY/none: what unix listeners are called in overlays; never made */

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """What goes wrong: a bad deploy, a killed master, a leaked process."""
+import shutil
 import signal
 
 import pytest
@@ -7,7 +8,7 @@ import pytest
 from harness import fastcgi, net, process, words
 from harness.holdfast import Holdfast
 from harness.manager import ManagedHoldfast, killed
-from harness.paths import PHP_FPM_PLAIN
+from harness.paths import PHP_FPM_PLAIN, RUNTIME
 from harness.phpfpm import Pool
 from harness.process import descriptors
 from harness.site import Site
@@ -249,3 +250,50 @@ def test_reloads_that_fail_for_want_of_descriptors(site):
             assert [holdfast.call("reload").returncode for _ in range(2)] == [words.EXIT_FAILURE] * 2
         assert holdfast.call("reload").returncode == 0
     holdfast.stop()
+
+
+# ---- a first start that fails, under a systemd that would start it again at once ----
+
+def first_start(site, **more):
+    """In the runtime directory that systemd keeps between two starts."""
+    holdfast = Holdfast(site, (), None, env={"RUNTIME_DIRECTORY": str(RUNTIME / site.name), **more})
+    site.instances.append(holdfast)
+    holdfast.launch()
+    return holdfast
+
+
+def test_first_starts_that_fail_end_later_and_later(site):
+    directory = RUNTIME / site.name
+    directory.mkdir(parents=True)
+    site.break_configuration()
+    try:
+        for number, delay in ((1, None), (2, "100 ms"), (3, "200 ms"), (4, "400 ms")):
+            holdfast = first_start(site)
+            assert holdfast.process.wait() == words.EXIT_FAILURE
+            holdfast.lines.join()
+            said = f"holdfast[{site.name}]: the first start has failed {number} times in a row: holdfast ends in {delay}"
+            assert holdfast.lines.find("the first start has failed") == ([said] if delay else [])
+        # what ends it ends it at once
+        (directory / "failures").write_text("20")
+        holdfast = first_start(site)
+        holdfast.wait("has failed 21 times in a row: holdfast ends in 30 s")
+        assert holdfast.process.stop() == words.EXIT_FAILURE
+        # one that serves is the end of the row
+        site.configure()
+        holdfast = first_start(site)
+        holdfast.wait(words.ready(1))
+        assert holdfast.process.stop() == 0 and not (directory / "failures").exists()
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+def test_nobody_waits_for_the_end_elsewhere(site):
+    """A directory that is holdfast's own ends with it, and remembers nothing."""
+    site.break_configuration()
+    for _ in range(2):
+        holdfast = Holdfast(site, (), None)
+        site.instances.append(holdfast)
+        holdfast.launch()
+        assert holdfast.process.wait() == words.EXIT_FAILURE
+        holdfast.lines.join()
+        assert not holdfast.lines.find("first start has failed") and not (RUNTIME / site.name).exists()

@@ -10,8 +10,10 @@ import subprocess
 import pytest
 
 from harness import fastcgi, systemd
-from harness.paths import HELPERS, PYTHON
-from harness.process import environment
+from harness.lines import Lines
+from harness.paths import HELPERS, PYTHON, ROOT
+from harness.process import Process, environment
+from harness.wait import DEADLINE
 
 NAME = "app"
 DIRECTORY = pathlib.Path("/etc/holdfast")
@@ -100,3 +102,45 @@ def test_the_recycle_timer_reloads(app, units):
         journal.kill()
     assert ask("127.0.0.1:9811")["pid"] != first
     assert recycle.get("Result") == "success"
+
+
+def test_a_start_that_fails_is_tried_later_and_later(app, units):
+    """systemd 252 has no RestartSteps=: it would start it ten times a second, for ever."""
+    unit = units.get(f"holdfast@{NAME}.service")
+    DIRECTORY.mkdir(exist_ok=True)
+    configuration = DIRECTORY / f"{NAME}.conf"
+    configuration.write_text("command = php-fpm8.2 -y /etc/holdfast/missing.conf\n")
+    follow = Process(["journalctl", "--follow", "--output=cat", "--lines=0", "SYSLOG_IDENTIFIER=holdfast"],
+                     env=environment(), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
+    try:
+        lines = Lines(follow.popen.stdout)
+        systemd.systemctl("start", "--no-block", unit.name)
+        lines.wait("the first start has failed 5 times in a row: holdfast ends in 800 ms")
+        assert int(unit.get("NRestarts")) <= 5
+        systemd.systemctl("stop", unit.name)  # at once, and the next one begins anew
+        assert unit.get("ActiveState") in ("inactive", "failed")
+        since = len(lines.list)
+        systemd.systemctl("start", "--no-block", unit.name)
+        lines.wait("the first start has failed 2 times in a row: holdfast ends in 100 ms", since)
+    finally:
+        unit.stop()
+        follow.stop()
+
+
+def test_the_journal_has_fields(app):
+    """What a line is about can be asked for: journalctl HOLDFAST_NAME=app HOLDFAST_GENERATION=2."""
+    unit = app("listen = 127.0.0.1:9815\n")
+    unit.reload()
+    subprocess.run(["journalctl", "--sync"], env=environment(), check=True, timeout=DEADLINE)
+
+    def lines(*fields):
+        shown = subprocess.run(["journalctl", "--output=json", "--no-pager", *fields], env=environment(), check=True,
+                               capture_output=True, text=True, timeout=DEADLINE).stdout
+        return [json.loads(line) for line in shown.splitlines()]
+
+    second = lines(f"HOLDFAST_NAME={NAME}", "HOLDFAST_GENERATION=2")
+    assert any("generation 2 is active" in line["MESSAGE"] for line in second)
+    assert all(line["SYSLOG_IDENTIFIER"] == "holdfast" and line["_SYSTEMD_UNIT"] == unit.name for line in second)
+    identifier = next(line["MESSAGE_ID"] for line in second if "is active" in line["MESSAGE"])
+    assert identifier in {line["MESSAGE_ID"] for line in lines(f"HOLDFAST_NAME={NAME}", f"MESSAGE_ID={identifier}")}
+    assert f"{identifier}" in pathlib.Path(f"{ROOT}/src/man/holdfast.1.scd").read_text()
