@@ -104,8 +104,10 @@ static int parse_interface(const char *value, HfListenerSpec *spec, HfText *erro
 
 typedef enum KeyScope {
     KEY_ANY,
-    KEY_PATH, /* of unix paths */
+    KEY_QUEUE, /* of what takes connections */
+    KEY_PATH,  /* of unix paths */
     KEY_IP,
+    KEY_TCP,
 } KeyScope;
 
 /* With a parse function, or with an option of the socket, whose value is then yes or no if its
@@ -118,7 +120,7 @@ static const struct {
     int option;
     int maximum;
 } keys[] = {
-    {"backlog", KEY_ANY, parse_backlog, 0, 0, 0},
+    {"backlog", KEY_QUEUE, parse_backlog, 0, 0, 0},
     {"mode", KEY_PATH, parse_mode, 0, 0, 0},
     {"owner", KEY_PATH, parse_owner, 0, 0, 0},
     {"group", KEY_PATH, parse_listener_group, 0, 0, 0},
@@ -127,10 +129,10 @@ static const struct {
     {"interface", KEY_IP, parse_interface, 0, 0, 0},
     {"reuse-port", KEY_IP, NULL, SOL_SOCKET, SO_REUSEPORT, 1},
     {"free-bind", KEY_IP, NULL, IPPROTO_IP, IP_FREEBIND, 1},
-    {"no-delay", KEY_IP, NULL, IPPROTO_TCP, TCP_NODELAY, 1},
-    {"keep-alive", KEY_IP, NULL, SOL_SOCKET, SO_KEEPALIVE, 1},
-    {"defer-accept", KEY_IP, NULL, IPPROTO_TCP, TCP_DEFER_ACCEPT, 3600},
-    {"fast-open", KEY_IP, NULL, IPPROTO_TCP, TCP_FASTOPEN, 65535},
+    {"no-delay", KEY_TCP, NULL, IPPROTO_TCP, TCP_NODELAY, 1},
+    {"keep-alive", KEY_TCP, NULL, SOL_SOCKET, SO_KEEPALIVE, 1},
+    {"defer-accept", KEY_TCP, NULL, IPPROTO_TCP, TCP_DEFER_ACCEPT, 3600},
+    {"fast-open", KEY_TCP, NULL, IPPROTO_TCP, TCP_FASTOPEN, 65535},
     {"mark", KEY_IP, NULL, SOL_SOCKET, SO_MARK, INT_MAX},
     {"receive-buffer", KEY_IP, NULL, SOL_SOCKET, SO_RCVBUF,
      INT_MAX / 2}, /* which the kernel doubles */
@@ -174,10 +176,19 @@ static int refuse_key(const char *setting, HfText *error)
 
 static bool has_scope(KeyScope scope, const HfAddress *address)
 {
-    bool path = hf_address_is_path(address);
-    bool unix_socket = path || address->kind == HF_ADDRESS_ABSTRACT;
-
-    return scope == KEY_ANY || (scope == KEY_PATH ? path : !unix_socket);
+    switch (scope) {
+    case KEY_QUEUE:
+        return address->type != SOCK_DGRAM;
+    case KEY_PATH:
+        return hf_address_is_path(address);
+    case KEY_IP:
+        return !hf_address_is_unix(address);
+    case KEY_TCP:
+        return hf_address_is_tcp(address);
+    case KEY_ANY:
+    default:
+        return true;
+    }
 }
 
 /* setting: KEY=VALUE. */
@@ -193,11 +204,14 @@ static int parse_key(const char *setting, HfListenerSpec *spec, HfText *error)
                                     keys[i].name, keys[i].name);
         const char *value = setting + length + 1;
         if (!has_scope(keys[i].scope, &spec->address)) {
+            static const char *const whose[] = {[KEY_QUEUE] = "sockets that take connections",
+                                                [KEY_PATH] = "unix paths",
+                                                [KEY_IP] = "TCP and UDP addresses",
+                                                [KEY_TCP] = "TCP addresses"};
             char address[HF_ADDRESS_TEXT_MAX];
             hf_address_format(&spec->address, address);
-            return hf_option_refuse(
-                error, "--listen: %s is for %s, %s is none; drop it", keys[i].name,
-                keys[i].scope == KEY_PATH ? "unix paths" : "TCP addresses", HF_QUOTE(address));
+            return hf_option_refuse(error, "--listen: %s is for %s, %s is none; drop it",
+                                    keys[i].name, whose[keys[i].scope], HF_QUOTE(address));
         }
         return keys[i].parse ? keys[i].parse(value, spec, error)
                              : parse_socket_option(i, value, spec, error);
@@ -207,7 +221,7 @@ static int parse_key(const char *setting, HfListenerSpec *spec, HfText *error)
 
 static int parse_address(const char *text, HfAddress *ret, HfText *error)
 {
-    int r = hf_address_parse(text, ret);
+    int r = hf_address_parse_any(text, ret);
 
     if (r == -ENAMETOOLONG)
         return hf_option_refuse(error,
@@ -218,7 +232,8 @@ static int parse_address(const char *text, HfAddress *ret, HfText *error)
     if (r < 0)
         return hf_option_refuse(error,
                                 "--listen: %s is not an address; write 127.0.0.1:9000, [::1]:9000, "
-                                "9000, /run/x.sock or @name",
+                                "9000, /run/x.sock or @name, udp:127.0.0.1:53, dgram:/run/x.sock "
+                                "or seqpacket:/run/x.sock",
                                 HF_QUOTE(text));
     return 0;
 }

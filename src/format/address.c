@@ -105,6 +105,28 @@ static int check_host(char *host)
     }
 }
 
+static const struct {
+    const char *prefix;
+    int type;
+    bool local; /* of unix sockets, else of IP */
+} types[] = {
+    {"udp:", SOCK_DGRAM, false},
+    {"dgram:", SOCK_DGRAM, true},
+    {"seqpacket:", SOCK_SEQPACKET, true},
+};
+#define N_TYPES (sizeof(types) / sizeof(*types))
+
+/* Would HOST:PORT read as something else? */
+static bool is_prefix(const char *host)
+{
+    bool is = strcmp(host, "unix") == 0;
+
+    for (size_t i = 0; i < N_TYPES; i++)
+        is |= strlen(host) + 1 == strlen(types[i].prefix) &&
+              strncmp(host, types[i].prefix, strlen(host)) == 0;
+    return is;
+}
+
 /* HOST:PORT, cut at colon. */
 static int parse_host(const char *text, const char *colon, HfAddress *ret)
 {
@@ -123,7 +145,7 @@ static int parse_host(const char *text, const char *colon, HfAddress *ret)
         int r = check_host(address.name);
         if (r < 0)
             return r;
-        if (strcmp(address.name, "unix") == 0) /* would read as the prefix of a path */
+        if (is_prefix(address.name))
             return -EINVAL;
     }
     *ret = address;
@@ -156,6 +178,25 @@ int hf_address_parse(const char *text, HfAddress *ret)
     return 0;
 }
 
+int hf_address_parse_any(const char *text, HfAddress *ret)
+{
+    HfAddress address;
+    size_t i = 0;
+
+    while (i < N_TYPES && strncmp(text, types[i].prefix, strlen(types[i].prefix)) != 0)
+        i++;
+    if (i == N_TYPES)
+        return hf_address_parse(text, ret);
+    int r = hf_address_parse(text + strlen(types[i].prefix), &address);
+    if (r < 0)
+        return r;
+    if (hf_address_is_unix(&address) != types[i].local)
+        return -EINVAL;
+    address.type = types[i].type;
+    *ret = address;
+    return 0;
+}
+
 static char *put(char *end, const char *text)
 {
     size_t length = strlen(text);
@@ -178,6 +219,9 @@ void hf_address_format(const HfAddress *address, char *ret)
 {
     char ip[INET6_ADDRSTRLEN];
     *ret = '\0';
+    for (size_t i = 0; i < N_TYPES; i++)
+        if (address->type == types[i].type && hf_address_is_unix(address) == types[i].local)
+            ret = put(ret, types[i].prefix);
     switch (address->kind) {
     case HF_ADDRESS_NONE:
     default:
@@ -321,6 +365,8 @@ static bool is_everywhere(const HfAddress *address)
 
 bool hf_address_equal(const HfAddress *a, const HfAddress *b)
 {
+    if (a->type != b->type)
+        return false;
     if (a->kind == HF_ADDRESS_PORT || b->kind == HF_ADDRESS_PORT)
         return a->port == b->port && is_everywhere(a) && is_everywhere(b);
     return a->kind == b->kind && a->kind != HF_ADDRESS_NONE && a->port == b->port &&

@@ -25,6 +25,7 @@ typedef enum HfAddressKind {
 
 typedef struct HfAddress {
     HfAddressKind kind;
+    int type;       /* SOCK_DGRAM or SOCK_SEQPACKET; 0: SOCK_STREAM */
     uint16_t port;  /* host byte order; PORT, INET, INET6, HOST */
     uint32_t scope; /* INET6; 0: none, or by name */
     uint8_t ip[16]; /* network byte order; INET uses the first 4 */
@@ -38,8 +39,10 @@ typedef struct HfAddress {
  * of RFC 1123 are refused; host names become lower case. Returns 0 or -EINVAL (-ENAMETOOLONG for a
  * path, an abstract name or a host that is too long). */
 int hf_address_parse(const char *text, HfAddress *ret);
+/* The same, of any type: also udp:ADDRESS, dgram:PATH, dgram:@NAME, and seqpacket: likewise. */
+int hf_address_parse_any(const char *text, HfAddress *ret);
 
-/* Canonical text, as hf_address_parse reads it: 9000, 127.0.0.1:9000, [::1]:9000, host:9000,
+/* Canonical text, as hf_address_parse_any reads it: 9000, 127.0.0.1:9000, [::1]:9000, host:9000,
  * /run/x.sock, @name; "" for NONE. ret holds HF_ADDRESS_TEXT_MAX bytes. */
 void hf_address_format(const HfAddress *address, char *ret);
 
@@ -54,8 +57,8 @@ int hf_address_to_sockaddr(const HfAddress *address, struct sockaddr_storage *re
 int hf_address_from_sockaddr(const struct sockaddr_storage *sockaddr, socklen_t length,
                              HfAddress *ret);
 
-/* The same place? A PORT equals [::] and 0.0.0.0 with that port; HOST equals only the same HOST.
- * NONE equals nothing. */
+/* The same place, and the same type? A PORT equals [::] and 0.0.0.0 with that port; HOST equals
+ * only the same HOST. NONE equals nothing. */
 bool hf_address_equal(const HfAddress *a, const HfAddress *b);
 
 /* Must something be looked up before the kernel understands it? */
@@ -63,6 +66,16 @@ static inline bool hf_address_is_looked_up(const HfAddress *address)
 {
     return address->kind == HF_ADDRESS_HOST ||
            (address->kind == HF_ADDRESS_INET6 && address->name[0]);
+}
+
+static inline bool hf_address_is_unix(const HfAddress *address)
+{
+    return address->kind == HF_ADDRESS_UNIX || address->kind == HF_ADDRESS_ABSTRACT;
+}
+
+static inline bool hf_address_is_tcp(const HfAddress *address)
+{
+    return !hf_address_is_unix(address) && address->type == 0;
 }
 
 static inline bool hf_address_is_path(const HfAddress *address)

@@ -37,6 +37,7 @@ typedef struct Place {
 } Place;
 
 typedef struct Search {
+    int type; /* 0: SOCK_STREAM */
     const struct sockaddr_storage *address;
     unsigned length;
     Place place;
@@ -142,12 +143,24 @@ static bool visit_unix(const HfSockDiag *socket, void *userdata)
 static int find_inet(Search *search)
 {
     uint16_t port = ntohs(search->place.port);
-    int r4 = hf_sock_diag_tcp(AF_INET, port, LISTENING, visit_inet, search);
-    int r6 = hf_sock_diag_tcp(AF_INET6, port, LISTENING, visit_inet, search);
+    int r[2];
+
+    for (int i = 0; i < 2; i++) {
+        int family = i == 0 ? AF_INET : AF_INET6;
+        r[i] = search->type == SOCK_DGRAM
+                   ? hf_sock_diag_udp(family, port, visit_inet, search)
+                   : hf_sock_diag_tcp(family, port, LISTENING, visit_inet, search);
+    }
 
     if (search->n > 0)
         return 0;
-    return r4 < 0 ? r4 : r6;
+    return r[0] < 0 ? r[0] : r[1];
+}
+
+/* Datagram sockets do not listen. */
+static uint32_t states_of(const Search *search)
+{
+    return search->type == SOCK_DGRAM ? UINT32_MAX : LISTENING;
 }
 
 /* By the file first: a name lies when its path was unlinked and bound again, or was relative. */
@@ -155,11 +168,11 @@ static int find_path(Search *search, const char *path)
 {
     if (stat(path, &search->file) < 0)
         return 0;
-    int r = hf_sock_diag_unix(LISTENING, visit_unix, search);
+    int r = hf_sock_diag_unix(states_of(search), visit_unix, search);
     if (r < 0 || search->n > 0)
         return r;
     search->by_name = true;
-    return hf_sock_diag_unix(LISTENING, visit_unix, search);
+    return hf_sock_diag_unix(states_of(search), visit_unix, search);
 }
 
 static int find_unix(Search *search)
@@ -171,13 +184,14 @@ static int find_unix(Search *search)
     if (path[0] != '\0')
         return find_path(search, path);
     search->by_name = true;
-    return hf_sock_diag_unix(LISTENING, visit_unix, search);
+    return hf_sock_diag_unix(states_of(search), visit_unix, search);
 }
 
-int hf_conflict_find(const struct sockaddr_storage *address, unsigned length, ino_t *ret,
-                     size_t maximum)
+static int find_conflicts(int type, const struct sockaddr_storage *address, unsigned length,
+                          ino_t *ret, size_t maximum)
 {
-    Search search = {.address = address, .length = length, .inodes = ret, .maximum = maximum};
+    Search search = {
+        .type = type, .address = address, .length = length, .inodes = ret, .maximum = maximum};
     int r = -EAFNOSUPPORT;
 
     if (address->ss_family == AF_INET || address->ss_family == AF_INET6) {
@@ -188,6 +202,12 @@ int hf_conflict_find(const struct sockaddr_storage *address, unsigned length, in
         r = find_unix(&search);
     }
     return r < 0 ? r : (int)search.n;
+}
+
+int hf_conflict_find(const struct sockaddr_storage *address, unsigned length, ino_t *ret,
+                     size_t maximum)
+{
+    return find_conflicts(0, address, length, ret, maximum);
 }
 
 #define INODES_MAX 64
@@ -303,12 +323,18 @@ static int read_program(pid_t pid, char *ret, size_t size)
 
 int hf_owner_find(const struct sockaddr_storage *address, unsigned length, HfOwner *ret)
 {
+    return hf_owner_find_of(0, address, length, ret);
+}
+
+int hf_owner_find_of(int type, const struct sockaddr_storage *address, unsigned length,
+                     HfOwner *ret)
+{
     ino_t inodes[INODES_MAX];
     Candidate oldest = {0};
     HfOwner owner = {0};
     struct timespec now;
 
-    int n = hf_conflict_find(address, length, inodes, INODES_MAX);
+    int n = find_conflicts(type, address, length, inodes, INODES_MAX);
     if (n <= 0)
         return n < 0 ? n : -ENOENT;
     int r = find_oldest(inodes, (size_t)n, &oldest);

@@ -20,6 +20,9 @@ typedef struct HfOwner {
  * be the calling process. Returns 0, -ENOENT when nobody listens there, -EACCES when
  * somebody does who cannot be seen (another pid namespace, no permission), or negative errno. */
 int hf_owner_find(const struct sockaddr_storage *address, unsigned length, HfOwner *ret);
+/* The same of sockets of that type (HfAddress.type). */
+int hf_owner_find_of(int type, const struct sockaddr_storage *address, unsigned length,
+                     HfOwner *ret);
 
 /* ---- which sockets stand in the way of a bind ---- */
 

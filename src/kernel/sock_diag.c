@@ -204,18 +204,29 @@ static int ask(Query *query, HfSockDiagVisit visit, void *userdata)
     return r < 0 ? r : 0;
 }
 
-int hf_sock_diag_tcp(int family, uint16_t port, uint32_t states, HfSockDiagVisit visit,
-                     void *userdata)
+static int ask_inet(int family, uint16_t port, int protocol, uint32_t states, HfSockDiagVisit visit,
+                    void *userdata)
 {
     Query query = {
         .header = {.nlmsg_len = NLMSG_LENGTH(sizeof(query.request.inet)),
                    .nlmsg_flags = NLM_F_DUMP},
         .request.inet = {.sdiag_family = (uint8_t)family,
-                         .sdiag_protocol = IPPROTO_TCP,
+                         .sdiag_protocol = (uint8_t)protocol,
                          .idiag_states = states,
                          .id.idiag_sport = htons(port)},
     };
     return ask(&query, visit, userdata);
+}
+
+int hf_sock_diag_tcp(int family, uint16_t port, uint32_t states, HfSockDiagVisit visit,
+                     void *userdata)
+{
+    return ask_inet(family, port, IPPROTO_TCP, states, visit, userdata);
+}
+
+int hf_sock_diag_udp(int family, uint16_t port, HfSockDiagVisit visit, void *userdata)
+{
+    return ask_inet(family, port, IPPROTO_UDP, UINT32_MAX, visit, userdata);
 }
 
 int hf_sock_diag_unix(uint32_t states, HfSockDiagVisit visit, void *userdata)
@@ -293,13 +304,39 @@ static int read_unix(int fd, HfQueue *ret)
     return 0;
 }
 
+static int read_datagrams(int fd, bool local, HfQueue *ret)
+{
+    uint32_t memory[SK_MEMINFO_VARS] = {0};
+    socklen_t length = sizeof(memory);
+    HfSockDiag socket;
+    struct stat st;
+
+    if (getsockopt(fd, SOL_SOCKET, SO_MEMINFO, memory, &length) < 0 || fstat(fd, &st) < 0)
+        return -errno;
+    uint32_t depth = memory[SK_MEMINFO_RMEM_ALLOC];
+    if (local) { /* where it is the sender's memory */
+        int r = hf_sock_diag_unix_queue(st.st_ino, &socket);
+        if (r < 0)
+            return r;
+        depth = socket.queue_depth;
+    }
+    *ret = (HfQueue){.depth = depth, .limit = memory[SK_MEMINFO_RCVBUF]};
+    return 0;
+}
+
 int hf_queue_read(int fd, HfQueue *ret)
 {
     int domain = AF_UNSPEC;
+    int type = SOCK_STREAM;
     socklen_t length = sizeof(domain);
 
-    if (getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &length) < 0)
+    if (getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &length) < 0 ||
+        getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &length) < 0)
         return -errno;
+    if (type == SOCK_DGRAM && domain != AF_UNIX && domain != AF_INET && domain != AF_INET6)
+        return -EAFNOSUPPORT;
+    if (type == SOCK_DGRAM)
+        return read_datagrams(fd, domain == AF_UNIX, ret);
     if (domain == AF_INET || domain == AF_INET6)
         return read_tcp(fd, ret);
     if (domain == AF_UNIX)

@@ -33,6 +33,9 @@ typedef bool (*HfSockDiagVisit)(const HfSockDiag *socket, void *userdata);
 int hf_sock_diag_tcp(int family, uint16_t port, uint32_t states, HfSockDiagVisit visit,
                      void *userdata);
 
+/* The same of all UDP sockets. */
+int hf_sock_diag_udp(int family, uint16_t port, HfSockDiagVisit visit, void *userdata);
+
 /* All unix sockets in one of states; has_queue stays false. Returns 0 or negative errno. */
 int hf_sock_diag_unix(uint32_t states, HfSockDiagVisit visit, void *userdata);
 
@@ -49,8 +52,9 @@ bool hf_sock_diag_is_file(const HfSockDiag *socket, dev_t device, ino_t inode);
 /* How many connections wait to be accepted. tcp(7) TCP_INFO, sock_diag(7) UNIX_DIAG. */
 
 typedef struct HfQueue {
-    uint32_t depth; /* connections that wait */
-    uint32_t limit; /* the backlog as listen(2) took it */
+    uint32_t
+        depth; /* connections that wait; of datagrams bytes, of a unix socket the first one's */
+    uint32_t limit; /* the backlog as listen(2) took it; of datagrams bytes (SO_RCVBUF) */
 } HfQueue;
 
 /* Connections that the kernel dropped because the queue of fd, a TCP listener, was full, or for
@@ -58,6 +62,7 @@ typedef struct HfQueue {
  * and counts nothing. Returns 0 or negative errno. */
 int hf_queue_drops(int fd, uint32_t *ret);
 
-/* fd: a listening TCP or unix socket. Returns 0, -EINVAL (does not listen), -EAFNOSUPPORT, -ENOENT
- * (a unix socket of another network namespace), or another negative errno. */
+/* fd: a listening TCP or unix socket, or one of datagrams. Returns 0, -EINVAL (does not listen),
+ * -EAFNOSUPPORT, -ENOENT (a unix socket of another network namespace), or another negative errno.
+ */
 int hf_queue_read(int fd, HfQueue *ret);

@@ -28,12 +28,14 @@ static int set_flag(int fd, int level, int option, int value)
 static int open_socket(const HfSocketRequest *request, int *ret)
 {
     const struct sockaddr_storage *address = request->address;
-    HF_CLEANUP_FD int fd = socket(address->ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    HF_CLEANUP_FD int fd =
+        socket(address->ss_family, (request->type ? request->type : SOCK_STREAM) | SOCK_CLOEXEC, 0);
     int r = 0;
 
     if (fd < 0)
         return -errno;
-    if (address->ss_family == AF_INET || address->ss_family == AF_INET6)
+    /* two UDP sockets with it could be bound to one address */
+    if (request->type == 0 && address->ss_family != AF_UNIX)
         r = set_flag(fd, SOL_SOCKET, SO_REUSEADDR, 1);
     if (r >= 0 && address->ss_family == AF_INET6) {
         const struct in6_addr *ip = &((const struct sockaddr_in6 *)address)->sin6_addr;
@@ -82,6 +84,8 @@ static int make(const HfSocketRequest *request, const char *path, int fd, HfSock
             return r;
     }
     *stage = HF_LISTENER_BIND;
+    if (path[0] && request->type == SOCK_DGRAM && request->has_mode)
+        (void)fchmod(fd, request->mode); /* it is there for everybody once it is bound */
     if (bind(fd, (const struct sockaddr *)request->address, request->address_length) < 0)
         return -errno;
     if (path[0]) {
@@ -92,7 +96,7 @@ static int make(const HfSocketRequest *request, const char *path, int fd, HfSock
             return r;
     }
     *stage = HF_LISTENER_LISTEN;
-    return listen(fd, request->backlog) < 0 ? -errno : 0;
+    return request->type != SOCK_DGRAM && listen(fd, request->backlog) < 0 ? -errno : 0;
 }
 
 int hf_socket_bind(const HfSocketRequest *request, int *ret_fd, HfSocketInode *ret_inode,
@@ -140,7 +144,7 @@ static int get_option(int fd, int option, int *ret)
     return getsockopt(fd, SOL_SOCKET, option, ret, &length) < 0 ? -errno : 0;
 }
 
-int hf_socket_verify(int fd)
+int hf_socket_type(int fd)
 {
     int type = 0;
     int listens = 0;
@@ -150,9 +154,20 @@ int hf_socket_verify(int fd)
         r = get_option(fd, SO_ACCEPTCONN, &listens);
     if (r < 0)
         return r;
-    if (type != SOCK_STREAM)
+    if (type != SOCK_STREAM && type != SOCK_SEQPACKET && type != SOCK_DGRAM)
         return -EPROTOTYPE;
-    return listens ? 0 : -EINVAL;
+    return listens || type == SOCK_DGRAM ? type : -EINVAL;
+}
+
+int hf_socket_verify(int fd)
+{
+    int type = 0;
+    int r = get_option(fd, SO_TYPE, &type);
+
+    if (r < 0 || type != SOCK_STREAM)
+        return r < 0 ? r : -EPROTOTYPE;
+    r = hf_socket_type(fd);
+    return r < 0 ? r : 0;
 }
 
 int hf_listener_name(int fd, struct sockaddr_storage *ret, unsigned *ret_length)

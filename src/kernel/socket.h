@@ -9,13 +9,13 @@
 #include "kernel/process.h"
 #include "kernel/socket_path.h"
 
-/* Binds and listens: stream, CLOEXEC, SO_REUSEADDR for IP, IPV6_V6ONLY as the address needs ([::]
- * is dual-stack, any other IPv6 address v6 only), never O_NONBLOCK. A unix path is replaced only if
- * it is a socket to which connect(2) is refused and that nobody is about to listen at; its rights
- * are in place before it listens, whatever the umask. Returns 0 and the descriptor (owned by the
- * caller) and inode, or negative errno and *ret_stage: -EADDRINUSE also for a path somebody listens
- * at, -ENOTSOCK for a path that is something else (a symbolic link too). On failure nothing new is
- * left on disk; a dead socket may have been removed. */
+/* Binds and listens, a datagram socket only binds: CLOEXEC, SO_REUSEADDR for TCP, IPV6_V6ONLY as
+ * the address needs ([::] is dual-stack, any other IPv6 address v6 only), never O_NONBLOCK. A unix
+ * path is replaced only if it is a socket to which connect(2) is refused and that nobody is about
+ * to listen at; its rights are in place before it listens, whatever the umask. Returns 0 and the
+ * descriptor (owned by the caller) and inode, or negative errno and *ret_stage: -EADDRINUSE also
+ * for a path somebody listens at, -ENOTSOCK for a path that is something else (a symbolic link
+ * too). On failure nothing new is left on disk; a dead socket may have been removed. */
 int hf_socket_bind(const HfSocketRequest *request, int *ret_fd, HfSocketInode *ret_inode,
                    HfSocketStage *ret_stage);
 
@@ -24,6 +24,10 @@ int hf_socket_bind(const HfSocketRequest *request, int *ret_fd, HfSocketInode *r
  * and *ret_stage. */
 int hf_socket_secure(const HfSocketRequest *request, const HfSocketInode *inode,
                      HfSocketStage *ret_stage);
+
+/* The type of a socket that can be held: a stream or sequential-packet socket that listens, or a
+ * datagram socket. Or -EBADF, -ENOTSOCK, -EPROTOTYPE, -EINVAL (does not listen). */
+int hf_socket_type(int fd);
 
 /* Is fd a listening stream socket (SO_TYPE, SO_ACCEPTCONN)? 0, or -EBADF, -ENOTSOCK, -EPROTOTYPE,
  * -EINVAL (does not listen). */

@@ -33,6 +33,7 @@ typedef struct HfSocketInode {
 typedef struct HfSocketRequest {
     const struct sockaddr_storage *address;
     unsigned address_length;
+    int type;                /* SOCK_DGRAM or SOCK_SEQPACKET; 0: SOCK_STREAM */
     int backlog;             /* as listen(2) takes it */
     const char *interface;   /* that it is bound to; NULL or "": any */
     const int (*options)[3]; /* level, name, value: set before it is bound */

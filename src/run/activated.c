@@ -58,8 +58,8 @@ int hf_activated_take(HfListener ***ret, size_t *ret_n, HfNotes *notes, HfText *
         r = hf_listener_receive(fd, name, &list[taken]);
         if (r < 0) {
             hf_text_addf(error,
-                         "socket %d (%s) from systemd cannot be held, it is not a listening stream "
-                         "socket: %s",
+                         "socket %d (%s) from systemd cannot be held, it is neither a socket that "
+                         "listens nor one of datagrams: %s",
                          i + 1, names[i], strerror(-r));
             hf_listener_array_clear(&list, &taken);
             return r;

@@ -40,7 +40,7 @@ HfListener *hf_listener_new(void)
 
 static bool is_tcp(const HfListener *held)
 {
-    return held->bound.kind != HF_ADDRESS_UNIX && held->bound.kind != HF_ADDRESS_ABSTRACT;
+    return hf_address_is_tcp(&held->bound);
 }
 
 static int put_socket(HfListener *held, unsigned side, int fd)
@@ -48,7 +48,7 @@ static int put_socket(HfListener *held, unsigned side, int fd)
     HF_CLEANUP_FD int owned = fd;
     struct stat status;
 
-    int r = hf_socket_verify(fd);
+    int r = hf_socket_type(fd);
     if (r >= 0 && fstat(fd, &status) < 0)
         r = -errno;
     if (r < 0)
@@ -70,7 +70,10 @@ static int name_after(HfListener *held, int fd)
         r = hf_name_of_address(&held->spec.address, &held->spec.name);
     if (r >= 0)
         r = hf_listener_name(fd, &bound, &length);
-    return r < 0 ? r : hf_address_from_sockaddr(&bound, length, &held->bound);
+    if (r >= 0)
+        r = hf_address_from_sockaddr(&bound, length, &held->bound);
+    held->bound.type = held->spec.address.type;
+    return r;
 }
 
 int hf_listener_revive(HfListener *held, unsigned side, int fd)
@@ -154,8 +157,8 @@ int hf_listener_probe(const HfListenerSpec *spec, HfText *error)
         hf_resolved_listener_aim(&target, i);
         r = hf_socket_probe(&target.request, &stage);
         if (r >= 0 && !hf_address_is_path(&spec->address)) {
-            int found =
-                hf_owner_find(target.request.address, target.request.address_length, &owner);
+            int found = hf_owner_find_of(target.request.type, target.request.address,
+                                         target.request.address_length, &owner);
             r = found == 0 || found == -EACCES ? -EADDRINUSE : 0;
         }
         if (r >= 0 && !hf_socket_can_have(&target.request))
@@ -176,13 +179,13 @@ int hf_listener_receive(int fd, const char *name, HfListener **ret)
 
     hf_listener_spec_init(&spec);
     spec.backlog = 0; /* the .socket unit's */
-    int r = hf_socket_verify(fd);
-    if (r >= 0)
-        r = hf_listener_name(fd, &bound, &length);
+    int type = hf_socket_type(fd);
+    int r = type < 0 ? type : hf_listener_name(fd, &bound, &length);
     if (r >= 0)
         r = hf_address_from_sockaddr(&bound, length, &spec.address);
     if (r < 0)
         return r;
+    spec.address.type = type == SOCK_STREAM ? 0 : type;
     HF_CLEANUP_FREE char *copy = NULL;
     r = name && *name ? hf_string_set(&copy, name) : 0;
     if (r < 0)
@@ -252,6 +255,8 @@ const char *hf_listener_one_side(const HfAddress *address)
 {
     char hidden[HF_ADDRESS_TEXT_MAX];
 
+    if (address->type != 0)
+        return "it is no stream socket";
     if (address->kind == HF_ADDRESS_ABSTRACT)
         return "an abstract name cannot be bound twice";
     if (address->kind == HF_ADDRESS_UNIX && hf_hidden_path(address, hidden) < 0)
@@ -455,7 +460,7 @@ HfListener *hf_listener_find(HfListener *const *list, size_t n, const HfListener
 
 void hf_listener_raise_backlog(HfListener *held, bool raised)
 {
-    if (held->received)
+    if (held->received || held->bound.type == SOCK_DGRAM)
         return;
     bool maximum = raised || held->spec.backlog == HF_BACKLOG_MAXIMUM;
     for (unsigned side = 0; side < HF_SIDES && held->fds[side] >= 0; side++)

@@ -116,6 +116,7 @@ int hf_resolved_listener_find(const HfListenerSpec *spec, HfResolvedListener *ta
     const HfNames *names = spec->names;
 
     *request = (HfSocketRequest){
+        .type = spec->address.type,
         .backlog = spec->backlog == HF_BACKLOG_MAXIMUM ? hf_socket_somaxconn() : spec->backlog,
         .ipv6_only = spec->ipv6_only,
         .interface = spec->interface,
@@ -156,7 +157,8 @@ HfPlaces hf_resolved_listener_compare(const HfResolvedListener *a, const HfResol
     const struct sockaddr_storage *right = &b->addresses[0];
     char paths[2][HF_LISTENER_PATH_MAX];
 
-    if ((left->ss_family == AF_UNIX) != (right->ss_family == AF_UNIX))
+    if ((left->ss_family == AF_UNIX) != (right->ss_family == AF_UNIX) ||
+        (left->ss_family != AF_UNIX && a->request.type != b->request.type))
         return HF_PLACES_APART;
     bool same = a->lengths[0] == b->lengths[0] && memcmp(left, right, a->lengths[0]) == 0;
     if (same)
@@ -237,7 +239,8 @@ void hf_resolved_listener_explain(const HfResolvedListener *target, const HfList
     const char *label = target->label;
     HfOwner owner;
 
-    if (r == -EADDRINUSE && hf_owner_find(request->address, request->address_length, &owner) == 0) {
+    if (r == -EADDRINUSE &&
+        hf_owner_find_of(request->type, request->address, request->address_length, &owner) == 0) {
         explain_owner(label, &owner, error);
     } else if (r == -EADDRINUSE) {
         hf_text_addf(error, "%s is in use by a process that cannot be seen from here", label);

@@ -381,7 +381,7 @@ static const struct {
      "--directory: \"/a?b\" is not an absolute path; write it from the root, as /srv/www"},
     {"holdfast|run|--listen=host|x",
      "--listen: \"host\" is not an address; write 127.0.0.1:9000, [::1]:9000, 9000, /run/x.sock or "
-     "@name"},
+     "@name, udp:127.0.0.1:53, dgram:/run/x.sock or seqpacket:/run/x.sock"},
 
     /* between options */
     {"holdfast|run|--listen=9000|--listen=9001|--listen=9000|x",
@@ -426,7 +426,8 @@ static void bad_lines_say_what_to_do(void **state)
 }
 
 #define NO_ADDRESS                                                                                 \
-    " is not an address; write 127.0.0.1:9000, [::1]:9000, 9000, /run/x.sock or @name"
+    " is not an address; write 127.0.0.1:9000, [::1]:9000, 9000, /run/x.sock or @name, "           \
+    "udp:127.0.0.1:53, dgram:/run/x.sock or seqpacket:/run/x.sock"
 #define NO_KEY                                                                                     \
     " is not known; behind the address write backlog, mode, owner, group, name, ipv6-only, "       \
     "interface, reuse-port, free-bind, no-delay, keep-alive, defer-accept, fast-open, mark, or "   \
@@ -456,7 +457,16 @@ static const struct {
     {"9000,interface=more-than-15-bytes",
      "--listen: \"more-than-15-bytes\" is not the name of a network interface"},
     {"/x,no-delay=yes", "--listen: no-delay is for TCP addresses, \"/x\" is none; drop it"},
-    {"@x,mark=1", "--listen: mark is for TCP addresses, \"@x\" is none; drop it"},
+    {"udp:53,backlog=9",
+     "--listen: backlog is for sockets that take connections, \"udp:53\" is none; drop it"},
+    {"udp:53,keep-alive=yes",
+     "--listen: keep-alive is for TCP addresses, \"udp:53\" is none; drop it"},
+    {"udp:53,mode=0600", "--listen: mode is for unix paths, \"udp:53\" is none; drop it"},
+    {"dgram:/x,defer-accept=1",
+     "--listen: defer-accept is for TCP addresses, \"dgram:/x\" is none; drop it"},
+    {"dgram:/x,backlog=1",
+     "--listen: backlog is for sockets that take connections, \"dgram:/x\" is none; drop it"},
+    {"@x,mark=1", "--listen: mark is for TCP and UDP addresses, \"@x\" is none; drop it"},
     {"[::]:9000,ipv6-only=1", "--listen: ipv6-only=\"1\" is neither yes nor no"},
     {"0.0.0.0:9000,ipv6-only=no",
      "--listen: ipv6-only is for IPv6 addresses; drop it, or write [::]:PORT"},

@@ -25,6 +25,52 @@ static HfAddress parsed(const char *text)
     return address;
 }
 
+static void parse_knows_every_type(void **state)
+{
+    static const struct {
+        const char *text;
+        int type;
+        HfAddressKind kind;
+    } rows[] = {
+        {"9000", 0, HF_ADDRESS_PORT},
+        {"udp:53", SOCK_DGRAM, HF_ADDRESS_PORT},
+        {"udp:127.0.0.1:53", SOCK_DGRAM, HF_ADDRESS_INET},
+        {"udp:[::1]:53", SOCK_DGRAM, HF_ADDRESS_INET6},
+        {"udp:localhost:53", SOCK_DGRAM, HF_ADDRESS_HOST},
+        {"dgram:/run/x.sock", SOCK_DGRAM, HF_ADDRESS_UNIX},
+        {"dgram:@x", SOCK_DGRAM, HF_ADDRESS_ABSTRACT},
+        {"seqpacket:/run/x.sock", SOCK_SEQPACKET, HF_ADDRESS_UNIX},
+        {"seqpacket:@x", SOCK_SEQPACKET, HF_ADDRESS_ABSTRACT},
+    };
+    static const char *const refused[] = {
+        "udp:/run/x.sock", "udp:@x",  "dgram:53",     "seqpacket:[::1]:53", "udp:",
+        "udp:udp:53",      "dgram:x", "udp:dgram:53", "udp:seqpacket:53",   "sctp:x:53",
+    };
+
+    (void)state;
+    for (size_t i = 0; i < LENGTH(rows); i++) {
+        char text[HF_ADDRESS_TEXT_MAX];
+        HfAddress address;
+        assert_int_equal(hf_address_parse_any(rows[i].text, &address), 0);
+        assert_int_equal(address.type, rows[i].type);
+        assert_int_equal(address.kind, rows[i].kind);
+        hf_address_format(&address, text);
+        assert_string_equal(text, rows[i].text);
+        HfAddress stream = address;
+        stream.type = 0;
+        assert_true(hf_address_equal(&address, &address));
+        assert_int_equal(hf_address_equal(&address, &stream), address.type == 0);
+        bool local = rows[i].kind == HF_ADDRESS_UNIX || rows[i].kind == HF_ADDRESS_ABSTRACT;
+        assert_int_equal(hf_address_is_unix(&address), local);
+        assert_int_equal(hf_address_is_tcp(&address), !local && address.type == 0);
+        assert_int_equal(hf_address_is_tcp(&stream), !local);
+    }
+    for (size_t i = 0; i < LENGTH(refused); i++) {
+        HfAddress address;
+        assert_int_equal(hf_address_parse_any(refused[i], &address), -EINVAL);
+    }
+}
+
 static void parse_knows_every_kind(void **state)
 {
     (void)state;
@@ -408,6 +454,7 @@ static void equality(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(parse_knows_every_type),
         cmocka_unit_test(parse_knows_every_kind),
         cmocka_unit_test(parse_fills_the_value),
         cmocka_unit_test(parse_refuses),

@@ -11,6 +11,7 @@
 
 #include <netinet/tcp.h>
 
+#include "kernel/owner.h"
 #include "kernel/sock_diag.h"
 #include "kernel/socket.h"
 #include "socket_helpers.h"
@@ -238,6 +239,44 @@ static void test_options(void **state)
     assert_int_equal(stage, HF_LISTENER_OPTION);
 }
 
+static void test_types(void **state)
+{
+    const Address address = address_ip("127.0.0.1", 0);
+    HfSocketRequest request = request_for(&address);
+    HfSocketStage stage;
+    HfSocketInode inode;
+    HfQueue queue;
+    int fd = -1;
+
+    (void)state;
+    request.type = SOCK_DGRAM;
+    assert_int_equal(hf_socket_bind(&request, &fd, &inode, &stage), 0);
+    assert_int_equal(hf_socket_type(fd), SOCK_DGRAM);
+    assert_int_equal(hf_socket_verify(fd), -EPROTOTYPE);
+    assert_int_equal(option_of(fd, SOL_SOCKET, SO_REUSEADDR), 0);
+    assert_int_equal(hf_queue_read(fd, &queue), 0);
+    assert_int_equal(queue.depth, 0);
+    const Address bound = address_of(fd);
+    int client = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(
+        sendto(client, "x", 1, 0, (const struct sockaddr *)&bound.storage, bound.length), 1);
+    assert_int_equal(hf_queue_read(fd, &queue), 0);
+    assert_true(queue.depth > 0 && queue.depth < queue.limit);
+    HfOwner owner;
+    assert_int_equal(hf_owner_find(&bound.storage, bound.length, &owner), -ENOENT);
+    assert_int_equal(hf_owner_find_of(SOCK_DGRAM, &bound.storage, bound.length, &owner), 0);
+    assert_int_equal(owner.pid, getpid());
+    const HfSocketRequest again = {.address = &bound.storage,
+                                   .address_length = bound.length,
+                                   .type = SOCK_DGRAM,
+                                   .uid = (uid_t)-1,
+                                   .gid = (gid_t)-1};
+    int other = -1;
+    assert_int_equal(hf_socket_bind(&again, &other, &inode, &stage), -EADDRINUSE);
+    close(client);
+    close(fd);
+}
+
 static void test_verify(void **state)
 {
     int pair[2];
@@ -333,6 +372,7 @@ int main(void)
         cmocka_unit_test(test_abstract_name),
         cmocka_unit_test(test_what_this_machine_has),
         cmocka_unit_test(test_options),
+        cmocka_unit_test(test_types),
         cmocka_unit_test(test_verify),
         cmocka_unit_test(test_name),
         cmocka_unit_test(test_backlog),

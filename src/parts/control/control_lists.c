@@ -79,7 +79,11 @@ static int append_listener(sd_bus_message *reply, HfListener *held)
 {
     char address[HF_ADDRESS_TEXT_MAX];
     char printable[HF_ADDRESS_TEXT_MAX]; /* D-Bus takes only UTF-8 */
-    bool local = held->bound.kind == HF_ADDRESS_UNIX || held->bound.kind == HF_ADDRESS_ABSTRACT;
+    bool local = hf_address_is_unix(&held->bound);
+    const char *kind = held->bound.type == SOCK_SEQPACKET ? "seqpacket"
+                       : held->bound.type == SOCK_DGRAM   ? local ? "dgram" : "udp"
+                       : local                            ? "unix"
+                                                          : "tcp";
     HfQueue queue = {0};
     HfQueue standby = {0};
     uint32_t drops;
@@ -93,11 +97,9 @@ static int append_listener(sd_bus_message *reply, HfListener *held)
     hf_address_format(&held->bound, address);
     hf_text_printable(address, strlen(address), printable, sizeof(printable));
     return sd_bus_message_append(reply, HF_CONTROL_LISTENER, held->spec.name, printable,
-                                 hf_listener_is_lost(held) ? "lost"
-                                 : local                   ? "unix"
-                                                           : "tcp",
-                                 queue.depth, queue.limit, held->highest, told, standby.depth,
-                                 standby.limit, held->one_side ? held->one_side : "");
+                                 hf_listener_is_lost(held) ? "lost" : kind, queue.depth,
+                                 queue.limit, held->highest, told, standby.depth, standby.limit,
+                                 held->one_side ? held->one_side : "");
 }
 
 static bool has(const HfPlan *plan, const HfListener *held)

@@ -230,7 +230,8 @@ static int start_answerer(HfOutage *outage)
     for (size_t i = 0; i < plan->n_listeners * HF_SIDES; i++) {
         fds[n] = plan->listeners[i / HF_SIDES]->fds[i % HF_SIDES];
         fastcgi[n] = plan->adapter->fastcgi || plan->handoff->fastcgi;
-        n += fds[n] >= 0 && !hf_listener_is_anothers(plan->listeners[i / HF_SIDES]);
+        n += fds[n] >= 0 && plan->listeners[i / HF_SIDES]->bound.type == 0 &&
+             !hf_listener_is_anothers(plan->listeners[i / HF_SIDES]);
     }
     if (pipe2(ends, O_CLOEXEC) < 0)
         return -errno;

@@ -272,7 +272,7 @@ static int make_inquiries(Prober *prober)
     if (prober->probe.kind == HF_PROBE_EXEC)
         prober->inquiries[prober->n_inquiries++] = (Inquiry){.prober = prober};
     for (size_t i = 0; prober->probe.kind != HF_PROBE_EXEC && i < plan->n_listeners; i++)
-        if (!plan->wanted[i].status)
+        if (!plan->wanted[i].status && plan->wanted[i].spec.address.type == 0)
             prober->inquiries[prober->n_inquiries++] = (Inquiry){
                 .prober = prober,
                 .listener = i,

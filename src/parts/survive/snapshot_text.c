@@ -216,7 +216,7 @@ static int read_address(const char *value, HfAddress *ret)
 {
     if (*value == '\0')
         return 0;
-    return hf_address_parse(value, ret) < 0 ? -EBADMSG : 0;
+    return hf_address_parse_any(value, ret) < 0 ? -EBADMSG : 0;
 }
 
 /* What it was, before the next line of the same key. */

@@ -208,7 +208,8 @@ static int on_deadline(sd_event_source *source, uint64_t usec, void *userdata)
 /* The next one that serves requests, which pm.status_listen's do not; canary->standins.n: none. */
 static size_t next_serving(const HfCanary *canary, size_t from)
 {
-    while (from < canary->standins.n && canary->plan->wanted[from].status)
+    while (from < canary->standins.n &&
+           (canary->plan->wanted[from].status || canary->plan->listeners[from]->bound.type != 0))
         from++;
     return from;
 }
@@ -305,7 +306,8 @@ static void on_last_words(HfGeneration *generation, void *userdata)
 
 /* ---- the start ---- */
 
-static int bind_standin(const char *directory, size_t number, HfListener **ret, HfText *error)
+static int bind_standin(const char *directory, size_t number, int type, HfListener **ret,
+                        HfText *error)
 {
     HF_CLEANUP_TEXT HfText path = {0};
     HfListenerSpec spec;
@@ -314,6 +316,7 @@ static int bind_standin(const char *directory, size_t number, HfListener **ret, 
     spec.mode = SOCKET_MODE;
     hf_text_addf(&path, "%s/canary.%zu", directory, number);
     int r = hf_address_parse(hf_text_peek(&path), &spec.address);
+    spec.address.type = type;
     return r < 0 ? r : hf_listener_bind(&spec, false, ret, error);
 }
 
@@ -327,6 +330,7 @@ static int bind_standins(HfCanary *canary, HfText *error)
         return -ENOMEM;
     while (standins->n < n) {
         int r = bind_standin(canary->runtime.directory, standins->n,
+                             canary->plan->listeners[standins->n]->bound.type,
                              &standins->listeners[standins->n], error);
         if (r < 0)
             return r;
