@@ -98,14 +98,23 @@ static bool count(const HfSockDiag *socket, void *userdata)
     return true;
 }
 
-/* How many sockets listen at exactly this address; 2 when the kernel does not tell. */
-static unsigned count_listeners(const struct sockaddr_storage *address)
+/* How many sockets listen at exactly this address; expected when the kernel does not tell. */
+static unsigned count_listeners(const struct sockaddr_storage *address, unsigned expected)
 {
     Count counted = {.address = address};
     uint16_t port = ntohs(((const struct sockaddr_in *)address)->sin_port); /* as sin6_port */
 
     int r = hf_sock_diag_tcp(address->ss_family, port, UINT32_C(1) << TCP_LISTEN, count, &counted);
-    return r < 0 ? HF_SIDES : counted.n;
+    return r < 0 ? expected : counted.n;
+}
+
+unsigned hf_steer_count(int fd, unsigned expected)
+{
+    struct sockaddr_storage address;
+    unsigned length;
+
+    return hf_listener_name(fd, &address, &length) < 0 ? expected
+                                                       : count_listeners(&address, expected);
 }
 
 static int backlog_of(int fd)
@@ -115,22 +124,26 @@ static int backlog_of(int fd)
     return hf_queue_read(fd, &queue) < 0 ? hf_socket_somaxconn() : (int)queue.limit;
 }
 
-static int join_group(int first, const struct sockaddr_storage *address, unsigned length,
-                      int *ret_fd)
+static int join_group(int first, unsigned index, unsigned n, int *ret_fd)
 {
-    HF_CLEANUP_FD int fd = socket(address->ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    struct sockaddr_storage address;
+    unsigned length;
 
-    int r = fd < 0 ? -errno : copy_options(first, fd);
+    int r = hf_listener_name(first, &address, &length);
+    if (r < 0)
+        return r;
+    HF_CLEANUP_FD int fd = socket(address.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    r = fd < 0 ? -errno : copy_options(first, fd);
     if (r >= 0)
         r = set(fd, SOL_SOCKET, SO_REUSEPORT, 1);
-    if (r >= 0 && bind(fd, (const struct sockaddr *)address, length) < 0)
+    if (r >= 0 && bind(fd, (const struct sockaddr *)&address, length) < 0)
         r = -errno;
     int backlog = backlog_of(first);
     if (r >= 0 && listen(fd, backlog) < 0)
         r = -errno;
     if (r >= 0) /* back to back: until now the kernel chose among both */
-        r = hf_steer_tcp(first, 0);
-    if (r >= 0 && count_listeners(address) != HF_SIDES)
+        r = hf_steer_tcp(first, index, n);
+    if (r >= 0 && hf_steer_count(fd, n + 1) != n + 1)
         r = -EADDRINUSE;
     if (r < 0)
         return r;
@@ -138,20 +151,16 @@ static int join_group(int first, const struct sockaddr_storage *address, unsigne
     return 0;
 }
 
-int hf_steer_pair_tcp(int fd, int *ret_fd)
+int hf_steer_pair_tcp(int fd, unsigned index, unsigned n, int *ret_fd)
 {
-    struct sockaddr_storage address;
-    unsigned length;
     int before;
 
-    int r = hf_listener_name(fd, &address, &length);
-    if (r >= 0)
-        r = get(fd, SOL_SOCKET, SO_REUSEPORT, &before);
+    int r = get(fd, SOL_SOCKET, SO_REUSEPORT, &before);
     if (r >= 0)
         r = set(fd, SOL_SOCKET, SO_REUSEPORT, 1);
     if (r < 0)
         return r;
-    r = join_group(fd, &address, length, ret_fd);
+    r = join_group(fd, index, n, ret_fd);
     if (r < 0)
         set(fd, SOL_SOCKET, SO_REUSEPORT, before);
     return r;
@@ -180,7 +189,7 @@ int hf_steer_pair_path(int fd, const char *path, const char *hidden, int *ret_fd
 
 /* ---- the choice ---- */
 
-int hf_steer_tcp(int fd, unsigned index)
+int hf_steer_tcp(int fd, unsigned index, unsigned other)
 {
 #define WORD(offset)         BPF_STMT(BPF_LD | BPF_W | BPF_ABS, (unsigned)SKF_NET_OFF + (offset))
 #define SAME(value, yes, no) BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (value), (yes), (no))
@@ -203,7 +212,7 @@ int hf_steer_tcp(int fd, unsigned index)
         WORD(20),
         SAME(1, 1, 0),
         BPF_STMT(BPF_RET | BPF_K, index),
-        BPF_STMT(BPF_RET | BPF_K, !index),
+        BPF_STMT(BPF_RET | BPF_K, other),
     };
 #undef WORD
 #undef SAME
@@ -219,14 +228,13 @@ int hf_steer_tcp(int fd, unsigned index)
 
 /* ---- notes ---- */
 
-#define NOTE         40 /* and what follows, as a signal: one that nobody else would choose */
-#define NOTE_CURRENT 1
-#define NOTE_FIRST   2
-#define NOTE_LONE    4 /* it has no other side */
+#define NOTE         40       /* and what follows, as a signal: one that nobody else would choose */
+#define NOTE_CURRENT HF_SIDES /* beside the number */
+#define NOTE_LONE    (2 * HF_SIDES) /* it has no other side */
 
-void hf_steer_note(int fd, bool current, bool first)
+void hf_steer_note(int fd, bool current, unsigned index)
 {
-    (void)fcntl(fd, F_SETSIG, NOTE + (current ? NOTE_CURRENT : 0) + (first ? NOTE_FIRST : 0));
+    (void)fcntl(fd, F_SETSIG, NOTE + (current ? NOTE_CURRENT : 0) + (int)index);
 }
 
 static int read_note(int fd)
@@ -236,14 +244,14 @@ static int read_note(int fd)
     return note >= 0 && note <= NOTE_LONE ? note : -1;
 }
 
-bool hf_steer_noted(int fd, bool *ret_current, bool *ret_first)
+bool hf_steer_noted(int fd, bool *ret_current, unsigned *ret_index)
 {
     int note = read_note(fd);
 
     if (note < 0 || note == NOTE_LONE)
         return false;
-    *ret_current = (note & NOTE_CURRENT) != 0;
-    *ret_first = (note & NOTE_FIRST) != 0;
+    *ret_current = note >= NOTE_CURRENT;
+    *ret_index = (unsigned)note % HF_SIDES;
     return true;
 }
 
@@ -270,6 +278,28 @@ static bool is_at(const char *path, const HfSocketInode *inode)
 
     return hf_socket_path_inode(path, &found) == 0 && found.device == inode->device &&
            found.inode == inode->inode;
+}
+
+#define FIRST_HIDDEN 2
+
+int hf_steer_name_hidden(const char *path, unsigned n, char ret[static HF_LISTENER_PATH_MAX])
+{
+    const char *slash = strrchr(path, '/');
+    int directory = slash ? (int)(slash + 1 - path) : 0;
+    int length = snprintf(ret, HF_LISTENER_PATH_MAX, "%.*s.%s.%u", directory, path,
+                          path + directory, FIRST_HIDDEN + n);
+
+    return length < HF_LISTENER_PATH_MAX - 1 ? 0 : -ENAMETOOLONG;
+}
+
+int hf_steer_find_hidden(const char *path, const HfSocketInode *inode,
+                         char ret[static HF_LISTENER_PATH_MAX])
+{
+    for (unsigned n = 0; n < HF_SIDES && hf_steer_name_hidden(path, n, ret) == 0; n++)
+        if (is_at(ret, inode))
+            return 0;
+    ret[0] = '\0';
+    return -ENOENT;
 }
 
 int hf_steer_path(const char *path, const char *hidden, const HfSocketInode *inode)

@@ -14,8 +14,9 @@
 #define HF_MACHINE_REQUESTS 32 /* callers that wait at the same time */
 #endif
 #define HF_MACHINE_DRAINING_MAX                                                                    \
-    (HF_MACHINE_SLOTS - 3)         /* leaves room for active, starting and a crash */
-#define HF_MACHINE_ACTIONS_MAX 128 /* of one step */
+    (HF_MACHINE_SLOTS - 3)                      /* leaves room for active, starting and a crash */
+#define HF_MACHINE_SIDES       HF_MACHINE_SLOTS /* so one is free for whoever is started */
+#define HF_MACHINE_ACTIONS_MAX 128              /* of one step */
 #define HF_MACHINE_EXTENSIONS                                                                      \
     16 /* of a generation's start, and again of its drain; each at most as long as the timeout */
 
@@ -74,7 +75,7 @@ typedef enum HfMove {
     HF_MOVE_FAILED,    /* the generation that was starting or on trial came to nothing */
     HF_MOVE_LOST,      /* the active generation, or only its main process, and none before it serves
                           again */
-    HF_MOVE_FREED,     /* a slot, or a side */
+    HF_MOVE_FREED,     /* a slot, or who settled does not any more */
     HF_MOVE_DUE,       /* the next start after failures */
     HF_MOVE_WISHED,    /* a reload or a restart */
     HF_MOVE_ILL,       /* the active generation, for long enough */
@@ -226,7 +227,8 @@ typedef struct HfEvent {
  * what happened and what it means, in the order of cause and effect:
  *
  *     REPORT, SIGNAL (CONTINUE follows the signal that it lets work), PREPARE or ABORT_PREPARE,
- *     DISCARD or COMMIT, SWITCH, SAVE, REOPEN, PROBE, ANSWER, TEST_UPGRADE, UPGRADE
+ *     DISCARD or COMMIT, SWITCH, SAVE, REPORT of who serves now and of who leaves for it, SIGNAL,
+ *     REOPEN, PROBE, ANSWER, TEST_UPGRADE, UPGRADE
  *
  * then what follows from the state that this led to, each only where it has changed:
  *
@@ -234,9 +236,9 @@ typedef struct HfEvent {
  *     SPAWN; ARM; FALLBACK, WATCH_QUEUE, TRIAL and WATCH_SIDE that begin; END; EXIT
  *
  * So a plan is committed, its listeners are switched and that is written down before anybody is
- * asked to leave for it, a plan is committed before it is spawned from, a slot is forgotten before
- * it is used again, the fallback is out of the way of the start of another plan, and nothing
- * follows UPGRADE, END or EXIT. */
+ * told of it (READY, RESUMED, ROLLED_BACK, ANSWER) or asked to leave for it, a plan is committed
+ * before it is spawned from, a slot is forgotten before it is used again, the fallback is out of
+ * the way of the start of another plan, and nothing follows UPGRADE, END or EXIT. */
 typedef enum HfActionType {
     HF_ACTION_PREPARE,       /* cause, reread: the settings; trial: it has to live once beside the
                                 active generation; ends in PREPARED or PREPARE_FAILED */
@@ -287,8 +289,8 @@ typedef enum HfReport {
     HF_REPORT_DRAINING,      /* slot was asked to leave */
     HF_REPORT_HURRIED,       /* slot did not leave in time: stage */
     HF_REPORT_GONE,          /* slot */
-    HF_REPORT_WAITING,       /* the replacement waits until a draining generation is gone, or has
-                                left its side */
+    HF_REPORT_WAITING,       /* the replacement waits until a draining generation is gone, or does
+                                not settle any more */
     HF_REPORT_STOPPING,
     HF_REPORT_OUTAGE,      /* no generation has been ready for usec */
     HF_REPORT_RECOVERED,   /* the outage is over: slot is active */
@@ -392,6 +394,7 @@ HF_STRTAB_DECLARE(hf_upgrade, HfUpgrade); /* none, wanted, testing */
 typedef struct HfMachineGeneration {
     HfStage stage;
     bool main_exited;
+    bool given_up;       /* by another program, before it was known to serve */
     bool reopen;         /* to be passed on once it is ready */
     unsigned side;       /* that it was started on */
     unsigned extensions; /* of the limit that were granted, of the start or of the drain */

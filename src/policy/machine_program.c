@@ -39,15 +39,20 @@ void hf_machine_upgrade_failed(HfMachine *machine, HfActions *actions)
 /* ---- another program ---- */
 
 /* Who was stopped (SIGSTOP) to retire has nobody left who would ask its workers; a start whose plan
- * was never committed is given up, and may serve already, so it is asked. */
+ * was never committed is given up, and may serve already, so it is asked: once it has taken who
+ * came to its side, if connections went there when the other program died. */
 static void resume_generations(HfMachine *machine, bool lost, HfActions *actions)
 {
     for (unsigned i = 0; i < HF_MACHINE_SLOTS; i++)
         if (machine->generations[i].stage == HF_STAGE_RETIRE)
             hf_machine_enter(machine, i, HF_STAGE_STOP, actions);
-    int given_up = lost ? hf_machine_find_new(machine) : -1;
-    if (given_up >= 0)
-        hf_machine_drain(machine, (unsigned)given_up, HF_STAGE_STOP, actions);
+    int new = lost ? hf_machine_find_new(machine) : -1;
+    if (new < 0)
+        return;
+    HfMachineGeneration *given_up = &machine->generations[new];
+    given_up->given_up = given_up->side != machine->side;
+    hf_machine_drain(machine, (unsigned)new, given_up->given_up ? HF_STAGE_SETTLE : HF_STAGE_STOP,
+                     actions);
 }
 
 /* A replacement that has lost its plan begins anew where it is needed, and is forgotten where an
@@ -122,7 +127,8 @@ static bool generation_sound(const HfMachine *machine, unsigned slot)
     if (generation->stage == HF_STAGE_EMPTY)
         return generation->number == 0 && !generation->main_exited;
     if (generation->number == 0 || generation->number > machine->last_number ||
-        generation->side > 1 || (generation->main_exited && !may_have_exited(machine, slot)))
+        generation->side >= HF_MACHINE_SIDES ||
+        (generation->main_exited && !may_have_exited(machine, slot)))
         return false;
     if (generation->stage == HF_STAGE_TRIAL || generation->stage == HF_STAGE_PARKED)
         return standby;
@@ -183,7 +189,7 @@ bool hf_machine_is_sound(const HfMachine *machine)
     for (size_t i = 0; i < sizeof(single) / sizeof(*single); i++)
         if (hf_machine_count(machine, single[i]) > 1)
             return false;
-    return machine->side <= 1 && phase_sound(machine);
+    return machine->side < HF_MACHINE_SIDES && phase_sound(machine);
 }
 
 /* ---- names ---- */

@@ -35,15 +35,16 @@ void hf_machine_prepare(HfMachine *machine, HfCause cause, HfActions *actions)
     action->trial = hf_machine_has(machine, HF_STAGE_ACTIVE);
 }
 
-static void commit(HfMachine *machine, HfActions *actions)
+static bool commit(HfMachine *machine, HfActions *actions)
 {
     if (!machine->prepared)
-        return;
+        return false;
     machine->prepared = false;
     machine->planned = true;
     machine->switches = machine->switches_next;
     machine->limits = machine->next;
     hf_machine_add(actions, HF_ACTION_COMMIT)->cause = machine->cause;
+    return true;
 }
 
 void hf_machine_switch(HfMachine *machine, unsigned slot, HfActions *actions)
@@ -71,20 +72,38 @@ static bool plan_switches(const HfMachine *machine)
     return machine->prepared ? machine->switches_next : machine->switches;
 }
 
-/* Somebody settles who must be gone from there before the next start: nobody is to serve beside it
- * on its side, or to be left on the side that it will be switched from. */
-static bool is_side_taken(const HfMachine *machine)
+/* Nobody is left to settle on the side that the next one will be switched from. */
+static bool settles_beside(const HfMachine *machine)
 {
     for (unsigned i = 0; i < HF_MACHINE_SLOTS; i++)
-        if (machine->generations[i].stage == HF_STAGE_SETTLE &&
-            (plan_switches(machine) || hf_machine_leaves_side(machine, i)))
+        if (machine->generations[i].stage == HF_STAGE_SETTLE && plan_switches(machine) &&
+            !hf_machine_leaves_side(machine, i))
             return true;
     return false;
 }
 
-/* On the standby side where somebody serves and the plan has two; else where all connections go,
- * and so for whom a generation that answers nothing has let wait there. In an outage who starts the
- * committed plan once more hopes for little: callers are answered on. */
+static bool is_side_free(const HfMachine *machine, unsigned side)
+{
+    for (unsigned i = 0; i < HF_MACHINE_SLOTS; i++)
+        if (machine->generations[i].stage != HF_STAGE_EMPTY && machine->generations[i].side == side)
+            return false;
+    return side != machine->side;
+}
+
+/* Where nobody is who is not gone: whoever was asked to leave may accept there until then. */
+static unsigned find_free_side(const HfMachine *machine)
+{
+    unsigned side = 0;
+
+    while (!is_side_free(machine, side))
+        side++;
+    assert(side < HF_MACHINE_SIDES);
+    return side;
+}
+
+/* On a free side where somebody serves and the plan has more than one; else where all connections
+ * go, and so for whom a generation that answers nothing has let wait there. In an outage who starts
+ * the committed plan once more hopes for little: callers are answered on. */
 static void start(HfMachine *machine, unsigned slot, bool beside, HfActions *actions)
 {
     bool switches = plan_switches(machine) && machine->cause != HF_CAUSE_HEALTH;
@@ -95,7 +114,7 @@ static void start(HfMachine *machine, unsigned slot, bool beside, HfActions *act
     machine->generations[slot] = (HfMachineGeneration){
         .stage = HF_STAGE_STARTING,
         .number = ++machine->last_number,
-        .side = beside && switches ? !machine->side : machine->side,
+        .side = beside && switches ? find_free_side(machine) : machine->side,
     };
     machine->phase = HF_PHASE_STARTING;
 }
@@ -109,8 +128,8 @@ static void end_parked(HfMachine *machine, HfActions *actions)
         hf_machine_drain(machine, (unsigned)parked, HF_STAGE_STOP, actions);
 }
 
-/* Starts the next generation, or waits for a slot or its side: beside an active one a slot stays
- * free for its crash. */
+/* Starts the next generation, or waits for a slot: beside an active one a slot stays free for its
+ * crash. */
 static void launch(HfMachine *machine, HfActions *actions)
 {
     bool beside = hf_machine_has(machine, HF_STAGE_ACTIVE);
@@ -119,7 +138,7 @@ static void launch(HfMachine *machine, HfActions *actions)
     if (beside)
         end_parked(machine, actions);
     if (beside ? hf_machine_count_leaving(machine) < machine->limits.max_draining &&
-                     !is_side_taken(machine)
+                     !settles_beside(machine)
                : empty >= 0) {
         start(machine, (unsigned)empty, beside, actions);
         return;
@@ -274,12 +293,12 @@ static void hand_over(HfMachine *machine, HfActions *actions)
     generation->extensions = 0;
     machine->takeover = false;
     machine->recycled = false;
-    hf_machine_report(actions, HF_REPORT_READY, machine, slot);
-    commit(machine, actions);
+    bool committed = commit(machine, actions);
     if (generation->side != machine->side)
         hf_machine_switch(machine, slot, actions);
-    else if (old >= 0)
+    else if (committed || old >= 0)
         hf_machine_add(actions, HF_ACTION_SAVE);
+    hf_machine_report(actions, HF_REPORT_READY, machine, slot);
     if (generation->reopen) {
         generation->reopen = false;
         hf_machine_add_for(actions, HF_ACTION_REOPEN, machine, slot);
@@ -326,12 +345,12 @@ static void roll_back(HfMachine *machine, HfActions *actions)
     if (parked < 0)
         return;
     machine->generations[parked].stage = HF_STAGE_ACTIVE;
-    hf_machine_report(actions, HF_REPORT_ROLLED_BACK, machine, (unsigned)parked);
     if (machine->phase == HF_PHASE_PREPARING)
         hf_machine_add(actions, HF_ACTION_ABORT_PREPARE);
     discard(machine, actions);
     hf_machine_add_for(actions, HF_ACTION_COMMIT, machine, (unsigned)parked);
     hf_machine_switch(machine, (unsigned)parked, actions);
+    hf_machine_report(actions, HF_REPORT_ROLLED_BACK, machine, (unsigned)parked);
     if (starting >= 0)
         hf_machine_enter(machine, (unsigned)starting, HF_STAGE_TERM, actions);
     if (old >= 0)

@@ -47,7 +47,7 @@ static void on_stop_waited(HfMachine *machine, HfActions *actions)
 
 /* ---- events of a generation ---- */
 
-/* The youngest that settles, whole and not asked for anything yet, or -1. */
+/* The youngest that served and settles, whole and not asked for anything yet, or -1. */
 static int find_settling(const HfMachine *machine)
 {
     int found = -1;
@@ -55,6 +55,7 @@ static int find_settling(const HfMachine *machine)
     for (unsigned i = 0; i < HF_MACHINE_SLOTS; i++) {
         const HfMachineGeneration *generation = &machine->generations[i];
         if (generation->stage == HF_STAGE_SETTLE && !generation->main_exited &&
+            !generation->given_up &&
             (found < 0 || generation->number > machine->generations[found].number))
             found = (int)i;
     }
@@ -82,8 +83,8 @@ static void lose_active(HfMachine *machine, const HfEvent *event, int status, Hf
             machine->failures++;
         machine->generations[settling].stage = HF_STAGE_ACTIVE;
         machine->recycled = false;
-        hf_machine_report(actions, HF_REPORT_RESUMED, machine, (unsigned)settling);
         hf_machine_switch(machine, (unsigned)settling, actions);
+        hf_machine_report(actions, HF_REPORT_RESUMED, machine, (unsigned)settling);
         hf_machine_move(machine, HF_MOVE_FREED, actions);
     } else if (machine->limits.exit_with_service && hf_machine_find_new(machine) < 0) {
         if (status >= 0)
@@ -131,7 +132,7 @@ static void on_spawn_failed(HfMachine *machine, const HfEvent *event, HfActions 
 }
 
 /* Workers that live without their main process serve on at their side while the next generation
- * gets ready on the other, which nobody else is to stand in the way of. */
+ * gets ready on another; nobody else serves again instead of it. */
 static bool serve_on(HfMachine *machine, const HfEvent *event, HfActions *actions)
 {
     if (!event->remain || !machine->switches || !machine->limits.retires ||

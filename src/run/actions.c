@@ -19,6 +19,8 @@
 #include "run/reconfigure.h"
 #include "run/shared_listener.h"
 
+_Static_assert(HF_SIDES == HF_MACHINE_SIDES, "a socket for each side of the machine");
+
 /* What a shell would say of a program that did not start. */
 #define NOT_RUN   126
 #define NOT_FOUND 127
@@ -317,8 +319,13 @@ static void perform_spawn(HfSupervisor *supervisor, const HfAction *action)
     bool alone = hf_machine_find(&supervisor->machine, HF_STAGE_ACTIVE) < 0;
     if (alone && !supervisor->taking_over)
         hf_pid_file_write(supervisor, plan);
-    steer_new(supervisor, plan, action->side);
-    int r = hf_generation_spawn(supervisor->loop, supervisor->reaper, &supervisor->runtime, plan,
+    int r = 0;
+    for (size_t i = 0; r >= 0 && i < plan->n_listeners; i++)
+        r = hf_listener_open_side(plan->listeners[i], action->side, &error);
+    if (r >= 0)
+        steer_new(supervisor, plan, action->side);
+    if (r >= 0)
+        r = hf_generation_spawn(supervisor->loop, supervisor->reaper, &supervisor->runtime, plan,
                                 action->slot, action->number, action->side, action->cause, NULL,
                                 hf_actions_callbacks(supervisor),
                                 &supervisor->generations[action->slot], &error);

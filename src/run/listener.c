@@ -33,7 +33,8 @@ HfListener *hf_listener_new(void)
     if (!held)
         return NULL;
     held->references = 1;
-    held->fds[0] = held->fds[1] = -1;
+    for (unsigned side = 0; side < HF_SIDES; side++)
+        held->fds[side] = -1;
     hf_listener_spec_init(&held->spec);
     return held;
 }
@@ -68,6 +69,10 @@ static int name_after(HfListener *held, int fd)
     int r = hf_string_set(&held->label, label);
     if (r >= 0 && !held->spec.name)
         r = hf_name_of_address(&held->spec.address, &held->spec.name);
+    if (r >= 0 && hf_address_is_path(&held->spec.address)) { /* it may have another one now */
+        held->bound = held->spec.address;
+        return 0;
+    }
     if (r >= 0)
         r = hf_listener_name(fd, &bound, &length);
     if (r >= 0)
@@ -80,7 +85,7 @@ int hf_listener_revive(HfListener *held, unsigned side, int fd)
 {
     HF_CLEANUP_FD int owned = fd;
 
-    int r = side == held->first ? name_after(held, fd) : 0;
+    int r = name_after(held, fd);
     return r < 0 ? r : put_socket(held, side, hf_fd_steal(&owned));
 }
 
@@ -228,38 +233,34 @@ HfListener *hf_listener_ref(HfListener *held)
 
 /* ---- sides ---- */
 
-int hf_hidden_path(const HfAddress *address, char ret[static HF_ADDRESS_TEXT_MAX])
+/* Where a side stands beside its path, wherever the last switch has put it. */
+static int find_hidden(const HfListener *held, unsigned side, char ret[static HF_LISTENER_PATH_MAX])
 {
-    const char *path = address->name;
-    const char *slash = strrchr(path, '/');
-    int directory = slash ? (int)(slash + 1 - path) : 0;
-    int n = snprintf(ret, HF_ADDRESS_TEXT_MAX, "%.*s.%s.2", directory, path, path + directory);
-
-    return n < HF_LISTENER_PATH_MAX - 1 ? 0 : -ENAMETOOLONG;
+    return hf_steer_find_hidden(held->spec.address.name, &held->inodes[side], ret);
 }
 
-/* Removes what of a unix path is ours, wherever the last switch has put it. */
+/* Removes what of a unix path is ours. */
 static int unlink_side(const HfListener *held, unsigned side)
 {
-    char hidden[HF_ADDRESS_TEXT_MAX];
+    char hidden[HF_LISTENER_PATH_MAX];
 
     if (held->inodes[side].inode == 0)
         return 0;
     int r = hf_socket_unlink(held->spec.address.name, &held->inodes[side]);
-    return r < 0 && hf_listener_has_sides(held) && hf_hidden_path(&held->spec.address, hidden) == 0
+    return r < 0 && hf_listener_has_sides(held) && find_hidden(held, side, hidden) == 0
                ? hf_socket_unlink(hidden, &held->inodes[side])
                : r;
 }
 
 const char *hf_listener_one_side(const HfAddress *address)
 {
-    char hidden[HF_ADDRESS_TEXT_MAX];
+    char hidden[HF_LISTENER_PATH_MAX];
 
     if (address->type != 0)
         return "it is no stream socket";
     if (address->kind == HF_ADDRESS_ABSTRACT)
         return "an abstract name cannot be bound twice";
-    if (address->kind == HF_ADDRESS_UNIX && hf_hidden_path(address, hidden) < 0)
+    if (address->kind == HF_ADDRESS_UNIX && hf_steer_name_hidden(address->name, 0, hidden) < 0)
         return "its path leaves no room for a hidden name beside it";
     return NULL;
 }
@@ -273,129 +274,169 @@ static const char *explain_pair(const HfListener *held, int r)
     return "a second socket cannot be bound there";
 }
 
-static int bind_second(HfListener *held, unsigned side, int *ret_fd, HfSocketInode *ret_inode)
+static unsigned count_sides(const HfListener *held)
 {
-    char hidden[HF_ADDRESS_TEXT_MAX];
-    int fd;
+    unsigned n = 0;
 
-    int r = is_tcp(held) ? hf_steer_pair_tcp(held->fds[side], &fd)
-                         : hf_hidden_path(&held->spec.address, hidden);
-    if (r >= 0 && !is_tcp(held))
-        r = hf_steer_pair_path(held->fds[side], held->spec.address.name, hidden, &fd, ret_inode);
-    if (r < 0)
-        return r;
-    *ret_fd = park(fd);
-    return *ret_fd < 0 ? *ret_fd : 0;
+    HF_EACH_SIDE (held)
+        n++;
+    return n;
 }
 
-/* Is there a second one already, at its place? */
-static bool is_paired(const HfListener *held, unsigned side)
+/* At the first of its hidden names that nobody has. */
+static int bind_hidden(const HfListener *held, int *ret_fd, HfSocketInode *ret_inode)
 {
-    char hidden[HF_ADDRESS_TEXT_MAX];
-    HfSocketInode found;
+    const char *path = held->spec.address.name;
+    char hidden[HF_LISTENER_PATH_MAX];
+    int r = -EADDRINUSE;
 
-    if (!hf_listener_has_sides(held))
-        return false;
-    return is_tcp(held) ||
-           (hf_hidden_path(&held->spec.address, hidden) == 0 &&
-            hf_socket_path_inode(hidden, &found) == 0 && found.inode == held->inodes[!side].inode &&
-            found.device == held->inodes[!side].device);
+    for (unsigned n = 0; r == -EADDRINUSE && n < HF_SIDES; n++) {
+        r = hf_steer_name_hidden(path, n, hidden);
+        if (r >= 0)
+            r = hf_steer_pair_path(held->fds[held->side], path, hidden, ret_fd, ret_inode);
+    }
+    return r;
+}
+
+/* Which socket is which, for a holdfast that copies them. */
+static void note_sides(const HfListener *held)
+{
+    HF_EACH_SIDE (held)
+        if (is_tcp(held))
+            hf_steer_note(held->fds[side], side == held->side, held->places[side]);
+}
+
+/* One more socket; what was that side's before, if anything, has lost its path. */
+static int bind_side(HfListener *held, unsigned side)
+{
+    unsigned n = count_sides(held);
+    HfSocketInode inode = {0};
+    int fd;
+
+    int r = is_tcp(held)
+                ? hf_steer_pair_tcp(held->fds[held->side], held->places[held->side], n, &fd)
+                : bind_hidden(held, &fd, &inode);
+    if (r >= 0)
+        r = fd = park(fd);
+    if (r < 0)
+        return r;
+    hf_fd_close(held->fds[side]);
+    r = put_socket(held, side, fd);
+    held->inodes[side] = inode;
+    held->places[side] = n;
+    note_sides(held);
+    return r;
 }
 
 static void explain_one_side(HfListener *held, const char *why, int error)
 {
     const HfLogFields fields = {.listener = held->label, .error = error};
 
-    if (held->one_side != why && error != -EADDRINUSE && error < 0)
+    if (why && held->one_side != why && error != -EADDRINUSE && error < 0)
         hf_log(LOG_WARNING, &fields, "%s has one side: %s", held->label, why);
     held->one_side = why;
 }
 
-#define SWAP(pair)                                                                                 \
+#define SWAP(array, i, j)                                                                          \
     do {                                                                                           \
-        __typeof__((pair)[0]) one = (pair)[0];                                                     \
-        (pair)[0] = (pair)[1];                                                                     \
-        (pair)[1] = one;                                                                           \
+        __typeof__((array)[0]) one = (array)[i];                                                   \
+        (array)[i] = (array)[j];                                                                   \
+        (array)[j] = one;                                                                          \
     } while (0)
-void hf_listener_swap_sides(HfListener *held)
+void hf_listener_renumber(HfListener *held, unsigned side)
 {
-    SWAP(held->inodes);
-    SWAP(held->sockets);
-    SWAP(held->fds);
-}
+    const unsigned was = held->side;
 
-/* Which socket is which, for a holdfast that copies them. */
-static void note_sides(const HfListener *held)
-{
-    for (unsigned side = 0; is_tcp(held) && side < HF_SIDES; side++)
-        hf_steer_note(held->fds[side], side == held->side, side == held->first);
+    SWAP(held->inodes, was, side);
+    SWAP(held->sockets, was, side);
+    SWAP(held->fds, was, side);
+    SWAP(held->places, was, side);
+    if (held->standby == was)
+        held->standby = side;
+    else if (held->standby == side)
+        held->standby = was;
+    held->side = side;
 }
 
 void hf_listener_pair(HfListener *held, unsigned side)
 {
-    HfSocketInode inode = {0};
-    int fd;
-
-    if (is_paired(held, side))
+    if (hf_listener_has_sides(held))
         return;
     const char *why = hf_listener_one_side(&held->bound);
+    int r = 0;
     if (hf_listener_is_anothers(held))
         why = "another instance of holdfast has taken it over";
     if (!why && held->received && !is_tcp(held))
         why = "systemd has bound its path";
-    if (why) {
-        explain_one_side(held, why, 0);
-        return;
+    if (!why) {
+        hf_listener_renumber(held, side);
+        r = bind_side(held, side == 0);
+        why = r < 0 ? explain_pair(held, r) : NULL;
     }
-    unsigned now = hf_listener_has_sides(held) ? side : 0;
-    int r = bind_second(held, now, &fd, &inode);
-    if (r >= 0) {
-        held->fds[!now] = hf_fd_close(held->fds[!now]); /* its path is gone */
-        r = put_socket(held, !now, fd);
-    }
-    if (r < 0) {
-        explain_one_side(held, explain_pair(held, r), r);
-        return;
-    }
-    held->inodes[!now] = inode;
-    if (now != side) /* what was the only one is the current one */
-        hf_listener_swap_sides(held);
-    held->side = held->first = side;
-    held->one_side = NULL;
-    note_sides(held);
+    explain_one_side(held, why, r);
+    if (!why)
+        held->standby = side == 0;
+}
+
+bool hf_listener_can_switch(const HfListener *held, unsigned side)
+{
+    char hidden[HF_LISTENER_PATH_MAX];
+
+    return !hf_listener_has_sides(held) || side == held->side || is_tcp(held) ||
+           find_hidden(held, side, hidden) == 0;
+}
+
+int hf_listener_open_side(HfListener *held, unsigned side, HfText *error)
+{
+    int r = 0;
+
+    if (!hf_listener_has_sides(held) || side == held->side || hf_listener_is_anothers(held))
+        return 0;
+    if (held->fds[side] < 0 || !hf_listener_can_switch(held, side))
+        r = bind_side(held, side);
+    if (r >= 0 && is_tcp(held))
+        r = hf_steer_tcp(held->fds[held->side], held->places[held->side], held->places[side]);
+    if (r >= 0)
+        held->standby = side;
+    else
+        hf_text_addf(error, "the next generation cannot have a socket of its own at %s (%s): %s",
+                     held->label, explain_pair(held, r), strerror(-r));
+    return r;
 }
 
 int hf_listener_steer(HfListener *held, unsigned side)
 {
-    char hidden[HF_ADDRESS_TEXT_MAX];
+    char hidden[HF_LISTENER_PATH_MAX];
 
-    if (!hf_listener_has_sides(held) || hf_listener_is_anothers(held))
+    if (!hf_listener_has_sides(held) || held->fds[side] < 0 || hf_listener_is_anothers(held))
         return 0;
-    int r = is_tcp(held) ? hf_steer_tcp(held->fds[side], side != held->first)
-                         : hf_hidden_path(&held->spec.address, hidden);
-    if (r >= 0 && !is_tcp(held))
-        r = hf_steer_path(held->spec.address.name, hidden, &held->inodes[side]);
+    unsigned other = side == held->side ? held->standby : held->side;
+    if (!is_tcp(held))
+        find_hidden(held, side, hidden); /* else it may be there already */
+    int r = is_tcp(held) ? hf_steer_tcp(held->fds[side], held->places[side], held->places[other])
+                         : hf_steer_path(held->spec.address.name, hidden, &held->inodes[side]);
     if (r < 0)
         return r;
     held->side = side;
+    held->standby = other;
     note_sides(held);
     return 0;
 }
 
 int hf_listener_reach(const HfListener *held, unsigned side, HfReach *ret)
 {
-    char path[HF_ADDRESS_TEXT_MAX];
+    char path[HF_LISTENER_PATH_MAX];
     HfAddress address = held->spec.address;
     HfReach reach = {0};
     int r = 0;
 
     if (!hf_listener_has_sides(held) || is_tcp(held)) {
-        r = hf_socket_reach(held->fds[0], &reach.address, &reach.length);
+        r = hf_socket_reach(held->fds[held->side], &reach.address, &reach.length);
         if (r >= 0 && hf_listener_has_sides(held) && side != held->side)
             hf_steer_reach(&reach);
     } else {
         if (side != held->side)
-            r = hf_hidden_path(&held->spec.address, path);
+            r = find_hidden(held, side, path);
         if (r >= 0 && side != held->side)
             r = hf_address_parse(path, &address);
         if (r >= 0)
@@ -413,8 +454,8 @@ HfListener *hf_listener_unref(HfListener *held)
     if (!held || --held->references > 0)
         return NULL;
     bool stays = held->received || held->stays || hf_listener_is_anothers(held);
-    for (unsigned side = 0; side < HF_SIDES; side++) {
-        if (held->claimed && held->taken && held->fds[side] >= 0) /* nothing came of it */
+    HF_EACH_SIDE (held) {
+        if (held->claimed && held->taken) /* nothing came of it */
             hf_steer_claim(held->fds[side], false);
         if (!stays && !(held->taken && side == held->side))
             unlink_side(held, side);
@@ -426,44 +467,12 @@ HfListener *hf_listener_unref(HfListener *held)
     return NULL;
 }
 
-/* Another name for the same path, or for the first address of a host that has been looked up. */
-static bool is_alias(const HfListener *held, const HfListenerSpec *spec)
-{
-    struct sockaddr_storage addresses[HF_TARGET_ADDRESSES_MAX];
-    unsigned lengths[HF_TARGET_ADDRESSES_MAX];
-    HfAddress first;
-
-    if (hf_address_is_path(&spec->address))
-        return hf_address_is_path(&held->bound) &&
-               hf_socket_path_same(held->bound.name, spec->address.name);
-    return spec->address.kind == HF_ADDRESS_HOST && spec->names &&
-           hf_names_host(spec->names, spec->address.name, spec->address.port, addresses, lengths,
-                         HF_TARGET_ADDRESSES_MAX) > 0 &&
-           hf_address_from_sockaddr(&addresses[0], lengths[0], &first) == 0 &&
-           hf_address_equal(&first, &held->bound);
-}
-
-HfListener *hf_listener_find(HfListener *const *list, size_t n, const HfListenerSpec *spec)
-{
-    for (size_t i = 0; i < n; i++)
-        if (hf_address_equal(&list[i]->spec.address, &spec->address) ||
-            hf_address_equal(&list[i]->bound, &spec->address))
-            return list[i];
-    for (size_t i = 0; i < n; i++)
-        if (list[i]->received && spec->name && strcmp(list[i]->spec.name, spec->name) == 0)
-            return list[i];
-    for (size_t i = 0; i < n; i++)
-        if (is_alias(list[i], spec))
-            return list[i];
-    return NULL;
-}
-
 void hf_listener_raise_backlog(HfListener *held, bool raised)
 {
     if (held->received || held->bound.type == SOCK_DGRAM)
         return;
     bool maximum = raised || held->spec.backlog == HF_BACKLOG_MAXIMUM;
-    for (unsigned side = 0; side < HF_SIDES && held->fds[side] >= 0; side++)
+    HF_EACH_SIDE (held)
         hf_socket_set_backlog(held->fds[side],
                               maximum ? hf_socket_somaxconn() : held->spec.backlog);
 }
@@ -487,7 +496,7 @@ static bool rights_differ(const HfListenerSpec *a, const HfListenerSpec *b)
 static int secure(const HfListener *held, const HfListenerSpec *spec, HfText *error)
 {
     HF_CLEANUP_TARGET HfResolvedListener target = {0};
-    char hidden[HF_ADDRESS_TEXT_MAX];
+    char hidden[HF_LISTENER_PATH_MAX];
     HfSocketStage stage = HF_LISTENER_BIND;
 
     int r = hf_resolved_listener_find(spec, &target, error);
@@ -495,11 +504,10 @@ static int secure(const HfListener *held, const HfListenerSpec *spec, HfText *er
         return r;
     target.request.replace_acl = acls_differ(&held->spec, spec);
     r = hf_socket_secure(&target.request, &held->inodes[held->side], &stage);
-    if (r >= 0 && hf_listener_has_sides(held)) {
-        const HfSocketRequest same = {.like = held->spec.address.name};
-        r = hf_hidden_path(&held->spec.address, hidden);
-        r = r < 0 ? r : hf_socket_path_secure(hidden, &held->inodes[!held->side], &same, &stage);
-    }
+    const HfSocketRequest same = {.like = held->spec.address.name};
+    HF_EACH_SIDE (held)
+        if (r >= 0 && side != held->side && find_hidden(held, side, hidden) == 0)
+            r = hf_socket_path_secure(hidden, &held->inodes[side], &same, &stage);
     if (r < 0)
         hf_resolved_listener_explain(&target, spec, r, stage, error);
     return r;
@@ -515,7 +523,7 @@ int hf_listener_respecify(HfListener *held, const HfListenerSpec *spec, bool rai
     if (r < 0)
         return r;
     copy.address = held->spec.address;
-    if (held->inodes[0].inode != 0 && rights_differ(&held->spec, spec))
+    if (held->inodes[held->side].inode != 0 && rights_differ(&held->spec, spec))
         r = secure(held, spec, error);
     bool backlog = held->spec.backlog != spec->backlog;
     hf_listener_spec_clear(&held->spec);
@@ -540,22 +548,21 @@ uint32_t hf_listener_waiting(HfListener *held)
     uint32_t waiting = 0;
     HfQueue queue;
 
-    for (unsigned side = 0; side < HF_SIDES; side++)
-        if (hf_listener_queue(held, side, &queue) >= 0)
-            waiting += queue.depth;
+    HF_EACH_SIDE (held)
+        waiting += hf_listener_queue(held, side, &queue) >= 0 ? queue.depth : 0;
     return waiting;
 }
 
 bool hf_listener_can_be_released(const HfListener *held)
 {
-    return (is_tcp(held) || held->inodes[0].inode != 0) && !hf_listener_is_anothers(held);
+    return (is_tcp(held) || held->inodes[held->side].inode != 0) && !hf_listener_is_anothers(held);
 }
 
 int hf_listener_release(HfListener *held)
 {
     int r = 0;
 
-    for (unsigned side = 0; side < HF_SIDES && held->fds[side] >= 0; side++) {
+    HF_EACH_SIDE (held) {
         int released =
             is_tcp(held) ? hf_socket_shut_down(held->fds[side]) : unlink_side(held, side);
         r = r < 0 ? r : released;
@@ -571,23 +578,9 @@ bool hf_listener_is_lost(const HfListener *held)
     if (held->received || hf_listener_is_anothers(held))
         return false;
     if (inode->inode == 0)
-        return is_tcp(held) && hf_socket_verify(held->fds[0]) == -EINVAL;
+        return is_tcp(held) && hf_socket_verify(held->fds[held->side]) == -EINVAL;
     return hf_socket_path_inode(held->spec.address.name, &there) < 0 ||
            there.device != inode->device || there.inode != inode->inode;
-}
-
-int hf_listener_identify(HfListener *const *list, size_t n, HfHeldSockets *ret)
-{
-    HF_CLEANUP_FREE int *fds = calloc(n * HF_SIDES + 1, sizeof(*fds));
-    size_t n_fds = 0;
-
-    if (!fds)
-        return -ENOMEM;
-    for (size_t i = 0; i < n; i++)
-        for (unsigned side = 0; side < HF_SIDES; side++)
-            if (list[i]->fds[side] >= 0)
-                fds[n_fds++] = list[i]->fds[side];
-    return hf_held_sockets_identify(fds, n_fds, ret);
 }
 
 void hf_listener_array_clear(HfListener ***list, size_t *n)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Listeners that are held: shared by the plans that use them, closed with the last. One has two
- * sockets, its sides, or one, which then is every side. Neither is closed before the listener:
+ * sockets or more, its sides, or one, which then is every side. None is closed before the listener:
  * that would reset what waits in its queue. */
 #pragma once
 
@@ -17,13 +17,14 @@
 
 typedef struct HfListener {
     unsigned references;
-    int fds[HF_SIDES];   /* owned; blocking state never touched; the second -1: it has one side */
+    int fds[HF_SIDES];   /* owned; blocking state never touched; -1: there is no such side yet */
     HfListenerSpec spec; /* as asked for; name always set */
     HfAddress bound;     /* where it listens, numeric */
     HfSocketInode inodes[HF_SIDES]; /* of a unix path's files */
     uint64_t sockets[HF_SIDES];     /* their inodes, which tell them from any other; 0: not known */
+    unsigned places[HF_SIDES];      /* how many there were when each was bound */
     unsigned side;                  /* the current one: new connections go there */
-    unsigned first;                 /* that which the other has joined (TCP) */
+    unsigned standby;               /* reached by holdfast alone; the same: it has one side */
     const char *one_side;           /* why it cannot have two; NULL: nothing is known against it */
     HfQueueAlarm alarms[HF_SIDES];  /* of their queues */
     bool received;                  /* from systemd: its path is not ours to unlink */
@@ -55,11 +56,11 @@ int hf_listener_take(int fd, const HfListenerSpec *spec, HfListener **ret);
 /* Another holdfast has taken it out of this one. */
 static inline bool hf_listener_is_anothers(const HfListener *held)
 {
-    return held->fds[0] >= 0 && hf_steer_is_anothers(held->fds[0]);
+    return held->fds[held->side] >= 0 && hf_steer_is_anothers(held->fds[held->side]);
 }
 
-/* One without a socket, to be described: spec, inodes, received, taken, side and first as another
- * holdfast had them. NULL without memory. */
+/* One without a socket, to be described: spec, inodes, sockets, places, received, taken, side and
+ * standby as another holdfast had them. NULL without memory. */
 HfListener *hf_listener_new(void);
 /* Gives it the socket of a side. Consumes fd also on failure. Returns 0 or
  * negative errno. */
@@ -67,27 +68,35 @@ int hf_listener_revive(HfListener *held, unsigned side, int fd);
 
 /* ---- sides ---- */
 
-/* Where the file of the other side of a unix path stands, beside it: DIRECTORY/.NAME.2. Returns 0
- * or negative errno. */
-int hf_hidden_path(const HfAddress *address, char ret[static HF_ADDRESS_TEXT_MAX]);
-/* What was the one side is the other; side and first stay. */
-void hf_listener_swap_sides(HfListener *held);
-/* Binds the second socket of one that has none yet, or whose second path was removed. What serves
- * now is on side, and stays there. Where there can be none one_side says why, for people. */
+/* The current side is this one from now on, and what this one was is that. */
+void hf_listener_renumber(HfListener *held, unsigned side);
+/* Binds the second socket of one that has none yet. What serves now is on side, and stays there.
+ * Where there can be none one_side says why, for people. */
 void hf_listener_pair(HfListener *held, unsigned side);
+/* Of those that have a socket, the variable side. */
+#define HF_EACH_SIDE(held)                                                                         \
+    for (unsigned side = 0; side < HF_SIDES; side++)                                               \
+        if ((held)->fds[side] >= 0)
 static inline bool hf_listener_has_sides(const HfListener *held)
 {
-    return held->fds[1] >= 0;
+    return held->standby != held->side;
 }
-/* The socket of a side. Borrowed. */
+/* The socket of a side; of one that has none, that of the current one. Borrowed. */
 static inline int hf_listener_fd(const HfListener *held, unsigned side)
 {
-    return held->fds[hf_listener_has_sides(held) ? side : 0];
+    return held->fds[side] >= 0 ? held->fds[side] : held->fds[held->side];
 }
-/* From the return on new connections go to side. Without a second one nothing is done. Returns 0 or
- * negative errno. */
+/* Makes side, where nobody is, the standby side, and binds it where it has no socket yet or its
+ * path was removed. With one side only nothing is done. Returns 0, or negative errno with one line
+ * in error. */
+int hf_listener_open_side(HfListener *held, unsigned side, HfText *error);
+/* Can it be switched to side, as far as can be told? Its path may have been removed. */
+bool hf_listener_can_switch(const HfListener *held, unsigned side);
+/* From the return on new connections go to side, and the one that got them is the standby side.
+ * With one side only nothing is done. Returns 0 or negative errno. */
 int hf_listener_steer(HfListener *held, unsigned side);
-/* How to connect to side as things are now. Returns 0 or negative errno. */
+/* How to connect to side, the current or the standby one, as things are now. Returns 0 or negative
+ * errno. */
 int hf_listener_reach(const HfListener *held, unsigned side, HfReach *ret);
 /* Why one at address, not bound yet, will have one side only; NULL: nothing is known against it. */
 const char *hf_listener_one_side(const HfAddress *address);
@@ -95,10 +104,6 @@ const char *hf_listener_one_side(const HfAddress *address);
 HfListener *hf_listener_ref(HfListener *held);
 /* The last one unlinks the path that was bound here and closes. Returns NULL. */
 HfListener *hf_listener_unref(HfListener *held);
-
-/* The listener among n that spec asks for: same address, or received under spec's name. NULL: none.
- * Borrowed. */
-HfListener *hf_listener_find(HfListener *const *list, size_t n, const HfListenerSpec *spec);
 
 /* To somaxconn, or back to what spec says. */
 void hf_listener_raise_backlog(HfListener *held, bool raised);
@@ -123,9 +128,6 @@ int hf_listener_release(HfListener *held);
 /* Does the socket listen no more? Has the path that was bound here been removed, or does another
  * socket or file stand there? Nobody can connect then. */
 bool hf_listener_is_lost(const HfListener *held);
-
-/* The sockets of n listeners, by which their holders are known. Returns 0 or negative errno. */
-int hf_listener_identify(HfListener *const *list, size_t n, HfHeldSockets *ret);
 
 /* An array of references. */
 void hf_listener_array_clear(HfListener ***list, size_t *n);

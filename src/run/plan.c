@@ -14,6 +14,7 @@
 #include "kernel/privilege.h"
 #include "kernel/process.h"
 #include "loop/names.h"
+#include "run/resolved_listener.h"
 #include "run/shared_listener.h"
 
 int hf_plan_new(HfPlan **ret)
@@ -211,6 +212,53 @@ void hf_plan_apply(HfPlan *plan, bool raised)
                    error.length > 0 ? hf_text_peek(&error) : strerror(-r));
         }
     }
+}
+
+/* ---- lists of listeners ---- */
+
+/* Another name for the same path, or for the first address of a host that has been looked up. */
+static bool is_alias(const HfListener *held, const HfListenerSpec *spec)
+{
+    struct sockaddr_storage addresses[HF_TARGET_ADDRESSES_MAX];
+    unsigned lengths[HF_TARGET_ADDRESSES_MAX];
+    HfAddress first;
+
+    if (hf_address_is_path(&spec->address))
+        return hf_address_is_path(&held->bound) &&
+               hf_socket_path_same(held->bound.name, spec->address.name);
+    return spec->address.kind == HF_ADDRESS_HOST && spec->names &&
+           hf_names_host(spec->names, spec->address.name, spec->address.port, addresses, lengths,
+                         HF_TARGET_ADDRESSES_MAX) > 0 &&
+           hf_address_from_sockaddr(&addresses[0], lengths[0], &first) == 0 &&
+           hf_address_equal(&first, &held->bound);
+}
+
+HfListener *hf_listener_find(HfListener *const *list, size_t n, const HfListenerSpec *spec)
+{
+    for (size_t i = 0; i < n; i++)
+        if (hf_address_equal(&list[i]->spec.address, &spec->address) ||
+            hf_address_equal(&list[i]->bound, &spec->address))
+            return list[i];
+    for (size_t i = 0; i < n; i++)
+        if (list[i]->received && spec->name && strcmp(list[i]->spec.name, spec->name) == 0)
+            return list[i];
+    for (size_t i = 0; i < n; i++)
+        if (is_alias(list[i], spec))
+            return list[i];
+    return NULL;
+}
+
+int hf_listener_identify(HfListener *const *list, size_t n, HfHeldSockets *ret)
+{
+    HF_CLEANUP_FREE int *fds = calloc(n * HF_SIDES + 1, sizeof(*fds));
+    size_t n_fds = 0;
+
+    if (!fds)
+        return -ENOMEM;
+    for (size_t i = 0; i < n; i++)
+        HF_EACH_SIDE (list[i])
+            fds[n_fds++] = list[i]->fds[side];
+    return hf_held_sockets_identify(fds, n_fds, ret);
 }
 
 /* ---- of settings ---- */

@@ -60,3 +60,12 @@ int hf_plan_of_settings(const HfSettings *settings, HfNames *names, HfPlan **ret
  * (hf_handoff_is_foreign), then the entries of each vector (NULL: none). Owned. Returns 0 or
  * -ENOMEM. */
 int hf_environment_make(char *const *first, const char *const *second, char ***ret);
+
+/* ---- lists of listeners ---- */
+
+/* The listener among n that spec asks for: same address, or received under spec's name. NULL: none.
+ * Borrowed. */
+HfListener *hf_listener_find(HfListener *const *list, size_t n, const HfListenerSpec *spec);
+
+/* The sockets of n listeners, by which their holders are known. Returns 0 or negative errno. */
+int hf_listener_identify(HfListener *const *list, size_t n, HfHeldSockets *ret);

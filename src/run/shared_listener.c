@@ -5,49 +5,72 @@
 
 #include "base/fd.h"
 
-int hf_shared_listener_add_side(HfListener *held, int fd, bool first)
+int hf_shared_listener_add_side(HfListener *held, int fd, unsigned place,
+                                const HfSocketInode *inode)
 {
-    HF_CLEANUP_FD int owned = fd;
-    HfSocketInode inode = {0};
-    char hidden[HF_ADDRESS_TEXT_MAX];
+    unsigned side = 0;
 
-    int r = hf_address_is_path(&held->spec.address) ? hf_hidden_path(&held->spec.address, hidden)
-                                                    : -ENOENT;
-    r = r < 0 ? 0 : hf_socket_path_inode(hidden, &inode);
-    if (r >= 0)
-        r = hf_listener_revive(held, 1, hf_fd_steal(&owned));
+    while (side < HF_SIDES && held->fds[side] >= 0)
+        side++;
+    if (side == HF_SIDES) {
+        hf_fd_close(fd);
+        return -E2BIG;
+    }
+    int r = hf_listener_revive(held, side, fd);
     if (r < 0)
         return r;
-    held->inodes[1] = inode;
-    held->first = first;
+    held->inodes[side] = *inode;
+    held->places[side] = place;
+    if (!hf_listener_has_sides(held))
+        held->standby = side;
     return 0;
 }
 
 void hf_shared_listener_claim(HfListener *held)
 {
     held->claimed = true;
-    for (unsigned side = 0; side < HF_SIDES && held->fds[side] >= 0; side++)
+    HF_EACH_SIDE (held)
         hf_steer_claim(held->fds[side], true);
+}
+
+/* The side that gets connections now, and whether those here are all that there are. */
+static bool find_current(const HfListener *held, unsigned *ret)
+{
+    bool path = hf_address_is_path(&held->spec.address);
+    HfSocketInode there = {0};
+    bool found = false;
+    unsigned n = 0;
+
+    if (path && hf_socket_path_inode(held->spec.address.name, &there) < 0)
+        return false;
+    HF_EACH_SIDE (held) {
+        bool current = false;
+        unsigned place = 0;
+        n++;
+        if (path)
+            current = there.inode == held->inodes[side].inode;
+        else if (hf_steer_noted(held->fds[side], &current, &place) && place != held->places[side])
+            return false;
+        if (current)
+            *ret = side;
+        found = found || current;
+    }
+    if (!found && !hf_listener_has_sides(held)) {
+        *ret = held->side;
+        found = !path;
+    }
+    return found && (path || hf_steer_count(held->fds[held->side], n) == n);
 }
 
 bool hf_shared_listener_retake(HfListener *held)
 {
-    bool path = hf_address_is_path(&held->spec.address);
-    HfSocketInode there = {0};
-    bool current;
-    bool first;
+    unsigned current = held->side;
 
-    if (!path && hf_steer_noted(held->fds[0], &current, &first)) {
-        if (!hf_listener_has_sides(held))
-            return false;
-        held->side = !current;
-        held->first = !first;
-    } else if (path) {
-        if (hf_socket_path_inode(held->spec.address.name, &there) < 0 ||
-            (there.inode != held->inodes[0].inode && there.inode != held->inodes[1].inode))
-            return false;
-        held->side = there.inode != held->inodes[0].inode;
-    }
+    if (!find_current(held, &current))
+        return false;
+    if (current != held->side)
+        held->standby = held->side;
+    held->side = current;
     held->taken = true;
     hf_shared_listener_claim(held);
     return true;
@@ -55,9 +78,6 @@ bool hf_shared_listener_retake(HfListener *held)
 
 void hf_shared_listener_align(HfListener *held, unsigned side)
 {
-    if (!held->claimed || !held->taken || !hf_listener_has_sides(held) || held->side == side)
-        return;
-    hf_listener_swap_sides(held);
-    held->side = side;
-    held->first = !held->first;
+    if (held->claimed && held->taken && hf_listener_has_sides(held) && held->side != side)
+        hf_listener_renumber(held, side);
 }

@@ -12,7 +12,7 @@ def turn(listen, options, tell):
         site.get()
         load = site.load(rate=options.rate, slow_share=0, requests=10 ** 7, duration=10 ** 5)
         for number in range(2, options.replacements + 2):
-            holdfast.replace(number)  # nobody drains on the side that is next
+            holdfast.reload(number)
             if number % 50 == 0:
                 tell(f"{listen}: {number} of {options.replacements} reloads")
         ledger = load.stop()["ledger"]

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """holdfast dies in the middle of an upgrade, of an adoption, or of writing down what it does: nothing is lost."""
+import contextlib
 import json
 import os
 import signal
@@ -118,7 +119,7 @@ def reload_leaves_one(holdfast):
     facts = json.loads(holdfast.call("status", "--json").stdout)
     active, = [generation["pid"] for generation in facts["generations"] if generation["state"] == "active"]
     for pid in masters(holdfast) - {active}:
-        with Ended(pid) as old:
+        with contextlib.suppress(ProcessLookupError), Ended(pid) as old:  # it may be gone already
             old.wait()
     assert masters(holdfast) == {active}
 

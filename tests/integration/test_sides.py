@@ -88,6 +88,45 @@ def test_a_switch_is_atomic(make_site, kind):
     holdfast.stop()
 
 
+def count_sockets(address):
+    """How many listen there, hidden ones beside a unix path too."""
+    shown = subprocess.run(["ss", "-lnH", "-x" if address.startswith("/") else "-t"], env=environment(), check=True,
+                           capture_output=True, text=True, errors="replace").stdout
+    return len(re.findall(rf"{os.path.dirname(address)}\S*{os.path.basename(address)}", shown))
+
+
+@pytest.mark.load
+@pytest.mark.parametrize("kind", ["tcp", "unix"])
+def test_who_does_not_hear_that_it_is_to_leave(make_site, kind):
+    """Its workers accept at their side until they are told. Reloads one after another wait for nobody, and go nowhere where
+    anybody still accepts: no request that begins after the first answer of a newer version gets an older one."""
+    site = make_site(kind, children=2)
+    holdfast = site.holdfast("--warm=none")
+    load = site.load(slow_share=0)
+    stopped = []
+    for number in range(2, 6):
+        stopped.append(site.main_pid())
+        os.kill(stopped[-1], signal.SIGSTOP)  # it passes no signal on to its workers
+        holdfast.reload(number)
+        assert site.main_pid() not in stopped
+    sockets = count_sockets(site.address)
+    for pid in stopped:
+        os.kill(pid, signal.SIGCONT)
+    for number in range(1, 5):
+        holdfast.wait(words.gone(number))
+    assert sockets == 5
+    for number in range(6, 9):
+        holdfast.replace(number)
+    assert count_sockets(site.address) == sockets  # they are used again
+    results = load.stop()
+    load.assert_nothing_lost()
+    versions = [(entry["sent"], entry["at"] + entry["latency"], entry["body"].split()[1]) for entry in results["ledger"]]
+    assert len({version for _, _, version in versions}) == 8 and not went_back(versions)
+    holdfast.stop()
+    if kind == "unix":
+        assert not [name for name in os.listdir(os.path.dirname(site.address)) if os.path.basename(site.address) in name]
+
+
 # ---- late connections ----
 
 NETWORK = """ip link set lo up && ip tuntap add dev late mode tun && ip address add 10.99.0.1/24 dev late &&

@@ -22,7 +22,7 @@ unsigned canonical_failures(const HfMachineLimits *limits)
 /* The initialisers have no names, so that a field that was added does not compile. */
 static HfMachineGeneration copy_generation(const HfMachineGeneration *g)
 {
-    return (HfMachineGeneration){g->stage, g->main_exited, g->reopen,
+    return (HfMachineGeneration){g->stage, g->main_exited, g->given_up, g->reopen,
                                  g->side,  g->extensions,  g->number};
 }
 
@@ -109,9 +109,13 @@ static bool replacing(HfPhase phase)
     return false;
 }
 
-/* The sides are alike: connections go to 0. Of who was asked nobody looks at the side any more. */
-static void turn_sides(HfMachine *machine, World *world)
+#define OF_THOSE_ASKED 1 /* nobody looks at their sides any more, but to keep away from them */
+
+/* The sides are alike: connections go to 0, the others are numbered as they come. */
+static void number_sides(HfMachine *machine, World *world)
 {
+    unsigned numbers[HF_MACHINE_SIDES] = {0};
+    unsigned n = OF_THOSE_ASKED;
     unsigned side = machine->side;
 
     machine->side = world->side = 0;
@@ -121,7 +125,11 @@ static void turn_sides(HfMachine *machine, World *world)
     for (unsigned i = 0; i < HF_MACHINE_SLOTS; i++) {
         HfMachineGeneration *generation = &machine->generations[i];
         bool matters = generation->stage != HF_STAGE_EMPTY && generation->stage < HF_STAGE_RETIRE;
-        generation->side = matters ? generation->side ^ side : 0;
+        if (matters && generation->side != side && numbers[generation->side] == 0)
+            numbers[generation->side] = ++n;
+        generation->side = matters                               ? numbers[generation->side]
+                           : generation->stage == HF_STAGE_EMPTY ? 0
+                                                                 : OF_THOSE_ASKED;
         world->slots[i].side = generation->side;
     }
 }
@@ -130,7 +138,7 @@ void canonical_tidy(HfMachine *machine, World *world, unsigned failures)
 {
     sort_slots(machine, world);
     sort_requests(machine, world);
-    turn_sides(machine, world);
+    number_sides(machine, world);
     if (machine->failures > failures)
         machine->failures = failures;
     if (world->doubts > machine->limits.probe_doublings)
@@ -141,6 +149,9 @@ void canonical_tidy(HfMachine *machine, World *world, unsigned failures)
     for (unsigned i = 0; i < HF_MACHINE_SLOTS; i++)
         if (machine->generations[i].stage > HF_STAGE_STOP) /* nobody asks any more */
             world->slots[i].ready = true;
+    for (unsigned i = 0; i < HF_MACHINE_SLOTS; i++)
+        if (machine->generations[i].stage != HF_STAGE_SETTLE)
+            machine->generations[i].given_up = world->slots[i].given_up = false;
     for (unsigned i = 0; i < HF_MACHINE_SLOTS; i++)
         if (machine->generations[i].stage > HF_STAGE_STOP)
             machine->generations[i].extensions = world->slots[i].extended = 0;
@@ -226,7 +237,8 @@ static void code_state(Codec *codec, HfMachine *m, World *w)
         CODE(codec, g->stage, 4);
         if (g->stage == HF_STAGE_EMPTY)
             break;
-        CODE(codec, g->side, 1);
+        CODE(codec, g->side, 3);
+        CODE(codec, g->given_up, 1);
         CODE(codec, g->reopen, 1);
         CODE(codec, g->extensions, 5);
         CODE(codec, w->slots[i].process, 2);
@@ -273,6 +285,7 @@ static void derive_world(World *world, const HfMachine *machine)
         slot->extended = g->extensions;
         slot->number = g->number;
         slot->side = g->side;
+        slot->given_up = g->given_up;
         slot->serves = g->stage == HF_STAGE_ACTIVE;
         slot->parked = g->stage == HF_STAGE_PARKED;
         slot->ready = slot->occupied && g->stage != HF_STAGE_STARTING;
@@ -374,7 +387,8 @@ bool canonical_complete(Key key, const HfMachine *machine, const World *world)
                      a->occupied == b->occupied && a->armed == b->armed && a->asked == b->asked &&
                      a->stopped == b->stopped && a->serves == b->serves && a->parked == b->parked &&
                      a->tried == b->tried && a->watched == b->watched && a->side == b->side &&
-                     a->extended == b->extended && a->number == b->number;
+                     a->given_up == b->given_up && a->extended == b->extended &&
+                     a->number == b->number;
     }
     return world_same && same_machine(machine, &m);
 }

@@ -74,7 +74,7 @@ const WorldSlot *edge_resuming(const Edge *edge)
 
     for (unsigned i = 0; lost && i < HF_MACHINE_SLOTS; i++) {
         const WorldSlot *slot = &edge->world_before->slots[i];
-        if (slot->occupied && slot->asked == HF_STAGE_SETTLE &&
+        if (slot->occupied && slot->asked == HF_STAGE_SETTLE && !slot->given_up &&
             slot->process == WORLD_PROCESS_RUNNING && (!found || slot->number > found->number))
             found = slot;
     }

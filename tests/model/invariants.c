@@ -303,6 +303,26 @@ static Rule check_outputs(const Edge *edge)
     return RULE_NONE;
 }
 
+static bool tells_who_serves(const HfAction *action)
+{
+    return action->type == HF_ACTION_REPORT &&
+           (action->report == HF_REPORT_READY || action->report == HF_REPORT_RESUMED ||
+            action->report == HF_REPORT_ROLLED_BACK);
+}
+
+static Rule check_told(const Edge *edge)
+{
+    bool told = false;
+
+    for (const HfAction *a = edge->actions->list; a < edge->actions->list + edge->actions->n; a++) {
+        told = told || tells_who_serves(a);
+        if (told && (a->type == HF_ACTION_COMMIT || a->type == HF_ACTION_SWITCH ||
+                     a->type == HF_ACTION_SAVE))
+            return RULE_TOLD;
+    }
+    return RULE_NONE;
+}
+
 /* Of plans: committed before anybody is asked to leave for it, and never lost. */
 static Rule check_committed(const Edge *edge)
 {
@@ -344,10 +364,11 @@ size_t invariants_actions(const HfActions *actions)
 Rule invariants_check(const Edge *edge)
 {
     Rule (*const checks[])(const Edge *) = {
-        check_count,       check_overlap,      check_committed,     check_wanted,
-        check_ladder,      check_hurry,        check_room,          check_answers,
-        check_books,       invariants_sides,   invariants_handover, invariants_gap,
-        invariants_health, invariants_program, invariants_stop,     check_outputs,
+        check_count,    check_overlap,     check_committed,    check_wanted,
+        check_ladder,   check_hurry,       check_room,         check_answers,
+        check_books,    check_told,        invariants_sides,   invariants_handover,
+        invariants_gap, invariants_health, invariants_program, invariants_stop,
+        check_outputs,
     };
 
     if (invariants_actions(edge->actions) > HF_MACHINE_ACTIONS_MAX)

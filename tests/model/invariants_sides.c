@@ -12,14 +12,13 @@ static bool plan_switches(const World *world)
     return world->prepared ? world->switches_next : world->switches;
 }
 
-/* Does anybody but the one that starts there use that side? */
+/* Is anybody but the one that starts there on that side, who may accept from it until it is gone?
+ */
 static bool is_taken(const World *world, unsigned side)
 {
     for (unsigned i = 0; i < HF_MACHINE_SLOTS; i++) {
         const WorldSlot *slot = &world->slots[i];
-        bool uses = world_slot_trying(slot) || world_slot_active(slot) || world_slot_parked(slot) ||
-                    (slot->occupied && slot->asked == HF_STAGE_SETTLE);
-        if (uses && slot->side == side)
+        if (slot->occupied && !world_slot_starting(slot) && slot->side == side)
             return true;
     }
     return false;

@@ -43,6 +43,26 @@ void mutate_switch_early(HfMachine *m, const HfEvent *e, HfActions *ret)
     ret->list[ret->n++] = (HfAction){.type = HF_ACTION_SWITCH, .side = m->side};
 }
 
+void mutate_start_where_others_leave(HfMachine *m, const HfEvent *e, HfActions *ret)
+{
+    hf_machine_step(m, e, ret);
+    HfAction *spawn = seek(ret, HF_ACTION_SPAWN);
+    for (unsigned i = 0; spawn && spawn->side != m->side && i < HF_MACHINE_SLOTS; i++)
+        if (m->generations[i].stage >= HF_STAGE_STOP)
+            m->generations[spawn->slot].side = spawn->side = m->generations[i].side;
+}
+
+void mutate_tell_early(HfMachine *m, const HfEvent *e, HfActions *ret)
+{
+    hf_machine_step(m, e, ret);
+    HfAction *save = seek(ret, HF_ACTION_SAVE);
+    HfAction told = save ? save[1] : (HfAction){0};
+    if (!save || told.type != HF_ACTION_REPORT)
+        return;
+    save[1] = save[0];
+    save[0] = told;
+}
+
 void mutate_start_beside(HfMachine *m, const HfEvent *e, HfActions *ret)
 {
     hf_machine_step(m, e, ret);

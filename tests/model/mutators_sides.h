@@ -7,6 +7,8 @@
 void mutate_write_nothing(HfMachine *m, const HfEvent *e, HfActions *ret);
 void mutate_forget_switch(HfMachine *m, const HfEvent *e, HfActions *ret);
 void mutate_switch_early(HfMachine *m, const HfEvent *e, HfActions *ret);
+void mutate_start_where_others_leave(HfMachine *m, const HfEvent *e, HfActions *ret);
+void mutate_tell_early(HfMachine *m, const HfEvent *e, HfActions *ret);
 void mutate_start_beside(HfMachine *m, const HfEvent *e, HfActions *ret);
 void mutate_try_nobody(HfMachine *m, const HfEvent *e, HfActions *ret);
 void mutate_pass_anyway(HfMachine *m, const HfEvent *e, HfActions *ret);

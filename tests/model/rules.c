@@ -58,9 +58,10 @@ static const char *const texts[] = {
     [RULE_ORDER] = "5: a plan is committed before anybody is asked to leave for it",
     [RULE_COMMITTED] = "9: when nobody serves the committed plan is started, whatever the settings",
     [RULE_SAVED] = "5: nobody is asked to leave between a commit or a switch and the SAVE after it",
+    [RULE_TOLD] = "5: who serves is told once it is written down where connections go",
     [RULE_SWITCH] = "3: connections go to the side of who is active, which is ready and was tried",
     [RULE_SIDE] =
-        "where a healthy generation serves and the plan has two sides a start is on the free one",
+        "where a healthy generation serves and the plan has sides a start is where nobody else is",
     [RULE_TRIAL] =
         "3: who is ready on the standby side is tried, once, if there is anything to try",
     [RULE_SERVES_ON] = "what a main process leaves behind serves on where there are two sides",

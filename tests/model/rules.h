@@ -53,6 +53,7 @@ typedef enum Rule {
     RULE_ORDER,
     RULE_COMMITTED,
     RULE_SAVED,
+    RULE_TOLD,
     RULE_SWITCH,
     RULE_SIDE,
     RULE_TRIAL,

@@ -218,6 +218,7 @@ static size_t answer_text(const HfAction *action, size_t n, char ret[TEXT_LINE_M
 size_t text_action(const HfAction *action, size_t n, char ret[TEXT_LINE_MAX])
 {
     const char *name = hf_action_name(action->type);
+    char side[24] = "";
 
     switch (action->type) {
     case HF_ACTION_COMMIT:
@@ -235,8 +236,10 @@ size_t text_action(const HfAction *action, size_t n, char ret[TEXT_LINE_MAX])
         line(ret, "%s", name);
         break;
     case HF_ACTION_SPAWN:
+        if (action->side != 0)
+            snprintf(side, sizeof(side), " on side %u", action->side);
         line(ret, "%s %" PRIu64 " %s%s%s", name, action->number, hf_cause_name(action->cause),
-             action->prepared ? " prepared" : "", action->side == 1 ? " on side 1" : "");
+             action->prepared ? " prepared" : "", side);
         break;
     case HF_ACTION_SIGNAL:
         line(ret, "%s %" PRIu64 " %s", name, action->number, hf_stage_name(action->stage));

@@ -326,17 +326,17 @@ static Rule commit(World *world, const HfAction *action)
 {
     if (action->number == 0)
         return drop_prepared(world, true);
-    return world_slot_active(&world->slots[action->slot]) ? RULE_NONE : RULE_ROLLBACK;
+    return world_slot_parked(&world->slots[action->slot]) ? RULE_NONE : RULE_ROLLBACK;
 }
 
-/* To who has just been said to be active. */
+/* To who is ready there. */
 static Rule switch_to(World *world, unsigned side)
 {
     if (world->side == side)
         return RULE_SWITCH;
     world->side = side;
     for (unsigned i = 0; i < HF_MACHINE_SLOTS; i++)
-        if (world_slot_active(&world->slots[i]) && world->slots[i].side == side)
+        if (world->slots[i].ready && world->slots[i].side == side)
             return RULE_NONE;
     return RULE_SWITCH;
 }
@@ -409,8 +409,11 @@ static Rule report(World *world, const HfEvent *event, const HfAction *action)
         slot->parked = parks;
         slot->serves = !parks;
     }
+    bool given_up = world_slot_new(slot) && slot->side != world->side;
+    if (action->report == HF_REPORT_DRAINING && given_up)
+        slot->ready = slot->given_up = true; /* it may be ready */
     if (action->report == HF_REPORT_DRAINING &&
-        (world_slot_active(slot) || world_slot_parked(slot))) {
+        (world_slot_active(slot) || world_slot_parked(slot) || given_up)) {
         slot->asked = HF_STAGE_SETTLE; /* no more than told: a signal, if any, follows */
         slot->serves = slot->parked = false;
     }

@@ -34,6 +34,7 @@ typedef struct WorldSlot {
     bool parked;   /* was said to be */
     bool tried;    /* TRIAL is under way */
     bool watched;  /* WATCH_SIDE is */
+    bool given_up; /* by another program */
     unsigned side;
     bool armed;        /* DEADLINE */
     bool stopped;      /* its main process, by SIGSTOP */

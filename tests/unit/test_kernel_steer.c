@@ -56,9 +56,10 @@ static void expect_steering(const char *listens, const char *reached_by)
     const Address address = address_ip(listens, 0);
     HfSocketInode inode;
     int fds[2];
+    int third;
 
     fds[0] = bind_to(&address, &inode);
-    assert_int_equal(hf_steer_pair_tcp(fds[0], &fds[1]), 0);
+    assert_int_equal(hf_steer_pair_tcp(fds[0], 0, 1, &fds[1]), 0);
     const Address target = address_ip(reached_by, port_of(fds[0]));
     const HfReach here = {.address = target.storage, .length = target.length};
     HfReach there = here;
@@ -68,12 +69,23 @@ static void expect_steering(const char *listens, const char *reached_by)
             assert_int_equal(taken_by(&here, fds), side);
             assert_int_equal(taken_by(&there, fds), !side);
         }
-        assert_int_equal(hf_steer_tcp(fds[side], !side), 0); /* by either of them */
+        assert_int_equal(hf_steer_tcp(fds[side], !side, side), 0); /* by either of them */
     }
     for (int i = 0; i < TIMES; i++)
         assert_int_equal(taken_by(&here, fds), 0);
+    assert_int_equal(hf_steer_pair_tcp(fds[0], 0, 2, &third), 0); /* one more */
+    const int last[] = {fds[0], third};
+    for (unsigned chosen = 0; chosen < 2; chosen++) {
+        for (int i = 0; i < TIMES; i++) {
+            assert_int_equal(taken_by(&here, last), chosen);
+            assert_int_equal(taken_by(&there, last), !chosen);
+            assert_int_equal(depth_of(fds[1]), 0);
+        }
+        assert_int_equal(hf_steer_tcp(third, 2, 0), 0);
+    }
     close(fds[0]);
     close(fds[1]);
+    close(third);
 }
 
 static void test_ipv4(void **state)
@@ -109,7 +121,7 @@ static void test_options(void **state)
     (void)state;
     int first = bind_to(&address, &inode);
     assert_return_code(setsockopt(first, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one)), errno);
-    assert_int_equal(hf_steer_pair_tcp(first, &second), 0);
+    assert_int_equal(hf_steer_pair_tcp(first, 0, 1, &second), 0);
     assert_return_code(getsockopt(second, IPPROTO_TCP, TCP_NODELAY, &value, &length), errno);
     assert_int_equal(value, 1);
     close(first);
@@ -131,7 +143,7 @@ static void test_strangers(void **state)
     if (getuid() == 0) { /* of another user's */
         pid_t child = fork();
         if (child == 0)
-            _exit(setuid(65534) < 0 ? 2 : hf_steer_pair_tcp(first, &second) != -EADDRINUSE);
+            _exit(setuid(65534) < 0 ? 2 : hf_steer_pair_tcp(first, 0, 1, &second) != -EADDRINUSE);
         assert_int_equal(waitpid(child, &status, 0), child);
         assert_int_equal(status, 0);
     }
@@ -141,10 +153,10 @@ static void test_strangers(void **state)
     assert_return_code(bind(third, (const struct sockaddr *)&address.storage, address.length),
                        errno);
     assert_return_code(listen(third, 1), errno);
-    assert_int_equal(hf_steer_pair_tcp(first, &second), -EADDRINUSE);
+    assert_int_equal(hf_steer_pair_tcp(first, 0, 1, &second), -EADDRINUSE);
     close(third);
     assert_int_equal(second, -1);
-    assert_int_equal(hf_steer_pair_tcp(first, &second), 0);
+    assert_int_equal(hf_steer_pair_tcp(first, 0, 1, &second), 0);
     const HfSocketRequest request = request_for(&address);
     HfSocketStage stage;
     assert_int_equal(hf_socket_bind(&request, &third, &inode, &stage), -EADDRINUSE);
@@ -230,18 +242,18 @@ static void test_notes(void **state)
     const Address address = address_ip("127.0.0.1", 0);
     HfSocketInode inode;
     bool current;
-    bool first;
+    unsigned index;
     int ends[2];
     char byte;
 
     (void)state;
     int fd = bind_to(&address, &inode);
-    assert_false(hf_steer_noted(fd, &current, &first));
+    assert_false(hf_steer_noted(fd, &current, &index));
     assert_false(hf_steer_is_anothers(fd));
-    for (unsigned note = 0; note < 4; note++) {
-        hf_steer_note(fd, note & 1, note & 2);
-        assert_true(hf_steer_noted(fd, &current, &first));
-        assert_int_equal(current | first << 1, note);
+    for (unsigned note = 0; note < 2 * HF_SIDES; note++) {
+        hf_steer_note(fd, note % 2, note / 2);
+        assert_true(hf_steer_noted(fd, &current, &index));
+        assert_int_equal(current + index * 2, note);
     }
     hf_steer_claim(fd, true);
     assert_false(hf_steer_is_anothers(fd));
@@ -267,7 +279,7 @@ static void test_notes(void **state)
     close(fd);
     fd = bind_to(&address, &inode); /* one without another side */
     hf_steer_claim(fd, true);
-    assert_false(hf_steer_noted(fd, &current, &first));
+    assert_false(hf_steer_noted(fd, &current, &index));
     close(fd);
 }
 

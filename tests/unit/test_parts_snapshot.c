@@ -167,14 +167,14 @@ static void test_two_sides(void **state)
     HfListener *listener = first.listeners.items[0];
     listener->sockets[1] = 8;
     listener->inodes[1].inode = 4712;
-    listener->side = listener->first = 1;
+    listener->side = listener->places[1] = 1;
     write_text(&first, &text);
     assert_memory_equal(hf_text_peek(&text), "holdfast-snapshot=2\n", 20);
     assert_int_equal(read_text(hf_text_peek(&text), &second), 0);
     listener = second.listeners.items[0];
     assert_int_equal(listener->sockets[1], 8);
     assert_int_equal(listener->inodes[1].inode, 4712);
-    assert_true(listener->side == 1 && listener->first == 1);
+    assert_true(listener->side == 1 && listener->places[1] == 1 && listener->standby == 0);
 }
 
 static void test_torn(void **state)
@@ -297,8 +297,8 @@ static void test_refused(void **state)
          "generation.0.pid=4242\ngeneration.1.number=2\ngeneration.1.slot=1\ngeneration.1.pid=5\n",
          -EBADMSG},
         {"planned=1", "planned=2", -EBADMSG},
-        {"side=1", "side=2", -EBADMSG},
-        {"slot.1.side=1", "slot.1.side=2", -EBADMSG},
+        {"side=1", "side=8", -EBADMSG},
+        {"slot.1.side=1", "slot.1.side=8", -EBADMSG},
         {"generation.0.side=1", "generation.0.side=0", -EBADMSG},
         {"\\x0a", "\\y0a", -EBADMSG},
         {"\\x0a", "\\x/a", -EBADMSG},

@@ -99,7 +99,7 @@ static void sound_states(void **state)
 static void unsound_phases(void **state)
 {
     static const HfMachine machines[] = {
-        {PHASE(NEW), .side = 2},
+        {PHASE(NEW), .side = HF_MACHINE_SIDES},
         {PHASE(NEW), .generations = {STARTING(1)}},
         {PHASE(NEW), .generations = {ACTIVE(1)}},
         {PHASE(NEW), .generations = {DRAINING(1)}},
@@ -137,12 +137,13 @@ static void unsound_phases(void **state)
         {PHASE(IDLE), .planned = true, .generations = {ACTIVE(1), TRIAL(2)}},
         {PHASE(IDLE), .planned = true, .generations = {LEFT(1)}},
         {PHASE(IDLE), .planned = true, .generations = {ON_SIDE(1)}},
-        {PHASE(IDLE), .side = 2, .planned = true, .generations = {ACTIVE(1)}},
+        {PHASE(IDLE), .side = HF_MACHINE_SIDES, .planned = true, .generations = {ACTIVE(1)}},
         {PHASE(IDLE), .planned = true, .generations = {PARKED(1), PARKED(2), ACTIVE(3)}},
         {PHASE(IDLE), .side = 1, .planned = true, .generations = {PARKED(1), ON_SIDE(2)}},
         {PHASE(IDLE), .planned = true, .generations = {LEFT_SETTLING(1), ACTIVE(2)}},
         {PHASE(IDLE), .planned = true,
-         .generations = {ACTIVE(1), {.stage = HF_STAGE_STOP, .number = 2, .side = 2}}},
+         .generations = {ACTIVE(1),
+                         {.stage = HF_STAGE_STOP, .number = 2, .side = HF_MACHINE_SIDES}}},
         {PHASE(CLEARING), .prepared = true, .generations = {DRAINING(1), PARKED(2)}},
         {PHASE(STOPPING), .generations = {DRAINING(1), PARKED(2)}},
         {PHASE(ENDING), .generations = {PARKED(1)}},
@@ -272,21 +273,30 @@ static void only_what_can_retire_is_let_go_gently(void **state)
     assert_int_equal(machine.generations[0].stage, HF_STAGE_STOP);
 }
 
-/* Who settles at the side that has been switched from is waited for, whatever comes next. */
-static void a_side_that_is_left_is_waited_for(void **state)
+/* Who settles beside the active one is not left behind on its side, and who was switched from is in
+ * nobody's way. */
+static void who_settles_beside_is_waited_for(void **state)
 {
-    static const bool switches[] = {false, true};
+    static const struct {
+        unsigned side;
+        bool switches;
+        HfPhase phase;
+    } rows[] = {{0, true, HF_PHASE_WAITING},
+                {0, false, HF_PHASE_STARTING},
+                {1, true, HF_PHASE_STARTING},
+                {1, false, HF_PHASE_STARTING}};
     HfActions actions;
 
     (void)state;
-    for (size_t i = 0; i < sizeof(switches) / sizeof(*switches); i++) {
+    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
         HfMachine machine = {PHASE(PREPARING),         .planned = true,
-                             .limits = limits,         .side = 1,
+                             .limits = limits,         .side = rows[i].side,
                              .switches = true,         .next = limits,
-                             .cause = HF_CAUSE_RELOAD, .generations = {SETTLING(1), ON_SIDE(2)}};
-        const HfEvent prepared = {.type = HF_EVENT_PREPARED, .switches = switches[i]};
+                             .cause = HF_CAUSE_RELOAD, .generations = {SETTLING(1), ACTIVE(2)}};
+        machine.generations[1].side = rows[i].side;
+        const HfEvent prepared = {.type = HF_EVENT_PREPARED, .switches = rows[i].switches};
         hf_machine_step(&machine, &prepared, &actions);
-        assert_int_equal(machine.phase, HF_PHASE_WAITING);
+        assert_int_equal(machine.phase, rows[i].phase);
         assert_int_equal(machine.generations[0].stage, HF_STAGE_SETTLE);
     }
 }
@@ -358,7 +368,7 @@ int main(void)
         cmocka_unit_test(what_has_not_begun_is_not_adopted),
         cmocka_unit_test(no_patience_is_a_limit),
         cmocka_unit_test(only_what_can_retire_is_let_go_gently),
-        cmocka_unit_test(a_side_that_is_left_is_waited_for),
+        cmocka_unit_test(who_settles_beside_is_waited_for),
         cmocka_unit_test(what_is_left_serves_on_where_it_can),
         cmocka_unit_test(nothing_is_upgraded_while_a_stop_waits),
         cmocka_unit_test(programming_errors_assert),

@@ -90,7 +90,8 @@ static int append_listener(sd_bus_message *reply, HfListener *held)
     int64_t told = -1; /* the kernel counts none */
 
     hf_listener_queue(held, held->side, &queue); /* a limit of 0 says that it failed */
-    hf_listener_queue(held, !held->side, &standby);
+    if (hf_listener_has_sides(held))
+        hf_listener_queue(held, held->standby, &standby);
     for (unsigned side = 0; !local && side < HF_SIDES; side++)
         if (held->fds[side] >= 0 && hf_queue_drops(held->fds[side], &drops) == 0)
             told = (told < 0 ? 0 : told) + drops;

@@ -28,6 +28,7 @@ static const HfNoticeKind late = {"late-connections", LOG_NOTICE,
 /* A side that nobody serves. */
 typedef struct Left {
     HfListener *listener; /* reference */
+    int fd;               /* borrowed */
     sd_event_source *source;
 } Left;
 
@@ -160,7 +161,7 @@ static int spawn_helper(HfCarrier *carrier, int counting)
         r = hf_strv_append(&argv, words[i]);
     for (size_t i = 0; r >= 0 && i < carrier->n; i++) {
         const HfListener *listener = carrier->left[i].listener;
-        fds[i] = hf_listener_fd(listener, !listener->side);
+        fds[i] = carrier->left[i].fd;
         r = add_target(listener, &argv);
     }
     if (r < 0)
@@ -256,63 +257,66 @@ static void forget_left(HfCarrier *carrier)
     carrier->n = 0;
 }
 
-static bool is_served(const HfSupervisor *supervisor, const HfListener *listener)
+static bool is_served(const HfSupervisor *supervisor, unsigned side)
 {
     for (unsigned i = 0; i < HF_MACHINE_SLOTS; i++)
         if (supervisor->machine.generations[i].stage != HF_STAGE_EMPTY &&
-            supervisor->machine.generations[i].side != listener->side)
+            supervisor->machine.generations[i].side == side)
             return true;
     return false;
 }
 
-static size_t find_left(const HfSupervisor *supervisor, HfListener **ret)
+static size_t find_left(const HfSupervisor *supervisor, Left *ret)
 {
     const HfPlan *plan = supervisor->current;
     bool over = hf_machine_stops(&supervisor->machine);
     size_t n = 0;
 
-    for (size_t i = 0; plan && !over && i < plan->n_listeners && n < HF_CARRIER_LISTENERS; i++)
-        if (hf_listener_has_sides(plan->listeners[i]) &&
-            !hf_listener_is_anothers(plan->listeners[i]) &&
-            !is_served(supervisor, plan->listeners[i]))
-            ret[n++] = plan->listeners[i];
+    for (size_t i = 0; plan && !over && i < plan->n_listeners; i++) {
+        HfListener *listener = plan->listeners[i];
+        bool ours = !hf_listener_is_anothers(listener);
+        HF_EACH_SIDE (listener)
+            if (ours && side != listener->side && n < HF_CARRIER_LISTENERS &&
+                !is_served(supervisor, side))
+                ret[n++] = (Left){.listener = listener, .fd = listener->fds[side]};
+    }
     return n;
 }
 
-static void add_left(HfCarrier *carrier, HfListener *listener)
+static void add_left(HfCarrier *carrier, const Left *wanted)
 {
     Left *left = &carrier->left[carrier->n];
-    const HfLogFields fields = {.listener = listener->label};
+    const HfLogFields fields = {.listener = wanted->listener->label};
 
-    *left = (Left){0};
-    if (sd_event_add_io(carrier->supervisor->loop, &left->source,
-                        hf_listener_fd(listener, !listener->side), EPOLLIN, on_late, carrier) < 0) {
-        hf_log(LOG_WARNING, &fields, "late connections to %s are not noticed", listener->label);
+    *left = *wanted;
+    if (sd_event_add_io(carrier->supervisor->loop, &left->source, left->fd, EPOLLIN, on_late,
+                        carrier) < 0) {
+        hf_log(LOG_WARNING, &fields, "late connections to %s are not noticed",
+               wanted->listener->label);
         return;
     }
-    left->listener = hf_listener_ref(listener);
+    hf_listener_ref(left->listener);
     carrier->n++;
 }
 
 void hf_carrier_look(HfCarrier *carrier)
 {
-    HfListener *wanted[HF_CARRIER_LISTENERS];
+    Left wanted[HF_CARRIER_LISTENERS];
     size_t n = find_left(carrier->supervisor, wanted);
     bool same = n == carrier->n;
 
     for (size_t i = 0; same && i < n; i++)
-        same = carrier->left[i].listener == wanted[i] &&
-               sd_event_source_get_io_fd(carrier->left[i].source) ==
-                   hf_listener_fd(wanted[i], !wanted[i]->side);
+        same =
+            carrier->left[i].listener == wanted[i].listener && carrier->left[i].fd == wanted[i].fd;
     if (same)
         return;
     dismiss_helper(carrier);
     for (size_t i = 0; i < n; i++)
-        hf_listener_ref(wanted[i]);
+        hf_listener_ref(wanted[i].listener);
     forget_left(carrier);
     for (size_t i = 0; i < n; i++) {
-        add_left(carrier, wanted[i]);
-        hf_listener_unref(wanted[i]);
+        add_left(carrier, &wanted[i]);
+        hf_listener_unref(wanted[i].listener);
     }
 }
 

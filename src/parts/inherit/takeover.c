@@ -362,67 +362,80 @@ static int copy_own(const HfProcess *holder, const HfListenerSpec *spec,
 
 /* ---- held by another holdfast ---- */
 
+static void close_all(const int *fds, int n)
+{
+    for (int i = 0; i < n; i++)
+        hf_fd_close(fds[i]);
+}
+
 /* The one that gets connections comes first. */
 static int copy_sides(const HfProcess *holder, const HfResolvedListener *target,
-                      int fds[static HF_SIDES], bool *ret_first)
+                      int fds[static HF_SIDES], unsigned places[static HF_SIDES])
 {
     bool current;
-    bool first;
 
     int n = hf_takeover_copy_all(holder, target->request.address, target->request.address_length,
                                  fds, HF_SIDES);
-    if (n < HF_SIDES)
-        return n;
-    if (!hf_steer_noted(fds[0], &current,
-                        &first)) { /* two listeners, and the address is neither's */
-        hf_fd_close(fds[0]);
-        hf_fd_close(fds[1]);
-        return -EADDRINUSE;
+    for (int i = 0; n > 1 && i < n; i++) {
+        if (!hf_steer_noted(fds[i], &current, &places[i])) {
+            close_all(fds, n); /* several listeners, and the address is none's */
+            return -EADDRINUSE;
+        }
+        if (current && i > 0) {
+            int fd = fds[0];
+            unsigned place = places[0];
+            fds[0] = fds[i];
+            places[0] = places[i];
+            fds[i] = fd;
+            places[i] = place;
+        }
     }
-    if (!current) {
-        int fd = fds[0];
-        fds[0] = fds[1];
-        fds[1] = fd;
-    }
-    *ret_first = current != first; /* of the other one */
     return n;
 }
 
-/* That of a unix path is bound at a name of its own. */
-static int copy_hidden(const HfProcess *holder, const HfListener *listener, int *ret_fd)
+/* Those of a unix path are bound at names of their own. */
+static int add_hidden(const HfProcess *holder, HfListener *listener)
 {
+    const char *path = listener->spec.address.name;
+    char hidden[HF_LISTENER_PATH_MAX];
     struct sockaddr_storage address;
+    HfSocketInode inode;
     socklen_t length;
-    char path[HF_ADDRESS_TEXT_MAX];
-    HfAddress hidden;
+    HfAddress name;
+    int r = 0;
+    int fd;
 
-    int r = hf_hidden_path(&listener->spec.address, path);
-    if (r >= 0)
-        r = hf_address_parse(path, &hidden);
-    if (r >= 0)
-        r = hf_address_to_sockaddr(&hidden, &address, &length);
-    return r < 0 ? r : hf_takeover_copy(holder, &address, length, ret_fd);
+    for (unsigned n = 0; r >= 0 && n < HF_SIDES; n++)
+        if (hf_steer_name_hidden(path, n, hidden) == 0 &&
+            hf_socket_path_inode(hidden, &inode) == 0 && hf_address_parse(hidden, &name) == 0 &&
+            hf_address_to_sockaddr(&name, &address, &length) == 0 &&
+            hf_takeover_copy(holder, &address, length, &fd) == 0)
+            r = hf_shared_listener_add_side(listener, fd, n + 1, &inode);
+    return r;
 }
 
 static int share(const HfProcess *holder, const HfListenerSpec *spec,
                  const HfResolvedListener *target, int i, HfListener **ret)
 {
-    int fds[HF_SIDES] = {-1, -1};
+    unsigned places[HF_SIDES] = {0};
+    int fds[HF_SIDES];
     HfListener *listener;
-    bool first = false;
 
-    int n = copy_sides(holder, target, fds, &first);
+    int n = copy_sides(holder, target, fds, places);
     if (n < 0)
         return n;
     int r = hf_listener_take(fds[0], spec, &listener);
     if (r < 0) {
-        hf_fd_close(fds[1]);
+        close_all(fds + 1, n - 1);
         return r;
     }
-    if (hf_address_is_path(&spec->address) && copy_hidden(holder, listener, &fds[1]) < 0)
-        fds[1] = -1;
-    if (fds[1] >= 0)
-        r = hf_shared_listener_add_side(listener, fds[1], first);
+    listener->places[0] = places[0];
+    int taken = 1;
+    for (; r >= 0 && taken < n; taken++)
+        r = hf_shared_listener_add_side(listener, fds[taken], places[taken], &(HfSocketInode){0});
+    close_all(fds + taken, n - taken);
+    if (r >= 0 && hf_address_is_path(&spec->address))
+        r = add_hidden(holder, listener);
     if (r >= 0 && !own_is_at(listener, target, i))
         r = -EADDRINUSE;
     if (r < 0) {

@@ -74,7 +74,7 @@ static bool accepts(const HfRelease *release, unsigned slot)
 /* Who waits behind a path that was unlinked is still served. */
 static bool can_let_go(const HfRelease *release, HfListener *listener)
 {
-    if (listener->inodes[0].inode != 0)
+    if (listener->inodes[listener->side].inode != 0)
         return true;
     for (unsigned i = 0; i < HF_MACHINE_SLOTS; i++)
         if (slot_has(release->supervisor, i, listener) && accepts(release, i))

@@ -86,7 +86,7 @@ static bool somebody_waits(const HfSideWatch *watch)
 
     for (size_t i = 0; generation && i < generation->plan->n_listeners; i++) {
         HfListener *listener = generation->listeners[i];
-        unsigned side = hf_listener_has_sides(listener) ? generation->side : 0;
+        unsigned side = hf_listener_has_sides(listener) ? generation->side : listener->side;
         if (hf_listener_queue(listener, side, &queue) >= 0 && queue.depth > 0)
             return true;
     }

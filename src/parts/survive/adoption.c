@@ -206,12 +206,22 @@ static int find_socket(HfSupervisor *supervisor, HfNotes *notes, bool received, 
     return received ? take_received(supervisor, socket) : -1;
 }
 
+static bool is_whole(const HfListener *listener)
+{
+    return listener->side < HF_SIDES && listener->standby < HF_SIDES &&
+           listener->fds[listener->side] >= 0 && listener->fds[listener->standby] >= 0;
+}
+
 static int fill_listener(HfSupervisor *supervisor, HfNotes *notes, HfListener *listener)
 {
-    unsigned n = listener->sockets[1] != 0 ? HF_SIDES : 1;
-    int r = listener->side < n && listener->first < n ? 0 : -EBADMSG;
+    bool whole = listener->side < HF_SIDES && listener->standby < HF_SIDES &&
+                 listener->sockets[listener->side] != 0 &&
+                 listener->sockets[listener->standby] != 0;
+    int r = whole ? 0 : -EBADMSG;
 
-    for (unsigned side = 0; r >= 0 && side < n; side++) {
+    for (unsigned side = 0; r >= 0 && side < HF_SIDES; side++) {
+        if (listener->sockets[side] == 0)
+            continue;
         int fd = find_socket(supervisor, notes, listener->received, listener->sockets[side]);
         r = fd < 0 ? -EBADF : hf_listener_revive(listener, side, fd);
     }
@@ -287,7 +297,7 @@ static int restore_received(HfSupervisor *supervisor, const HfSnapshot *snapshot
 {
     for (size_t i = 0; i < snapshot->listeners.n; i++) {
         HfListener *listener = snapshot->listeners.items[i];
-        if (!listener->received || listener->fds[0] < 0)
+        if (!listener->received || listener->fds[listener->side] < 0)
             continue;
         HfListener **grown =
             reallocarray(supervisor->activated, supervisor->n_activated + 1, sizeof(HfListener *));
@@ -307,7 +317,7 @@ static void steer_all(const HfSnapshot *snapshot, unsigned side)
         HfListener *listener = snapshot->listeners.items[i];
         if (listener->claimed)
             hf_shared_listener_claim(listener);
-        int r = listener->fds[0] < 0 ? 0 : hf_listener_steer(listener, side);
+        int r = is_whole(listener) ? hf_listener_steer(listener, side) : 0;
         if (r < 0) {
             const HfLogFields fields = {.listener = listener->label, .error = r};
             hf_log(LOG_ERR, &fields, "connections to %s may go to a side that nobody serves",
@@ -326,7 +336,7 @@ static int keep_listeners(HfSupervisor *supervisor, HfPredecessor *before)
         return -ENOMEM;
     for (size_t i = 0; i < snapshot->listeners.n; i++) {
         HfListener *listener = snapshot->listeners.items[i];
-        if (listener->fds[0] < 0 || listener->received)
+        if (!is_whole(listener) || listener->received)
             continue;
         listener->stays = false;
         before->kept[before->n_kept++] = hf_listener_ref(listener);

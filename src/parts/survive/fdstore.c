@@ -255,7 +255,7 @@ static int want_listeners(HfFdStore *store, HfListener *const *listeners, size_t
     for (size_t i = 0; r >= 0 && i < n; i++)
         for (unsigned side = 0; r >= 0 && side < HF_SIDES; side++)
             if (listeners[i]->fds[side] >= 0 &&
-                !(listeners[i]->received && side == listeners[i]->first))
+                !(listeners[i]->received && listeners[i]->places[side] == 0))
                 r = want_stored(store, KIND_LISTENER, listeners[i]->sockets[side],
                                 listeners[i]->fds[side]);
     return r;
@@ -352,8 +352,9 @@ static void leave_paths(const HfFdStore *store, HfListener *const *listeners, si
 {
     for (size_t i = 0; i < n; i++)
         for (size_t j = 0; j < store->n && !listeners[i]->stays; j++)
-            listeners[i]->stays = store->list[j].number == listeners[i]->sockets[0] &&
-                                  store->list[j].kind == KIND_LISTENER;
+            listeners[i]->stays =
+                store->list[j].number == listeners[i]->sockets[listeners[i]->side] &&
+                store->list[j].kind == KIND_LISTENER;
 }
 
 void hf_fdstore_leave(HfFdStore *store, HfListener *const *kept, size_t n)

@@ -145,6 +145,7 @@ static const HfField slot_fields[] = {
     NAME(HfMachineGeneration, "state", state, stage),
     NAME(HfMachineGeneration, "rung", rung, stage),
     M("main-exited", BOOL, main_exited),
+    M("given-up", BOOL, given_up),
     M("reopen", BOOL, reopen),
     M("side", UNSIGNED, side),
     M("extensions", UNSIGNED, extensions),
@@ -158,7 +159,11 @@ static const HfField request_fields[] = {
     PLAIN(HfMachineRequest, "next", BOOL, next),
 };
 
+_Static_assert(HF_SIDES == 8, "fields for each side");
 #define M(text, Type, member) PLAIN(HfListener, text, Type, member)
+#define SIDE(which, n)                                                                             \
+    M("socket" which, UINT64, sockets[n]), M("device" which, UINT64, inodes[n].device),            \
+        M("inode" which, UINT64, inodes[n].inode), M("place" which, UNSIGNED, places[n])
 static const HfField listener_fields[] = {
     M("address", ADDRESS, spec.address),
     M("name", TEXT, spec.name),
@@ -169,19 +174,22 @@ static const HfField listener_fields[] = {
     M("acl-users", TEXT, spec.acl_users),
     M("acl-groups", TEXT, spec.acl_groups),
     OLD_FD("fd", HF_NOTES_LISTENER),
-    M("socket", UINT64, sockets[0]),
     M("received", BOOL, received),
     M("taken", BOOL, taken),
     M("claimed", BOOL, claimed),
-    M("device", UINT64, inodes[0].device),
-    M("inode", UINT64, inodes[0].inode),
-    M("second-socket", UINT64, sockets[1]),
-    M("second-device", UINT64, inodes[1].device),
-    M("second-inode", UINT64, inodes[1].inode),
     M("side", UNSIGNED, side),
-    M("first", UNSIGNED, first),
+    M("standby", UNSIGNED, standby),
+    SIDE("", 0),
+    SIDE("-2", 1),
+    SIDE("-3", 2),
+    SIDE("-4", 3),
+    SIDE("-5", 4),
+    SIDE("-6", 5),
+    SIDE("-7", 6),
+    SIDE("-8", 7),
     M("ipv6-only", BOOL, spec.ipv6_only),
 };
+#undef SIDE
 #undef M
 
 #define M(text, Type, member) PLAIN(HfPlan, text, Type, member)

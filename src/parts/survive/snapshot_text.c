@@ -139,7 +139,7 @@ static void write_object(const HfSnapshot *snapshot, const HfFieldGroup *group, 
 static bool has_sides(const HfSnapshot *snapshot)
 {
     for (size_t i = 0; i < snapshot->listeners.n; i++)
-        if (((const HfListener *)snapshot->listeners.items[i])->sockets[1] != 0)
+        if (hf_listener_has_sides(snapshot->listeners.items[i]))
             return true;
     return false;
 }

@@ -204,8 +204,9 @@ static int capture(const HfUpgrading *upgrading, HfSnapshot *ret)
         r = hf_snapshot_note(ret, HF_NOTES_NOTIFY, NULL, hf_inputs_fd(supervisor->inputs));
     for (size_t i = 0; r >= 0 && i < ret->listeners.n; i++) {
         const HfListener *listener = ret->listeners.items[i];
-        for (unsigned side = 0; r >= 0 && side < HF_SIDES && listener->fds[side] >= 0; side++)
-            r = pass(ret, HF_NOTES_LISTENER, listener->sockets[side], listener->fds[side]);
+        for (unsigned side = 0; r >= 0 && side < HF_SIDES; side++)
+            if (listener->fds[side] >= 0)
+                r = pass(ret, HF_NOTES_LISTENER, listener->sockets[side], listener->fds[side]);
     }
     for (size_t i = 0; r >= 0 && i < ret->generations.n; i++) {
         const HfGeneration *generation = ret->generations.items[i];

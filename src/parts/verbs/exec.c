@@ -127,7 +127,7 @@ static int become(HfPlan *plan, HfText *error)
     if (!fds)
         return -ENOMEM;
     for (; n < plan->placement.n_sources; n++)
-        fds[n] = plan->listeners[plan->placement.sources[n]]->fds[0];
+        fds[n] = hf_listener_fd(plan->listeners[plan->placement.sources[n]], 0);
     int r = make_environment(plan, &environment);
     if (r >= 0 && plan->adapter->overlay) {
         r = add_overlay(plan, &overlay);
@@ -141,7 +141,7 @@ static int become(HfPlan *plan, HfText *error)
         .envp = environment,
         .listen_pid = plan->placement.listen_pid,
         .directory = plan->directory,
-        .stdin_fd = plan->placement.on_stdin                   ? plan->listeners[0]->fds[0]
+        .stdin_fd = plan->placement.on_stdin ? hf_listener_fd(plan->listeners[0], 0)
                     : plan->standard_input == HF_STDIN_INHERIT ? STDIN_FILENO
                                                                : -1,
         .stdout_fd = -1,

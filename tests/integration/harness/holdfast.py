@@ -69,8 +69,6 @@ class Holdfast:
         """Reloads by a signal and waits until generation number is active."""
         self.send(how)
         self.wait(words.reloaded(number))
-        if (self.runtime / "control").exists():
-            self.settle()  # it is said a moment before the switch
 
     def replace(self, number, how=signal.SIGHUP):
         """Reloads and waits until the generation before is gone, too: only the new one answers."""
