@@ -33,7 +33,7 @@ def package(tmp_path_factory):
     for path, aside in moved:
         path.rename(aside)
     systemd.systemctl("daemon-reload")
-    yield debian.build(tmp_path_factory.mktemp("package"), **debian.NO_TESTS)
+    yield debian.build(tmp_path_factory.mktemp("package"))
     subprocess.run(["dpkg", "--purge", "holdfast"], env=process.environment(), capture_output=True, check=False)
     for path, aside in moved:
         aside.rename(path)

@@ -4,10 +4,12 @@ import contextlib
 import fcntl
 import functools
 import http.server
+import os
 import pathlib
 import re
 import shutil
 import subprocess
+import sys
 import threading
 from typing import NamedTuple
 
@@ -18,7 +20,6 @@ IDENTITY = {f"GIT_{who}_{what}": value for who in ("AUTHOR", "COMMITTER")
             for what, value in (("NAME", "Test"), ("EMAIL", "test@holdfast.example"))}
 # dpkg takes what is older than the last entry of debian/changelog as it is: a date before everything
 DATE = {"SOURCE_DATE_EPOCH": "1577836800"}
-NO_TESTS = {"DEB_BUILD_OPTIONS": "nocheck", "DEB_BUILD_PROFILES": "nocheck"}
 
 
 def run(*words, directory=None, **more):
@@ -43,16 +44,20 @@ def version():
     return re.search(r"version: '([^']+)'", (ROOT / "meson.build").read_text()).group(1)
 
 
-def build(directory, source=ROOT, **more):
-    """By units/debian/build of a tree, or of a tarball, into a directory: its .deb."""
-    with shared(directory) as needed:
-        if needed and source.is_file():
-            run("tar", "--extract", "--directory", directory, "--file", source)
-        if needed:
-            tree = directory / f"holdfast-{version()}" if source.is_file() else source
-            run(tree / "units/debian/build", directory, **DATE, **more)
-    package, = directory.glob("holdfast_*.deb")
+def build(directory):
+    """The .deb that tests/run has made already, or one that is made in a directory."""
+    made = os.environ.get("HOLDFAST_PACKAGE")
+    if not made:
+        with shared(directory) as needed:
+            if needed:
+                make(directory)
+    package, = pathlib.Path(made or directory).glob("holdfast_*.deb")
     return package
+
+
+def make(directory):
+    """By units/debian/build, without the unit tests."""
+    run(ROOT / "units/debian/build", directory, DEB_BUILD_OPTIONS="nocheck", DEB_BUILD_PROFILES="nocheck", **DATE)
 
 
 class Release(NamedTuple):
@@ -112,3 +117,7 @@ def download(tarball, tree, directory):
         server.shutdown()
         thread.join()
         server.server_close()
+
+
+if __name__ == "__main__":
+    make(sys.argv[1])
