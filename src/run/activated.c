@@ -4,21 +4,50 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <sys/statfs.h>
 #include <systemd/sd-daemon.h>
 #include <unistd.h>
 
 #include "base/fd.h"
 #include "base/memory.h"
 #include "base/parse.h"
+#include "kernel/process.h"
+
+#define PIDFS 0x50494446 /* its file system, linux/magic.h of 6.9 */
+
+/* From systemd 259 on the pid comes with a number that no other process will ever have: that of its
+ * pidfd, where the kernel (6.9) has such. sd_listen_fds(3) of an older library does not know it. */
+static bool is_own_pidfd(const char *number)
+{
+    HF_CLEANUP_FD int fd = pidfd_open(getpid(), 0);
+    struct statfs system;
+    struct stat found;
+    uint64_t value;
+
+    if (fd < 0 || fstatfs(fd, &system) < 0 || system.f_type != PIDFS || fstat(fd, &found) < 0)
+        return true;
+    return hf_parse_uint(number, UINT64_MAX, &value) == 0 && value == found.st_ino;
+}
 
 bool hf_activated_is_anothers(HfText *text)
 {
     const char *pid = getenv("LISTEN_PID");
     const char *number = getenv("LISTEN_FDS");
+    const char *pidfd = getenv("LISTEN_PIDFDID");
     uint64_t value;
 
-    if (!pid || !number ||
-        (hf_parse_uint(pid, INT32_MAX, &value) == 0 && value == (uint64_t)getpid()))
+    if (!pid || !number)
+        return false;
+    bool own = hf_parse_uint(pid, INT32_MAX, &value) == 0 && value == (uint64_t)getpid();
+    if (own && pidfd && !is_own_pidfd(pidfd)) {
+        hf_text_addf(text,
+                     "%.10s sockets were passed (LISTEN_FDS), but to another process of this pid "
+                     "(LISTEN_PIDFDID): who sets LISTEN_PID by hand must leave that out",
+                     number);
+        return true;
+    }
+    if (own)
         return false;
     hf_text_addf(
         text,

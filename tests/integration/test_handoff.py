@@ -195,3 +195,25 @@ def test_sockets_that_were_passed_to_another_process(site, verb):
     assert re.search(r"1 sockets were passed \(LISTEN_FDS\), but to process \d+ \(LISTEN_PID\), and this is \d+: what stands between "
                      r"systemd and holdfast must execute it in its own place", told[0]), result.stderr
     assert len(told) == (1 if verb == "exec" else 2), result.stderr
+
+
+PIDFD_NUMBER = """import os, sys
+fds = [os.pidfd_open(pid) for pid in (os.getpid(), os.getppid())]
+own, other = (os.fstat(fd).st_ino for fd in fds)
+os.environ["LISTEN_PIDFDID"] = str({"own": own, "other": other}[sys.argv[1]])
+os.execvp(sys.argv[2], sys.argv[2:])"""
+
+
+@pytest.mark.parametrize("whose", ["own", "other"])
+def test_sockets_of_systemd_259_come_with_the_number_of_a_pidfd(site, whose):
+    """Of a process that had the same pid before, or of whoever writes LISTEN_PID=$$."""
+    with net.listen(f"127.0.0.1:{net.free_port()}") as listener:
+        passing = [PYTHON, HELPERS / "with_listen_fds.py", str(listener.fileno()), "--", PYTHON, "-c", PIDFD_NUMBER, whose]
+        result = subprocess.run([*passing, HOLDFAST, "exec", "--", "/bin/echo", "executed"], pass_fds=[listener.fileno()],
+                                env=environment(), capture_output=True, text=True, timeout=DEADLINE, check=False)
+    if whose == "own":
+        assert (result.returncode, result.stdout) == (0, "executed\n"), result.stderr
+    elif result.returncode == 0:
+        pytest.skip("this kernel gives pidfds no numbers of their own")
+    else:
+        assert "1 sockets were passed (LISTEN_FDS), but to another process of this pid (LISTEN_PIDFDID)" in result.stderr
