@@ -225,7 +225,7 @@ def test_a_deploy_under_load(world, deploy):
     good = deploy(world, "2")
     assert good.returncode == 0, good.stdout + good.stderr
     assert world.serving() == "release 2 "
-    assert world.holdfast.lines.find(r"generation 2 warmed \d+ of \d+ scripts and by \d+ request")
+    assert world.holdfast.lines.find(r"generation 2 warmed .*by \d+ request")
     links = {link: os.path.realpath(world.base / link) for link in ("next", "current")}
     assert len(set(links.values())) == 1
 
