@@ -9,7 +9,7 @@ import subprocess
 
 import pytest
 
-from harness import fastcgi, process, words
+from harness import fastcgi, net, process, words
 from harness.paths import HELPERS, HOLDFAST, PYTHON
 from harness.process import Process, environment
 from harness.versions import Versions
@@ -210,3 +210,29 @@ def test_a_crash_of_the_one_on_trial(tried):
     assert served(tried.site) == "one"
     tried.holdfast.wait(words.gone(2))
     tried.finish()
+
+
+# ---- where it is reached ----
+
+NETWORK = """ip link set lo up && ip tuntap add dev outside mode tun && ip address add 10.99.0.1/24 dev outside &&
+ip link set outside up && { ip -6 address add fd00:99::1/64 dev outside nodad || true; } && exec "$@" """
+
+
+@pytest.mark.parametrize("listen", ["10.99.0.1", "0.0.0.0",
+                                    *(pytest.param(address, marks=pytest.mark.skipif(not net.has_ipv6(), reason="no IPv6"))
+                                      for address in ("[fd00:99::1]", "[::]"))])
+def test_an_address_that_is_not_of_the_loopback(site, listen):
+    """Its standby side is asked all the same, and it alone."""
+    site.pools[:] = []
+    asked = site.directory / "asked"
+    holdfast = site.holdfast(f"--listen={listen}:8000", "--ready=notify", f"--directory={site.directory}", "--canary=http:/healthz",
+                             "--warm=http:/page", "--handover=switch", command=[PYTHON, HELPERS / "http_server.py"],
+                             wrapper=("unshare", "--net", "sh", "-c", NETWORK, "sh", HOLDFAST))
+    asked.touch()
+    before = generations(holdfast)[1]["pid"]
+    done = holdfast.call("reload")
+    assert done.returncode == 0, done.stderr
+    lines = [line.split(" ", 2) for line in asked.read_text().splitlines()]
+    assert [target for _, target, _ in lines] == ["/healthz", "/page"]
+    assert {pid for pid, _, _ in lines} == {str(generations(holdfast)[2]["pid"])} != {str(before)}
+    holdfast.stop()

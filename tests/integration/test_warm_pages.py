@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """--warm with pages and commands: each worker of the next generation has had them before the switch, at low priority."""
 import contextlib
+import http.client
 import json
 import os
 import re
@@ -76,6 +77,21 @@ def test_recent_pages(warm_site):
     assert "requests" in warmed(holdfast, 2)
     assert not [visit for visit in visits(warm_site) if visit[1]]
     assert "used.php" in eval(ask(warm_site, "state.php"))
+    holdfast.stop()
+
+
+def test_recent_pages_have_their_query_and_no_cookie(warm_site):
+    write(warm_site, "cookie.php", """<?php file_put_contents(__DIR__ . '/../marks/cookies', ($_SERVER['HTTP_X_HOLDFAST'] ?? 'visitor')
+        . " $_SERVER[REQUEST_URI] " . ($_SERVER['HTTP_COOKIE'] ?? '-') . "\\n", FILE_APPEND);""")
+    holdfast = warm_site.holdfast("--warm=recent", "--warm=none")
+    connection = http.client.HTTPConnection("127.0.0.1", warm_site.nginx.port, timeout=DEADLINE)
+    connection.request("GET", "/cookie.php?page=2", headers={"Cookie": "session=mine"})
+    assert connection.getresponse().status == 200
+    connection.close()
+    assert re.match(r"warmed by \d+ requests", warmed(holdfast, 2))
+    visitor, *warm = (warm_site.marks / "cookies").read_text().splitlines()
+    assert visitor == "visitor /cookie.php?page=2 session=mine"
+    assert len(warm) >= 3 and set(warm) == {"warm-up /cookie.php?page=2 -"}
     holdfast.stop()
 
 
