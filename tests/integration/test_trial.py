@@ -10,6 +10,7 @@ import subprocess
 import pytest
 
 from harness import fastcgi, net, process, words
+from harness.manager import ManagedHoldfast
 from harness.paths import HELPERS, HOLDFAST, PYTHON
 from harness.process import Process, environment
 from harness.versions import Versions
@@ -100,7 +101,8 @@ def test_a_canary_of_another_server(make_site, listen, canary, more, reasons):
 class Tried:
     """A site of which a reload is in the middle of its trial, held by a gate."""
 
-    def __init__(self, site, stage):
+    def __init__(self, site, stage, managed=False):
+        """managed: by what keeps its sockets."""
         self.site = site
         for name in ("gate.php", "version.php"):
             (site.root / name).write_text(GATE if name == "gate.php" else VERSION)
@@ -111,8 +113,13 @@ class Tried:
         options = {"canary": ["--canary=fastcgi:/gate.php", "--warm=none"],
                    "page": ["--warm=fastcgi:/gate.php"],
                    "command": [f"--warm=exec:touch {site.marks}/met; : <{self.gate}"]}[stage]
-        self.holdfast = site.holdfast(*options, f"--document-root={site.root}", "--warm-timeout=50s", "--ready-timeout=50s",
-                                      "--log-level=debug")
+        options += [f"--document-root={site.root}", "--warm-timeout=50s", "--ready-timeout=50s", "--log-level=debug"]
+        if managed:
+            self.holdfast = ManagedHoldfast(site, *options)
+            site.at_close(self.holdfast.close)
+            self.holdfast.start()
+        else:
+            self.holdfast = site.holdfast(*options)
         assert served(site) == "one"
         self.master = next(iter(generations(self.holdfast).values()))["pid"]
         deploy(site, "two")
@@ -210,6 +217,22 @@ def test_a_crash_of_the_one_on_trial(tried):
     assert served(tried.site) == "one"
     tried.holdfast.wait(words.gone(2))
     tried.finish()
+
+
+@pytest.mark.parametrize("stage", ["canary", "page", "command"])
+def test_a_crash_of_holdfast(make_site, stage):
+    """The next one goes on with the generation that served, and ends the one on trial."""
+    tried = Tried(make_site("unix", children=4), stage, managed=True)
+    tried.holdfast.process.stop(signal.SIGKILL)
+    assert tried.caller.wait() != 0
+    assert served(tried.site) == "one"
+    tried.open_gate()
+    tried.holdfast.start()
+    tried.holdfast.wait(words.gone(2))
+    assert served(tried.site) == "one"
+    assert tried.holdfast.call("reload").returncode == 0
+    assert served(tried.site) == "two"
+    tried.holdfast.stop()
 
 
 # ---- where it is reached ----
