@@ -298,7 +298,9 @@ def test_check_and_the_log_name_the_trial(make_site):
     told = call("check", "--canary=fastcgi:/ping", "--", *php_fpm).stdout
     assert "Canary: before each reload and restart the next generation is started on the standby side" in told
     assert "Warm-up: before each reload, on the standby side\n" in told
-    assert "Warm-up: none, as a reload does not switch\n" in call("check", "--handover=gentle", "--", *php_fpm).stdout
+    assert "\n  [holdfast-warm-0]\n" in told
+    gentle = call("check", "--handover=gentle", "--", *php_fpm).stdout
+    assert "Warm-up: none, as a reload does not switch\n" in gentle and "holdfast-warm" not in gentle
     assert "Warm-up" not in call("check", "--warm=none", "--", *php_fpm).stdout
     holdfast = site.holdfast(wrapper=(PYTHON, "-c", BIND, site.address, HELPERS / "with_listen_fds.py", HOLDFAST))
     holdfast.reload(2)

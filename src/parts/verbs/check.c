@@ -295,12 +295,12 @@ static int print_plan(HfPlan *plan, const HfRuntime *runtime, const HfSettings *
     for (size_t i = 0; i < plan->n_wanted; i++)
         print_listener(plan, i, report);
     print_handoff(plan, report);
+    int n = print_handover(plan, settings, report);
     if (plan->adapter->overlay)
         print_overlay(plan, runtime, report);
     print_notes(plan, settings, report);
     if (plan->n_pools > 0)
         print_peak(plan, settings->ready_timeout, report);
-    int n = print_handover(plan, settings, report);
     for (size_t i = 0; parts[i]; i++)
         if (parts[i]->describe)
             parts[i]->describe(plan, settings, report);
