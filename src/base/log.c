@@ -20,6 +20,11 @@
 #include "base/fd.h"
 #include "base/text.h"
 
+#ifndef __GLIBC__ /* glibc 2.32 has them, musl has not */
+#define strerrorname_np(error) NULL
+#define strerrordesc_np(error) strerror(error)
+#endif
+
 /* Bytes; the longest line of all, JSON with every byte escaped, stays below HF_LOG_LINE_MAX. */
 #define NAME_BYTES     64
 #define LISTENER_BYTES 300

@@ -1,19 +1,51 @@
 /* SPDX-License-Identifier: MIT */
 #include "kernel/socket_path.h"
 
-#include <acl/libacl.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/acl.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include "base/fd.h"
 #include "kernel/sock_diag.h"
+
+/* ---- access control lists ---- */
+
+#ifdef HF_WITHOUT_ACL
+#define ACL_ATTRIBUTE "system.posix_acl_access"
+#define ACL_BYTES_MAX 4096
+
+static int drop_acl(const char *file)
+{
+    if (removexattr(file, ACL_ATTRIBUTE) < 0 && errno != ENODATA && errno != EOPNOTSUPP)
+        return -errno;
+    return 0;
+}
+
+static int copy_acl(const char *like, const char *file)
+{
+    char list[ACL_BYTES_MAX];
+
+    ssize_t n = getxattr(like, ACL_ATTRIBUTE, list, sizeof(list));
+    if (n < 0)
+        return errno == ENODATA || errno == EOPNOTSUPP ? drop_acl(file) : -errno;
+    return setxattr(file, ACL_ATTRIBUTE, list, (size_t)n, 0) < 0 ? -errno : 0;
+}
+
+static int set_acl(const char *file, const HfSocketRequest *request)
+{
+    (void)file;
+    (void)request;
+    return -EOPNOTSUPP;
+}
+#else
+#include <acl/libacl.h>
+#include <sys/acl.h>
 
 static void free_acl(acl_t *acl)
 {
@@ -85,6 +117,14 @@ static int drop_acl(const char *file)
     return !acl || acl_set_file(file, ACL_TYPE_ACCESS, acl) < 0 ? -errno : 0;
 }
 
+static int copy_acl(const char *like, const char *file)
+{
+    if (acl_extended_file(like) <= 0)
+        return drop_acl(file); /* a default one of the directory */
+    __attribute__((cleanup(free_acl))) acl_t acl = acl_get_file(like, ACL_TYPE_ACCESS);
+    return !acl || acl_set_file(file, ACL_TYPE_ACCESS, acl) < 0 ? -errno : 0;
+}
+
 /* As php-fpm's listen.acl_users and listen.acl_groups do: read and write; the mask becomes the
  * union of the group class. -EOPNOTSUPP: the file system has no ACLs. */
 static int set_acl(const char *file, const HfSocketRequest *request)
@@ -102,6 +142,9 @@ static int set_acl(const char *file, const HfSocketRequest *request)
         return -errno;
     return 0;
 }
+#endif
+
+/* ---- sockets ---- */
 
 static bool is_socket(const struct stat *st)
 {
@@ -244,10 +287,22 @@ int hf_socket_path_inode(const char *path, HfSocketInode *ret)
 {
     struct stat st;
 
-    if (lstat(path, &st) < 0 || !is_socket(&st))
+    if (lstat(path, &st) < 0)
+        return errno == ENOENT || errno == ENOTDIR ? -EADDRINUSE : -errno;
+    if (!is_socket(&st))
         return -EADDRINUSE;
     *ret = inode_of(&st);
     return 0;
+}
+
+int hf_socket_path_is(const char *path, const HfSocketInode *inode)
+{
+    HfSocketInode found;
+
+    int r = hf_socket_path_inode(path, &found);
+    if (r < 0)
+        return r == -EADDRINUSE ? 0 : r;
+    return inodes_equal(&found, inode);
 }
 
 /* Owner first: a change takes rights away. */
@@ -265,10 +320,7 @@ static int copy_rights(const char *like, int fd, const char *file, HfSocketStage
     if (chmod(file, from.st_mode & 07777) < 0)
         return -errno;
     *stage = HF_LISTENER_ACL;
-    if (acl_extended_file(like) <= 0)
-        return drop_acl(file); /* a default one of the directory */
-    __attribute__((cleanup(free_acl))) acl_t acl = acl_get_file(like, ACL_TYPE_ACCESS);
-    return !acl || acl_set_file(file, ACL_TYPE_ACCESS, acl) < 0 ? -errno : 0;
+    return copy_acl(like, file);
 }
 
 /* By way of /proc: the path may be another file by now, and sockets have no fchmod of their own. */

@@ -71,8 +71,12 @@ int hf_socket_path_secure(const char *path, const HfSocketInode *inode,
  * anything; 0 for other addresses. Returns as hf_socket_bind. */
 int hf_socket_probe(const HfSocketRequest *request, HfSocketStage *ret_stage);
 
-/* The inode of a unix path where a socket stands. Returns 0, or -EADDRINUSE when none does. */
+/* The inode of a unix path where a socket stands. Returns 0, -EADDRINUSE when none does, or another
+ * negative errno: that cannot be told. */
 int hf_socket_path_inode(const char *path, HfSocketInode *ret);
+
+/* Is path that inode? 1, 0 when it is another or none, or negative errno: that cannot be told. */
+int hf_socket_path_is(const char *path, const HfSocketInode *inode);
 
 /* Unlinks path if it still is that inode, for which a descriptor of the listener is to be open
  * still: only that keeps its number from being given to another file. 0, -ENOENT, or -ESTALE when

@@ -16,7 +16,7 @@
 typedef struct HfPlanned {
     HfListenerSpec spec;
     HfAddress bound; /* where it listens, numeric, once that is known; else kind NONE */
-    size_t pool;     /* index into the plan's pools */
+    uint64_t pool;   /* index into the plan's pools */
     bool status;     /* it is the pool's scoreboard, and serves no requests */
     char *alias;     /* what the overlay calls it, NULL: its own address. Owned. */
 } HfPlanned;
