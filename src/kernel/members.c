@@ -101,12 +101,16 @@ int hf_process_visit(HfProcessMatch match, const void *wanted, HfProcessVisit vi
 
 /* ---- what they are ---- */
 
-static int runs(pid_t pid, const HfProgram *wanted)
+/* name: how the comm of others begins that are as good; NULL: there are none. */
+static int runs(pid_t pid, const HfProgram *wanted, const char *name)
 {
     HfProgram program;
 
     int r = hf_process_program(pid, &program);
-    return r < 0 ? no_match_unless_short(r) : hf_program_same(&program, wanted);
+    if (r < 0)
+        return no_match_unless_short(r);
+    return hf_program_same(&program, wanted) ||
+           (name && strncmp(program.comm, name, strlen(name)) == 0);
 }
 
 int hf_process_is_member(pid_t pid, const void *wanted)
@@ -119,7 +123,7 @@ int hf_process_is_member(pid_t pid, const void *wanted)
         if (r <= 0)
             return no_match_unless_short(r);
     }
-    return membership->program ? runs(pid, membership->program) : 1;
+    return membership->program ? runs(pid, membership->program, membership->name) : 1;
 }
 
 int hf_process_is_child(pid_t pid, const void *wanted)
@@ -133,7 +137,7 @@ int hf_process_is_child(pid_t pid, const void *wanted)
         return no_match_unless_short(r);
     if (parent != family->parent)
         return 0;
-    return family->program ? runs(pid, family->program) : 1;
+    return family->program ? runs(pid, family->program, NULL) : 1;
 }
 
 /* As a subreaper the calling process is an ancestor of all that its children left behind. */
@@ -242,10 +246,16 @@ void hf_held_sockets_clear(HfHeldSockets *sockets)
     *sockets = (HfHeldSockets){0};
 }
 
-/* fdinfo and not fd: that asks for the right to trace a process, not to read its files. */
 int hf_process_is_holder(pid_t pid, const void *wanted)
 {
-    const HfHeldSockets *sockets = wanted;
+    size_t which;
+
+    return hf_process_holds(pid, wanted, &which);
+}
+
+/* fdinfo and not fd: that asks for the right to trace a process, not to read its files. */
+int hf_process_holds(pid_t pid, const HfHeldSockets *sockets, size_t *ret_which)
+{
     const struct dirent *entry;
     char path[64];
 
@@ -263,8 +273,10 @@ int hf_process_is_holder(pid_t pid, const void *wanted)
             return r;
         for (size_t i = 0; r >= 0 && i < sockets->n; i++)
             if (sockets->identities[i].mount == held.mount &&
-                sockets->identities[i].inode == held.inode)
+                sockets->identities[i].inode == held.inode) {
+                *ret_which = i;
                 return 1;
+            }
     }
     return 0;
 }

@@ -31,6 +31,8 @@ typedef struct HfMembership {
     pid_t session;
     const char *cgroup;       /* see hf_cgroup_holds; NULL: none */
     const HfProgram *program; /* NULL: any */
+    const char *name; /* of the programs that count beside that one: the beginning of their comm,
+                         for a program that has executed another one since; NULL: none */
 } HfMembership;
 /* wanted: an HfMembership. */
 int hf_process_is_member(pid_t pid, const void *wanted);
@@ -78,3 +80,5 @@ int hf_held_sockets_identify(const int *fds, size_t n_fds, HfHeldSockets *ret);
 void hf_held_sockets_clear(HfHeldSockets *sockets);
 /* wanted: an HfHeldSockets. */
 int hf_process_is_holder(pid_t pid, const void *wanted);
+/* The same, and the first one that it holds, by its index. */
+int hf_process_holds(pid_t pid, const HfHeldSockets *sockets, size_t *ret_which);

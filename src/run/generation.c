@@ -15,6 +15,8 @@
 #include "run/generation_files.h"
 #include "run/plan.h"
 
+#define SPARED_MOST 8 /* of what it leaves alone, by name */
+
 static void leave_ready_watch(HfGeneration *generation)
 {
     generation->pid_file_watch = sd_event_source_disable_unref(generation->pid_file_watch);
@@ -235,6 +237,19 @@ int hf_generation_set_main(HfGeneration *generation, HfProcess *process)
 
 /* ---- its members ---- */
 
+/* The sockets that it was started on; owned. */
+static int *list_sockets(const HfGeneration *generation)
+{
+    size_t n = generation->plan->n_listeners;
+    int *fds = calloc(n + 1, sizeof(*fds));
+
+    if (!fds)
+        return NULL;
+    for (size_t i = 0; i < n; i++)
+        fds[i] = hf_listener_fd(generation->listeners[i], generation->side);
+    return fds;
+}
+
 /* What its scripts put in the background goes on. */
 static void on_members_gone(void *userdata)
 {
@@ -252,24 +267,54 @@ static void on_members_gone(void *userdata)
     generation->callbacks.gone(generation, generation->callbacks.userdata);
 }
 
+typedef struct Sparing {
+    const HfGeneration *generation;
+    HfHeldSockets sockets;
+    HfText *text;
+    size_t n;
+} Sparing;
+
+static int name_spared(HfProcess *process, void *userdata)
+{
+    Sparing *sparing = userdata;
+    HF_CLEANUP_NAMES HfProcessNames names = {0};
+    size_t which;
+
+    if (sparing->n++ >= SPARED_MOST)
+        return 0;
+    hf_process_names_add(&names, process->pid);
+    hf_text_addf(sparing->text, "%s%s",
+                 sparing->n > 1 ? ", " : "; it leaves alone: ", hf_process_names_text(&names));
+    if (hf_process_holds(process->pid, &sparing->sockets, &which) > 0)
+        hf_text_addf(sparing->text, ", which holds %s",
+                     sparing->generation->listeners[which]->label);
+    return 0;
+}
+
+void hf_generation_name_spared(const HfGeneration *generation, HfText *text)
+{
+    Sparing sparing = {.generation = generation, .text = text};
+    HF_CLEANUP_FREE int *fds = list_sockets(generation);
+
+    if (fds)
+        (void)hf_held_sockets_identify(fds, generation->plan->n_listeners, &sparing.sockets);
+    (void)hf_members_visit_spared(&generation->members, name_spared, &sparing);
+    if (sparing.n > SPARED_MOST)
+        hf_text_addf(text, " and %zu more", sparing.n - SPARED_MOST);
+    hf_held_sockets_clear(&sparing.sockets);
+}
+
+int hf_generation_measure(HfGeneration *generation, uint64_t *ret_processes, uint64_t *ret_memory)
+{
+    hf_generation_learn_program(generation);
+    return hf_members_measure(&generation->members, ret_processes, ret_memory);
+}
+
 static void on_members_retired(void *userdata)
 {
     HfGeneration *generation = userdata;
 
     generation->callbacks.retired(generation, generation->callbacks.userdata);
-}
-
-/* The sockets that it was started on; owned. */
-static int *list_sockets(const HfGeneration *generation)
-{
-    size_t n = generation->plan->n_listeners;
-    int *fds = calloc(n + 1, sizeof(*fds));
-
-    if (!fds)
-        return NULL;
-    for (size_t i = 0; i < n; i++)
-        fds[i] = hf_listener_fd(generation->listeners[i], generation->side);
-    return fds;
 }
 
 bool hf_generation_serves(const HfGeneration *generation)
@@ -295,7 +340,9 @@ static int begin_members(HfGeneration *generation)
     };
 
     generation->members = (HfMembers){
-        .service = {generation->session, generation->subgroup.path, &generation->program},
+        .service = {generation->session, generation->subgroup.path, &generation->program,
+                    plan->adapter->program},
+        .began = generation->started,
         .kill_mode = plan->kill_mode,
         .main = generation->main_exited ? 0 : generation->main.pid,
         .number = generation->number,

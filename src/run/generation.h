@@ -129,6 +129,11 @@ void hf_generation_main_exited(HfGeneration *generation, const siginfo_t *info);
 bool hf_generation_serves(const HfGeneration *generation);
 /* What its main process runs now. */
 void hf_generation_learn_program(HfGeneration *generation);
+/* hf_members_measure of it, once that is known. */
+int hf_generation_measure(HfGeneration *generation, uint64_t *ret_processes, uint64_t *ret_memory);
+/* What will be left alone when it leaves, and what that holds, as the end of a sentence on it; ""
+ * for nothing. */
+void hf_generation_name_spared(const HfGeneration *generation, HfText *text);
 
 /* STOP and TERM go to the main process, or to every member once that has exited; KILL goes to all.
  * RETIRE stops the main process (SIGSTOP) and sends the stop signal to its workers one by one,

@@ -19,13 +19,63 @@ static HfMembership counted(const HfMembers *members)
     return members->kill_mode == HF_KILL_MODE_ALL ? all_of(members) : members->service;
 }
 
+/* Those of every generation there is, so that what left its session is told to whom it belongs. */
+static HfMembers *every_one;
+
+static bool is_of_a_session(pid_t pid)
+{
+    pid_t session = getsid(pid);
+
+    for (const HfMembers *one = every_one; one; one = one->next)
+        if (one->service.session == session)
+            return true;
+    return false;
+}
+
+/* As our helpers do, which have sockets of generations, too. */
+static bool runs_holdfast(pid_t pid)
+{
+    static HfProgram own;
+    HfProgram program;
+
+    if (own.inode == 0)
+        (void)hf_process_program(getpid(), &own);
+    return hf_process_program(pid, &program) < 0 || hf_program_same(&program, &own);
+}
+
+/* It has made itself a daemon, and holds a socket: it is of the newest generation of that socket
+ * that was there when it began. */
+static int is_daemon_of(pid_t pid, const HfMembers *members)
+{
+    uint64_t started;
+
+    if (is_of_a_session(pid))
+        return 0;
+    int r = hf_process_is_descendant(pid, NULL);
+    if (r > 0)
+        r = hf_process_is_holder(pid, &members->sockets);
+    if (r <= 0 || runs_holdfast(pid) || hf_process_started(pid, &started) < 0)
+        return r < 0 ? r : 0;
+    if (started < members->began)
+        return 0;
+    for (const HfMembers *one = every_one; one; one = one->next)
+        if (one->began > members->began && one->began <= started &&
+            hf_process_is_holder(pid, &one->sockets) > 0)
+            return 0;
+    return 1;
+}
+
 /* A wrapper's child, or what the service was before it executed another program. */
 static int is_holding_member(pid_t pid, const HfMembers *members)
 {
     const HfMembership all = all_of(members);
 
-    int r = members->sockets.n > 0 ? hf_process_is_member(pid, &all) : 0;
-    return r > 0 ? hf_process_is_holder(pid, &members->sockets) : r;
+    if (members->sockets.n == 0)
+        return 0;
+    int r = hf_process_is_member(pid, &all);
+    return r == 0  ? is_daemon_of(pid, members)
+           : r > 0 ? hf_process_is_holder(pid, &members->sockets)
+                   : r;
 }
 
 int hf_members_counts(pid_t pid, const void *wanted)
@@ -43,7 +93,8 @@ static bool is_heir(pid_t pid, const HfMembers *members)
 
     return hf_process_parent(pid, &parent) == 0 && parent == getpid() &&
            hf_process_program(pid, &program) == 0 &&
-           !hf_program_same(&program, members->service.program);
+           (!hf_program_same(&program, members->service.program) ||
+            getsid(pid) != members->service.session);
 }
 
 /* The main process is signalled by itself. A stop signal that the service knows may be news to
@@ -82,6 +133,8 @@ int hf_members_begin(HfMembers *members, sd_event *loop, const HfMembersCallback
 {
     char who[64];
 
+    members->next = every_one;
+    every_one = members;
     snprintf(who, sizeof(who), "generation %llu", (unsigned long long)members->number);
     members->callbacks = *callbacks;
     const HfProcessSetSpec spec = {
@@ -99,6 +152,11 @@ int hf_members_begin(HfMembers *members, sd_event *loop, const HfMembersCallback
 
 void hf_members_end(HfMembers *members)
 {
+    for (HfMembers **one = &every_one; *one; one = &(*one)->next)
+        if (*one == members) {
+            *one = members->next;
+            break;
+        }
     members->set = hf_process_set_free(members->set);
     hf_held_sockets_clear(&members->sockets);
 }
@@ -191,6 +249,23 @@ bool hf_members_has(const HfMembers *members, pid_t pid)
     const HfMembership all = all_of(members);
 
     return hf_process_is_member(pid, &all) > 0;
+}
+
+static int is_spared(pid_t pid, const void *wanted)
+{
+    const HfMembers *members = wanted;
+    const HfMembership all = all_of(members);
+
+    int r = hf_process_is_member(pid, &all);
+    if (r <= 0 || pid == members->main)
+        return r < 0 ? r : 0;
+    r = hf_members_counts(pid, members);
+    return r < 0 ? r : r == 0;
+}
+
+int hf_members_visit_spared(const HfMembers *members, HfProcessVisit visit, void *userdata)
+{
+    return hf_process_visit(is_spared, members, visit, userdata);
 }
 
 typedef struct Naming {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* The processes of a generation: those of its session or its cgroup, its main one among them. As
- * its kill mode counts them, if nothing else is said. */
+/* The processes of a generation: those of its session or its cgroup, its main one among them, and,
+ * with sockets, what left the session and holds one of them. As its kill mode counts them, if
+ * nothing else is said. */
 #pragma once
 
 #include "config/settings.h"
@@ -13,17 +14,20 @@ typedef struct HfMembersCallbacks {
     int *owed; /* see HfProcessSetSpec */
 } HfMembersCallbacks;
 
-typedef struct HfMembers {
+typedef struct HfMembers HfMembers;
+struct HfMembers {
     HfMembership service;  /* those that run the service's program, whatever the kill mode */
     HfHeldSockets sockets; /* owned: who holds one is as good as those; n 0: nobody is */
     HfKillMode kill_mode;
-    pid_t main; /* 0: has exited */
+    pid_t main;     /* 0: has exited */
+    uint64_t began; /* usec since boot, as hf_process_started says, of the first main process */
     uint64_t number;
     bool retiring; /* the workers are asked one by one */
     bool heirs;    /* only those that the main process has left are signalled */
     HfProcessSet *set;
     HfMembersCallbacks callbacks;
-} HfMembers;
+    HfMembers *next; /* of those there are */
+};
 
 /* All of members but set and callbacks is filled in; it stays where it is. Returns 0 or negative
  * errno. */
@@ -52,5 +56,7 @@ int hf_members_open(const HfMembers *members, pid_t pid, HfProcess *ret);
 /* Is pid one that counts? An HfProcessMatch of members. */
 int hf_members_counts(pid_t pid, const void *wanted);
 bool hf_members_has(const HfMembers *members, pid_t pid);
+/* Those that do not count: they are left alone when it leaves. Returns as hf_process_visit. */
+int hf_members_visit_spared(const HfMembers *members, HfProcessVisit visit, void *userdata);
 /* All of them whatever the kill mode: what a stop leaves in the background. */
 void hf_members_name_all(const HfMembers *members, HfProcessNames *names);

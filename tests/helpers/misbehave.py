@@ -142,6 +142,17 @@ def double_fork(options):
     serve(options)
 
 
+def daemonize(_options):
+    """As a server without -F does."""
+    if os.fork() == 0:
+        os.setsid()
+        if os.fork() == 0:
+            on_stop(leave)
+            say(f"daemon {os.getpid()}")
+            answer_all()
+    os._exit(0)
+
+
 def become(options):
     """Of user --uid, from its first moment on."""
     os.setresgid(options.uid, options.uid, options.uid)
@@ -299,6 +310,7 @@ BEHAVIOURS = {
     "leave-worker": leave_worker,
     "leave-background": leave_background,
     "double-fork": double_fork,
+    "daemonize": daemonize,
     "become": become,
     "worker-of": worker_of,
     "eat": eat,

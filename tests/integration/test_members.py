@@ -11,7 +11,7 @@ import socket
 import pytest
 
 from harness import dbus, net, process, words
-from harness.paths import HELPERS, HOLDFAST, PYTHON
+from harness.paths import HELPERS, HOLDFAST, PHP_FPM, PYTHON
 from harness.service import answer
 from harness.wait import Ended
 
@@ -131,9 +131,27 @@ def test_many_are_named_in_one_short_line(site):
 
 
 def test_a_background_process_that_does_not_leave(service):
-    """Asked, then killed; another stop signal does not wait for that."""
+    """Asked with its generation, then killed; another stop signal does not wait for that."""
     holdfast = service.start(behaviour=["leave-background", "--deaf"])
     with Ended(background(holdfast)) as sleeper:
+        holdfast.send(signal.SIGTERM)
+        holdfast.wait("leaves as asked")
+        assert sleeper.alive()
+        holdfast.send(signal.SIGINT)
+        holdfast.wait("generation 1 is still there, it is sent SIGTERM")
+        holdfast.send(signal.SIGINT)
+        sleeper.wait()
+    holdfast.stop()
+
+
+DEAF = '<?php exec("env --ignore-signal=TERM --ignore-signal=QUIT sleep 300 >/dev/null 2>&1 & echo $!", $out); echo $out[0];'
+
+
+def test_what_a_script_left_with_the_listener_ends_with_holdfast(site):
+    """Before PHP 8.3 it has that by accident, so it is no generation's; it is asked at the end, then killed."""
+    (site.root / "deaf.php").write_text(DEAF)
+    holdfast = site.holdfast("--drain-timeout=1s")
+    with Ended(int(site.get("/deaf.php")[1])) as sleeper:
         holdfast.send(signal.SIGTERM)
         holdfast.wait("still holding a listener, and sent SIGTERM: sleep")
         assert sleeper.alive()
@@ -153,17 +171,123 @@ def test_who_asked_for_the_stop_is_answered_when_everything_has_ended(service):
     holdfast.stop()
 
 
-def test_who_made_itself_a_daemon_ends_with_holdfast(service):
-    """Of a session of its own, so it belongs to no generation; it holds the listener."""
+def test_who_made_itself_a_daemon_ends_with_its_generation(service):
+    """Of a session of its own, but it holds the listener: it would serve old code beside the new one."""
     holdfast = service.start("--cgroup=off", behaviour=["double-fork"])
     daemon = int(re.search(r"daemon (\d+)", holdfast.wait(r"daemon \d+")).group(1))
+    generation, = json.loads(holdfast.call("status", "--json").stdout)["generations"]
+    assert generation["processes"] == 2
     service.behave("serve")
     with Ended(daemon) as held:
         holdfast.replace(2)
-        assert held.alive()
-        holdfast.stop()
         assert not held.alive()
     assert holdfast.lines.find(f"misbehave {daemon}: leaves as asked")
+    assert not holdfast.lines.find("is still there, it is sent")
+    holdfast.stop()
+
+
+def test_a_daemon_belongs_to_the_generation_that_started_it(service):
+    """That of the next one, which holds the same socket, stays when the one before leaves."""
+    holdfast = service.start("--cgroup=off", "--handover=gentle", behaviour=["double-fork"])
+    first = int(re.search(r"daemon (\d+)", holdfast.wait(r"daemon \d+")).group(1))
+    mark = holdfast.mark()
+    with Ended(first) as old:
+        holdfast.replace(2)
+        assert not old.alive()
+    second = int(re.search(r"daemon (\d+)", holdfast.wait(r"daemon \d+", mark)).group(1))
+    with Ended(second) as new:
+        assert new.alive()
+        holdfast.stop()
+        assert not new.alive()
+
+
+def test_a_service_that_makes_itself_a_daemon_leaves_nobody_behind(service):
+    """However often it is tried: each would serve on beside the next."""
+    service.behave("daemonize")
+    holdfast = service.launch("--cgroup=off", ready="delay:1h")
+    seen = set()
+    for number in range(1, 5):
+        assert "a service must stay in the foreground" in holdfast.wait(words.start_failed(number))
+        holdfast.wait(words.gone(number))
+        seen = {int(pid) for pid in re.findall(r"daemon (\d+)", holdfast.lines.text())}
+        assert len(living(seen)) <= 1
+    assert len(seen) >= 4
+    holdfast.stop()
+
+
+# ---- an entrypoint that works for longer than --ready=delay: waits ----
+
+SLOW = """#!/bin/sh
+case " $* " in
+    *" -tt "* | *" -t "*) ;;
+    *) echo entrypoint works >&2; read go <{fifo} ;;
+esac
+exec "$@"
+"""
+
+
+@pytest.fixture
+def entrypoint(site):
+    """A program, and what lets it go on."""
+    fifo = site.directory / "go"
+    os.mkfifo(fifo)
+    end = os.open(fifo, os.O_RDWR | os.O_CLOEXEC)
+    program = site.directory / "entrypoint"
+    program.write_text(SLOW.format(fifo=fifo))
+    program.chmod(0o755)
+    yield program, lambda: os.write(end, b"go\n")
+    os.close(end)
+
+
+def test_a_service_that_is_executed_late_is_measured(site, entrypoint):
+    site.pools[:] = []
+    program, go_on = entrypoint
+    port = net.free_port()
+    server = site.directory / "server.py"
+    server.write_text(SAYS_PID)
+    holdfast = site.holdfast("--ready=delay:0", f"--listen=127.0.0.1:{port}", command=[program, PYTHON, server])
+    holdfast.wait("entrypoint works")
+    go_on()
+    with socket.create_connection(("127.0.0.1", port)) as connection:
+        pid = int(connection.makefile().readline())
+    generation, = json.loads(holdfast.call("status", "--json").stdout)["generations"]
+    assert generation["pid"] == pid and generation["processes"] == 1 and generation["memory"] > 0
+    holdfast.stop()
+
+
+@pytest.mark.load
+def test_workers_of_a_master_that_was_executed_late_leave(site, entrypoint):
+    """Though nobody looked at what it had become before it was killed."""
+    program, go_on = entrypoint
+    holdfast = site.holdfast("--adapter=php-fpm", "--ready=delay:0", command=[program, PHP_FPM, "-y", site.configuration_path])
+    holdfast.wait("entrypoint works")
+    mark = holdfast.mark()
+    go_on()
+    master = site.main_pid()
+    workers = process.children(master)
+    os.kill(master, signal.SIGKILL)
+    holdfast.wait("entrypoint works", mark)
+    go_on()
+    holdfast.wait(words.gone(1))
+    assert not living(workers)
+    holdfast.stop()
+
+
+# ---- what is spared ----
+
+
+@pytest.mark.parametrize("verb", ["reload", "restart"])
+def test_a_caller_hears_what_is_left_alone(site, verb):
+    """And what it holds; status has it among the last events."""
+    holdfast = site.holdfast()
+    pid = int(site.get("/leak.php")[1].split()[1])
+    result = holdfast.call(verb)
+    assert result.returncode == 0
+    told = rf"generation 1 is draining; it leaves alone: sleep \({pid}\)"
+    for text in (result.stderr, holdfast.call("status").stdout):
+        assert re.search(told, text), text
+    holdfast.wait(rf"generation 1 leaves in the background: sleep \({pid}\)")
+    assert stop_and_end_strays(holdfast) in ([], [pid])
 
 
 # ---- --kill-mode=all ----

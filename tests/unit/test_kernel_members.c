@@ -138,7 +138,7 @@ static void expect_n_members(pid_t session, const HfProgram *program, size_t exp
     HfProcess *members = NULL;
     size_t n = 4242;
 
-    assert_int_equal(find_members(&(HfMembership){session, NULL, program}, &members, &n), 0);
+    assert_int_equal(find_members(&(HfMembership){session, NULL, program, NULL}, &members, &n), 0);
     assert_int_equal(n, expected);
     for (size_t i = 0; i < n; i++) {
         assert_int_equal(getsid(members[i].pid), session);
@@ -197,7 +197,7 @@ static void test_orphans_are_found_and_zombies_are_not(void **state)
     (void)state;
     assert_int_equal(hf_process_signal(session.leader.pidfd, SIGKILL), 0);
     reap(&session.leader);
-    assert_int_equal(find_members(&(HfMembership){sid, NULL, &self}, &orphans, &n), 0);
+    assert_int_equal(find_members(&(HfMembership){sid, NULL, &self, NULL}, &orphans, &n), 0);
     assert_int_equal(n, 2);
     expect_n_members(sid, NULL, 2);
 
@@ -303,14 +303,14 @@ static int see_by_comm(const void *data)
     size_t n;
 
     drop_privileges();
-    if (find_members(&(HfMembership){expected->session, NULL, &expected->program}, &members, &n) <
-        0)
+    if (find_members(&(HfMembership){expected->session, NULL, &expected->program, NULL}, &members,
+                     &n) < 0)
         return 90;
     forget_found(members, n);
     if (n != expected->n)
         return 91;
     other.comm[0] = '!';
-    if (find_members(&(HfMembership){expected->session, NULL, &other}, &members, &n) < 0)
+    if (find_members(&(HfMembership){expected->session, NULL, &other, NULL}, &members, &n) < 0)
         return 92;
     forget_found(members, n);
     return n == 0 ? 0 : 93;
@@ -340,7 +340,7 @@ static void test_members_without_descriptors(void **state)
     for (int i = 0; i < 8; i++) {
         const HfProgram self = program_of(getpid());
         struct rlimit old = limit_fds(i / 2);
-        int r = find_members(&(HfMembership){session.leader.pid, NULL, i % 2 ? &self : NULL},
+        int r = find_members(&(HfMembership){session.leader.pid, NULL, i % 2 ? &self : NULL, NULL},
                              &members, &n);
         assert_int_equal(setrlimit(RLIMIT_NOFILE, &old), 0);
         assert_int_equal(r, -EMFILE);

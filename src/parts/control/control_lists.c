@@ -29,7 +29,7 @@ static int append_generation(HfControl *control, sd_bus_message *reply, unsigned
     HfSupervisor *supervisor = control->supervisor;
     HfStage stage = supervisor->machine.generations[slot].stage;
     bool leaves = hf_stage_leaves(stage);
-    const HfGeneration *generation = supervisor->generations[slot];
+    HfGeneration *generation = supervisor->generations[slot];
     const HfHistoryEntry *entry = hf_history_find(&control->events->history, generation->number);
     uint64_t processes = 0;
     uint64_t memory = 0;

@@ -123,10 +123,10 @@ void hf_history_end(HfHistory *history, uint64_t number, const char *how)
     entry->end = strdup(end);
 }
 
-int hf_events_measure(HfEvents *events, const HfGeneration *generation, uint64_t *ret_processes,
+int hf_events_measure(HfEvents *events, HfGeneration *generation, uint64_t *ret_processes,
                       uint64_t *ret_memory)
 {
-    int r = hf_members_measure(&generation->members, ret_processes, ret_memory);
+    int r = hf_generation_measure(generation, ret_processes, ret_memory);
 
     if (r >= 0)
         hf_history_count(&events->history, generation->number, *ret_processes);
@@ -152,7 +152,7 @@ static void record_spawn(HfEvents *events, const HfAction *action)
 
 static void record_report(HfEvents *events, const HfAction *action)
 {
-    const HfGeneration *generation = events->supervisor->generations[action->slot];
+    HfGeneration *generation = events->supervisor->generations[action->slot];
     HfHistory *history = &events->history;
     uint64_t processes;
 
@@ -169,7 +169,7 @@ static void record_report(HfEvents *events, const HfAction *action)
     else if (action->report == HF_REPORT_DRAINING)
         hf_events_measure(events, generation, &processes, NULL);
     else if (action->report == HF_REPORT_CRASHED &&
-             hf_members_measure(&generation->members, &processes, NULL) >= 0)
+             hf_generation_measure(generation, &processes, NULL) >= 0)
         hf_history_count(history, generation->number, 1 + processes); /* and its main one */
     else if (action->report == HF_REPORT_GONE)
         record_end(events, generation);

@@ -82,5 +82,5 @@ HfEvents *hf_events_of(const HfSupervisor *supervisor);
 
 /* Counts the processes of a generation for the history. memory, bytes, may be NULL. Returns 0 or
  * negative errno. */
-int hf_events_measure(HfEvents *events, const HfGeneration *generation, uint64_t *ret_processes,
+int hf_events_measure(HfEvents *events, HfGeneration *generation, uint64_t *ret_processes,
                       uint64_t *ret_memory);

@@ -84,7 +84,7 @@ static const struct {
     [HF_REPORT_RELOAD_FAILED] = {LOG_ERR, "cf1050a026974ac9ab1a0b68256a06fb", "%F"},
     [HF_REPORT_RETRY] = {LOG_WARNING, "4918b7e806c44dd285f9b8ebe81a7709",
                          "no generation serves; the next start is tried within %t"},
-    [HF_REPORT_DRAINING] = {LOG_INFO, "46de44fb7be148fbb65032758220d327", "%g is draining"},
+    [HF_REPORT_DRAINING] = {LOG_INFO, "46de44fb7be148fbb65032758220d327", "%g is draining%s"},
     [HF_REPORT_HURRIED] = {LOG_WARNING, "67ef927215fe40aeaaeb01d1394c6ad1",
                            "%g is still there, it is sent %k"},
     [HF_REPORT_GONE] = {LOG_INFO, "11ca7690b4c64cb4b7caedd18335b52a", "%g is gone"},
@@ -237,6 +237,10 @@ static void add_letter(const HfSupervisor *supervisor, const HfAction *action, c
         break;
     case 'k':
         hf_text_add(text, action->stage == HF_STAGE_KILL ? "SIGKILL" : "SIGTERM");
+        break;
+    case 's':
+        if (generation)
+            hf_generation_name_spared(generation, text);
         break;
     case 'u':
         add_unhealthy(supervisor, action, text);

@@ -113,13 +113,13 @@ static void post_oversize(HfWatch *watch, const HfGeneration *generation, uint64
 static void check_memory(HfWatch *watch)
 {
     const HfSupervisor *supervisor = watch->supervisor;
-    const HfGeneration *active = hf_supervisor_active(supervisor);
+    HfGeneration *active = hf_supervisor_active(supervisor);
     uint64_t processes;
     uint64_t bytes;
 
     if (!active || supervisor->machine.phase != HF_PHASE_IDLE)
         return;
-    int r = hf_members_measure(&active->members, &processes, &bytes);
+    int r = hf_generation_measure(active, &processes, &bytes);
     if (r < 0) {
         const HfLogFields fields = {.generation = active->number, .error = r};
         hf_log(LOG_WARNING, &fields, "the memory of generation %llu cannot be measured",
