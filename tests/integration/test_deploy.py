@@ -55,7 +55,8 @@ class World:
         configuration = site.directory / "site.conf"
         configuration.write_text(adapted("holdfast.conf", {
             "name = site": f"name = {site.name}", "/etc/holdfast/site.pages": pages, "/srv/www": self.base,
-            "php-fpm8.2 --fpm-config /etc/php/8.2/fpm/php-fpm.conf": " ".join(map(str, site.command))}))
+            "php-fpm8.2 --fpm-config /etc/php/8.2/fpm/php-fpm.conf": " ".join(map(str, site.command))})
+            + f"warm-timeout = {DEADLINE}s\nready-timeout = {DEADLINE}s\n")
         self.holdfast = site.holdfast(f"--config={configuration}", command=[])
 
     def git(self, *command):
