@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Other compilers, machines and libraries build it, too (docs/support.md). With HOLDFAST_FULL (tests/run --full) all of it
 is built and tested, with libraries from Debian; else what one compiler alone can say."""
 import json
