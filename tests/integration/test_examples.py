@@ -109,6 +109,37 @@ def test_the_init_script_steers_an_instance(site, path):
     site.configure()
 
 
+WITHOUT_SYSTEMD = """set -e
+mount -t tmpfs none /run && mount -t tmpfs none /var/log
+"$1" start
+service php8.2-fpm reload >&2 && echo "Debian's own says OK"
+holdfast status | grep -o '^php.*generation [0-9]'
+mount --bind "$1" /etc/init.d/php8.2-fpm
+service php8.2-fpm reload
+holdfast status | grep -o '^php.*generation [0-9]'
+service php8.2-fpm reopen-logs
+service php8.2-fpm status >/dev/null && echo "runs"
+service php8.2-fpm restart
+holdfast status | grep -o '^php.*generation [0-9]'
+service php8.2-fpm stop
+service php8.2-fpm status 2>&1 || echo "status $?"
+"""
+
+
+def test_service_reloads_without_systemd(site, path):
+    """In a pid namespace, by service(8), with Debian's own configuration: its own script says OK and does nothing."""
+    script = site.directory / "script"
+    script.write_text((EXAMPLES / "init" / "holdfast-php8.2-fpm").read_text().replace("PATH=/", f"PATH={path}:/", 1))
+    script.chmod(0o755)
+    result = run(path, "unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "sh", "-c", WITHOUT_SYSTEMD,
+                 "sh", script)
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert result.stdout.splitlines() == [
+        "Debian's own says OK", "php8.2-fpm: running, generation 1", "php8.2-fpm: running, generation 2", "runs",
+        "php8.2-fpm: running, generation 3", "holdfast: no instance named php8.2-fpm is running",
+        f"status {words.EXIT_NOT_RUNNING}"], result.stderr
+
+
 def test_the_page_names_options_that_exist():
     options = set(re.findall(r"^\s+(?:-\w )?(--[a-z-]+)", "".join(map(call_help, ["run", "reload", "status"])), re.M))
     for page in [*EXAMPLES.rglob("*.md"), ROOT / "README.md", *(ROOT / "docs").glob("*.md")]:
