@@ -220,7 +220,7 @@ static void on_deadline(HfMachine *machine, const HfEvent *event, HfActions *act
     fail_start(machine, event, 1, actions);
 }
 
-/* A trial that ends is one that has begun: its generation is on trial. */
+/* Its generation is on trial, or was to be. */
 static void on_tried(HfMachine *machine, const HfEvent *event, HfActions *actions)
 {
     if (event->passed) {
@@ -476,6 +476,15 @@ static void on_event(HfMachine *machine, const HfEvent *event, HfActions *action
     }
 }
 
+/* Ready, and what it was started for cannot be had any more. */
+static bool fails_early(const HfMachine *machine, const HfEvent *event)
+{
+    const HfMachineGeneration *generation = &machine->generations[event->slot];
+
+    return !event->passed && generation->stage == HF_STAGE_STARTING &&
+           generation->side != machine->side;
+}
+
 /* What the event has ended outside does not last any more. False: there was nothing to end, the
  * event comes too late. */
 static bool consume(const HfMachine *machine, const HfEvent *event, HfOutputs *before)
@@ -490,7 +499,7 @@ static bool consume(const HfMachine *machine, const HfEvent *event, HfOutputs *b
         lasted = &before->fallback;
     else if (event->type == HF_EVENT_QUEUE_SERVED)
         lasted = &before->queue;
-    else if (event->type == HF_EVENT_TRIED)
+    else if (event->type == HF_EVENT_TRIED && !fails_early(machine, event))
         lasted = &before->slots[event->slot].tried;
     else if (event->type == HF_EVENT_SIDE_EMPTY)
         lasted = &before->slots[event->slot].watched;

@@ -219,6 +219,31 @@ static void steer(HfListener *listener, unsigned side)
                listener->label);
 }
 
+void hf_actions_confirm(HfSupervisor *supervisor, HfEvent *event)
+{
+    const HfGeneration *generation = supervisor->generations[event->slot];
+    bool confirms =
+        event->type == HF_EVENT_READY || (event->type == HF_EVENT_TRIED && event->passed);
+    HF_CLEANUP_TEXT HfText text = {0};
+
+    if (!confirms || !generation || generation->number != event->number ||
+        generation->side == supervisor->machine.side)
+        return;
+    for (size_t i = 0; i < generation->plan->n_listeners; i++) {
+        const HfListener *listener = generation->plan->listeners[i];
+        if (hf_listener_can_switch(listener, generation->side))
+            continue;
+        hf_text_addf(&text,
+                     "somebody has removed the hidden socket beside %s, so it cannot be switched "
+                     "to; reload again",
+                     listener->label);
+        hf_supervisor_set_failure(supervisor, hf_text_peek(&text));
+        event->type = HF_EVENT_TRIED;
+        event->passed = false;
+        return;
+    }
+}
+
 /* What no plan in force has serves from the start where the generation is started; where another
  * holdfast serves it, that goes on until the switch. */
 static void steer_new(const HfSupervisor *supervisor, const HfPlan *plan, unsigned side)

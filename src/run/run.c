@@ -52,6 +52,7 @@ static int on_step(sd_event_source *source, void *userdata)
             supervisor->first_event = 0;
         if (event.type == HF_EVENT_READY) /* it is not said again to whoever adopts it */
             call_stepped(supervisor);
+        hf_actions_confirm(supervisor, &event);
         hf_machine_step(&supervisor->machine, &event, actions);
         supervisor->steps++;
         if (supervisor->settings->log_level == HF_LOG_LEVEL_DEBUG)

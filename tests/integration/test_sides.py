@@ -446,6 +446,31 @@ def test_what_a_killed_instance_left(site):
     assert os.listdir(site.directory).count(".own.sock.2") == 0
 
 
+def test_a_hidden_name_that_somebody_removes(make_site):
+    """What was to be switched to is ended, the old generation serves on, and the next reload binds another one."""
+    site = make_site("unix")
+    gate = site.directory / "gate"
+    os.mkfifo(gate)
+    holdfast = site.holdfast(f"--canary=exec:read line < {gate}", "--warm=none")
+    before = site.main_pid()
+    with subprocess.Popen([HOLDFAST, "reload", f"--name={site.name}"], env=environment(), stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE, text=True) as reload, open(gate, "w", encoding="utf-8") as opened:
+        os.unlink(hidden(site.address))
+        opened.write("go\n")
+        opened.close()
+        _, said = reload.communicate(timeout=DEADLINE)
+    assert reload.returncode == 1
+    assert f"somebody has removed the hidden socket beside {site.address}, so it cannot be switched to" in said
+    assert site.main_pid() == before
+    holdfast.wait(words.gone(2))
+    assert not os.path.lexists(hidden(site.address))
+    with subprocess.Popen([HOLDFAST, "reload", f"--name={site.name}"], env=environment()) as reload:
+        gate.write_text("go\n")
+        assert reload.wait(DEADLINE) == 0
+    assert site.main_pid() != before and os.path.lexists(hidden(site.address))
+    holdfast.stop()
+
+
 @pytest.mark.parametrize("handoff", ["server-starter", "stdin"])
 def test_handoffs(site, handoff):
     site.pools[:] = []

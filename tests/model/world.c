@@ -146,6 +146,9 @@ void world_event(World *world, const HfEvent *event)
         break;
     case HF_EVENT_TRIED:
         slot->tried = false;
+        if (world_slot_starting(slot))
+            slot->process = WORLD_PROCESS_RUNNING;
+        slot->ready = true;
         break;
     case HF_EVENT_SIDE_EMPTY:
         slot->watched = false;

@@ -133,6 +133,8 @@ static void push_slot(List *list, const World *world, unsigned i)
         push_of_slot(list, world, HF_EVENT_SPAWN_FAILED, i);
     if (running && world_slot_starting(slot))
         push_of_slot(list, world, HF_EVENT_READY, i);
+    if (running && world_slot_starting(slot) && slot->side != world->side)
+        push_of_slot(list, world, HF_EVENT_TRIED, i);
     if (running)
         push_of_slot(list, world, HF_EVENT_MAIN_EXITED, i);
     if (running && world->switches && world_slot_active(slot)) {
@@ -234,8 +236,11 @@ static void push_late_life(List *list, const World *world, unsigned i)
         push_of_slot(list, world, HF_EVENT_LEAVING, i);
     if (active || world_slot_trying(slot) || world_slot_parked(slot))
         push_of_slot(list, world, HF_EVENT_SPAWN_FAILED, i);
-    if (!slot->tried)
+    if (!slot->tried) {
         push_tried(list, world, i);
+        if (world_slot_starting(slot) && slot->side != world->side)
+            list->events[list->n - 2] = list->events[list->n - 1];
+    }
     if (!slot->watched)
         push_of_slot(list, world, HF_EVENT_SIDE_EMPTY, i);
 }
