@@ -1,12 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /* Prometheus' text format 0.0.4, and OpenMetrics 1.0.0. */
+#include <poll.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/parse.h"
 #include "cli/terminal.h"
 #include "cli/verbs.h"
 #include "cli/view.h"
+#include "format/http.h"
 
 typedef unsigned long long Number;
 
@@ -234,12 +238,118 @@ void hf_view_add_metrics(const HfView *views, size_t n, bool open, HfText *text)
         hf_text_add(text, "# EOF\n");
 }
 
+/* ---- over HTTP ---- */
+
+#define HEAD_MAX     8192 /* bytes of a request */
+#define HEAD_TIMEOUT (5 * HF_USEC_PER_SEC)
+#define ALL_TIMEOUT  30 /* seconds, for all of it */
+
+/* The head of the request on standard input. Returns the status that it is answered with, 0: it is
+ * one. */
+static unsigned read_head(char *head, HfHttpAsked *ret)
+{
+    uint64_t until = hf_clock_monotonic() + HEAD_TIMEOUT;
+    size_t length = 0;
+    int r = 0;
+
+    while (r == 0 && length < HEAD_MAX) {
+        struct pollfd polled = {STDIN_FILENO, POLLIN, 0};
+        uint64_t now = hf_clock_monotonic();
+        if (now >= until || poll(&polled, 1, (int)((until - now) / HF_USEC_PER_MSEC) + 1) <= 0)
+            return 408;
+        ssize_t n = read(STDIN_FILENO, head + length, HEAD_MAX - length);
+        if (n <= 0)
+            return 400;
+        length += (size_t)n;
+        r = hf_http_asked(head, length, ret);
+    }
+    return r > 0 ? 0 : r < 0 ? 400 : 431;
+}
+
+/* The body of the answer, which is added to text. Returns its status. */
+static unsigned make_page(const char *name, const HfHttpAsked *asked, HfText *text)
+{
+    static const char path[] = "/metrics";
+    HF_CLEANUP_VIEWS HfViews views = {0};
+    size_t length = asked->length;
+    const char *query = memchr(asked->target, '?', length);
+    bool several;
+
+    if (!asked->get)
+        return 405;
+    length = query ? (size_t)(query - asked->target) : length;
+    if (length != strlen(path) || memcmp(asked->target, path, length) != 0)
+        return 404;
+    int status = hf_views_read(name, &views, &several);
+    if (views.n == 0 && status != HF_EXIT_NOT_RUNNING)
+        return 503;
+    hf_view_add_metrics(views.views, views.n, asked->open_metrics, text);
+    return 200;
+}
+
+/* Closing it while something is unread would reset the connection and take the answer along. */
+static void end_connection(char *buffer)
+{
+    struct pollfd polled = {STDIN_FILENO, POLLIN, 0};
+
+    if (shutdown(STDOUT_FILENO, SHUT_WR) < 0)
+        return;
+    for (unsigned i = 0; i < 64 && poll(&polled, 1, 1000) > 0; i++)
+        if (read(STDIN_FILENO, buffer, HEAD_MAX) <= 0)
+            return;
+}
+
+/* One request on standard input, answered on standard output. */
+static int serve_metrics(const char *name)
+{
+    static const struct {
+        unsigned status;
+        const char *words;
+    } known[] = {{200, "OK"},
+                 {400, "Bad Request"},
+                 {404, "Not Found"},
+                 {405, "Method Not Allowed"},
+                 {408, "Request Timeout"},
+                 {431, "Request Header Fields Too Large"},
+                 {503, "Service Unavailable"}};
+    char head[HEAD_MAX];
+    HfHttpAsked asked = {0};
+    HF_CLEANUP_TEXT HfText page = {0};
+    HF_CLEANUP_TEXT HfText answer = {0};
+    const char *words = "";
+
+    alarm(ALL_TIMEOUT);
+    unsigned status = read_head(head, &asked);
+    if (status == 0)
+        status = make_page(name, &asked, &page);
+    for (size_t i = 0; i < sizeof(known) / sizeof(*known); i++)
+        words = known[i].status == status ? known[i].words : words;
+    if (status != 200)
+        hf_text_addf(&page, "%s\n", status == 404 ? "the figures are at /metrics" : words);
+    hf_text_addf(&answer, "HTTP/1.1 %u %s\r\nContent-Type: %s\r\nContent-Length: %zu\r\n", status,
+                 words,
+                 status == 200 && asked.open_metrics
+                     ? "application/openmetrics-text; version=1.0.0; charset=utf-8"
+                     : "text/plain; version=0.0.4; charset=utf-8",
+                 page.length);
+    hf_text_addf(&answer, "%sVary: Accept\r\nConnection: close\r\n\r\n",
+                 status == 405 ? "Allow: GET, HEAD\r\n" : "");
+    if (!asked.head)
+        hf_text_add(&answer, hf_text_peek(&page));
+    hf_text_fail(&answer, page.failed);
+    int ended = hf_terminal_print(&answer);
+    end_connection(head);
+    return ended;
+}
+
 int hf_cli_metrics(const HfCommandLine *line)
 {
     HF_CLEANUP_VIEWS HfViews views = {0};
     HF_CLEANUP_TEXT HfText text = {0};
     bool several;
 
+    if (line->call.http)
+        return serve_metrics(line->call.name);
     int worst = hf_views_read(line->call.name, &views, &several);
     hf_view_add_metrics(views.views, views.n, false, &text);
     int status = hf_terminal_print(&text);

@@ -227,6 +227,9 @@ const HfOption hf_option_table[] = {
      .help = "Print only what failed (default: what happens meanwhile, on stderr)"},
     {OPTION("json", GENERAL, 1U << HF_VERB_STATUS | 1U << HF_VERB_HISTORY, flag, call.json),
      .help = "Print one JSON object on one line (default: for people)"},
+    {OPTION("http", GENERAL, 1U << HF_VERB_METRICS, flag, call.http),
+     .help = "Answer one HTTP request on standard input and output, as holdfast-metrics.socket has "
+             "it (default: print the figures)"},
     {OPTION("watch", GENERAL, 1U << HF_VERB_STATUS, flag, call.watch),
      .help = "Refresh every second, with the queues as graphs, until Ctrl-C or the end of the "
              "instance (default: show it once)"},

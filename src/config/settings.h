@@ -234,6 +234,7 @@ typedef struct HfCall {
     bool quiet;     /* --quiet */
     bool json;      /* --json */
     bool watch;     /* --watch */
+    bool http;      /* --http */
     char *unit;     /* --unit, NULL: an instance is meant; with it settings.drain_timeout counts */
 } HfCall;
 

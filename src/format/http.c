@@ -249,3 +249,129 @@ HfHttpVerdict hf_http_reader_close(HfHttpReader *reader)
         reader->verdict = reader->part == HF_HTTP_UNTIL_CLOSE ? HF_HTTP_DONE : HF_HTTP_MALFORMED;
     return reader->verdict;
 }
+
+/* ---- the server's side ---- */
+
+/* A piece of a text; takes what is before the separator off rest. */
+typedef struct Piece {
+    const char *at;
+    size_t length;
+} Piece;
+
+static bool is_blank(char byte)
+{
+    return byte == ' ' || byte == '\t' || byte == '\r';
+}
+
+static Piece trim(Piece piece)
+{
+    while (piece.length > 0 && is_blank(piece.at[piece.length - 1]))
+        piece.length--;
+    while (piece.length > 0 && is_blank(*piece.at)) {
+        piece.at++;
+        piece.length--;
+    }
+    return piece;
+}
+
+static Piece take_piece(Piece *rest, char separator)
+{
+    const char *end = memchr(rest->at, separator, rest->length);
+    Piece piece = {rest->at, end ? (size_t)(end - rest->at) : rest->length};
+
+    rest->at += piece.length + (end ? 1 : 0);
+    rest->length -= piece.length + (end ? 1 : 0);
+    return trim(piece);
+}
+
+static bool is_text(Piece piece, const char *text)
+{
+    return piece.length == strlen(text) && strncasecmp(piece.at, text, piece.length) == 0;
+}
+
+/* qvalue, RFC 9110 12.4.2, in thousandths. */
+static unsigned read_quality(Piece value)
+{
+    unsigned quality = 0;
+
+    if (value.length == 0 || *value.at < '0' || *value.at > '1')
+        return 0;
+    for (size_t i = 0, unit = 1000; i < value.length && unit > 0; i++) {
+        if (i == 1 && value.at[i] == '.')
+            continue;
+        if (i == 1 || value.at[i] < '0' || value.at[i] > '9')
+            return 0;
+        quality += (unsigned)((size_t)(value.at[i] - '0') * unit);
+        unit /= 10;
+    }
+    return quality < 1000 ? quality : 1000;
+}
+
+/* Of one media range: how much it is wanted, in thousandths. version: that it must have if any. */
+static unsigned weigh_range(Piece range, const char *type, const char *version)
+{
+    unsigned quality = 1000;
+
+    if (!is_text(take_piece(&range, ';'), type))
+        return 0;
+    while (range.length > 0) {
+        Piece value = take_piece(&range, ';');
+        Piece key = take_piece(&value, '=');
+        if (is_text(key, "q"))
+            quality = read_quality(value);
+        else if (is_text(key, "version") && version && !is_text(value, version))
+            return 0;
+    }
+    return quality;
+}
+
+static void weigh_accept(Piece value, unsigned *open, unsigned *plain)
+{
+    while (value.length > 0) {
+        Piece range = take_piece(&value, ',');
+        unsigned more = weigh_range(range, "application/openmetrics-text", "1.0.0");
+        *open = more > *open ? more : *open;
+        more = weigh_range(range, "text/plain", NULL);
+        *plain = more > *plain ? more : *plain;
+    }
+}
+
+/* METHOD TARGET HTTP/1.x */
+static int take_request_line(Piece line, HfHttpAsked *ret)
+{
+    Piece method = take_piece(&line, ' ');
+    Piece target = take_piece(&line, ' ');
+
+    if (method.length == 0 || target.length == 0 || line.length != strlen("HTTP/1.x") ||
+        memcmp(line.at, "HTTP/1.", strlen("HTTP/1.")) != 0)
+        return -EBADMSG;
+    ret->head = method.length == 4 && memcmp(method.at, "HEAD", 4) == 0;
+    ret->get = ret->head || (method.length == 3 && memcmp(method.at, "GET", 3) == 0);
+    ret->target = target.at;
+    ret->length = target.length;
+    return 0;
+}
+
+int hf_http_asked(const char *data, size_t length, HfHttpAsked *ret)
+{
+    Piece rest = {data, length};
+    HfHttpAsked asked = {0};
+    unsigned open = 0;
+    unsigned plain = 0;
+
+    for (bool first = true; memchr(rest.at, '\n', rest.length); first = false) {
+        Piece line = take_piece(&rest, '\n');
+        if (first && take_request_line(line, &asked) < 0)
+            return -EBADMSG;
+        if (line.length == 0) {
+            asked.open_metrics = open > 0 && open >= plain;
+            *ret = asked;
+            return 1;
+        }
+        if (!first && !memchr(line.at, ':', line.length))
+            return -EBADMSG;
+        if (!first && is_text(take_piece(&line, ':'), "Accept"))
+            weigh_accept(line, &open, &plain);
+    }
+    return 0;
+}

@@ -68,3 +68,16 @@ void hf_http_reader_init(HfHttpReader *reader);
 HfHttpVerdict hf_http_reader_feed(HfHttpReader *reader, const void *data, size_t length);
 /* The connection has ended: DONE or MALFORMED. */
 HfHttpVerdict hf_http_reader_close(HfHttpReader *reader);
+
+/* ---- the server's side: the head of one request ---- */
+
+typedef struct HfHttpAsked {
+    bool get;           /* GET or HEAD */
+    bool head;          /* HEAD */
+    const char *target; /* borrowed, hostile, as are: */
+    size_t length;
+    bool open_metrics; /* prefers OpenMetrics 1.0.0 to plain text */
+} HfHttpAsked;
+
+/* Returns 1, 0 when more is to come, or -EBADMSG for what is no HTTP/1 request. */
+int hf_http_asked(const char *data, size_t length, HfHttpAsked *ret);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The client's side of an HTTP answer: whole and in pieces it reads the same. The first byte is the
  * length of the pieces. What is read is also tried as a target and a header. */
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -61,12 +62,34 @@ static void check_request(char *text)
     }
 }
 
+/* The server's side: whatever follows the head changes nothing, and nothing is read beyond it. */
+static void check_asked(const uint8_t *data, size_t size)
+{
+    const char *bytes = (const char *)data;
+    HfHttpAsked whole = {0};
+    HfHttpAsked part = {0};
+    int r = hf_http_asked(bytes, size, &whole);
+
+    CHECK(r == 0 || r == 1 || r == -EBADMSG);
+    for (size_t length = 0; length < size && length < 256; length++) {
+        int cut = hf_http_asked(bytes, length, &part);
+        CHECK(cut == 0 || cut == r);
+        if (cut == 1)
+            CHECK(part.target == whole.target && part.length == whole.length &&
+                  part.open_metrics == whole.open_metrics && part.get == whole.get);
+    }
+    if (r == 1)
+        CHECK(whole.length > 0 && whole.target > bytes &&
+              whole.target + whole.length < bytes + size);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     Input input = {data, size};
     size_t piece = input_byte(&input) % 64 + 1;
 
     check_answer(input.data, input.size, piece);
+    check_asked(input.data, input.size);
     char *text = input_string(&input);
     check_request(text);
     free(text);

@@ -16,7 +16,8 @@ from harness.process import environment
 pytestmark = pytest.mark.plain
 
 UNITS = ["holdfast-exec@.service", "holdfast-exec@.socket", "holdfast-recycle@.service", "holdfast-recycle@.timer",
-         "holdfast-site@.service", "holdfast-sweep@.service", "holdfast@.service", "holdfast@.socket"]
+         "holdfast-site@.service", "holdfast-sweep@.service", "holdfast@.service", "holdfast@.socket",
+         "holdfast-metrics.socket", "holdfast-metrics@.service", "holdfast-textfile.service", "holdfast-textfile.timer"]
 PAGES = ["man1/holdfast.1", "man5/holdfast.conf.5", "man7/holdfast-control.7"]
 FILES = {
     "/usr/bin/holdfast",

@@ -6,6 +6,7 @@ import pathlib
 import pwd
 import shutil
 import subprocess
+import urllib.request
 
 import pytest
 
@@ -144,3 +145,25 @@ def test_the_journal_has_fields(app):
     identifier = next(line["MESSAGE_ID"] for line in second if "is active" in line["MESSAGE"])
     assert identifier in {line["MESSAGE_ID"] for line in lines(f"HOLDFAST_NAME={NAME}", f"MESSAGE_ID={identifier}")}
     assert f"{identifier}" in pathlib.Path(f"{ROOT}/src/man/holdfast.1.scd").read_text()
+
+
+def test_the_metrics_socket_is_scraped(app, units):
+    """Nothing runs before a scrape, and nothing after it."""
+    app("listen = 127.0.0.1:9811\n")
+    socket = units.get("holdfast-metrics.socket")
+    socket.start()
+    for number in (1, 2):
+        with urllib.request.urlopen("http://127.0.0.1:9963/metrics", timeout=30) as answer:
+            assert f'holdfast_generation{{name="{NAME}"}} 1\n' in answer.read().decode()
+        assert socket.get("NAccepted") == str(number)
+
+
+def test_the_textfile_timer_writes_figures(app, units):
+    app("listen = 127.0.0.1:9811\n")
+    directory = pathlib.Path("/var/lib/prometheus/node-exporter")
+    directory.mkdir(parents=True, exist_ok=True)
+    systemd.systemctl("start", units.get("holdfast-textfile.service").name)
+    path = directory / "holdfast.prom"
+    assert f'holdfast_generation{{name="{NAME}"}} 1\n' in path.read_text()
+    assert path.stat().st_mode & 0o7777 == 0o644 and [path] == list(directory.glob("holdfast.prom*"))
+    path.unlink()

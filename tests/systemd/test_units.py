@@ -11,7 +11,8 @@ from harness.process import environment
 INSTALLED = pathlib.Path("/usr/local/lib/systemd/system")
 UNITS = sorted(path.name for path in INSTALLED.glob("holdfast*"))
 # those that need not be root
-HARDENED = ["holdfast@.service", "holdfast-site@.service", "holdfast-exec@.service", "holdfast-recycle@.service", "holdfast-sweep@.service"]
+HARDENED = ["holdfast@.service", "holdfast-site@.service", "holdfast-exec@.service", "holdfast-recycle@.service",
+            "holdfast-sweep@.service", "holdfast-metrics@.service", "holdfast-textfile.service"]
 EXPOSURE_MAX = 3.0
 DROP_INS = pathlib.Path("/usr/local/share/holdfast")
 
@@ -25,9 +26,10 @@ def instance(name):
 
 
 def test_every_unit_is_installed():
-    assert UNITS == ["holdfast-exec@.service", "holdfast-exec@.socket", "holdfast-recycle@.service",
-                     "holdfast-recycle@.timer", "holdfast-site@.service", "holdfast-sweep@.service", "holdfast@.service",
-                     "holdfast@.socket"]
+    assert UNITS == ["holdfast-exec@.service", "holdfast-exec@.socket", "holdfast-metrics.socket",
+                     "holdfast-metrics@.service", "holdfast-recycle@.service", "holdfast-recycle@.timer",
+                     "holdfast-site@.service", "holdfast-sweep@.service", "holdfast-textfile.service",
+                     "holdfast-textfile.timer", "holdfast@.service", "holdfast@.socket"]
 
 
 @pytest.mark.parametrize("name", UNITS)

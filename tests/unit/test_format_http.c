@@ -263,6 +263,91 @@ static void everything_is_bounded(void **state)
     assert_int_equal(reader.n_body, HF_HTTP_BODY_KEPT);
 }
 
+static int asked_of(const char *text, HfHttpAsked *ret)
+{
+    return hf_http_asked(text, strlen(text), ret);
+}
+
+static void what_is_asked_of_a_server(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        int result;
+        bool get;
+        bool head;
+        const char *target;
+    } rows[] = {
+        {"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\nmore", 1, true, false, "/metrics"},
+        {"GET /metrics?x=1 HTTP/1.0\n\n", 1, true, false, "/metrics?x=1"},
+        {"HEAD / HTTP/1.1\r\n\r\n", 1, true, true, "/"},
+        {"POST / HTTP/1.1\r\n\r\n", 1, false, false, "/"},
+        {"get / HTTP/1.1\r\n\r\n", 1, false, false, "/"},
+        {"EATS / HTTP/1.1\r\n\r\n", 1, false, false, "/"},
+        {"", 0, false, false, NULL},
+        {"GET / HTTP/1.1", 0, false, false, NULL},
+        {"GET / HTTP/1.1\r\nHost: x\r\n", 0, false, false, NULL},
+        {"\r\n", -EBADMSG, false, false, NULL},
+        {"GET\r\n", -EBADMSG, false, false, NULL},
+        {"GET /\r\n", -EBADMSG, false, false, NULL},
+        {"GET / HTTP/2.0\r\n", -EBADMSG, false, false, NULL},
+        {"GET / HTTP/1.1\r\nwhat is this\r\n", -EBADMSG, false, false, NULL},
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+        HfHttpAsked asked = {0};
+        if (asked_of(rows[i].text, &asked) != rows[i].result)
+            fail_msg("row %zu", i);
+        assert_int_equal(asked.get, rows[i].get);
+        assert_int_equal(asked.head, rows[i].head);
+        assert_int_equal(asked.length, rows[i].target ? strlen(rows[i].target) : 0);
+        if (rows[i].target)
+            assert_memory_equal(asked.target, rows[i].target, asked.length);
+    }
+}
+
+static void openmetrics_is_negotiated(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *accept;
+        bool open;
+    } rows[] = {
+        {"Accept: */*", false},
+        {"Host: application/openmetrics-text", false},
+        {"Accept: application/openmetrics-text", true},
+        {"accept:\tApplication/OpenMetrics-Text ; Version=1.0.0 ; q=1.000", true},
+        {"Accept: application/openmetrics-text;charset=utf-8", true},
+        {"Accept: application/openmetrics-text;version=0.0.1", false},
+        {"Accept: application/openmetrics-text;version=1.0.0;q=0", false},
+        {"Accept: application/openmetrics-text;q=0.5,text/plain;q=0.6", false},
+        {"Accept: application/openmetrics-text;q=0.5,text/plain;version=0.0.4;q=0.5", true},
+        {"Accept: text/plain\r\nAccept: application/openmetrics-text", true},
+        {"Accept: application/openmetrics-text;q=0.1,application/openmetrics-text;q=0.9,"
+         "text/plain;q=0.8,text/plain;q=0.2",
+         true},
+        {"Accept: application/openmetrics-text;q=1.9", true},
+        {"Accept: application/openmetrics-text;q=", false},
+        {"Accept: application/openmetrics-text;q=-1", false},
+        {"Accept: application/openmetrics-text;q=7", false},
+        {"Accept: application/openmetrics-text;q=0x", false},
+        {"Accept: application/openmetrics-text;q=0.x", false},
+        {"Accept: application/openmetrics-text;q=0./", false},
+        {"Accept: application/openmetrics-text;q=0.00001", false},
+        /* Prometheus 2 */
+        {"Accept: application/openmetrics-text;version=1.0.0,application/openmetrics-text;"
+         "version=0.0.1;q=0.75,text/plain;version=0.0.4;q=0.5,*/*;q=0.1",
+         true},
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+        HF_CLEANUP_TEXT HfText text = {0};
+        HfHttpAsked asked;
+        hf_text_addf(&text, "GET / HTTP/1.1\r\n%s\r\n\r\n", rows[i].accept);
+        assert_int_equal(hf_http_asked(text.data, text.length, &asked), 1);
+        if (asked.open_metrics != rows[i].open)
+            fail_msg("%s", rows[i].accept);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -275,6 +360,8 @@ int main(void)
         cmocka_unit_test(answers_that_end_with_the_connection),
         cmocka_unit_test(what_is_no_answer),
         cmocka_unit_test(everything_is_bounded),
+        cmocka_unit_test(what_is_asked_of_a_server),
+        cmocka_unit_test(openmetrics_is_negotiated),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
