@@ -10,11 +10,13 @@
 
 #include "base/fd.h"
 #include "base/memory.h"
+#include "base/parse.h"
 #include "base/text.h"
 #include "loop/output.h"
 #include "loop/reaper.h"
 
-#define COMMAND_OUTPUT_MAX (64U * 1024) /* bytes */
+#define COMMAND_OUTPUT_MAX (64U * 1024)    /* bytes */
+#define DEATH_TIME         HF_USEC_PER_SEC /* for one that was killed */
 
 struct HfCapture {
     HfReaper *reaper;
@@ -43,21 +45,29 @@ static void kill_child(const HfCapture *capture)
     kill(-capture->process.pid, SIGKILL);
 }
 
+static void capture_end(HfCapture *capture, const siginfo_t *info);
+
+/* What hangs in a file system that does not answer cannot be killed before that does: it is left to
+ * the reaper. */
 static int on_capture_timeout(sd_event_source *source, uint64_t usec, void *userdata)
 {
     HfCapture *capture = userdata;
 
-    (void)source;
     (void)usec;
+    if (capture->timed_out) {
+        hf_reaper_forget(capture->reaper, capture->process.pid);
+        capture_end(capture, &(siginfo_t){.si_code = CLD_KILLED, .si_status = SIGKILL});
+        return 0;
+    }
     capture->timed_out = true;
     kill_child(capture);
-    return 0;
+    sd_event_source_set_time_relative(source, DEATH_TIME);
+    return sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
 }
 
 /* What the child left in the pipe is all that counts: a grandchild may hold it open for ever. */
-static void on_exit_of_child(const siginfo_t *info, void *userdata)
+static void capture_end(HfCapture *capture, const siginfo_t *info)
 {
-    HfCapture *capture = userdata;
     HfSpawnStage stage;
 
     HfOutput *output = HF_STEAL(capture->output);
@@ -75,6 +85,11 @@ static void on_exit_of_child(const siginfo_t *info, void *userdata)
     capture_free(capture);
     callback(&captured, callback_data);
     hf_output_free(output);
+}
+
+static void on_exit_of_child(const siginfo_t *info, void *userdata)
+{
+    capture_end(userdata, info);
 }
 
 /* writing: the child's end. */

@@ -8,6 +8,8 @@
 
 #include "base/memory.h"
 #include "kernel/account.h"
+#include "kernel/privilege.h"
+#include "kernel/process.h"
 #include "loop/capture.h"
 
 #define HOST_ADDRESSES_MAX 16
@@ -18,6 +20,9 @@ typedef enum Kind {
     KIND_GROUP,
     KIND_HOST,
     KIND_SERVICE_USER, /* with all that a service of that user gets */
+    KIND_PROGRAM,      /* looked for in PATH, from names->directory */
+    KIND_REAL_PATH,
+    KIND_OPEN, /* port: the mode that root as such asks for */
 } Kind;
 
 /* One address of a host. */
@@ -50,6 +55,7 @@ typedef struct Header {
 } Header;
 
 struct HfNames {
+    char *directory; /* of the service */
     Name *list;
     size_t n;
     size_t capacity;
@@ -80,6 +86,7 @@ HfNames *hf_names_free(HfNames *names)
         hf_credentials_clear(&names->list[i].credentials);
     }
     free(names->list);
+    free(names->directory);
     free(names);
     return NULL;
 }
@@ -138,6 +145,21 @@ int hf_names_want_service(HfNames *names, const HfSettings *settings)
     return r < 0 ? r : want_list(names, KIND_GROUP, settings->group);
 }
 
+int hf_names_want_files(HfNames *names, const char *program, const char *directory,
+                        const char *root)
+{
+    int r = hf_string_set(&names->directory, directory);
+
+    if (r >= 0)
+        r = want_name(names, KIND_PROGRAM, program, strlen(program), 0);
+    return r < 0 || !root ? r : want_name(names, KIND_REAL_PATH, root, strlen(root), 0);
+}
+
+int hf_names_want_open(HfNames *names, const char *path, int mode)
+{
+    return want_name(names, KIND_OPEN, path, strlen(path), (uint16_t)mode);
+}
+
 int hf_names_want_listener(HfNames *names, const HfListenerSpec *spec, bool with_host)
 {
     const HfAddress *address = &spec->address;
@@ -167,7 +189,15 @@ static int resolve_places(const Name *name, Place *ret)
     return n;
 }
 
-static void answer_name(const Name *name, HfText *ret)
+static int find_path(const HfNames *names, const Name *name, char **ret)
+{
+    if (name->kind == KIND_PROGRAM)
+        return hf_process_find(name->text, getenv("PATH"), names->directory, ret);
+    *ret = realpath(name->text, NULL);
+    return *ret ? 0 : -errno;
+}
+
+static void answer_name(const HfNames *names, const Name *name, HfText *ret)
 {
     Header header = {.uid = (uid_t)-1, .gid = (gid_t)-1};
     HfCredentials credentials = HF_CREDENTIALS_NONE;
@@ -181,6 +211,14 @@ static void answer_name(const Name *name, HfText *ret)
         header.result = hf_account_group(name->text, &header.gid);
     } else if (name->kind == KIND_USER) {
         header.result = hf_account_user(name->text, &header.uid, &header.gid);
+    } else if (name->kind == KIND_OPEN) {
+        header.result = hf_privilege_is_open(name->text, name->port);
+    } else if (name->kind != KIND_SERVICE_USER) {
+        HF_CLEANUP_FREE char *path = NULL;
+        header.result = find_path(names, name, &path);
+        if (header.result >= 0)
+            hf_text_add_bytes(&environment, path, strlen(path) + 1);
+        header.environment = environment.length;
     } else {
         header.result = hf_credentials_set_user(&credentials, name->text);
         header.uid = credentials.uid;
@@ -205,7 +243,7 @@ static void answer_names(int fd, void *userdata)
 
     for (size_t i = names->asked; i < names->n; i++) {
         HF_CLEANUP_TEXT HfText answer = {0};
-        answer_name(&names->list[i], &answer);
+        answer_name(names, &names->list[i], &answer);
         for (size_t at = 0; at < answer.length;) {
             ssize_t written = write(fd, answer.data + at, answer.length - at);
             if (written < 0 && errno != EINTR)
@@ -352,4 +390,48 @@ int hf_names_service_user(HfNames *names, HfCredentials *credentials, const char
     *found = HF_CREDENTIALS_NONE;
     name->result = -EALREADY;
     return 0;
+}
+
+static int take_path(const HfNames *names, Kind kind, const char *text, char **ret)
+{
+    const Name *name = names ? find_name(names, kind, text, 0) : NULL;
+
+    if (!name)
+        return 1;
+    if (name->result < 0)
+        return name->result;
+    *ret = NULL;
+    return name->credentials.environment ? hf_string_set(ret, *name->credentials.environment)
+                                         : -EIO;
+}
+
+int hf_names_program(const HfNames *names, const char *program, const char *directory, char **ret)
+{
+    int r = take_path(names, KIND_PROGRAM, program, ret);
+
+    return r > 0 ? hf_process_find(program, getenv("PATH"), directory, ret) : r;
+}
+
+int hf_names_real_path(const HfNames *names, const char *path, char **ret)
+{
+    int r = take_path(names, KIND_REAL_PATH, path, ret);
+
+    if (r > 0)
+        *ret = realpath(path, NULL);
+    return r > 0 && !*ret ? -errno : r > 0 ? 0 : r;
+}
+
+const char *hf_names_silent(const HfNames *names)
+{
+    for (size_t i = 0; i < names->n; i++)
+        if (names->list[i].result == -ETIMEDOUT) /* what comes behind it was not asked */
+            return names->list[i].kind >= KIND_PROGRAM ? names->list[i].text : NULL;
+    return NULL;
+}
+
+bool hf_names_open(const HfNames *names, const char *path, int mode)
+{
+    const Name *name = names ? find_name(names, KIND_OPEN, path, (uint16_t)mode) : NULL;
+
+    return name ? name->result > 0 : hf_privilege_is_open(path, mode);
 }

@@ -335,11 +335,11 @@ static int find_credentials(const HfSettings *settings, HfNames *names, HfCreden
 
 /* ---- what it runs ---- */
 
-static int find_program(const HfSettings *settings, char **ret, HfText *error)
+static int find_program(const HfSettings *settings, const HfNames *names, char **ret, HfText *error)
 {
     const char *command = settings->command[hf_adapter_first_word(settings)];
 
-    int r = hf_process_find(command, getenv("PATH"), settings->directory, ret);
+    int r = hf_names_program(names, command, settings->directory, ret);
     if (r == -ENOENT && strchr(command, '/'))
         hf_text_addf(error, "there is no program %s; check the path", command);
     else if (r == -ENOENT)
@@ -379,7 +379,7 @@ int hf_plan_of_settings(const HfSettings *settings, HfNames *names, HfPlan **ret
     plan->watchdog = settings->watchdog;
     plan->kill_mode = settings->kill_mode;
     plan->reopen_signal = plan->adapter->reopen_signal;
-    r = find_program(settings, &plan->program, error);
+    r = find_program(settings, names, &plan->program, error);
     if (r >= 0 && plan->readiness == HF_READINESS_LOG)
         r = hf_string_set(&plan->ready_text, settings->ready_text);
     if (r >= 0)
@@ -390,7 +390,7 @@ int hf_plan_of_settings(const HfSettings *settings, HfNames *names, HfPlan **ret
         r = hf_string_set(&plan->directory, settings->directory);
     const char *root = settings->document_root ? settings->document_root : settings->directory;
     if (r >= 0 && root)
-        plan->document_root = realpath(root, NULL);
+        (void)hf_names_real_path(names, root, &plan->document_root);
     if (r < 0) {
         hf_plan_unref(plan);
         return r;

@@ -58,7 +58,7 @@ static void abort_question(HfPrepare *prepare);
 static void abort_trial(HfPrepare *prepare);
 
 static const Step steps[] = {
-    {ask_for_user, abort_names},       /* and group of the service */
+    {ask_for_user, abort_names},       /* and group of the service, and where its program is */
     {begin_plan, NULL},                /* what the settings alone say */
     {ask_for_pools, abort_question},   /* where it listens */
     {ask_for_names, abort_names},      /* hosts, and whose the sockets are to be */
@@ -144,10 +144,16 @@ static int put_names(HfPrepare *prepare)
 
 static int ask_for_user(HfPrepare *prepare, HfText *error)
 {
+    const HfSettings *settings = prepare->question.settings;
+    const char *root = settings->document_root ? settings->document_root : settings->directory;
+
     (void)error;
     int r = hf_names_new(&prepare->names);
     if (r >= 0)
-        r = hf_names_want_service(prepare->names, prepare->question.settings);
+        r = hf_names_want_files(prepare->names, settings->command[hf_adapter_first_word(settings)],
+                                settings->directory, root);
+    if (r >= 0)
+        r = hf_names_want_service(prepare->names, settings);
     return r < 0 ? r : put_names(prepare);
 }
 
@@ -156,15 +162,30 @@ static int ask_for_names(HfPrepare *prepare, HfText *error)
 {
     const HfPlan *current = prepare->question.current;
     HfPlan *plan = prepare->plan;
-    int r = 0;
 
     (void)error;
+    int r = hf_names_want_open(prepare->names, plan->program, X_OK);
+    if (r >= 0 && plan->directory)
+        r = hf_names_want_open(prepare->names, plan->directory, X_OK);
+    if (r >= 0 && plan->include)
+        r = hf_names_want_open(prepare->names, plan->include, R_OK);
     for (size_t i = 0; r >= 0 && i < plan->n_wanted; i++) {
         const HfListenerSpec *spec = &plan->wanted[i].spec;
         bool held = current && hf_listener_find(current->listeners, current->n_listeners, spec);
         r = hf_names_want_listener(prepare->names, spec, !held);
     }
     return r < 0 ? r : put_names(prepare);
+}
+
+/* Whoever goes on would wait for it again, in a child that cannot be killed. */
+static int check_files(const HfPrepare *prepare, HfText *error)
+{
+    const char *silent = hf_names_silent(prepare->names);
+
+    if (!silent)
+        return 0;
+    hf_text_addf(error, "%s cannot be looked at: its file system does not answer", silent);
+    return -ETIMEDOUT;
 }
 
 static void give_names(HfPrepare *prepare)
@@ -180,10 +201,13 @@ static int bind_plan(HfPrepare *prepare, HfText *error)
 {
     const HfPrepareQuestion *question = &prepare->question;
 
+    int r = check_files(prepare, error);
+    if (r < 0)
+        return r;
     give_names(prepare);
     if (prepare->found != FOUND_LISTENERS || !question->bind)
         return 1;
-    int r = question->bind(prepare->plan, error, question->binder);
+    r = question->bind(prepare->plan, error, question->binder);
     return r < 0 ? r : 1;
 }
 
@@ -325,7 +349,10 @@ static int begin_plan(HfPrepare *prepare, HfText *error)
 {
     const HfSettings *settings = prepare->question.settings;
 
-    int r = hf_plan_of_settings(settings, prepare->names, &prepare->plan, error);
+    int r = check_files(prepare, error);
+    if (r < 0)
+        return r;
+    r = hf_plan_of_settings(settings, prepare->names, &prepare->plan, error);
     if (r < 0)
         return r;
     prepare->base = settings->directory ? strdup(settings->directory) : get_current_dir_name();

@@ -240,6 +240,36 @@ def test_a_directory_on_a_dead_file_system_keeps_only_the_start_waiting(service,
     holdfast.stop()
 
 
+@pytest.mark.parametrize("what", ["directory", "program"])
+def test_a_reload_that_looks_at_a_dead_file_system_keeps_nobody_else_waiting(service, tmp_path, what):
+    """It is asked in a child, which may not even be killed."""
+    current = tmp_path / "current"
+    current.symlink_to(tmp_path)
+    (tmp_path / "python").symlink_to(PYTHON)
+    if what == "directory":
+        holdfast = service.start(f"--directory={current}", "--ready-timeout=2s")
+    else:
+        service.command[0] = current / "python"
+        holdfast = service.start("--ready-timeout=2s")
+    old = service.ask()
+    with dead_directory(tmp_path / "dead"):
+        current.unlink()
+        current.symlink_to(tmp_path / "dead")
+        reload = process.Process([HOLDFAST, "reload", f"--name={holdfast.site.name}"], env=process.environment(),
+                                 stderr=subprocess.PIPE)
+        assert holdfast.call("status").returncode == 0
+        assert service.ask() == old
+        assert reload.wait() == words.EXIT_FAILURE
+        said = reload.popen.stderr.read().decode()
+        assert "does not answer" in said and str(current) in said, said
+        current.unlink()
+        current.symlink_to(tmp_path)
+    assert holdfast.call("reload").returncode == 0
+    holdfast.wait(words.gone(1))
+    assert service.ask() != old
+    holdfast.stop()
+
+
 # ---- readiness ----
 
 

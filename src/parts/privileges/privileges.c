@@ -11,6 +11,7 @@
 #include "base/memory.h"
 #include "format/capability.h"
 #include "kernel/privilege.h"
+#include "loop/names.h"
 #include "policy/capability_needs.h"
 #include "run/supervisor.h"
 
@@ -57,9 +58,10 @@ static void look_at_listener(const HfListenerSpec *spec, const HfListener *held,
 
 static bool are_files_open(const HfPlan *plan)
 {
-    return hf_privilege_is_open(plan->program, X_OK) &&
-           (!plan->directory || hf_privilege_is_open(plan->directory, X_OK)) &&
-           (!plan->include || plan->include[0] != '/' || hf_privilege_is_open(plan->include, R_OK));
+    return hf_names_open(plan->names, plan->program, X_OK) &&
+           (!plan->directory || hf_names_open(plan->names, plan->directory, X_OK)) &&
+           (!plan->include || plan->include[0] != '/' ||
+            hf_names_open(plan->names, plan->include, R_OK));
 }
 
 /* Those that are private, if an older holdfast has made the plan. */
