@@ -14,7 +14,10 @@ def stop_a_process(chaos):
     """holdfast, a master or a worker is stopped, and continued."""
     kinds = [[chaos.holdfast.pid], processes.masters(chaos.holdfast), processes.workers(chaos.site)]
     found = chaos.random.choice([pids for pids in kinds if pids])
-    with processes.hold(chaos.random.choice(found)) as held:
+    with contextlib.ExitStack() as stack:
+        if found == kinds[0]:  # commands wait five seconds for its answer
+            stack.enter_context(chaos.calls.during(EXCUSE))
+        held = stack.enter_context(processes.hold(chaos.random.choice(found)))
         if held:
             processes.freeze(held)
         try:
