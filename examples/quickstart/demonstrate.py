@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Replaces php-fpm under load, without and with holdfast, and prints what became of the requests.
 
-    demonstrate.py HOLDFAST PHP_FPM [--keep]
+    demonstrate.py HOLDFAST PHP_FPM [--keep | --live]
 
 What `run` starts once everything is installed and built.
 """
@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 
+from live import Live
 from website import Failure, Site
 
 LOAD = pathlib.Path(__file__).resolve().parents[2] / "tests" / "helpers" / "load.py"
@@ -99,9 +100,19 @@ def print_table(rows):
 
 
 def keep_serving(site, holdfast):
+    live = Live(site)
+    try:
+        live.begin()
+        serve_until_interrupted(site, holdfast, live)
+    finally:
+        live.close()
+
+
+def serve_until_interrupted(site, holdfast, live):
     tell(f"""
 It goes on serving, until Ctrl-C ends it and removes everything:
 
+  watch it live   {live.url}    (with a button that reloads it)
   look at it      curl {site.url}/
   replace it      {os.path.relpath(site.holdfast_path)} reload --name={site.name}
   what it says    {site.log}""")
@@ -130,6 +141,14 @@ def demonstrate(site, keep):
     return 1 if lost else 0
 
 
+def show_live(site):
+    """No load, no figures: the page alone."""
+    holdfast = site.start_holdfast()
+    keep_serving(site, holdfast)
+    site.end(holdfast)
+    return 0
+
+
 def interrupt(number, _):
     raise Interrupted(number)
 
@@ -141,7 +160,7 @@ def main():
         signal.signal(number, interrupt)
     try:
         site = Site(os.path.abspath(holdfast), php_fpm)
-        return demonstrate(site, "--keep" in sys.argv[3:])
+        return show_live(site) if "--live" in sys.argv[3:] else demonstrate(site, "--keep" in sys.argv[3:])
     except Failure as failure:
         print(f"examples/quickstart/run: {failure}", file=sys.stderr)
         return 1

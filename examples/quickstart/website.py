@@ -9,6 +9,8 @@ import subprocess
 import tempfile
 import time
 
+import live
+
 HOST = "127.0.0.1"
 WORKERS = 8
 START_SECONDS = 30
@@ -59,7 +61,7 @@ http {{
         root {directory}/www;
         index index.php;
         location / {{ }}
-        location ~ \\.php$ {{
+{live}        location ~ \\.php$ {{
             include /etc/nginx/fastcgi_params;
             fastcgi_param SCRIPT_FILENAME $document_root$fastcgi_script_name;
             fastcgi_pass {address};
@@ -160,7 +162,8 @@ class Site:
     def _start_nginx(self, web):
         path = self.directory / "nginx.conf"
         path.write_text(NGINX_CONF.format(
-            directory=self.directory, web="{}:{}".format(*web.getsockname()), address=self.address))
+            directory=self.directory, web="{}:{}".format(*web.getsockname()), address=self.address,
+            live=live.NGINX.format(directory=self.directory)))
         # nginx takes over a socket that is open already as from an older nginx: nobody else can get the port.
         self.spawn(["nginx", "-e", "stderr", "-p", self.directory, "-c", path],
                    self.directory / "nginx.log", pass_fds=[web.fileno()], NGINX=f"{web.fileno()};")

@@ -1,14 +1,20 @@
 # SPDX-License-Identifier: MIT
 """Each example does what its comments say."""
+import http.client
+import json
 import os
 import re
+import shutil
+import signal
 import subprocess
+import urllib.parse
 
 import pytest
 
 from harness import process, words
-from harness.paths import HOLDFAST, ROOT
-from harness.process import environment
+from harness.lines import Lines
+from harness.paths import HOLDFAST, PHP_FPM, PYTHON, ROOT
+from harness.process import Process, environment
 from harness.wait import DEADLINE
 
 EXAMPLES = ROOT / "examples"
@@ -160,3 +166,58 @@ def test_every_link_of_the_pages_leads_somewhere():
     for page in pages:
         for link in re.findall(r"\]\(([^)#]+?)(?:#[^)]*)?\)", page.read_text()):
             assert link.startswith("http") or (page.parent / link).exists(), f"{page}: {link}"
+
+
+# What a browser would have of the page: its elements, and a button that can be clicked.
+BROWSER = """
+const [page, base] = [require('fs').readFileSync(0, 'utf8'), process.argv[1]];
+const elements = {};
+const pen = {fillText() {}, fillRect() {}};
+global.document = {getElementById: id => elements[id] ??= {
+  textContent: '', clientWidth: 100, clientHeight: 100, getContext: () => pen,
+  addEventListener(name, call) { this[name] = call; }}};
+const fetched = global.fetch;
+global.fetch = (path, more) => fetched(base + path, more);
+new Function(/<script>([^]*)<.script>/.exec(page)[1])();
+let clicked = false;
+setInterval(() => {
+  const shown = name => document.getElementById(name).textContent;
+  if (!clicked && shown('generation') == 1) { clicked = true; elements.reload.click(); }
+  if (shown('generation') != 2 || !shown('said').includes('on its way')) return;
+  console.log(JSON.stringify(Object.fromEntries(['state', 'failed', 'requests', 'reloads'].map(id => [id, shown(id)]))));
+  process.exit();
+}, 50);
+"""
+
+
+def ask(url, path, method="GET", **headers):
+    connection = http.client.HTTPConnection(urllib.parse.urlsplit(url).netloc, timeout=DEADLINE)
+    try:
+        connection.request(method, path, headers={name.replace("_", "-"): value for name, value in headers.items()})
+        answer = connection.getresponse()
+        return answer.status, answer.read().decode()
+    finally:
+        connection.close()
+
+
+def test_the_page_of_the_quickstart_shows_a_reload():
+    quickstart = EXAMPLES / "quickstart"
+    shown = Process([PYTHON, "-B", quickstart / "demonstrate.py", HOLDFAST, shutil.which(PHP_FPM, path=process.PATH), "--live"],
+                    env=environment(), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
+    try:
+        lines = Lines(shown.popen.stdout)
+        url = lines.wait("watch it live").split()[3].removesuffix("/live")
+        status, page = ask(url, "/live")
+        assert status == 200 and "//" not in page.replace("'use strict'", "").split("<script>")[0]  # nothing from elsewhere
+        seen = subprocess.run(["node", "-e", BROWSER, url], env=environment(), input=page, capture_output=True, text=True,
+                              timeout=DEADLINE, check=False)
+        assert seen.returncode == 0, seen.stderr
+        facts = json.loads(seen.stdout)
+        assert facts["failed"] in ("0", 0) and int(facts["requests"]) > 0 and str(facts["reloads"]) == "1"
+        # the button is for this page only
+        assert ask(url, "/live/reload.php")[0] == 405
+        assert ask(url, "/live/reload.php", "POST")[0] == ask(url, "/live/reload.php", "POST", X_Token="x")[0] == 403
+        assert ask(url, "/live", Host="evil.example")[0] == 403
+        assert json.loads(ask(url, "/live/status.json")[1])["generation"] == 2
+    finally:
+        shown.stop(signal.SIGINT)
