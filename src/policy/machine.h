@@ -286,7 +286,7 @@ typedef enum HfReport {
     HF_REPORT_START_FAILED,  /* slot left or was not ready in time (timed_out), or, of number 0,
                                 nothing could be prepared; and no generation is active */
     HF_REPORT_RELOAD_FAILED, /* the same, whatever the cause, and the old one is active still */
-    HF_REPORT_RETRY,         /* no generation serves; the next start is in usec */
+    HF_REPORT_RETRY,         /* no generation is whole; the next start is in usec */
     HF_REPORT_DRAINING,      /* slot was asked to leave */
     HF_REPORT_HURRIED,       /* slot did not leave in time: stage */
     HF_REPORT_GONE,          /* slot */

@@ -70,3 +70,18 @@ def test_nobody_is_left(site):
     assert site.get()[0] == 200
     holdfast.replace(3)
     holdfast.stop()
+
+
+def test_no_next_one_can_be_started(make_site):
+    """What is said is true: somebody serves."""
+    site = make_site(children=2)
+    holdfast = site.holdfast(command=site.command)
+    site.break_program()
+    killed(site.main_pid())
+    holdfast.wait("the workers of generation 1 serve on without their main process; the next start is tried within")
+    assert site.get()[0] == 200
+    assert not holdfast.lines.find("no generation serves")
+    site.repair_program()
+    holdfast.wait(words.gone(1))
+    assert site.get()[0] == 200
+    holdfast.stop()

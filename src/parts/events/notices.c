@@ -83,7 +83,7 @@ static const struct {
     [HF_REPORT_START_FAILED] = {LOG_ERR, "0b21f3e404084381970c6bd643f22cea", "%F"},
     [HF_REPORT_RELOAD_FAILED] = {LOG_ERR, "cf1050a026974ac9ab1a0b68256a06fb", "%F"},
     [HF_REPORT_RETRY] = {LOG_WARNING, "4918b7e806c44dd285f9b8ebe81a7709",
-                         "no generation serves; the next start is tried within %t"},
+                         "%w; the next start is tried within %t"},
     [HF_REPORT_DRAINING] = {LOG_INFO, "46de44fb7be148fbb65032758220d327", "%g is draining%s"},
     [HF_REPORT_HURRIED] = {LOG_WARNING, "67ef927215fe40aeaaeb01d1394c6ad1",
                            "%g is still there, it is sent %k"},
@@ -107,7 +107,8 @@ static const struct {
     [HF_REPORT_PARKED] = {LOG_INFO, "7ae085d340554da58e80bab63dd90234",
                           "%g is parked for %t: `holdfast rollback` returns to it"},
     [HF_REPORT_ROLLED_BACK] = {LOG_NOTICE, "e35630b384354e689e46ce043a2b3b24",
-                               "rolled back: %g serves again"},
+                               "rolled back: %g serves again; time limits and checks stay those of "
+                               "the settings that were read last"},
     [HF_REPORT_LEAVING] = {LOG_WARNING, "dc0466f43be1475b9180cd7f37d04d9b",
                            "%g leaves by itself (STOPPING=1)%n"},
     [HF_REPORT_RESUMED] = {LOG_WARNING, "2f753abb6065486eaced21e366f637c3",
@@ -197,6 +198,18 @@ static void add_next(const HfSupervisor *supervisor, const HfAction *action, HfT
         hf_text_add(text, "; the next one is started");
 }
 
+/* While no generation is whole. */
+static void add_who_serves(const HfSupervisor *supervisor, HfText *text)
+{
+    int left = hf_machine_find(&supervisor->machine, HF_STAGE_ACTIVE);
+
+    if (left < 0)
+        hf_text_add(text, "no generation serves");
+    else
+        hf_text_addf(text, "the workers of generation %llu serve on without their main process",
+                     (Number)supervisor->machine.generations[left].number);
+}
+
 static void add_end(const HfGeneration *generation, HfText *text)
 {
     if (!generation || generation->late || generation->failure)
@@ -250,6 +263,9 @@ static void add_letter(const HfSupervisor *supervisor, const HfAction *action, c
         break;
     case 'o':
         add_adopted(supervisor, text);
+        break;
+    case 'w':
+        add_who_serves(supervisor, text);
         break;
     case 'd':
         hf_text_addf(text, "%d", action->status);

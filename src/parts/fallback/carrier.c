@@ -14,7 +14,6 @@
 #include "base/parse.h"
 #include "base/text.h"
 #include "kernel/privilege.h"
-#include "kernel/process.h"
 #include "loop/reaper.h"
 #include "parts/events/events.h"
 #include "parts/fallback/carrier_loop.h"
@@ -148,11 +147,9 @@ static int add_target(const HfListener *listener, char ***argv)
 
 static int spawn_helper(HfCarrier *carrier, int counting)
 {
-    static char *const no_environment[] = {NULL};
     HF_CLEANUP_STRV char **argv = NULL;
     int fds[HF_CARRIER_LISTENERS + 1];
     char parent[32];
-    HfSpawnStage stage;
 
     snprintf(parent, sizeof(parent), "%d", (int)getpid());
     const char *const words[] = {"holdfast", HF_ANSWERER_OPTION, HF_CARRIER_WORD, parent};
@@ -167,19 +164,7 @@ static int spawn_helper(HfCarrier *carrier, int counting)
     if (r < 0)
         return r;
     fds[carrier->n] = counting;
-    const HfSpawn spawn = {
-        .program = "/proc/self/exe",
-        .argv = argv,
-        .envp = no_environment,
-        .directory = "/",
-        .stdin_fd = -1,
-        .stdout_fd = -1,
-        .stderr_fd = -1,
-        .fds = fds,
-        .n_fds = carrier->n + 1,
-        .session = true,
-    };
-    return hf_process_spawn(&spawn, &carrier->process, &stage);
+    return hf_helper_spawn(argv, fds, carrier->n + 1, &carrier->process);
 }
 
 static int start_helper(HfCarrier *carrier)

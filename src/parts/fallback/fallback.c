@@ -90,9 +90,7 @@ static int make_arguments(const HfFallbackRequest *request, char ***ret)
 int hf_fallback_start(const HfFallbackRequest *request, HfProcess *ret)
 {
     HF_CLEANUP_STRV char **argv = NULL;
-    static char *const no_environment[] = {NULL};
     int fds[HF_ANSWERER_LISTENERS_MAX + 1];
-    HfSpawnStage stage;
 
     assert(request->n > 0);
     if (request->n > HF_ANSWERER_LISTENERS_MAX)
@@ -102,19 +100,7 @@ int hf_fallback_start(const HfFallbackRequest *request, HfProcess *ret)
         return r;
     memcpy(fds, request->fds, request->n * sizeof(*fds));
     fds[request->n] = request->released_fd;
-    const HfSpawn spawn = {
-        .program = "/proc/self/exe", /* also when an update has replaced the file */
-        .argv = argv,
-        .envp = no_environment,
-        .directory = "/",
-        .stdin_fd = -1,
-        .stdout_fd = -1,
-        .stderr_fd = -1,
-        .fds = fds,
-        .n_fds = request->n + (request->released_fd >= 0),
-        .session = true, /* a terminal's interrupt is for holdfast */
-    };
-    return hf_process_spawn(&spawn, ret, &stage);
+    return hf_helper_spawn(argv, fds, request->n + (request->released_fd >= 0), ret);
 }
 
 typedef struct Task {

@@ -18,7 +18,6 @@
 #include "base/parse.h"
 #include "format/fastcgi.h"
 #include "kernel/privilege.h"
-#include "kernel/process.h"
 
 #define READ_SIZE        65536
 #define READS_AT_ONCE    16
@@ -370,6 +369,26 @@ static int open_stop(void)
         return -errno;
     int fd = signalfd(-1, &term, SFD_CLOEXEC | SFD_NONBLOCK);
     return fd < 0 ? -errno : fd;
+}
+
+int hf_helper_spawn(char **argv, const int *fds, size_t n, HfProcess *ret)
+{
+    static char *const no_environment[] = {NULL};
+    HfSpawnStage stage;
+    const HfSpawn spawn = {
+        .program = "/proc/self/exe", /* also when an update has replaced the file */
+        .argv = argv,
+        .envp = no_environment,
+        .directory = "/",
+        .stdin_fd = -1,
+        .stdout_fd = -1,
+        .stderr_fd = -1,
+        .fds = fds,
+        .n_fds = n,
+        .session = true, /* a terminal's interrupt is for holdfast */
+    };
+
+    return hf_process_spawn(&spawn, ret, &stage);
 }
 
 int hf_helper_begin(pid_t parent, uint64_t capabilities, int *ret_stop_fd)

@@ -8,6 +8,7 @@
 #include <sys/types.h>
 
 #include "base/parse.h"
+#include "kernel/process.h"
 
 #define HF_ANSWERER_OPTION "--answer" /* of holdfast itself, for nobody else */
 
@@ -40,6 +41,10 @@ int hf_fallback_alarm(void);
 /* Accepts until stop_fd is readable, then finishes. The listeners are closed then, or on failure by
  * the end of the process. Returns 0 or negative errno. */
 int hf_fallback_serve(const HfFallbackRequest *request, int stop_fd);
+
+/* Executes this program with argv as a helper, its fds from descriptor 3 on; nothing of our
+ * environment and terminal reaches it. Returns 0 and the process, or negative errno. */
+int hf_helper_spawn(char **argv, const int *fds, size_t n, HfProcess *ret);
 
 /* What each helper begins with: it is nobody with those capabilities (1 << number), and ends with
  * its parent. Returns 0 and a descriptor that is readable once it is to stop, -ESRCH: the parent
