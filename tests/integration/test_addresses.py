@@ -365,6 +365,41 @@ def test_an_address_that_left_the_settings_of_another_server_is_free_when_the_re
     holdfast.stop()
 
 
+def test_an_abstract_name(site):
+    """Held over a reload, passed or bound, and named in messages; one side, as it cannot be bound twice."""
+    def asked():
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.connect("\0" + site.name)
+            return ask(connection)
+
+    site.pools.clear()
+    name = f"@{site.name}"
+    holdfast = site.holdfast(f"--listen={name}", "--ready=notify", command=[PYTHON, "-c", STUBBORN])
+    first = asked()
+    holdfast.replace(2)
+    assert asked() != first
+    other = call("run", f"--name={site.name}-2", f"--listen={name}", "--", *COMMAND)
+    assert other.returncode == words.EXIT_FAILURE
+    assert f"{name} is in use by holdfast, instance {site.name} (pid {holdfast.pid}" in other.stderr
+    holdfast.stop()
+    told = call("check", f"--listen={name}", "--", *COMMAND).stdout
+    assert "an abstract name cannot be bound twice" in told, told
+    with socket.socket(socket.AF_UNIX) as passed:
+        passed.bind("\0" + site.name)
+        passed.listen()
+        instance = Process([PYTHON, HELPERS / "with_listen_fds.py", f"web={passed.fileno()}", "--", HOLDFAST, "run",
+                            f"--name={site.name}", "--ready=notify", "--", PYTHON, "-c", STUBBORN],
+                           pass_fds=[passed.fileno()], env=environment(), stdin=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        try:
+            Lines(instance.popen.stderr).wait(words.ready(1))
+            assert asked()
+            assert call("reload", f"--name={site.name}").returncode == 0
+            assert name in call("status", f"--name={site.name}").stdout
+            assert asked()
+        finally:
+            assert instance.stop(signal.SIGTERM) == 0
+
+
 @pytest.mark.parametrize("kind", ["tcp", "unix"])
 def test_an_address_moves_from_one_instance_to_another(make_site, kind):
     """As a panel moves a site to another version of PHP: take it out here, put it in there, reload both."""
