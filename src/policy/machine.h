@@ -192,12 +192,12 @@ typedef enum HfEventType {
     HF_EVENT_EXTEND,         /* generation, usec: asks for more time (EXTEND_TIMEOUT_USEC) */
     HF_EVENT_FALLBACK_GONE,  /* the fallback answerer has ended unasked */
     HF_EVENT_PROBED,         /* generation, verdict: what PROBE found */
-    HF_EVENT_TRIED,          /* generation, passed: what TRIAL has found; in place of READY: it is, and
-                                its side cannot be switched to */
-    HF_EVENT_SIDE_EMPTY,     /* generation: WATCH_SIDE found nobody who waits at its side, and no
-                                handshake that is unfinished */
-    HF_EVENT_OVERSIZE,       /* generation: uses more memory than it may */
-    HF_EVENT_LEAVING,        /* generation: says that it leaves, unasked (STOPPING=1) */
+    HF_EVENT_TRIED,      /* generation, passed: what TRIAL has found; in place of READY: it is, and
+                            its side cannot be switched to */
+    HF_EVENT_SIDE_EMPTY, /* generation: WATCH_SIDE found nobody who waits at its side, and no
+                            handshake that is unfinished */
+    HF_EVENT_OVERSIZE,   /* generation: uses more memory than it may */
+    HF_EVENT_LEAVING,    /* generation: says that it leaves, unasked (STOPPING=1) */
     HF_EVENT_UPGRADE_TESTED, /* TEST_UPGRADE ended well; posted again when UPGRADE has to wait */
     HF_EVENT_UPGRADE_FAILED, /* TEST_UPGRADE or UPGRADE ended, and nothing has changed */
     HF_EVENT_RESUME,         /* first in the program that UPGRADE has executed */

@@ -201,7 +201,7 @@ def test_preload(warm_site):
 
 def test_tenants(make_site):
     """Scripts that a user cannot read are not told to its worker; pools that share a user are asked once."""
-    users = ["www-data", "nobody", "games", "man", "lp", "mail", "news", "backup", "www-data", "games"]
+    users = ["www-data", "nobody", "games", "man", "www-data", "games"]
     pools = [Pool(f"127.0.0.1:{net.free_port()}", f"p{number}", children=1, user=user) for number, user in enumerate(users)]
     pools[1].options["group"] = "nogroup"
     site = make_site(pools=pools)
@@ -212,7 +212,7 @@ def test_tenants(make_site):
     holdfast = site.holdfast("--warm-timeout=50s")
     for pool in pools:
         assert ask(site, f"{pool.name}.php", pool.listen) == pool.name
-    assert warmed(holdfast, 2).startswith("warmed 10 of 10 scripts")
+    assert warmed(holdfast, 2).startswith("warmed 6 of 6 scripts")
     with open(f"{holdfast.runtime}/{next(n for n in os.listdir(holdfast.runtime) if n.startswith('gen-2-') and n.endswith('.conf'))}") as overlay:
         assert overlay.read().count("[holdfast-warm-") == len(set(users))
     holdfast.stop()
