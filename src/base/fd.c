@@ -23,6 +23,11 @@ void hf_fd_closep(int *fd)
     *fd = hf_fd_close(*fd);
 }
 
+bool hf_is_shortage(int error)
+{
+    return error == -EMFILE || error == -ENFILE || error == -ENOMEM || error == -ENOBUFS;
+}
+
 int hf_fd_fill_standard(void)
 {
     for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)

@@ -20,6 +20,10 @@ static inline int hf_fd_steal(int *fd)
     return taken;
 }
 
+/* Is it negative errno of a shortage of descriptors or memory, which says nothing about what was
+ * looked at? */
+bool hf_is_shortage(int error);
+
 /* Opens /dev/null in place of each of 0, 1 and 2 that is closed: another file would get its number,
  * and with it what is written to stderr. Returns 0 or negative errno. */
 int hf_fd_fill_standard(void);

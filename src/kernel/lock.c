@@ -51,8 +51,9 @@ bool hf_lock_is(const char *path, int fd)
     struct stat opened;
     struct stat named;
 
-    return fstat(fd, &opened) == 0 && lstat(path, &named) == 0 && opened.st_dev == named.st_dev &&
-           opened.st_ino == named.st_ino;
+    if (fstat(fd, &opened) < 0 || lstat(path, &named) < 0)
+        return errno != ENOENT && errno != ENOTDIR;
+    return opened.st_dev == named.st_dev && opened.st_ino == named.st_ino;
 }
 
 int hf_lock_take(const char *path, pid_t *ret_holder)

@@ -29,7 +29,7 @@ static void close_directory(DIR **directory)
  * one. */
 static int no_match_unless_short(int r)
 {
-    return r == -EMFILE || r == -ENFILE || r == -ENOMEM ? r : 0;
+    return hf_is_shortage(r) ? r : 0;
 }
 
 /* A pidfd becomes readable when all threads of its process have exited: it is a zombie, or gone. */

@@ -132,8 +132,9 @@ bool hf_notifysocket_stands(const char *path)
     if (make_address(path, &address, &length) < 0)
         return false;
     HF_CLEANUP_FD int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-    /* without a descriptor nothing can be told, and nothing better could be made */
-    return fd < 0 || connect(fd, (const struct sockaddr *)&address, length) == 0;
+    /* short of something nothing can be told, and nothing better could be made */
+    return fd < 0 || connect(fd, (const struct sockaddr *)&address, length) == 0 ||
+           hf_is_shortage(-errno) || errno == EAGAIN;
 }
 
 static void close_received(const struct cmsghdr *header)

@@ -272,14 +272,6 @@ bool hf_steer_is_anothers(int fd)
 
 /* ---- paths ---- */
 
-static bool is_at(const char *path, const HfSocketInode *inode)
-{
-    HfSocketInode found;
-
-    return hf_socket_path_inode(path, &found) == 0 && found.device == inode->device &&
-           found.inode == inode->inode;
-}
-
 #define FIRST_HIDDEN 2
 
 int hf_steer_name_hidden(const char *path, unsigned n, char ret[static HF_LISTENER_PATH_MAX])
@@ -296,7 +288,7 @@ int hf_steer_find_hidden(const char *path, const HfSocketInode *inode,
                          char ret[static HF_LISTENER_PATH_MAX])
 {
     for (unsigned n = 0; n < HF_SIDES && hf_steer_name_hidden(path, n, ret) == 0; n++)
-        if (is_at(ret, inode))
+        if (hf_socket_path_is(ret, inode) > 0)
             return 0;
     ret[0] = '\0';
     return -ENOENT;
@@ -304,10 +296,12 @@ int hf_steer_find_hidden(const char *path, const HfSocketInode *inode,
 
 int hf_steer_path(const char *path, const char *hidden, const HfSocketInode *inode)
 {
-    if (is_at(path, inode))
-        return 0;
-    if (!is_at(hidden, inode))
-        return -ESTALE;
+    int r = hf_socket_path_is(path, inode);
+    if (r != 0)
+        return r < 0 ? r : 0;
+    r = hf_socket_path_is(hidden, inode);
+    if (r <= 0)
+        return r < 0 ? r : -ESTALE;
     return renameat2(AT_FDCWD, hidden, AT_FDCWD, path, RENAME_EXCHANGE) < 0 ? -errno : 0;
 }
 

@@ -573,14 +573,12 @@ int hf_listener_release(HfListener *held)
 bool hf_listener_is_lost(const HfListener *held)
 {
     const HfSocketInode *inode = &held->inodes[held->side];
-    HfSocketInode there = {0};
 
     if (held->received || hf_listener_is_anothers(held))
         return false;
     if (inode->inode == 0)
         return is_tcp(held) && hf_socket_verify(held->fds[held->side]) == -EINVAL;
-    return hf_socket_path_inode(held->spec.address.name, &there) < 0 ||
-           there.device != inode->device || there.inode != inode->inode;
+    return hf_socket_path_is(held->spec.address.name, inode) == 0;
 }
 
 void hf_listener_array_clear(HfListener ***list, size_t *n)

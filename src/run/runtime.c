@@ -209,8 +209,8 @@ static int remake_on_disk(HfRuntime *runtime, HfRuntime *place, const char *name
         r = join(place->directory, "lock", &path);
     if (r < 0)
         return r;
-    if (!runtime->lost && hf_lock_is(path, runtime->lock))
-        return 0;
+    if (hf_lock_is(path, runtime->lock)) /* where it stands, it is back */
+        return runtime->lost;
     r = make_directory(place->directory);
     if (r < 0) {
         hf_text_addf(error, "%s cannot be made: %s", place->directory, strerror(-r));

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Other compilers, machines and libraries build it, too (docs/support.md). With HOLDFAST_FULL (tests/run --full) all of it
+"""Other compilers, machines and libraries build it, too (docs/support.md). With HOLDFAST_TESTS=full (tests/run --full) all of it
 is built and tested, with libraries from Debian; else what one compiler alone can say."""
 import json
 import os
@@ -15,7 +15,7 @@ from harness.process import environment
 
 pytestmark = pytest.mark.plain
 
-FULL = bool(os.environ.get("HOLDFAST_FULL"))
+FULL = os.environ.get("HOLDFAST_TESTS") == "full"
 STRICT = ["-std=gnu17", "-Wall", "-Wextra", "-Werror", "-D_GNU_SOURCE", '-DHF_VERSION="0"', "-iquote", SOURCE]
 MULTIARCH = "/usr/include/x86_64-linux-gnu"
 COMPILERS = {

@@ -120,7 +120,7 @@ static int accept_callers(HfControl *control, HfSupervisor *supervisor)
     if (control->fd < 0)
         r = control->fd = open_socket(supervisor->runtime.control);
     if (r >= 0)
-        (void)hf_socket_path_inode(supervisor->runtime.control, &control->inode);
+        r = hf_socket_path_inode(supervisor->runtime.control, &control->inode);
     if (r >= 0)
         r = sd_event_add_io(supervisor->loop, &control->acceptable, control->fd, EPOLLIN,
                             on_acceptable, control);
@@ -139,10 +139,8 @@ static int control_placed(void *state)
 {
     HfControl *control = state;
     const char *path = control->supervisor->runtime.control;
-    HfSocketInode there = {0};
 
-    if (hf_socket_path_inode(path, &there) == 0 && there.inode == control->inode.inode &&
-        there.device == control->inode.device)
+    if (hf_socket_path_is(path, &control->inode) != 0)
         return 0;
     control->acceptable = sd_event_source_disable_unref(control->acceptable);
     control->pause = sd_event_source_disable_unref(control->pause);

@@ -14,6 +14,7 @@
 #include "kernel/notify_socket.h"
 
 #define WATCHDOG_PINGS 2 /* in the time that the manager waits */
+#define AGAIN_EVERY    HF_USEC_PER_SEC
 
 typedef enum Kind {
     KIND_STATUS,
@@ -40,6 +41,7 @@ struct HfSdNotify {
     size_t room;
     int fd;                    /* connected, to see when there is room; -1 while nothing waits */
     sd_event_source *writable; /* of it */
+    sd_event_source *again;    /* short of something, nothing tells when there is room */
     sd_event_source *watchdog;
     uint64_t watchdog_every;
     bool announced; /* READY=1 */
@@ -96,13 +98,20 @@ static void report_failure(HfSdNotify *notify, Kind kind, int r)
         hf_log(LOG_WARNING, &fields, "NOTIFY_SOCKET cannot be told that the service is ready");
 }
 
+static int send_message(HfSdNotify *notify, const char *text, int fd)
+{
+    int r = hf_notifysocket_send_fd(notify->path, text, fd);
+
+    return hf_is_shortage(r) ? -EAGAIN : r;
+}
+
 /* What cannot be sent for another reason than that it must wait is lost. Returns -EAGAIN while
  * something waits. */
 static int flush(HfSdNotify *notify)
 {
     while (notify->n_waiting > 0) {
         const Message *first = &notify->waiting[0];
-        int r = hf_notifysocket_send_fd(notify->path, first->text, first->fd);
+        int r = send_message(notify, first->text, first->fd);
         if (r == -EAGAIN)
             return r;
         if (r < 0)
@@ -140,10 +149,25 @@ static void wait_for_room(HfSdNotify *notify)
     if (r >= 0)
         r = sd_event_add_io(notify->supervisor->loop, &notify->writable, notify->fd, EPOLLOUT,
                             on_writable, notify);
-    if (r < 0) { /* the next message tries again */
+    if (r < 0) {
         stop_waiting(notify);
         report_failure(notify, notify->waiting[0].kind, r);
+        sd_event_source_set_time_relative(notify->again, AGAIN_EVERY);
+        sd_event_source_set_enabled(notify->again, SD_EVENT_ONESHOT);
     }
+}
+
+static int on_again(sd_event_source *source, uint64_t usec, void *userdata)
+{
+    HfSdNotify *notify = userdata;
+
+    (void)source;
+    (void)usec;
+    if (flush(notify) == 0)
+        stop_waiting(notify);
+    else
+        wait_for_room(notify);
+    return 0;
 }
 
 /* Order matters also to what comes while something waits. name, fd: of the store, else NULL, -1. */
@@ -153,7 +177,7 @@ static int enqueue(HfSdNotify *notify, Kind kind, const char *name, const char *
 
     drop_replaced(notify, kind, name);
     if (flush(notify) == 0) {
-        int r = hf_notifysocket_send_fd(notify->path, text, fd);
+        int r = send_message(notify, text, fd);
         if (r >= 0)
             notify->failed = false;
         else if (r != -EAGAIN)
@@ -331,7 +355,11 @@ int hf_sd_notify_new(HfSupervisor *supervisor, HfSdNotify **ret)
         return -ENOMEM;
     *notify = (HfSdNotify){.supervisor = supervisor, .path = path, .fd = -1};
     *ret = notify;
-    if (sd_watchdog_enabled(0, &usec) > 0) {
+    r = sd_event_add_time(supervisor->loop, &notify->again, CLOCK_MONOTONIC, UINT64_MAX,
+                          HF_LOOP_ACCURACY(AGAIN_EVERY), on_again, notify);
+    if (r >= 0)
+        r = sd_event_source_set_enabled(notify->again, SD_EVENT_OFF);
+    if (r >= 0 && sd_watchdog_enabled(0, &usec) > 0) {
         notify->watchdog_every = usec / WATCHDOG_PINGS;
         r = sd_event_add_time_relative(supervisor->loop, &notify->watchdog, CLOCK_MONOTONIC, 0, 0,
                                        on_watchdog, notify);
@@ -347,6 +375,7 @@ HfSdNotify *hf_sd_notify_free(HfSdNotify *notify)
         drop(notify, notify->n_waiting - 1);
     free(notify->waiting);
     stop_waiting(notify);
+    sd_event_source_disable_unref(notify->again);
     sd_event_source_disable_unref(notify->watchdog);
     free(notify->told);
     free(notify);

@@ -156,21 +156,26 @@ int hf_adoption_read(int fd, HfSnapshot *ret, HfNotes *notes, HfText *error)
     return r;
 }
 
-/* The newest one that is whole. */
-static bool find_snapshot(const HfNotes *notes, HfSnapshot *ret)
+/* The newest one that is whole. Returns 1, 0 without one, or negative errno when one cannot be
+ * read. */
+static int find_snapshot(const HfNotes *notes, HfSnapshot *ret)
 {
-    bool found = false;
+    int found = 0;
 
     for (size_t i = 0; i < notes->n; i++) {
         HF_CLEANUP_SNAPSHOT HfSnapshot snapshot;
         hf_snapshot_init(&snapshot);
-        if (!hf_note_is(&notes->list[i], HF_NOTES_SNAPSHOT) ||
-            load(notes->list[i].fd, &snapshot) < 0 || (found && snapshot.sequence < ret->sequence))
+        if (!hf_note_is(&notes->list[i], HF_NOTES_SNAPSHOT))
+            continue;
+        int r = load(notes->list[i].fd, &snapshot);
+        if (hf_is_shortage(r))
+            return r;
+        if (r < 0 || (found && snapshot.sequence < ret->sequence))
             continue;
         hf_snapshot_clear(ret);
         *ret = snapshot;
         hf_snapshot_init(&snapshot);
-        found = true;
+        found = 1;
     }
     return found;
 }
@@ -191,11 +196,13 @@ static int take_received(HfSupervisor *supervisor, uint64_t socket)
         if (supervisor->activated[i]->sockets[0] != socket)
             continue;
         int fd = fcntl(supervisor->activated[i]->fds[0], F_DUPFD_CLOEXEC, 0);
+        if (fd < 0)
+            return -errno;
         hf_listener_unref(supervisor->activated[i]);
         supervisor->activated[i] = supervisor->activated[--supervisor->n_activated];
         return fd;
     }
-    return -1;
+    return -EBADF;
 }
 
 static int find_socket(HfSupervisor *supervisor, HfNotes *notes, bool received, uint64_t socket)
@@ -203,7 +210,7 @@ static int find_socket(HfSupervisor *supervisor, HfNotes *notes, bool received, 
     for (size_t i = 0; i < notes->n && socket != 0; i++)
         if (hf_note_is(&notes->list[i], HF_NOTES_LISTENER) && inode_of(notes->list[i].fd) == socket)
             return hf_fd_steal(&notes->list[i].fd);
-    return received ? take_received(supervisor, socket) : -1;
+    return received ? take_received(supervisor, socket) : -EBADF;
 }
 
 static bool is_whole(const HfListener *listener)
@@ -223,7 +230,7 @@ static int fill_listener(HfSupervisor *supervisor, HfNotes *notes, HfListener *l
         if (listener->sockets[side] == 0)
             continue;
         int fd = find_socket(supervisor, notes, listener->received, listener->sockets[side]);
-        r = fd < 0 ? -EBADF : hf_listener_revive(listener, side, fd);
+        r = fd < 0 ? fd : hf_listener_revive(listener, side, fd);
     }
     if (r < 0)
         return r;
@@ -284,7 +291,9 @@ static int fill(HfSupervisor *supervisor, HfNotes *notes, HfSnapshot *snapshot, 
         if (r < 0 || filled >= 0)
             continue;
         hf_address_format(&listener->spec.address, address);
-        hf_text_addf(error, "there is no descriptor of the listener %s", address);
+        hf_text_addf(error, "there is no descriptor of the listener %s%s%s", address,
+                     hf_is_shortage(filled) ? ": " : "",
+                     hf_is_shortage(filled) ? strerror(-filled) : "");
         r = filled;
     }
     for (size_t i = 0; i < snapshot->generations.n; i++)
@@ -347,21 +356,27 @@ static int keep_listeners(HfSupervisor *supervisor, HfPredecessor *before)
     return r;
 }
 
-int hf_adoption_find(HfSupervisor *supervisor, HfPredecessor *before)
+int hf_adoption_find(HfSupervisor *supervisor, HfPredecessor *before, HfText *error)
 {
     HfSnapshot *snapshot = &before->snapshot;
     HfNotes *notes = &supervisor->notes;
     bool resumed = supervisor->first == HF_EVENT_RESUME;
-    HF_CLEANUP_TEXT HfText error = {0};
+    HF_CLEANUP_TEXT HfText why = {0};
 
-    if (!resumed && !find_snapshot(notes, snapshot))
-        return 0;
+    int r = resumed ? 1 : find_snapshot(notes, snapshot);
+    if (r <= 0)
+        return r;
     HF_CRASH_POINT("adopt-found");
     before->sequence = snapshot->sequence;
-    int r = fill(supervisor, notes, snapshot, &error);
+    r = fill(supervisor, notes, snapshot, &why);
     HF_CRASH_POINT("adopt-filled");
     bool ended =
         snapshot->machine.phase == HF_PHASE_NEW || snapshot->machine.phase >= HF_PHASE_ENDING;
+    if (!ended && !resumed && hf_is_shortage(r)) { /* the next one may be luckier: all stays */
+        hf_text_addf(error, "what a holdfast that died has left cannot be adopted now: %s",
+                     hf_text_peek(&why));
+        return r;
+    }
     if (ended || r < 0)
         supervisor->first = HF_EVENT_START;
     else if (!resumed)
@@ -370,7 +385,7 @@ int hf_adoption_find(HfSupervisor *supervisor, HfPredecessor *before)
         hf_log(LOG_ERR, NULL,
                "what a holdfast that died has left cannot be adopted, a new generation is started: "
                "%s",
-               hf_text_peek(&error));
+               hf_text_peek(&why));
     if (supervisor->first == HF_EVENT_START)
         r = keep_listeners(supervisor, before);
     else

@@ -60,10 +60,9 @@ static int survive_claimed(void *state, HfText *error)
 {
     HfSurvive *survive = state;
 
-    (void)error;
     HF_CRASH_POINT("adopt-claimed");
     int r = hf_fdstore_new(survive->supervisor, &survive->store);
-    return r < 0 ? r : hf_adoption_find(survive->supervisor, &survive->before);
+    return r < 0 ? r : hf_adoption_find(survive->supervisor, &survive->before, error);
 }
 
 /* What changes with the process: systemd waits for READY=1 again, the user's pid file names us. */
