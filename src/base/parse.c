@@ -7,6 +7,18 @@
 #include <string.h>
 #include <strings.h>
 
+#ifndef __GLIBC__ /* where only those that a service may be stopped by have names */
+static const char *sigabbrev_np(int signal)
+{
+    static const char *const names[] = {
+        [SIGHUP] = "HUP",   [SIGINT] = "INT",   [SIGQUIT] = "QUIT", [SIGABRT] = "ABRT",
+        [SIGKILL] = "KILL", [SIGUSR1] = "USR1", [SIGUSR2] = "USR2", [SIGTERM] = "TERM",
+        [SIGCONT] = "CONT", [SIGSTOP] = "STOP", [SIGTSTP] = "TSTP", [SIGWINCH] = "WINCH",
+    };
+    return signal > 0 && signal <= SIGWINCH ? names[signal] : NULL;
+}
+#endif
+
 static bool is_digit(char c)
 {
     return c >= '0' && c <= '9';
