@@ -129,14 +129,22 @@ static int on_carried(sd_event_source *source, int fd, uint32_t revents, void *u
     return 0;
 }
 
-/* Where the current side is reached, as text. */
-static int add_target(const HfListener *listener, char ***argv)
+/* Its current one, unless a switch failed. */
+static unsigned served_side(const HfSupervisor *supervisor, const HfListener *listener)
+{
+    unsigned side = supervisor->machine.side;
+
+    return hf_listener_has_sides(listener) && listener->fds[side] >= 0 ? side : listener->side;
+}
+
+/* Where that side is reached, as text. */
+static int add_target(const HfListener *listener, unsigned side, char ***argv)
 {
     char text[HF_ADDRESS_TEXT_MAX];
     HfAddress address;
     HfReach reach;
 
-    int r = hf_listener_reach(listener, listener->side, &reach);
+    int r = hf_listener_reach(listener, side, &reach);
     if (r >= 0)
         r = hf_address_from_sockaddr(&reach.address, reach.length, &address);
     if (r < 0)
@@ -159,7 +167,7 @@ static int spawn_helper(HfCarrier *carrier, int counting)
     for (size_t i = 0; r >= 0 && i < carrier->n; i++) {
         const HfListener *listener = carrier->left[i].listener;
         fds[i] = carrier->left[i].fd;
-        r = add_target(listener, &argv);
+        r = add_target(listener, served_side(carrier->supervisor, listener), &argv);
     }
     if (r < 0)
         return r;
@@ -213,6 +221,8 @@ static int on_late(sd_event_source *source, int fd, uint32_t revents, void *user
         return 0;
     }
     look_for_connections(carrier, false);
+    for (size_t i = 0; i < carrier->n; i++) /* a switch that failed is made up for */
+        (void)hf_listener_steer(carrier->left[i].listener, carrier->supervisor->machine.side);
     int r = start_helper(carrier);
     if (r < 0) {
         const HfLogFields fields = {.error = r};
@@ -261,7 +271,7 @@ static size_t find_left(const HfSupervisor *supervisor, Left *ret)
         HfListener *listener = plan->listeners[i];
         bool ours = !hf_listener_is_anothers(listener);
         HF_EACH_SIDE (listener)
-            if (ours && side != listener->side && n < HF_CARRIER_LISTENERS &&
+            if (ours && side != served_side(supervisor, listener) && n < HF_CARRIER_LISTENERS &&
                 !is_served(supervisor, side))
                 ret[n++] = (Left){.listener = listener, .fd = listener->fds[side]};
     }
