@@ -16,8 +16,8 @@ int hf_lock_take(const char *path, pid_t *ret_holder);
  * have been faster), -ETIMEDOUT, or another negative errno. */
 int hf_lock_await(const char *path, int msec);
 
-/* Is path still the file behind fd, as far as can be told, or has that been removed or replaced? Its
- * lock would then exclude nobody. */
+/* Is path still the file behind fd, as far as can be told, or has that been removed or replaced?
+ * Its lock would then exclude nobody. */
 bool hf_lock_is(const char *path, int fd);
 
 /* Removes the file when others than its owner may open, and so lock it, as that of holdfast 0.1.0;

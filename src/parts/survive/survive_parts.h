@@ -47,8 +47,8 @@ typedef struct HfPredecessor {
 int hf_adoption_read(int fd, HfSnapshot *ret, HfNotes *notes, HfText *error);
 
 /* Fits the descriptors to the newest snapshot. Where it cannot be gone on with, supervisor->first
- * is START, and the listeners are kept for the first plan. Returns 0, or negative errno, which leaves
- * all to the next one. */
+ * is START, and the listeners are kept for the first plan. Returns 0, or negative errno, which
+ * leaves all to the next one. */
 int hf_adoption_find(HfSupervisor *supervisor, HfPredecessor *before, HfText *error);
 
 /* Takes over the machine's state, listeners, plans and generations. The loop, reaper and runtime
