@@ -548,6 +548,24 @@ def test_a_reload_that_only_renames_loses_nothing(make_site):
     assert hello(site, f"localhost:{port}").startswith("hello ")
 
 
+def test_a_reload_that_only_renames_a_path_loses_nothing(make_site, linked):
+    """/run for /var/run: the same socket, which is not removed with its old name."""
+    real, link = linked
+    site = make_site(pools=[Pool(f"{link}/x.sock", children=1)])
+    holdfast = site.holdfast()
+    before = os.stat(real / "x.sock").st_ino
+    seen = {before}
+    for number, directory in ((2, real), (3, link)):
+        site.pools = [Pool(f"{directory}/x.sock", children=1)]
+        site.configure()
+        holdfast.replace(number)
+        assert hello(site, f"{directory}/x.sock").startswith("hello ")
+        seen.add(os.stat(real / "x.sock").st_ino)
+    assert os.stat(real / "x.sock").st_ino == before or len(seen) == 2  # of its two sides
+    holdfast.stop()
+    assert not (real / "x.sock").exists()
+
+
 def inodes(pid):
     """Of the sockets that listen in a process."""
     listening = {line.split()[9] for name in ("tcp", "tcp6") for line in
@@ -576,15 +594,21 @@ def test_a_socket_that_was_passed_under_its_other_path(site, linked, verb):
 
 
 @needs_ipv6
-def test_a_port_whose_ipv6_wildcard_is_anothers(site):
+@pytest.mark.parametrize("command", ["php-fpm", "sleep"])
+def test_a_port_whose_ipv6_wildcard_is_anothers(make_site, command):
     port = net.free_port()
+    site = make_site(pools=[Pool(str(port), children=1)])
     with socket.socket(socket.AF_INET6) as other:
         other.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         other.bind(("::", port))
         other.listen()
-        holdfast = sleeper(site, listen=str(port))
-        socket.create_connection(("127.0.0.1", port), DEADLINE).close()
-        holdfast.stop()
+        if command == "sleep":
+            holdfast = sleeper(site, listen=f"*:{port}")
+            socket.create_connection(("127.0.0.1", port), DEADLINE).close()
+        else:
+            holdfast = site.holdfast()
+            assert hello(site, f"127.0.0.1:{port}").startswith("hello ")
+    holdfast.stop()
 
 
 @pytest.mark.parametrize("listen, problem", [
