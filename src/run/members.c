@@ -43,6 +43,13 @@ static bool runs_holdfast(pid_t pid)
     return hf_process_program(pid, &program) < 0 || hf_program_same(&program, &own);
 }
 
+/* Pids count up: they tell where the clock of processes, whose ticks are 10 ms, does not. */
+static bool was_there(const HfMembers *members, uint64_t started, pid_t pid)
+{
+    return members->began < started ||
+           (members->began == started && members->service.session < pid);
+}
+
 /* It has made itself a daemon, and holds a socket: it is of the newest generation of that socket
  * that was there when it began. */
 static int is_daemon_of(pid_t pid, const HfMembers *members)
@@ -56,11 +63,11 @@ static int is_daemon_of(pid_t pid, const HfMembers *members)
         r = hf_process_is_holder(pid, &members->sockets);
     if (r <= 0 || runs_holdfast(pid) || hf_process_started(pid, &started) < 0)
         return r < 0 ? r : 0;
-    if (started < members->began)
+    if (!was_there(members, started, pid))
         return 0;
     for (const HfMembers *one = every_one; one; one = one->next)
-        if (one->began > members->began && one->began <= started &&
-            hf_process_is_holder(pid, &one->sockets) > 0)
+        if (one != members && was_there(members, one->began, one->service.session) &&
+            was_there(one, started, pid) && hf_process_is_holder(pid, &one->sockets) > 0)
             return 0;
     return 1;
 }

@@ -143,13 +143,17 @@ def double_fork(options):
 
 
 def daemonize(_options):
-    """As a server without -F does."""
+    """As a server without -F does, which leaves once its daemon stands."""
+    ready, tell_ready = os.pipe()
     if os.fork() == 0:
         os.setsid()
         if os.fork() == 0:
             on_stop(leave)
             say(f"daemon {os.getpid()}")
+            os.write(tell_ready, b"x")
             answer_all()
+        os._exit(0)
+    os.read(ready, 1)
     os._exit(0)
 
 
