@@ -13,6 +13,7 @@ import pytest
 
 from harness import fastcgi, net, process, warming, words
 from harness.holdfast import call
+from harness.manager import ManagedHoldfast
 from harness.paths import HELPERS, HOLDFAST, PHP_CGI, PHP_FPM, PYTHON
 from harness.process import Process, environment
 from harness.versions import Versions, went_back
@@ -125,6 +126,30 @@ def test_who_does_not_hear_that_it_is_to_leave(make_site, kind):
     holdfast.stop()
     if kind == "unix":
         assert not [name for name in os.listdir(os.path.dirname(site.address)) if os.path.basename(site.address) in name]
+
+
+@pytest.mark.parametrize("kind", ["tcp", "unix"])
+def test_a_third_side_outlives_holdfast(make_site, kind):
+    """Two generations still drain: whoever follows goes on with where connections go."""
+    site = make_site(kind, children=2)
+    holdfast = ManagedHoldfast(site, "--drain-timeout=60s")
+    site.at_close(holdfast.close)
+    holdfast.start()
+    slow = []
+    for number in 2, 3:
+        slow.append(site.start_slow())
+        holdfast.reload(number)
+    master = site.main_pid()
+    assert len({one["number"] for one in status(holdfast)["generations"]}) == 3
+    upgraded = holdfast.call("upgrade")
+    assert upgraded.returncode == 0, upgraded.stderr
+    holdfast.process.stop(signal.SIGKILL)
+    holdfast.start()
+    assert site.main_pid() == master
+    assert [answer.finish()[0] for answer in slow] == [200, 200]
+    holdfast.replace(4)
+    assert site.main_pid() != master
+    holdfast.stop()
 
 
 # ---- late connections ----

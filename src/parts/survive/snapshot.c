@@ -106,10 +106,10 @@ static bool check_generation(const HfSnapshot *snapshot, size_t i)
 
 static bool check_sides(const HfSnapshot *snapshot)
 {
-    bool ok = snapshot->machine.side <= 1;
+    bool ok = snapshot->machine.side < HF_MACHINE_SIDES;
 
     for (size_t i = 0; ok && i < HF_MACHINE_SLOTS; i++)
-        ok = snapshot->machine.generations[i].side <= 1;
+        ok = snapshot->machine.generations[i].side < HF_MACHINE_SIDES;
     return ok;
 }
 
