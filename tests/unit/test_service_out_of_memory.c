@@ -155,8 +155,11 @@ static void phpfpm(void **state)
                     (char[]){"/g"},
                     NULL};
     HF_CLEANUP_TEXT HfText placed = {0};
-    const HfPhpfpmOverride override = {
-        .pool = "www", .listen = "/run/www", .status_listen = "/s", .ping_path = "/ping"};
+    const HfPhpfpmOverride override = {.pool = "www",
+                                       .listen = "/run/www",
+                                       .status_listen = "/s",
+                                       .ping_path = "/ping",
+                                       .allowed_clients = "127.0.0.1"};
     HfPhpfpmOverlay overlay = {.include = "\"/x\"",
                                .pid_file = "/run/x.pid",
                                .systemd_interval = true,
