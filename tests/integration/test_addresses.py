@@ -639,14 +639,14 @@ def test_options_of_a_socket(site):
     port = net.free_port()
     out = site.directory / "options"
     script = ("import socket, signal, os; s = socket.socket(fileno=3); get = lambda *o: s.getsockopt(*o)\n"
-              f"open({str(out)!r}, 'a').write(' '.join(str(get(*o)) for o in ((6, 1), (1, 9), (6, 9), (6, 23), (1, 36), (1, 8), (0, 15)))"
-              " + '\\n')\nn = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)\n"
+              f"open({str(out)!r}, 'a').write(' '.join(str(get(*o)) for o in ((6, 1), (1, 9), (6, 9), (6, 23), (1, 36), (1, 8), (0, 15), (1, 15)))"
+              " + ' ' + s.getsockopt(1, 25, 16).rstrip(b'\\0').decode() + '\\n')\nn = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)\n"
               "n.sendto(b'READY=1', os.environ['NOTIFY_SOCKET'])\nsignal.pause()")
-    keys = "no-delay=yes,keep-alive=yes,defer-accept=5,fast-open=16,mark=7,receive-buffer=65536,free-bind=yes"
+    keys = "no-delay=yes,keep-alive=yes,defer-accept=5,fast-open=16,mark=7,receive-buffer=65536,free-bind=yes,reuse-port=yes,interface=lo"
     holdfast = site.holdfast(f"--listen=192.0.2.1:{port},{keys}", "--ready=notify", command=[PYTHON, "-c", script])
     holdfast.replace(2)
     first, second = out.read_text().splitlines()
     values = first.split()
-    assert values[:2] == ["1", "1"] and int(values[2]) >= 5 and values[3:] == ["16", "7", "131072", "1"]
+    assert values[:2] == ["1", "1"] and int(values[2]) >= 5 and values[3:] == ["16", "7", "131072", "1", "1", "lo"]
     assert second == first
     holdfast.stop()
