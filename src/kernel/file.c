@@ -162,14 +162,14 @@ int hf_file_make_directory(const char *path, mode_t mode)
     return r < 0 ? r : check_trusted(whole);
 }
 
-static int remove_entries(const char *path, DIR *directory, HfFileStays stays)
+static int remove_files(const char *path, DIR *directory, HfFileStays stays, const void *userdata)
 {
     int outcome = 0;
     const struct dirent *entry;
 
     while (errno = 0, (entry = readdir(directory))) {
         if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0 ||
-            (stays && stays(path, entry->d_name)))
+            (stays && stays(path, entry->d_name, userdata)))
             continue;
         if (unlinkat(dirfd(directory), entry->d_name, 0) < 0 && errno != ENOENT && outcome == 0)
             outcome = -errno;
@@ -177,7 +177,7 @@ static int remove_entries(const char *path, DIR *directory, HfFileStays stays)
     return outcome < 0 ? outcome : -errno;
 }
 
-int hf_file_remove_directory(const char *path, HfFileStays stays)
+int hf_file_remove_entries(const char *path, HfFileStays stays, const void *userdata)
 {
     HF_CLEANUP_FD int fd = open(path, OPEN_ITSELF);
     if (fd < 0)
@@ -187,8 +187,15 @@ int hf_file_remove_directory(const char *path, HfFileStays stays)
         return -errno;
     (void)hf_fd_steal(&fd);
 
-    int r = remove_entries(path, directory, stays);
+    int r = remove_files(path, directory, stays, userdata);
     closedir(directory);
+    return r;
+}
+
+int hf_file_remove_directory(const char *path, HfFileStays stays, const void *userdata)
+{
+    int r = hf_file_remove_entries(path, stays, userdata);
+
     if (r < 0)
         return r;
     return rmdir(path) < 0 && errno != ENOENT && (!stays || errno != ENOTEMPTY) ? -errno : 0;

@@ -21,13 +21,14 @@ int hf_file_read(const char *path, size_t maximum, char **ret, size_t *ret_lengt
  * without being sticky, is refused with -EPERM, a link or anything else there with -ENOTDIR. */
 int hf_file_make_directory(const char *path, mode_t mode);
 
-/* Is the file of that name, in the directory at path, somebody else's? */
-typedef bool (*HfFileStays)(const char *path, const char *name);
+/* Is the file of that name, in the directory at path, for somebody else to remove? */
+typedef bool (*HfFileStays)(const char *path, const char *name, const void *userdata);
 
-/* Removes the files of a directory (no recursion) and the directory. 0 when there is none. -EISDIR
- * when it holds a directory: that one stays, and so does path. What stays (NULL: nothing) is for
- * its owner to remove, and path with it. */
-int hf_file_remove_directory(const char *path, HfFileStays stays);
+/* Removes the files of a directory (no recursion). 0 when there is none. -EISDIR when it holds a
+ * directory: that one stays. What stays (NULL: nothing) is for its owner to remove. */
+int hf_file_remove_entries(const char *path, HfFileStays stays, const void *userdata);
+/* The same and then the directory, unless something stays in it. */
+int hf_file_remove_directory(const char *path, HfFileStays stays, const void *userdata);
 
 /* ---- files in memory that a child inherits, where nothing is writable: memfd_create(2) ---- */
 

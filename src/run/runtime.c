@@ -110,7 +110,7 @@ static int move_to_memory(HfRuntime *runtime, const char *name)
 
 /* The files of a generation are gen-NUMBER-INCARNATION.* and status/NUMBER-INCARNATION.*: all are
  * its own for as long as the process in its pid file runs. */
-static bool belongs_to_another(const char *path, const char *name)
+static bool belongs_to_another(const char *path, const char *name, const void *userdata)
 {
     static const char prefix[] = "gen-";
     const char *above = "/..";
@@ -119,6 +119,7 @@ static bool belongs_to_another(const char *path, const char *name)
     size_t length;
     uint64_t pid;
 
+    (void)userdata;
     if (strcmp(name, HF_RUNTIME_FAILURES) == 0) /* the next holdfast's */
         return true;
     if (strncmp(name, prefix, sizeof(prefix) - 1) == 0) {
@@ -134,6 +135,29 @@ static bool belongs_to_another(const char *path, const char *name)
                 hf_process_open((pid_t)pid, &process) == 0;
     hf_process_clear(&process);
     return runs;
+}
+
+/* It is no file of a generation or a canary, or one that this holdfast has made. */
+static bool is_in_use(const char *path, const char *name, const void *userdata)
+{
+    static const char generation[] = "gen-";
+    static const char canary[] = "canary-";
+    const HfRuntime *runtime = userdata;
+    HF_CLEANUP_TEXT HfText own = {0};
+
+    if (path == runtime->directory && strncmp(name, generation, sizeof(generation) - 1) != 0 &&
+        strncmp(name, canary, sizeof(canary) - 1) != 0)
+        return true;
+    hf_text_addf(&own, "-%lu.", (unsigned long)runtime->incarnation);
+    return strstr(name, hf_text_peek(&own)) || belongs_to_another(path, name, NULL);
+}
+
+void hf_runtime_sweep(const HfRuntime *runtime)
+{
+    if (runtime->in_memory)
+        return;
+    hf_file_remove_entries(runtime->statuses, is_in_use, runtime);
+    hf_file_remove_entries(runtime->directory, is_in_use, runtime);
 }
 
 int hf_runtime_begin(HfRuntime *runtime)
@@ -253,8 +277,8 @@ void hf_runtime_release(HfRuntime *runtime)
 {
     if (runtime->lock >= 0) {
         HF_CLEANUP_FREE char *base = NULL;
-        hf_file_remove_directory(runtime->statuses, belongs_to_another);
-        hf_file_remove_directory(runtime->directory, belongs_to_another);
+        hf_file_remove_directory(runtime->statuses, belongs_to_another, NULL);
+        hf_file_remove_directory(runtime->directory, belongs_to_another, NULL);
         if (hf_name_of_runtime_base(&base) == 0)
             rmdir(base); /* the last instance takes it along */
     }

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """What a holdfast that was killed leaves in its unit's cgroup serves on, lends its sockets, and is ended by the next."""
 import os
+import re
 import signal
 
 import pytest
@@ -46,10 +47,15 @@ def forget(holdfast, prefix=""):
             holdfast.store.remove(name)
 
 
+def incarnations(holdfast):
+    """Of which holdfasts the runtime directory holds files."""
+    return {match[1] for path in holdfast.runtime.rglob("*") if (match := re.search(r"\b\d+-(\d+)\.", path.name))}
+
+
 @pytest.mark.load
 @pytest.mark.parametrize("listen", ["tcp", "unix"])
 def test_socket_is_copied_out_of_them(managed, listen):
-    site, holdfast = managed(listen)
+    site, holdfast = managed(listen, "--probe=fastcgi:/ping")
     load = site.load()
     master = site.main_pid()
     with Ended(master) as old:
@@ -61,6 +67,7 @@ def test_socket_is_copied_out_of_them(managed, listen):
         old.wait()
     assert site.main_pid() != master
     load.assert_nothing_lost()
+    assert len(incarnations(holdfast)) == 1
     assert site.get()[0] == 200
     holdfast.replace(2)
     assert site.get()[0] == 200

@@ -402,9 +402,9 @@ static void test_a_lock_that_lost_its_name_is_none(void **state)
 static void test_remove_directory(void **state)
 {
     (void)state;
-    assert_int_equal(hf_file_remove_directory("none", NULL), 0);
+    assert_int_equal(hf_file_remove_directory("none", NULL, NULL), 0);
     assert_int_equal(mkdir("folder", 0700), 0);
-    assert_int_equal(hf_file_remove_directory("folder", NULL), 0);
+    assert_int_equal(hf_file_remove_directory("folder", NULL, NULL), 0);
 
     assert_int_equal(mkdir("folder", 0700), 0);
     assert_int_equal(mkdir("elsewhere", 0700), 0);
@@ -418,7 +418,7 @@ static void test_remove_directory(void **state)
     assert_int_equal(mkfifo("folder/fifo", 0600), 0);
     assert_int_equal(symlink("../kept", "folder/link"), 0);
     assert_int_equal(symlink("../elsewhere", "folder/way"), 0);
-    assert_int_equal(hf_file_remove_directory("folder", NULL), 0);
+    assert_int_equal(hf_file_remove_directory("folder", NULL, NULL), 0);
     assert_int_equal(count_entries(), 2);
     assert_int_equal(access("elsewhere/kept", F_OK), 0);
     assert_int_equal(unlink("elsewhere/kept"), 0);
@@ -426,8 +426,9 @@ static void test_remove_directory(void **state)
     assert_int_equal(unlink("kept"), 0);
 }
 
-static bool is_theirs(const char *path, const char *name)
+static bool is_theirs(const char *path, const char *name, const void *userdata)
 {
+    assert_null(userdata);
     assert_string_equal(path, "folder");
     return strcmp(name, "theirs") == 0;
 }
@@ -438,11 +439,11 @@ static void test_remove_directory_leaves_what_stays(void **state)
     assert_int_equal(mkdir("folder", 0700), 0);
     make_file("folder/theirs");
     make_file("folder/ours");
-    assert_int_equal(hf_file_remove_directory("folder", is_theirs), 0);
+    assert_int_equal(hf_file_remove_directory("folder", is_theirs, NULL), 0);
     assert_int_equal(access("folder/theirs", F_OK), 0);
     assert_int_equal(access("folder/ours", F_OK), -1);
     assert_int_equal(unlink("folder/theirs"), 0);
-    assert_int_equal(hf_file_remove_directory("folder", is_theirs), 0);
+    assert_int_equal(hf_file_remove_directory("folder", is_theirs, NULL), 0);
     assert_int_equal(count_entries(), 0);
 }
 
@@ -456,10 +457,10 @@ static void test_remove_directory_refuses(void **state)
     make_file("folder/below/kept");
     make_file("folder/gone");
     assert_int_equal(symlink("folder", "link"), 0);
-    assert_int_equal(hf_file_remove_directory("link", NULL), -ENOTDIR);
+    assert_int_equal(hf_file_remove_directory("link", NULL, NULL), -ENOTDIR);
     assert_int_equal(access("folder/gone", F_OK), 0);
-    assert_int_equal(hf_file_remove_directory("folder/gone", NULL), -ENOTDIR);
-    assert_int_equal(hf_file_remove_directory("folder", NULL), -EISDIR);
+    assert_int_equal(hf_file_remove_directory("folder/gone", NULL, NULL), -ENOTDIR);
+    assert_int_equal(hf_file_remove_directory("folder", NULL, NULL), -EISDIR);
     assert_int_equal(access("folder/gone", F_OK), -1);
     assert_int_equal(access("folder/below/kept", F_OK), 0);
     assert_int_equal(count_fds(), open_before);

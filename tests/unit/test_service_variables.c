@@ -28,7 +28,7 @@ static int begin(void **state)
 static int end(void **state)
 {
     (void)state;
-    return hf_file_remove_directory(directory, NULL);
+    return hf_file_remove_directory(directory, NULL, NULL);
 }
 
 static void put(const char *name, const char *content, size_t length)

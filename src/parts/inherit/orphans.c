@@ -286,6 +286,7 @@ static void on_orphans_gone(void *userdata)
 
     if (!hf_process_set_left_some(orphans->set))
         hf_log(LOG_INFO, NULL, "what a holdfast that died had left has gone");
+    hf_runtime_sweep(&supervisor->runtime);
     *orphans->place = NULL;
     hf_orphans_free(orphans);
     if (wanted)
