@@ -8,7 +8,7 @@ import json
 import pathlib
 import sys
 
-LAYERS = ("base", "format", "policy", "config", "service", "kernel", "run", "parts", "cli")
+LAYERS = ("base", "format", "policy", "config", "service", "kernel", "loop", "run", "parts", "cli")
 # Unit tests take each of their branches.
 WHOLE = ("format/", "policy/", "config/option", "config/settings", "config/names", "service/handoff",
          "service/php_fpm/", "parts/survive/snapshot")
