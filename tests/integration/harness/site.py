@@ -101,7 +101,8 @@ class Site:
     def break_program(self):
         """As a broken package does: no php-fpm can be started, by whatever configuration. repair_program() repairs it."""
         broken = self.directory / "broken"
-        broken.write_text('#!/bin/sh\necho "php-fpm: error while loading shared libraries: libxml2.so.2" >&2\nexit 127\n')
+        # No "#!/bin/sh": that opens the link once more, which may lead to php-fpm again by then, and reads it as a script.
+        broken.write_text("""#!/usr/bin/env -S sh -c 'echo "php-fpm: error while loading shared libraries: libxml2.so.2" >&2; exit 127'\n""")
         broken.chmod(0o755)
         self._turn(broken)
 
