@@ -297,7 +297,7 @@ int hf_socket_path_inode(const char *path, HfSocketInode *ret)
 
 int hf_socket_path_is(const char *path, const HfSocketInode *inode)
 {
-    HfSocketInode found;
+    HfSocketInode found = {0};
 
     int r = hf_socket_path_inode(path, &found);
     if (r < 0)

@@ -254,6 +254,50 @@ static int check_probe(const HfSettings *settings, HfText *error)
     return 0;
 }
 
+/* The user by which a program in front of the service's has it run, or NULL: none but root. */
+static const char *runner_user(const HfSettings *settings, const char **ret_runner)
+{
+    static const struct {
+        const char *name;
+        const char *option; /* NULL: the user is the next word */
+    } runs_as[] = {{"gosu", NULL},         {"su-exec", NULL}, {"setuidgid", NULL},
+                   {"s6-setuidgid", NULL}, {"chpst", "-u"},   {"setpriv", "--reuid"}};
+    const size_t program = hf_adapter_program_word(settings);
+    char *const *words = settings->command;
+
+    for (size_t i = 0; i + 1 < program; i++)
+        for (size_t j = 0; j < sizeof(runs_as) / sizeof(*runs_as); j++) {
+            const char *option = runs_as[j].option;
+            size_t at = i + 1;
+            if (strcmp(base_name(words[i]), runs_as[j].name) != 0)
+                continue;
+            while (option && at < program && strncmp(words[at], option, strlen(option)) != 0)
+                at++;
+            const char *user = words[at];
+            if (option && at < program)
+                user = words[at][strlen(option)] ? words[at] + strlen(option) : words[at + 1];
+            user += *user == '=';
+            *ret_runner = runs_as[j].name;
+            if (at < program && strcmp(user, "root") != 0 && strcmp(user, "0") != 0)
+                return user;
+        }
+    return NULL;
+}
+
+/* With --user it is known whose the files of a generation have to be. */
+static int check_user(HfVerb verb, const HfSettings *settings, HfText *error)
+{
+    const char *runner;
+    const char *user = runner_user(settings, &runner);
+
+    if (!user || verb == HF_VERB_EXEC || !hf_adapter_of(settings)->overlay)
+        return 0;
+    return hf_option_refuse(error,
+                            "%s starts %s as another user, who cannot use the files that holdfast "
+                            "makes for it; write --user=%.*s in its place",
+                            runner, hf_adapter_of(settings)->name, (int)strcspn(user, ":"), user);
+}
+
 static int check_all(HfVerb verb, const HfSettings *settings, HfText *error)
 {
     int r = check_names(settings, error);
@@ -266,6 +310,8 @@ static int check_all(HfVerb verb, const HfSettings *settings, HfText *error)
         r = check_probe(settings, error);
     if (r >= 0)
         r = check_warm(settings, error);
+    if (r >= 0)
+        r = check_user(verb, settings, error);
     if (r < 0)
         return r;
     const HfAdapter *adapter = hf_adapter_of(settings);

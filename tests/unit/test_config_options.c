@@ -293,6 +293,18 @@ static const struct {
      "--handoff=listen-fds"},
     {"holdfast|run|--watchdog=1s|php-fpm",
      "--watchdog: php-fpm never says WATCHDOG=1; write --probe=fastcgi:/ping"},
+    {"holdfast|run|gosu|www-data|php-fpm",
+     "gosu starts php-fpm as another user, who cannot use the files that holdfast makes for it; "
+     "write --user=www-data in its place"},
+    {"holdfast|check|nice|/sbin/su-exec|33:34|php-fpm",
+     "su-exec starts php-fpm as another user, who cannot use the files that holdfast makes for it; "
+     "write --user=33 in its place"},
+    {"holdfast|run|setpriv|--clear-groups|--reuid=33|php-fpm",
+     "setpriv starts php-fpm as another user, who cannot use the files that holdfast makes for it; "
+     "write --user=33 in its place"},
+    {"holdfast|run|chpst|-u|app|php-fpm",
+     "chpst starts php-fpm as another user, who cannot use the files that holdfast makes for it; "
+     "write --user=app in its place"},
     {"holdfast|run|--watchdog=1ms|x", "--watchdog: \"1ms\" is too short; write at least 10ms"},
     {"holdfast|run|--listen=none|--listen=1|x",
      "--listen: none says that there is no socket, and another --listen names one; drop one of "
@@ -704,6 +716,11 @@ static void defaults_stay_without_options(void **state)
 }
 
 static const char *const accepted[] = {
+    "holdfast|run|gosu|root|php-fpm",
+    "holdfast|run|gosu|0|php-fpm",
+    "holdfast|run|setpriv|--no-new-privs|php-fpm",
+    "holdfast|exec|gosu|www-data|php-fpm",
+    "holdfast|run|--adapter=php-cgi|--listen=1|gosu|www-data|php-cgi",
     "holdfast|run|--|php-fpm8.2",
     "holdfast|run|php-fpm8.2|-F",
     "holdfast|run|--listen=[::]:80,ipv6-only=yes|--listen=0.0.0.0:80|x",
