@@ -178,11 +178,11 @@ def test_a_stop_that_ends_in_time_is_forgiven(make_site):
 def test_one_of_many_pools(make_site):
     """The message says which."""
     pools = [Pool(f"127.0.0.1:{net.free_port()}", name=name, children=1,
-                  options={} if name == "a" else {"ping.path": "/other"}) for name in "abc"]
+                  options={"ping.path": "/up"} if name == "a" else {}) for name in "abc"]
     site = make_site(pools=pools)
-    holdfast = site.holdfast(PING, *OFTEN, "--probe-failures=1000")
+    holdfast = site.holdfast("--probe=fastcgi:/up", *OFTEN, "--probe-failures=1000")
     line = holdfast.wait("generation 1 failed its probe")
-    assert re.search(rf"({pools[1].listen}|{pools[2].listen}): /ping: it answered 404", line)
+    assert re.search(rf"({pools[1].listen}|{pools[2].listen}): /up: it answered 404", line)
     holdfast.stop()
 
 

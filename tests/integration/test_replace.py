@@ -163,7 +163,8 @@ def test_reload_adds_and_removes_a_pool(make_site):
 
 
 def test_nothing_piles_up(site):
-    """Descriptors, of holdfast and of a generation, are as many after many replacements as after one."""
+    """Descriptors, of holdfast and of a generation, are as many after many replacements as after one. Each is over before
+    the next begins: a side is bound for each generation that is not gone."""
     holdfast = site.holdfast()
 
     def count(number):
@@ -176,5 +177,6 @@ def test_nothing_piles_up(site):
     first = count(2)
     for number in range(3, 13):
         holdfast.reload(number)
+        holdfast.wait(words.gone(number - 1))
     assert count(12) == first
     assert len(os.listdir(holdfast.runtime)) <= 8
