@@ -50,7 +50,8 @@ int hf_runtime_claim(HfRuntime *runtime, const char *name, HfText *error);
 int hf_runtime_remake(HfRuntime *runtime, const char *name, HfText *error);
 /* It could not: into memory, until it can. Returns 0 or negative errno. */
 int hf_runtime_lose(HfRuntime *runtime, const char *name);
-/* What a holdfast before us left has gone: so do its files, but for those of a php-fpm that runs. */
+/* What a holdfast before us left has gone: so do its files, but for those of a php-fpm that runs.
+ */
 void hf_runtime_sweep(const HfRuntime *runtime);
 /* Removes the directory if it was claimed, but for what a php-fpm that a holdfast before us left is
  * still using, and frees. */

@@ -27,6 +27,15 @@ def pytest_configure(config):
     config.addinivalue_line("markers", "load: drives load or fills the machine, and wants few others beside it")
     config.addinivalue_line("markers", "matrix: 30 rounds in each of eight settings")
     config.addinivalue_line("markers", "plain: needs no holdfast: proves the detectors and the facts")
+    config.addinivalue_line("markers", "full: takes minutes, so it is for tests/run --full alone")
+
+
+def pytest_collection_modifyitems(config, items):
+    if os.environ.get("HOLDFAST_TESTS") == "full":
+        return
+    slow = [item for item in items if item.get_closest_marker("full")]
+    config.hook.pytest_deselected(items=slow)
+    items[:] = [item for item in items if item not in slow]
 
 
 def pytest_sessionstart(session):

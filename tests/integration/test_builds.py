@@ -53,10 +53,6 @@ def sources(*rooms):
     return sorted(path for room in rooms for path in (SOURCE / room).rglob("*.c"))
 
 
-def full(test):
-    return pytest.mark.skipif(not FULL, reason="takes minutes: tests/run --full")(test)
-
-
 @pytest.mark.parametrize("name", [*RUN_HERE, "aarch64"])
 def test_pure_rooms(tmp_path, name):
     """base, format, config and policy, linked to nothing but libc, do what the build's own do."""
@@ -127,7 +123,7 @@ def unit_tests(build, **more):
     run(["meson", "test", "-C", build, "--no-suite", "model", "--no-suite", "bench", "--timeout-multiplier", "10"], **more)
 
 
-@full
+@pytest.mark.full
 @pytest.mark.parametrize("variables", [{"CC": "clang"}, {"CFLAGS": "-O2 -D_FORTIFY_SOURCE=3"}, {"CFLAGS": "-O3 -flto"}],
                          ids=["clang", "fortify-3", "lto"])
 def test_built_and_tested(tmp_path, variables):
@@ -173,7 +169,7 @@ def cross(tmp_path, root, name, prefix, triplet, family, foreign):
     return tmp_path / "build"
 
 
-@full
+@pytest.mark.full
 def test_cross_built_for_aarch64(tmp_path):
     """What is generated is made by a program of this machine."""
     root = sysroot(tmp_path / "sysroot", "bookworm", "arm64", *LIBRARIES)
@@ -182,14 +178,14 @@ def test_cross_built_for_aarch64(tmp_path):
     assert (build / "src/completions/holdfast").read_text() == (HOLDFAST.parent / "completions/holdfast").read_text()
 
 
-@full
+@pytest.mark.full
 def test_tested_with_32_bits(tmp_path):
     root = sysroot(tmp_path / "sysroot", "bookworm", "i386", *LIBRARIES, *RUNTIME)
     build = cross(tmp_path, root, "32-bit", "", "i386-linux-gnu", "x86", False)
     unit_tests(build, LD_LIBRARY_PATH=f"{root}/usr/lib/i386-linux-gnu:{root}/lib/i386-linux-gnu")
 
 
-@full
+@pytest.mark.full
 @pytest.mark.parametrize("suite", ["trixie", "bullseye"])
 def test_headers_of_another_debian(tmp_path, suite):
     """Debian 13: systemd 257, glibc 2.41. Debian 11: glibc 2.31, with the systemd of this one."""

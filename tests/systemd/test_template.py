@@ -139,7 +139,7 @@ def test_the_journal_has_fields(app):
                                capture_output=True, text=True, timeout=DEADLINE).stdout
         return [json.loads(line) for line in shown.splitlines()]
 
-    second = lines(f"HOLDFAST_NAME={NAME}", "HOLDFAST_GENERATION=2")
+    second = lines(f"HOLDFAST_NAME={NAME}", "HOLDFAST_GENERATION=2", f"_PID={unit.main_pid()}")
     assert any("generation 2 is active" in line["MESSAGE"] for line in second)
     assert all(line["SYSLOG_IDENTIFIER"] == "holdfast" and line["_SYSTEMD_UNIT"] == unit.name for line in second)
     identifier = next(line["MESSAGE_ID"] for line in second if "is active" in line["MESSAGE"])
