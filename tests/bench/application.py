@@ -190,8 +190,6 @@ def bench(options, command, tell):
     if options.json:
         report.write_json(options.json, {"machine": report.machine(), "application": results})
     if options.readme:
-        drawn = (f"![Every request, php-fpm replaced in {len(results) - 1} ways]({options.picture.with_suffix('.png')})\n\n"
-                 if options.picture else "")
-        report.write_section(drawn + markdown(results, options, command, whole=False) +
+        report.write_section(markdown(results, options, command, whole=False) +
                              f"\nAll figures and notes: [{RESULTS.relative_to(ROOT)}]({RESULTS.relative_to(ROOT)}).\n", MARKS)
         report.replace(RESULTS, f"# A real application\n\n{section}")
