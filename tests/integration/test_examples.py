@@ -153,7 +153,8 @@ def test_the_page_names_options_that_exist():
         if page.parent.name == "servers":  # it names the servers' own options, too
             text = "\n".join(re.findall(r"^ {4}(holdfast run .*?) --(?: |$)", text, re.M))
         for option in re.findall(r"(?<![\w-])(--[a-z][a-z-]+)", text):
-            assert option in options | {"--no-tests", "--now", "--port", "--keep", "--full", "--minutes", "--readme"}, f"{page}: {option}"
+            assert option in options | {"--no-tests", "--now", "--port", "--keep", "--full", "--minutes", "--application",
+                                        "--readme"}, f"{page}: {option}"
 
 
 def call_help(verb):

@@ -95,13 +95,13 @@ def test_a_canary_of_another_server(make_site, listen, canary, more, reasons):
     holdfast.stop()
 
 
-@pytest.mark.parametrize("canary, reason", [("http:/healthz", "no answer within 4 s"),
-                                            ("exec:exec cat never", "the command did not finish in 4 s")])
+@pytest.mark.parametrize("canary, reason", [("http:/healthz", "no answer within 10 s"),
+                                            ("exec:exec cat never", "the command did not finish in 10 s")])
 def test_a_canary_that_hangs(site, canary, reason):
     site.pools[:] = []
     os.mkfifo(site.directory / "never")  # nobody writes to it
     holdfast = site.holdfast(f"--listen={site.address}", "--ready=notify", f"--directory={site.directory}", f"--canary={canary}",
-                             "--ready-timeout=4s", command=[PYTHON, HELPERS / "http_server.py"])
+                             "--ready-timeout=10s", command=[PYTHON, HELPERS / "http_server.py"])
     (site.directory / "health").write_text("hang")
     failed = holdfast.call("reload")
     assert failed.returncode == words.EXIT_FAILURE and reason in failed.stderr, failed.stderr
