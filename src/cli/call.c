@@ -110,6 +110,11 @@ static const char *const methods[HF_VERB_MAX_] = {
     [HF_VERB_STOP] = "Stop",
 };
 
+static const char *method_of(const HfCommandLine *line)
+{
+    return line->call.take_over ? "TakeOver" : methods[line->verb];
+}
+
 /* A request under way. */
 typedef struct Waiting {
     Progress progress;
@@ -201,8 +206,7 @@ static int wait_for_answer(sd_bus *bus, const HfCommandLine *line)
     Waiting waiting = {0};
 
     begin_progress(&waiting.progress, verb, line->call.quiet);
-    const char *method = line->call.take_over ? "TakeOver" : methods[line->verb];
-    int r = send_request(bus, method, &waiting);
+    int r = send_request(bus, method_of(line), &waiting);
     if (r >= 0)
         r = wait_until_answered(bus, &waiting, false);
     const sd_bus_error *failure = waiting.answer ? sd_bus_message_get_error(waiting.answer) : NULL;
@@ -233,8 +237,7 @@ int hf_cli_call(const HfCommandLine *line)
         return status;
     if (!line->call.no_wait)
         return wait_for_answer(instance.bus, line);
-    int r =
-        send_request(instance.bus, line->call.take_over ? "TakeOver" : methods[line->verb], NULL);
+    int r = send_request(instance.bus, method_of(line), NULL);
     if (r >= 0 || (line->verb == HF_VERB_STOP && stopped_already(r, NULL)))
         return HF_EXIT_DONE;
     hf_log(LOG_ERR, NULL, "%s: the request could not be sent: %s", hf_verb_name(line->verb),

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* HTTP/1.1 without I/O, the client's side of one request on one connection: bytes to send, bytes in
- * and a verdict out. RFC 9112, the sections named in the source. */
+/* HTTP/1.1 without I/O: the client's side of one request on one connection, bytes to send, bytes in
+ * and a verdict out; and what a server is asked. RFC 9112, the sections named in the source. */
 #pragma once
 
 #include <stdbool.h>

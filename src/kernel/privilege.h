@@ -33,7 +33,7 @@ unsigned hf_privilege_first_port(void);
 int hf_privilege_leave(uint64_t capabilities);
 
 /* From now on only what a helper needs that has all its descriptors: every other system call fails
- * with EPERM, seccomp(2), and that it exits by _exit(2). connects: it makes sockets of its own.
+ * with EPERM, seccomp(2); it has to end by _exit(2). connects: it makes sockets of its own.
  * Nothing happens where the kernel or the architecture does not offer it. After
  * hf_privilege_leave. */
 void hf_privilege_confine(bool connects);

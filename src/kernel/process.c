@@ -192,6 +192,15 @@ bool hf_program_same(const HfProgram *a, const HfProgram *b)
     return strcmp(a->comm, b->comm) == 0;
 }
 
+bool hf_process_runs_ours(pid_t pid)
+{
+    HfProgram own;
+    HfProgram program;
+
+    return hf_process_program(getpid(), &own) == 0 && hf_process_program(pid, &program) == 0 &&
+           (hf_program_same(&program, &own) || strcmp(program.comm, own.comm) == 0);
+}
+
 /* A number of /proc/PID/stat; fields count from 1 and lie behind the comm. */
 static int read_stat(pid_t pid, int number, uint64_t maximum, uint64_t *ret)
 {

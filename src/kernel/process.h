@@ -140,6 +140,8 @@ typedef struct HfProgram {
 
 /* By inode where both are known, else by comm. */
 bool hf_program_same(const HfProgram *a, const HfProgram *b);
+/* Does pid run the calling process's program, or one of its name? */
+bool hf_process_runs_ours(pid_t pid);
 
 /* Returns 0, or -ESRCH when pid is gone. */
 int hf_process_program(pid_t pid, HfProgram *ret);

@@ -51,10 +51,10 @@ bool hf_sock_diag_is_file(const HfSockDiag *socket, dev_t device, ino_t inode);
 
 /* How many connections wait to be accepted. tcp(7) TCP_INFO, sock_diag(7) UNIX_DIAG. */
 
+/* Connections; of datagrams bytes, where the depth of a unix socket is that of the first one. */
 typedef struct HfQueue {
-    uint32_t
-        depth; /* connections that wait; of datagrams bytes, of a unix socket the first one's */
-    uint32_t limit; /* the backlog as listen(2) took it; of datagrams bytes (SO_RCVBUF) */
+    uint32_t depth; /* that wait */
+    uint32_t limit; /* the backlog as listen(2) took it, or SO_RCVBUF */
 } HfQueue;
 
 /* Connections that the kernel dropped because the queue of fd, a TCP listener, was full, or for

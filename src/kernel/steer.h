@@ -17,12 +17,13 @@ typedef struct HfReach {
     int traffic_class;              /* IPv6, to be set first; 0: none */
 } HfReach;
 
+/* How many listen at exactly fd's address; expected when the kernel does not tell. */
+unsigned hf_steer_count(int fd, unsigned expected);
+
 /* Another socket that listens where fd, which listens at an IP address, does, with fd's options and
  * backlog. n of its sides are there, fd is the one of index; the new one comes behind them in what
  * the program of hf_steer_tcp counts, and one that chooses fd is attached. Returns 0; -EADDRINUSE
  * when fd is another user's, or others listen there; negative errno. */
-/* How many listen at exactly fd's address; expected when the kernel does not tell. */
-unsigned hf_steer_count(int fd, unsigned expected);
 int hf_steer_pair_tcp(int fd, unsigned index, unsigned n, int *ret_fd);
 
 /* The same for a unix path, bound as hidden, with the rights of path. What a dead holdfast left at

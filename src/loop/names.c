@@ -416,9 +416,10 @@ int hf_names_real_path(const HfNames *names, const char *path, char **ret)
 {
     int r = take_path(names, KIND_REAL_PATH, path, ret);
 
-    if (r > 0)
-        *ret = realpath(path, NULL);
-    return r > 0 && !*ret ? -errno : r > 0 ? 0 : r;
+    if (r <= 0)
+        return r;
+    *ret = realpath(path, NULL);
+    return *ret ? 0 : -errno;
 }
 
 const char *hf_names_silent(const HfNames *names)

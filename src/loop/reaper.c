@@ -18,8 +18,8 @@ typedef struct Watch {
     int pidfd; /* of one that was killed; owned */
 } Watch;
 
-#define KILLED_PATIENCE                                                                            \
-    2000 /* ms, for who dies at a low priority, or where it cannot be disturbed */
+/* ms, for who dies at a low priority, or where it cannot be disturbed. */
+#define KILLED_PATIENCE 2000
 
 struct HfReaper {
     Watch *watches;

@@ -19,8 +19,8 @@
 
 #define PID_FILE_BYTES 32
 #define PID_FILE_MODE  0644
-#define OVERLAY_MODE                                                                               \
-    0600 /* a secret status page; after a crash all of the configuration, env[] as well */
+/* It names a secret status page, and after a crash has all of the configuration, env[] as well. */
+#define OVERLAY_MODE 0600
 
 /* Another user may not make a file in our directory, but may use its own. */
 static int give_to_user(const char *path, const HfCredentials *credentials)

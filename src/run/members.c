@@ -32,17 +32,6 @@ static bool is_of_a_session(pid_t pid)
     return false;
 }
 
-/* As our helpers do, which have sockets of generations, too. */
-static bool runs_holdfast(pid_t pid)
-{
-    static HfProgram own;
-    HfProgram program;
-
-    if (own.inode == 0)
-        (void)hf_process_program(getpid(), &own);
-    return hf_process_program(pid, &program) < 0 || hf_program_same(&program, &own);
-}
-
 /* Pids count up: they tell where the clock of processes, whose ticks are 10 ms, does not. */
 static bool was_there(const HfMembers *members, uint64_t started, pid_t pid)
 {
@@ -61,7 +50,8 @@ static int is_daemon_of(pid_t pid, const HfMembers *members)
     int r = hf_process_is_descendant(pid, NULL);
     if (r > 0)
         r = hf_process_is_holder(pid, &members->sockets);
-    if (r <= 0 || runs_holdfast(pid) || hf_process_started(pid, &started) < 0)
+    /* our helpers have sockets of generations, too */
+    if (r <= 0 || hf_process_runs_ours(pid) || hf_process_started(pid, &started) < 0)
         return r < 0 ? r : 0;
     if (!was_there(members, started, pid))
         return 0;

@@ -37,8 +37,6 @@ void hf_pid_file_remove(HfSupervisor *supervisor)
 static void tell_twin(const char *path)
 {
     HF_CLEANUP_FREE char *text = NULL;
-    HfProgram own = {0};
-    HfProgram other;
     size_t length;
     uint64_t pid;
 
@@ -46,8 +44,7 @@ static void tell_twin(const char *path)
         return;
     text[strcspn(text, "\n")] = '\0';
     if (hf_parse_uint(text, INT32_MAX, &pid) < 0 || (pid_t)pid == getpid() ||
-        hf_process_program(getpid(), &own) < 0 || hf_process_program((pid_t)pid, &other) < 0 ||
-        !hf_program_same(&own, &other))
+        !hf_process_runs_ours((pid_t)pid))
         return;
     hf_log(
         LOG_WARNING, NULL,

@@ -149,8 +149,7 @@ typedef struct HfScoreboard {
     uint64_t max_children; /* how often it had as many workers as it may */
     uint64_t least; /* requests of the worker that had the fewest, where the page shows each */
     uint64_t slow;  /* requests that took longer than the pool allows */
-    uint64_t
-        memory_peak; /* bytes, of the request that took most; 0: it does not say (before 8.4) */
+    uint64_t memory_peak; /* bytes, of the request that took most; 0: PHP before 8.4 */
 } HfScoreboard;
 
 /* An opcode cache. The memory is in bytes, what is wasted is that of scripts that have changed. */
@@ -258,8 +257,9 @@ bool hf_handoff_is_foreign(const char *entry);
 void hf_plan_status_socket(const char *statuses, size_t pool, char *ret);
 /* The same of what HfPlanPool.warms stands for: STATUSES.wPOOL. */
 void hf_plan_warm_socket(const char *statuses, size_t pool, char *ret);
-/* What a listener of plan is asked where probe is what the settings say; borrowed. */
-HfProbe hf_plan_probe(const HfPlan *plan, size_t listener, const HfProbe *probe);
+/* What a listener of plan is asked at address where probe is what the settings say; borrowed. */
+HfProbe hf_plan_probe(const HfPlan *plan, size_t listener, const HfAddress *address,
+                      const HfProbe *probe);
 /* Is there one? */
 bool hf_plan_warms(const HfPlan *plan);
 /* Do they run as the same user and group, in the same root? */

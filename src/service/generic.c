@@ -42,14 +42,15 @@ void hf_plan_warm_socket(const char *statuses, size_t pool, char *ret)
     snprintf(ret, HF_ADDRESS_TEXT_MAX, "%s.w%zu", statuses, pool);
 }
 
-HfProbe hf_plan_probe(const HfPlan *plan, size_t listener, const HfProbe *probe)
+HfProbe hf_plan_probe(const HfPlan *plan, size_t listener, const HfAddress *address,
+                      const HfProbe *probe)
 {
     size_t i = plan->wanted[listener].pool;
     const HfPlanPool *pool = i < plan->n_pools ? &plan->pools[i] : NULL;
 
     if (probe->kind != HF_PROBE_FASTCGI || !pool)
         return *probe;
-    if (pool->closed && !hf_address_is_path(&plan->wanted[listener].spec.address))
+    if (pool->closed && !hf_address_is_path(address))
         return (HfProbe){.kind = HF_PROBE_TCP};
     if (pool->ping_path && strcmp(probe->what, HF_PLAN_PING) == 0)
         return (HfProbe){.kind = HF_PROBE_FASTCGI, .what = pool->ping_path};

@@ -29,7 +29,6 @@ STAMP = BINARIES / "stamp"
 EMPTY = BINARIES / "empty"
 SWAP = BINARIES / "swap"
 RELOADS = 20
-SETTLE = 0.5  # seconds
 EXEC_RUNS = 30
 READY_RUNS = 10
 SWAP_RUNS = 50
@@ -70,13 +69,13 @@ def switches(pid):
     return found["voluntary_ctxt_switches"] + found["nonvoluntary_ctxt_switches"]
 
 
-def settled_descriptors(pid):
+def settled_descriptors(holdfast):
     """How many are open once the last client's connection is closed, but for the sides of a listener: of those there are
     as many as generations were there at once, eight at most."""
-    time.sleep(SETTLE)
     lines = [line.split() for line in pathlib.Path("/proc/net/tcp").read_text().splitlines()]
     listening = {f"socket:[{line[9]}]" for line in lines if line[3] == "0A"}
-    return sum(target not in listening for target in descriptors(pid).values())
+    with holdfast.settled():
+        return sum(target not in listening for target in descriptors(holdfast.pid).values())
 
 
 @contextlib.contextmanager
@@ -118,13 +117,13 @@ def resident(children, idle):
             before = switches(holdfast.pid)
             time.sleep(idle)
             woken = switches(holdfast.pid) - before
-            before = settled_descriptors(holdfast.pid)
+            before = settled_descriptors(holdfast)
             for _ in range(RELOADS):
                 notifications.discard(site)
                 reload(site.name)
                 reload(name)
             holdfast.wait(words.gone(RELOADS))
-            grown = settled_descriptors(holdfast.pid) - before
+            grown = settled_descriptors(holdfast) - before
             reloaded = {"holdfast": memory(holdfast.pid), "empty": memory(pid)}
         holdfast.stop()
         return {"started": started, "reloaded": reloaded, "reloads": RELOADS, "descriptors_grown": grown,

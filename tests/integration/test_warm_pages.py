@@ -122,21 +122,6 @@ def test_the_time_is_bounded(warm_site):
     holdfast.stop()
 
 
-def test_priority_is_put_back(warm_site):
-    write(warm_site, "nice.php", """<?php  // the kernel may take the change only a tenth of a second after another one
-        for ($i = 0; $i < 1000 && !str_contains(file_get_contents('/proc/self/autogroup'), 'nice 19'); $i++) usleep(10000);
-        file_put_contents(__DIR__ . '/../marks/nice', file_get_contents('/proc/self/autogroup'));""")
-    holdfast = warm_site.holdfast("--warm=fastcgi:/nice.php", f"--document-root={warm_site.root}")
-    warmed(holdfast, 2)
-    main = warm_site.main_pid()
-    workers = subprocess.run(["ps", "-o", "ni=", "--ppid", str(main)], capture_output=True, text=True).stdout.split()
-    assert (warm_site.marks / "nice").read_text().endswith("nice 19\n")
-    assert set(workers) == {str(os.nice(0))}
-    with open(f"/proc/{main}/autogroup") as group:
-        assert group.read().endswith("nice 0\n")
-    holdfast.stop()
-
-
 def nice_of_session(pid):
     with open(f"/proc/{pid}/autogroup") as group:
         return int(group.read().split()[-1])
@@ -159,15 +144,49 @@ def keep_changing_one(until):
     other.stop()
 
 
-def begin_warming(site, holdfast):
+def begin_slow_page(site, holdfast):
     """A reload in the middle of a warm-up, by a page that takes its time; the pid of the new master."""
+    before = process.children(holdfast.pid)
     with Appearance(site.marks / "slow") as asked:
         holdfast.send(signal.SIGHUP)
         asked.wait()
-    pid, = [generation["pid"] for generation in json.loads(holdfast.call("status", "--json").stdout)["generations"]
-            if generation["number"] == 2]
+    pid, = [pid for pid in process.children(holdfast.pid) if pid not in before and "master process" in process.command_line(pid)]
+    return pid
+
+
+def begin_warming(site, holdfast):
+    """The same, with the priority of the new session low."""
+    pid = begin_slow_page(site, holdfast)
     await_nice(holdfast, pid, 19)
     return pid
+
+
+@contextlib.contextmanager
+def gate(site):
+    """A page that has opened it for reading waits until it is left."""
+    path = site.marks / "gate"
+    os.mkfifo(path)
+    path.chmod(0o666)
+    yield
+    opened = os.open(path, os.O_RDWR)
+    path.unlink()  # nobody else waits
+    os.close(opened)
+
+
+SLOW = "<?php touch(__DIR__ . '/../marks/slow'); if ($gate = @fopen(__DIR__ . '/../marks/gate', 'r')) fclose($gate);"
+
+
+def test_priority_is_put_back(warm_site):
+    """Before the switch."""
+    write(warm_site, "slow.php", SLOW)
+    holdfast = warm_site.holdfast("--warm=fastcgi:/slow.php", f"--document-root={warm_site.root}", "--warm-timeout=50s")
+    with gate(warm_site):
+        main = begin_warming(warm_site, holdfast)
+    holdfast.wait("generation 2 is active")
+    assert nice_of_session(main) == 0
+    workers = subprocess.run(["ps", "-o", "ni=", "--ppid", str(main)], capture_output=True, text=True).stdout.split()
+    assert set(workers) == {str(os.nice(0))}
+    holdfast.stop()
 
 
 def test_priority_of_one_that_must_serve_at_once(warm_site):
@@ -253,14 +272,10 @@ def test_so_many_at_a_time(warm_site):
     holdfast.stop()
 
 
-LATER = """<?php  // the first time, until another worker has been forked beside this one
+LATER = SLOW + """
 $main = posix_getppid();
-$workers = fn() => explode(' ', trim(file_get_contents("/proc/$main/task/$main/children")));
-$marks = __DIR__ . '/../marks';
-if (!file_exists("$marks/nice"))
-    for ($before = count($workers()), $i = 0; $i < 3000 && count($workers()) == $before; $i++) usleep(10000);
-foreach ($workers() as $pid)
-    file_put_contents("$marks/nice", explode(' ', file_get_contents("/proc/$pid/stat"))[18] . "\\n", FILE_APPEND);"""
+foreach (explode(' ', trim(file_get_contents("/proc/$main/task/$main/children"))) as $pid)
+    file_put_contents(__DIR__ . '/../marks/nice', explode(' ', file_get_contents("/proc/$pid/stat"))[18] . "\\n", FILE_APPEND);"""
 
 
 def test_priority_of_those_that_were_forked_later(warm_site):
@@ -273,10 +288,15 @@ def test_priority_of_those_that_were_forked_later(warm_site):
     holdfast = warm_site.holdfast(
         "--warm=fastcgi:/later.php", f"--document-root={warm_site.root}", "--warm-timeout=50s",
         **warming.without_privilege(warm_site, "--inh-caps=+sys_nice", "--ambient-caps=+sys_nice"))
-    warmed(holdfast, 2)
+    with gate(warm_site):
+        master = begin_slow_page(warm_site, holdfast)
+        end = time.monotonic() + DEADLINE
+        while len(process.children(master)) < 3:  # php-fpm looks each second
+            assert time.monotonic() < end
+            holdfast.settle()
+    holdfast.wait("generation 2 is active")
     values = (warm_site.marks / "nice").read_text().split()
     assert len(values) >= 4 and set(values) == {"19"}
-    master = warm_site.main_pid()
     for pid in [master, *process.children(master)]:
         assert os.getpriority(os.PRIO_PROCESS, pid) == os.nice(0)
     holdfast.stop()

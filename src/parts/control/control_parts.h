@@ -56,10 +56,9 @@ struct HfControl {
     uint64_t last_id;                            /* of requests */
     HfControlResult results[HF_CONTROL_RESULTS]; /* a ring */
     size_t next_result;
-    uint64_t started; /* usec, CLOCK_REALTIME */
-    HfFigures
-        *figures[2]; /* that are asked for: of pools, of the opcode cache; NULL: they are not */
-    struct {         /* what PropertiesChanged told last */
+    uint64_t started;      /* usec, CLOCK_REALTIME */
+    HfFigures *figures[2]; /* of pools, of the opcode cache; NULL: are not asked for */
+    struct {               /* what PropertiesChanged told last */
         const char *state;
         uint64_t generation;
         uint32_t draining;

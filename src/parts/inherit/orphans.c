@@ -33,15 +33,6 @@ HfOrphans *hf_orphans_free(HfOrphans *orphans)
 
 /* ---- who they are ---- */
 
-bool hf_runs_holdfast(pid_t pid)
-{
-    HfProgram own;
-    HfProgram program;
-
-    return hf_process_program(getpid(), &own) == 0 && hf_process_program(pid, &program) == 0 &&
-           (hf_program_same(&program, &own) || strcmp(program.comm, own.comm) == 0);
-}
-
 static bool is_known(const HfSupervisor *supervisor, pid_t pid)
 {
     for (unsigned i = 0; i < HF_MACHINE_SLOTS; i++) {
@@ -51,7 +42,7 @@ static bool is_known(const HfSupervisor *supervisor, pid_t pid)
             return true;
     }
     /* relays and the like of another holdfast end by themselves */
-    return pid == getpid() || hf_process_is_descendant(pid, NULL) > 0 || hf_runs_holdfast(pid);
+    return pid == getpid() || hf_process_is_descendant(pid, NULL) > 0 || hf_process_runs_ours(pid);
 }
 
 static int list_orphan(HfProcess *process, void *userdata)

@@ -26,9 +26,6 @@ void hf_orphans_find(HfSupervisor *supervisor, HfOrphans **place);
 /* Each takes NULL. Sockets that are not in use yet stay with their holders. Returns NULL. */
 HfOrphans *hf_orphans_free(HfOrphans *orphans);
 
-/* Does pid run this program, or one of its name? */
-bool hf_runs_holdfast(pid_t pid);
-
 /* Copies what plan wants, is not among held, and one of them listens at, to orphans->held. Where
  * that is not possible they are asked to leave at once, and hf_orphans_await has a reason. Returns
  * 0, or negative errno with one line in error. */

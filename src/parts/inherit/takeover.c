@@ -12,7 +12,6 @@
 #include "kernel/members.h"
 #include "kernel/owner.h"
 #include "kernel/socket.h"
-#include "parts/inherit/orphans.h"
 #include "run/members.h"
 #include "run/resolved_listener.h"
 #include "run/shared_listener.h"
@@ -197,7 +196,7 @@ static int find_holder(HfTakeover *takeover, const HfResolvedListener *target, H
         hf_text_addf(error, "who listens at %s cannot be told: %s", target->label, strerror(-r));
     if (r < 0)
         return r;
-    if (hf_runs_holdfast(owner.pid)) { /* which lets go by itself, and may hold more */
+    if (hf_process_runs_ours(owner.pid)) { /* which lets go by itself, and may hold more */
         takeover->supervisor->shares = true;
         return 0;
     }
@@ -271,7 +270,7 @@ static int copy_all(HfTakeover *takeover, const HfPlan *plan, HfText *error)
 int hf_takeover_new(HfSupervisor *supervisor, const HfPlan *plan, pid_t pid, HfUnitCheck **check,
                     HfTakeover **ret, HfText *error)
 {
-    supervisor->shares = pid > 0 && pid != getpid() && hf_runs_holdfast(pid);
+    supervisor->shares = pid > 0 && pid != getpid() && hf_process_runs_ours(pid);
     if (supervisor->shares)
         return -EALREADY;
     HfTakeover *takeover = calloc(1, sizeof(*takeover));
@@ -463,7 +462,7 @@ int hf_shared_listener_copy(const HfListenerSpec *spec, HfListener **ret)
         if (hf_owner_find(target.request.address, target.request.address_length, &owner) == 0)
             break;
     }
-    if (i == target.n || owner.pid == getpid() || !hf_runs_holdfast(owner.pid))
+    if (i == target.n || owner.pid == getpid() || !hf_process_runs_ours(owner.pid))
         return -ENOENT;
     r = hf_process_open(owner.pid, &holder);
     if (r >= 0)

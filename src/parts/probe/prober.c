@@ -189,8 +189,8 @@ static int ask_listener(Inquiry *inquiry)
     unsigned side = prober->generation->side;
     HfReach reach;
 
-    const HfProbe probe =
-        hf_plan_probe(prober->generation->plan, inquiry->listener, &prober->probe);
+    const HfProbe probe = hf_plan_probe(prober->generation->plan, inquiry->listener,
+                                        &listener->bound, &prober->probe);
     int r = hf_listener_reach(listener, side, &reach);
     const HfRequestSpec question = {
         .kind = probe.kind,

@@ -250,12 +250,7 @@ static int ask_standin(HfCanary *canary)
 
     hf_text_addf(&entry, "HOLDFAST_CANARY_ADDRESS=unix:%s", address->name);
     const char *const more[] = {hf_text_peek(&entry), NULL};
-    HfProbe probe = settings->canary;
-    const HfPlan *plan = canary->plan;
-    size_t pool = plan->wanted[canary->asked].pool; /* never closed: its socket is a unix one */
-    if (pool < plan->n_pools && plan->pools[pool].ping_path && probe.kind == HF_PROBE_FASTCGI &&
-        strcmp(probe.what, HF_PLAN_PING) == 0)
-        probe.what = plan->pools[pool].ping_path;
+    const HfProbe probe = hf_plan_probe(canary->plan, canary->asked, address, &settings->canary);
     const HfRequestSpec question = {
         .kind = probe.kind,
         .what = probe.what,

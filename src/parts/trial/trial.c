@@ -173,7 +173,8 @@ static int ask_canary(Trial *trial)
         begin_warm_up(trial);
         return 0;
     }
-    const HfProbe probe = hf_plan_probe(plan, trial->asked, &settings->canary);
+    const HfProbe probe =
+        hf_plan_probe(plan, trial->asked, &plan->listeners[trial->asked]->bound, &settings->canary);
     int r = hf_listener_reach(plan->listeners[trial->asked], trial->generation->side, &reach);
     if (r >= 0)
         r = hf_request_name_reach(&reach, "HOLDFAST_CANARY", &where, &source);

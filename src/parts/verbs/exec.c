@@ -150,11 +150,8 @@ static int become(HfPlan *plan, HfText *error)
         .n_fds = n,
     };
     r = hf_process_become(&spawn, &stage);
-    hf_text_addf(error, "%s cannot be executed: %s%s", plan->program,
-                 stage == HF_SPAWN_INTERPRETER
-                     ? "the interpreter that its first line names (#!), or its loader: "
-                     : "",
-                 strerror(-r));
+    hf_text_addf(error, "%s cannot be executed: %s", plan->program,
+                 stage == HF_SPAWN_INTERPRETER ? HF_SPAWN_NO_INTERPRETER : strerror(-r));
     return r;
 }
 

@@ -215,9 +215,9 @@ bool hf_phpfpm_needs_ini(const char *names, char *const *environment, char *cons
 
 /* ---- the plan ---- */
 
-#define HF_PHPFPM_FIGURES_MAX                                                                      \
-    256 /* pools: where there are more, a private socket for each is only                          \
-           made for probes and the warm-up by pages */
+/* Where there are more pools, a private socket for each is made only for probes and the warm-up by
+ * pages. */
+#define HF_PHPFPM_FIGURES_MAX 256
 
 /* Adds what the configuration means for the plan: the listeners of every pool, pid file, readiness
  * and peaks. base, aliases: see HfDiscovery; page: that probes ask for, "": none, but scoreboards
