@@ -229,7 +229,7 @@ typedef struct HfEvent {
  *
  *     REPORT, SIGNAL (CONTINUE follows the signal that it lets work), PREPARE or ABORT_PREPARE,
  *     DISCARD or COMMIT, SWITCH, SAVE, REPORT of who serves now and of who leaves for it, SIGNAL,
- *     REOPEN, PROBE, ANSWER, TEST_UPGRADE, UPGRADE
+ *     REOPEN, PROBE, ANSWER, TEST_UPGRADE, UPGRADE, HURRY
  *
  * then what follows from the state that this led to, each only where it has changed:
  *
@@ -274,7 +274,8 @@ typedef enum HfActionType {
                           wait, in UPGRADE_TESTED */
     HF_ACTION_END, /* what is left of the service is ended, and its sockets are let go; status; ends
                       in ENDED */
-    HF_ACTION_EXIT, /* status; the last action ever */
+    HF_ACTION_HURRY, /* what END ends is asked harder */
+    HF_ACTION_EXIT,  /* status; the last action ever */
     HF_ACTION_MAX_,
 } HfActionType;
 HF_STRTAB_DECLARE(hf_action, HfActionType);

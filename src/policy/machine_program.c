@@ -220,7 +220,7 @@ NAMES(hf_event, HfEventType, HF_EVENT_MAX_, "start", "prepared", "prepare-failed
 NAMES(hf_action, HfActionType, HF_ACTION_MAX_, "prepare", "abort-prepare", "commit", "discard",
       "switch", "save", "spawn", "trial", "signal", "continue", "reopen", "arm", "disarm", "forget",
       "backlog", "fallback", "watch-queue", "watch-side", "probe", "answer", "report",
-      "test-upgrade", "upgrade", "end", "exit")
+      "test-upgrade", "upgrade", "end", "hurry", "exit")
 NAMES(hf_upgrade, HfUpgrade, HF_UPGRADE_MAX_, "none", "wanted", "testing")
 NAMES(hf_report, HfReport, HF_REPORT_MAX_, "ready", "crashed", "start-failed", "reload-failed",
       "retry", "draining", "hurried", "gone", "waiting", "stopping", "outage", "recovered",

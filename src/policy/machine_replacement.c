@@ -424,6 +424,10 @@ static void stop(HfMachine *machine, HfActions *actions)
 /* Asked again. */
 static void hurry(HfMachine *machine, HfActions *actions)
 {
+    if (machine->phase == HF_PHASE_ENDING) {
+        hf_machine_add(actions, HF_ACTION_HURRY);
+        return;
+    }
     if (machine->hurry < HF_STAGE_KILL)
         machine->hurry++;
     for (unsigned i = 0; i < HF_MACHINE_SLOTS; i++)
@@ -496,7 +500,7 @@ static const unsigned char table[HF_MOVE_MAX_][HF_PHASE_MAX_] = {
   R(ILL,       N,        D(heal),         N,            N,            N,        N,            N,            N,               N,               N),
   R(AGED,      N,        D(recycle),      N,            N,            N,        N,            N,            N,               N,               N),
   R(ROLLBACK,  N,        D(roll_back),    D(roll_back), D(roll_back), N,        D(roll_back), N,            D(roll_back),    N,               N),
-  R(STOP,      D(stop),  D(stop),         D(stop),      D(stop),      D(stop),  D(stop),      D(stop),      D(stop),         D(hurry),        N),
+  R(STOP,      D(stop),  D(stop),         D(stop),      D(stop),      D(stop),  D(stop),      D(stop),      D(stop),         D(hurry),        D(hurry)),
   R(OVER,      N,        N,               N,            N,            N,        N,            N,            N,               N,               D(conclude)),
 };
 #undef N

@@ -13,7 +13,6 @@
 #include "base/memory.h"
 #include "format/notify.h"
 #include "kernel/notify_socket.h"
-#include "run/final_kill.h"
 #include "run/members.h"
 #include "run/part.h"
 
@@ -77,8 +76,6 @@ static int on_signal(sd_event_source *source, const struct signalfd_siginfo *inf
     if (info->ssi_signo == SIGWINCH && info->ssi_code > 0)
         return 0;
     hf_supervisor_post(supervisor, &event);
-    if (event.type == HF_EVENT_STOP_SIGNAL)
-        hf_final_kill_hurry(supervisor->final_kill);
     return 0;
 }
 

@@ -162,6 +162,9 @@ static void take_action(Books *books, const HfAction *action)
             CHECK(!books->occupied[i]);
         CHECK(!books->answering && !books->preparing && !books->prepared && !books->watching);
         break;
+    case HF_ACTION_HURRY:
+        CHECK(books->ending);
+        break;
     case HF_ACTION_MAX_:
         CHECK(false);
     }

@@ -99,6 +99,15 @@ static Rule check_hurried(const Edge *edge)
     return after->hurry == due || edge->world_after->ending ? RULE_NONE : RULE_STOP;
 }
 
+/* What is left at the end, too. */
+static Rule check_hurried_end(const Edge *edge)
+{
+    bool due = edge->event->type == HF_EVENT_STOP_SIGNAL && edge->world_before->ending;
+
+    return (edge_action(edge->actions, NULL, HF_ACTION_HURRY) != NULL) == due ? RULE_NONE
+                                                                              : RULE_STOP;
+}
+
 static Rule check_status(const Edge *edge)
 {
     const HfAction *end = edge_action(edge->actions, NULL, HF_ACTION_END);
@@ -120,6 +129,8 @@ Rule invariants_stop(const Edge *edge)
 
     if (rule == RULE_NONE)
         rule = check_hurried(edge);
+    if (rule == RULE_NONE)
+        rule = check_hurried_end(edge);
     if (rule == RULE_NONE)
         rule = check_status(edge);
     if (rule != RULE_NONE)

@@ -409,6 +409,7 @@ const Mutant mutants[] = {
     {RULE_STOP, BOUNDS_STOPS, "restarts a service that ends", mutate_restart_the_ended},
     {RULE_STOP, BOUNDS_STOPS, "takes the service's end for a second signal", mutate_end_as_signal},
     {RULE_STOP, BOUNDS_QUEUE, "drains who was taken over in vain", mutate_insist_on_takeover},
+    {RULE_STOP, BOUNDS_STOPS, "does not hurry what is left at the end", mutate_wait_at_the_end},
     {RULE_STATUS, BOUNDS_STOPS, "ends with 0 whatever happened", mutate_flatter_status},
     {RULE_OUTCOME, BOUNDS_STOPS, "answers a stop too early", mutate_answer_stop_early},
     {RULE_ORDER, BOUNDS_CALLERS, "commits when the old one was asked", mutate_commit_late},

@@ -70,6 +70,14 @@ void mutate_insist_on_takeover(HfMachine *m, const HfEvent *e, HfActions *ret)
     hf_machine_step(m, e, ret);
 }
 
+void mutate_wait_at_the_end(HfMachine *m, const HfEvent *e, HfActions *ret)
+{
+    hf_machine_step(m, e, ret);
+    HfAction *hurry = find(ret, HF_ACTION_HURRY);
+    if (hurry)
+        lose(ret, hurry);
+}
+
 void mutate_flatter_status(HfMachine *m, const HfEvent *e, HfActions *ret)
 {
     hf_machine_step(m, e, ret);

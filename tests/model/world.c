@@ -5,7 +5,7 @@
 #include <string.h>
 
 _Static_assert(HF_EVENT_MAX_ == 26, "teach the world the new event");
-_Static_assert(HF_ACTION_MAX_ == 25, "teach the world the new action");
+_Static_assert(HF_ACTION_MAX_ == 26, "teach the world the new action");
 _Static_assert(HF_STAGE_MAX_ == 10, "teach the world the new stage");
 _Static_assert(HF_VERDICT_MAX_ == 4, "teach the world the new verdict");
 
@@ -446,7 +446,8 @@ static Rule perform(World *world, const HfEvent *event, const HfAction *action)
 {
     WorldSlot *slot = &world->slots[action->slot];
 
-    if (world->ended || (world->ending && action->type != HF_ACTION_ANSWER))
+    bool at_the_end = action->type == HF_ACTION_ANSWER || action->type == HF_ACTION_HURRY;
+    if (world->ended || (world->ending && !at_the_end))
         return RULE_EXIT;
     if (world->executing)
         return RULE_UPGRADE;
@@ -504,6 +505,8 @@ static Rule perform(World *world, const HfEvent *event, const HfAction *action)
         return watch_queue(world, action->raised);
     case HF_ACTION_END:
         return end(world);
+    case HF_ACTION_HURRY: /* a rule of its own */
+        return RULE_NONE;
     case HF_ACTION_EXIT:
         return leave(world);
     case HF_ACTION_SWITCH:
