@@ -33,7 +33,8 @@ static void ask_to_stop(HfMachine *machine, HfStopReason reason, HfActions *acti
         return;
     }
     stop_because(machine, waited == HF_WAIT_NONE ? reason : machine->stop, 0, actions);
-    if (waited == HF_WAIT_QUEUE && reason == HF_REASON_SIGNAL)
+    if (waited == HF_WAIT_QUEUE && reason == HF_REASON_SIGNAL &&
+        machine->phase == HF_PHASE_STOPPING)
         hf_machine_move(machine, HF_MOVE_STOP, actions);
 }
 
