@@ -32,7 +32,7 @@ typedef struct HfViewListener {
     uint32_t depth;
     uint32_t limit;
     uint32_t highest;
-    int64_t drops; /* of both sides; -1: not known */
+    int64_t drops; /* of all sides; -1: not known */
     uint32_t standby_depth;
     uint32_t standby_limit; /* 0: it has one side */
     const char *one_side;   /* why; "": it has two, or need not */
