@@ -57,11 +57,15 @@ def serve(_options=None):
     answer_all()
 
 
+def wait_for_ever():
+    while True:
+        signal.pause()
+
+
 def never_ready(_options):
     say("never becomes ready")
     on_stop(leave)
-    while True:
-        signal.pause()
+    wait_for_ever()
 
 
 def late(options):
@@ -125,8 +129,8 @@ def leave_background(options):
     serve()
 
 
-def double_fork(options):
-    """The same program, made a daemon: it holds the listener and serves beside whoever comes next."""
+def fork_daemon(work):
+    """Returns once it stands."""
     ready, tell_ready = os.pipe()
     if os.fork() == 0:
         os.setsid()
@@ -134,26 +138,21 @@ def double_fork(options):
             on_stop(leave)
             say(f"daemon {os.getpid()}")
             os.write(tell_ready, b"x")
-            while True:
-                signal.pause()
+            work()
         os._exit(0)
-    os.wait()
     os.read(ready, 1)
+
+
+def double_fork(options):
+    """The same program, made a daemon: it holds the listener and serves beside whoever comes next."""
+    fork_daemon(wait_for_ever)
+    os.wait()
     serve(options)
 
 
 def daemonize(_options):
     """As a server without -F does, which leaves once its daemon stands."""
-    ready, tell_ready = os.pipe()
-    if os.fork() == 0:
-        os.setsid()
-        if os.fork() == 0:
-            on_stop(leave)
-            say(f"daemon {os.getpid()}")
-            os.write(tell_ready, b"x")
-            answer_all()
-        os._exit(0)
-    os.read(ready, 1)
+    fork_daemon(answer_all)
     os._exit(0)
 
 

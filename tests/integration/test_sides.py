@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import shutil
 import signal
 import socket
 import subprocess
@@ -11,7 +10,7 @@ import time
 
 import pytest
 
-from harness import fastcgi, net, process, warming, words
+from harness import fastcgi, net, process, words
 from harness.holdfast import call
 from harness.manager import ManagedHoldfast
 from harness.paths import HELPERS, HOLDFAST, PHP_CGI, PHP_FPM, PYTHON
@@ -413,7 +412,7 @@ ANOTHERS = "it is another user's socket, or others listen there as well"
 def test_a_tcp_socket_of_another_users(site, holder):
     """Nobody else can bind there: one side, shared by both generations, and nothing is lost."""
     address = site.address
-    more = warming.without_privilege(site) if holder == "www-data" else {"wrapper": (HOLDFAST,)}
+    more = site.without_privilege() if holder == "www-data" else {"wrapper": (HOLDFAST,)}
     bind = BIND if holder == "www-data" else OTHER_UID
     own = more["wrapper"]
     more["wrapper"] = (PYTHON, "-c", bind, address, HELPERS / "with_listen_fds.py", *own)
@@ -522,17 +521,9 @@ while True:
 def test_without_privilege(site):
     """A holdfast that is not root's pairs its own sockets."""
     site.pools[:] = []
-    home = site.directory / "user"
-    runtime = home / "run"
-    runtime.mkdir(parents=True)
-    program = home / "holdfast"
-    shutil.copy(HOLDFAST, program)
-    for where in (home, runtime, program):
-        shutil.chown(where, "www-data", "www-data")
-    path, address = str(home / "own.sock"), f"127.0.0.1:{net.free_port()}"
+    path, address = str(site.directory / "user" / "own.sock"), f"127.0.0.1:{net.free_port()}"
     holdfast = site.holdfast(f"--listen={address}", f"--listen={path}", "--handover=switch", command=SERVER,
-                             env={"XDG_RUNTIME_DIR": str(runtime)}, runtime=runtime / "holdfast",
-                             wrapper=("setpriv", "--reuid=www-data", "--regid=www-data", "--clear-groups", program))
+                             **site.without_privilege())
     for number in range(2, 5):
         new_side(holdfast, lambda: ask(address)["pid"], number)
         assert ask(path)["pid"] == ask(address)["pid"]

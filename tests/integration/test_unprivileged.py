@@ -14,19 +14,10 @@ from harness.sleeper import COMMAND
 def test_run_reload_restart_stop(make_site):
     site = make_site("unix", children=4, pool_options=dict.fromkeys(["user", "group", "listen.owner", "listen.group"]))
     site.configure(error_log=site.marks / "fpm.log")
-    home = site.directory / "user"
-    runtime = home / "run"
-    runtime.mkdir(parents=True)
-    # Where the user may read it and put a socket, whatever the rights of the checkout.
-    program = home / "holdfast"
-    shutil.copy(HOLDFAST, program)
-    for path in (home, runtime, program):
-        shutil.chown(path, "www-data", "www-data")
-    site.address = site.pools[0].listen = str(home / "fpm.sock")
+    options = site.without_privilege()
+    site.address = site.pools[0].listen = str(site.directory / "user" / "fpm.sock")
     site.configure()
-    holdfast = site.holdfast(
-        wrapper=["setpriv", "--reuid=www-data", "--regid=www-data", "--clear-groups", program],
-        env={"XDG_RUNTIME_DIR": str(runtime)}, runtime=runtime / "holdfast")
+    holdfast = site.holdfast(**options)
     first = site.main_pid()
     holdfast.replace(2)
     assert site.main_pid() != first

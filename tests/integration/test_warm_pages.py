@@ -237,7 +237,7 @@ def test_without_privilege(make_site):
     site = warming.make(make_site)
     site.pools[0].options.update(dict.fromkeys(["user", "group"]), **{"access.log": str(site.marks / "access.log")})
     site.configure(error_log=site.marks / "fpm.log")
-    holdfast = site.holdfast("--warm=fastcgi:/pid.php", f"--document-root={site.root}", **warming.without_privilege(site))
+    holdfast = site.holdfast("--warm=fastcgi:/pid.php", f"--document-root={site.root}", **site.without_privilege())
     ask(site, "used.php")
     assert re.match(r"warmed 1 of 1 scripts and by \d+ requests in [\d.]+ m?s$", warmed(holdfast, 2))
     assert "used.php" in eval(ask(site, "state.php"))
@@ -287,7 +287,7 @@ def test_priority_of_those_that_were_forked_later(warm_site):
     write(warm_site, "later.php", LATER)
     holdfast = warm_site.holdfast(
         "--warm=fastcgi:/later.php", f"--document-root={warm_site.root}", "--warm-timeout=50s",
-        **warming.without_privilege(warm_site, "--inh-caps=+sys_nice", "--ambient-caps=+sys_nice"))
+        **warm_site.without_privilege("--inh-caps=+sys_nice", "--ambient-caps=+sys_nice"))
     with gate(warm_site):
         master = begin_slow_page(warm_site, holdfast)
         end = time.monotonic() + DEADLINE

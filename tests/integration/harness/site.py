@@ -11,7 +11,7 @@ import uuid
 from harness import net, scripts
 from harness.holdfast import Holdfast
 from harness.nginx import Nginx
-from harness.paths import PHP_FPM
+from harness.paths import HOLDFAST, PHP_FPM
 from harness.phpfpm import PlainPhpFpm, Pool, configuration
 from harness.process import PATH
 from harness.tools import Load, UnixProbe
@@ -143,6 +143,19 @@ class Site:
     def get_later(self, path):
         """The same in the background."""
         return Answer(self, path)
+
+    def without_privilege(self, *more):
+        """Where and how a holdfast of www-data's runs, as options of holdfast(): in a home where that user may read it and
+        make sockets, whatever the rights of the checkout. more: options of setpriv."""
+        home = self.directory / "user"
+        runtime = home / "run"
+        runtime.mkdir(parents=True)
+        program = home / "holdfast"
+        shutil.copy(HOLDFAST, program)
+        for where in (home, runtime, program):
+            shutil.chown(where, "www-data", "www-data")
+        return {"env": {"XDG_RUNTIME_DIR": str(runtime)}, "runtime": runtime / "holdfast",
+                "wrapper": ("setpriv", "--reuid=www-data", "--regid=www-data", "--clear-groups", *more, program)}
 
     def start_slow(self, ms=DEADLINE * 1000, page="busy.php?"):
         """A slow request that a worker has begun with; its pid is in worker. It ends after ms, or by finish()."""

@@ -2,11 +2,9 @@
 """What tests of a warm-up share."""
 import os
 import re
-import shutil
 import time
 
 from harness import fastcgi
-from harness.paths import HOLDFAST
 
 WARMED = r"generation {} (warmed .*|had nothing to warm.*)"
 STATE = "<?php echo json_encode(array_map('basename', array_keys(opcache_get_status(true)['scripts'])));"
@@ -39,19 +37,6 @@ PID = "<?php file_put_contents(__DIR__ . '/../marks/pids', getmypid() . ' ' . ($
 
 def visits(site):
     return [line.split(" ", 6) for line in (site.marks / "pids").read_text().splitlines()]
-
-
-def without_privilege(site, *more):
-    """Where and how a holdfast of www-data's runs, as options of Site.holdfast; more: options of setpriv."""
-    home = site.directory / "user"
-    runtime = home / "run"
-    runtime.mkdir(parents=True)
-    program = home / "holdfast"
-    shutil.copy(HOLDFAST, program)
-    for where in (home, runtime, program):
-        shutil.chown(where, "www-data", "www-data")
-    return {"env": {"XDG_RUNTIME_DIR": str(runtime)}, "runtime": runtime / "holdfast",
-            "wrapper": ("setpriv", "--reuid=www-data", "--regid=www-data", "--clear-groups", *more, program)}
 
 
 def patient(options):
