@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """Each example does what its comments say."""
+import contextlib
 import http.client
 import json
 import os
@@ -11,7 +12,7 @@ import urllib.parse
 
 import pytest
 
-from harness import process, words
+from harness import browser, process, words
 from harness.lines import Lines
 from harness.paths import HOLDFAST, PHP_FPM, PYTHON, ROOT
 from harness.process import Process, environment
@@ -169,28 +170,6 @@ def test_every_link_of_the_pages_leads_somewhere():
             assert link.startswith("http") or (page.parent / link).exists(), f"{page}: {link}"
 
 
-# What a browser would have of the page: its elements, and a button that can be clicked.
-BROWSER = """
-const [page, base] = [require('fs').readFileSync(0, 'utf8'), process.argv[1]];
-const elements = {};
-const pen = {fillText() {}, fillRect() {}};
-global.document = {getElementById: id => elements[id] ??= {
-  textContent: '', clientWidth: 100, clientHeight: 100, getContext: () => pen,
-  addEventListener(name, call) { this[name] = call; }}};
-const fetched = global.fetch;
-global.fetch = (path, more) => fetched(base + path, more);
-new Function(/<script>([^]*)<.script>/.exec(page)[1])();
-let clicked = false;
-setInterval(() => {
-  const shown = name => document.getElementById(name).textContent;
-  if (!clicked && shown('generation') == 1) { clicked = true; elements.reload.click(); }
-  if (shown('generation') != 2 || !shown('said').includes('on its way')) return;
-  console.log(JSON.stringify(Object.fromEntries(['state', 'failed', 'requests', 'reloads'].map(id => [id, shown(id)]))));
-  process.exit();
-}, 50);
-"""
-
-
 def ask(url, path, method="GET", **headers):
     connection = http.client.HTTPConnection(urllib.parse.urlsplit(url).netloc, timeout=DEADLINE)
     try:
@@ -201,24 +180,43 @@ def ask(url, path, method="GET", **headers):
         connection.close()
 
 
-def test_the_page_of_the_quickstart_shows_a_reload():
-    quickstart = EXAMPLES / "quickstart"
-    shown = Process([PYTHON, "-B", quickstart / "demonstrate.py", HOLDFAST, shutil.which(PHP_FPM, path=process.PATH), "--live"],
+# What the page shows, and whether its chart has dots in the colours of two masters.
+SHOWN = """Object.fromEntries(['generation', 'requests', 'failed', 'reloads', 'said'].map(
+  id => [id, document.getElementById(id).textContent]))"""
+TWO_COLOURS = """(() => {
+  const chart = document.getElementById('chart');
+  if (!chart.width) return false;
+  const points = new Uint32Array(chart.getContext('2d').getImageData(0, 0, chart.width, chart.height).data.buffer);
+  return [0xffb06f2a, 0xff1e8ae0].every(colour => points.includes(colour));
+})()"""
+
+
+def test_the_page_of_the_quickstart_shows_a_reload(tmp_path):
+    shown = Process([PYTHON, "-B", EXAMPLES / "quickstart" / "demonstrate.py", HOLDFAST,
+                     shutil.which(PHP_FPM, path=process.PATH), "--live"],
                     env=environment(), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
     try:
-        lines = Lines(shown.popen.stdout)
-        url = lines.wait("watch it live").split()[3].removesuffix("/live")
-        status, page = ask(url, "/live")
-        assert status == 200 and "//" not in page.replace("'use strict'", "").split("<script>")[0]  # nothing from elsewhere
-        seen = subprocess.run(["node", "-e", BROWSER, url], env=environment(), input=page, capture_output=True, text=True,
-                              timeout=DEADLINE, check=False)
-        assert seen.returncode == 0, seen.stderr
-        facts = json.loads(seen.stdout)
-        assert facts["failed"] in ("0", 0) and int(facts["requests"]) > 0 and str(facts["reloads"]) == "1"
+        url = Lines(shown.popen.stdout).wait("watch it live").split()[3].removesuffix("/live")
         # the button is for this page only
         assert ask(url, "/live/reload.php")[0] == 405
         assert ask(url, "/live/reload.php", "POST")[0] == ask(url, "/live/reload.php", "POST", X_Token="x")[0] == 403
         assert ask(url, "/live", Host="evil.example")[0] == 403
+        browser.require()
+        reload_in_a_browser(url, tmp_path)
         assert json.loads(ask(url, "/live/status.json")[1])["generation"] == 2
     finally:
         shown.stop(signal.SIGINT)
+
+
+def reload_in_a_browser(url, directory):
+    with contextlib.closing(browser.Browser(directory)) as page:
+        page.open(f"{url}/live")
+        page.wait("document.getElementById('generation')?.textContent == '1'")
+        before = page.evaluate(SHOWN)
+        page.click("reload")
+        page.wait(f"(({SHOWN}).reloads == '1' && ({SHOWN}).said.includes('way') && {TWO_COLOURS})")
+        after = page.evaluate(SHOWN)
+        assert (before["reloads"], before["said"], before["failed"]) == ("0", "", "0")
+        assert int(after["requests"]) > int(before["requests"])
+        assert (after["generation"], after["said"], after["failed"]) == ("2", "a reload is on its way", "0")
+        assert not page.errors and all(request.startswith(f"{url}/") for request in page.requests)
