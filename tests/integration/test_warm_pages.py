@@ -46,6 +46,34 @@ def test_each_worker_has_each_page(warm_site):
     holdfast.stop()
 
 
+LATE = """
+$main = posix_getppid();
+$workers = array_filter(explode(' ', trim(file_get_contents("/proc/$main/task/$main/children"))),
+    fn($pid) => str_ends_with(rtrim(file_get_contents("/proc/$pid/cmdline"), "\\0 "), 'pool www') && $pid != getmypid());
+$marks = __DIR__ . '/../marks';
+if (isset($_SERVER['HTTP_X_HOLDFAST']) && $once = @fopen("$marks/stopped", 'x')) {
+    posix_kill($late = end($workers), 19 /* SIGSTOP */);
+    while (!str_contains(file_get_contents("/proc/$late/stat"), ') T '));
+    fwrite($once, $late);
+}
+if (count(file("$marks/pids")) >= 30) touch("$marks/enough");"""
+
+
+def test_a_worker_that_comes_late(warm_site):
+    """It has not been scheduled yet when the others have had the page many times."""
+    write(warm_site, "pid.php", warming.PID + LATE)
+    holdfast = warm_site.holdfast("--warm=fastcgi:/pid.php", f"--document-root={warm_site.root}")
+    with Appearance(warm_site.marks / "enough") as enough:
+        holdfast.send(signal.SIGHUP)
+        enough.wait()
+    late = (warm_site.marks / "stopped").read_text()
+    assert late not in {visit[0] for visit in visits(warm_site)}
+    os.kill(int(late), signal.SIGCONT)
+    holdfast.wait("generation 2 is active")
+    assert late in {visit[0] for visit in visits(warm_site)}
+    holdfast.stop()
+
+
 @pytest.mark.parametrize("manager, workers", [
     ({"pm": "ondemand"}, 1), ({"pm": "dynamic", "pm.start_servers": 2, "pm.min_spare_servers": 1,
                                "pm.max_spare_servers": 3}, 2)])

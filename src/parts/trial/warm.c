@@ -99,6 +99,7 @@ static void conclude_warm(HfWarmUp *warm)
 static void give_up(HfWarmUp *warm)
 {
     stop_requests(warm);
+    warm->paused = false;
     warm->late = warm->phase != HF_WARM_OVER;
     warm->phase = HF_WARM_OVER;
     warm->rounds = 0;
@@ -137,8 +138,9 @@ static void fill_slots(HfWarmUp *warm)
     }
 }
 
-static void pause_for(HfWarmUp *warm, uint64_t usec)
+void hf_warm_pause(HfWarmUp *warm, uint64_t usec)
 {
+    warm->paused = true;
     if (sd_event_source_set_time_relative(warm->pause, usec) < 0 ||
         sd_event_source_set_enabled(warm->pause, SD_EVENT_ONESHOT) < 0)
         give_up(warm);
@@ -164,15 +166,17 @@ static bool try_again(HfWarmUp *warm)
 
 static void pump(HfWarmUp *warm)
 {
+    if (warm->paused)
+        return;
     while (warm->running == 0 && warm->phase < HF_WARM_OVER) {
         fill_slots(warm);
-        if (warm->running > 0)
+        if (warm->running > 0 || warm->paused)
             return;
         warm->next = 0;
         if (++warm->phase == HF_WARM_OVER)
             warm->rounds = 0;
         if (warm->phase == HF_WARM_WAIT && try_again(warm)) {
-            pause_for(warm, PAUSE);
+            hf_warm_pause(warm, PAUSE);
             return;
         }
     }
@@ -181,7 +185,7 @@ static void pump(HfWarmUp *warm)
         return;
     sd_event_source_set_enabled(warm->deadline, SD_EVENT_OFF);
     if (hf_priority_restore(warm->priority) == -EAGAIN && warm->rounds++ < RESTORE_TRIES)
-        pause_for(warm, HF_PRIORITY_PAUSE);
+        hf_warm_pause(warm, HF_PRIORITY_PAUSE);
     else
         conclude_warm(warm);
 }
@@ -204,6 +208,7 @@ static int on_pause(sd_event_source *source, uint64_t usec, void *userdata)
 
     (void)source;
     (void)usec;
+    warm->paused = false;
     if (warm->phase == HF_WARM_WAIT)
         warm->phase = HF_WARM_COMPILE;
     pump_later(warm);

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/memory.h"
 #include "format/pages.h"
 #include "kernel/file.h"
@@ -14,7 +15,9 @@
 #define FILE_MAX     (1024U * 1024) /* bytes of a list */
 #define PAGES_MAX    10000U
 #define WORKERS_MAX  4096U
-#define MORE_MIN     16U            /* requests: one that has just started may come late */
+#define MORE_MIN     16U /* requests */
+#define REST_MIN     (10 * HF_USEC_PER_MSEC)
+#define REST_MAX     (320 * HF_USEC_PER_MSEC)
 #define STATUS_MAX   (1024U * 1024) /* bytes of a page that shows each worker */
 #define USER_AGENT   "User-Agent: holdfast/" HF_VERSION " (warm-up)"
 #define OWN_HEADER   "X-Holdfast: warm-up"
@@ -267,6 +270,19 @@ static int ask_page(HfWarmSlot *slot, const HfWarmPage *page, const HfListener *
                                     slot, &slot->request);
 }
 
+/* A worker that has just been forked may come to its first request late: for half of the time that
+ * a warm-up may take it is waited for. Returns whether it is. */
+static bool rest(HfWarmUp *warm)
+{
+    if (hf_clock_monotonic() - warm->began >= warm->settings->warm_timeout / 2)
+        return false;
+    warm->rest = warm->rest == 0 ? REST_MIN : warm->rest * 2;
+    if (warm->rest > REST_MAX)
+        warm->rest = REST_MAX;
+    hf_warm_pause(warm, warm->rest);
+    return true;
+}
+
 /* How many workers there are, and whether each has had its request; of those that keep none one is
  * started. */
 static void on_workers(const HfReply *reply, void *userdata)
@@ -274,6 +290,7 @@ static void on_workers(const HfReply *reply, void *userdata)
     HfWarmSlot *slot = userdata;
     HfWarmVisit *visit = &slot->warm->visit;
     const HfPlan *plan = slot->warm->generation->plan;
+    bool on_demand = plan->pools[plan->wanted[visit->listener].pool].on_demand;
     HfScoreboard status;
 
     slot->request = NULL;
@@ -288,13 +305,13 @@ static void on_workers(const HfReply *reply, void *userdata)
     if (!visit->known) {
         visit->known = true;
         visit->least = status.least + 1;
-        visit->left =
-            plan->pools[plan->wanted[visit->listener].pool].on_demand || workers == 0 ? 1 : workers;
-        visit->more =
-            plan->pools[plan->wanted[visit->listener].pool].on_demand ? 0 : MORE_MIN + 2 * workers;
+        visit->left = on_demand || workers == 0 ? 1 : workers;
+        visit->more = on_demand ? 0 : MORE_MIN + 2 * workers;
     } else if (status.least < visit->least && visit->more > 0) {
         visit->left = 1;
         visit->more--;
+    } else if (status.least == 0 && !on_demand && rest(slot->warm)) {
+        visit->left = 1;
     } else {
         visit->counts = false;
     }
@@ -349,7 +366,7 @@ bool hf_warm_begin_page(HfWarmSlot *slot)
     HfWarmVisit *visit = &warm->visit;
 
     for (;;) {
-        if (visit->asked)
+        if (visit->asked || warm->paused)
             return false;
         if (visit->active && visit->counts && !visit->known && look_at_workers(slot))
             return true;

@@ -66,7 +66,7 @@ typedef struct HfWarmVisit {
     bool asked;     /* it is being looked at */
     uint64_t least; /* requests that each worker is to have had */
     uint64_t left;  /* requests to be made */
-    uint64_t more;  /* that may be added */
+    uint64_t more;  /* that may be added without a pause */
     size_t page;
     size_t listener;
 } HfWarmVisit;
@@ -97,6 +97,8 @@ struct HfWarmUp {
     sd_event_source *pump;
     sd_event_source *deadline;
     sd_event_source *pause;
+    bool paused;
+    uint64_t rest; /* usec, the next pause for a worker that has had nothing yet */
     HfWarmCallback callback;
     void *userdata;
 };
@@ -117,6 +119,8 @@ void hf_warm_remove_scripts(const HfSupervisor *supervisor, const HfGeneration *
 void hf_warm_clear_targets(HfWarmUp *warm);
 void hf_warm_clear_pages(HfWarmUp *warm);
 
+/* Starts nothing for so long. */
+void hf_warm_pause(HfWarmUp *warm, uint64_t usec);
 /* What the slot did is over. */
 void hf_warm_next(HfWarmSlot *slot);
 /* Remembers the first reason. */
