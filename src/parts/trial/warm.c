@@ -138,14 +138,6 @@ static void fill_slots(HfWarmUp *warm)
     }
 }
 
-void hf_warm_pause(HfWarmUp *warm, uint64_t usec)
-{
-    warm->paused = true;
-    if (sd_event_source_set_time_relative(warm->pause, usec) < 0 ||
-        sd_event_source_set_enabled(warm->pause, SD_EVENT_ONESHOT) < 0)
-        give_up(warm);
-}
-
 /* Scripts that were too new are tried again. Returns whether there are any. */
 static bool try_again(HfWarmUp *warm)
 {

@@ -119,7 +119,7 @@ void hf_warm_remove_scripts(const HfSupervisor *supervisor, const HfGeneration *
 void hf_warm_clear_targets(HfWarmUp *warm);
 void hf_warm_clear_pages(HfWarmUp *warm);
 
-/* Starts nothing for so long. */
+/* Nothing is started before usec have passed; without a timer, at once. */
 void hf_warm_pause(HfWarmUp *warm, uint64_t usec);
 /* What the slot did is over. */
 void hf_warm_next(HfWarmSlot *slot);
