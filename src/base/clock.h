@@ -4,8 +4,8 @@
 
 #include <stdint.h>
 
-/* Since boot, without the time asleep: for durations. */
+/* Time since boot, without the time asleep: for durations. */
 uint64_t hf_clock_monotonic(void);
 
-/* Since 1970: for people; may jump. */
+/* Time since 1970: for people. It may jump. */
 uint64_t hf_clock_realtime(void);

@@ -22,7 +22,7 @@ static inline void hf_crash_point(const char *name)
         raise(SIGKILL);
 }
 
-/* "before-commit": of each of the machine's actions. */
+/* One point for each of the machine's actions, such as "before-commit". */
 static inline void hf_crash_point_at(const char *when, const char *action)
 {
     char name[64];

@@ -10,7 +10,8 @@ int hf_fd_close(int fd)
 {
     if (fd >= 0) {
         int saved = errno;
-        /* Linux frees the number also on EINTR: closing again could hit somebody else's. */
+        /* Linux frees the number even on EINTR: closing it again could hit a descriptor opened
+         * since. */
         int r = close(fd);
         assert(r >= 0 || errno != EBADF);
         errno = saved;
@@ -31,7 +32,7 @@ bool hf_is_shortage(int error)
 int hf_fd_fill_standard(void)
 {
     for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
-        /* the lowest number that is free is this one */
+        /* The lowest free number is this one. */
         if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", O_RDWR | O_CLOEXEC) < 0)
             return -errno;
     return 0;

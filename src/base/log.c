@@ -42,8 +42,8 @@ static struct {
     int level;
     HfLogFormat format;
     bool journal;
-    bool stalled;          /* nobody read stderr when last looked at */
-    unsigned long dropped; /* messages since the last one that was taken */
+    bool stalled;          /* the last attempt timed out */
+    unsigned long dropped; /* messages lost since the last one that was written */
 } state = {.level = LOG_INFO};
 
 static const char *const formats[] = {[HF_LOG_TEXT] = "text", [HF_LOG_JSON] = "json"};
@@ -57,7 +57,7 @@ static const char *const levels[] = {
 HF_STRTAB_DEFINE(hf_log_level, HfLogLevel, levels, HF_LOG_LEVEL_MAX_)
 _Static_assert(LOG_ERR + HF_LOG_LEVEL_DEBUG == LOG_DEBUG, "syslog(3)'s levels follow one another");
 
-/* What a line is made of, bounded and printable. */
+/* The contents of a line, bounded and printable. */
 typedef struct Entry {
     int level;
     unsigned long long generation;
@@ -155,7 +155,7 @@ static void build_text(Line *line, const Entry *entry)
         add(line, "holdfast: %s", entry->message);
 }
 
-/* Who does not read is waited for once, not with every line. */
+/* Waits once for a reader that has stalled, not again with every line. */
 static bool stderr_has_room(void)
 {
     struct pollfd reader = {.fd = STDERR_FILENO, .events = POLLOUT};
@@ -164,9 +164,9 @@ static bool stderr_has_room(void)
     return !state.stalled;
 }
 
-/* A description of our own does not wait and leaves that which others share as it is. Where there
- * can be none (a socket, another user's terminal), a reader with room takes a whole line: as a pipe
- * does, HF_LOG_LINE_MAX is PIPE_BUF. */
+/* Opened anew, the description is our own: non-blocking mode on it affects nobody else. Where it
+ * cannot be opened anew (a socket, another user's terminal), a whole line fits once poll(2) reports
+ * room: so it is with a pipe, as HF_LOG_LINE_MAX is PIPE_BUF. */
 static bool write_without_waiting(const char *data, size_t length)
 {
     HF_CLEANUP_FD int own =
@@ -176,7 +176,7 @@ static bool write_without_waiting(const char *data, size_t length)
     while (length > 0 && stderr_has_room()) {
         ssize_t n = write(fd, data, length);
         if (n < 0 && errno != EINTR)
-            return errno != EAGAIN; /* a stderr that cannot be written to at all loses nothing */
+            return errno != EAGAIN; /* nothing is lost on a stderr that can never be written to */
         if (n > 0) {
             data += n;
             length -= (size_t)n;
@@ -185,7 +185,7 @@ static bool write_without_waiting(const char *data, size_t length)
     return length == 0;
 }
 
-/* Not inlined, nor are the two below: each has a buffer, and one is needed at a time. */
+/* Not inlined, like the two below: each has a large buffer, and only one is needed at a time. */
 __attribute__((noinline)) static bool write_line(const Entry *entry)
 {
     Line line;
@@ -200,8 +200,8 @@ __attribute__((noinline)) static bool write_line(const Entry *entry)
     return write_without_waiting(line.data, line.length);
 }
 
-/* Returns 1 when the journal has it, 0 when it does not read, -1 when there is none. No field has a
- * newline in it, and all of them fit into a datagram: no memfd is needed. */
+/* Returns 1 when the journal took it, 0 when it does not read, -1 when there is no journal. No
+ * field contains a newline, and all of them fit into one datagram, so no memfd is needed. */
 __attribute__((noinline)) static int send_to_journal(const Entry *entry)
 {
     struct sockaddr_un journal = {.sun_family = AF_UNIX, .sun_path = JOURNAL_SOCKET};
@@ -231,7 +231,7 @@ __attribute__((noinline)) static int send_to_journal(const Entry *entry)
     return errno == EAGAIN || errno == ENOBUFS ? 0 : -1;
 }
 
-/* False when nobody reads. */
+/* Returns false when nobody reads. */
 static bool deliver(const Entry *entry)
 {
     int r = state.journal ? send_to_journal(entry) : -1;
@@ -239,7 +239,8 @@ static bool deliver(const Entry *entry)
     return r < 0 ? write_line(entry) : r > 0;
 }
 
-/* Not while it is still so: what comes next says it. */
+/* As long as lines are still being dropped, the count goes on; the next line that gets through
+ * reports it. */
 static bool deliver_drops(void)
 {
     Entry entry = {.level = LOG_WARNING};
@@ -275,8 +276,8 @@ set_message(Entry *entry, const char *format, va_list arguments)
     memcpy(entry->message + length, error, strlen(error) + 1);
 }
 
-/* JOURNAL_STREAM=DEVICE:INODE is inherited by everyone: it counts only while stderr is that stream.
- */
+/* Every child inherits JOURNAL_STREAM=DEVICE:INODE: it counts only while stderr still is that
+ * stream. */
 static bool stderr_is_journal(void)
 {
     const char *stream = getenv("JOURNAL_STREAM");

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* One line a failure, with fields. Only run, the parts and cli may call it. */
+/* One line per failure, with fields. Only run, the parts and cli may log. */
 #pragma once
 
 #include <syslog.h>
@@ -9,7 +9,7 @@
 
 #define HF_LOG_LINE_MAX 4096 /* bytes, with the newline; longer messages are cut */
 
-/* Fields that go along to the journal; empty ones (0, NULL) are left out. */
+/* Extra fields for the journal; empty ones (0, NULL) are left out. */
 typedef struct HfLogFields {
     unsigned long long generation; /* HOLDFAST_GENERATION= */
     const char *listener;          /* HOLDFAST_LISTENER= */
@@ -48,14 +48,15 @@ static inline int hf_log_priority(HfLogLevel level)
 void hf_log_setup(const char *name, int level, HfLogFormat format);
 
 /* level: LOG_ERR, LOG_WARNING, LOG_NOTICE, LOG_INFO or LOG_DEBUG. fields may be NULL. One write(2)
- * of at most HF_LOG_LINE_MAX bytes; what is not printable UTF-8 becomes '?'. Never waits for who
- * does not read: what the journal does not take at once, and stderr not within 100 ms, is dropped,
- * and how much that was is said before the next line that is taken. Keeps errno. */
+ * of at most HF_LOG_LINE_MAX bytes; anything but printable UTF-8 becomes '?'. Waits at most 100 ms,
+ * and only for stderr: a line that is not taken by then is dropped, and the next line that gets
+ * through is preceded by the number of dropped ones. Keeps errno. */
 void hf_log(int level, const HfLogFields *fields, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
-/* The same for each line of text: a service's own words may be several. */
+/* The same for each line of text, such as a service's own output. */
 void hf_log_lines(int level, const HfLogFields *fields, const char *text);
 
-/* What a verb prints: text whole to stdout. Returns 0, or negative errno that has been logged. */
+/* The output of a verb: writes all of text to stdout. Returns 0, or negative errno that has been
+ * logged. */
 int hf_log_output(const HfText *text);

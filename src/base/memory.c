@@ -24,7 +24,7 @@ int hf_array_reserve(void *array, size_t *capacity, size_t needed, size_t size)
         grown *= 2;
     }
 
-    /* The caller's variable is a T *, not a void *: copied as bytes to respect its type. */
+    /* The caller's variable is a T *, not a void *: copying bytes respects its type. */
     void *old;
     memcpy(&old, array, sizeof(old));
     char *new = reallocarray(old, grown, size);

@@ -4,14 +4,13 @@
 
 #include <stddef.h>
 
-/* n elements of size bytes each, zeroed. NULL when out of memory or when n * size overflows; never
- * NULL otherwise, also for n 0. Freed as usual (hf_freep, HF_CLEANUP_FREE). */
+/* n elements of size bytes each, zeroed. NULL only when out of memory or when n * size overflows,
+ * so never for n == 0. Freed with hf_freep or HF_CLEANUP_FREE. */
 void *hf_allocate(size_t n, size_t size) __attribute__((warn_unused_result));
 
 /* Makes room for needed elements of size bytes in a heap array that grows to 4, 8, 16, ... array is
  * the address of the pointer variable (any T **), *capacity counts elements; start with NULL and 0.
- * New room is zeroed. Returns 0 or -ENOMEM (also when the size overflows); nothing has changed
- * then. */
+ * New room is zeroed. Returns 0, or -ENOMEM (also when the size overflows) with nothing changed. */
 int hf_array_reserve(void *array, size_t *capacity, size_t needed, size_t size)
     __attribute__((warn_unused_result));
 
@@ -19,7 +18,7 @@ int hf_array_reserve(void *array, size_t *capacity, size_t needed, size_t size)
 void hf_freep(void *p);
 #define HF_CLEANUP_FREE __attribute__((cleanup(hf_freep)))
 
-/* Hands the pointer on: evaluates to it and leaves NULL behind. */
+/* Hands ownership on: evaluates to the pointer and leaves NULL behind. */
 #define HF_STEAL(pointer)                                                                          \
     __extension__({                                                                                \
         __typeof__(pointer) taken_ = (pointer);                                                    \
@@ -27,7 +26,7 @@ void hf_freep(void *p);
         taken_;                                                                                    \
     })
 
-/* Replaces *field by a copy of text (NULL empties it; text may be *field itself). Returns 0, or
+/* Replaces *field with a copy of text (NULL empties it; text may be *field itself). Returns 0, or
  * -ENOMEM with *field unchanged. */
 int hf_string_set(char **field, const char *text);
 
@@ -42,9 +41,7 @@ void hf_strv_freep(char ***strv);
 int hf_strv_consume(char ***strv, char *text);
 /* Appends a copy. 0 or -ENOMEM. */
 int hf_strv_append(char ***strv, const char *text);
-/* Appends a copy of entry, NAME=VALUE, or puts it in place of the one of the same NAME. 0 or
- * -ENOMEM.
- */
+/* Appends a copy of entry, NAME=VALUE, or replaces the entry with the same NAME. 0 or -ENOMEM. */
 int hf_strv_set(char ***strv, const char *entry);
 /* Deep copy; NULL in, NULL out. Returns 0 or -ENOMEM. */
 int hf_strv_copy(char *const *strv, char ***ret);

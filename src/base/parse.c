@@ -7,7 +7,7 @@
 #include <string.h>
 #include <strings.h>
 
-#ifndef __GLIBC__ /* where only those that a service may be stopped by have names */
+#ifndef __GLIBC__ /* musl only has names for the signals that may stop a service */
 static const char *sigabbrev_np(int signal)
 {
     static const char *const names[] = {
@@ -24,8 +24,8 @@ static bool is_digit(char c)
     return c >= '0' && c <= '9';
 }
 
-/* Reads digits of base (up to 10) and moves *text behind them; *overflow is set when they do not
- * fit. False without any digit. */
+/* Reads digits of base (up to 10) and moves *text past them; *overflow is set when the number does
+ * not fit. False when there is no digit. */
 static bool read_digits(const char **text, unsigned base, uint64_t *ret, bool *overflow)
 {
     const char *p = *text;
@@ -109,7 +109,8 @@ static const struct {
     {"years", UINT64_C(31557600) * HF_USEC_PER_SEC},
 };
 
-/* The unit at *text, moved behind it; seconds at the end of the text, 0 for no unit. */
+/* Reads the unit at *text and moves *text past it. The end of the text counts as seconds. Returns 0
+ * if there is no unit. */
 static uint64_t read_unit(const char **text)
 {
     if (**text == '\0')

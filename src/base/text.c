@@ -104,7 +104,7 @@ const char *hf_text_peek(const HfText *text)
     return text->data ? text->data : "";
 }
 
-/* The length of the character that starts at bytes, 0 when it is none; table 3-7 of Unicode. */
+/* The length of the UTF-8 character at bytes, 0 if there is none; table 3-7 of Unicode. */
 static size_t character_length(const unsigned char *bytes, size_t length)
 {
     unsigned char first = bytes[0];

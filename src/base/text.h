@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* A growing text, and printable text out of hostile bytes. A failed allocation is remembered and
- * reported once, by hf_text_take. */
+/* A growing text, and hostile bytes made printable. A failed allocation is remembered and reported
+ * once, by hf_text_take. */
 #pragma once
 
 #include <stdarg.h>
@@ -12,7 +12,7 @@ typedef struct HfText {
     char *data; /* NUL-terminated when not NULL */
     size_t length;
     size_t capacity;
-    bool failed; /* and empty: neither string nor length are of any use */
+    bool failed; /* an allocation failed: the text is empty, and string and length mean nothing */
 } HfText;
 
 void hf_text_clear(HfText *text);
@@ -24,25 +24,25 @@ void hf_text_addf(HfText *text, const char *format, ...) __attribute__((format(p
 void hf_text_addv(HfText *text, const char *format, va_list arguments)
     __attribute__((format(printf, 2, 0)));
 
-/* Makes the text fail when a part of it has. */
+/* Marks the text as failed when one of its parts has failed. */
 void hf_text_fail(HfText *text, bool failed);
 
-/* Hands the string over (never NULL: an empty text gives ""). Returns 0, or -ENOMEM when any
- * addition has failed; text is empty and usable again after both. */
+/* Hands the string over (never NULL: an empty text gives ""). Returns 0, or -ENOMEM if any addition
+ * failed. Either way text is empty and usable again. */
 int hf_text_take(HfText *text, char **ret);
 
 /* The text so far, "" when empty or failed; owned by text. */
 const char *hf_text_peek(const HfText *text);
 
-/* Writes bytes as printable UTF-8: control characters (C0, DEL, C1) and bytes that are no UTF-8
- * (RFC 3629) become '?'. Cut at a character so that it fits size with its NUL; size > 0. Returns
- * the length written. */
+/* Writes bytes as printable UTF-8: control characters (C0, DEL, C1) and bytes that are not UTF-8
+ * (RFC 3629) become '?'. Truncated at a character so that it fits size with its NUL; size > 0.
+ * Returns the length written. */
 size_t hf_text_printable(const char *bytes, size_t length, char *ret, size_t size);
 
-/* The same for a string of several lines: newlines stay. */
+/* The same for a string of several lines: newlines are kept. */
 size_t hf_text_printable_lines(const char *text, char *ret, size_t size);
 
-/* Is there a control character (C0, DEL) in it? */
+/* Does it contain a control character (C0, DEL)? */
 bool hf_text_has_control(const char *text);
 
 /* Numbers as people say them. */

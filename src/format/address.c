@@ -40,7 +40,7 @@ static int parse_unix(HfAddressKind kind, const char *name, HfAddress *ret)
     return 0;
 }
 
-/* netdevice(7): no blank, no slash, and numbers are for scopes. */
+/* netdevice(7): no blank and no slash; a number is a scope. */
 static bool is_interface(const char *name)
 {
     size_t length = strlen(name);
@@ -51,7 +51,7 @@ static bool is_interface(const char *name)
     return length <= INTERFACE_MAX && !digits && !strpbrk(name, " /:%");
 }
 
-/* text: behind the opening bracket. */
+/* text starts after the opening bracket. */
 static int parse_inet6(const char *text, HfAddress *ret)
 {
     HfAddress address = {.kind = HF_ADDRESS_INET6};
@@ -79,8 +79,8 @@ static int parse_inet6(const char *text, HfAddress *ret)
     return 0;
 }
 
-/* Lowers host, and refuses what RFC 1123, 2.1, does not allow. A last label of digits is none: it
- * would be taken for a number by some resolvers. */
+/* Converts host to lower case, and refuses what RFC 1123, 2.1, does not allow. So is a last label
+ * of digits: some resolvers would read it as a number. */
 static int check_host(char *host)
 {
     size_t label = 0;
@@ -108,7 +108,7 @@ static int check_host(char *host)
 static const struct {
     const char *prefix;
     int type;
-    bool local; /* of unix sockets, else of IP */
+    bool local; /* a type of unix sockets; else of IP */
 } types[] = {
     {"udp:", SOCK_DGRAM, false},
     {"dgram:", SOCK_DGRAM, true},
@@ -116,7 +116,7 @@ static const struct {
 };
 #define N_TYPES (sizeof(types) / sizeof(*types))
 
-/* Would HOST:PORT read as something else? */
+/* Would HOST:PORT be read as a prefix and an address? */
 static bool is_prefix(const char *host)
 {
     bool is = strcmp(host, "unix") == 0;
@@ -127,7 +127,7 @@ static bool is_prefix(const char *host)
     return is;
 }
 
-/* HOST:PORT, cut at colon. */
+/* HOST:PORT, split at colon. */
 static int parse_host(const char *text, const char *colon, HfAddress *ret)
 {
     HfAddress address = {0};

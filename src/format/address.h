@@ -27,41 +27,42 @@ typedef struct HfAddress {
     HfAddressKind kind;
     int type;       /* SOCK_DGRAM or SOCK_SEQPACKET; 0: SOCK_STREAM */
     uint16_t port;  /* host byte order; PORT, INET, INET6, HOST */
-    uint32_t scope; /* INET6; 0: none, or by name */
+    uint32_t scope; /* INET6; 0: none, or the interface is named */
     uint8_t ip[16]; /* network byte order; INET uses the first 4 */
     /* HOST, UNIX, ABSTRACT (without @), interface of INET6: NUL-terminated; the unix ones fit
      * sun_path. */
     char name[HF_ADDRESS_HOST_MAX + 1];
 } HfAddress;
 
-/* Parses one address. Relative paths and paths that end in a slash, control characters, a port of
- * 0, bare IPv6 without brackets, dotted numbers that are no IPv4 address and what is no host name
- * of RFC 1123 are refused; host names become lower case. Returns 0 or -EINVAL (-ENAMETOOLONG for a
- * path, an abstract name or a host that is too long). */
+/* Parses one address. Refuses relative paths and paths that end in a slash, control characters,
+ * port 0, bare IPv6 without brackets, dotted numbers that are not an IPv4 address, and host names
+ * that RFC 1123 does not allow. Host names are converted to lower case. Returns 0 or -EINVAL
+ * (-ENAMETOOLONG when a path, abstract name or host is too long). */
 int hf_address_parse(const char *text, HfAddress *ret);
-/* The same, of any type: also udp:ADDRESS, dgram:PATH, dgram:@NAME, and seqpacket: likewise. */
+/* The same for any type: udp:ADDRESS, dgram:PATH, dgram:@NAME, and seqpacket: with a path or name.
+ */
 int hf_address_parse_any(const char *text, HfAddress *ret);
 
 /* Canonical text, as hf_address_parse_any reads it: 9000, 127.0.0.1:9000, [::1]:9000, host:9000,
  * /run/x.sock, @name; "" for NONE. ret holds HF_ADDRESS_TEXT_MAX bytes. */
 void hf_address_format(const HfAddress *address, char *ret);
 
-/* PORT gives [::]:port, an interface by name no scope; HOST and NONE return -EINVAL. Otherwise 0.
- */
+/* PORT gives [::]:port; an interface given by name gives no scope. Returns 0, or -EINVAL for HOST
+ * and NONE. */
 int hf_address_to_sockaddr(const HfAddress *address, struct sockaddr_storage *ret,
                            socklen_t *ret_length);
 
-/* From getsockname(2) and the like, length as the kernel gave it. Returns 0, -EAFNOSUPPORT, or
- * -EINVAL for a length that does not fit the family, an unnamed unix socket, a relative path, and
- * an abstract name with a NUL in it. */
+/* The reverse, from getsockname(2) and the like; length is what the kernel returned. Returns 0,
+ * -EAFNOSUPPORT, or -EINVAL for a length that does not fit the family, an unnamed unix socket, a
+ * relative path, and an abstract name that contains a NUL. */
 int hf_address_from_sockaddr(const struct sockaddr_storage *sockaddr, socklen_t length,
                              HfAddress *ret);
 
-/* The same place, and the same type? A PORT equals [::] and 0.0.0.0 with that port; HOST equals
- * only the same HOST. NONE equals nothing. */
+/* Do both mean the same address and type? A PORT equals [::] and 0.0.0.0 with that port; HOST
+ * equals only the same HOST. NONE equals nothing. */
 bool hf_address_equal(const HfAddress *a, const HfAddress *b);
 
-/* Must something be looked up before the kernel understands it? */
+/* Does it contain a name that has to be looked up first? */
 static inline bool hf_address_is_looked_up(const HfAddress *address)
 {
     return address->kind == HF_ADDRESS_HOST ||

@@ -7,14 +7,14 @@
 
 #include "base/parse.h"
 
-/* A piece of a text, not terminated. */
+/* A piece of a text; not NUL-terminated. */
 typedef struct Span {
     const char *start;
     size_t length;
 } Span;
 
-/* The first piece, up to separator; rest becomes what is behind it, without a start when there is
- * nothing more. */
+/* Returns the piece up to separator; rest becomes what follows it, with a NULL start at the end of
+ * the text. */
 static Span cut(Span *rest, char separator)
 {
     const char *end = memchr(rest->start, separator, rest->length);
@@ -25,7 +25,7 @@ static Span cut(Span *rest, char separator)
     return piece;
 }
 
-/* The next piece. What is behind the last separator is one of its own. */
+/* The next piece; the text after the last separator is one, too. */
 static bool next(Span *rest, char separator, Span *ret)
 {
     if (!rest->start)
@@ -76,7 +76,8 @@ static bool is_octal(char c)
     return c >= '0' && c <= '7';
 }
 
-/* One byte of a field of mountinfo, which has blanks, tabs, newlines and backslashes as \OOO. */
+/* Takes one byte of a field of mountinfo, which writes blanks, tabs, newlines and backslashes as
+ * \OOO. */
 static char take_byte(Span *field)
 {
     const char *c = field->start;
@@ -91,7 +92,7 @@ static char take_byte(Span *field)
     return byte;
 }
 
-/* What of path lies below root; false when path is not at or below it. */
+/* The part of path below root; false unless path is root or below it. */
 static bool below(Span root, Span path, Span *ret)
 {
     if (is(root, "/")) {
@@ -114,7 +115,7 @@ typedef struct Mount {
     Span root;
     Span point;
     Span type;
-    Span options; /* of the file system: the controllers are among them */
+    Span options; /* of the file system, including the controllers */
 } Mount;
 
 /* ID PARENT MAJOR:MINOR ROOT POINT OPTIONS [OPTIONAL...] - TYPE SOURCE OPTIONS */
@@ -187,7 +188,7 @@ static bool starts_with(const char *line, const char *prefix)
     return strncmp(line, prefix, strlen(prefix)) == 0;
 }
 
-/* The path of a line of systemd's hierarchy, or NULL. */
+/* The path in a line of the hierarchy that systemd manages, or NULL. */
 static const char *path_of(const char *line)
 {
     if (starts_with(line, "0::"))

@@ -30,7 +30,7 @@ static size_t content_length(const HfFastcgiRecords *records)
     return (size_t)(records->header[4] << 8 | records->header[5]);
 }
 
-/* Returns 1 when the header is whole, 0 when bytes are missing, or -EPROTO. */
+/* Returns 1 when the header is complete, 0 when bytes are missing, or -EPROTO. */
 static int take_header(HfFastcgiRecords *records, const unsigned char **data, size_t *length)
 {
     const unsigned char *bytes = *data;
@@ -120,7 +120,7 @@ static void add_length(HfText *text, size_t length)
 
 static void add_param(HfText *text, const char *name, const char *value, size_t length)
 {
-    if (length > HF_FASTCGI_PARAMS_MAX) /* refused as a whole, and a length has 31 bits only */
+    if (length > HF_FASTCGI_PARAMS_MAX) /* refused as a whole; besides, a length has only 31 bits */
         length = HF_FASTCGI_PARAMS_MAX;
     add_length(text, strlen(name));
     add_length(text, length);
@@ -166,7 +166,7 @@ static void add_params(HfText *text, const HfFastcgiRequest *request)
         {"SERVER_PROTOCOL", "HTTP/1.1"},  {"SERVER_NAME", "localhost"},
         {"SERVER_ADDR", "127.0.0.1"},     {"SERVER_PORT", "80"},
         {"REMOTE_ADDR", "127.0.0.1"},     {"REQUEST_SCHEME", "http"},
-        {"REDIRECT_STATUS", "200"}, /* php-cgi refuses to work without */
+        {"REDIRECT_STATUS", "200"}, /* php-cgi refuses to work without it */
     };
     const char *method = request->method ? request->method : request->body ? "POST" : "GET";
     size_t path = strcspn(request->uri, "?");
@@ -272,7 +272,7 @@ static HfFastcgiVerdict take_end(HfFastcgiReader *reader, const HfFastcgiPiece *
 
 static HfFastcgiVerdict take_piece(HfFastcgiReader *reader, const HfFastcgiPiece *piece)
 {
-    if (piece->id == 0) /* nothing was asked, but these harm nobody */
+    if (piece->id == 0) /* management records were not asked for, but are harmless */
         return piece->type == HF_FASTCGI_GET_VALUES_RESULT || piece->type == HF_FASTCGI_UNKNOWN_TYPE
                    ? HF_FASTCGI_MORE
                    : HF_FASTCGI_MALFORMED;
@@ -318,7 +318,7 @@ HfFastcgiVerdict hf_fastcgi_reader_close(HfFastcgiReader *reader)
     return reader->verdict;
 }
 
-/* RFC 3875 6.3.3: three digits, then the end or a reason. Returns 0 for anything else. */
+/* RFC 3875 6.3.3: three digits, then the end or a reason. Returns 0 if it is anything else. */
 static unsigned parse_status(const char *value, size_t length)
 {
     unsigned status = 0;

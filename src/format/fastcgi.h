@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* FastCGI without I/O: bytes in, bytes to send and a verdict out. FastCGI Specification 1.0, the
- * sections named below; RFC 3875 for the answer inside. */
+/* FastCGI without I/O: takes received bytes, gives bytes to send and a verdict. FastCGI
+ * Specification 1.0, sections as noted below; RFC 3875 for the answer inside. */
 #pragma once
 
 #include <stdbool.h>
@@ -10,10 +10,10 @@
 #include "base/text.h"
 
 #define HF_FASTCGI_HEADER 8   /* bytes of a record's header, 3.3 */
-#define HF_FASTCGI_BODY   256 /* bytes of a record's content that are kept for inspection */
+#define HF_FASTCGI_BODY   256 /* bytes of a record's content kept for inspection */
 
 typedef enum HfFastcgiVerdict {
-    HF_FASTCGI_MORE,      /* feed what comes next */
+    HF_FASTCGI_MORE,      /* feed it the next bytes */
     HF_FASTCGI_DONE,      /* reader: the answer is complete; responder: see there */
     HF_FASTCGI_MALFORMED, /* close the connection */
 } HfFastcgiVerdict;
@@ -26,11 +26,11 @@ typedef enum HfFastcgiProtocolStatus {
     HF_FASTCGI_UNKNOWN_ROLE,
 } HfFastcgiProtocolStatus;
 
-/* Where in the stream of records the bytes are; private to format/fastcgi*. */
+/* Position in the stream of records; private to format/fastcgi*. */
 typedef struct HfFastcgiRecords {
     unsigned char header[HF_FASTCGI_HEADER];
-    size_t n_header; /* bytes of it that have come */
-    size_t content;  /* bytes of the content that have come */
+    size_t n_header; /* bytes of the header received */
+    size_t content;  /* bytes of the content received */
     size_t padding;  /* bytes still to be skipped */
     unsigned char body[HF_FASTCGI_BODY];
     size_t n_body;
@@ -38,10 +38,10 @@ typedef struct HfFastcgiRecords {
 
 /* ---- client: one request, one connection ---- */
 
-#define HF_FASTCGI_PARAMS_MAX 65535              /* bytes, all of them in one record */
+#define HF_FASTCGI_PARAMS_MAX 65535              /* bytes; they all go into one record */
 #define HF_FASTCGI_OUTPUT_MAX (64 * 1024)        /* bytes of STDOUT kept */
 #define HF_FASTCGI_ERRORS_MAX (4 * 1024)         /* bytes of STDERR kept */
-#define HF_FASTCGI_ANSWER_MAX (16 * 1024 * 1024) /* bytes, more of them are malformed */
+#define HF_FASTCGI_ANSWER_MAX (16 * 1024 * 1024) /* bytes; a longer answer is malformed */
 
 typedef struct HfFastcgiRequest {
     const char *uri;             /* path, and query after a ?: "/ping", "/status?json" */
@@ -50,21 +50,21 @@ typedef struct HfFastcgiRequest {
     const char *document_root;   /* NULL: not sent */
     const char *method;          /* NULL: POST with a body, else GET */
     const char *const *headers;  /* as in HfHttpRequest; NULL: none */
-    const char *const *params; /* {NAME, VALUE, NAME, ..., NULL}, none of the others; NULL: none */
+    const char *const *params; /* besides the others: {NAME, VALUE, NAME, ..., NULL}; NULL: none */
     const char *body;          /* NULL: none */
     size_t body_length;
 } HfFastcgiRequest;
 
-/* Appends everything that is to be sent: to a responder that closes the connection (6.2). Returns
- * 0, -EINVAL (uri is none that hf_http_is_target takes, or a header is none), -E2BIG above
- * HF_FASTCGI_PARAMS_MAX, or -ENOMEM; request is untouched for the first two. */
+/* Appends the whole request, which asks the responder to close the connection afterwards (6.2).
+ * Returns 0, -EINVAL (hf_http_is_target refuses uri, or a header is malformed), -E2BIG above
+ * HF_FASTCGI_PARAMS_MAX, or -ENOMEM; ret is untouched for the first two. */
 int hf_fastcgi_request(const HfFastcgiRequest *request, HfText *ret);
 
 typedef struct HfFastcgiReader {
     HfFastcgiRecords records;
     HfFastcgiVerdict verdict;
-    size_t bytes;  /* that have come */
-    size_t most;   /* bytes of STDOUT kept, HF_FASTCGI_OUTPUT_MAX unless changed at the beginning */
+    size_t bytes;  /* received */
+    size_t most;   /* bytes of STDOUT to keep; at first HF_FASTCGI_OUTPUT_MAX */
     HfText output; /* STDOUT */
     HfText errors; /* STDERR */
     bool output_cut;
@@ -80,7 +80,7 @@ typedef struct HfFastcgiAnswer {
                             request is complete */
     const char *body;    /* borrowed from the reader, hostile; NUL-terminated after length */
     size_t body_length;
-    bool body_cut;      /* at HF_FASTCGI_OUTPUT_MAX */
+    bool body_cut;      /* truncated at HF_FASTCGI_OUTPUT_MAX */
     const char *errors; /* borrowed and hostile, too */
     size_t errors_length;
 } HfFastcgiAnswer;
@@ -89,25 +89,26 @@ void hf_fastcgi_reader_init(HfFastcgiReader *reader);
 void hf_fastcgi_reader_clear(HfFastcgiReader *reader);
 #define HF_CLEANUP_FASTCGI_READER __attribute__((cleanup(hf_fastcgi_reader_clear)))
 
-/* The same verdict for ever, whatever follows, once it is not MORE. */
+/* Once the verdict is not MORE it never changes, whatever follows. */
 HfFastcgiVerdict hf_fastcgi_reader_feed(HfFastcgiReader *reader, const void *data, size_t length);
 /* The connection has ended: DONE or MALFORMED. */
 HfFastcgiVerdict hf_fastcgi_reader_close(HfFastcgiReader *reader);
 
-/* Once the verdict is DONE. Returns 0, -EBADMSG when the request is complete without a CGI header
- * that a web server would take, -EPROTO for an unknown protocol status, or -ENOMEM. */
+/* To be called once the verdict is DONE. Returns 0, -EBADMSG when the request is complete but lacks
+ * a CGI header that a web server would accept, -EPROTO for an unknown protocol status, or -ENOMEM.
+ */
 int hf_fastcgi_reader_answer(const HfFastcgiReader *reader, HfFastcgiAnswer *ret);
 
-/* ---- responder: the same answer to whatever a web server asks ---- */
+/* ---- responder: gives the same answer to every request of a web server ---- */
 
-#define HF_FASTCGI_REPLIES_MAX 16   /* to management and multiplexed records of a connection */
+#define HF_FASTCGI_REPLIES_MAX 16   /* per connection, to management and multiplexed records */
 #define HF_FASTCGI_BUSY_MAX    1024 /* bytes of the answer */
 
 /* Appends the CGI answer of an outage: 503 with Retry-After (RFC 9110 10.2.3, seconds) and a short
  * page; at most HF_FASTCGI_BUSY_MAX bytes. */
 void hf_fastcgi_busy_answer(unsigned retry_after, HfText *ret);
 
-/* Every byte that it ever wants sent fits. */
+/* Holds every byte that it ever wants to send. */
 #define HF_FASTCGI_RESPONDER_OUT (HF_FASTCGI_BUSY_MAX + 64 + HF_FASTCGI_REPLIES_MAX * 80)
 
 typedef struct HfFastcgiResponder {
@@ -115,20 +116,20 @@ typedef struct HfFastcgiResponder {
     HfFastcgiVerdict verdict;
     const char *answer; /* borrowed */
     size_t answer_length;
-    uint16_t request; /* id of the request that is being read, 0: none */
+    uint16_t request; /* id of the request being read, 0: none */
     unsigned replies;
     unsigned char out[HF_FASTCGI_RESPONDER_OUT];
-    size_t n_out; /* grows only: the caller remembers how much of it has been sent */
+    size_t n_out; /* only grows: the caller remembers how much it has sent */
 } HfFastcgiResponder;
 
-/* answer: what hf_fastcgi_busy_answer made, outlives the responder. */
+/* answer: made by hf_fastcgi_busy_answer; must outlive the responder. */
 void hf_fastcgi_responder_init(HfFastcgiResponder *responder, const char *answer, size_t length);
 
-/* Takes bytes of the web server. MORE: send what is new in out, and feed again. DONE: send what is
- * new in out, shut the connection down for writing, then read and drop to its end, bounded in
- * bytes and time: closing it with unread input would reset it and take the answer along. That is as
- * soon as the parameters are complete: a body is never waited for. Nothing is put out after that.
- * MALFORMED: close. */
+/* Takes bytes of the web server. MORE: send what is new in out, and feed it again. DONE: send what
+ * is new in out, shut the connection down for writing, then read and discard to its end, bounded in
+ * bytes and time: closing it with unread input would reset it, and the answer would be lost. DONE
+ * comes as soon as the parameters are complete: a body is never waited for, and nothing is put out
+ * afterwards. MALFORMED: close. */
 HfFastcgiVerdict hf_fastcgi_responder_feed(HfFastcgiResponder *responder, const void *data,
                                            size_t length);
 
@@ -136,7 +137,7 @@ HfFastcgiVerdict hf_fastcgi_responder_feed(HfFastcgiResponder *responder, const 
 
 #define HF_FASTCGI_VERSION 1
 
-/* 8. Types and constants; the end marks what no specification knows. */
+/* 8. Types and constants; the end marks a type that the specification does not know. */
 enum {
     HF_FASTCGI_BEGIN_REQUEST = 1,
     HF_FASTCGI_ABORT_REQUEST,
@@ -155,7 +156,7 @@ enum {
 #define HF_FASTCGI_RESPONDER_ROLE 1 /* 5.1 */
 #define HF_FASTCGI_FIXED          8 /* content of BEGIN_REQUEST, END_REQUEST and UNKNOWN_TYPE */
 
-/* The next run of bytes of one record; an empty record is one piece without bytes. */
+/* The next run of bytes of one record; an empty record yields one piece without bytes. */
 typedef struct HfFastcgiPiece {
     uint8_t type;
     uint16_t id;     /* 0: a management record, 3.3 */
@@ -165,8 +166,8 @@ typedef struct HfFastcgiPiece {
     bool last; /* the content is complete: its first HF_FASTCGI_BODY bytes are in body */
 } HfFastcgiPiece;
 
-/* Takes bytes from *data. Returns 1 and a piece, 0 when there are none left, or -EPROTO for another
- * version than 1. */
+/* Takes bytes from *data. Returns 1 and a piece, 0 when there are none left, or -EPROTO for any
+ * version but 1. */
 int hf_fastcgi_records_next(HfFastcgiRecords *records, const unsigned char **data, size_t *length,
                             HfFastcgiPiece *ret);
 

@@ -59,7 +59,7 @@ static void put_answer(HfFastcgiResponder *responder)
     put_end(responder, responder->request, HF_FASTCGI_REQUEST_COMPLETE);
 }
 
-/* Replies are owed to the peer for as long as it likes, so they are counted. */
+/* The peer can demand replies for ever, so they are counted. */
 static bool may_reply(HfFastcgiResponder *responder)
 {
     return responder->replies++ < HF_FASTCGI_REPLIES_MAX;
@@ -86,7 +86,7 @@ static HfFastcgiVerdict take_begin(HfFastcgiResponder *responder, const HfFastcg
     return HF_FASTCGI_MORE;
 }
 
-/* 3.4. Returns false when the bytes end within the number. */
+/* 3.4. Returns false when the bytes end inside the number. */
 static bool take_length(const unsigned char **at, const unsigned char *end, size_t *ret)
 {
     if (*at == end)
@@ -113,7 +113,7 @@ static const struct {
 };
 enum { N_VALUES = sizeof(values) / sizeof(*values) };
 
-/* Returns whether the content is a sequence of names, and which of ours are among them. */
+/* Returns whether the content is a well-formed list of names, and which of ours it contains. */
 static bool find_asked(const unsigned char *at, const unsigned char *end, bool *ret_asked)
 {
     while (at < end) {
@@ -131,7 +131,7 @@ static bool find_asked(const unsigned char *at, const unsigned char *end, bool *
     return true;
 }
 
-/* 4.1: each value once, however often it is asked for. */
+/* 4.1: answers each value once, however often it is asked for. */
 static HfFastcgiVerdict take_get_values(HfFastcgiResponder *responder, const HfFastcgiPiece *piece)
 {
     const unsigned char *body = responder->records.body;
@@ -195,7 +195,7 @@ static HfFastcgiVerdict take_record(HfFastcgiResponder *responder, const HfFastc
             return HF_FASTCGI_MORE;
         put_end(responder, piece->id, HF_FASTCGI_REQUEST_COMPLETE);
         return HF_FASTCGI_DONE;
-    case HF_FASTCGI_END_REQUEST: /* what only an application sends */
+    case HF_FASTCGI_END_REQUEST: /* only an application may send it */
     case HF_FASTCGI_STDOUT:
     case HF_FASTCGI_STDERR:
     case HF_FASTCGI_GET_VALUES:

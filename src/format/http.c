@@ -79,7 +79,7 @@ void hf_http_reader_init(HfHttpReader *reader)
     *reader = (HfHttpReader){.verdict = HF_HTTP_MORE};
 }
 
-/* A number that fills the text up to a blank or a semicolon. Returns whether it is one. */
+/* A number that ends at a blank, a semicolon or the end of the text. Returns whether it is one. */
 static bool take_number(const char *text, unsigned base, uint64_t *ret)
 {
     static const char digits[] = "0123456789abcdef";
@@ -111,7 +111,7 @@ static bool take_status(HfHttpReader *reader)
     return status >= 100 && status <= 599;
 }
 
-/* 6.3: which is no length of two kinds. */
+/* 6.3: two different lengths are an error. */
 static bool take_length(HfHttpReader *reader, const char *value)
 {
     uint64_t length;
@@ -123,8 +123,7 @@ static bool take_length(HfHttpReader *reader, const char *value)
     return true;
 }
 
-/* 5: a name, a colon, a value; a line that begins with a blank goes on with the one before (5.2).
- */
+/* 5: a name, a colon, a value; a line that begins with a blank continues the one before (5.2). */
 static bool take_field(HfHttpReader *reader)
 {
     char *line = reader->line;
@@ -153,7 +152,7 @@ static HfHttpVerdict end_fields(HfHttpReader *reader)
 {
     unsigned status = reader->status;
 
-    if (status < 200 && status != 101) { /* the answer itself follows */
+    if (status < 200 && status != 101) { /* an interim response: the answer itself follows */
         reader->part = HF_HTTP_STATUS;
         return HF_HTTP_MORE;
     }
@@ -166,7 +165,7 @@ static HfHttpVerdict end_fields(HfHttpReader *reader)
     return reader->part == HF_HTTP_BODY && reader->left == 0 ? HF_HTTP_DONE : HF_HTTP_MORE;
 }
 
-/* line is without its end, NUL-terminated. */
+/* line: without its line break, NUL-terminated. */
 static HfHttpVerdict take_line(HfHttpReader *reader)
 {
     bool empty = reader->line[0] == '\0';
@@ -204,7 +203,7 @@ static HfHttpVerdict take_line_byte(HfHttpReader *reader, char byte)
     return take_line(reader);
 }
 
-/* Returns how many of length bytes, at least one, belonged to the body. */
+/* Returns how many of the length (at least one) bytes belonged to the body. */
 static size_t take_body(HfHttpReader *reader, const char *data, size_t length)
 {
     bool bounded = reader->part != HF_HTTP_UNTIL_CLOSE;
@@ -252,7 +251,7 @@ HfHttpVerdict hf_http_reader_close(HfHttpReader *reader)
 
 /* ---- the server's side ---- */
 
-/* A piece of a text; takes what is before the separator off rest. */
+/* A piece of a text. Takes the part before the separator off rest. */
 typedef struct Piece {
     const char *at;
     size_t length;
@@ -307,7 +306,8 @@ static unsigned read_quality(Piece value)
     return quality < 1000 ? quality : 1000;
 }
 
-/* Of one media range: how much it is wanted, in thousandths. version: that it must have if any. */
+/* How much one media range is wanted, in thousandths. version: the one it must name if it names
+ * any. */
 static unsigned weigh_range(Piece range, const char *type, const char *version)
 {
     unsigned quality = 1000;

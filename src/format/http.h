@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* HTTP/1.1 without I/O: the client's side of one request on one connection, bytes to send, bytes in
- * and a verdict out; and what a server is asked. RFC 9112, the sections named in the source. */
+/* HTTP/1.1 without I/O. Client: one request on one connection, bytes to send, received bytes to a
+ * verdict. Server: the head of one request. RFC 9112, the sections named in the source. */
 #pragma once
 
 #include <stdbool.h>
@@ -10,8 +10,8 @@
 #include "base/text.h"
 
 #define HF_HTTP_LINE_MAX   8192               /* bytes of one line of an answer */
-#define HF_HTTP_BODY_KEPT  1024               /* bytes of its body kept */
-#define HF_HTTP_ANSWER_MAX (16 * 1024 * 1024) /* bytes, more of them are malformed */
+#define HF_HTTP_BODY_KEPT  1024               /* bytes of its body that are kept */
+#define HF_HTTP_ANSWER_MAX (16 * 1024 * 1024) /* bytes; a longer answer is malformed */
 
 typedef struct HfHttpRequest {
     const char *target;         /* path, and query after a ?: "/healthz?deep=1" */
@@ -19,43 +19,43 @@ typedef struct HfHttpRequest {
                              what is sent of the same name otherwise, Host for one. NULL: none */
 } HfHttpRequest;
 
-/* Does it begin with a slash, and has it neither fragment, blanks nor control characters? */
+/* Does it begin with a slash, and contain no fragment, blanks or control characters? */
 bool hf_http_is_target(const char *target);
-/* Is it a field of a request that changes nothing about its length or its connection? */
+/* Is it a request field that affects neither length nor connection? */
 bool hf_http_is_header(const char *header);
-/* Is there one of that name? headers: as in HfHttpRequest. */
+/* Does headers (see HfHttpRequest) contain one of that name? */
 bool hf_http_has_header(const char *const *headers, const char *name);
 
 /* Appends a GET that asks for the connection to be closed. Returns 0, -EINVAL (target or a header
- * is none; nothing is appended then), or -ENOMEM. */
+ * is invalid; nothing is appended then), or -ENOMEM. */
 int hf_http_request(const HfHttpRequest *request, HfText *ret);
 
 typedef enum HfHttpVerdict {
-    HF_HTTP_MORE,      /* feed what comes next */
+    HF_HTTP_MORE,      /* feed it the next bytes */
     HF_HTTP_DONE,      /* the answer is complete */
     HF_HTTP_MALFORMED, /* close the connection */
 } HfHttpVerdict;
 
-/* What the next byte is part of. */
+/* What the next byte belongs to. */
 typedef enum HfHttpPart {
     HF_HTTP_STATUS,
     HF_HTTP_FIELD,
-    HF_HTTP_BODY,       /* left bytes of it are still to come */
-    HF_HTTP_CHUNK_SIZE, /* a line that says how long the next chunk is */
-    HF_HTTP_CHUNK,      /* left bytes of it are still to come */
-    HF_HTTP_CHUNK_END,  /* the empty line behind it */
-    HF_HTTP_TRAILER,    /* a field behind the last chunk */
+    HF_HTTP_BODY,       /* left: bytes still to come */
+    HF_HTTP_CHUNK_SIZE, /* a line with the length of the next chunk */
+    HF_HTTP_CHUNK,      /* left: bytes still to come */
+    HF_HTTP_CHUNK_END,  /* the empty line after it */
+    HF_HTTP_TRAILER,    /* a field after the last chunk */
     HF_HTTP_UNTIL_CLOSE,
 } HfHttpPart;
 
 typedef struct HfHttpReader {
     HfHttpVerdict verdict;
     HfHttpPart part;
-    size_t bytes;    /* that have come */
-    unsigned status; /* 200 to 599 or 101; of use once the verdict is DONE */
+    size_t bytes;    /* received */
+    unsigned status; /* 200 to 599 or 101; valid once the verdict is DONE */
     bool has_length;
-    bool coded;   /* there is a Transfer-Encoding */
-    bool chunked; /* which ends with chunked */
+    bool coded;   /* it has a Transfer-Encoding */
+    bool chunked; /* whose last coding is chunked */
     uint64_t left;
     size_t n_line;
     size_t n_body;
@@ -64,7 +64,7 @@ typedef struct HfHttpReader {
 } HfHttpReader;
 
 void hf_http_reader_init(HfHttpReader *reader);
-/* The same verdict for ever, whatever follows, once it is not MORE. */
+/* Once the verdict is not MORE it never changes, whatever follows. */
 HfHttpVerdict hf_http_reader_feed(HfHttpReader *reader, const void *data, size_t length);
 /* The connection has ended: DONE or MALFORMED. */
 HfHttpVerdict hf_http_reader_close(HfHttpReader *reader);
@@ -74,10 +74,10 @@ HfHttpVerdict hf_http_reader_close(HfHttpReader *reader);
 typedef struct HfHttpAsked {
     bool get;           /* GET or HEAD */
     bool head;          /* HEAD */
-    const char *target; /* borrowed, hostile, as are: */
+    const char *target; /* borrowed, hostile, like the rest: */
     size_t length;
     bool open_metrics; /* prefers OpenMetrics 1.0.0 to plain text */
 } HfHttpAsked;
 
-/* Returns 1, 0 when more is to come, or -EBADMSG for what is no HTTP/1 request. */
+/* Returns 1, 0 when more is to come, or -EBADMSG if it is not an HTTP/1 request. */
 int hf_http_asked(const char *data, size_t length, HfHttpAsked *ret);

@@ -13,7 +13,7 @@ typedef struct Line {
     size_t length;
 } Line;
 
-/* Does the line start with key, "NAME="? Then what follows it is the value. */
+/* Does the line start with key, such as "NAME="? Then ret_value is the rest. */
 static bool has_key(const Line *line, const char *key, Line *ret_value)
 {
     size_t length = strlen(key);

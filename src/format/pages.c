@@ -20,7 +20,7 @@ static bool is_blank(char byte)
     return byte == ' ' || byte == '\t' || byte == '\r';
 }
 
-/* url: behind the method, or all of the line. */
+/* url: the part after the method, or the whole line. */
 static int take_url(const char *url, HfPage *page)
 {
     HF_CLEANUP_TEXT HfText host = {0};
@@ -78,7 +78,7 @@ int hf_page_parse(const char *line, size_t length, HfPage *ret)
     return 1;
 }
 
-/* Without the components at the end that both have. */
+/* Drops the trailing components that both have in common. */
 static void drop_common_end(const char *before, size_t *n_before, const char *after,
                             size_t *n_after)
 {
@@ -111,7 +111,7 @@ void hf_path_moved(const char *path, size_t length, const char *before, const ch
     hf_text_add_bytes(text, path, length);
 }
 
-/* ---- what a script of holdfast's answers ---- */
+/* ---- answers of holdfast's own script ---- */
 
 static const char *end_of_line(const char *text, size_t length)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Lists of pages that a service is to be asked for, and of scripts that it is to compile: pure. */
+/* Lists of pages to be requested from a service, and of scripts to be compiled by it. */
 #pragma once
 
 #include <stdbool.h>
@@ -14,40 +14,40 @@
 typedef struct HfPage {
     char *method; /* GET or HEAD */
     char *target; /* as hf_http_is_target takes it */
-    char *host;   /* NULL: none was given */
-    bool secure;  /* of https: */
+    char *host;   /* NULL: not given */
+    bool secure;  /* an https: URL */
 } HfPage;
 
 void hf_page_clear(HfPage *page);
 
-/* "PATH" or "METHOD URL", blanks around, of length bytes. Returns 1, 0 for one that is empty or
- * begins with #, -EINVAL for what is neither, or -ENOMEM. */
+/* Parses "PATH" or "METHOD URL", of length bytes, with optional blanks around it. Returns 1, 0 for
+ * an empty line or a comment (#), -EINVAL for anything else, or -ENOMEM. */
 int hf_page_parse(const char *line, size_t length, HfPage *ret);
 
-/* path, which lay below the directory before, as it is called below the directory after: where only
- * the beginnings of the two differ, by these (a deploy moved a link: /srv/1/public to
- * /srv/2/public is /srv/1 to /srv/2). One that lay elsewhere is added as it is. */
+/* Adds path, which was found below the directory before, as it is called below the directory after.
+ * Only their differing beginnings are exchanged: where a deploy moved a link from /srv/1/public to
+ * /srv/2/public, /srv/1 becomes /srv/2. A path elsewhere is added unchanged. */
 void hf_path_moved(const char *path, size_t length, const char *before, const char *after,
                    HfText *text);
 
-/* ---- what a script of holdfast's answers, see service/php_fpm/warm.c ---- */
+/* ---- answers of holdfast's own script, see service/php_fpm/warm.c ---- */
 
-/* Returns 1: ret is what follows the line "ok"; 0: it is the first line, which says what is
- * missing; -EBADMSG: there is no whole line. */
+/* Returns 1: ret is what follows the line "ok"; 0: ret is the first line, which says what is
+ * missing; -EBADMSG: there is no complete line. */
 int hf_scripts_answer(const char *body, size_t length, const char **ret, size_t *ret_length);
 
-/* Adds the paths of list, a line each, as hf_path_moved does, each with a newline; what has a NUL
- * in it, and empty lines, are left out. Returns how many. */
+/* Adds the paths in list, one per line, translated by hf_path_moved and each with a newline; skips
+ * empty lines and paths that contain a NUL. Returns how many were added. */
 size_t hf_scripts_moved(const char *list, size_t length, const char *before, const char *after,
                         HfText *text);
 
 typedef struct HfScriptMarks {
-    uint64_t compiled; /* or there already */
-    uint64_t gone;     /* no file any more */
-    bool full;         /* the cache takes no more */
+    uint64_t compiled; /* or already there */
+    uint64_t gone;     /* the file no longer exists */
+    bool full;         /* the cache accepts no more */
 } HfScriptMarks;
 
-/* marks has a character for each of the first scripts, a line each: what is to be tried again is
- * added to again. Returns how many bytes of scripts were marked. */
+/* marks has one character for each of the first scripts, which stand one per line. Scripts to be
+ * tried again are added to again. Returns how many bytes of scripts were marked. */
 size_t hf_scripts_mark(const char *marks, size_t n, const char *scripts, size_t length,
                        HfScriptMarks *ret, HfText *again);

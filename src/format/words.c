@@ -10,8 +10,8 @@
 
 static const char blanks[] = " \t\n";
 
-/* Appends what stands between the quotes; text is behind the first one. Returns what is behind the
- * last, or NULL. */
+/* Appends what stands between the quotes; text starts after the opening one. Returns what follows
+ * the closing one, or NULL. */
 static const char *take_quoted(const char *text, char quote, HfText *word)
 {
     for (; *text && *text != quote; text++) {
@@ -21,7 +21,7 @@ static const char *take_quoted(const char *text, char quote, HfText *word)
     return *text == quote ? text + 1 : NULL;
 }
 
-/* One word; text stands at its first character. Returns what is behind it, or NULL. */
+/* Takes one word; text points to its first character. Returns what follows it, or NULL. */
 static const char *take_word(const char *text, HfText *word)
 {
     while (text && *text && !strchr(blanks, *text)) {
@@ -61,7 +61,7 @@ int hf_shell_words_split(const char *text, char ***ret)
     return 0;
 }
 
-/* Knuth, Morris and Pratt: no byte of the stream is looked at twice, none is kept. */
+/* Knuth, Morris and Pratt: looks at each byte of the stream once, and keeps none. */
 static size_t advance(const HfMatcher *matcher, size_t matched, char byte)
 {
     while (matched > 0 && matcher->text[matched] != byte)

@@ -19,7 +19,7 @@
 /* A group's entry lists all its members. */
 #define ENTRY_MAX ((size_t)1 << 20)
 
-/* What the lookups return when there is no such entry: see the notes in getpwnam(3). */
+/* Treats the errors that getpwnam(3) lists under notes as "no such entry". */
 static int translate(int error, bool found)
 {
     if (found)
@@ -93,7 +93,8 @@ static int find_group(const char *name, gid_t *ret)
     return -ERANGE;
 }
 
-/* Returns 0, -EINVAL (a name), or -ERANGE; (uid_t) -1 means "leave" to chown(2) and is no id. */
+/* Returns 0, -EINVAL (a name), or -ERANGE; (uid_t) -1 means "leave" to chown(2) and is not a valid
+ * id. */
 static int parse_id(const char *text, uint32_t *ret)
 {
     uint64_t id;
@@ -125,7 +126,7 @@ int hf_account_user(const char *name, uid_t *ret_uid, gid_t *ret_gid)
     HfAccount account;
     uint32_t uid;
 
-    if (!ret_gid && parse_id(name, &uid) == 0) { /* no entry is needed */
+    if (!ret_gid && parse_id(name, &uid) == 0) { /* a number needs no entry */
         *ret_uid = uid;
         return 0;
     }

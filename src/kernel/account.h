@@ -15,18 +15,18 @@ typedef struct HfAccount {
 } HfAccount;
 
 void hf_account_clear(HfAccount *account);
-/* name or decimal number. Returns 0, -ENOENT, or negative errno. */
+/* name: a name or a decimal number. Returns 0, -ENOENT, or negative errno. */
 int hf_account_find(const char *name, HfAccount *ret);
 
-/* name or decimal number. ret_gid (may be NULL) is the user's own group, (gid_t) -1 for a number
- * without an entry. Returns 0, -ENOENT, or negative errno. */
+/* name: a name or a decimal number. ret_gid (may be NULL) is the user's own group, (gid_t) -1 for a
+ * number without an entry. Returns 0, -ENOENT, or negative errno. */
 int hf_account_user(const char *name, uid_t *ret_uid, gid_t *ret_gid);
 int hf_account_group(const char *name, gid_t *ret_gid);
 
-/* ---- host names: getaddrinfo(3) blocks, and is for a child to call ---- */
+/* ---- host names: getaddrinfo(3) blocks, so only a child may call this ---- */
 
 /* Stream addresses of host in the resolver's order, AI_PASSIVE, at most maximum. Returns how many,
- * or -ENOENT (no such host), -EAGAIN (the resolver has no answer now), or another negative errno.
+ * or -ENOENT (no such host), -EAGAIN (the resolver cannot answer now), or another negative errno.
  */
 int hf_resolve(const char *host, uint16_t port, struct sockaddr_storage *ret, unsigned *ret_lengths,
                size_t maximum);

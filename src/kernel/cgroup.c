@@ -65,7 +65,7 @@ int hf_cgroup_make(const char *directory)
     return fd < 0 ? r : fd;
 }
 
-/* From the deepest on up; what a directory holds besides directories goes with it. */
+/* Called from the deepest directory up; rmdir(2) removes the control files as well. */
 typedef void (*Visit)(const char *directory, void *userdata);
 
 static void walk(const char *directory, int levels, Visit visit, void *userdata)
@@ -106,7 +106,7 @@ static void remove_one(const char *directory, void *result)
     *(int *)result = rmdir(directory) == 0 || errno == ENOENT ? 0 : -errno;
 }
 
-/* In it or below it. */
+/* Is there a process in it or below it? */
 static bool is_populated(const char *directory)
 {
     HF_CLEANUP_FREE char *events = NULL;
@@ -118,9 +118,9 @@ static bool is_populated(const char *directory)
 
 int hf_cgroup_remove(const char *directory)
 {
-    int r = 0; /* of the last, which is the topmost */
+    int r = 0; /* of the last call, which is for the topmost directory */
 
-    if (is_populated(directory)) /* its empty parts are its own, too */
+    if (is_populated(directory)) /* the empty cgroups below it count as its own */
         return -EBUSY;
     walk(directory, LEVELS_MAX, remove_one, &r);
     return r;
@@ -151,7 +151,7 @@ void hf_cgroup_empty(const char *directory, const char *into)
         walk(directory, LEVELS_MAX, move_one, &fd);
 }
 
-/* The path in a line of the hierarchy that systemd keeps, or NULL. */
+/* The path in a line of the hierarchy that systemd manages, or NULL. */
 static const char *systemd_path(const char *line)
 {
     static const char v2[] = "0::";

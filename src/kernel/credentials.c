@@ -129,7 +129,7 @@ bool hf_credentials_are_own(const HfCredentials *credentials)
     return true;
 }
 
-/* What leaves the inheritable set leaves the ambient one as well. */
+/* Dropping one from the inheritable set drops it from the ambient set as well. */
 static int narrow_inheritable(uint64_t capabilities)
 {
     struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
@@ -150,7 +150,7 @@ int hf_credentials_narrow(const HfCredentials *credentials)
         if (credentials->capabilities >> i & 1)
             continue;
         int bounded = prctl(PR_CAPBSET_READ, i, 0, 0, 0);
-        if (bounded < 0) /* the kernel knows no more */
+        if (bounded < 0) /* beyond the last one that the kernel knows */
             break;
         if (bounded > 0 && prctl(PR_CAPBSET_DROP, i, 0, 0, 0) < 0)
             return -errno;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Whose a service is and what it may do: looked up before fork, entered between fork and exec.
- * credentials(7), capabilities(7). */
+/* The user, group and capabilities of a service: looked up before fork, applied between fork and
+ * exec. credentials(7), capabilities(7). */
 #pragma once
 
 #include <stdbool.h>
@@ -13,27 +13,27 @@ typedef struct HfCredentials {
     bool has_group; /* switch to gid */
     uid_t uid;
     gid_t gid;
-    gid_t *groups; /* supplementary ones, owned; only with has_user */
+    gid_t *groups; /* supplementary groups, owned; only with has_user */
     size_t n_groups;
     char **environment; /* USER, LOGNAME and HOME of the user, owned; NULL: none */
     bool no_new_privileges;
-    uint64_t capabilities; /* 1 << number: all that it can ever have; UINT64_MAX: as they are */
+    uint64_t capabilities; /* 1 << number: the most it can ever have; UINT64_MAX: as they are */
 } HfCredentials;
 
 #define HF_CREDENTIALS_NONE ((HfCredentials){.capabilities = UINT64_MAX})
 
 void hf_credentials_clear(HfCredentials *credentials);
 
-/* user (name or number) with its own group and supplementary groups; a number without an entry has
- * none. Returns 0, -ENOENT, or negative errno; credentials are unchanged then. */
+/* Sets user (name or number), its own group and its supplementary groups; a number without an entry
+ * has none. Returns 0, -ENOENT, or negative errno with credentials unchanged. */
 int hf_credentials_set_user(HfCredentials *credentials, const char *user);
-/* group (name or number) in place of the user's own. */
+/* Sets group (name or number) instead of the user's own. */
 int hf_credentials_set_group(HfCredentials *credentials, const char *group);
 
-/* Does the calling process have that user and group as its real, effective and saved ones? */
+/* Are the calling process's real, effective and saved ids all this user and group? */
 bool hf_credentials_are_own(const HfCredentials *credentials);
 
-/* Async-signal-safe, of a process with one thread. Narrow: bounding, inheritable and ambient set
+/* Async-signal-safe, for a process with one thread. Narrow: bounding, inheritable and ambient set
  * (-EPERM without CAP_SETPCAP). Enter: user, group, no_new_privs. Return 0 or negative errno. */
 int hf_credentials_narrow(const HfCredentials *credentials);
 int hf_credentials_enter(const HfCredentials *credentials);

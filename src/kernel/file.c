@@ -30,7 +30,7 @@ static int write_all(int fd, const char *data, size_t length)
     return 0;
 }
 
-/* Closes fd: a full disk may be told of only here. */
+/* Also closes fd, as a full disk may be reported only then. */
 static int fill(int fd, const char *data, size_t length, mode_t mode)
 {
     HF_CLEANUP_FD int owned = fd;
@@ -56,7 +56,7 @@ int hf_file_write(const char *path, const char *data, size_t length, mode_t mode
     if (r < 0)
         return r;
 
-    /* O_EXCL, so that nobody's link is followed and nobody's file is written to. */
+    /* O_EXCL: follows nobody's link and overwrites nobody's file */
     int fd = mkostemp(temporary, O_CLOEXEC);
     if (fd < 0)
         return -errno;
@@ -92,7 +92,7 @@ int hf_file_read(const char *path, size_t maximum, char **ret, size_t *ret_lengt
     if (r < 0)
         return r;
 
-    /* The size that fstat(2) tells is 0 for files of /proc. */
+    /* fstat(2) reports a size of 0 for files in /proc. */
     while ((n = read(fd, chunk, sizeof(chunk))) != 0) {
         if (n < 0 && errno == EINTR)
             continue;
@@ -113,7 +113,7 @@ int hf_file_read(const char *path, size_t maximum, char **ret, size_t *ret_lengt
 
 #define OPEN_ITSELF (O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
 
-/* Returns 0 also when something stands at path already. */
+/* Returns 0 even if something other than a directory stands at path. */
 static int make_one(const char *path, mode_t mode)
 {
     if (mkdir(path, mode) < 0)
@@ -147,7 +147,7 @@ int hf_file_make_directory(const char *path, mode_t mode)
     HF_CLEANUP_FREE char *whole = strdup(path);
     if (!whole)
         return -ENOMEM;
-    /* With one at its end, a link would be followed. */
+    /* With a slash at the end, a link would be followed. */
     cut_trailing_slashes(whole);
 
     for (char *slash = strchr(whole + (whole[0] == '/'), '/'); slash;
@@ -201,7 +201,7 @@ int hf_file_remove_directory(const char *path, HfFileStays stays, const void *us
     return rmdir(path) < 0 && errno != ENOENT && (!stays || errno != ENOTEMPTY) ? -errno : 0;
 }
 
-/* Linux 6.3; with vm.memfd_noexec=2 memfd_create(2) refuses without it. */
+/* Since Linux 6.3; with vm.memfd_noexec=2 memfd_create(2) fails without it. */
 #ifndef MFD_NOEXEC_SEAL
 #define MFD_NOEXEC_SEAL 0x0008U
 #endif
@@ -219,7 +219,7 @@ static int write_memfd(int fd, const char *data, size_t length)
 {
     size_t done = 0;
 
-    /* At explicit offsets: the reader shares the file position. */
+    /* At explicit offsets, since the reader shares the file position. */
     while (done < length) {
         ssize_t n = pwrite(fd, data + done, length - done, (off_t)done);
         if (n < 0 && errno != EINTR)

@@ -31,7 +31,7 @@ static pid_t read_holder(int fd)
     return hf_parse_uint(text, INT_MAX, &pid) < 0 ? 0 : (pid_t)pid;
 }
 
-#define LOCK_MODE 0600 /* who can open it can lock it */
+#define LOCK_MODE 0600 /* whoever can open it can lock it */
 
 static int write_own_pid(int fd)
 {
@@ -92,7 +92,7 @@ static void lock_blocking(int fd, void *unused)
         _exit(EXIT_FAILURE);
 }
 
-/* In a child, which can be ended: flock(2) has no timeout. */
+/* In a child that can be killed, since flock(2) has no timeout. */
 int hf_lock_await(const char *path, int msec)
 {
     HfProcess child = HF_PROCESS_NONE;

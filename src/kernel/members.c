@@ -25,14 +25,15 @@ static void close_directory(DIR **directory)
 }
 #define CLEANUP_DIRECTORY __attribute__((cleanup(close_directory)))
 
-/* A process that has gone or may not be looked at is no match, 0; an own shortage must not hide
- * one. */
+/* A process that has gone or may not be examined is no match (0), but running short of descriptors
+ * must not hide one. */
 static int no_match_unless_short(int r)
 {
     return hf_is_shortage(r) ? r : 0;
 }
 
-/* A pidfd becomes readable when all threads of its process have exited: it is a zombie, or gone. */
+/* A pidfd becomes readable when all threads of its process have exited: it is then a zombie, or
+ * gone. */
 static int is_alive(int pidfd)
 {
     struct pollfd exited = {.fd = pidfd, .events = POLLIN};
@@ -67,7 +68,7 @@ int hf_process_open_match(pid_t pid, HfProcessMatch match, const void *wanted, H
     if (r <= 0)
         return r;
 
-    /* Alive now, so the number was its own all the while, and what matched was this process. */
+    /* It is alive, so the pid was its own all along, and the match was of this process. */
     r = is_alive(pidfd);
     if (r > 0)
         *ret = (HfProcess){.pid = pid, .pidfd = hf_fd_steal(&pidfd)};
@@ -101,7 +102,7 @@ int hf_process_visit(HfProcessMatch match, const void *wanted, HfProcessVisit vi
 
 /* ---- what they are ---- */
 
-/* name: how the comm of others begins that are as good; NULL: there are none. */
+/* name: a comm that begins like this counts as well; NULL: none does. */
 static int runs(pid_t pid, const HfProgram *wanted, const char *name)
 {
     HfProgram program;
@@ -140,7 +141,7 @@ int hf_process_is_child(pid_t pid, const void *wanted)
     return family->program ? runs(pid, family->program, NULL) : 1;
 }
 
-/* As a subreaper the calling process is an ancestor of all that its children left behind. */
+/* As a subreaper the calling process is an ancestor of everything its children left behind. */
 int hf_process_is_descendant(pid_t pid, const void *unused)
 {
     (void)unused;
@@ -184,7 +185,7 @@ int hf_process_is_listed(pid_t pid, const void *wanted)
     return 0;
 }
 
-/* ---- what they hold ---- */
+/* ---- sockets that they hold ---- */
 
 static int read_number(const char *text, const char *key, uint64_t *ret)
 {
@@ -204,7 +205,7 @@ static int read_number(const char *text, const char *key, uint64_t *ret)
 
 static int read_identity(int directory, const char *name, HfFileIdentity *ret)
 {
-    char text[1024]; /* both are among the first lines */
+    char text[1024]; /* both fields are in the first lines */
 
     HF_CLEANUP_FD int fd = openat(directory, name, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
@@ -253,7 +254,8 @@ int hf_process_is_holder(pid_t pid, const void *wanted)
     return hf_process_holds(pid, wanted, &which);
 }
 
-/* fdinfo and not fd: that asks for the right to trace a process, not to read its files. */
+/* fdinfo rather than fd: what that needs is the right to trace the process, not to read its files.
+ */
 int hf_process_holds(pid_t pid, const HfHeldSockets *sockets, size_t *ret_which)
 {
     const struct dirent *entry;

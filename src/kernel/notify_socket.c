@@ -23,7 +23,7 @@ static int make_address(const char *path, struct sockaddr_un *ret, socklen_t *re
 
     if (length < (abstract ? 2 : 1))
         return -EINVAL;
-    /* A path is followed by its NUL, an abstract name by nothing. */
+    /* A path is followed by its NUL, an abstract name is not. */
     if (length + !abstract > sizeof(ret->sun_path))
         return -ENAMETOOLONG;
     *ret = (struct sockaddr_un){.sun_family = AF_UNIX};
@@ -55,7 +55,7 @@ int hf_notifysocket_send_fd(const char *path, const char *text, int passed)
     struct iovec vector = {.iov_len = strlen(text)};
     struct msghdr message = {.msg_name = &address, .msg_iov = &vector, .msg_iovlen = 1};
 
-    memcpy(&vector.iov_base, &text, sizeof(void *)); /* not const only for recvmsg's sake */
+    memcpy(&vector.iov_base, &text, sizeof(void *)); /* recvmsg(2) lacks const */
     int r = make_address(path, &address, &message.msg_namelen);
     if (r < 0)
         return r;
@@ -104,7 +104,7 @@ int hf_notifysocket_open(const char *path)
     HF_CLEANUP_FD int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0)
         return -errno;
-    /* Before bind: no datagram may arrive without credentials. */
+    /* Before bind(2), so that no datagram arrives without credentials. */
     if (setsockopt(fd, SOL_SOCKET, SO_PASSCRED, &on, sizeof(on)) < 0)
         return -errno;
 
@@ -132,7 +132,7 @@ bool hf_notifysocket_stands(const char *path)
     if (make_address(path, &address, &length) < 0)
         return false;
     HF_CLEANUP_FD int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-    /* short of something nothing can be told, and nothing better could be made */
+    /* when short of something we cannot know, and could make nothing better */
     return fd < 0 || connect(fd, (const struct sockaddr *)&address, length) == 0 ||
            hf_is_shortage(-errno) || errno == EAGAIN;
 }
@@ -150,8 +150,8 @@ static void close_received(const struct cmsghdr *header)
 
 ssize_t hf_notifysocket_receive(int fd, void *buffer, size_t size, pid_t *ret_pid, uid_t *ret_uid)
 {
-    /* Room for the credentials only: the kernel then drops descriptors instead of installing them.
-     */
+    /* Room for the credentials only: the kernel then drops passed descriptors instead of installing
+     * them. */
     union {
         struct cmsghdr header;
         char bytes[CMSG_SPACE(sizeof(struct ucred))];

@@ -26,7 +26,8 @@
 
 #define LISTENING (UINT32_C(1) << TCP_LISTEN)
 
-/* What an IP address takes of the port space. A dual-stack wildcard is of both families. */
+/* The part of the port space that an IP address occupies. A dual-stack wildcard is in both
+ * families. */
 typedef struct Place {
     bool v4;
     bool v6;
@@ -41,7 +42,7 @@ typedef struct Search {
     const struct sockaddr_storage *address;
     unsigned length;
     Place place;
-    struct stat file; /* the unix path as it is now */
+    struct stat file; /* the unix path as it is on disk now */
     bool by_name;
     ino_t *inodes;
     size_t n;
@@ -157,13 +158,14 @@ static int find_inet(Search *search)
     return r[0] < 0 ? r[0] : r[1];
 }
 
-/* Datagram sockets do not listen. */
+/* Datagram sockets never reach the listening state. */
 static uint32_t states_of(const Search *search)
 {
     return search->type == SOCK_DGRAM ? UINT32_MAX : LISTENING;
 }
 
-/* By the file first: a name lies when its path was unlinked and bound again, or was relative. */
+/* By the file first: the bound name misleads when its path was unlinked and bound again, or was
+ * relative. */
 static int find_path(Search *search, const char *path)
 {
     if (stat(path, &search->file) < 0)
@@ -237,7 +239,7 @@ static bool is_wanted(const char *link, const ino_t *inodes, size_t n)
     return false;
 }
 
-/* A process that may not be looked into, or is gone by now, holds nothing as far as can be seen. */
+/* A process that may not be examined, or is gone by now, counts as holding nothing. */
 static bool holds(pid_t pid, const ino_t *inodes, size_t n)
 {
     char name[64];

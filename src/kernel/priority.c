@@ -20,7 +20,7 @@
 
 /* ---- autogroups ---- */
 
-/* The descriptor leads to this process, or to none, whoever has its number later. */
+/* The descriptor refers to this process for good: whoever gets its pid later is not affected. */
 static int open_autogroup(pid_t pid)
 {
     char path[64];
@@ -82,7 +82,7 @@ static int join_group(pid_t pid, HfPriority *priority)
     return r;
 }
 
-/* Its main process has ended: any other of the session will do. */
+/* Its main process has ended, but any other of the session will do. */
 static int join_again(HfProcess *process, void *userdata)
 {
     HfPriority *priority = userdata;
@@ -130,7 +130,7 @@ static int lower_one(HfProcess *process, void *userdata)
     return 0;
 }
 
-/* One that came later has its parent's, unless it has set its own. */
+/* A later process has its parent's value, unless it has set its own. */
 static int restore_one(HfProcess *process, void *userdata)
 {
     const HfPriority *priority = userdata;
@@ -160,7 +160,7 @@ int hf_priority_lower(pid_t main, const HfMembership *who, HfPriority *priority)
 {
     int r = -EOPNOTSUPP;
 
-    if (priority->grouped || priority->niced) /* what is to be put back would be forgotten */
+    if (priority->grouped || priority->niced) /* the values to be put back would be forgotten */
         return 0;
     *priority = (HfPriority){.who = *who, .main = main, .main_nice = nice_of(main)};
     if (groups_sessions())
@@ -190,7 +190,7 @@ void hf_priority_adopt(pid_t main, bool tried, const HfMembership *who, HfPriori
     *priority = (HfPriority){.who = *who, .main = main, .main_nice = nice_of(getpid())};
     hf_process_visit(hf_process_is_member, who, adopt_one, priority);
     priority->lowered = priority->grouped;
-    priority->group_nice = 0; /* as each session begins */
+    priority->group_nice = 0; /* as in every new session */
     priority->niced = priority->niced && tried && main > 0 && nice_of(main) == LOWEST &&
                       priority->main_nice != NICE_OF_NONE && hf_privilege_has(CAP_SYS_NICE);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* A service at the lowest priority for a while: autogroup, sched(7), and nice values. */
+/* Runs a service at the lowest priority for a while: autogroup, sched(7), and nice values. */
 #pragma once
 
 #include <stdbool.h>
@@ -9,7 +9,7 @@
 #include "base/clock.h"
 #include "kernel/members.h"
 
-#define HF_PRIORITY_PAUSE (110 * HF_USEC_PER_MSEC) /* until the kernel takes the next change */
+#define HF_PRIORITY_PAUSE (110 * HF_USEC_PER_MSEC) /* until the kernel accepts the next change */
 
 typedef struct HfNiceness {
     pid_t pid;
@@ -17,26 +17,26 @@ typedef struct HfNiceness {
 } HfNiceness;
 
 typedef struct HfPriority {
-    HfMembership who; /* borrowed: all its processes */
-    pid_t main;       /* of its session, which those that come later descend from */
-    bool grouped;     /* its session can be lowered among sessions */
-    bool lowered;     /* and is */
+    HfMembership who; /* all its processes; borrowed */
+    pid_t main;       /* of its session, the ancestor of later processes */
+    bool grouped;     /* its session has an autogroup that can be lowered */
+    bool lowered;     /* and has been */
     int autogroup;    /* open while grouped */
-    int group_nice;   /* as it was */
-    bool niced;       /* the processes have been */
+    int group_nice;   /* the value before */
+    bool niced;       /* its processes were lowered */
     int main_nice;
     HfNiceness *saved;
     size_t n;
     size_t capacity;
 } HfPriority;
 
-/* As far as it can be put back later; does nothing to one that is to be put back. Returns 0, or why
- * nothing could be lowered, or -EAGAIN: the kernel takes no change of an autogroup so soon, call
- * hf_priority_lower_group in a tenth of a second, which returns as this does. */
+/* Lowers what can be restored later; does nothing if it is lowered already. Returns 0, why nothing
+ * could be lowered, or -EAGAIN: the kernel accepts no change of an autogroup so soon; call
+ * hf_priority_lower_group, which returns the same, after HF_PRIORITY_PAUSE. */
 int hf_priority_lower(pid_t main, const HfMembership *who, HfPriority *priority);
 int hf_priority_lower_group(HfPriority *priority);
-/* What another holdfast may have lowered and not put back. tried: it was on trial. */
+/* Takes over what another holdfast may have lowered and not restored. tried: it was on trial. */
 void hf_priority_adopt(pid_t main, bool tried, const HfMembership *who, HfPriority *priority);
-/* Returns 0, also when nothing is to be put back, or -EAGAIN as above. */
+/* Returns 0, also when there is nothing to restore, or -EAGAIN as above. */
 int hf_priority_restore(HfPriority *priority);
 void hf_priority_clear(HfPriority *priority);

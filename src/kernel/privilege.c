@@ -72,7 +72,7 @@ int hf_privilege_keep(uint64_t capabilities)
     for (int i = 0; i < SET_BITS; i++) {
         cap_value_t value = i;
         bool keep = (capabilities >> i & 1) && is_set(sets, CAP_PERMITTED, i);
-        /* -EINVAL for those that libcap does not know: they are in no set */
+        /* -EINVAL for those that libcap does not know: they are in no set anyway */
         (void)cap_set_flag(sets, CAP_EFFECTIVE, 1, &value, keep ? CAP_SET : CAP_CLEAR);
         (void)cap_set_flag(sets, CAP_PERMITTED, 1, &value, keep ? CAP_SET : CAP_CLEAR);
     }
@@ -93,7 +93,7 @@ bool hf_privilege_returns(void)
     return prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 0 && bits >= 0 && (bits & SECBIT_NOROOT) == 0;
 }
 
-/* Effective only, so that it can be taken back. */
+/* In the effective set only, so that it can be undone. */
 static int set_override(cap_flag_value_t value)
 {
     CLEANUP_SETS cap_t sets = cap_get_proc();
@@ -117,7 +117,7 @@ bool hf_privilege_is_open(const char *path, int mode)
 {
     if (set_override(CAP_CLEAR) < 0)
         return false;
-    /* not by way of libc, which guesses from the mode where the call is missing */
+    /* libc would guess from the mode where the kernel lacks the call */
     long r = syscall(SYS_faccessat2, AT_FDCWD, path, mode, AT_EACCESS);
     bool open = r == 0 || errno == ENOENT;
     return set_override(CAP_SET) == 0 && open;
@@ -134,7 +134,7 @@ unsigned hf_privilege_first_port(void)
     return hf_parse_uint(text, 65536, &port) < 0 ? FIRST_PORT_DEFAULT : (unsigned)port;
 }
 
-/* ---- helpers that read what strangers send ---- */
+/* ---- helpers that read hostile input ---- */
 
 #define NOBODY 65534
 
@@ -147,12 +147,12 @@ int hf_privilege_leave(uint64_t capabilities)
                             .gid = NOBODY,
                             .no_new_privileges = true};
 
-    /* refused where CAP_SETPCAP is missing; with no_new_privs the set no longer matters */
+    /* refused without CAP_SETPCAP; with no_new_privs the set no longer matters */
     (void)hf_credentials_narrow(&nobody);
     if (capabilities != 0 && prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) < 0)
         return -errno;
     int r = hf_credentials_enter(&nobody);
-    if (r < 0) { /* a unit or a user namespace that has no other user: what is left is given up */
+    if (r < 0) { /* no other user in this unit or user namespace */
         nobody.has_user = nobody.has_group = false;
         r = hf_credentials_enter(&nobody);
     }
@@ -171,7 +171,7 @@ int hf_privilege_leave(uint64_t capabilities)
 #define LOAD(member) BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, member))
 #define REFUSE       BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM)
 
-/* The first two go to who connects only. */
+/* The first two are for a helper that connects only. */
 static const struct sock_filter allowed[] = {
     ALLOW(SYS_socket),
     ALLOW(SYS_connect),
@@ -199,7 +199,7 @@ static const struct sock_filter allowed[] = {
     ALLOW(SYS_getpid),
     ALLOW(SYS_gettid),
     ALLOW(SYS_tgkill),
-    ALLOW(SYS_sigaltstack), /* a sanitizer */
+    ALLOW(SYS_sigaltstack), /* for a sanitizer */
     ALLOW(SYS_exit_group),
 #ifdef SYS_poll
     ALLOW(SYS_poll),

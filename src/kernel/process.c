@@ -16,9 +16,9 @@
 #include "base/text.h"
 #include "kernel/file.h"
 
-/* confstr(3) _CS_PATH would leave out the sbin directories, where php-fpm lives. */
+/* confstr(3) _CS_PATH leaves out the sbin directories, where php-fpm lives. */
 #define DEFAULT_PATH   "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-#define STATUS_MAX     ((size_t)2 * 1024 * 1024) /* bytes; a process may be of 65536 groups */
+#define STATUS_MAX     ((size_t)2 * 1024 * 1024) /* bytes; a process may have 65536 groups */
 #define ALWAYS_IN_PATH "/usr/local/sbin:/usr/sbin:/sbin"
 
 void hf_process_clear(HfProcess *process)
@@ -55,11 +55,11 @@ static int check_executable(const char *path)
         return -EACCES;
     if (faccessat(AT_FDCWD, path, X_OK, AT_EACCESS) == 0)
         return 0;
-    /* faccessat2(2) itself is refused: execve(2) will say it */
+    /* faccessat2(2) itself is refused: leave the verdict to execve(2) */
     return errno == ENOSYS || errno == EPERM ? 0 : -errno;
 }
 
-/* Joins what is given, each relative to the one before; the working directory before all of them.
+/* Joins those that are given, each relative to the one before, the first to the working directory.
  */
 static int absolute_path(const char *directory, const char *element, const char *program,
                          char **ret)
@@ -87,8 +87,7 @@ static int absolute_path(const char *directory, const char *element, const char 
     return hf_text_take(&path, ret);
 }
 
-/* Returns 0 and the path when it is executable, 1 when it is not, *reason saying why, or negative
- * errno. */
+/* Returns 0 and the path when it is executable, 1 and *reason when it is not, or negative errno. */
 static int try(const char *directory, const char *element, const char *program, char **ret,
                int *reason)
 {
@@ -145,7 +144,7 @@ int hf_process_find(const char *program, const char *path, const char *directory
     return again == -ENOENT ? r : again;
 }
 
-/* Reads a short file of /proc/PID whole. Returns its length, or -ESRCH when it or the process is
+/* Reads a whole short file of /proc/PID. Returns its length, or -ESRCH when it or the process is
  * gone. */
 static ssize_t read_proc(pid_t pid, const char *name, char *buffer, size_t size)
 {
@@ -201,7 +200,7 @@ bool hf_process_runs_ours(pid_t pid)
            (hf_program_same(&program, &own) || strcmp(program.comm, own.comm) == 0);
 }
 
-/* A number of /proc/PID/stat; fields count from 1 and lie behind the comm. */
+/* Field number, counted from 1 and after the comm, of /proc/PID/stat. */
 static int read_stat(pid_t pid, int number, uint64_t maximum, uint64_t *ret)
 {
     enum {
@@ -213,7 +212,7 @@ static int read_stat(pid_t pid, int number, uint64_t maximum, uint64_t *ret)
     if (n < 0)
         return (int)n;
 
-    /* A comm may hold blanks and parentheses; nothing after it does. */
+    /* A comm may contain blanks and parentheses; nothing after it does. */
     char *rest = strrchr(stat, ')');
     if (!rest)
         return -EPROTO;
@@ -267,7 +266,7 @@ int hf_process_started(pid_t pid, uint64_t *ret_usec)
     return 0;
 }
 
-/* The number behind "\nKEY:" in /proc/PID/status, in any base. */
+/* The number after "\nKEY:" in /proc/PID/status, in the given base. */
 static int read_status(pid_t pid, const char *key, int base, unsigned long long *ret)
 {
     HF_CLEANUP_FREE char *status = NULL;

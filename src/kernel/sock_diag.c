@@ -18,7 +18,7 @@
 
 #include "base/fd.h"
 
-/* The kernel never puts more into one answer (netlink_recvmsg). */
+/* The kernel never puts more into one message (netlink_recvmsg). */
 #define ANSWER_SIZE 32768
 
 typedef struct Query {
@@ -29,7 +29,7 @@ typedef struct Query {
     } request;
 } Query;
 
-/* Attributes are struct nlattr, which has the layout of rtattr and, unlike it, no macros here. */
+/* Attributes are struct nlattr: laid out like rtattr, but without macros for user space. */
 static void visit_attributes(void *attributes, size_t size,
                              void (*take)(HfSockDiag *, unsigned, const void *, size_t),
                              HfSockDiag *socket)
@@ -57,7 +57,7 @@ static void take_unix_attribute(HfSockDiag *socket, unsigned type, const void *d
     } else if (type == UNIX_DIAG_VFS && size >= sizeof(file)) {
         memcpy(&file, data, sizeof(file));
         socket->has_file = true;
-        /* the kernel's own encoding: 12 bits of major, 20 of minor */
+        /* the kernel's own encoding: 12 bits of major, 20 of minor number */
         socket->file_device = makedev(file.udiag_vfs_dev >> 20, file.udiag_vfs_dev & 0xfffff);
         socket->file_inode = file.udiag_vfs_ino;
     } else if (type == UNIX_DIAG_RQLEN && size >= sizeof(queue)) {
@@ -137,7 +137,7 @@ static int read_error(struct nlmsghdr *header)
     return error < 0 ? error : 0;
 }
 
-/* Visits what one datagram holds. Returns 1 when that was the last, 0 for more, negative errno. */
+/* Visits the sockets in one datagram. Returns 1 for the last one, 0 for more, or negative errno. */
 static int read_answer(char *answer, size_t size, HfSockDiagVisit visit, void *userdata)
 {
     struct nlmsghdr *header = (struct nlmsghdr *)answer;
@@ -314,7 +314,7 @@ static int read_datagrams(int fd, bool local, HfQueue *ret)
     if (getsockopt(fd, SOL_SOCKET, SO_MEMINFO, memory, &length) < 0 || fstat(fd, &st) < 0)
         return -errno;
     uint32_t depth = memory[SK_MEMINFO_RMEM_ALLOC];
-    if (local) { /* where it is the sender's memory */
+    if (local) { /* there it is the sender's memory */
         int r = hf_sock_diag_unix_queue(st.st_ino, &socket);
         if (r < 0)
             return r;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The kernel's table of sockets, of this network namespace. sock_diag(7), netlink(7). */
+/* The kernel's table of sockets in this network namespace. sock_diag(7), netlink(7). */
 #pragma once
 
 #include <stdbool.h>
@@ -9,13 +9,13 @@
 
 /* One socket of the table. */
 typedef struct HfSockDiag {
-    ino_t inode;    /* as fstat(2) of its descriptor says; 0: no process has it */
+    ino_t inode;    /* as fstat(2) reports it; 0: no process has it open */
     unsigned state; /* TCP_LISTEN and the like of <netinet/tcp.h>, for unix too */
-    /* Its own address; of an unnamed unix socket the family only. A unix path comes as it was
-     * bound. */
+    /* Its own address; for an unnamed unix socket only the family. A unix path is as it was bound.
+     */
     struct sockaddr_storage address;
     unsigned address_length;
-    uint64_t peer; /* of TCP: tells the address of the other end from any other; 0: none */
+    uint64_t peer; /* TCP: a hash that identifies the address of the other end; 0: none */
     bool v6only;
     bool has_file; /* a unix path that may be gone by now */
     dev_t file_device;
@@ -25,44 +25,45 @@ typedef struct HfSockDiag {
     uint32_t queue_limit;
 } HfSockDiag;
 
-/* Returns false to see no more. socket is valid during the call. */
+/* Returns false to end the search. socket is valid during the call. */
 typedef bool (*HfSockDiagVisit)(const HfSockDiag *socket, void *userdata);
 
-/* The TCP sockets of family (AF_INET or AF_INET6) with that local port (host byte order) in one of
- * states (bits 1 << TCP_...). Returns 0 or negative errno. */
+/* Visits the TCP sockets of family (AF_INET or AF_INET6) with that local port (host byte order) in
+ * any of states (bits 1 << TCP_...). Returns 0 or negative errno. */
 int hf_sock_diag_tcp(int family, uint16_t port, uint32_t states, HfSockDiagVisit visit,
                      void *userdata);
 
-/* The same of all UDP sockets. */
+/* The same for all UDP sockets. */
 int hf_sock_diag_udp(int family, uint16_t port, HfSockDiagVisit visit, void *userdata);
 
-/* All unix sockets in one of states; has_queue stays false. Returns 0 or negative errno. */
+/* The same for all unix sockets in any of states; has_queue stays false. */
 int hf_sock_diag_unix(uint32_t states, HfSockDiagVisit visit, void *userdata);
 
-/* The unix socket with that inode, without its address, with its queue. Returns 0, -ENOENT, or
+/* The unix socket with that inode, without its address, but with its queue. Returns 0, -ENOENT, or
  * negative errno. */
 int hf_sock_diag_unix_queue(ino_t inode, HfSockDiag *ret);
 
-/* Is it bound to this file? A file system may report another device number to stat(2) than the
- * kernel has (btrfs, overlayfs): false then. */
+/* Is it bound to this file? False, too, where stat(2) reports a device number other than the
+ * kernel's (btrfs, overlayfs). */
 bool hf_sock_diag_is_file(const HfSockDiag *socket, dev_t device, ino_t inode);
 
 /* ---- queue ---- */
 
-/* How many connections wait to be accepted. tcp(7) TCP_INFO, sock_diag(7) UNIX_DIAG. */
+/* How many connections are waiting to be accepted. tcp(7) TCP_INFO, sock_diag(7) UNIX_DIAG. */
 
-/* Connections; of datagrams bytes, where the depth of a unix socket is that of the first one. */
+/* In connections; for datagram sockets in bytes, of which a unix socket only tells those of the
+ * first datagram. */
 typedef struct HfQueue {
-    uint32_t depth; /* that wait */
-    uint32_t limit; /* the backlog as listen(2) took it, or SO_RCVBUF */
+    uint32_t depth; /* waiting */
+    uint32_t limit; /* the backlog given to listen(2), or SO_RCVBUF */
 } HfQueue;
 
-/* Connections that the kernel dropped because the queue of fd, a TCP listener, was full, or for
- * other reasons (SO_MEMINFO, SK_MEMINFO_DROPS); wraps at 2^32. A full unix queue refuses instead
- * and counts nothing. Returns 0 or negative errno. */
+/* Connections that the kernel dropped since the queue of fd, a TCP listener, was full, or for other
+ * reasons (SO_MEMINFO, SK_MEMINFO_DROPS); wraps at 2^32. A full unix queue refuses instead and is
+ * not counted. Returns 0 or negative errno. */
 int hf_queue_drops(int fd, uint32_t *ret);
 
-/* fd: a listening TCP or unix socket, or one of datagrams. Returns 0, -EINVAL (does not listen),
+/* fd: a listening TCP or unix socket, or a datagram socket. Returns 0, -EINVAL (not listening),
  * -EAFNOSUPPORT, -ENOENT (a unix socket of another network namespace), or another negative errno.
  */
 int hf_queue_read(int fd, HfQueue *ret);

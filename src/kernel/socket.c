@@ -34,12 +34,12 @@ static int open_socket(const HfSocketRequest *request, int *ret)
 
     if (fd < 0)
         return -errno;
-    /* two UDP sockets with it could be bound to one address */
+    /* SO_REUSEADDR would let two UDP sockets be bound to one address */
     if (request->type == 0 && address->ss_family != AF_UNIX)
         r = set_flag(fd, SOL_SOCKET, SO_REUSEADDR, 1);
     if (r >= 0 && address->ss_family == AF_INET6) {
         const struct in6_addr *ip = &((const struct sockaddr_in6 *)address)->sin6_addr;
-        /* ::ffff:1.2.3.4 is an IPv4 address, which a socket for IPv6 only cannot have */
+        /* ::ffff:1.2.3.4 is an IPv4 address, which an IPv6-only socket cannot bind */
         int v6only =
             request->ipv6_only || (!IN6_IS_ADDR_UNSPECIFIED(ip) && !IN6_IS_ADDR_V4MAPPED(ip));
         r = set_flag(fd, IPPROTO_IPV6, IPV6_V6ONLY, v6only);
@@ -69,7 +69,7 @@ static int set_options(const HfSocketRequest *request, int fd)
     return r;
 }
 
-/* Fills *inode as soon as there is something to be unlinked again; says in *stage where it is. */
+/* Sets *inode once there is a file to unlink on failure, and *stage to the step it is at. */
 static int make(const HfSocketRequest *request, const char *path, int fd, HfSocketInode *inode,
                 HfSocketStage *stage)
 {
@@ -85,7 +85,7 @@ static int make(const HfSocketRequest *request, const char *path, int fd, HfSock
     }
     *stage = HF_LISTENER_BIND;
     if (path[0] && request->type == SOCK_DGRAM && request->has_mode)
-        (void)fchmod(fd, request->mode); /* it is there for everybody once it is bound */
+        (void)fchmod(fd, request->mode); /* once bound, everybody can see it */
     if (bind(fd, (const struct sockaddr *)request->address, request->address_length) < 0)
         return -errno;
     if (path[0]) {
@@ -117,7 +117,7 @@ int hf_socket_bind(const HfSocketRequest *request, int *ret_fd, HfSocketInode *r
     if (r >= 0)
         r = make(request, path, fd, &inode, &stage);
     if (r < 0) {
-        /* before the socket is closed, so that the inode cannot be another's already */
+        /* before the socket is closed, while the inode cannot be reused */
         if (inode.inode != 0)
             (void)hf_socket_unlink(path, &inode);
         *ret_stage = stage;
@@ -217,7 +217,7 @@ bool hf_socket_can_have(const HfSocketRequest *request)
 {
     union {
         struct sockaddr_storage storage;
-        struct sockaddr_in in; /* whose port is where that of sockaddr_in6 is */
+        struct sockaddr_in in; /* its port is where sockaddr_in6 has it */
     } any = {.storage = *request->address};
     HF_CLEANUP_FD int fd = -1;
 
@@ -295,7 +295,7 @@ static void close_directory(DIR **directory)
 }
 #define CLEANUP_DIRECTORY __attribute__((cleanup(close_directory)))
 
-/* Returns the index of what it is in inodes, or -1. */
+/* Returns the index in inodes of the file behind this descriptor, or -1. */
 static int find_inode(DIR *directory, const char *name, const ino_t *inodes, int n)
 {
     struct stat found;
@@ -308,7 +308,7 @@ static int find_inode(DIR *directory, const char *name, const ino_t *inodes, int
     return -1;
 }
 
-/* Each of these sockets that holder has, once. Returns how many, or negative errno. */
+/* Copies each of these sockets that holder has, once. Returns how many, or negative errno. */
 static int copy_sockets(const HfProcess *holder, ino_t *inodes, int n, int *ret, int maximum)
 {
     char path[64];
@@ -332,7 +332,7 @@ static int copy_sockets(const HfProcess *holder, ino_t *inodes, int n, int *ret,
         HF_CLEANUP_FD int fd = pidfd_getfd(holder->pidfd, (int)number, 0);
         if (fd < 0 && errno != EBADF)
             r = -errno;
-        /* the number may have become another file meanwhile, or another listener */
+        /* by now the number may belong to another file or listener */
         struct stat got;
         if (fd >= 0 && fstat(fd, &got) == 0 && got.st_ino == wanted && hf_socket_verify(fd) == 0)
             ret[copied++] = hf_fd_steal(&fd);

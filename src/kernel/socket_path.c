@@ -70,7 +70,7 @@ static int entry_is(acl_entry_t entry, acl_tag_t tag, id_t id)
     return same;
 }
 
-/* A directory's default ACL may have given the file an entry for the same user already. */
+/* The directory's default ACL may have given the file an entry for this user already. */
 static int find_entry(acl_t acl, acl_tag_t tag, id_t id, acl_entry_t *ret)
 {
     acl_entry_t entry;
@@ -104,7 +104,7 @@ static int grant(acl_t *acl, acl_tag_t tag, id_t id)
     return 0;
 }
 
-/* Leaves file with its mode alone; 0 where there are no ACLs. */
+/* Leaves file with only its mode. Returns 0 where there are no ACLs. */
 static int drop_acl(const char *file)
 {
     struct stat found;
@@ -120,13 +120,13 @@ static int drop_acl(const char *file)
 static int copy_acl(const char *like, const char *file)
 {
     if (acl_extended_file(like) <= 0)
-        return drop_acl(file); /* a default one of the directory */
+        return drop_acl(file); /* one may come from the directory's default ACL */
     __attribute__((cleanup(free_acl))) acl_t acl = acl_get_file(like, ACL_TYPE_ACCESS);
     return !acl || acl_set_file(file, ACL_TYPE_ACCESS, acl) < 0 ? -errno : 0;
 }
 
-/* As php-fpm's listen.acl_users and listen.acl_groups do: read and write; the mask becomes the
- * union of the group class. -EOPNOTSUPP: the file system has no ACLs. */
+/* Like php-fpm's listen.acl_users and listen.acl_groups: read and write; the mask becomes the union
+ * of the group class. -EOPNOTSUPP: the file system has no ACLs. */
 static int set_acl(const char *file, const HfSocketRequest *request)
 {
     __attribute__((cleanup(free_acl))) acl_t acl = acl_get_file(file, ACL_TYPE_ACCESS);
@@ -189,7 +189,7 @@ bool hf_socket_path_same(const char *a, const char *b)
            found[0].st_dev == found[1].st_dev && found[0].st_ino == found[1].st_ino;
 }
 
-/* Does nobody answer there? Returns 0, -EADDRINUSE, or negative errno. */
+/* Returns 0 if nobody answers there, -EADDRINUSE, or negative errno. */
 static int probe(const char *path)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
@@ -217,8 +217,8 @@ static bool visit(const HfSockDiag *socket, void *userdata)
     return !holder->found;
 }
 
-/* A socket that is bound and about to listen refuses connections as well. Connections accepted
- * from a listener that is gone carry its path, too: they are in neither state. */
+/* A socket that is bound and about to listen refuses connections as well. Connections accepted from
+ * a listener that is gone have its path, too, but are in neither of these states. */
 static bool is_about_to_listen(const struct stat *file)
 {
     Holder holder = {.file = *file};
@@ -227,13 +227,12 @@ static bool is_about_to_listen(const struct stat *file)
            holder.found;
 }
 
-/* What stands there? Returns 0 (nothing), 1 and its inode (a socket nobody is behind), -EADDRINUSE
- * or -ENOTSOCK. */
+/* What is there? Returns 0 (nothing), 1 and its inode (a dead socket), -EADDRINUSE or -ENOTSOCK. */
 static int look(const char *path, HfSocketInode *ret)
 {
     struct stat st;
 
-    /* Whatever keeps lstat from seeing it will keep bind from it, and bind gives the reason. */
+    /* Whatever makes lstat(2) fail will make bind(2) fail, with the better reason. */
     if (lstat(path, &st) < 0)
         return 0;
     if (!is_socket(&st))
@@ -305,7 +304,7 @@ int hf_socket_path_is(const char *path, const HfSocketInode *inode)
     return inodes_equal(&found, inode);
 }
 
-/* Owner first: a change takes rights away. */
+/* Owner first, since chown(2) clears mode bits. */
 static int copy_rights(const char *like, int fd, const char *file, HfSocketStage *stage)
 {
     struct stat from;
@@ -323,7 +322,8 @@ static int copy_rights(const char *like, int fd, const char *file, HfSocketStage
     return copy_acl(like, file);
 }
 
-/* By way of /proc: the path may be another file by now, and sockets have no fchmod of their own. */
+/* Through /proc: by now path may be another file, and a socket's own fchmod(2) does not reach it.
+ */
 static int secure_file(int fd, const HfSocketRequest *request, HfSocketStage *stage)
 {
     char file[64];
@@ -343,7 +343,7 @@ static int secure_file(int fd, const HfSocketRequest *request, HfSocketStage *st
         return set_acl(file, request);
     }
     *stage = HF_LISTENER_OWNER;
-    /* the owner may "change" them to what they are without privilege */
+    /* without privilege the owner may only "change" them to what they are */
     if ((request->uid != (uid_t)-1 || request->gid != (gid_t)-1) &&
         fchownat(fd, "", request->uid, request->gid, AT_EMPTY_PATH) < 0)
         return -errno;

@@ -25,10 +25,10 @@
 #define NICE_MAX          19
 #define AUTOGROUP_MAX     "19"
 
-/* What must not be made between fork and exec. */
+/* Everything that must not be allocated between fork and exec. */
 typedef struct Prepared {
     char **envp;  /* a vector of borrowed strings */
-    int *sources; /* of descriptor 0, 1, 2, ...; -1: /dev/null */
+    int *sources; /* become descriptors 0, 1, 2, ...; -1: /dev/null */
     char listen_pid[sizeof(LISTEN_PID_PREFIX) + 3 * sizeof(pid_t)];
 } Prepared;
 
@@ -37,7 +37,7 @@ typedef struct Failure {
     int error;
 } Failure;
 
-/* What children get back; RLIM_INFINITY as long as nothing was raised. */
+/* The limit that children get back; RLIM_INFINITY as long as it was not raised. */
 static rlim_t own_files = RLIM_INFINITY;
 
 int hf_process_raise_files(void)
@@ -69,7 +69,7 @@ int hf_process_lower_files(size_t passed)
     return setrlimit(RLIMIT_NOFILE, &limit) < 0 ? -errno : 0;
 }
 
-/* What children have blocked: what whoever called us had. */
+/* The signal mask for children: the one our caller gave us. */
 static sigset_t own_mask;
 
 void hf_process_keep_mask(void)
@@ -120,7 +120,7 @@ static int prepare_environment(const HfSpawn *spawn, Prepared *prepared)
     return 0;
 }
 
-/* fd, or for -1 the caller's own number unless that is closed. */
+/* fd, or for -1 our own number unless that is closed. */
 static int inherited_unless_set(int fd, int own)
 {
     if (fd >= 0)
@@ -128,8 +128,8 @@ static int inherited_unless_set(int fd, int own)
     return fcntl(own, F_GETFD) >= 0 ? own : -1;
 }
 
-/* Another user may open it anew, by /proc/self/fd/2, as logs are often set: a pipe of our own is
- * its maker's alone. */
+/* Logs are often set to /proc/self/fd/2, which a service may open anew as another user; a pipe of
+ * our own would be open to its maker alone. */
 static void share_pipe(int fd)
 {
     struct stat found;
@@ -166,20 +166,20 @@ static int prepare(const HfSpawn *spawn, Prepared *prepared)
     return r < 0 ? r : prepare_sources(spawn, prepared);
 }
 
-/* What is ignored stays so: holdfast itself ignores nothing, so whoever called it did, nohup or
- * systemd with its IgnoreSIGPIPE= for two. */
+/* Ignored signals stay ignored: holdfast itself ignores none, so our caller did, such as nohup, or
+ * systemd with IgnoreSIGPIPE=. */
 static void reset_dispositions(void)
 {
     const struct sigaction by_default = {.sa_handler = SIG_DFL};
     struct sigaction own;
 
-    /* Fails for KILL, STOP and the two of libc, which nobody can have changed. */
+    /* Fails for KILL, STOP and the two that libc reserves, which nobody can have changed. */
     for (int signal = 1; signal <= SIGRTMAX; signal++)
         if (sigaction(signal, NULL, &own) == 0 && own.sa_handler != SIG_IGN)
             (void)sigaction(signal, &by_default, NULL);
 }
 
-/* Copies *fd out of the range below minimum. The original stays: it may be a source twice. */
+/* Copies *fd out of the range below minimum. The original stays open: it may be a source twice. */
 static int lift(int *fd, int minimum)
 {
     if (*fd >= minimum)
@@ -191,8 +191,8 @@ static int lift(int *fd, int minimum)
     return 0;
 }
 
-/* From first to last, at once or by execve(2), where close_range(2) is refused. By hand:
- * readdir(3) is not async-signal-safe. */
+/* Closes first to last, now or (later) at execve(2), where close_range(2) is refused. Without
+ * readdir(3), which is not async-signal-safe. */
 static int close_each(unsigned first, unsigned last, bool later)
 {
     _Alignas(struct dirent) char entries[2048];
@@ -222,12 +222,12 @@ static int close_all(unsigned first, unsigned last, unsigned flags)
 {
     if (syscall(SYS_close_range, first, last, flags) == 0)
         return 0;
-    if (errno != ENOSYS && errno != EPERM && errno != EINVAL) /* that: of the flag, before 5.11 */
+    if (errno != ENOSYS && errno != EPERM && errno != EINVAL) /* no such flag before 5.11 */
         return -errno;
     return close_each(first, last, flags != 0);
 }
 
-/* What is open from first on but for error_fd; -1: all stays until execve(2). */
+/* Closes everything from first on except error_fd; with -1 at execve(2) only. */
 static int close_the_rest(int first, int error_fd)
 {
     if (error_fd < 0)
@@ -236,7 +236,7 @@ static int close_the_rest(int first, int error_fd)
     return r < 0 ? r : close_all((unsigned)error_fd + 1, ~0U, 0);
 }
 
-/* error_fd: kept, by another number if need be; -1: none. */
+/* error_fd: stays open, under another number if need be; -1: none. */
 static int lay_out_descriptors(int *sources, int n_sources, int *error_fd)
 {
     int r;
@@ -263,7 +263,7 @@ static int lay_out_descriptors(int *sources, int n_sources, int *error_fd)
     return close_the_rest(n_sources, *error_fd);
 }
 
-/* By hand: snprintf(3) is not async-signal-safe. */
+/* Without snprintf(3), which is not async-signal-safe. */
 static void format_own_pid(char *text)
 {
     char digits[3 * sizeof(pid_t)];
@@ -286,7 +286,7 @@ static int enter_credentials(const HfCredentials *credentials, HfSpawnStage *sta
     return hf_credentials_enter(credentials);
 }
 
-/* Where the kernel groups processes by session, a nice value counts within the session only. */
+/* Where the kernel groups processes by session, a nice value only counts within the session. */
 static void lower_priority(void)
 {
     int fd = open("/proc/self/autogroup", O_WRONLY | O_CLOEXEC);
@@ -302,7 +302,7 @@ static void lower_priority(void)
 static int enter(const HfSpawn *spawn, Prepared *prepared, int *error_fd, HfSpawnStage *stage)
 {
     *stage = HF_SPAWN_SESSION;
-    if (spawn->cgroup) /* 0: whoever writes; where it came to be can be seen */
+    if (spawn->cgroup) /* 0 stands for the writing process; whether it worked can be seen later */
         (void)!write(*spawn->cgroup, "0", 1);
     reset_dispositions();
     if (spawn->session && setsid() < 0)
@@ -313,7 +313,7 @@ static int enter(const HfSpawn *spawn, Prepared *prepared, int *error_fd, HfSpaw
     int r = spawn->credentials ? enter_credentials(spawn->credentials, stage) : 0;
     if (r < 0)
         return r;
-    /* Before what may take for ever: a child that hangs must not keep our lock. */
+    /* Before anything that may hang: a hanging child must not keep our lock. */
     *stage = HF_SPAWN_DESCRIPTORS;
     r = lay_out_descriptors(prepared->sources, FIRST_PASSED + (int)spawn->n_fds, error_fd);
     if (r >= 0)
@@ -389,7 +389,7 @@ static int take_child(pid_t pid, HfProcess *ret)
 
     if (process.pidfd < 0) {
         int r = -errno;
-        (void)kill(pid, SIGKILL); /* not yet reaped: the number cannot be anybody else's */
+        (void)kill(pid, SIGKILL); /* not reaped yet, so the pid cannot be reused */
         end_child(&process);
         return r;
     }

@@ -16,8 +16,7 @@
 #include "kernel/socket.h"
 
 #define OTHER_SOURCE 0x7f000002 /* 127.0.0.2 */
-#define OTHER_CLASS                                                                                \
-    0xbc /* of ::1: DSCP 47, one of those that RFC 2474 leaves to everybody's own use */
+#define OTHER_CLASS  0xbc       /* for ::1: DSCP 47, one that RFC 2474 leaves to local use */
 
 static int set(int fd, int level, int option, int value)
 {
@@ -33,7 +32,7 @@ static int get(int fd, int level, int option, int *ret)
 
 /* ---- the second socket ---- */
 
-/* What connections inherit, and what bind(2) looks at. */
+/* The options that connections inherit and that bind(2) compares. */
 static int copy_options(int from, int to)
 {
     static const struct {
@@ -45,7 +44,7 @@ static int copy_options(int from, int to)
         {SOL_SOCKET, SO_KEEPALIVE},
         {SOL_SOCKET, SO_MARK},
         {SOL_SOCKET, SO_PRIORITY},
-        {SOL_SOCKET, SO_RCVBUF}, /* is told twice of what it was set to */
+        {SOL_SOCKET, SO_RCVBUF}, /* reads back as twice the value that was set */
         {IPPROTO_IP, IP_FREEBIND},
         {IPPROTO_IP, IP_TRANSPARENT},
         {IPPROTO_IP, IP_TOS},
@@ -80,7 +79,7 @@ typedef struct Count {
     unsigned n;
 } Count;
 
-/* Of one family and port. */
+/* Compares addresses of one family and port. */
 static bool same_ip(const struct sockaddr_storage *a, const struct sockaddr_storage *b)
 {
     if (a->ss_family == AF_INET)
@@ -98,7 +97,7 @@ static bool count(const HfSockDiag *socket, void *userdata)
     return true;
 }
 
-/* How many sockets listen at exactly this address; expected when the kernel does not tell. */
+/* How many sockets listen at exactly this address; expected when the kernel does not say. */
 static unsigned count_listeners(const struct sockaddr_storage *address, unsigned expected)
 {
     Count counted = {.address = address};
@@ -141,7 +140,7 @@ static int join_group(int first, unsigned index, unsigned n, int *ret_fd)
     int backlog = backlog_of(first);
     if (r >= 0 && listen(fd, backlog) < 0)
         r = -errno;
-    if (r >= 0) /* back to back: until now the kernel chose among both */
+    if (r >= 0) /* at once: until now the kernel chose among all of them */
         r = hf_steer_tcp(first, index, n);
     if (r >= 0 && hf_steer_count(fd, n + 1) != n + 1)
         r = -EADDRINUSE;
@@ -200,7 +199,7 @@ int hf_steer_tcp(int fd, unsigned index, unsigned other)
         WORD(12), /* IPv4: the source */
         SAME(OTHER_SOURCE, 13, 12),
         SAME(6, 0, 11),
-        WORD(0), /* IPv6: the traffic class without ECN, the source */
+        WORD(0), /* IPv6: the traffic class without ECN, then the source */
         BPF_STMT(BPF_ALU | BPF_AND | BPF_K, 0x0fc00000),
         SAME(OTHER_CLASS << 20, 0, 8),
         WORD(8),
@@ -218,7 +217,7 @@ int hf_steer_tcp(int fd, unsigned index, unsigned other)
 #undef SAME
     struct sock_fprog program;
 
-    memset(&program, 0, sizeof(program)); /* its padding is passed on as well */
+    memset(&program, 0, sizeof(program)); /* its padding is copied into the kernel as well */
     program.len = sizeof(code) / sizeof(*code);
     program.filter = code;
     return setsockopt(fd, SOL_SOCKET, SO_ATTACH_REUSEPORT_CBPF, &program, sizeof(program)) < 0
@@ -228,7 +227,7 @@ int hf_steer_tcp(int fd, unsigned index, unsigned other)
 
 /* ---- notes ---- */
 
-#define NOTE         40       /* and what follows, as a signal: one that nobody else would choose */
+#define NOTE         40       /* base of the notes: signal numbers that nobody else would use */
 #define NOTE_CURRENT HF_SIDES /* beside the number */
 #define NOTE_LONE    (2 * HF_SIDES) /* it has no other side */
 
