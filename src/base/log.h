@@ -19,8 +19,8 @@ typedef struct HfLogFields {
 
 typedef enum HfLogFormat {
     HF_LOG_TEXT, /* "holdfast[NAME]: MESSAGE" */
-    HF_LOG_JSON, /* one object a line: time (RFC 3339, UTC), level, name, message, generation,
-                    listener, error (the errno's name), message_id; absent ones are left out */
+    HF_LOG_JSON, /* one object per line: time (RFC 3339, UTC), level, name, message, generation,
+                    listener, error (the errno's name), message_id; empty ones are left out */
     HF_LOG_FORMAT_MAX_,
 } HfLogFormat;
 HF_STRTAB_DECLARE(hf_log_format, HfLogFormat); /* text, json */

@@ -34,7 +34,7 @@ void hf_option_join(HfText *text, const char *const *words, size_t n, const char
     }
 }
 
-#define WORD_MAX 32 /* bytes of a word that can be near to another */
+#define WORD_MAX 32 /* bytes; longer words have no near match */
 
 static size_t smallest(size_t a, size_t b, size_t c)
 {
@@ -42,7 +42,7 @@ static size_t smallest(size_t a, size_t b, size_t c)
     return ab < c ? ab : c;
 }
 
-/* Levenshtein's distance; both at most WORD_MAX long. */
+/* Levenshtein distance; both at most WORD_MAX long. */
 static size_t distance(const char *a, size_t n_a, const char *b, size_t n_b)
 {
     size_t row[WORD_MAX + 1];

@@ -8,7 +8,7 @@
 #include "base/memory.h"
 #include "config/option.h"
 
-/* What is left of the words. */
+/* The words still to be parsed. */
 typedef struct Words {
     char *const *next;
     size_t n;
@@ -27,7 +27,7 @@ static bool has_command(HfVerb verb)
     return verb == HF_VERB_RUN || verb == HF_VERB_EXEC || verb == HF_VERB_CHECK;
 }
 
-/* " See holdfast run --help", or without the verb. */
+/* Appends " See holdfast run --help", or without the verb. */
 static int refer_to_help(HfText *error, HfVerb verb, const char *see)
 {
     hf_text_addf(error, "%s holdfast %s%s--help", see,
@@ -35,7 +35,7 @@ static int refer_to_help(HfText *error, HfVerb verb, const char *see)
     return -EINVAL;
 }
 
-/* The option that may have been meant by the length bytes at word; NULL when none is close. */
+/* The option closest to the length bytes at word; NULL when none is close. */
 static const char *nearest_option(const char *word, size_t length, HfVerb verb, bool in_file)
 {
     const char *known[HF_OPTIONS_MAX];
@@ -51,7 +51,7 @@ static const char *nearest_option(const char *word, size_t length, HfVerb verb, 
     return hf_option_nearest(word + dashes, length - dashes, known, n);
 }
 
-/* word: as given, dashes and all, of which length bytes come before a value. */
+/* word: as given, with dashes; its first length bytes are the name. */
 static int refuse_unknown(const char *word, size_t length, HfVerb verb, HfText *error)
 {
     const char *nearest = nearest_option(word, length, verb, false);
@@ -78,7 +78,7 @@ static void refuse_elsewhere(const char *name, size_t length, HfVerb verb, HfTex
     hf_text_addf(error, ", not to %s", hf_verb_name(verb));
 }
 
-/* The row that word names, with its value when there is one behind `=`. */
+/* The row that word names, and its value if one follows `=`. */
 static int find_option(const char *word, HfVerb verb, const HfOption **ret, const char **ret_value,
                        HfText *error)
 {
@@ -120,7 +120,7 @@ static int apply_option(const HfOption *option, const char *value, Words *words,
     return option->type->parse(option, value, (char *)line + option->offset, error);
 }
 
-/* Up to --help, --version, `--`, or the first word that is no option. */
+/* Stops at --help, --version, `--`, or the first word that is not an option. */
 static int parse_options(Words *words, HfCommandLine *line, HfText *error)
 {
     while (words->n > 0 && words->next[0][0] == '-' && words->next[0][1] != '\0') {
@@ -141,7 +141,7 @@ static int parse_options(Words *words, HfCommandLine *line, HfText *error)
 
 static const char blanks[] = " \t\r\v\f";
 
-/* Cuts the blanks at both ends. */
+/* Removes the blanks at both ends. */
 static char *trim(char *text)
 {
     text += strspn(text, blanks);
@@ -163,7 +163,7 @@ static void refuse_name(const char *name, HfVerb verb, HfText *error)
         hf_text_add(error, "; see holdfast.conf(5)");
 }
 
-/* The row of that name, for a line of a file. NULL: refused. */
+/* The row of that name, for a line of a file. NULL: refused, with error. */
 static const HfOption *find_in_file(const char *name, HfVerb verb, HfText *error)
 {
     size_t length = strlen(name);
@@ -180,7 +180,7 @@ static const HfOption *find_in_file(const char *name, HfVerb verb, HfText *error
     return NULL;
 }
 
-/* text: NAME, NAME=VALUE or what does not count; written over. */
+/* text: NAME, NAME=VALUE or a line to ignore; overwritten. */
 static int apply_setting(char *text, HfCommandLine *line, HfText *error)
 {
     char *value = trim(text);
@@ -232,7 +232,7 @@ static int apply_file(const HfOptionsFile *file, HfCommandLine *line, HfText *er
         size_t length = end ? (size_t)(end - text) : file->length - at;
         int r = apply_file_line(text, length, line, &why);
         if (r < 0) {
-            /* what an option says of itself starts with its dashes, as on the command line */
+            /* such an error starts with dashes, as on the command line */
             const char *words = hf_text_peek(&why) + (strncmp(hf_text_peek(&why), "--", 2) ? 0 : 2);
             hf_text_addf(error, "%s:%zu: %s", file->path, number, words);
             hf_text_fail(error, why.failed);
@@ -296,7 +296,7 @@ static int complete_settings(Words *words, HfCommandLine *line, HfText *error)
     return r < 0 || unread ? r : validate(words, line, error);
 }
 
-/* Its options may stand before and behind ADDRESS. */
+/* Options may come before and after ADDRESS. */
 static int parse_probe(Words *words, HfCommandLine *line, HfText *error)
 {
     if (words->n == 0) {
@@ -342,7 +342,7 @@ static int refuse_verb(const char *word, HfText *error)
     return refer_to_help(error, HF_VERB_MAX_, " see");
 }
 
-/* Only --help and --version may stand before a verb. */
+/* Only --help and --version may come before a verb. */
 static int parse_verbless(Words *words, HfCommandLine *line, HfText *error)
 {
     const char *word = words->n > 0 ? words->next[0] : NULL;

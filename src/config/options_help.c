@@ -5,7 +5,7 @@
 #include "config/options.h"
 
 #define WIDTH         79
-#define OPTION_COLUMN 26 /* where the text of an option starts */
+#define OPTION_COLUMN 26 /* where the description of an option starts */
 #define VERB_COLUMN   12
 
 static void add_blanks(HfText *text, size_t n)
@@ -13,8 +13,8 @@ static void add_blanks(HfText *text, size_t n)
     hf_text_addf(text, "%*s", (int)n, "");
 }
 
-/* Words of string from column on, which the line has reached; further lines are indented so, too.
- */
+/* Adds string, wrapped, from column on, which the current line has reached; further lines are
+ * indented to it. */
 static void add_wrapped(HfText *text, const char *string, size_t column)
 {
     size_t reached = column;
@@ -37,7 +37,7 @@ static void add_wrapped(HfText *text, const char *string, size_t column)
     hf_text_add(text, "\n");
 }
 
-/* left, and right beside it in its column, or below when left is too wide. */
+/* Adds left, and right in its column beside it, or below when left is too wide. */
 static void add_entry(HfText *text, const char *left, const char *right, size_t column)
 {
     size_t length = strlen(left);
@@ -53,7 +53,7 @@ static void add_entry(HfText *text, const char *left, const char *right, size_t 
 
 static const struct {
     const char *summary;
-    const char *words; /* behind the options */
+    const char *words; /* what follows the options */
 } verbs[] = {
     [HF_VERB_RUN] = {"Hold sockets and supervise COMMAND behind them", " [--] COMMAND [ARG...]"},
     [HF_VERB_EXEC] = {"Hand the sockets that systemd passed to COMMAND, and become it",

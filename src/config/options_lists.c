@@ -104,14 +104,14 @@ static int parse_interface(const char *value, HfListenerSpec *spec, HfText *erro
 
 typedef enum KeyScope {
     KEY_ANY,
-    KEY_QUEUE, /* of what takes connections */
+    KEY_QUEUE, /* of sockets that accept connections */
     KEY_PATH,  /* of unix paths */
     KEY_IP,
     KEY_TCP,
 } KeyScope;
 
-/* With a parse function, or with an option of the socket, whose value is then yes or no if its
- * maximum is 1, else a number. */
+/* Each key has a parse function, or is a socket option: then its value is yes or no if the maximum
+ * is 1, else a number. */
 static const struct {
     const char *name;
     KeyScope scope;
@@ -135,7 +135,7 @@ static const struct {
     {"fast-open", KEY_TCP, NULL, IPPROTO_TCP, TCP_FASTOPEN, 65535},
     {"mark", KEY_IP, NULL, SOL_SOCKET, SO_MARK, INT_MAX},
     {"receive-buffer", KEY_IP, NULL, SOL_SOCKET, SO_RCVBUF,
-     INT_MAX / 2}, /* which the kernel doubles */
+     INT_MAX / 2}, /* the kernel doubles it */
 };
 #define N_KEYS (sizeof(keys) / sizeof(*keys))
 
@@ -238,7 +238,7 @@ static int parse_address(const char *text, HfAddress *ret, HfText *error)
     return 0;
 }
 
-/* parts: ADDR,KEY=VALUE,..., written over. */
+/* parts: ADDR,KEY=VALUE,..., overwritten. */
 static int parse_listener(char *parts, HfListenerSpec *spec, HfText *error)
 {
     char *rest = parts;
@@ -271,7 +271,7 @@ static int parse_listen(const HfOption *option, const char *value, void *field, 
 {
     HfSettings *settings = field;
     size_t n = settings->n_listeners;
-    /* What hf_array_reserve has made of n so far. */
+    /* The capacity that hf_array_reserve has reached for n. */
     size_t capacity = n > 0 ? 4 : 0;
 
     if (strcmp(value, "none") == 0) {
@@ -332,7 +332,8 @@ static bool equal_strv(const void *a, const void *b)
     return !*left && !*right;
 }
 
-/* [A-Za-z_][A-Za-z0-9_]* before the first =, environ(7). Returns its length, 0: none. */
+/* The length of the name before the first =, [A-Za-z_][A-Za-z0-9_]* (environ(7)); 0: it is
+ * malformed. */
 static size_t name_length(const char *entry)
 {
     static const char characters[] = "0123456789"

@@ -16,7 +16,7 @@
 #define OPTION(name_, group_, verbs_, type_, member)                                               \
     .name = (name_), .group = HF_OPTION_GROUP_##group_, .verbs = (verbs_),                         \
     .type = &hf_option_type_##type_, .offset = offsetof(HfCommandLine, member)
-/* One that may stand in a configuration file. */
+/* An option that is allowed in a configuration file. */
 #define SETTING(...) OPTION(__VA_ARGS__), .in_file = true
 
 const HfOption hf_option_table[] = {

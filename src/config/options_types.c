@@ -59,7 +59,7 @@ static int parse_directory(const HfOption *option, const char *value, void *fiel
     return hf_string_set(field, value);
 }
 
-/* By its name, or where that is another's, too, by its directory. */
+/* An instance's name or, where another user has one of that name, its directory. */
 static int parse_instance(const HfOption *option, const char *value, void *field, HfText *error)
 {
     return value[0] == '/' ? parse_directory(option, value, field, error)
@@ -301,7 +301,7 @@ static void show_choice(const HfOption *option, const void *field, HfText *text)
     hf_text_add(text, option->type->choice((size_t)number));
 }
 
-/* A word that somebody else understands, who knows more of them than those that --help names. */
+/* A word that the service room checks: it knows more of them than --help names. */
 static int parse_word(const HfOption *option, const char *value, void *field, HfText *error)
 {
     (void)option, (void)error;
@@ -404,7 +404,7 @@ const HfOptionType hf_option_type_stop_signal = {.parse = parse_stop_signal,
 const HfOptionType hf_option_type_capabilities = {.parse = parse_capabilities,
                                                   .equal = hf_option_equal_number};
 
-/* A kind of value that is one of the words of an enum. */
+/* A kind of value that is one of the names of an enum. */
 #define CHOICE(kind, Type)                                                                         \
     static const char *choose_##kind(size_t i)                                                     \
     {                                                                                              \

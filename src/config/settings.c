@@ -186,7 +186,7 @@ void hf_command_line_clear(HfCommandLine *line)
     hf_probing_clear(&line->probing);
 }
 
-/* The character that stands for one of any text. */
+/* The character that replaces any other one in a name. */
 static char clean(char character, bool lower, bool first)
 {
     static const char capitals[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ";
@@ -236,8 +236,8 @@ int hf_name_of_instance(const HfSettings *settings, char **ret)
     return hf_name_clean(slash ? slash + 1 : settings->command[0], true, ret);
 }
 
-/* The directory that systemd made for an instance (RuntimeDirectory=holdfast/NAME) is below the
- * usual base, also for a user who could not have made it. systemd.exec(5) RUNTIME_DIRECTORY. */
+/* systemd creates the directory of an instance (RuntimeDirectory=holdfast/NAME) below the usual
+ * base, even for a user who could not create it. systemd.exec(5) RUNTIME_DIRECTORY. */
 static bool given_by_systemd(void)
 {
     static const char beginning[] = HF_RUNTIME_BASE "/";

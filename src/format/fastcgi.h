@@ -45,8 +45,8 @@ typedef struct HfFastcgiRecords {
 
 typedef struct HfFastcgiRequest {
     const char *uri;             /* path, and query after a ?: "/ping", "/status?json" */
-    const char *script_filename; /* NULL: document_root, if any, and the path of uri, which alone is
-                                    what php-fpm's own pages need */
+    const char *script_filename; /* NULL: document_root, if any, and the path of uri; php-fpm's own
+                                    pages need only the latter */
     const char *document_root;   /* NULL: not sent */
     const char *method;          /* NULL: POST with a body, else GET */
     const char *const *headers;  /* as in HfHttpRequest; NULL: none */
@@ -76,7 +76,7 @@ typedef struct HfFastcgiReader {
 typedef struct HfFastcgiAnswer {
     HfFastcgiProtocolStatus protocol_status;
     uint32_t app_status; /* the exit status of a CGI program, 5.5 */
-    unsigned status;     /* of the Status field, 200 without one (RFC 3875 6.3.3); 0 unless the
+    unsigned status;     /* from the Status field, 200 without one (RFC 3875 6.3.3); 0 unless the
                             request is complete */
     const char *body;    /* borrowed from the reader, hostile; NUL-terminated after length */
     size_t body_length;

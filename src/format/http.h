@@ -15,8 +15,8 @@
 
 typedef struct HfHttpRequest {
     const char *target;         /* path, and query after a ?: "/healthz?deep=1" */
-    const char *const *headers; /* "NAME: VALUE", each as hf_http_is_header takes it; they replace
-                             what is sent of the same name otherwise, Host for one. NULL: none */
+    const char *const *headers; /* "NAME: VALUE", valid for hf_http_is_header; each replaces the
+                                   standard one of its name, such as Host. NULL: none */
 } HfHttpRequest;
 
 /* Does it begin with a slash, and contain no fragment, blanks or control characters? */

@@ -18,8 +18,8 @@ int hf_shell_words_split(const char *text, char ***ret);
 /* Looks for a text in a stream that comes in pieces of any size. */
 typedef struct HfMatcher {
     char text[HF_MATCHER_MAX];
-    uint16_t fallback[HF_MATCHER_MAX]; /* of the first i + 1 bytes, the longest proper prefix that
-                                          is their end, too */
+    uint16_t fallback[HF_MATCHER_MAX]; /* the longest proper prefix of the first i + 1 bytes that
+                                          they also end with */
     size_t length;
     size_t matched; /* how many bytes of the text the stream ends with so far */
     bool found;

@@ -32,8 +32,8 @@ typedef struct HfMembership {
     pid_t session;
     const char *cgroup;       /* see hf_cgroup_holds; NULL: none */
     const HfProgram *program; /* NULL: any */
-    const char *name; /* of the programs that count beside that one: the beginning of their comm,
-                         for a program that has executed another one since; NULL: none */
+    const char *name;         /* a comm that begins like this counts as well, for a program that has
+                                 executed another one since; NULL: none */
 } HfMembership;
 /* wanted: an HfMembership. */
 int hf_process_is_member(pid_t pid, const void *wanted);

@@ -40,10 +40,10 @@ typedef struct HfSocketRequest {
     bool ipv6_only; /* [::] does not accept IPv4 */
     bool has_mode;
     mode_t mode;
-    uid_t uid;              /* (uid_t) -1: leave */
-    gid_t gid;              /* (gid_t) -1: leave */
-    const uid_t *acl_users; /* each gets read and write (libacl); with any ACL entry uid and gid are
-                               ignored */
+    uid_t uid; /* (uid_t) -1: leave */
+    gid_t gid; /* (gid_t) -1: leave */
+    const uid_t
+        *acl_users; /* each gets read and write (libacl); any ACL entry makes uid and gid ignored */
     size_t n_acl_users;
     const gid_t *acl_groups;
     size_t n_acl_groups;

@@ -29,8 +29,8 @@ typedef struct HfProcessSetSpec {
     HfProcessMatch match;
     const void *wanted; /* borrowed */
     const char *who;    /* "generation 3"; copied */
-    const char *told;   /* "left by a holdfast that died and": "... sent SIGTERM: sleep (12)" is
-                           logged of hf_process_set_end's signals; static */
+    const char *told;   /* why these are ended, such as "left by a holdfast that died and": prefixes
+                           the logged "... sent SIGTERM: sleep (12)"; static */
     /* What a process is sent in place of signal; 0: nothing. NULL: the signal. */
     int (*signal_for)(pid_t pid, int signal, void *userdata);
     /* Nobody is left but who cannot be ended. From the loop; may free the set. */

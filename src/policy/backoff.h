@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The delay before the next start after failures in a row. */
+/* The delay before the next start after a run of failures. */
 #pragma once
 
 #include <stdint.h>
@@ -8,8 +8,8 @@
 
 #define HF_BACKOFF_FIRST (100 * HF_USEC_PER_MSEC)
 
-/* failures: how many in a row; none and the first give 0, a retry at once, then it doubles from
- * 100 ms up to maximum. usec. */
+/* failures: how many in a row. None and the first give 0, an immediate retry; then the delay
+ * doubles from 100 ms up to maximum. usec. */
 static inline uint64_t hf_backoff_delay(unsigned failures, uint64_t maximum)
 {
     if (failures <= 1)
@@ -21,8 +21,8 @@ static inline uint64_t hf_backoff_delay(unsigned failures, uint64_t maximum)
     return delay < maximum ? delay : maximum;
 }
 
-/* Spreads a delay over its upper half, so that a fleet does not move in step: the result is in
- * [delay/2, delay]. random: any number, all 64 bits random. */
+/* Spreads a delay over its upper half, [delay/2, delay], so that a fleet does not move in step.
+ * random: 64 random bits. */
 static inline uint64_t hf_backoff_jitter(uint64_t delay, uint64_t random)
 {
     return delay / 2 + random % (delay - delay / 2 + 1);

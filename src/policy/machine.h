@@ -9,30 +9,32 @@
 
 #include "base/parse.h"
 
-#ifndef HF_MACHINE_SLOTS /* the explorer has less of both */
+#ifndef HF_MACHINE_SLOTS /* the explorer has fewer of both */
 #define HF_MACHINE_SLOTS    8
-#define HF_MACHINE_REQUESTS 32 /* callers that wait at the same time */
+#define HF_MACHINE_REQUESTS 32 /* callers waiting at the same time */
 #endif
 #define HF_MACHINE_DRAINING_MAX                                                                    \
     (HF_MACHINE_SLOTS - 3)                      /* leaves room for active, starting and a crash */
-#define HF_MACHINE_SIDES       HF_MACHINE_SLOTS /* so one is free for whoever is started */
+#define HF_MACHINE_SIDES       HF_MACHINE_SLOTS /* so that one is free for a new generation */
 #define HF_MACHINE_ACTIONS_MAX 128              /* of one step */
 #define HF_MACHINE_EXTENSIONS                                                                      \
-    16 /* of a generation's start, and again of its drain; each at most as long as the timeout */
+    16 /* for a generation's start, and again for its drain; each at most as long as the timeout   \
+        */
 
-/* The stages of a generation's life; one that is asked to leave is only ever asked harder. */
+/* The stages of a generation's life; once it has been asked to leave it can only be pressed harder.
+ */
 typedef enum HfStage {
     HF_STAGE_EMPTY,
     HF_STAGE_STARTING,
-    HF_STAGE_TRIAL,  /* ready, on the standby side: is tried before anybody meets it */
-    HF_STAGE_ACTIVE, /* serves; with its main process gone what that left behind does, until the
-                        next one has been switched to */
+    HF_STAGE_TRIAL,  /* ready, and tried on the standby side before any client reaches it */
+    HF_STAGE_ACTIVE, /* serves; without its main process the remaining workers do, until the next
+                        switch */
     HF_STAGE_PARKED, /* its successor serves; it lives on, on its side, and may serve again */
-    HF_STAGE_SETTLE, /* goes on serving what is left at its side, or, gentle, beside its successor,
+    HF_STAGE_SETTLE, /* finishes what is left on its side or (gentle) serves beside its successor,
                         which warms up */
-    HF_STAGE_RETIRE, /* gentle: the main process is stopped (SIGSTOP), its workers are asked one by
-                        one */
-    HF_STAGE_STOP,   /* has had the service's own stop signal, or leaves by itself */
+    HF_STAGE_RETIRE, /* gentle: its main process is stopped (SIGSTOP), its workers are asked to
+                        leave one by one */
+    HF_STAGE_STOP,   /* got the service's own stop signal, or leaves by itself */
     HF_STAGE_TERM,
     HF_STAGE_KILL,
     HF_STAGE_MAX_,
@@ -41,15 +43,15 @@ HF_STRTAB_DECLARE(
     hf_stage,
     HfStage); /* empty, starting, trial, active, parked, settle, retire, stop, term, kill */
 
-/* It is to go, or goes by itself. */
+/* Has it been asked to leave, or does it leave by itself? */
 static inline bool hf_stage_leaves(HfStage stage)
 {
     return stage >= HF_STAGE_SETTLE;
 }
 
-/* What the one replacement that may run is waiting for, from PREPARING to TRYING. */
+/* What the replacement is waiting for; there is at most one, from PREPARING to TRYING. */
 typedef enum HfPhase {
-    HF_PHASE_NEW,       /* nothing happened yet */
+    HF_PHASE_NEW,       /* nothing has happened yet */
     HF_PHASE_IDLE,      /* a generation is active, nothing is being replaced */
     HF_PHASE_PREPARING, /* for PREPARED or PREPARE_FAILED */
     HF_PHASE_WAITING,   /* for a slot */
@@ -58,7 +60,7 @@ typedef enum HfPhase {
     HF_PHASE_TRYING,    /* for TRIED of the one on trial */
     HF_PHASE_BACKOFF,   /* for the respawn timer */
     HF_PHASE_STOPPING,  /* until every generation is gone */
-    HF_PHASE_ENDING,    /* for ENDED: until nothing of the service is left */
+    HF_PHASE_ENDING,    /* for ENDED: until nothing remains of the service */
     HF_PHASE_ENDED,
     HF_PHASE_MAX_,
 } HfPhase;
@@ -67,29 +69,29 @@ HF_STRTAB_DECLARE(hf_phase, HfPhase);
 /* What can happen to a replacement. */
 typedef enum HfMove {
     HF_MOVE_BEGIN,     /* START */
-    HF_MOVE_PREPARED,  /* a plan is held */
-    HF_MOVE_UNBLOCKED, /* another try to make one may do better */
-    HF_MOVE_REFUSED,   /* none could be made */
+    HF_MOVE_PREPARED,  /* there is a prepared plan */
+    HF_MOVE_UNBLOCKED, /* another attempt to prepare may succeed */
+    HF_MOVE_REFUSED,   /* no plan could be prepared */
     HF_MOVE_READY,     /* of the starting generation */
     HF_MOVE_PASSED,    /* its trial */
-    HF_MOVE_FAILED,    /* the generation that was starting or on trial came to nothing */
-    HF_MOVE_LOST,      /* the active generation, or only its main process, and none before it serves
-                          again */
-    HF_MOVE_FREED,     /* a slot, or who settled does not any more */
-    HF_MOVE_DUE,       /* the next start after failures */
-    HF_MOVE_WISHED,    /* a reload or a restart */
-    HF_MOVE_ILL,       /* the active generation, for long enough */
-    HF_MOVE_AGED,      /* the active generation is old, or large */
-    HF_MOVE_ROLLBACK,  /* to the one that is parked */
+    HF_MOVE_FAILED,    /* the generation that was starting or on trial failed */
+    HF_MOVE_LOST,  /* the active generation, or just its main process; no earlier one serves instead
+                    */
+    HF_MOVE_FREED, /* a slot is free, or a generation no longer settles */
+    HF_MOVE_DUE,   /* it is time for the next start after failures */
+    HF_MOVE_WISHED,   /* a reload or a restart is wanted */
+    HF_MOVE_ILL,      /* the active generation has been unhealthy for long enough */
+    HF_MOVE_AGED,     /* the active generation is old, or large */
+    HF_MOVE_ROLLBACK, /* to the parked generation */
     HF_MOVE_STOP,
     HF_MOVE_OVER, /* ENDED */
     HF_MOVE_MAX_,
 } HfMove;
 HF_STRTAB_DECLARE(hf_move, HfMove);
 
-/* What is done then; 0: nothing, the phase stays. */
+/* The decision to take; 0: none, the phase stays. */
 typedef unsigned HfDecision;
-/* The table of machine.c. */
+/* The table in machine_replacement.c. */
 HfDecision hf_machine_decision(HfMove move, HfPhase phase);
 const char *hf_decision_name(HfDecision decision); /* "." for 0 */
 
@@ -98,18 +100,18 @@ typedef enum HfStopReason {
     HF_REASON_NONE,
     HF_REASON_SIGNAL,
     HF_REASON_REQUEST,
-    HF_REASON_SERVICE,  /* it has ended by itself, with --exit-with-service */
-    HF_REASON_TAKEOVER, /* whose successor did not come up: the old server goes on */
-    HF_REASON_SETTINGS, /* of the first start are wrong */
+    HF_REASON_SERVICE,  /* it ended by itself, with --exit-with-service */
+    HF_REASON_TAKEOVER, /* the take-over's successor did not come up: the old server goes on */
+    HF_REASON_SETTINGS, /* the settings of the first start are wrong */
     HF_REASON_MAX_,
 } HfStopReason;
 HF_STRTAB_DECLARE(hf_stop_reason, HfStopReason);
 
-/* What a stop that was asked for waits for, with an active generation. */
+/* What a requested stop waits for while a generation is active. */
 typedef enum HfStopWait {
     HF_WAIT_NONE,
     HF_WAIT_DELAY, /* --stop-delay */
-    HF_WAIT_QUEUE, /* until who waits in a queue has been taken */
+    HF_WAIT_QUEUE, /* until the clients in the queue have been served */
     HF_WAIT_MAX_,
 } HfStopWait;
 
@@ -119,7 +121,7 @@ typedef enum HfCause {
     HF_CAUSE_CRASH,
     HF_CAUSE_RELOAD,
     HF_CAUSE_RESTART,
-    HF_CAUSE_HEALTH,  /* the active generation answers nothing any more */
+    HF_CAUSE_HEALTH,  /* the active generation no longer answers */
     HF_CAUSE_RECYCLE, /* it is old, or large */
     HF_CAUSE_MAX_,
 } HfCause;
@@ -128,10 +130,10 @@ HF_STRTAB_DECLARE(hf_cause, HfCause); /* start, crash, reload, restart, health, 
 typedef enum HfRequestKind {
     HF_REQUEST_NONE,
     HF_REQUEST_RELOAD,
-    HF_REQUEST_RESTART, /* beats a reload that waits as well */
+    HF_REQUEST_RESTART, /* takes precedence over a reload that waits as well */
     HF_REQUEST_STOP,
     HF_REQUEST_UPGRADE,  /* of holdfast's own program; waits while anything is being replaced */
-    HF_REQUEST_ROLLBACK, /* to the generation that is parked; answered at once */
+    HF_REQUEST_ROLLBACK, /* to the parked generation; answered at once */
     HF_REQUEST_MAX_,
 } HfRequestKind;
 HF_STRTAB_DECLARE(hf_request_kind, HfRequestKind); /* none, reload, restart, stop, upgrade,
@@ -139,22 +141,22 @@ HF_STRTAB_DECLARE(hf_request_kind, HfRequestKind); /* none, reload, restart, sto
 
 typedef enum HfOutcome {
     HF_OUTCOME_DONE,
-    HF_OUTCOME_FAILED,     /* the next generation did not become ready; what was active still is */
+    HF_OUTCOME_FAILED,     /* the next generation failed; the active one is unchanged */
     HF_OUTCOME_STOPPING,   /* refused or overtaken by a stop */
-    HF_OUTCOME_BUSY,       /* too many callers wait already */
-    HF_OUTCOME_NOT_PARKED, /* no generation is, to roll back to */
+    HF_OUTCOME_BUSY,       /* too many callers are waiting already */
+    HF_OUTCOME_NOT_PARKED, /* there is no parked generation to roll back to */
     HF_OUTCOME_MAX_,
 } HfOutcome;
 HF_STRTAB_DECLARE(hf_outcome, HfOutcome); /* done, failed, stopping, busy, not-parked */
 
 typedef enum HfTimer {
-    HF_TIMER_DEADLINE, /* one a generation: the limit of its stage */
+    HF_TIMER_DEADLINE, /* one per generation: the limit of its stage */
     HF_TIMER_RESPAWN,
-    HF_TIMER_STABLE,  /* the active generation has lived long enough to forget earlier failures */
-    HF_TIMER_BUSY,    /* no generation has been ready for so long: an outage */
-    HF_TIMER_PROBE,   /* the active generation is to be probed */
-    HF_TIMER_RECYCLE, /* it is to be replaced because of its age */
-    HF_TIMER_STOP,    /* the stop that was asked for has waited long enough */
+    HF_TIMER_STABLE,  /* has been active for long enough to forget earlier failures */
+    HF_TIMER_BUSY,    /* no generation has been ready for that long: an outage */
+    HF_TIMER_PROBE,   /* time to probe the active generation */
+    HF_TIMER_RECYCLE, /* time to replace it because of its age */
+    HF_TIMER_STOP,    /* the requested stop has waited long enough */
     HF_TIMER_MAX_,
 } HfTimer;
 HF_STRTAB_DECLARE(hf_timer,
@@ -163,45 +165,45 @@ HF_STRTAB_DECLARE(hf_timer,
 /* What a probe of the active generation found. */
 typedef enum HfVerdict {
     HF_VERDICT_HEALTHY,
-    HF_VERDICT_SATURATED, /* every worker is busy: that is no death */
-    HF_VERDICT_HUNG,      /* busy, and no request was finished since the last probe */
+    HF_VERDICT_SATURATED, /* every worker is busy, which is not a failure */
+    HF_VERDICT_HUNG,      /* busy, and no request has finished since the last probe */
     HF_VERDICT_FAILED,    /* no answer, or a wrong one */
     HF_VERDICT_MAX_,
 } HfVerdict;
 HF_STRTAB_DECLARE(hf_verdict, HfVerdict); /* healthy, saturated, hung, failed */
 
-/* Events of a generation name its slot and its number; of any other number than the one in the slot
- * they change nothing. */
+/* Events of a generation name its slot and its number; if the slot now holds another number, they
+ * change nothing. */
 typedef enum HfEventType {
     HF_EVENT_START,          /* once, before any other */
-    HF_EVENT_PREPARED,       /* PREPARE ended well: a next plan is held; takeover, switches */
-    HF_EVENT_PREPARE_FAILED, /* nothing is held */
-    HF_EVENT_UNBLOCKED,      /* PREPARE waited for somebody who has left: it is done once more */
-    HF_EVENT_SPAWN_FAILED,   /* generation: there is no process; status as a shell has it */
+    HF_EVENT_PREPARED,       /* PREPARE succeeded: there is a next plan; takeover, switches */
+    HF_EVENT_PREPARE_FAILED, /* there is none */
+    HF_EVENT_UNBLOCKED,      /* whatever blocked PREPARE has left: it is repeated */
+    HF_EVENT_SPAWN_FAILED,   /* generation: there is no process; status as a shell reports it */
     HF_EVENT_READY,          /* generation */
-    HF_EVENT_MAIN_EXITED,    /* generation: its main process has been reaped; remain: others that
-                                serve on are left; status as a shell has it */
-    HF_EVENT_GONE,           /* generation: nothing remains */
+    HF_EVENT_MAIN_EXITED,    /* generation: its main process has been reaped; remain: workers go on
+                                serving; status as a shell reports it */
+    HF_EVENT_GONE,           /* generation: no process remains */
     HF_EVENT_TIMER,          /* timer, and generation for DEADLINE */
     HF_EVENT_REQUEST,        /* request kind, id; id 0: nobody waits for the answer */
     HF_EVENT_STOP_SIGNAL,    /* the first stops, the second hurries, the third kills */
-    HF_EVENT_QUEUE_SERVED,   /* WATCH_QUEUE found nobody who waits any more */
-    HF_EVENT_ENDED,          /* END is over: nothing is left */
+    HF_EVENT_QUEUE_SERVED,   /* WATCH_QUEUE found the queues empty */
+    HF_EVENT_ENDED,          /* END is over: nothing remains */
     HF_EVENT_REOPEN,         /* every live generation is to reopen its logs */
     HF_EVENT_RETIRED,        /* generation: SIGNAL retire has reached every worker */
     HF_EVENT_EXTEND,         /* generation, usec: asks for more time (EXTEND_TIMEOUT_USEC) */
-    HF_EVENT_FALLBACK_GONE,  /* the fallback answerer has ended unasked */
-    HF_EVENT_PROBED,         /* generation, verdict: what PROBE found */
-    HF_EVENT_TRIED,      /* generation, passed: what TRIAL has found; in place of READY: it is, and
-                            its side cannot be switched to */
-    HF_EVENT_SIDE_EMPTY, /* generation: WATCH_SIDE found nobody who waits at its side, and no
-                            handshake that is unfinished */
-    HF_EVENT_OVERSIZE,   /* generation: uses more memory than it may */
-    HF_EVENT_LEAVING,    /* generation: says that it leaves, unasked (STOPPING=1) */
-    HF_EVENT_UPGRADE_TESTED, /* TEST_UPGRADE ended well; posted again when UPGRADE has to wait */
-    HF_EVENT_UPGRADE_FAILED, /* TEST_UPGRADE or UPGRADE ended, and nothing has changed */
-    HF_EVENT_RESUME,         /* first in the program that UPGRADE has executed */
-    HF_EVENT_ADOPT, /* first in a program that goes on after one that died, from its last snapshot
+    HF_EVENT_FALLBACK_GONE,  /* the fallback answerer ended by itself */
+    HF_EVENT_PROBED,         /* generation, verdict: the result of PROBE */
+    HF_EVENT_TRIED, /* generation, passed: the result of TRIAL; in place of READY: it is ready, but
+                       its side cannot be switched to */
+    HF_EVENT_SIDE_EMPTY,     /* generation: WATCH_SIDE found neither waiting clients nor unfinished
+                                handshakes on its side */
+    HF_EVENT_OVERSIZE,       /* generation: uses more memory than it may */
+    HF_EVENT_LEAVING,        /* generation: announces that it leaves by itself (STOPPING=1) */
+    HF_EVENT_UPGRADE_TESTED, /* TEST_UPGRADE succeeded; posted again when UPGRADE has to wait */
+    HF_EVENT_UPGRADE_FAILED, /* TEST_UPGRADE or UPGRADE failed, and nothing has changed */
+    HF_EVENT_RESUME,         /* the first event in the program that UPGRADE has executed */
+    HF_EVENT_ADOPT, /* the first event in a program that continues from a dead one's last snapshot
                      */
     HF_EVENT_MAX_,
 } HfEventType;
@@ -217,106 +219,106 @@ typedef struct HfEvent {
     uint64_t id;
     uint64_t usec;
     int status;
-    bool takeover; /* what was prepared is to take over from a server that serves, untouched */
-    bool switches; /* each of its listeners has two sides, and it may use them */
+    bool takeover; /* the prepared plan takes over from a server that still serves */
+    bool switches; /* all listeners of the plan have two sides and may use them */
     bool remain;
     bool passed;
 } HfEvent;
 
-/* The step contract. A step's actions are done in their order, each to its end, before the next
- * event is taken; what one of them leads to, at once or later, is posted as an event. First comes
- * what happened and what it means, in the order of cause and effect:
+/* The step contract. A step's actions are performed in order, each completely, before the next
+ * event is taken; their results, immediate or later, are posted as events. First comes what
+ * happened and what it means, in the order of cause and effect:
  *
  *     REPORT, SIGNAL (CONTINUE follows the signal that it lets work), PREPARE or ABORT_PREPARE,
- *     DISCARD or COMMIT, SWITCH, SAVE, REPORT of who serves now and of who leaves for it, SIGNAL,
- *     REOPEN, PROBE, ANSWER, TEST_UPGRADE, UPGRADE, HURRY
+ *     DISCARD or COMMIT, SWITCH, SAVE, REPORT of which generation serves now and which leaves for
+ *     it, SIGNAL, REOPEN, PROBE, ANSWER, TEST_UPGRADE, UPGRADE, HURRY
  *
  * then what follows from the state that this led to, each only where it has changed:
  *
  *     TRIAL and WATCH_SIDE that end, FORGET; FALLBACK and WATCH_QUEUE that end, BACKLOG, DISARM;
  *     SPAWN; ARM; FALLBACK, WATCH_QUEUE, TRIAL and WATCH_SIDE that begin; END; EXIT
  *
- * So a plan is committed, its listeners are switched and that is written down before anybody is
- * told of it (READY, RESUMED, ROLLED_BACK, ANSWER) or asked to leave for it, a plan is committed
- * before it is spawned from, a slot is forgotten before it is used again, the fallback is out of
- * the way of the start of another plan, and nothing follows UPGRADE, END or EXIT. */
+ * So a plan is committed, its listeners are switched and that is saved before anybody hears of it
+ * (READY, RESUMED, ROLLED_BACK, ANSWER) and before an old generation is asked to leave; a plan is
+ * committed before it is spawned from, a slot is forgotten before it is used again, the fallback
+ * ends before another plan is started, and nothing follows UPGRADE, END or EXIT. */
 typedef enum HfActionType {
-    HF_ACTION_PREPARE,       /* cause, reread: the settings; trial: it has to live once beside the
-                                active generation; ends in PREPARED or PREPARE_FAILED */
-    HF_ACTION_ABORT_PREPARE, /* neither of the two comes any more */
-    HF_ACTION_COMMIT,        /* cause; the prepared plan becomes the current one, or, with a number,
-                                that of the generation in slot */
-    HF_ACTION_DISCARD,       /* the prepared plan is dropped */
-    HF_ACTION_SWITCH, /* side: new connections to each listener of the current plan go to it */
-    HF_ACTION_SAVE,   /* what another program would go on with is written now */
-    HF_ACTION_SPAWN,  /* slot, number, cause, side, prepared: from the prepared plan, else the
-                         current one */
-    HF_ACTION_TRIAL,  /* slot; raised: is tried, which ends in TRIED; or no longer */
-    HF_ACTION_SIGNAL, /* slot, stage: STOP and TERM to the main process, or to all when it has left;
+    HF_ACTION_PREPARE,       /* cause, reread: the settings; trial: try it first beside the active
+                                generation; ends in PREPARED or PREPARE_FAILED */
+    HF_ACTION_ABORT_PREPARE, /* PREPARED or PREPARE_FAILED will not come any more */
+    HF_ACTION_COMMIT, /* cause; makes the prepared plan the current one, or, with a number, the plan
+                         of the generation in slot */
+    HF_ACTION_DISCARD, /* drops the prepared plan */
+    HF_ACTION_SWITCH,  /* side: new connections to all listeners of the current plan go there */
+    HF_ACTION_SAVE,    /* writes the snapshot that another program would continue from */
+    HF_ACTION_SPAWN,   /* slot, number, cause, side, prepared: from the prepared plan, else the
+                          current one */
+    HF_ACTION_TRIAL,   /* slot; raised: try it, which ends in TRIED; not raised: stop that */
+    HF_ACTION_SIGNAL, /* slot, stage: STOP and TERM to the main process, or to all if it has exited;
                          KILL to all */
     HF_ACTION_CONTINUE, /* slot: its main process was stopped (SIGSTOP); continue it (SIGCONT) */
     HF_ACTION_REOPEN,   /* slot */
-    HF_ACTION_ARM,      /* timer, slot, usec; spread: anywhere in the last half of it; extend: never
-                           earlier than it would have elapsed */
-    HF_ACTION_DISARM,   /* timer, slot */
-    HF_ACTION_FORGET,   /* slot: what belonged to the generation is let go */
-    HF_ACTION_BACKLOG,  /* raised: to somaxconn, or back to what the settings say */
-    HF_ACTION_FALLBACK, /* raised: the fallback takes the listeners' connections, or ends */
-    HF_ACTION_WATCH_QUEUE,  /* raised: look who waits until nobody does, which ends in QUEUE_SERVED;
-                               or no longer */
-    HF_ACTION_WATCH_SIDE,   /* slot; raised: look whether anybody waits at its side, which ends in
-                               SIDE_EMPTY when nobody does; or no longer */
-    HF_ACTION_PROBE,        /* slot; ends in PROBED unless the generation leaves before */
+    HF_ACTION_ARM,    /* timer, slot, usec; spread: at a random time in the last half; extend: never
+                         earlier than armed before */
+    HF_ACTION_DISARM, /* timer, slot */
+    HF_ACTION_FORGET, /* slot: release everything that belonged to the generation */
+    HF_ACTION_BACKLOG,      /* raised: to somaxconn; not raised: to the settings' value */
+    HF_ACTION_FALLBACK,     /* raised: the fallback accepts connections; not raised: it ends */
+    HF_ACTION_WATCH_QUEUE,  /* raised: watch the queues until they are empty, which ends in
+                               QUEUE_SERVED; not raised: stop */
+    HF_ACTION_WATCH_SIDE,   /* slot; raised: watch its side until nobody waits there, which ends in
+                               SIDE_EMPTY; not raised: stop */
+    HF_ACTION_PROBE,        /* slot; ends in PROBED unless the generation leaves first */
     HF_ACTION_ANSWER,       /* id, outcome */
-    HF_ACTION_REPORT,       /* report, slot, number, cause, usec: for the log and whoever listens */
+    HF_ACTION_REPORT,       /* report, slot, number, cause, usec: for the log and all listeners */
     HF_ACTION_TEST_UPGRADE, /* ends in UPGRADE_TESTED or UPGRADE_FAILED */
-    HF_ACTION_UPGRADE, /* the last action of a step; ends in RESUME, UPGRADE_FAILED or, when events
-                          wait, in UPGRADE_TESTED */
-    HF_ACTION_END, /* what is left of the service is ended, and its sockets are let go; status; ends
-                      in ENDED */
-    HF_ACTION_HURRY, /* what END ends is asked harder */
-    HF_ACTION_EXIT,  /* status; the last action ever */
+    HF_ACTION_UPGRADE, /* the last action of a step; ends in RESUME, UPGRADE_FAILED or, if events
+                          are waiting, in UPGRADE_TESTED */
+    HF_ACTION_END,     /* ends what remains of the service, then closes its sockets; status; ends in
+                          ENDED */
+    HF_ACTION_HURRY,   /* presses harder on what END is ending */
+    HF_ACTION_EXIT,    /* status; the last action of all */
     HF_ACTION_MAX_,
 } HfActionType;
 HF_STRTAB_DECLARE(hf_action, HfActionType);
 
-/* What happened, for people: their names are those of the notices, the history and the events. */
+/* What happened, for people: notices, history and events have these names. */
 typedef enum HfReport {
-    HF_REPORT_READY,         /* slot is active now */
-    HF_REPORT_CRASHED,       /* slot was active and left unasked */
-    HF_REPORT_START_FAILED,  /* slot left or was not ready in time (timed_out), or, of number 0,
-                                nothing could be prepared; and no generation is active */
-    HF_REPORT_RELOAD_FAILED, /* the same, whatever the cause, and the old one is active still */
-    HF_REPORT_RETRY,         /* no generation is whole; the next start is in usec */
+    HF_REPORT_READY,        /* slot is active now */
+    HF_REPORT_CRASHED,      /* slot was active and left by itself */
+    HF_REPORT_START_FAILED, /* slot left or was not ready in time (timed_out), or (number 0) nothing
+                               could be prepared; no generation is active */
+    HF_REPORT_RELOAD_FAILED, /* the same for any cause, while the old generation is still active */
+    HF_REPORT_RETRY,         /* no generation has its main process; the next start is in usec */
     HF_REPORT_DRAINING,      /* slot was asked to leave */
-    HF_REPORT_HURRIED,       /* slot did not leave in time: stage */
+    HF_REPORT_HURRIED,       /* slot did not leave in time: new stage */
     HF_REPORT_GONE,          /* slot */
-    HF_REPORT_WAITING,       /* the replacement waits until a draining generation is gone, or does
-                                not settle any more */
+    HF_REPORT_WAITING, /* the replacement waits for a draining generation to be gone, or to have
+                          settled */
     HF_REPORT_STOPPING,
-    HF_REPORT_OUTAGE,      /* no generation has been ready for usec */
-    HF_REPORT_RECOVERED,   /* the outage is over: slot is active */
-    HF_REPORT_HEALTHY,     /* slot answers its probe again */
-    HF_REPORT_SATURATED,   /* slot: probed, every worker is busy */
-    HF_REPORT_HUNG,        /* slot: busy without an end; status: how many probes in a row */
-    HF_REPORT_UNHEALTHY,   /* slot failed a probe; status: how many in a row. Doubted: it would be
-                              replaced, but that did not help before, the probe may be wrong; status:
-                              how many in a row it now takes */
-    HF_REPORT_PARKED,      /* slot lives on beside its successor, for usec at most */
-    HF_REPORT_ROLLED_BACK, /* slot, which was parked, is active again */
-    HF_REPORT_LEAVING,     /* slot was active and leaves unasked */
-    HF_REPORT_RESUMED,     /* slot is active again: its successor left while it settled */
-    HF_REPORT_UPGRADED,    /* this is the new program */
+    HF_REPORT_OUTAGE,         /* no generation has been ready for usec */
+    HF_REPORT_RECOVERED,      /* the outage is over: slot is active */
+    HF_REPORT_HEALTHY,        /* slot passes its probe again */
+    HF_REPORT_SATURATED,      /* slot: its probe found every worker busy */
+    HF_REPORT_HUNG,           /* slot: busy for too long; status: how many probes in a row */
+    HF_REPORT_UNHEALTHY,      /* slot failed a probe; status: how many in a row. Doubted: it is not
+                                 replaced, as that did not help before and the probe may be wrong;
+                                 status: how many in a row it now takes */
+    HF_REPORT_PARKED,         /* slot lives on beside its successor, at most usec */
+    HF_REPORT_ROLLED_BACK,    /* the parked slot is active again */
+    HF_REPORT_LEAVING,        /* slot was active and leaves by itself */
+    HF_REPORT_RESUMED,        /* slot is active again: its successor left while it was settling */
+    HF_REPORT_UPGRADED,       /* this is the new program */
     HF_REPORT_UPGRADE_FAILED, /* the old one goes on */
-    HF_REPORT_ADOPTED,        /* what a program that died left behind */
-    HF_REPORT_DELAYED,        /* a stop waits for usec (--stop-delay) */
-    HF_REPORT_SERVICE_ENDED,  /* slot: the service did, and all stops; status */
+    HF_REPORT_ADOPTED,        /* this program continues what a dead one left behind */
+    HF_REPORT_DELAYED,        /* a stop is delayed by usec (--stop-delay) */
+    HF_REPORT_SERVICE_ENDED,  /* slot: the service ended, so everything stops; status */
     HF_REPORT_TAKEOVER_FAILED,
     HF_REPORT_MAX_,
 } HfReport;
 HF_STRTAB_DECLARE(hf_report, HfReport); /* ready, crashed, start-failed, ... */
 
-/* A start came to nothing. */
+/* Did a start fail? */
 static inline bool hf_report_is_failure(HfReport report)
 {
     return report == HF_REPORT_START_FAILED || report == HF_REPORT_RELOAD_FAILED;
@@ -345,44 +347,44 @@ typedef struct HfAction {
     bool trial;
 } HfAction;
 
-#define HF_MACHINE_MOVES_MAX 4 /* of one step */
+#define HF_MACHINE_MOVES_MAX 4 /* per step */
 
 typedef struct HfActions {
     size_t n;
-    size_t n_moves; /* for those who watch: where the table was looked at */
+    size_t n_moves; /* how often the table was looked up, for observers */
     struct {
         HfMove move;
-        HfPhase phase; /* in which it came */
+        HfPhase phase; /* before the move */
         HfPhase after;
     } moves[HF_MACHINE_MOVES_MAX];
     HfAction list[HF_MACHINE_ACTIONS_MAX];
 } HfActions;
 
-/* usec. */
+/* All times in usec. */
 typedef struct HfMachineLimits {
     uint64_t ready_timeout;
     uint64_t drain_timeout; /* from the stop signal to TERM */
     uint64_t term_timeout;  /* from TERM to KILL */
     uint64_t kill_interval; /* from one KILL to the next */
     uint64_t backoff_max;
-    uint64_t stable_time; /* failures before it count */
-    uint64_t stop_delay;  /* the service goes on for so long when a stop was asked for */
+    uint64_t stable_time; /* after which earlier failures no longer count */
+    uint64_t stop_delay;  /* for which the service goes on when a stop is requested */
     bool exit_with_service;
     bool retires; /* its generations can settle and retire */
-    bool gentle;  /* a reload's old generation does, if it can, before it is stopped */
+    bool gentle;  /* after a reload the old generation retires, if it can, before it is stopped */
     uint64_t settle_time;
-    uint64_t retire_time;    /* at most, for all workers of a generation */
-    uint64_t side_time;      /* at most, until nobody waits at a side that was left */
-    bool tries;              /* there is something that a generation has to pass before a switch */
-    uint64_t trial_time;     /* at most */
-    uint64_t park_time;      /* a generation that was switched from lives on for so long; 0: none */
-    uint64_t busy_after;     /* HF_USEC_INFINITY: never */
-    uint64_t probe_every;    /* 0: never */
-    unsigned probe_failures; /* failed ones in a row, until it is replaced; >= 1 */
-    unsigned probe_hung;     /* the same of those that find it hung; 0: never */
-    unsigned probe_doublings; /* of both at most, one for each replacement that did not help */
-    uint64_t recycle_every;   /* 0: never; anywhere in the last half of it */
-    unsigned max_draining;    /* 1 to HF_MACHINE_DRAINING_MAX: a reload waits above it */
+    uint64_t retire_time;     /* at most, for all workers of a generation */
+    uint64_t side_time;       /* at most, until nobody waits on the side that was left */
+    bool tries;               /* a generation has something to pass before a switch */
+    uint64_t trial_time;      /* at most */
+    uint64_t park_time;       /* how long a replaced generation lives on; 0: it does not */
+    uint64_t busy_after;      /* HF_USEC_INFINITY: never */
+    uint64_t probe_every;     /* 0: never */
+    unsigned probe_failures;  /* failed probes in a row before it is replaced; >= 1 */
+    unsigned probe_hung;      /* the same for probes that find it hung; 0: never */
+    unsigned probe_doublings; /* at most, of both; one after each replacement that did not help */
+    uint64_t recycle_every;   /* 0: never; varied over the last half of it */
+    unsigned max_draining; /* 1 to HF_MACHINE_DRAINING_MAX: a reload waits while there are more */
 } HfMachineLimits;
 
 typedef enum HfUpgrade {
@@ -396,43 +398,43 @@ HF_STRTAB_DECLARE(hf_upgrade, HfUpgrade); /* none, wanted, testing */
 typedef struct HfMachineGeneration {
     HfStage stage;
     bool main_exited;
-    bool given_up;       /* by another program, before it was known to serve */
-    bool reopen;         /* to be passed on once it is ready */
-    unsigned side;       /* that it was started on */
-    unsigned extensions; /* of the limit that were granted, of the start or of the drain */
+    bool given_up;       /* started by an earlier program that did not live to see it serve */
+    bool reopen;         /* to be forwarded once it is ready */
+    unsigned side;       /* on which it was started */
+    unsigned extensions; /* of the limit that were granted, for the start or for the drain */
     uint64_t number;
 } HfMachineGeneration;
 
 typedef struct HfMachineRequest {
     uint64_t id; /* 0: free */
     HfRequestKind kind;
-    bool next; /* waits for the replacement after the one that runs */
+    bool next; /* waits for the replacement after the current one */
 } HfMachineRequest;
 
 typedef struct HfMachine {
     HfMachineLimits limits;
     HfMachineLimits next; /* from the next COMMIT on; those of a generation started before it */
     HfPhase phase;
-    unsigned side;         /* to which new connections go */
-    HfCause cause;         /* of the replacement that runs */
-    HfRequestKind pending; /* the replacement that follows it */
-    HfStage hurry;         /* of a stop: everybody is at least there */
+    unsigned side;         /* new connections go there */
+    HfCause cause;         /* of the current replacement */
+    HfRequestKind pending; /* the replacement to follow the current one */
+    HfStage hurry;         /* of a stop: the stage that every generation has reached at least */
     HfUpgrade upgrade;
-    HfStopReason stop;  /* NONE: none was asked for */
-    HfStopWait wait;    /* of that stop */
-    int status;         /* of the end; negative: that of the service, once it is known */
+    HfStopReason stop;  /* NONE: not stopping */
+    HfStopWait wait;    /* what that stop waits for */
+    int status;         /* exit status; negative: the service's, once it is known */
     bool planned;       /* a plan was committed */
-    bool switches;      /* what is started of it may be started on the standby side */
-    bool prepared;      /* a prepared plan is held */
-    bool switches_next; /* the same of that */
-    bool takeover;      /* the server that is taken over from serves, untouched */
-    bool overdue;       /* BUSY has elapsed: callers are to be answered */
-    bool outage;        /* was reported */
-    bool probing;       /* PROBE was done, PROBED is awaited */
-    bool recycled;      /* RECYCLE has elapsed for what is active */
-    HfVerdict probed;   /* the active generation's last one, HEALTHY before the first */
-    unsigned misses;    /* how many in a row were that, if it may lead to a replacement */
-    unsigned doubts;    /* how often the misses that it takes have doubled */
+    bool switches;      /* generations of the plan may be started on the standby side */
+    bool prepared;      /* there is a prepared plan */
+    bool switches_next; /* the prepared plan's value of switches */
+    bool takeover;      /* the server to be taken over still serves */
+    bool overdue;       /* BUSY has elapsed: callers get an answer */
+    bool outage;        /* has been reported */
+    bool probing;       /* waiting for PROBED */
+    bool recycled;      /* RECYCLE has elapsed for the active generation */
+    HfVerdict probed;   /* last result for the active generation, HEALTHY before the first */
+    unsigned misses;    /* how many in a row had that result, if it can lead to a replacement */
+    unsigned doubts;    /* how often the number of misses it takes has doubled */
     unsigned failures;  /* in a row */
     uint64_t last_number;
     HfMachineGeneration generations[HF_MACHINE_SLOTS];
@@ -441,29 +443,29 @@ typedef struct HfMachine {
 
 void hf_machine_init(HfMachine *machine, const HfMachineLimits *limits);
 
-/* The limits that belong to what is being prepared; between PREPARE and PREPARED. They count from
- * its COMMIT on, and as the ready timeout of a generation that is started before; timers that are
- * armed already keep running. Without a call nothing changes. */
+/* The limits of the plan being prepared; call between PREPARE and PREPARED. They apply from its
+ * COMMIT on, and before that as the ready timeout of a generation made of it; armed timers keep
+ * running. Without a call the limits stay as they are. */
 void hf_machine_offer(HfMachine *machine, const HfMachineLimits *limits);
 
-/* Takes one event. ret is overwritten with the ordered actions. Events that do not fit the state (a
- * late timer, a slot that is empty) change nothing. */
+/* Takes one event and overwrites ret with the ordered actions. Events that do not fit the state (a
+ * late timer, an empty slot) change nothing. */
 void hf_machine_step(HfMachine *machine, const HfEvent *event, HfActions *ret);
 
-/* Could hf_machine_step have led here? A machine that was read from a snapshot may only be used
- * when it is so. */
+/* Could hf_machine_step have led to this state? To be checked for a machine read from a snapshot.
+ */
 bool hf_machine_is_sound(const HfMachine *machine);
 
-/* The slot in a stage, or -1. With several the first. */
+/* The first slot in a stage, or -1. */
 int hf_machine_find(const HfMachine *machine, HfStage stage);
 /* How many slots are in a stage. */
 unsigned hf_machine_count(const HfMachine *machine, HfStage stage);
 unsigned hf_machine_count_leaving(const HfMachine *machine);
-/* The active generation has its main process. */
+/* Is there an active generation with its main process? */
 bool hf_machine_is_whole(const HfMachine *machine);
-/* It is wanted that a generation serves, and none does. */
+/* Should a generation be serving, while none is? */
 bool hf_machine_in_gap(const HfMachine *machine);
-/* Nothing is started any more. */
+/* Is nothing started any more? */
 static inline bool hf_machine_stops(const HfMachine *machine)
 {
     return machine->phase >= HF_PHASE_STOPPING;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What follows from the state, and what of it has changed. */
+/* The outputs that follow from a state, and the actions for those that have changed. */
 #include "policy/backoff.h"
 #include "policy/machine_parts.h"
 
@@ -21,7 +21,8 @@ void hf_machine_settle_outage(HfMachine *machine, HfActions *actions)
     }
 }
 
-/* Each timer by what it is armed for: of another generation or wait it is armed anew. */
+/* Gives each timer what it is armed for, so that it is armed anew for another generation or wait.
+ */
 static void timer_outputs(const HfMachine *machine, bool gap, HfOutputs *ret)
 {
     const HfMachineLimits *limits = &machine->limits;
@@ -43,7 +44,7 @@ void hf_machine_outputs(const HfMachine *machine, HfOutputs *ret)
 
     *ret = (HfOutputs){
         .phase = machine->phase,
-        .backlog = gap, /* without a generation that accepts, the queue is all that callers have */
+        .backlog = gap, /* without a generation that accepts, callers have only the queue */
         .fallback = gap && machine->overdue && machine->planned,
         .queue = machine->wait == HF_WAIT_QUEUE,
     };
@@ -70,7 +71,7 @@ static uint64_t timer_usec(const HfMachine *machine, HfTimer timer)
         [HF_TIMER_BUSY] = limits->busy_after,
         [HF_TIMER_PROBE] = limits->probe_every,
         [HF_TIMER_RECYCLE] = limits->recycle_every,
-        /* half of the time that requests have: the other half is for those taken last */
+        /* half of the time that requests have; the rest is for those accepted last */
         [HF_TIMER_STOP] =
             machine->wait == HF_WAIT_DELAY ? limits->stop_delay : limits->drain_timeout / 2,
     };
@@ -95,7 +96,7 @@ static void put_out_timers(const HfMachine *machine, const uint64_t *before, con
     }
 }
 
-/* One that is set anew is not disarmed before. */
+/* A deadline that is set anew is not disarmed first. */
 static void put_out_deadline(const HfMachine *machine, unsigned slot, const HfOutputs *before,
                              const HfOutputs *after, bool arm, HfActions *actions)
 {
@@ -143,7 +144,7 @@ static void spawn(const HfMachine *machine, unsigned slot, const HfOutputs *befo
     action->prepared = machine->prepared;
 }
 
-/* What is done about a generation for as long as it is in a stage. */
+/* The actions that last as long as a generation is in a stage. */
 static void put_out_care(const HfOutputs *before, const HfOutputs *after, bool to,
                          HfActions *actions)
 {
@@ -154,7 +155,7 @@ static void put_out_care(const HfOutputs *before, const HfOutputs *after, bool t
         const bool is[] = {after->slots[i].tried, after->slots[i].watched};
         for (unsigned j = 0; j < 2; j++) {
             if (was[j] == is[j] || is[j] != to)
-                continue; /* nobody is in such a stage from the step on in which it starts */
+                continue; /* on entering the stage the slot was empty before */
             HfAction *action =
                 hf_machine_add(actions, j == 0 ? HF_ACTION_TRIAL : HF_ACTION_WATCH_SIDE);
             action->slot = i;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What the rest of the machine is made of: actions, slots, who waits for an answer, the stages of a
- * generation's life, and what the active one is found to be. */
+/* Parts of the machine: actions, slots, waiting callers, the stages of a generation's life, and the
+ * health of the active one. */
 #include <assert.h>
 #include <stddef.h>
 
@@ -34,7 +34,7 @@ HfAction *hf_machine_report(HfActions *actions, HfReport what, const HfMachine *
     return action;
 }
 
-/* Of no generation. */
+/* A report that is not about a generation. */
 HfAction *hf_machine_report_plainly(HfActions *actions, HfReport what)
 {
     HfAction *action = hf_machine_add(actions, HF_ACTION_REPORT);
@@ -172,11 +172,11 @@ bool hf_machine_enqueue(HfMachine *machine, const HfEvent *event, HfActions *act
 
 #define LIMIT(name) offsetof(HfMachineLimits, name)
 
-/* Where a limit passes in STARTING or TRIAL, that start has failed as well. */
+/* When the limit passes in STARTING or TRIAL, that start has also failed. */
 static const struct {
-    HfStage after; /* what follows when the limit has passed; 0: nothing */
+    HfStage after; /* the stage that follows the limit; 0: none */
     bool limited;
-    bool signals; /* it begins with the signal of its name */
+    bool signals; /* entering it sends the signal of that name */
     size_t limit;
 } stages[] = {
     [HF_STAGE_EMPTY] = {0},
@@ -203,14 +203,14 @@ bool hf_machine_leaves_side(const HfMachine *machine, unsigned slot)
            machine->generations[slot].side != machine->side;
 }
 
-/* Nobody retires its workers where they are not in the way of others, or its main process left. */
+/* Retiring is pointless where other generations are not affected, or without a main process. */
 static HfStage next_stage(const HfMachine *machine, unsigned slot)
 {
     return hf_machine_leaves_side(machine, slot) ? HF_STAGE_STOP
                                                  : stages[machine->generations[slot].stage].after;
 }
 
-/* A generation that starts has the limit that it was prepared with. */
+/* A starting generation has the limit that it was prepared with. */
 uint64_t hf_machine_limit(const HfMachine *machine, unsigned slot)
 {
     HfStage stage = machine->generations[slot].stage;
@@ -243,7 +243,7 @@ void hf_machine_enter(HfMachine *machine, unsigned slot, HfStage stage, HfAction
     generation->reopen = false;
     if (stages[stage].signals)
         hf_machine_add_for(actions, HF_ACTION_SIGNAL, machine, slot)->stage = stage;
-    if (was == HF_STAGE_RETIRE) /* after its signal, which it then handles first */
+    if (was == HF_STAGE_RETIRE) /* the process handles the stop signal first when it is continued */
         hf_machine_add_for(actions, HF_ACTION_CONTINUE, machine, slot);
 }
 
@@ -298,7 +298,7 @@ void hf_machine_extend(HfMachine *machine, unsigned slot, uint64_t usec, HfActio
 
 /* ---- what probes find ---- */
 
-/* How many in a row lead to a replacement when none was in vain; 0: however many, none does. */
+/* How many bad probes in a row lead to a replacement, before doublings; 0: no number does. */
 static unsigned patience(const HfMachineLimits *limits, HfVerdict verdict)
 {
     switch (verdict) {
@@ -315,7 +315,7 @@ static unsigned patience(const HfMachineLimits *limits, HfVerdict verdict)
     return 0;
 }
 
-/* Trouble is news when it begins and when it leads to a replacement, and each failed probe is. */
+/* Reports trouble when it begins and when it leads to a replacement, and every failed probe. */
 static void report_verdict(const HfMachine *machine, unsigned slot, bool changed, bool ill,
                            HfActions *actions)
 {
@@ -343,7 +343,7 @@ static void report_doubt(const HfMachine *machine, unsigned slot, unsigned neede
 bool hf_machine_probed(HfMachine *machine, unsigned slot, HfVerdict verdict, HfActions *actions)
 {
     unsigned base = patience(&machine->limits, verdict);
-    unsigned most = machine->limits.probe_doublings; /* another program may have doubted more */
+    unsigned most = machine->limits.probe_doublings; /* a snapshot may contain more doublings */
     unsigned needed = base << (machine->doubts < most ? machine->doubts : most);
     bool changed = verdict != machine->probed;
     unsigned misses = changed ? 0 : machine->misses;
@@ -353,7 +353,7 @@ bool hf_machine_probed(HfMachine *machine, unsigned slot, HfVerdict verdict, HfA
     bool ill = needed > 0 && machine->misses == needed;
     report_verdict(machine, slot, changed, ill, actions);
     bool doubted = machine->misses == base && misses < base && needed > base;
-    if (doubted && machine->phase == HF_PHASE_IDLE) /* but for that, it would be replaced now */
+    if (doubted && machine->phase == HF_PHASE_IDLE) /* else it would be replaced now */
         report_doubt(machine, slot, needed, actions);
     if (verdict == HF_VERDICT_HEALTHY)
         machine->doubts = 0;

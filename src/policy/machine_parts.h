@@ -1,79 +1,80 @@
 /* SPDX-License-Identifier: MIT */
-/* The machine's pieces, for machine*.c alone: each file uses those above it. Each function adds its
- * actions in the order in which they are to be done. */
+/* The machine's parts, private to machine*.c: each file uses only those above it. Functions append
+ * their actions in the order in which they are to be performed. */
 #pragma once
 
 #include "policy/machine.h"
 
-/* ---- machine_parts.c: actions, slots, who waits for an answer ---- */
+/* ---- machine_parts.c: actions, slots, waiting callers ---- */
 
 HfAction *hf_machine_add(HfActions *actions, HfActionType type);
-/* With slot and number. */
+/* Adds an action with slot and number. */
 HfAction *hf_machine_add_for(HfActions *actions, HfActionType type, const HfMachine *machine,
                              unsigned slot);
 HfAction *hf_machine_report(HfActions *actions, HfReport what, const HfMachine *machine,
                             unsigned slot);
-/* Of no generation. */
+/* A report that is not about a generation. */
 HfAction *hf_machine_report_plainly(HfActions *actions, HfReport what);
-/* What the failure of a start is: somebody serves, or nobody does. */
+/* The report for a failed start: does a generation serve all the same? */
 HfReport hf_machine_failure(const HfMachine *machine);
 bool hf_machine_has(const HfMachine *machine, HfStage stage);
-/* Nobody comes to it by himself yet. */
+/* Is it not yet reached by clients? */
 static inline bool hf_stage_is_new(HfStage stage)
 {
     return stage == HF_STAGE_STARTING || stage == HF_STAGE_TRIAL;
 }
-/* The slot of the one that is, or -1. */
+/* The slot of the generation in such a stage, or -1. */
 int hf_machine_find_new(const HfMachine *machine);
-/* The slot with the lowest number above this one, or -1. */
+/* The slot with the next number above this one, or -1. */
 int hf_machine_next_oldest(const HfMachine *machine, uint64_t number);
 
 void hf_machine_answer(HfMachineRequest *request, HfOutcome outcome, HfActions *actions);
-/* Those of the replacement that runs. */
+/* Answers the callers of the current replacement. */
 void hf_machine_answer_running(HfMachine *machine, HfOutcome outcome, HfActions *actions);
 void hf_machine_answer_kind(HfMachine *machine, HfRequestKind kind, HfOutcome outcome,
                             HfActions *actions);
-/* Makes reloads and restarts wait for the replacement after the one that runs, or for that one. */
+/* Moves waiting reloads and restarts to the replacement after the current one (next), or to the
+ * current one. */
 void hf_machine_move_requests(HfMachine *machine, bool next);
-bool hf_machine_has_room(const HfMachine *machine); /* for one more who waits */
-/* Remembers who waits; false when the table is full, and then the caller has its answer. */
+bool hf_machine_has_room(const HfMachine *machine); /* for another waiting caller */
+/* Remembers a caller; returns false when the table is full and the caller has been answered. */
 bool hf_machine_enqueue(HfMachine *machine, const HfEvent *event, HfActions *actions);
 
-/* ---- how a generation leaves, and what the active one is found to be ---- */
+/* ---- how a generation leaves, and the health of the active one ---- */
 
-/* May a generation be in its stage only so long? */
+/* Is the time in this stage limited? */
 bool hf_machine_is_limited(HfStage stage);
-/* How long the one in slot then, usec. */
+/* That limit for the generation in slot, usec. */
 uint64_t hf_machine_limit(const HfMachine *machine, unsigned slot);
-/* It only takes what is left at a side to which nobody comes any more. */
+/* Does it only serve what is left on a side that gets no more connections? */
 bool hf_machine_leaves_side(const HfMachine *machine, unsigned slot);
-/* What only concerns the active generation ends with it. */
+/* Ends whatever concerns only the active generation. */
 void hf_machine_leave_active(HfMachine *machine, unsigned slot);
-/* The generation is in this stage now, and gets the signal that belongs to it. */
+/* Puts the generation into this stage, and sends the signal that belongs to it. */
 void hf_machine_enter(HfMachine *machine, unsigned slot, HfStage stage, HfActions *actions);
-/* Asks a generation to leave: at once with STOP, or first with SETTLE. */
+/* Asks a generation to leave: at once (STOP) or after a while (SETTLE). */
 void hf_machine_drain(HfMachine *machine, unsigned slot, HfStage stage, HfActions *actions);
-/* It leaves by itself: as drained, but without a signal. */
+/* Records that it leaves by itself: like a drain, but without a signal. */
 void hf_machine_let_leave(HfMachine *machine, unsigned slot);
-/* At least to that stage. */
+/* Moves the generation on to that stage unless it is there already or beyond. */
 void hf_machine_hurry(HfMachine *machine, unsigned slot, HfStage stage, HfActions *actions);
-/* The limit of its stage, which is one of leaving, has passed. */
+/* The limit of its stage, one of leaving, has passed: moves it on to the next. */
 void hf_machine_escalate(HfMachine *machine, unsigned slot, HfActions *actions);
 void hf_machine_extend(HfMachine *machine, unsigned slot, uint64_t usec, HfActions *actions);
-/* Takes what a probe found; returns whether the generation is ill enough for a replacement. */
+/* Takes the result of a probe; returns whether the generation must be replaced. */
 bool hf_machine_probed(HfMachine *machine, unsigned slot, HfVerdict verdict, HfActions *actions);
-/* It is replaced because of that. */
+/* Doubles the number of bad probes that the next replacement takes. */
 void hf_machine_doubt(HfMachine *machine);
 
 /* ---- machine_outputs.c ---- */
 
-/* All that follows from a state and lasts as long as it does. */
+/* Everything that follows from a state and lasts as long as it does. */
 typedef struct HfOutputs {
     HfPhase phase;
     bool backlog;
     bool fallback;
     bool queue;
-    uint64_t timers[HF_TIMER_MAX_]; /* what each is armed for; 0: it is not. DEADLINE: slots */
+    uint64_t timers[HF_TIMER_MAX_]; /* what each is armed for; 0: nothing. DEADLINE: slots */
     struct {
         uint64_t number;
         HfStage stage;
@@ -84,25 +85,25 @@ typedef struct HfOutputs {
 } HfOutputs;
 
 void hf_machine_outputs(const HfMachine *machine, HfOutputs *ret);
-/* What follows from the state before was put out; puts out what has changed. */
+/* Adds the actions for outputs that differ from those before the step. */
 void hf_machine_put_out(const HfMachine *machine, const HfOutputs *before, HfActions *actions);
-/* The start that is under way may have all of that time before callers are answered in its place;
- * the first outage is measured from its beginning, however many starts fail in between. */
+/* Gives the current start its full time before callers get an answer instead; the first outage is
+ * measured from its own beginning, however many starts fail during it. */
 void hf_machine_settle_outage(HfMachine *machine, HfActions *actions);
 
 /* ---- machine_replacement.c ---- */
 
-/* Takes the decision of the table. */
+/* Takes the decision that the table has for a move. */
 void hf_machine_move(HfMachine *machine, HfMove it, HfActions *actions);
-/* New connections go to the side of the generation in slot, and that is written down. */
+/* Sends new connections to the side of the generation in slot, and saves that. */
 void hf_machine_switch(HfMachine *machine, unsigned slot, HfActions *actions);
 void hf_machine_prepare(HfMachine *machine, HfCause cause, HfActions *actions);
 
-/* ---- machine_program.c: holdfast's own program is replaced, or another goes on ---- */
+/* ---- machine_program.c: holdfast's own program is replaced, or another one continues ---- */
 
 void hf_machine_upgrade_tested(HfMachine *machine, HfActions *actions);
 void hf_machine_upgrade_failed(HfMachine *machine, HfActions *actions);
-/* An upgrade that is wanted begins when nothing is being replaced; at the end of each step. */
+/* Begins a wanted upgrade once nothing is being replaced; called at the end of each step. */
 void hf_machine_settle_upgrade(HfMachine *machine, HfActions *actions);
 /* Both return false when the event does not fit. */
 bool hf_machine_resume(HfMachine *machine, HfActions *actions);

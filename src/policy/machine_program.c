@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Holdfast's own program is replaced, or another goes on with the machine. And all names. */
+/* Holdfast's own program is replaced, or another one continues with the machine. And all names. */
 #include "policy/machine_parts.h"
 
 static bool may_upgrade(const HfMachine *machine)
@@ -16,7 +16,7 @@ void hf_machine_settle_upgrade(HfMachine *machine, HfActions *actions)
     hf_machine_add(actions, HF_ACTION_TEST_UPGRADE);
 }
 
-/* The new program is tested once more when something was replaced meanwhile. */
+/* Tests the new program again if something was replaced meanwhile. */
 void hf_machine_upgrade_tested(HfMachine *machine, HfActions *actions)
 {
     if (machine->upgrade != HF_UPGRADE_TESTING)
@@ -38,9 +38,10 @@ void hf_machine_upgrade_failed(HfMachine *machine, HfActions *actions)
 
 /* ---- another program ---- */
 
-/* Who was stopped (SIGSTOP) to retire has nobody left who would ask its workers; a start whose plan
- * was never committed is given up, and may serve already, so it is asked: once it has taken who
- * came to its side, if connections went there when the other program died. */
+/* A master that was stopped (SIGSTOP) to retire has lost the program that would ask its workers. A
+ * start whose plan was never committed is given up; as it may serve already, it is asked to leave,
+ * after it has served the connections on its side, if new ones went there when the other program
+ * died. */
 static void resume_generations(HfMachine *machine, bool lost, HfActions *actions)
 {
     for (unsigned i = 0; i < HF_MACHINE_SLOTS; i++)
@@ -55,11 +56,11 @@ static void resume_generations(HfMachine *machine, bool lost, HfActions *actions
                      actions);
 }
 
-/* A replacement that has lost its plan begins anew where it is needed, and is forgotten where an
- * old generation serves: it may be what this program's predecessor died of. */
+/* A replacement that has lost its plan begins anew where it is needed, and is dropped where an old
+ * generation serves: it may be the reason why the earlier program died. */
 static void resume_phase(HfMachine *machine, bool lost, HfActions *actions)
 {
-    if (hf_machine_stops(machine)) { /* who started this program wants the service */
+    if (hf_machine_stops(machine)) { /* whoever started this program wants the service */
         machine->hurry = HF_STAGE_EMPTY;
         hf_machine_prepare(machine, HF_CAUSE_START, actions);
     } else if (lost && hf_machine_is_whole(machine)) {
@@ -69,8 +70,8 @@ static void resume_phase(HfMachine *machine, bool lost, HfActions *actions)
     }
 }
 
-/* Nothing outlived the program that was armed, prepared or asked for a while: the state's need of
- * it is met again. */
+/* Timers, preparations and probes did not survive the other program: starts again those that the
+ * state needs. */
 static void carry_on(HfMachine *machine, HfActions *actions)
 {
     bool lost = machine->prepared || machine->phase == HF_PHASE_PREPARING;
@@ -94,7 +95,7 @@ bool hf_machine_resume(HfMachine *machine, HfActions *actions)
     return true;
 }
 
-/* Who had asked for anything has seen the connection end. */
+/* Callers of the earlier program have seen their connection end. */
 bool hf_machine_adopt(HfMachine *machine, HfActions *actions)
 {
     if (machine->phase == HF_PHASE_NEW || machine->phase == HF_PHASE_ENDED)
@@ -110,7 +111,7 @@ bool hf_machine_adopt(HfMachine *machine, HfActions *actions)
 
 /* ---- soundness ---- */
 
-/* Whose main process has left serves on, has been switched from, or was asked to leave. */
+/* A generation without a main process serves on, has been switched from, or was asked to leave. */
 static bool may_have_exited(const HfMachine *machine, unsigned slot)
 {
     HfStage stage = machine->generations[slot].stage;

@@ -66,13 +66,13 @@ static void discard(HfMachine *machine, HfActions *actions)
     hf_machine_add(actions, HF_ACTION_DISCARD);
 }
 
-/* The next plan, or else the one in force, has two sides. */
+/* Does the next plan, or else the current one, have several sides? */
 static bool plan_switches(const HfMachine *machine)
 {
     return machine->prepared ? machine->switches_next : machine->switches;
 }
 
-/* Nobody is left to settle on the side that the next one will be switched from. */
+/* Does the old generation settle on a side that the next one does not share? */
 static bool settles_beside(const HfMachine *machine)
 {
     for (unsigned i = 0; i < HF_MACHINE_SLOTS; i++)
@@ -90,7 +90,7 @@ static bool is_side_free(const HfMachine *machine, unsigned side)
     return side != machine->side;
 }
 
-/* Where nobody is who is not gone: whoever was asked to leave may accept there until then. */
+/* A side without any generation: one that was asked to leave may accept until it is gone. */
 static unsigned find_free_side(const HfMachine *machine)
 {
     unsigned side = 0;
@@ -101,9 +101,9 @@ static unsigned find_free_side(const HfMachine *machine)
     return side;
 }
 
-/* On a free side where somebody serves and the plan has more than one; else where all connections
- * go, and so for whom a generation that answers nothing has let wait there. In an outage who starts
- * the committed plan once more hopes for little: callers are answered on. */
+/* On a free side where a generation serves and the plan has several; else on the side that
+ * connections go to, where clients of a hung generation are waiting as well. In an outage another
+ * start of the committed plan is not likely to work, so callers keep getting answers. */
 static void start(HfMachine *machine, unsigned slot, bool beside, HfActions *actions)
 {
     bool switches = plan_switches(machine) && machine->cause != HF_CAUSE_HEALTH;
@@ -119,7 +119,7 @@ static void start(HfMachine *machine, unsigned slot, bool beside, HfActions *act
     machine->phase = HF_PHASE_STARTING;
 }
 
-/* Nobody is rolled back to while the next generation gets ready. */
+/* No rollback is possible while the next generation gets ready. */
 static void end_parked(HfMachine *machine, HfActions *actions)
 {
     int parked = hf_machine_find(machine, HF_STAGE_PARKED);
@@ -128,8 +128,8 @@ static void end_parked(HfMachine *machine, HfActions *actions)
         hf_machine_drain(machine, (unsigned)parked, HF_STAGE_STOP, actions);
 }
 
-/* Starts the next generation, or waits for a slot: beside an active one a slot stays free for its
- * crash. */
+/* Starts the next generation, or waits for a slot: beside an active generation one slot stays free
+ * for the start after its crash. */
 static void launch(HfMachine *machine, HfActions *actions)
 {
     bool beside = hf_machine_has(machine, HF_STAGE_ACTIVE);
@@ -151,7 +151,7 @@ static void launch(HfMachine *machine, HfActions *actions)
     machine->phase = HF_PHASE_WAITING;
 }
 
-/* No generation serves and none is starting: the next start, at once or after a growing delay. */
+/* No generation serves and none is starting: start one, at once or after a growing delay. */
 static void respawn(HfMachine *machine, HfActions *actions)
 {
     if (machine->failures < UINT32_MAX)
@@ -167,7 +167,7 @@ static void respawn(HfMachine *machine, HfActions *actions)
     hf_machine_report_plainly(actions, HF_REPORT_RETRY)->usec = delay;
 }
 
-/* What was asked for meanwhile is next. */
+/* Takes the request that has been waiting. */
 static void take_pending(HfMachine *machine, HfActions *actions)
 {
     if (machine->pending == HF_REQUEST_NONE)
@@ -183,7 +183,7 @@ static void begin(HfMachine *machine, HfActions *actions)
     hf_machine_prepare(machine, HF_CAUSE_START, actions);
 }
 
-/* The settings are read again: they may be what has to be mended. */
+/* Reads the settings again, since they may be the cause. */
 static void retry(HfMachine *machine, HfActions *actions)
 {
     hf_machine_prepare(machine, HF_CAUSE_CRASH, actions);
@@ -194,7 +194,7 @@ static void again(HfMachine *machine, HfActions *actions)
     hf_machine_prepare(machine, machine->cause, actions);
 }
 
-/* A restart stops first. */
+/* A restart stops the old generation first. */
 static void proceed(HfMachine *machine, HfActions *actions)
 {
     int active = hf_machine_find(machine, HF_STAGE_ACTIVE);
@@ -232,8 +232,8 @@ static void end_if_clear(HfMachine *machine, HfActions *actions)
         machine->phase = HF_PHASE_ENDING;
 }
 
-/* With nobody to go on serving the plan that served last is started again, whatever the settings
- * say by now. */
+/* If no generation is left to serve, starts the plan that served last, whatever the settings are
+ * now. */
 static void refuse(HfMachine *machine, HfActions *actions)
 {
     hf_machine_report_plainly(actions, hf_machine_failure(machine))->cause = machine->cause;
@@ -261,7 +261,7 @@ static void refuse(HfMachine *machine, HfActions *actions)
     take_pending(machine, actions);
 }
 
-/* The old one has been switched from, or serves beside its successor. */
+/* The old generation has been switched from, or serves beside its successor. */
 static void let_old_go(HfMachine *machine, unsigned slot, bool parkable, bool gentle,
                        HfActions *actions)
 {
@@ -280,13 +280,13 @@ static void let_old_go(HfMachine *machine, unsigned slot, bool parkable, bool ge
     }
 }
 
-/* The generation that was starting, or on trial, is the active one now. */
+/* The generation that was starting or on trial becomes the active one. */
 static void hand_over(HfMachine *machine, HfActions *actions)
 {
     unsigned slot = (unsigned)hf_machine_find_new(machine);
     HfMachineGeneration *generation = &machine->generations[slot];
     int old = hf_machine_find(machine, HF_STAGE_ACTIVE);
-    bool retires = machine->limits.retires; /* the old one: it is that which is let go */
+    bool retires = machine->limits.retires; /* of the old generation, which leaves */
     bool parkable = machine->switches;
 
     generation->stage = HF_STAGE_ACTIVE;
@@ -310,7 +310,7 @@ static void hand_over(HfMachine *machine, HfActions *actions)
     take_pending(machine, actions);
 }
 
-/* It is ready. On the standby side it has time to be tried, unless nobody serves meanwhile. */
+/* A generation on the standby side has time for a trial, unless no other serves meanwhile. */
 static void try_first(HfMachine *machine, HfActions *actions)
 {
     HfMachineGeneration *generation =
@@ -327,15 +327,15 @@ static void try_first(HfMachine *machine, HfActions *actions)
     machine->phase = HF_PHASE_TRYING;
 }
 
-/* Whoever is left without a main process serves on, and the trial goes on; else there is no time
- * for one. */
+/* Workers without a main process go on serving during the trial; otherwise there is no time for
+ * one. */
 static void step_in(HfMachine *machine, HfActions *actions)
 {
     if (!hf_machine_has(machine, HF_STAGE_ACTIVE))
         hand_over(machine, actions);
 }
 
-/* What was under way gives way. */
+/* Abandons the current replacement. */
 static void roll_back(HfMachine *machine, HfActions *actions)
 {
     int parked = hf_machine_find(machine, HF_STAGE_PARKED);
@@ -361,8 +361,8 @@ static void roll_back(HfMachine *machine, HfActions *actions)
     take_pending(machine, actions);
 }
 
-/* Once in a row a crash is mended at once, from the plan that served; who asked for what is being
- * prepared waits a little longer. After more of them what is being prepared is the next start. */
+/* The first crash in a row is repaired at once, from the plan that served; callers of the current
+ * preparation wait a little longer. After further crashes that preparation is the next start. */
 static void interrupt(HfMachine *machine, HfActions *actions)
 {
     if (hf_backoff_delay(machine->failures + 1, machine->limits.backoff_max) > 0) {
@@ -415,13 +415,13 @@ static void stop(HfMachine *machine, HfActions *actions)
         HfStage stage = machine->generations[i].stage;
         if (stage == HF_STAGE_ACTIVE || stage == HF_STAGE_PARKED)
             hf_machine_drain(machine, i, HF_STAGE_STOP, actions);
-        else if (stage != HF_STAGE_EMPTY) /* who is starting may serve already */
+        else if (stage != HF_STAGE_EMPTY) /* a starting generation may serve already */
             hf_machine_hurry(machine, i, HF_STAGE_STOP, actions);
     }
     end_if_clear(machine, actions);
 }
 
-/* Asked again. */
+/* A stop was requested again. */
 static void hurry(HfMachine *machine, HfActions *actions)
 {
     if (machine->phase == HF_PHASE_ENDING) {
@@ -471,8 +471,9 @@ static const struct {
 } decisions[] = {[nothing] = {".", NULL}, DECISIONS(ENTRY)};
 
 /* Which decision a move leads to in each phase; `N`, shown as a dot: it cannot matter, the phase
- * stays. A lost active generation is not the replacement's concern while its successor starts, and
- * before the table a loss may bring back who settles, or be the end (--exit-with-service). */
+ * stays. While the successor of a lost generation starts, the loss does not concern the
+ * replacement. A loss may bring a settling generation back, or end everything
+ * (--exit-with-service), before the table is looked up. */
 /* clang-format off */
 #define N nothing
 #define R(move, new, idle, preparing, waiting, clearing, starting, trying, backoff, stopping, ending) \

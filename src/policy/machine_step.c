@@ -14,8 +14,8 @@ static void stop_because(HfMachine *machine, HfStopReason reason, int status, Hf
     hf_machine_move(machine, HF_MOVE_STOP, actions);
 }
 
-/* A service that serves goes on for a while, unless that is asked for twice: a signal that comes
- * when the delay is over hurries as well. */
+/* The service goes on for a while (--stop-delay), unless a stop is requested twice: a signal after
+ * the delay hurries as well. */
 static void ask_to_stop(HfMachine *machine, HfStopReason reason, HfActions *actions)
 {
     HfStopWait waited = machine->wait;
@@ -48,7 +48,8 @@ static void on_stop_waited(HfMachine *machine, HfActions *actions)
 
 /* ---- events of a generation ---- */
 
-/* The youngest that served and settles, whole and not asked for anything yet, or -1. */
+/* The youngest generation that has served and is settling, with its main process and before any
+ * signal, or -1. */
 static int find_settling(const HfMachine *machine)
 {
     int found = -1;
@@ -73,8 +74,8 @@ static void report_service_ended(const HfEvent *event, int status, HfActions *ac
     action->status = status;
 }
 
-/* The generation of event was active and is lost; status: how it ended, negative when it has not.
- * The one before it goes on as if it had never been replaced, if it still settles. */
+/* The active generation of event is lost; status: how it ended, negative if it still runs. Its
+ * predecessor, if that is still settling, goes on as if never replaced. */
 static void lose_active(HfMachine *machine, const HfEvent *event, int status, HfActions *actions)
 {
     int settling = find_settling(machine);
@@ -91,14 +92,15 @@ static void lose_active(HfMachine *machine, const HfEvent *event, int status, Hf
         if (status >= 0)
             report_service_ended(event, status, actions);
         stop_because(machine, HF_REASON_SERVICE, status, actions);
-    } else if (machine->wait == HF_WAIT_QUEUE) { /* nobody takes them any more */
+    } else if (machine->wait == HF_WAIT_QUEUE) { /* nobody accepts them any more */
         stop_because(machine, machine->stop, 0, actions);
     } else {
         hf_machine_move(machine, HF_MOVE_LOST, actions);
     }
 }
 
-/* The first start decides whether there is a service at all; a later one that fails is mended. */
+/* A failed first start may end holdfast, as there may be no service at all; later failures are
+ * retried. */
 static void fail_start(HfMachine *machine, const HfEvent *event, int status, HfActions *actions)
 {
     if (machine->takeover) {
@@ -112,7 +114,7 @@ static void fail_start(HfMachine *machine, const HfEvent *event, int status, HfA
     }
 }
 
-/* The slot is free before the next start looks for one: nobody is hurried for want of it. */
+/* Frees the slot before the next start looks for one, so that no draining generation is hurried. */
 static void release(HfMachine *machine, unsigned slot)
 {
     hf_machine_leave_active(machine, slot);
@@ -132,8 +134,8 @@ static void on_spawn_failed(HfMachine *machine, const HfEvent *event, HfActions 
     hf_machine_move(machine, HF_MOVE_FREED, actions);
 }
 
-/* Workers that live without their main process serve on at their side while the next generation
- * gets ready on another; nobody else serves again instead of it. */
+/* Workers without their main process go on serving on their side while the next generation gets
+ * ready on another; no predecessor needs to come back. */
 static bool serve_on(HfMachine *machine, const HfEvent *event, HfActions *actions)
 {
     if (!event->remain || !machine->switches || !machine->limits.retires ||
@@ -160,10 +162,10 @@ static void on_main_exited(HfMachine *machine, const HfEvent *event, HfActions *
                           event->slot);
         if (!fails && serve_on(machine, event, actions))
             return;
-        /* what it left behind may serve, and is asked to leave */
+        /* its remaining processes may serve, and are asked to leave */
         hf_machine_enter(machine, event->slot, HF_STAGE_STOP, actions);
         (fails ? fail_start : lose_active)(machine, event, event->status, actions);
-    } else { /* what it left behind may never have heard that it is to leave */
+    } else { /* its remaining processes may never have got the stop signal */
         if (machine->stop == HF_REASON_SERVICE && machine->status < 0)
             machine->status = event->status;
         if (stage < HF_STAGE_STOP)
@@ -221,7 +223,7 @@ static void on_deadline(HfMachine *machine, const HfEvent *event, HfActions *act
     fail_start(machine, event, 1, actions);
 }
 
-/* Its generation is on trial, or was to be. */
+/* The event's generation is on trial, or was to be. */
 static void on_tried(HfMachine *machine, const HfEvent *event, HfActions *actions)
 {
     if (event->passed) {
@@ -264,7 +266,7 @@ static void on_timer(HfMachine *machine, const HfEvent *event, HfActions *action
         hf_machine_add_for(actions, HF_ACTION_PROBE, machine,
                            (unsigned)hf_machine_find(machine, HF_STAGE_ACTIVE));
         break;
-    case HF_TIMER_RECYCLE: /* what runs already replaces it anyway */
+    case HF_TIMER_RECYCLE: /* the current replacement replaces it anyway */
         machine->recycled = true;
         hf_machine_move(machine, HF_MOVE_AGED, actions);
         break;
@@ -305,7 +307,7 @@ static void on_request(HfMachine *machine, const HfEvent *event, HfActions *acti
         if (!stops)
             ask_to_stop(machine, HF_REASON_REQUEST, actions);
         if (!hf_machine_stops(machine) && event->id != 0 && !hf_machine_has_room(machine))
-            ask_to_stop(machine, HF_REASON_REQUEST, actions); /* which answers all the others */
+            ask_to_stop(machine, HF_REASON_REQUEST, actions); /* answers all other callers */
         hf_machine_enqueue(machine, event, actions);
         return;
     }
@@ -463,7 +465,7 @@ static void on_event(HfMachine *machine, const HfEvent *event, HfActions *action
     case HF_EVENT_REOPEN:
         on_reopen(machine, actions);
         break;
-    case HF_EVENT_FALLBACK_GONE: /* tried again after the usual time */
+    case HF_EVENT_FALLBACK_GONE: /* retried after the usual time */
         machine->overdue = false;
         break;
     case HF_EVENT_UPGRADE_TESTED:
@@ -477,7 +479,7 @@ static void on_event(HfMachine *machine, const HfEvent *event, HfActions *action
     }
 }
 
-/* Ready, and what it was started for cannot be had any more. */
+/* It is ready, but what it was started for has gone. */
 static bool fails_early(const HfMachine *machine, const HfEvent *event)
 {
     const HfMachineGeneration *generation = &machine->generations[event->slot];
@@ -486,8 +488,8 @@ static bool fails_early(const HfMachine *machine, const HfEvent *event)
            generation->side != machine->side;
 }
 
-/* What the event has ended outside does not last any more. False: there was nothing to end, the
- * event comes too late. */
+/* Removes from before what the event has ended outside. Returns false if there was nothing to end:
+ * the event is too late. */
 static bool consume(const HfMachine *machine, const HfEvent *event, HfOutputs *before)
 {
     bool *lasted = NULL;
@@ -520,7 +522,7 @@ static bool consume(const HfMachine *machine, const HfEvent *event, HfOutputs *b
     return true;
 }
 
-/* Of what another program had put out, only sockets and processes are left. */
+/* Of another program's outputs only sockets and processes are left. */
 static void outlive(HfOutputs *before)
 {
     before->fallback = before->queue = false;

@@ -20,7 +20,7 @@ static unsigned step_settling(HfTakeoverLife *life, HfTakeoverEvent event)
     return 0;
 }
 
-/* A master that goes on replaces the workers that have left. */
+/* A master that is not stopped replaces the workers that leave. */
 static unsigned step_retiring(HfTakeoverLife *life, HfTakeoverEvent event)
 {
     unsigned let_be = HF_TAKEOVER_SPARE | (life->master ? HF_TAKEOVER_CONTINUE : 0);

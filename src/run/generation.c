@@ -145,8 +145,8 @@ static int watch_ready(HfGeneration *generation, const HfRuntime *runtime)
                                           CLOCK_MONOTONIC, generation->plan->ready_delay,
                                           HF_LOOP_ACCURACY(generation->plan->ready_delay), on_alive,
                                           generation);
-    case HF_READINESS_LOG: /* the relay tells, which is made with the service; of a start that
-                              another holdfast began nobody does, and its deadline passes */
+    case HF_READINESS_LOG: /* the relay, made with the service, tells; for a start begun by another
+                              holdfast there is none, and the deadline passes */
     case HF_READINESS_NOTIFY:
         return 0;
     case HF_READINESS_AUTO:

@@ -24,8 +24,7 @@ typedef struct HfPrepareQuestion {
     const HfPlan *current;      /* whose listeners are held, borrowed likewise; NULL: none are */
     bool beside;                /* a generation serves meanwhile, and is not to feel it */
     bool standby;               /* and goes on until the next one, on its side, has started */
-    const HfRuntime *runtime;   /* of a canary, which is to live before the plan counts as good, if
-                                   the settings have one; NULL: none */
+    const HfRuntime *runtime;   /* for a canary, if the settings have one; NULL: none */
     bool in_place;              /* the one before is stopped first: there is no standby side */
     const HfTrialStep *trial;   /* NULL: none */
     HfPlanBinder bind;          /* NULL: leave the plan unbound */

@@ -29,8 +29,8 @@ typedef struct HfRuntime {
     char *control;   /* path of the control socket; NULL in memory: there is none */
     HfCgroups cgroups;
     const HfRelayKind *relays; /* see run/generation.h; NULL: no part makes any */
-    uint32_t incarnation; /* tells our generations' files from those of a holdfast that died; 0: not
-                             begun */
+    uint32_t incarnation;      /* part of our generations' file names, to tell them from a dead
+                                  holdfast's; 0: not begun */
     bool in_memory;
     bool lost; /* in memory only because the directory was removed and could not be made again */
     int lock;  /* held for as long as the instance runs; -1 when it began in memory */

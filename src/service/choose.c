@@ -50,12 +50,12 @@ const HfAdapter *hf_adapter_of_program(const char *program)
 
 /* ---- behind other programs ---- */
 
-/* That execute another one in their place. */
+/* Programs that execute another one in their place. */
 static const char *const runners[] = {
     "nice", "chrt",    "ionice",  "taskset", "numactl",   "prlimit",      "stdbuf",       "env",
     "gosu", "su-exec", "setpriv", "chpst",   "setuidgid", "s6-setuidgid", PHP_ENTRYPOINT, NULL,
 };
-/* That have it as their child, to pass signals on and reap what is left: holdfast does. */
+/* Programs that run it as their child, forward signals and reap orphans, as holdfast does. */
 static const char *const inits[] = {"dumb-init", "tini", "tini-static", "docker-init", NULL};
 
 static bool is_one_of(const char *const *names, const char *word)
@@ -66,7 +66,7 @@ static bool is_one_of(const char *const *names, const char *word)
     return false;
 }
 
-/* Is word a program of that adapter, and not a file or a user of a like name? */
+/* Is word a program of that adapter, rather than a file or a user with a similar name? */
 static bool is_program_of(const HfAdapter *adapter, const char *word)
 {
     const char *name = base_name(word);
@@ -98,7 +98,7 @@ size_t hf_adapter_first_word(const HfSettings *settings)
 
     if (program == 0 || !is_one_of(inits, settings->command[0]))
         return 0;
-    do { /* -p SIGNAL, -e STATUS and -r FROM:TO have a value */
+    do { /* -p SIGNAL, -e STATUS and -r FROM:TO take a value */
         const char *option = settings->command[first++];
         if (option[0] == '-' && option[1] && strchr("per", option[1]) && !option[2])
             first++;
@@ -111,7 +111,7 @@ const HfAdapter *hf_adapter_of(const HfSettings *settings)
     char *const *words = settings->command;
     const char *program = words ? words[hf_adapter_program_word(settings)] : NULL;
 
-    /* It puts the word php-fpm before options. */
+    /* The entrypoint adds php-fpm itself in front of options. */
     if (program && strcmp(base_name(program), PHP_ENTRYPOINT) == 0 && words[1] &&
         words[1][0] == '-')
         program = "php-fpm";
@@ -174,7 +174,7 @@ static int check_names(const HfSettings *settings, HfText *error)
     return 0;
 }
 
-/* Sockets that exec gets from systemd need no --listen. */
+/* exec needs no --listen where systemd passes sockets. */
 static int check_number(HfVerb verb, const HfSettings *settings, HfText *error)
 {
     const HfHandoff *handoff = hf_handoff_of(settings);
@@ -254,7 +254,7 @@ static int check_probe(const HfSettings *settings, HfText *error)
     return 0;
 }
 
-/* The user by which a program in front of the service's has it run, or NULL: none but root. */
+/* The user to which a program in front of the service's switches, or NULL: none, or root. */
 static const char *runner_user(const HfSettings *settings, const char **ret_runner)
 {
     static const struct {
@@ -284,7 +284,7 @@ static const char *runner_user(const HfSettings *settings, const char **ret_runn
     return NULL;
 }
 
-/* With --user it is known whose the files of a generation have to be. */
+/* Only --user tells holdfast who must own a generation's files. */
 static int check_user(HfVerb verb, const HfSettings *settings, HfText *error)
 {
     const char *runner;

@@ -8,9 +8,9 @@
 #include "base/memory.h"
 #include "service/php_fpm/php_fpm.h"
 
-#define ENTRIES_MAX 128 /* of one variable, as php-fpm's fpm_sockets.c writes it */
+#define ENTRIES_MAX 128 /* per variable, as php-fpm's fpm_sockets.c writes it */
 #define VARIABLE_MAX                                                                               \
-    (128 * 1024) /* bytes of one variable with its NUL, MAX_ARG_STRLEN of execve(2) */
+    (128 * 1024) /* bytes of a variable with its NUL, MAX_ARG_STRLEN of execve(2) */
 
 void hf_placement_clear(HfPlacement *placement)
 {
@@ -58,7 +58,7 @@ static int add_listen_fds(const HfHandoffListener *listeners, size_t n, HfPlacem
         const char *name = listeners[i].name;
         hf_text_addf(&text, "%s%s", i > 0 ? ":" : "", name && *name ? name : "unknown");
     }
-    /* Names are optional; one variable that is too long would make every exec fail. */
+    /* Names are optional, whereas a variable that is too long would make every exec fail. */
     if (text.length >= VARIABLE_MAX)
         return 0;
     return append_text(&placement->environment, &text);
@@ -80,11 +80,11 @@ static int add_server_starter(const HfHandoffListener *listeners, size_t n, HfPl
     return append_text(&placement->environment, &text);
 }
 
-/* FPM_SOCKETS, FPM_SOCKETS_1, ... as they fill. */
+/* FPM_SOCKETS, then FPM_SOCKETS_1 and so on as they fill up. */
 typedef struct Variables {
     char **environment;
     HfText text;
-    size_t n_entries; /* of the variable in text */
+    size_t n_entries; /* in the current variable */
     size_t n_variables;
 } Variables;
 
@@ -114,7 +114,7 @@ static int add_key(Variables *variables, const char *key, size_t fd)
     return 0;
 }
 
-/* Gives each key its descriptor. */
+/* Assigns a descriptor to each key. */
 static int add_fpm_sockets(const HfHandoffListener *listeners, size_t n, HfPlacement *placement)
 {
     int r = add_listen_fds(listeners, n, placement);
@@ -148,12 +148,12 @@ static int php_fpm_key(const HfPlanned *planned, unsigned index, char *ret)
         return 0;
     }
     int r = hf_phpfpm_key(hf_planned_address(planned), index, ret);
-    if (r == -EINVAL && index == 0) /* a host name that is not resolved yet */
+    if (r == -EINVAL && index == 0) /* a host name that has not been resolved yet */
         hf_address_format(hf_planned_address(planned), ret);
     return r == -EINVAL && index == 0 ? 0 : r;
 }
 
-/* Server::Starter's own words: HOST:PORT, PORT or a path. */
+/* As Server::Starter writes them: HOST:PORT, PORT or a path. */
 static int server_starter_key(const HfPlanned *planned, unsigned index, char *ret)
 {
     if (index > 0)

@@ -11,7 +11,7 @@
 #include "service/adapter.h"
 #include "service/php_fpm/php_fpm.h"
 
-#define OVERLAY_PATH    "/proc/self/fd/3" /* where a question finds its input */
+#define OVERLAY_PATH    "/proc/self/fd/3" /* where a question reads its input */
 #define COMPLAINT_LINES 20
 #define VARIABLES_MAX   (64U * 1024) /* bytes of their names */
 
@@ -37,9 +37,10 @@ static int validate(const HfSettings *settings, char *const *command, HfText *er
 
 /* ---- the overlay ---- */
 
-/* Unix paths go by their alias; a host name by the address that was bound, whatever the resolver
- * says next time. The others are named as well: a pool that has left the user's files by the next
- * crash is an error then, which tells, and one that has moved still serves its callers. */
+/* Unix paths are listed by their alias, host names by the address that was bound, whatever the
+ * resolver says next time. So are all others: a pool that has been removed from the user's files
+ * before the next crash then causes an error that names it, and one that has moved still gets its
+ * callers. */
 static void override_listen(const HfPlanned *planned, char *buffer, const char **ret)
 {
     const HfAddress *address = hf_planned_address(planned);
@@ -52,7 +53,7 @@ static void override_listen(const HfPlanned *planned, char *buffer, const char *
     }
 }
 
-/* Of sockets in a directory that only the users of the main process and of holdfast may enter. */
+/* For sockets in a directory that only the users of the main process and of holdfast may enter. */
 static const char *socket_mode(const HfPlan *plan)
 {
     return plan->credentials.has_user ? "0666" : "0600";
@@ -82,7 +83,7 @@ static void override_probed(const HfPlan *plan, const char *statuses, size_t poo
     }
 }
 
-/* What only a switch is of use for. */
+/* Sections that are of use only for a switch. */
 static int add_sections(const HfPlan *plan, const char *statuses, HfText *text)
 {
     int r = 0;
@@ -131,18 +132,18 @@ static int make_overlay(const HfPlan *plan, const char *pid_file, const char *st
 
 /* ---- the discovery ---- */
 
-/* What is to come, or has been asked. */
+/* The step to be taken or in progress. */
 enum {
     STEP_BEGIN,
     STEP_DUMP,      /* -tt, without php.ini */
-    STEP_VARIABLES, /* of the configuration: does it need php.ini? */
-    STEP_INI,       /* -tt once more, with it */
+    STEP_VARIABLES, /* does the configuration contain any that need php.ini? */
+    STEP_INI,       /* -tt again, with php.ini */
     STEP_BOUND,
     STEP_VERDICT, /* -t */
 };
 
-/* One more set of options over an overlay that only this run sees. A preload script, which may take
- * seconds and do anything, is for generations. */
+/* Runs php-fpm with more options and an overlay that only this run sees. Without a preload script,
+ * which may take seconds and do anything. */
 static int ask(const HfPlan *plan, const char *const *options, HfQuestion *question)
 {
     static const char *const unloaded[] = {"-d", "opcache.preload=", NULL};
@@ -156,8 +157,8 @@ static int ask(const HfPlan *plan, const char *const *options, HfQuestion *quest
     return r < 0 ? r : question->input.failed ? -ENOMEM : HF_STEP_ASK;
 }
 
-/* ini: with php.ini and all extensions, which take most of the time and say nothing of pools, but
- * where a variable is php.ini's. */
+/* ini: with php.ini and all extensions. They take most of the time and do not affect pools, unless
+ * the configuration uses a variable of php.ini's. */
 static int ask_pools(const HfDiscovery *discovery, const HfPhpfpmArguments *arguments, bool ini,
                      HfQuestion *question)
 {
@@ -174,7 +175,7 @@ static int ask_pools(const HfDiscovery *discovery, const HfPhpfpmArguments *argu
     return ask(plan, options + (ini ? 1 : 0), question);
 }
 
-/* Reads the configuration that the dump is of. */
+/* Reads the configuration files behind the dump. */
 static int ask_variables(const HfDiscovery *discovery, const HfPhpfpmArguments *arguments,
                          const HfPhpfpmConfig *config, HfQuestion *question)
 {
@@ -208,7 +209,7 @@ static int ask_verdict(const HfPlan *plan, HfQuestion *question)
     return r < 0 ? r : ask(plan, options, question);
 }
 
-/* Of the user's files, whatever a start that failed would be followed by. */
+/* About the user's files, even if a failed start would be repeated from the restated ones. */
 static int question_verdict(const HfPlan *plan, HfQuestion *ret)
 {
     HfPlan asked = *plan;
@@ -245,7 +246,7 @@ static bool succeeded(const HfAnswer *answer)
     return !answer->timed_out && answer->signal == 0 && answer->status == 0;
 }
 
-/* php-fpm would call a missing file an include that matches nothing. */
+/* php-fpm would only report that an include matches nothing. */
 static int check_configuration(const HfPhpfpmArguments *arguments, const char *directory,
                                HfText *error)
 {
@@ -304,7 +305,7 @@ static int parse_dump(const char *dump, size_t length, HfPhpfpmConfig *ret, HfTe
     return r;
 }
 
-/* The first dump, made without php.ini: what fails may need it. */
+/* The first dump was made without php.ini, which may be why it failed. */
 static int take_dump(HfDiscovery *discovery, const HfPhpfpmArguments *arguments,
                      const HfAnswer *answer, HfQuestion *question, HfText *error)
 {
@@ -330,7 +331,7 @@ static int take_dump(HfDiscovery *discovery, const HfPhpfpmArguments *arguments,
     return discovery->kept.failed ? -ENOMEM : r;
 }
 
-/* What cannot be restated is started from the user's files only. */
+/* A configuration that cannot be restated can only be started from the user's files. */
 static int keep_statement(HfPlan *plan, const char *dump, size_t length)
 {
     HF_CLEANUP_TEXT HfText text = {0};
@@ -386,8 +387,8 @@ static int take_ini_dump(HfDiscovery *discovery, const HfPhpfpmArguments *argume
                       answer->truncated ? HF_PHPFPM_DUMP_MAX + 1 : answer->length, error);
 }
 
-/* Its pools (-tt) and, once they are bound, so that what cannot be bound leaves no trace of it, its
- * verdict (-t). */
+/* Asks for the pools (-tt) and, once they are bound (if that fails php-fpm should not have logged
+ * anything), for its verdict (-t). */
 static int discover(HfDiscovery *discovery, const HfAnswer *answer, HfQuestion *ret, HfText *error)
 {
     HfPhpfpmArguments arguments = {0};

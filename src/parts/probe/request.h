@@ -22,20 +22,20 @@ typedef struct HfRequestSpec {
     const char *const *headers;   /* HTTP: as hf_http_is_header takes them; NULL: none */
     const HfReach *reach;         /* how to connect, beside the address; NULL: anyhow */
     size_t most;                  /* FASTCGI: bytes of the answer kept; 0: HF_FASTCGI_OUTPUT_MAX */
-    int listener;          /* TCP: the listener itself, borrowed until the call back, in whose queue
-                              nobody may be left at the end; 0: not known, then as NONE */
-    HfReaper *reaper;      /* EXEC: of the command */
-    const char *directory; /* EXEC: as in hf_command_start */
+    int listener; /* TCP: the listener itself, borrowed until the callback: its queue must be empty
+                     at the end; 0: not known, then as NONE */
+    HfReaper *reaper;               /* EXEC: of the command */
+    const char *directory;          /* EXEC: as in hf_command_start */
     const char *const *environment; /* EXEC: likewise */
     uint64_t timeout;               /* usec, for all of it */
 } HfRequestSpec;
 
 /* Valid during the call. */
 typedef struct HfReply {
-    int result;        /* 0: a good one, of a status from 200 to 399, a connection that was taken, a
-                          command that succeeded. -EREMOTEIO: a bad one. -ETIMEDOUT; -EAGAIN (the queue
-                          of a unix socket is full); -ECONNRESET (closed before its time); -EBADMSG
-                          (another protocol, or too long); else what connect(2) says */
+    int result; /* 0: good (status 200 to 399, an accepted connection, a command that succeeded).
+                   -EREMOTEIO: bad. -ETIMEDOUT; -EAGAIN (a unix socket's queue is full); -ECONNRESET
+                   (closed too early); -EBADMSG (another protocol, or too long); otherwise the error
+                   of connect(2) */
     const char *error; /* one printable line, such as "it answered 500: PHP Fatal error: ..." */
     const char *body;  /* of a page, hostile, its beginning if it is long */
     size_t length;

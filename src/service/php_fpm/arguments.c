@@ -5,12 +5,12 @@
 #include "base/memory.h"
 #include "service/php_fpm/php_fpm.h"
 
-#define ECHO_MAX 64 /* bytes of a bad argument that an error repeats */
+#define ECHO_MAX 64 /* bytes of a bad argument that an error message quotes */
 
 typedef enum Fate {
     KEEP,
     DROP,
-    LEAVES, /* php-fpm only prints something and leaves */
+    LEAVES, /* php-fpm only prints something and exits */
 } Fate;
 
 typedef struct Option {
@@ -82,7 +82,7 @@ static int refuse_unknown(HfText *error, const char *argument)
     return refuse(error, "php-fpm has no option ", argument, "; see php-fpm -h");
 }
 
-/* An empty FILE or DIR is none to php-fpm. */
+/* php-fpm treats an empty FILE or DIR as absent. */
 static int set_path(char **field, const char *value)
 {
     return hf_string_set(field, *value ? value : NULL);
@@ -124,8 +124,8 @@ static int apply(const Option *option, const char *value, HfPhpfpmArguments *arg
     return r < 0 || !option->value ? r : hf_strv_append(&arguments->arguments, value);
 }
 
-/* The value behind an option, or the next argument; php_getopt drops one '='. NULL when there is
- * none. */
+/* The value attached to an option, or the next argument; php_getopt drops one '='. NULL when there
+ * is none. */
 static const char *take_value(const char *attached, char *const **next)
 {
     if (*attached)

@@ -44,7 +44,7 @@ static bool is_set(const char *value)
     return *value != '\0' && strcmp(value, HF_PHPFPM_UNSET) != 0;
 }
 
-/* One key's value into the field at field. */
+/* Parses one key's value into field. */
 typedef int (*Take)(const char *value, void *field);
 
 static int take_text(const char *value, void *field)
@@ -75,7 +75,8 @@ static int take_backlog(const char *value, void *field)
 
     if (hf_parse_uint(value + negative, INT_MAX, &number) < 0)
         return -EBADMSG;
-    /* To the kernel a negative backlog is a huge one, and 0 still lets one connection wait. */
+    /* The kernel takes a negative backlog for a huge one, and with 0 still lets one connection
+     * wait. */
     *(int *)field = negative ? HF_BACKLOG_MAXIMUM : number == 0 ? 1 : (int)number;
     return 0;
 }
@@ -129,7 +130,7 @@ typedef struct Key {
     const char *name;
     Take take;
     size_t offset;
-    bool always; /* also when it is unset */
+    bool always; /* called even when it is unset */
 } Key;
 
 static const Key global_keys[] = {
@@ -141,8 +142,7 @@ static const Key global_keys[] = {
     {0},
 };
 
-/* php-fpm applies php_value before php_admin_value, and prints them in that order: the last one
- * counts. */
+/* php-fpm applies and prints php_value before php_admin_value: the last one wins. */
 static const Key pool_keys[] = {
     {"listen", take_text, offsetof(HfPhpfpmPool, listen), false},
     {"listen.backlog", take_backlog, offsetof(HfPhpfpmPool, backlog), false},
@@ -176,7 +176,7 @@ static const Key *find_key(const Key *keys, const char *name, size_t length)
     return NULL;
 }
 
-/* bytes as a string. Returns 0, -ENOMEM, or -EBADMSG when there is a control character in it. */
+/* Copies bytes to a string. Returns 0, -ENOMEM, or -EBADMSG if they contain a control character. */
 static int take_string(const char *bytes, size_t length, char **ret)
 {
     HfText text = {0};
@@ -279,7 +279,7 @@ int hf_phpfpm_config_parse(const char *dump, size_t length, HfPhpfpmConfig *ret)
 
 /* ---- a configuration that stands alone ---- */
 
-/* Of [global], what the question, the overlay or nobody can say. */
+/* Keys of [global] that the overlay sets, or that only the question had. */
 static bool is_left_out(const char *key)
 {
     static const char *const keys[] = {"pid",       "error_log",       "syslog.ident",
@@ -301,7 +301,7 @@ static int restate_entry(char *entry, bool global, HfText *text)
     *value = '\0';
     value += 3;
     bool unset = *value == '\0' || strcmp(value, HF_PHPFPM_UNSET) == 0;
-    /* the default, which php-fpm does not take without a slowlog */
+    /* the default, which php-fpm refuses without a slowlog */
     bool untaken = strcmp(entry, "request_slowlog_trace_depth") == 0 && strcmp(value, "20") == 0;
     if (unset || untaken || (global && is_left_out(entry)))
         return 0;

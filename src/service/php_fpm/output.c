@@ -10,7 +10,7 @@
 /* ---- its lines ---- */
 
 #define DATE_MAX      40  /* bytes of "23-Nov-2026 23:43:49.626973" with room */
-#define LOG_LIMIT_MIN 512 /* the smallest log_limit that php-fpm takes; it counts the newline */
+#define LOG_LIMIT_MIN 512 /* the smallest log_limit that php-fpm accepts; includes the newline */
 
 typedef struct Span {
     const char *text;
@@ -107,11 +107,11 @@ bool hf_phpfpm_line_next(const char **rest, size_t *rest_length, HfPhpfpmLine *r
 
 /* ---- its complaints ---- */
 
-#define COMPLAINT_MAX 1024 /* bytes of a line that people are shown */
+#define COMPLAINT_MAX 1024 /* bytes of a line shown to people */
 
 #define FROM_OVERLAY " from " HF_PHPFPM_OVERLAY_DIRECTORY
 
-/* The entries of a dump are indented. */
+/* A dump indents its entries. */
 static void skip_blanks(HfPhpfpmLine *line)
 {
     while (line->length > 0 && (*line->text == ' ' || *line->text == '\t')) {
@@ -120,7 +120,7 @@ static void skip_blanks(HfPhpfpmLine *line)
     }
 }
 
-/* What a script says, a fatal error too, is a notice to php-fpm. */
+/* php-fpm logs the output of a script, even a fatal error, as a notice. */
 static bool complains(const HfPhpfpmLine *line)
 {
     static const char script[] = "PHP message: ";
@@ -130,7 +130,7 @@ static bool complains(const HfPhpfpmLine *line)
             memcmp(line->text, script, sizeof(script) - 1) == 0);
 }
 
-/* The overlay is ours: a user can do nothing with where it lies. */
+/* Users cannot do anything about the place of our overlay. */
 static void drop_overlay(HfPhpfpmLine *line)
 {
     static const char loading[] = "failed to load configuration file '" HF_PHPFPM_OVERLAY_DIRECTORY;
@@ -142,7 +142,7 @@ static void drop_overlay(HfPhpfpmLine *line)
         line->length = (size_t)(from - line->text);
 }
 
-/* Returns how many lines it has added. */
+/* Returns how many lines were added. */
 static size_t add_lines(const char *output, size_t length, size_t max_lines, bool all, HfText *text)
 {
     char printable[COMPLAINT_MAX];
@@ -193,7 +193,7 @@ typedef struct Key {
     const char *name;
     size_t offset; /* of an uint64_t */
     bool needed;
-    bool least; /* of several the least counts, else the last */
+    bool least; /* if repeated the smallest value counts, else the last */
 } Key;
 
 #define KEY(Type, text, member, ...)                                                               \
@@ -208,7 +208,7 @@ static const Key status_keys[] = {
     KEY(HfScoreboard, "max children reached:", max_children, false, false),
     KEY(HfScoreboard, "slow requests:", slow, false, false),
     KEY(HfScoreboard, "memory peak:", memory_peak, false, false),
-    KEY(HfScoreboard, "requests:", least, false, true), /* of each worker */
+    KEY(HfScoreboard, "requests:", least, false, true), /* once for each worker */
 };
 
 static const Key cache_keys[] = {

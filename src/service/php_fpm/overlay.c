@@ -6,8 +6,8 @@
 #include "base/parse.h"
 #include "service/php_fpm/php_fpm.h"
 
-/* php-fpm counts a timer in milliseconds, in an int. */
-#define STANDBY_CLIENT "127.0.0.2" /* from which holdfast comes to the standby side */
+/* php-fpm keeps a timer in milliseconds, in an int. */
+#define STANDBY_CLIENT "127.0.0.2" /* source address of holdfast's requests to the standby side */
 #define TIMEOUT_MAX    UINT64_C(2147483)
 
 #define FILE_NAME "/php-fpm.conf"
@@ -17,8 +17,8 @@ static const char *const default_includes[] = {
     "PHP_SYSCONFDIR \"" FILE_NAME "\"",
 };
 
-/* Double-quoted for the ini parser, which takes a backslash off \\ and \" and leaves it in \$; what
- * it leaves is glob(3)'s. */
+/* Double-quoted for the ini parser, which removes the backslash from \\ and \" but not from \$;
+ * glob(3) interprets the rest. */
 static int quote_include(const char *path, char **ret)
 {
     HF_CLEANUP_TEXT HfText text = {0};
@@ -99,7 +99,7 @@ int hf_phpfpm_add_literal(HfText *text, const char *before, const char *value, c
     return 0;
 }
 
-/* An absolute path as a value. php-fpm would replace $pool also between quotes. */
+/* Adds an absolute path as a value. php-fpm would replace $pool even between quotes. */
 static int add_path(HfText *text, const char *before, const char *path)
 {
     if (*path != '/' || strstr(path, "$pool"))
@@ -218,7 +218,7 @@ int hf_phpfpm_key(const HfAddress *address, unsigned index, char *ret)
         put_inet_key(address->kind, address->ip, address->port, ret);
         return 0;
     case HF_ADDRESS_UNIX:
-        /* php-fpm takes a path with a colon for a host, and cuts FPM_SOCKETS at the others. */
+        /* php-fpm takes a path with a colon for a host, and splits FPM_SOCKETS at the others. */
         if (strpbrk(address->name, ":,="))
             return -EINVAL;
         if (index > 0)
@@ -238,7 +238,7 @@ static bool is_number(const char *text)
     return *text && text[strspn(text, "0123456789")] == '\0';
 }
 
-/* host:port as php-fpm cuts it, at the last colon: an IPv6 address needs no brackets. */
+/* host:port, split at the last colon as php-fpm does: an IPv6 address needs no brackets. */
 static int parse_inet(const char *listen, HfAddress *ret)
 {
     const char *port = strrchr(listen, ':') + 1;
@@ -256,7 +256,7 @@ static int parse_inet(const char *listen, HfAddress *ret)
     return hf_address_parse(text, ret);
 }
 
-/* What php-fpm takes for a file name beginning with @ is one here, too. */
+/* php-fpm takes @name for a file name. */
 static int parse_path(const char *listen, const char *prefix, HfAddress *ret)
 {
     HF_CLEANUP_TEXT HfText path = {0};

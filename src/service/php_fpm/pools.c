@@ -10,10 +10,10 @@
 #include "service/adapter.h"
 #include "service/php_fpm/php_fpm.h"
 
-#define WARMS_MAX 256 /* pools of our own beside the user's */
+#define WARMS_MAX 256 /* our own pools beside the user's */
 
-/* A path that exists nowhere, so that a leaving php-fpm unlinks nothing: ALIASES/POOL, or a number
- * where the pool's name will not do. */
+/* Makes a path that exists nowhere, so that a leaving php-fpm unlinks nothing: ALIASES/POOL, or a
+ * number where the pool's name is unsuitable. */
 static int make_alias(const char *aliases, const char *pool, size_t index, bool status, char **ret)
 {
     HF_CLEANUP_FREE char *clean = NULL;
@@ -32,11 +32,11 @@ static int make_alias(const char *aliases, const char *pool, size_t index, bool 
     return hf_text_take(&text, ret);
 }
 
-/* What relative paths are below: php-fpm has expanded listen already, as far as -p is not relative
- * itself. */
+/* Base directories of relative paths: php-fpm has expanded listen already, unless -p is relative.
+ */
 typedef struct Places {
     const char *base;
-    char *prefix; /* absolute, of pm.status_listen */
+    char *prefix; /* absolute, for pm.status_listen */
     const char *aliases;
 } Places;
 
@@ -95,7 +95,7 @@ static int join(const char *base, const char *path, char **ret)
     return hf_text_take(&text, ret);
 }
 
-/* Whoever connects from this machine is 127.0.0.1, ::1, or the address that it connects to. */
+/* Our source address is 127.0.0.1, ::1, or the address that we connect to. */
 static bool lets_us_in(const char *clients, const HfAddress *address)
 {
     char own[HF_ADDRESS_TEXT_MAX];
@@ -158,8 +158,7 @@ static int want_pools(const HfPhpfpmConfig *config, const Places *places, HfPlan
     return 0;
 }
 
-/* A name that nobody who comes through the web server can know: the status page would answer there,
- * too. */
+/* A random path: the status page also answers requests from the web server. */
 static int make_status_path(char **ret)
 {
     uint64_t random[2];
@@ -172,14 +171,15 @@ static int make_status_path(char **ret)
     return hf_text_take(&path, ret);
 }
 
-/* Would what php-fpm makes be another's? The owner does not count where there is an ACL. */
+/* Would a socket that php-fpm binds belong to another user? With an ACL its owner does not count.
+ */
 static bool gives_away(const HfPhpfpmPool *pool)
 {
     return !pool->status_listen && !pool->acl_users && !pool->acl_groups &&
            (pool->owner || pool->group);
 }
 
-/* page: that the probes ask for. */
+/* page: for probes to ask for. */
 static int probe_pools(const HfPhpfpmConfig *config, const char *page, HfPlan *plan)
 {
     HF_CLEANUP_FREE char *own = NULL;
@@ -198,7 +198,7 @@ static int probe_pools(const HfPhpfpmConfig *config, const char *page, HfPlan *p
     return r;
 }
 
-/* One of those that share user, group and chroot sees what all of them have in the cache. */
+/* All pools with the same user, group and chroot share one cache, so one of them is enough. */
 static void warm_pools(const HfPhpfpmConfig *config, HfPlan *plan)
 {
     size_t n = 0;
@@ -216,7 +216,7 @@ int hf_phpfpm_plan(const HfPhpfpmConfig *config, const HfPhpfpmArguments *argume
                    const char *base, const char *aliases, const char *page, bool warms,
                    HfPlan *plan, HfText *error)
 {
-    /* as php-fpm has it: the configuration wins over -g, which is below the prefix */
+    /* as in php-fpm the configuration overrides -g, which is relative to the prefix */
     const char *pid_file = config->pid_file ? config->pid_file : arguments->pid_file;
     const char *prefix = arguments->prefix ? arguments->prefix : config->prefix;
     HF_CLEANUP_FREE char *absolute = NULL;

@@ -8,17 +8,17 @@
 #include "kernel/file.h"
 #include "service/php_fpm/php_fpm.h"
 
-#define FILES_MAX 10000              /* that one configuration includes */
-#define FILE_MAX  (4U * 1024 * 1024) /* bytes of one */
-#define DEPTH_MAX 6                  /* php-fpm's own limit, fpm_conf.c, and our overlay */
+#define FILES_MAX 10000              /* included by one configuration */
+#define FILE_MAX  (4U * 1024 * 1024) /* bytes per file */
+#define DEPTH_MAX 6                  /* php-fpm's own limit, fpm_conf.c, plus our overlay */
 
 typedef struct Scan {
-    const char *prefix; /* of relative includes */
+    const char *prefix; /* for relative includes */
     unsigned files;
     HfText *names;
 } Scan;
 
-/* The pattern of an include, NULL where only php-fpm can say what it is. line is cut. */
+/* The pattern of an include line, NULL where only php-fpm can tell. Overwrites line. */
 static char *take_pattern(char *line)
 {
     char *value = line + strlen("include");
@@ -109,7 +109,7 @@ void hf_phpfpm_scan(int fd, void *input)
     for (ssize_t n = 0; *rest; rest += n) {
         n = write(fd, rest, strlen(rest));
         if (n < 0)
-            return; /* nobody waits for it any more */
+            return; /* the reader has gone */
     }
 }
 

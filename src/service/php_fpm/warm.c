@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What fills the opcode cache of one generation with what the one before has in it. */
+/* Fills a generation's opcode cache with the scripts in the previous one's. */
 #include <errno.h>
 #include <string.h>
 
@@ -7,15 +7,15 @@
 #include "service/adapter.h"
 #include "service/php_fpm/php_fpm.h"
 
-/* Run by a pool of holdfast's own. HOLDFAST_WARM=list: prints the scripts in the cache, those that
- * are used most first, as far as the pool's user can read them; what no visitor has wanted for an
- * hour is left out. HOLDFAST_WARM=compile: compiles those in the body, a line each, without running
- * them, for as long as a batch may take, and prints a character for each that it came to: + is
- * compiled, = was there, x is no file any more, ~ is too new, f: the cache is nearly full, - fails.
- * What a script declares stays until the end of the request, so it ends before one that fails and
- * is not the first, which may declare the same, and is the first of the next request.
- * HOLDFAST_WARM=figures: prints the cache's own figures, see hf_phpfpm_cache_parse.
- * The first line says ok, or what is missing. For PHP 5.5 and later. */
+/* Run by a pool of holdfast's own. HOLDFAST_WARM=list prints the scripts in the cache that the
+ * pool's user can read, most used first, without those that nobody has requested for an hour.
+ * HOLDFAST_WARM=compile compiles the scripts in the body, one per line, without running them, for
+ * as long as a batch may take, and prints a character for each one it reached: + compiled, =
+ * already there, x no longer a file, ~ too new, f the cache is nearly full, - failed. Declarations
+ * of a script last until the end of the request, so when one fails that is not the first, and may
+ * only clash with them, the request ends before it and the next request begins with it.
+ * HOLDFAST_WARM=figures prints the cache's figures, see hf_phpfpm_cache_parse. The first line says
+ * ok, or what is missing. For PHP 5.5 and later. */
 const char hf_phpfpm_warm_script[] =
     "<?php\n"
     "/* holdfast: run for a reload, see --warm in holdfast(1), and for figures; then removed */\n"
@@ -102,8 +102,8 @@ const char hf_phpfpm_warm_script[] =
     "    echo $mark;\n"
     "}\n";
 
-/* Only its own user's master can be asked there; what would run code of the user's, or keep the
- * script from the cache, is off. */
+/* Only its own user's master can be asked there. Settings that would run the user's code, or keep
+ * the script out of the cache, are off. */
 static const char section[] = "pm = ondemand\n"
                               "pm.max_children = 64\n"
                               "pm.process_idle_timeout = 1s\n"
@@ -145,9 +145,9 @@ int hf_phpfpm_warm_section(const HfPlanPool *pool, size_t index, const char *sta
     return r;
 }
 
-/* ---- what was asked for last ---- */
+/* ---- last requested pages ---- */
 
-#define LINE_MAX_ 4096 /* bytes of an URI or a path */
+#define LINE_MAX_ 4096 /* bytes of a URI or path */
 
 typedef struct Worker {
     bool get;
@@ -155,7 +155,7 @@ typedef struct Worker {
     char script[LINE_MAX_];
 } Worker;
 
-/* "request URI:          /x" of length bytes. What is too long, or no text, is left out. */
+/* Reads "request URI:          /x" of length bytes; skips values that are too long or not text. */
 static bool take_value(const char *line, size_t length, const char *name, char *ret)
 {
     size_t skipped = strlen(name);
