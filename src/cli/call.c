@@ -223,7 +223,7 @@ static int wait_for_answer(sd_bus *bus, const HfCommandLine *line)
     else if (!done)
         hf_text_addf(&error, "%s: the connection ended before the answer came: %s", verb,
                      strerror(-r));
-    hf_log_lines(LOG_ERR, NULL, hf_text_peek(&error));
+    hf_client_log(&error);
     sd_bus_message_unref(waiting.answer);
     return done ? HF_EXIT_DONE : HF_EXIT_FAILED;
 }
@@ -320,6 +320,6 @@ int hf_cli_upgrade(const HfCommandLine *line)
         return status;
     hf_text_addf(&error, "upgrade failed: %s",
                  sd_bus_error_is_set(&upgrade.failure) ? upgrade.failure.message : strerror(-r));
-    hf_log_lines(LOG_ERR, NULL, hf_text_peek(&error));
+    hf_client_log(&error);
     return HF_EXIT_FAILED;
 }

@@ -117,24 +117,26 @@ static void add_escaped(HfText *text, const char *value)
     }
 }
 
-/* Could nobody but root, the caller and uid have made path lead where it does? Without that, a link
- * in a user's directory steers whoever asks there to another instance. */
-static bool leads_to(const char *path, uid_t uid)
+/* Returns 0 when nobody but root, the caller and uid can have made path lead where it does, else
+ * -EXDEV: a link in a user's directory must not steer whoever asks there to another instance. */
+static int leads_to(const char *path, uid_t uid)
 {
     HF_CLEANUP_FREE char *part = strdup(path);
     struct stat found;
     struct stat root;
 
     if (!part || stat("/", &root) < 0) /* which in a user namespace may be nobody's */
-        return false;
+        return -errno;
     for (char *end = strchr(part + 1, '/');; end = strchr(end + 1, '/')) {
         if (end)
             *end = '\0';
-        if (lstat(part, &found) < 0 || (found.st_uid != 0 && found.st_uid != geteuid() &&
-                                        found.st_uid != uid && found.st_uid != root.st_uid))
-            return false;
+        if (lstat(part, &found) < 0)
+            return -errno;
+        if (found.st_uid != 0 && found.st_uid != geteuid() && found.st_uid != uid &&
+            found.st_uid != root.st_uid)
+            return -EXDEV;
         if (!end)
-            return true;
+            return 0;
         *end = '/';
     }
 }
@@ -148,7 +150,7 @@ static int check_peer(sd_bus *bus, const char *path)
 
     if (fd < 0 || getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &length) < 0)
         return fd < 0 ? fd : -errno;
-    return leads_to(path, peer.uid) ? 0 : -EXDEV;
+    return leads_to(path, peer.uid);
 }
 
 /* directory: BASE/NAME. */
@@ -428,12 +430,17 @@ int hf_client_connect(const char *name, HfInstance *ret, HfText *error)
     return HF_EXIT_DONE;
 }
 
+void hf_client_log(const HfText *error)
+{
+    hf_log_lines(LOG_ERR, NULL, error->failed ? "out of memory" : hf_text_peek(error));
+}
+
 int hf_client_connect_or_log(const char *name, HfInstance *ret)
 {
     HF_CLEANUP_TEXT HfText error = {0};
 
     int status = hf_client_connect(name, ret, &error);
     if (status != HF_EXIT_DONE)
-        hf_log(LOG_ERR, NULL, "%s", hf_text_peek(&error));
+        hf_client_log(&error);
     return status;
 }

@@ -42,6 +42,9 @@ int hf_client_connect(const char *name, HfInstance *ret, HfText *error);
 /* The same, with the line logged. */
 int hf_client_connect_or_log(const char *name, HfInstance *ret);
 
+/* Logs what is in error, if anything is. */
+void hf_client_log(const HfText *error);
+
 /* Why that instance cannot be asked: one line in error; r: negative errno. Returns an exit status.
  */
 int hf_client_explain(const char *label, int r, HfText *error);

@@ -504,7 +504,7 @@ static int take_view(Asked *asked, const char *label, HfViews *views)
     }
     hf_view_clear(&asked->view);
     int status = hf_client_explain(label, asked->r, &error);
-    hf_log(LOG_ERR, NULL, "%s", hf_text_peek(&error));
+    hf_client_log(&error);
     return status;
 }
 
@@ -514,8 +514,10 @@ static int read_instances(const HfInstances *instances, Scope scope, HfViews *re
     int worst = HF_EXIT_DONE;
 
     ret->views = hf_allocate(instances->n, sizeof(*ret->views));
-    if (!asked || !ret->views)
+    if (!asked || !ret->views) {
+        hf_log(LOG_ERR, NULL, "out of memory");
         return HF_EXIT_FAILED;
+    }
     for (size_t i = 0; i < instances->n; i++)
         asked[i].bus = instances->list[i].bus;
     read_all(asked, instances->n, scope);
@@ -533,7 +535,7 @@ int hf_views_read(const char *name, HfViews *ret, bool *ret_several)
 
     int status = hf_client_find(name, &instances, &error);
     if (status != HF_EXIT_DONE) {
-        hf_log(LOG_ERR, NULL, "%s", hf_text_peek(&error));
+        hf_client_log(&error);
         return status;
     }
     *ret_several = instances.n > 1;

@@ -177,7 +177,7 @@ static void on_main_exit(const siginfo_t *info, void *userdata)
     HfGeneration *generation = userdata;
 
     learn_outcome(generation);
-    if (generation->failure) {
+    if (generation->failure && !generation->served) {
         generation->status = *info;
         generation->main_exited = true;
         leave_ready_watch(generation);

@@ -231,8 +231,8 @@ static int remake_on_disk(HfRuntime *runtime, HfRuntime *place, const char *name
     int r = name_paths(name, place);
     if (r >= 0)
         r = join(place->directory, "lock", &path);
-    if (r < 0)
-        return r;
+    if (r < 0) /* our own shortage says nothing of the directory */
+        return 0;
     if (hf_lock_is(path, runtime->lock)) /* where it stands, it is back */
         return runtime->lost;
     r = make_directory(place->directory);

@@ -210,7 +210,7 @@ int hf_sd_notify_store(HfSdNotify *notify, const char *name, int fd)
     HF_CLEANUP_TEXT HfText text = {0};
 
     hf_text_addf(&text, "FDSTORE=1\nFDNAME=%s\n", name);
-    return enqueue(notify, KIND_STORE, name, hf_text_peek(&text), fd);
+    return text.failed ? -ENOMEM : enqueue(notify, KIND_STORE, name, hf_text_peek(&text), fd);
 }
 
 int hf_sd_notify_unstore(HfSdNotify *notify, const char *name)
@@ -218,7 +218,7 @@ int hf_sd_notify_unstore(HfSdNotify *notify, const char *name)
     HF_CLEANUP_TEXT HfText text = {0};
 
     hf_text_addf(&text, "FDSTOREREMOVE=1\nFDNAME=%s\n", name);
-    return enqueue(notify, KIND_UNSTORE, name, hf_text_peek(&text), -1);
+    return text.failed ? -ENOMEM : enqueue(notify, KIND_UNSTORE, name, hf_text_peek(&text), -1);
 }
 
 bool hf_sd_notify_waits(const HfSdNotify *notify, const char *name)
@@ -300,12 +300,13 @@ void hf_sd_notify_state(HfSdNotify *notify)
         return;
     hf_text_addf(&status, "%d ", (int)notify->supervisor->machine.phase);
     add_status(notify->supervisor, &status);
-    if (notify->told && strcmp(notify->told, hf_text_peek(&status)) == 0)
+    bool same = notify->told && strcmp(notify->told, hf_text_peek(&status)) == 0;
+    if (status.failed || same) /* without memory it is told after the next step */
         return;
     Kind kind = add_state(notify, &text);
     hf_text_add(&text, strchr(hf_text_peek(&status), ' ') + 1);
     add_queue(notify->supervisor, &text);
-    int r = enqueue(notify, kind, NULL, hf_text_peek(&text), -1);
+    int r = text.failed ? -ENOMEM : enqueue(notify, kind, NULL, hf_text_peek(&text), -1);
     if (r >= 0)
         hf_string_set(&notify->told, hf_text_peek(&status));
     if (r >= 0 && kind == KIND_READY)

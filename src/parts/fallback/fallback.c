@@ -347,7 +347,8 @@ static void outage_let_go(void *state)
 {
     const HfOutage *outage = state;
 
-    hf_carrier_stop(outage->carrier);
+    if (outage->carrier) /* it could be made */
+        hf_carrier_stop(outage->carrier);
     end_answering(state);
 }
 
