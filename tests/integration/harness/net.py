@@ -4,12 +4,19 @@ import os
 import pathlib
 import random
 import socket
+import struct
 import subprocess
 
 from harness import worker
 from harness.process import environment
 
 _given = set()
+
+NETLINK_SOCK_DIAG, SOCK_DIAG_BY_FAMILY, NLMSG_DONE = 4, 20, 3
+REQUEST_DUMP = 0x301  # NLM_F_REQUEST, NLM_F_DUMP
+LISTEN = 1 << 10
+# nlmsghdr; inet_diag_req_v2: family, protocol, what more, states, and of the identity the port alone, in its own order
+DIAG = struct.Struct("=IHHIIBBBxI2s46x")
 
 
 def free_port():
@@ -52,15 +59,17 @@ def has_ipv6():
 
 
 def listening(port):
-    """Is any socket of this machine listening on the TCP port?"""
-    for name in ("/proc/net/tcp", "/proc/net/tcp6"):
-        if not os.path.exists(name):
-            continue
-        for line in pathlib.Path(name).read_text().splitlines()[1:]:
-            fields = line.split()
-            if fields[3] == "0A" and int(fields[1].rpartition(":")[2], 16) == port:
-                return True
-    return False
+    """Is any socket of this machine listening on the TCP port? By sock_diag(7): /proc/net/tcp takes the kernel 0.2 s."""
+    return any(_listening(family, port) for family in (socket.AF_INET, socket.AF_INET6))
+
+
+def _listening(family, port):
+    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, NETLINK_SOCK_DIAG) as netlink:
+        netlink.send(DIAG.pack(DIAG.size, SOCK_DIAG_BY_FAMILY, REQUEST_DUMP, 0, 0, family, socket.IPPROTO_TCP, 0, LISTEN,
+                               port.to_bytes(2, "big")))
+        kind, = struct.unpack_from("=4xH", netlink.recv(65536))
+    assert kind in (SOCK_DIAG_BY_FAMILY, NLMSG_DONE), f"the kernel does not tell who listens: message of kind {kind}"
+    return kind == SOCK_DIAG_BY_FAMILY
 
 
 def unix_paths():
