@@ -444,7 +444,7 @@ static int read_answers(Scope scope, HfView *view)
         else if (r >= 0)
             r = read_rows(answer, &hf_view_lists[name], view);
     }
-    return r;
+    return r < 0 ? r : 0;
 }
 
 /* Each ends with its view, or with a reason. */
