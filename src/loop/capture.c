@@ -16,12 +16,12 @@
 #include "loop/reaper.h"
 
 #define COMMAND_OUTPUT_MAX (64U * 1024)    /* bytes */
-#define DEATH_TIME         HF_USEC_PER_SEC /* for one that was killed */
+#define DEATH_TIME         HF_USEC_PER_SEC /* for a killed one to die */
 
 struct HfCapture {
     HfReaper *reaper;
     HfProcess process;
-    int outcome; /* of its execution; -1: it executes nothing */
+    int outcome; /* descriptor with the outcome of its execution; -1: nothing is executed */
     HfOutput *output;
     sd_event_source *timer;
     bool timed_out;
@@ -38,8 +38,8 @@ static void capture_free(HfCapture *capture)
     free(capture);
 }
 
-/* With all that it has started, a script's php-fpm for one. It has not been reaped: its group is
- * nobody else's. */
+/* Kills its whole group, such as a php-fpm that a script started. It has not been reaped, so the
+ * group id cannot be reused. */
 static void kill_child(const HfCapture *capture)
 {
     kill(-capture->process.pid, SIGKILL);
@@ -47,8 +47,8 @@ static void kill_child(const HfCapture *capture)
 
 static void capture_end(HfCapture *capture, const siginfo_t *info);
 
-/* What hangs in a file system that does not answer cannot be killed before that does: it is left to
- * the reaper. */
+/* A child that hangs in a silent file system cannot be killed until that answers: it is left to the
+ * reaper. */
 static int on_capture_timeout(sd_event_source *source, uint64_t usec, void *userdata)
 {
     HfCapture *capture = userdata;
@@ -65,7 +65,7 @@ static int on_capture_timeout(sd_event_source *source, uint64_t usec, void *user
     return sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
 }
 
-/* What the child left in the pipe is all that counts: a grandchild may hold it open for ever. */
+/* Takes only what is in the pipe now: a grandchild may hold it open for ever. */
 static void capture_end(HfCapture *capture, const siginfo_t *info)
 {
     HfSpawnStage stage;
@@ -120,7 +120,7 @@ static int capture_new(sd_event *loop, HfReaper *reaper, size_t maximum, uint64_
     return 0;
 }
 
-/* r: of the child's begin; consumes capture when that has failed. */
+/* r: result of starting the child; on failure frees capture. */
 static int capture_watch(HfCapture *capture, int r, HfCapture **ret)
 {
     if (r >= 0) {

@@ -16,8 +16,8 @@
 #include "kernel/cgroup.h"
 #include "kernel/file.h"
 
-#define MOVES_MAX 4   /* of processes that fork meanwhile */
-#define MOVE_TIME 100 /* ms, for one of them */
+#define MOVES_MAX 4   /* rounds, for processes that fork meanwhile */
+#define MOVE_TIME 100 /* ms, per round */
 #define SUFFIX    ".service"
 
 typedef unsigned long long Number;
@@ -46,7 +46,7 @@ static int find_own(const char *mountinfo, const char *list, HfCgroups *cgroups)
     return cgroups->path ? 0 : -ENOMEM;
 }
 
-/* memory.events of v2, or memory.oom_control of v1, whichever is there. */
+/* memory.events of v2, or memory.oom_control of v1, whichever exists. */
 static int find_oom_file(const char *mountinfo, const char *list, char **ret)
 {
     static const struct {
@@ -86,7 +86,7 @@ int hf_cgroups_find(const char *name, bool use, HfCgroups *ret)
         }
     }
     *ret = cgroups;
-    hf_cgroups_sweep(ret); /* of an instance that was killed */
+    hf_cgroups_sweep(ret); /* sub-cgroups of an instance that was killed */
     return 0;
 }
 
@@ -192,7 +192,7 @@ static int make_named(const HfCgroups *cgroups, const char *name, HfSubgroup *re
     return 0;
 }
 
-/* The second name is for when what a killed instance left is still in the first. */
+/* The second name is for when processes of a killed instance are still in the first. */
 static int add_name(const HfCgroups *cgroups, uint64_t number, bool second, HfText *text)
 {
     hf_text_addf(text, "%s%llu", cgroups->prefix, (Number)number);
@@ -248,7 +248,7 @@ void hf_subgroup_entered(HfSubgroup *subgroup, uint64_t number, int main_pid)
     subgroup->procs = hf_fd_close(subgroup->procs);
     if (!subgroup->directory || hf_cgroup_holds(subgroup->path, main_pid) != 0)
         return;
-    /* or it has left it again, or ended */
+    /* it may also have left it again, or ended */
     hf_log(LOG_DEBUG, &fields, "generation %llu is not in its cgroup, it is known by its session",
            (Number)number);
 }
@@ -260,7 +260,7 @@ void hf_subgroup_clear(HfSubgroup *subgroup)
     let_go(subgroup);
 }
 
-/* ---- what the kernel killed for memory ---- */
+/* ---- OOM kills ---- */
 
 static int count(const char *path, uint64_t *ret)
 {
@@ -270,7 +270,7 @@ static int count(const char *path, uint64_t *ret)
     return r < 0 ? r : hf_cgroup_counter(text, "oom_kill", ret);
 }
 
-/* Takes path over. */
+/* Takes ownership of path. */
 static void begin(HfOomCounter *counter, char *path)
 {
     *counter = (HfOomCounter){.file = path};
@@ -323,7 +323,7 @@ bool hf_own_unit_is_main(void)
     return pid && hf_parse_uint(pid, INT32_MAX, &number) == 0 && (pid_t)number == getpid();
 }
 
-/* A container's root, a session or a slice is not ours alone. */
+/* Only a .service is ours alone, unlike a container's root, a session or a slice. */
 static bool is_service(const char *list, const char *controller)
 {
     size_t suffix = strlen(SUFFIX);

@@ -19,10 +19,10 @@ typedef enum Kind {
     KIND_USER,
     KIND_GROUP,
     KIND_HOST,
-    KIND_SERVICE_USER, /* with all that a service of that user gets */
-    KIND_PROGRAM,      /* looked for in PATH, from names->directory */
+    KIND_SERVICE_USER, /* including groups and environment */
+    KIND_PROGRAM,      /* found in PATH, resolved from names->directory */
     KIND_REAL_PATH,
-    KIND_OPEN, /* port: the mode that root as such asks for */
+    KIND_OPEN, /* port: the access(2) mode, for root without capabilities */
 } Kind;
 
 /* One address of a host. */
@@ -43,7 +43,7 @@ typedef struct Name {
     HfCredentials credentials;
 } Name;
 
-/* What the child writes of each name; behind it places, or groups and environment. */
+/* What the child writes for each name, followed by places or by groups and environment. */
 typedef struct Header {
     int result;
     uid_t uid;
@@ -51,7 +51,7 @@ typedef struct Header {
     bool has_group;
     size_t n_places;
     size_t n_groups;
-    size_t environment; /* bytes, each entry with its NUL */
+    size_t environment; /* bytes, including the NUL of each entry */
 } Header;
 
 struct HfNames {
@@ -59,7 +59,7 @@ struct HfNames {
     Name *list;
     size_t n;
     size_t capacity;
-    size_t asked; /* the first ones, whatever the answer */
+    size_t asked; /* how many of the first ones have been asked for, with any result */
     HfCapture *capture;
     HfNamesCallback callback;
     void *userdata;
@@ -101,7 +101,7 @@ static Name *find_name(const HfNames *names, Kind kind, const char *text, uint16
     return NULL;
 }
 
-/* ---- what is asked ---- */
+/* ---- questions ---- */
 
 static int want_name(HfNames *names, Kind kind, const char *text, size_t length, uint16_t port)
 {
@@ -124,7 +124,7 @@ static int want_name(HfNames *names, Kind kind, const char *text, size_t length,
     return 0;
 }
 
-/* One name, or several with commas between them. */
+/* A single name, or several separated by commas. */
 static int want_list(HfNames *names, Kind kind, const char *list)
 {
     int r = 0;
@@ -236,7 +236,7 @@ static void answer_name(const HfNames *names, const Name *name, HfText *ret)
     hf_credentials_clear(&credentials);
 }
 
-/* One after another, so that what was answered before a server that is silent counts. */
+/* Writes one by one, so that answers that came before a silent server are not lost. */
 static void answer_names(int fd, void *userdata)
 {
     const HfNames *names = userdata;
@@ -255,7 +255,7 @@ static void answer_names(int fd, void *userdata)
 
 /* ---- back from the child ---- */
 
-/* Takes a copy of the next n elements, NULL for none. Returns false when they have not come. */
+/* Copies the next n elements, NULL for none. Returns false if the answer is too short. */
 static bool take_copy(const char **at, const char *end, size_t n, size_t size, void *ret)
 {
     void *copy = NULL;
@@ -425,7 +425,7 @@ int hf_names_real_path(const HfNames *names, const char *path, char **ret)
 const char *hf_names_silent(const HfNames *names)
 {
     for (size_t i = 0; i < names->n; i++)
-        if (names->list[i].result == -ETIMEDOUT) /* what comes behind it was not asked */
+        if (names->list[i].result == -ETIMEDOUT) /* so the names after it were never asked for */
             return names->list[i].kind >= KIND_PROGRAM ? names->list[i].text : NULL;
     return NULL;
 }

@@ -62,7 +62,7 @@ int hf_output_open(sd_event *loop, size_t maximum, HfOutput **ret, int *ret_writ
     if (r >= 0) {
         output->fd = fds[0];
         writing = fds[1];
-        /* only our end: the child's writes are to block */
+        /* our end only: the child's writes must block */
         r = fcntl(output->fd, F_SETFL, O_RDONLY | O_NONBLOCK) < 0 ? -errno : 0;
     }
     if (r >= 0)

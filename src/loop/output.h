@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What a child prints, through a pipe: read as it comes, bounded. */
+/* A child's output, read from a pipe as it comes, up to a limit. */
 #pragma once
 
 #include <stdbool.h>
@@ -8,10 +8,10 @@
 
 #include "base/text.h"
 
-#define HF_OUTPUT_SHOWN 2048 /* bytes of its end that people are shown */
+#define HF_OUTPUT_SHOWN 2048 /* bytes of its end that are shown to people */
 
 typedef struct HfOutput {
-    int fd; /* owned: the end that is read */
+    int fd; /* owned: our end */
     sd_event_source *readable;
     HfText text;
     size_t maximum;
@@ -21,13 +21,13 @@ typedef struct HfOutput {
 /* ret_writing: the child's end, owned by the caller, to be closed once the child has it. Returns 0
  * or negative errno. */
 int hf_output_open(sd_event *loop, size_t maximum, HfOutput **ret, int *ret_writing);
-/* NULL is fine. Returns NULL. */
+/* Accepts and returns NULL. */
 HfOutput *hf_output_free(HfOutput *output);
 
-/* Reads what is in the pipe now, or as much as a pipe can hold of what comes without end. Returns
- * false at the end of the output. */
+/* Reads what is in the pipe now, at most the size of a pipe so that endless output cannot block us.
+ * Returns false at the end of the output. */
 bool hf_output_read(HfOutput *output);
 
-/* Appends ":" and the end of length bytes of output, each line that is not empty printable and
- * after a newline; nothing when there is none. */
+/* Appends ":" and the end of length bytes of output, each non-empty line printable and preceded by
+ * a newline; nothing for empty output. */
 void hf_output_show(const char *output, size_t length, HfText *text);

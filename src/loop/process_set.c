@@ -11,11 +11,11 @@
 #include "base/memory.h"
 #include "loop/reaper.h"
 
-#define RETRY_TIME    (100 * HF_USEC_PER_MSEC) /* until /proc can be read again */
-#define DESCRIBED_MAX 8                        /* of a list in the log */
+#define RETRY_TIME    (100 * HF_USEC_PER_MSEC) /* until /proc is read again */
+#define DESCRIBED_MAX 8                        /* in a list for the log */
 #define BATCH_MIN     4
 #define BATCH_MAX     256
-#define BATCH_SHARE   16 /* of the descriptors that there may be */
+#define BATCH_SHARE   16 /* the part of our descriptor limit that a batch may use */
 
 typedef struct Watched {
     HfProcess process; /* pid 0: it has left */
@@ -31,25 +31,25 @@ typedef struct PidList {
 struct HfProcessSet {
     HfProcessSetSpec spec;
     char *who;
-    sd_event_source *look;     /* again, soon */
-    sd_event_source *deadline; /* of hf_process_set_end */
-    sd_event_source *pace;     /* of hf_process_set_ask */
+    sd_event_source *look;     /* scheduled soon */
+    sd_event_source *deadline; /* for hf_process_set_end */
+    sd_event_source *pace;     /* for hf_process_set_ask */
     Watched watched[BATCH_MAX];
     size_t n_watched;
-    size_t n_alive; /* of them */
-    int signal;     /* the last one; 0: none yet */
-    PidList sent;   /* who has had it */
+    size_t n_alive; /* in it */
+    int signal;     /* the last one sent; 0: none */
+    PidList sent;   /* processes that have got it */
     int kills;
     PidList asking;
-    size_t next; /* in asking */
+    size_t next; /* position while asking */
     uint64_t pace_time;
     void (*asked)(void *userdata);
-    bool refused;      /* it was said that one is another user's */
-    bool refused_kill; /* and such do not count any more */
-    int logged;        /* signal */
-    bool waits;        /* for the end of all */
+    bool refused;      /* logged that one belongs to another user */
+    bool refused_kill; /* the same for KILL; it no longer counts */
+    int logged;        /* signal last logged */
+    bool waits;        /* calls gone at the end */
     bool given_up;
-    bool failed; /* the last look; was said */
+    bool failed; /* the last look failed, and that was logged */
 };
 
 /* ---- names ---- */
@@ -80,12 +80,12 @@ void hf_process_names_clear(HfProcessNames *names)
 
 static int name_one(HfProcess *process, void *userdata)
 {
-    if (hf_process_signal(process->pidfd, 0) != -EPERM) /* has a line of its own */
+    if (hf_process_signal(process->pidfd, 0) != -EPERM) /* has been logged on a line of its own */
         hf_process_names_add(userdata, process->pid);
     return 0;
 }
 
-/* ---- lists of pids: they tell who is meant, never who is signalled ---- */
+/* ---- lists of pids: for recognition only, never for signalling ---- */
 
 static int add_pid(PidList *list, pid_t pid)
 {
@@ -136,13 +136,13 @@ static int on_exit_of_one(sd_event_source *source, int fd, uint32_t revents, voi
             continue;
         forget_one(&set->watched[i]);
         if (--set->n_alive == 0)
-            look_in(set, 0); /* there may be more, and they may have had children */
+            look_in(set, 0); /* there may be more, and their children */
         break;
     }
     return 0;
 }
 
-/* Others need descriptors as well. */
+/* Leaves descriptors for others. */
 static size_t batch_size(void)
 {
     struct rlimit files;
@@ -199,7 +199,7 @@ static int signal_one(HfProcessSet *set, const HfProcess *process, int signal)
     return r;
 }
 
-/* Once each, and not by the way while they are asked one by one. */
+/* Each gets the signal once; those still to be asked one by one get it in turn. */
 static int signal_newcomer(HfProcessSet *set, const HfProcess *process)
 {
     if (set->signal == 0 || set->next < set->asking.n || has_pid(&set->sent, process->pid))
@@ -234,7 +234,7 @@ static void set_owed(const HfProcessSet *set, int signal)
         *set->spec.owed = signal;
 }
 
-/* Returns how many are left, at least 1 when that cannot be told yet. */
+/* Returns how many remain; at least 1 when that cannot be determined yet. */
 static size_t survey(HfProcessSet *set)
 {
     Look look = {.set = set, .batch = batch_size()};
@@ -322,7 +322,7 @@ static int remember_one(HfProcess *process, void *userdata)
     return add_pid(userdata, process->pid);
 }
 
-/* Returns false when there is none to be asked. */
+/* Returns false when all have been asked. */
 static bool ask_next(HfProcessSet *set)
 {
     while (set->next < set->asking.n) {
@@ -360,7 +360,7 @@ static int on_pace(sd_event_source *source, uint64_t usec, void *userdata)
     return 0;
 }
 
-/* What cannot be found cannot be asked: what comes next reaches it. */
+/* If the processes cannot be found now, the next, harder step will reach them. */
 void hf_process_set_ask(HfProcessSet *set, int signal, uint64_t pace, uint64_t within,
                         void (*asked)(void *userdata))
 {

@@ -31,48 +31,49 @@ typedef struct HfProcessSetSpec {
     const char *who;    /* "generation 3"; copied */
     const char *told;   /* why these are ended, such as "left by a holdfast that died and": prefixes
                            the logged "... sent SIGTERM: sleep (12)"; static */
-    /* What a process is sent in place of signal; 0: nothing. NULL: the signal. */
+    /* The signal a process gets in place of signal; 0: none. NULL: signal. */
     int (*signal_for)(pid_t pid, int signal, void *userdata);
-    /* Nobody is left but who cannot be ended. From the loop; may free the set. */
+    /* Only processes that cannot be ended remain. Called from the loop; may free the set. */
     void (*gone)(void *userdata);
     void *userdata;
-    int *owed; /* where the signal is kept that not all could be sent yet, 0 else; NULL: nowhere */
+    int *owed; /* the signal that not all could be sent yet, else 0; NULL: not wanted */
 } HfProcessSetSpec;
 
-/* Nothing is looked at yet. Returns 0 or negative errno. */
+/* Examines nothing yet. Returns 0 or negative errno. */
 int hf_process_set_new(const HfProcessSetSpec *spec, HfProcessSet **ret);
-/* NULL is fine. Returns NULL. */
+/* Accepts and returns NULL. */
 HfProcessSet *hf_process_set_free(HfProcessSet *set);
 
-/* Has gone called once nobody is left. Harmless when repeated. */
+/* Has gone called once all have left. Harmless when repeated. */
 void hf_process_set_await(HfProcessSet *set);
-/* Sends signal to each, also to those that come to light later, and awaits them. Who cannot be
- * found is looked for again. Returns false when they are given up, as KILL did not help. */
+/* Sends signal to all, including those that are found later, and awaits their end. If they cannot
+ * be found now, looks again. Returns false when they are given up, as KILL did not help. */
 bool hf_process_set_signal(HfProcessSet *set, int signal);
-/* Sends signal to those that are there now, one each pace (usec), or closer, so that it takes at
- * most within; calls asked from the loop then (NULL: awaits them). */
+/* Sends signal to those present now, one per pace (usec), or faster to take at most within; then
+ * calls asked from the loop (NULL: awaits their end). */
 void hf_process_set_ask(HfProcessSet *set, int signal, uint64_t pace, uint64_t within,
                         void (*asked)(void *userdata));
-/* No further one is asked. Harmless when none is. */
+/* Stops asking. Harmless when not asking. */
 void hf_process_set_ask_no_more(HfProcessSet *set);
 
 typedef struct HfEscalation {
-    int first;         /* signal */
-    uint64_t patience; /* usec, until TERM, or after TERM KILL */
-    uint64_t pace;     /* between two processes, of the first signal; 0: all at once */
+    int first;         /* the first signal */
+    uint64_t patience; /* usec from the first signal to TERM, or from TERM to KILL */
+    uint64_t pace;     /* between two processes, for the first signal; 0: all at once */
     bool silent;       /* the first signal is not logged */
 } HfEscalation;
-/* Asks them harder and harder until they have left. */
+/* Escalates until they have left. */
 void hf_process_set_end(HfProcessSet *set, const HfEscalation *escalation);
-/* The next signal of that is sent now: whoever waits wants no more patience. */
+/* Escalates to the next signal now, when a user does not want to wait. */
 void hf_process_set_hurry(HfProcessSet *set);
 
-/* signal to process, one of them, failed with EPERM. Logged once each for KILL and the others. */
+/* Records that signal failed with EPERM for pid, one of them. Logged once for KILL and once for the
+ * others. */
 void hf_process_set_refused(HfProcessSet *set, pid_t pid, int signal);
-/* Was one left behind that cannot be ended? */
+/* Is there one that cannot be ended? */
 bool hf_process_set_left_some(const HfProcessSet *set);
 
-/* "sleep (123), php (124) and 2 more". Start with {0}. */
+/* A list such as "sleep (123), php (124) and 2 more". Start with {0}. */
 typedef struct HfProcessNames {
     HfText text;
     size_t n;

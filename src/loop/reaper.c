@@ -13,12 +13,12 @@
 typedef struct Watch {
     struct Watch *next;
     pid_t pid;
-    HfReaperCallback callback; /* NULL: it was killed, and nobody asks */
+    HfReaperCallback callback; /* NULL: it was killed, and its end concerns nobody */
     void *userdata;
-    int pidfd; /* of one that was killed; owned */
+    int pidfd; /* of a killed one; owned */
 } Watch;
 
-/* ms, for who dies at a low priority, or where it cannot be disturbed. */
+/* ms; a process at low priority, or in an uninterruptible sleep, takes a while to die. */
 #define KILLED_PATIENCE 2000
 
 struct HfReaper {
@@ -50,7 +50,7 @@ void hf_reaper_sweep(HfReaper *reaper)
 {
     siginfo_t info;
 
-    for (;;) { /* several SIGCHLDs may have become one */
+    for (;;) { /* several SIGCHLDs may have been merged */
         info = (siginfo_t){0};
         if (waitid(P_ALL, 0, &info, WEXITED | WNOHANG) < 0 || info.si_pid == 0)
             return;
@@ -78,7 +78,7 @@ int hf_reaper_new(sd_event *loop, HfReaper **ret)
     if (!reaper)
         return -ENOMEM;
 
-    /* ignored, as some parents leave it, the kernel would reap in our stead and tell nothing */
+    /* if a parent left it ignored, the kernel would reap by itself and report nothing */
     if (signal(SIGCHLD, SIG_DFL) == SIG_ERR ||
         prctl(PR_GET_CHILD_SUBREAPER, &reaper->was_subreaper) < 0 ||
         prctl(PR_SET_CHILD_SUBREAPER, 1) < 0) {
@@ -106,7 +106,7 @@ HfReaper *hf_reaper_free(HfReaper *reaper)
         free_watch(watch);
     }
     sd_event_source_disable_unref(reaper->source);
-    prctl(PR_SET_CHILD_SUBREAPER, (unsigned long)reaper->was_subreaper); /* it outlives execve(2) */
+    prctl(PR_SET_CHILD_SUBREAPER, (unsigned long)reaper->was_subreaper); /* survives execve(2) */
     free(reaper);
     return NULL;
 }

@@ -21,7 +21,7 @@
 
 _Static_assert(HF_SIDES == HF_MACHINE_SIDES, "a socket for each side of the machine");
 
-/* What a shell would say of a program that did not start. */
+/* A shell's status for a program that could not be started. */
 #define NOT_RUN   126
 #define NOT_FOUND 127
 
@@ -50,7 +50,8 @@ static int find_elsewhere(const HfListenerSpec *spec, HfListener **ret, void *us
     return r;
 }
 
-/* What another holdfast has taken is shared as before, or, where that is asked for, taken back. */
+/* A listener that another holdfast has taken over may be shared as before or, if the user wants
+ * that, taken back. */
 static bool may_offer(const HfSupervisor *supervisor, const HfPlan *plan, HfListener *listener)
 {
     if (!supervisor->shares || !hf_listener_is_anothers(listener))
@@ -61,8 +62,7 @@ static bool may_offer(const HfSupervisor *supervisor, const HfPlan *plan, HfList
     return true;
 }
 
-/* Everything that is held already may serve the next plan, also what only a draining generation has
- * still. */
+/* Offers every listener we hold, even those that only a draining generation still has. */
 static int offer_held(const HfSupervisor *supervisor, const HfPlan *plan, HfOffer *offer)
 {
     const HfPlan *plans[1 + HF_MACHINE_SLOTS] = {supervisor->current};
@@ -244,8 +244,8 @@ void hf_actions_confirm(HfSupervisor *supervisor, HfEvent *event)
     }
 }
 
-/* What no plan in force has serves from the start where the generation is started; where another
- * holdfast serves it, that goes on until the switch. */
+/* Listeners that are new in this plan serve on the side of their first generation from its start;
+ * one that another holdfast still serves does so until the switch. */
 static void steer_new(const HfSupervisor *supervisor, const HfPlan *plan, unsigned side)
 {
     const HfPlan *current = supervisor->current;
@@ -259,7 +259,8 @@ static void steer_new(const HfSupervisor *supervisor, const HfPlan *plan, unsign
     }
 }
 
-/* Nothing else is done in between: who comes now is served by one generation on all of them. */
+/* Switches all listeners together, so that new connections to any of them reach the same
+ * generation. */
 static void perform_switch(HfSupervisor *supervisor, const HfAction *action)
 {
     for (size_t i = 0; supervisor->current && i < supervisor->current->n_listeners; i++)
@@ -288,7 +289,7 @@ static void on_spawn_failed(HfGeneration *generation, const char *why, void *use
     post_of(supervisor, HF_EVENT_SPAWN_FAILED, generation);
 }
 
-/* Where it served, those of its program that are left accept on. */
+/* Remaining processes of its program accept on the side that it served. */
 static void on_main_exited(HfGeneration *generation, void *userdata)
 {
     hf_supervisor_post(userdata,
@@ -464,7 +465,7 @@ static void perform_arm(HfSupervisor *supervisor, const HfAction *action)
 
 /* ---- the outside ---- */
 
-/* For those who asked for it, and for the log. */
+/* Adds the reason for the caller and for the log. */
 static void explain_start(HfSupervisor *supervisor, const HfAction *action)
 {
     HfGeneration *generation = supervisor->generations[action->slot];
@@ -499,15 +500,15 @@ static void perform_report(HfSupervisor *supervisor, const HfAction *action)
     if (failed && action->number > 0)
         explain_start(supervisor, action);
     if (failed && supervisor->failure && !hf_parts_have(supervisor->parts, "events"))
-        hf_log(LOG_ERR, NULL, "%s", supervisor->failure); /* which says the rest as well */
-    /* until it has left, it is the old server's */
+        hf_log(LOG_ERR, NULL, "%s", supervisor->failure); /* the text contains the rest */
+    /* until the old server has left, the pid file is its own */
     if ((action->report == HF_REPORT_READY || action->report == HF_REPORT_RESUMED ||
          action->report == HF_REPORT_ROLLED_BACK) &&
         !supervisor->taking_over)
         hf_pid_file_write(supervisor, supervisor->generations[action->slot]->plan);
 }
 
-/* The part does it. */
+/* A part performs it. */
 static void perform_test_upgrade(HfSupervisor *supervisor, const HfAction *action)
 {
     (void)action;
@@ -539,7 +540,7 @@ static void perform_exit(HfSupervisor *supervisor, const HfAction *action)
     sd_event_exit(supervisor->loop, action->status);
 }
 
-/* NULL: parts alone perform it. */
+/* NULL: only parts perform it. */
 static void (*const executors[HF_ACTION_MAX_])(HfSupervisor *supervisor, const HfAction *action) = {
     [HF_ACTION_PREPARE] = perform_prepare,
     [HF_ACTION_ABORT_PREPARE] = perform_abort_prepare,
@@ -563,7 +564,7 @@ static void (*const executors[HF_ACTION_MAX_])(HfSupervisor *supervisor, const H
     [HF_ACTION_EXIT] = perform_exit,
 };
 
-/* What belonged to the generation, or to all, is there for a last time. */
+/* Parts see these before they take effect, while the generation's state is still there. */
 static bool is_last_look(const HfAction *action)
 {
     return action->type == HF_ACTION_FORGET || action->type == HF_ACTION_END;

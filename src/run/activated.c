@@ -14,10 +14,10 @@
 #include "base/parse.h"
 #include "kernel/process.h"
 
-#define PIDFS 0x50494446 /* its file system, linux/magic.h of 6.9 */
+#define PIDFS 0x50494446 /* pidfs, linux/magic.h of 6.9 */
 
-/* From systemd 259 on the pid comes with a number that no other process will ever have: that of its
- * pidfd, where the kernel (6.9) has such. sd_listen_fds(3) of an older library does not know it. */
+/* From systemd 259 on the pid comes with a number that is never reused: the inode of its pidfd,
+ * where the kernel (6.9) supports that. sd_listen_fds(3) of older libraries does not know it. */
 static bool is_own_pidfd(const char *number)
 {
     HF_CLEANUP_FD int fd = pidfd_open(getpid(), 0);

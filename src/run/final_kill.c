@@ -15,7 +15,7 @@ struct HfFinalKill {
     HfSupervisor *supervisor;
     int status;
     HfHeldSockets sockets;
-    char *unit; /* our own cgroup, NULL: only descendants are ours */
+    char *unit; /* our own cgroup, NULL: only descendants count */
     HfProcessSet *set;
 };
 
@@ -30,7 +30,7 @@ HfFinalKill *hf_final_kill_free(HfFinalKill *left)
     return NULL;
 }
 
-/* A helper of ours, as the answerer or the user's command for an event, ends by itself. */
+/* Helpers of ours, such as the answerer or the user's command for an event, end by themselves. */
 static bool is_helper(const HfSupervisor *supervisor, pid_t pid)
 {
     HfProgram own;
@@ -43,14 +43,13 @@ static bool is_helper(const HfSupervisor *supervisor, pid_t pid)
            own.inode != 0 && hf_program_same(&program, &own);
 }
 
-/* With a container's first process the kernel kills all others, pid_namespaces(7). */
+/* When a container's first process ends, the kernel kills all others, pid_namespaces(7). */
 static bool ends_all(const HfFinalKill *left)
 {
     return getpid() == 1 || left->supervisor->settings->kill_mode == HF_KILL_MODE_ALL;
 }
 
-/* After an adoption what we are to end may be no descendant: in our unit it is ours all the same.
- */
+/* After an adoption our processes may not be descendants: all those in our unit count. */
 static int is_left(pid_t pid, const void *wanted)
 {
     const HfFinalKill *left = wanted;

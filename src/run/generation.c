@@ -15,7 +15,7 @@
 #include "run/generation_files.h"
 #include "run/plan.h"
 
-#define SPARED_MOST 8 /* of what it leaves alone, by name */
+#define SPARED_MOST 8 /* spared processes that are named */
 
 static void leave_ready_watch(HfGeneration *generation)
 {
@@ -25,7 +25,7 @@ static void leave_ready_watch(HfGeneration *generation)
         generation->relays->ignore(generation->relay);
 }
 
-/* What was executed first may be a script that has executed the service since. */
+/* The program executed first may have been a script that has since executed the service. */
 void hf_generation_learn_program(HfGeneration *generation)
 {
     if (!generation->main_exited)
@@ -54,11 +54,10 @@ static void explain_outcome(HfGeneration *generation, int r, HfSpawnStage stage)
 
     hf_text_addf(&text, "%s: %s: %s", generation->plan->program, stages[stage], strerror(-r));
     if (hf_string_set(&generation->failure, hf_text_peek(&text)) < 0)
-        generation->failure = NULL; /* then its end is an ordinary one */
+        generation->failure = NULL; /* so its end is an ordinary one */
 }
 
-/* Until now it was holdfast's own program. One that is ready when it has lived for so long lives
- * from here on. */
+/* Until now it was holdfast's own program. If readiness is a delay, it begins now. */
 static void on_executed(HfGeneration *generation)
 {
     hf_subgroup_entered(&generation->subgroup, generation->number, generation->main.pid);
@@ -80,7 +79,7 @@ static void learn_outcome(HfGeneration *generation)
         return;
     generation->executed = sd_event_source_disable_unref(generation->executed);
     if (r < 0)
-        explain_outcome(generation, r, stage); /* it ends now, and that is the event */
+        explain_outcome(generation, r, stage); /* the process ends now, which is the event */
     else
         on_executed(generation);
 }
@@ -114,7 +113,7 @@ void hf_generation_notify_ready(HfGeneration *generation)
         hf_generation_ready(generation);
 }
 
-/* The pid file of another process says nothing about this one. */
+/* A pid file with another pid says nothing about this generation. */
 static int on_pid_file(sd_event_source *source, const struct inotify_event *event, void *userdata)
 {
     HfGeneration *generation = userdata;
@@ -191,8 +190,8 @@ static void on_main_exit(const siginfo_t *info, void *userdata)
         hf_generation_main_exited(generation, info);
 }
 
-/* The one that MAINPID= named becomes our child when its parent leaves, and is reaped then as any
- * other; until then its pidfd alone tells. */
+/* A main process named by MAINPID= becomes our child, and is reaped, only once its parent leaves;
+ * until then only its pidfd reports its end. */
 static int on_main_ended(sd_event_source *source, int fd, uint32_t revents, void *userdata)
 {
     HfGeneration *generation = userdata;
@@ -237,7 +236,7 @@ int hf_generation_set_main(HfGeneration *generation, HfProcess *process)
 
 /* ---- its members ---- */
 
-/* The sockets that it was started on; owned. */
+/* The sockets on which it was started; owned. */
 static int *list_sockets(const HfGeneration *generation)
 {
     size_t n = generation->plan->n_listeners;
@@ -250,7 +249,7 @@ static int *list_sockets(const HfGeneration *generation)
     return fds;
 }
 
-/* What its scripts put in the background goes on. */
+/* Background processes of its scripts go on. */
 static void on_members_gone(void *userdata)
 {
     HfGeneration *generation = userdata;
@@ -348,7 +347,7 @@ static int begin_members(HfGeneration *generation)
         .number = generation->number,
     };
     HF_CLEANUP_FREE int *fds = plan->adapter->leaks ? NULL : list_sockets(generation);
-    if (fds) /* where that fails, as before Linux 5.14, the program decides */
+    if (fds) /* if that fails, as before Linux 5.14, only the program counts */
         (void)hf_held_sockets_identify(fds, plan->n_listeners, &generation->members.sockets);
     return hf_members_begin(&generation->members, generation->loop, &callbacks);
 }
@@ -417,7 +416,7 @@ static int watch_main(HfGeneration *generation, int *outcome)
     return hf_reaper_watch(generation->reaper, generation->main.pid, on_main_exit, generation);
 }
 
-/* -1: nothing. A canary must not read what is meant for the service. */
+/* Returns -1 for none. A canary must not read input meant for the service. */
 static int find_input(const HfGeneration *generation)
 {
     const HfPlan *plan = generation->plan;
@@ -522,7 +521,7 @@ int hf_generation_spawn(sd_event *loop, HfReaper *reaper, const HfRuntime *runti
     return 0;
 }
 
-/* Whose child it is shows when it ends. */
+/* Whether it is our child only shows when it ends. */
 static int watch_restored(HfGeneration *generation, const HfRuntime *runtime, bool starting)
 {
     int r = hf_reaper_watch(generation->reaper, generation->main.pid, on_main_exit, generation);
@@ -543,7 +542,7 @@ int hf_generation_restore(HfGeneration *generation, sd_event *loop, HfReaper *re
     generation->reaper = reaper;
     generation->callbacks = *callbacks;
     generation->cgroups = &runtime->cgroups;
-    bool ready = starting && generation->served; /* and nobody has acted on it */
+    bool ready = starting && generation->served; /* that has not been handled yet */
     generation->served |= !starting;
     generation->alive = hf_clock_monotonic();
     if (generation->session == 0)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* One running incarnation of the service: its processes and files. */
+/* A running incarnation of the service: its processes and files. */
 #pragma once
 
 #include <signal.h>
@@ -18,133 +18,133 @@
 
 typedef struct HfGeneration HfGeneration;
 
-/* What a generation tells; posted as machine events. */
+/* What a generation reports; posted as machine events. */
 typedef struct HfGenerationCallbacks {
-    /* Its program could not be executed, and the process has ended: in place of the others. */
+    /* In place of the others: its program could not be executed, and the process has ended. */
     void (*spawn_failed)(HfGeneration *generation, const char *why, void *userdata);
     void (*ready)(HfGeneration *generation, void *userdata);
     void (*main_exited)(HfGeneration *generation, void *userdata);
     void (*gone)(HfGeneration *generation, void *userdata);    /* once, after main_exited */
-    void (*retired)(HfGeneration *generation, void *userdata); /* every worker was asked */
-    /* Its main process has ended: what that has said before is to be heard now. May be NULL. */
+    void (*retired)(HfGeneration *generation, void *userdata); /* every worker has been asked */
+    /* Its main process has ended: handle the messages it has sent before. May be NULL. */
     void (*last_words)(HfGeneration *generation, void *userdata);
     void *userdata;
 } HfGenerationCallbacks;
 
-/* What a canary has instead of what every other generation has. */
+/* Replacements for a canary. */
 typedef struct HfStandIn {
-    HfListener *const *listeners; /* one for each of the plan's; they outlive the generation */
-    int output;                   /* its stdout and stderr; borrowed during the spawn */
+    HfListener *const *listeners; /* one for each of the plan's; must outlive the generation */
+    int output;                   /* for its stdout and stderr; borrowed during the spawn */
 } HfStandIn;
 
 struct HfGeneration {
     uint64_t number;
     unsigned slot;
-    unsigned side; /* of each listener that has two: where it is started */
+    unsigned side; /* on which it was started, for listeners that have several */
     HfCause cause;
-    HfPlan *plan;                 /* reference */
+    HfPlan *plan;                 /* a reference */
     HfListener *const *listeners; /* borrowed: the plan's, or a canary's own */
     sd_event *loop;
     HfReaper *reaper;
     HfGenerationCallbacks callbacks;
     HfProcess main;
-    pid_t session;               /* of all its members: the pid of its first main process */
-    sd_event_source *main_watch; /* on the pidfd of one that may be no child of ours */
-    sd_event_source *executed;   /* on how its spawn ends; NULL once that is known */
-    char *failure;               /* why it could not be executed; NULL: nothing failed */
-    bool voice_refused;          /* that another said READY=1 for it was told */
-    bool main_refused;           /* that MAINPID= named a stranger was told */
-    char *status_text;           /* STATUS=, the last one; printable UTF-8, or NULL */
+    pid_t session;               /* of all members: the pid of its first main process */
+    sd_event_source *main_watch; /* on the pidfd of one that may not be our child */
+    sd_event_source *executed;   /* on the result of its spawn; NULL once that is known */
+    char *failure;               /* why it could not be executed; NULL: no failure */
+    bool voice_refused;          /* logged that another process said READY=1 for it */
+    bool main_refused;           /* logged that MAINPID= named a stranger */
+    char *status_text;           /* the last STATUS=; printable UTF-8, or NULL */
     HfProgram program;
     HfSubgroup subgroup;
     const HfCgroups *cgroups;
     HfOom oom;
-    HfOomVerdict oom_verdict; /* of what happened while the main process ran */
+    HfOomVerdict oom_verdict; /* as of the main process's exit */
     bool killed;              /* holdfast sent SIGKILL */
-    int asked;                /* signal that its main process was sent to leave; 0: none */
-    siginfo_t status;         /* of the main process, once it has exited; si_code 0: not known */
+    int asked;                /* the signal that asked its main process to leave; 0: none */
+    siginfo_t status;         /* of the main process, once it has exited; si_code 0: unknown */
     bool main_exited;
-    bool served;       /* it was ready once */
-    bool removes_path; /* of a listener that is held, if it leaves by itself */
+    bool served;       /* it has been ready */
+    bool removes_path; /* unlinks a held listener's path if it leaves by itself */
     bool late;         /* was not ready in time */
-    int owed;          /* signal to the members once they can be found; 0: none */
+    int owed;          /* a signal for the members once they can be found; 0: none */
     uint64_t spawned;  /* usec, CLOCK_MONOTONIC */
-    uint64_t alive;    /* likewise: when it was ready, or said WATCHDOG=1 last */
-    uint64_t started;  /* usec since boot, as hf_process_started says; 0: not known */
+    uint64_t alive;    /* likewise: when it became ready, or last said WATCHDOG=1 */
+    uint64_t started;  /* usec since boot, see hf_process_started; 0: unknown */
     HfFiles files;
-    char *statuses; /* where its pools' private scoreboards are, NULL: it has none */
+    char *statuses; /* path of its pools' private status sockets, NULL: none */
     sd_event_source *pid_file_watch;
     sd_event_source *alive_timer;
     void *relay;               /* between its output and ours, for readiness by log; NULL: none */
-    const HfRelayKind *relays; /* what it is made by; NULL: there are none */
+    const HfRelayKind *relays; /* what relay is made with; NULL: none */
     HfMembers members;
-    bool gone; /* was told */
+    bool gone; /* has been reported */
 };
 
 #define HF_GENERATION_NONE                                                                         \
     ((HfGeneration){.main = HF_PROCESS_NONE, .files = HF_FILES_NONE, .subgroup = HF_SUBGROUP_NONE})
 
-/* Readiness by a text in the log, as the part ready_log has it: what stands between the output of a
- * generation and ours, and calls hf_generation_ready. Each but begin takes NULL. */
+/* Readiness by a line of the log, provided by the part ready_log: a relay between a generation's
+ * output and ours, which calls hf_generation_ready. All but begin accept NULL. */
 struct HfRelayKind {
-    /* Before the service is spawned. output: what everything is passed on to; -1: as it came, to
-     * our stdout and stderr. ret_out, ret_err: borrowed, for the service. Returns 0 or negative
-     * errno. */
+    /* Called before the service is spawned. output: where to forward everything; -1: to our stdout
+     * and stderr. ret_out, ret_err: borrowed, for the service. Returns 0 or negative errno. */
     void *userdata;
     int (*begin)(void *userdata, HfGeneration *generation, int output, int *ret_out, int *ret_err,
                  void **ret);
     void (*spawned)(void *relay);
-    void (*ignore)(void *relay); /* the text counts no more; the relay goes on */
-    void (*forget)(void *relay); /* nobody listens to it any more, it ends by itself */
+    void (*ignore)(void *relay); /* ignores the text from now on, and still relays */
+    void (*forget)(void *relay); /* the relay is on its own now, and ends by itself */
 };
 
-/* Spawns, without waiting until the program is executed. stand_in: NULL but for a canary, whose
+/* Spawns without waiting for the program to be executed. stand_in: NULL except for a canary, whose
  * number is 0. Returns 0, or negative errno with one line in error. */
 int hf_generation_spawn(sd_event *loop, HfReaper *reaper, const HfRuntime *runtime, HfPlan *plan,
                         unsigned slot, uint64_t number, unsigned side, HfCause cause,
                         const HfStandIn *stand_in, const HfGenerationCallbacks *callbacks,
                         HfGeneration **ret, HfText *error);
-/* One that another holdfast has spawned, on the heap, in which all that a snapshot says of it is
- * set, the plan borrowed. starting: it is not ready yet, as far as is known. What is found out at
- * once is told at once. Returns 0 or negative errno; it lives after both. */
+/* Continues a generation that another holdfast spawned: on the heap, with all that a snapshot says
+ * about it, and its plan borrowed. starting: it is not known to be ready yet. Events that are
+ * discovered at once are reported at once. Returns 0 or negative errno; the generation stays
+ * allocated either way. */
 int hf_generation_restore(HfGeneration *generation, sd_event *loop, HfReaper *reaper,
                           const HfRuntime *runtime, bool starting,
                           const HfGenerationCallbacks *callbacks);
-/* Its files are removed, its processes no longer watched. NULL is fine. Returns NULL. */
+/* Removes its files and stops watching its processes. Accepts and returns NULL. */
 HfGeneration *hf_generation_free(HfGeneration *generation);
 
-/* It serves, as far as can be seen. */
+/* Reports it ready. */
 void hf_generation_ready(HfGeneration *generation);
-/* READY=1 of its main process came. */
+/* Its main process said READY=1. */
 void hf_generation_notify_ready(HfGeneration *generation);
 
-/* Takes process, another member, over as the main one: signals go to it, its exit is the one that
- * counts. Returns 0, or negative errno and nothing has changed. */
+/* Makes process, another member, its main one, which gets the signals and whose exit counts. Takes
+ * ownership of it. Returns 0, or negative errno with nothing changed. */
 int hf_generation_set_main(HfGeneration *generation, HfProcess *process);
-/* Its main process has ended. info: zeroed when it could not even be killed; of one whose status
- * nobody tells us, the pid. */
+/* Its main process has ended. info: zeroed when it could not even be killed; only the pid when its
+ * status is unknown. */
 void hf_generation_main_exited(HfGeneration *generation, const siginfo_t *info);
-/* Its main process has exited: do others of it go on serving, as workers whose master was killed
+/* Now that its main process has exited, do others go on serving, as the workers of a killed master
  * do? */
 bool hf_generation_serves(const HfGeneration *generation);
-/* What its main process runs now. */
+/* Records which program its main process runs now. */
 void hf_generation_learn_program(HfGeneration *generation);
-/* hf_members_measure of it, once that is known. */
+/* hf_members_measure for its members, once they are known. */
 int hf_generation_measure(HfGeneration *generation, uint64_t *ret_processes, uint64_t *ret_memory);
-/* What will be left alone when it leaves, and what that holds, as the end of a sentence on it; ""
- * for nothing. */
+/* Appends to a sentence which processes are spared when it leaves, and what they hold; nothing if
+ * there are none. */
 void hf_generation_name_spared(const HfGeneration *generation, HfText *text);
 
-/* STOP and TERM go to the main process, or to every member once that has exited; KILL goes to all.
- * RETIRE stops the main process (SIGSTOP) and sends the stop signal to its workers one by one,
- * within retire_time (usec); ends in a call of retired. */
+/* Sends STOP and TERM to the main process, or to all members if it has exited; KILL to all. RETIRE
+ * stops the main process (SIGSTOP) and sends the stop signal to its workers one by one, within
+ * retire_time (usec), then calls retired. */
 void hf_generation_signal(HfGeneration *generation, HfStage stage, uint64_t retire_time);
-/* SIGCONT to a main process that was stopped. */
+/* Continues (SIGCONT) a main process that was stopped. */
 void hf_generation_continue(HfGeneration *generation);
 void hf_generation_reopen(HfGeneration *generation);
 
-/* Of the main process that has exited, as a shell says it: 0 to 255, 128+N for signal N; 1 when it
- * is not known. */
+/* The main process's exit status as a shell reports it: 0 to 255, 128+N for signal N; 1 when
+ * unknown. */
 int hf_generation_shell_status(const HfGeneration *generation);
-/* "exited with status 3", "was killed by signal 9 (KILL), dumped core". */
+/* Appends "exited with status 3" or "was killed by signal 9 (KILL), dumped core". */
 void hf_generation_explain_status(const HfGeneration *generation, HfText *text);

@@ -19,10 +19,11 @@
 
 #define PID_FILE_BYTES 32
 #define PID_FILE_MODE  0644
-/* It names a secret status page, and after a crash has all of the configuration, env[] as well. */
+/* It contains the secret path of the status page and, after a crash, the whole configuration,
+ * including env[]. */
 #define OVERLAY_MODE 0600
 
-/* Another user may not make a file in our directory, but may use its own. */
+/* A service's user must not create files in our directory, but may write its own file. */
 static int give_to_user(const char *path, const HfCredentials *credentials)
 {
     if (!credentials->has_user)
@@ -70,7 +71,7 @@ static int name_inherited(const HfPlan *plan, size_t index, char **ret)
     return hf_text_take(&path, ret);
 }
 
-/* Opened anew by its name, so its owner and mode count. */
+/* It is opened anew by name, so owner and mode matter. */
 static int give_in_memory(const HfFiles *files, const HfCredentials *credentials)
 {
     if (fchmod(files->pid_fd, PID_FILE_MODE) < 0)
@@ -155,7 +156,7 @@ void hf_files_remove(HfFiles *files)
     *files = HF_FILES_NONE;
 }
 
-/* ---- scoreboards ---- */
+/* ---- status pages ---- */
 
 static bool is_private(const HfPlan *plan, size_t pool)
 {
@@ -164,7 +165,7 @@ static bool is_private(const HfPlan *plan, size_t pool)
     return (plan->pools[pool].probe & both) == both;
 }
 
-/* The longest of the paths, for the pools that have one; 0: none has. */
+/* The longest path for those pools that need one; 0: none does. */
 static size_t longest(const HfPlan *plan, const char *statuses)
 {
     char path[HF_ADDRESS_TEXT_MAX];
@@ -188,7 +189,7 @@ int hf_scoreboard_make(const HfPlan *plan, const HfRuntime *runtime, uint64_t nu
     HF_CLEANUP_FREE char *statuses = NULL;
 
     bool wanted = hf_plan_is_probed(plan) || hf_plan_warms(plan);
-    if (!wanted || runtime->in_memory) /* php-fpm listens at no abstract name */
+    if (!wanted || runtime->in_memory) /* php-fpm cannot listen on abstract sockets */
         return 0;
     int r = hf_runtime_statuses(runtime, number, &statuses);
     if (r < 0)
@@ -205,8 +206,8 @@ int hf_scoreboard_make(const HfPlan *plan, const HfRuntime *runtime, uint64_t nu
     bool made = mkdir(runtime->statuses, 0755) == 0;
     if (!made && errno != EEXIST)
         return -errno;
-    /* php-fpm's user makes the sockets, our group may use and remove them: neither needs a
-     * capability for what is the other's */
+    /* php-fpm's user creates the sockets, our group may use and remove them: neither needs a
+     * capability */
     if (credentials->has_user && ((made && chmod(runtime->statuses, 0770) < 0) ||
                                   lchown(runtime->statuses, credentials->uid, getegid()) < 0))
         return -errno;
@@ -230,7 +231,7 @@ void hf_scoreboard_remove(const HfPlan *plan, const char *statuses)
     }
 }
 
-/* The user's own is a listener that is held. */
+/* The user's own status address is a listener that we hold. */
 static int find_listener(const HfPlan *plan, size_t pool, unsigned side, HfReach *ret)
 {
     for (size_t i = 0; i < plan->n_listeners; i++)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* How a generation is asked to leave, and how it ended. */
+/* Asking a generation to leave, and describing how it ended. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -34,19 +34,20 @@ void hf_generation_continue(HfGeneration *generation)
         hf_process_signal(generation->main.pidfd, SIGCONT);
 }
 
-/* A main process that cannot even be killed counts as exited: nothing waits for it for ever. */
+/* A main process that cannot even be killed counts as exited, so that nothing waits for it for
+ * ever. */
 static void give_main_up(HfGeneration *generation)
 {
     hf_reaper_forget(generation->reaper, generation->main.pid);
     hf_generation_main_exited(generation, &(siginfo_t){0});
 }
 
-/* php-fpm's master would remove the path of a socket that it has bound; its workers finish and
- * leave without it. */
+/* php-fpm's master would unlink a socket that it has bound itself; its workers can finish without
+ * it. */
 static void leave_path(HfGeneration *generation, int signal)
 {
     generation->killed = true;
-    hf_process_signal(generation->main.pidfd, SIGSTOP); /* it starts no further one */
+    hf_process_signal(generation->main.pidfd, SIGSTOP); /* so that it starts no further worker */
     hf_process_set_signal(generation->members.set, signal);
     if (hf_process_signal(generation->main.pidfd, SIGKILL) == -EPERM)
         give_main_up(generation);
@@ -95,7 +96,7 @@ void hf_generation_reopen(HfGeneration *generation)
 {
     int signal = generation->plan->reopen_signal;
 
-    /* a program that does not handle it would die of it */
+    /* a program without a handler would be killed by it */
     if (signal != 0 && !generation->main_exited && hf_process_catches(generation->main.pid, signal))
         hf_process_signal(generation->main.pidfd, signal);
 }

@@ -16,14 +16,14 @@
 #include "run/members.h"
 #include "run/part.h"
 
-#define DATAGRAMS_AT_ONCE 16   /* before other sources have their turn */
+#define DATAGRAMS_AT_ONCE 16   /* before other sources get their turn */
 #define DATAGRAMS_QUEUED  1024 /* more than a queue holds: net.unix.max_dgram_qlen is 10 to 512 */
 
 struct HfInputs {
     HfSupervisor *supervisor;
     int fd;
     sd_event_source *notify;
-    sd_event_source *place; /* on the runtime directory; NULL: it is in memory */
+    sd_event_source *place; /* on the runtime directory; NULL: in memory */
 };
 
 static const struct {
@@ -38,11 +38,11 @@ static const struct {
     {SIGUSR1, {.type = HF_EVENT_REOPEN}},
 };
 
-/* Whatever a container's STOPSIGNAL is: nobody sends holdfast one of these for anything else. */
+/* Possible STOPSIGNALs of containers; holdfast gets none of these for another purpose. */
 static const int stops[] = {SIGWINCH, SIGPWR, SIGALRM, SIGVTALRM, SIGPROF, SIGIO, SIGSTKFLT};
 #define N_STOPS (sizeof(stops) / sizeof(*stops))
 
-/* Each signal that is taken, counted from 0; 0 behind the last. */
+/* The signals we handle, counted from 0; 0 after the last. */
 static int taken_signal(size_t i)
 {
     const size_t n = sizeof(taken) / sizeof(*taken);
@@ -55,7 +55,7 @@ static int taken_signal(size_t i)
     return i <= (size_t)(SIGRTMAX - SIGRTMIN) ? SIGRTMIN + (int)i : 0;
 }
 
-/* As a container's first process we get the STOPSIGNAL of an image whose server is to have it. */
+/* A container's first process gets the STOPSIGNAL of the image, which is meant for its server. */
 static HfEvent event_of_signal(const HfSupervisor *supervisor, int signal)
 {
     bool image = getpid() == 1 && signal == (int)supervisor->settings->stop_signal;
@@ -72,14 +72,14 @@ static int on_signal(sd_event_source *source, const struct signalfd_siginfo *inf
     const HfEvent event = event_of_signal(supervisor, (int)info->ssi_signo);
 
     (void)source;
-    /* WINCH of the kernel is a terminal's: its window has another size. */
+    /* WINCH from the kernel means that the terminal was resized */
     if (info->ssi_signo == SIGWINCH && info->ssi_code > 0)
         return 0;
     hf_supervisor_post(supervisor, &event);
     return 0;
 }
 
-/* ---- what generations say ---- */
+/* ---- messages of generations ---- */
 
 static bool speaks_for(const HfGeneration *generation, HfNotifyAccess access, pid_t pid)
 {
@@ -88,7 +88,7 @@ static bool speaks_for(const HfGeneration *generation, HfNotifyAccess access, pi
             (access == HF_NOTIFY_ACCESS_ALL && hf_members_has(&generation->members, pid)));
 }
 
-/* The generation that is believed to speak with the voice of pid, or NULL. */
+/* The generation for which pid may speak, or NULL. */
 static HfGeneration *find_speaker(const HfSupervisor *supervisor, pid_t pid)
 {
     HfGeneration *speaker = hf_supervisor_find(supervisor, pid);
@@ -101,10 +101,10 @@ static HfGeneration *find_speaker(const HfSupervisor *supervisor, pid_t pid)
     return speaker;
 }
 
-/* A generation whose main process hands over to another and leaves says MAINPID= first. That is
- * heard before its exit, which is looked into only after all that was said before it: then the exit
- * is that of just another process. MAINPID= that is sent after the exit comes too late: the
- * generation has crashed, and what is left of it has been asked to leave. */
+/* A main process that hands over to another one and leaves sends MAINPID= first. Messages are
+ * handled before an exit, so that exit then is an ordinary process's. A MAINPID= that comes after
+ * the exit is too late: the generation has crashed, and its remaining processes have been asked to
+ * leave. */
 static void take_main_pid(HfGeneration *generation, pid_t pid)
 {
     const HfLogFields fields = {.generation = generation->number};
@@ -133,14 +133,14 @@ static void take_main_pid(HfGeneration *generation, pid_t pid)
     hf_process_clear(&process);
 }
 
-/* Without memory the old one stays. */
+/* Without memory the previous text stays. */
 static void keep_status(HfGeneration *generation, const char *text)
 {
     if (!generation->status_text || strcmp(generation->status_text, text) != 0)
         (void)hf_string_set(&generation->status_text, text);
 }
 
-/* Extensions are counted: what would lengthen nothing is not asked for. */
+/* Extensions are counted, so one that would not prolong anything is not used up. */
 static void extend(HfSupervisor *supervisor, const HfGeneration *generation, uint64_t usec)
 {
     if (!hf_supervisor_waits_longer(supervisor, HF_TIMER_DEADLINE, generation->slot, usec))
@@ -170,7 +170,7 @@ static void take(HfSupervisor *supervisor, HfGeneration *generation, const HfNot
         extend(supervisor, generation, message->extend_timeout);
 }
 
-/* The next message that can be read, of at most *most datagrams. Returns false without one. */
+/* The next readable message, taking at most *most datagrams. Returns false if there is none. */
 static bool next(int fd, unsigned *most, HfNotify *ret, pid_t *ret_pid)
 {
     char buffer[HF_NOTIFY_MAX];
@@ -186,7 +186,7 @@ static bool next(int fd, unsigned *most, HfNotify *ret, pid_t *ret_pid)
     return false;
 }
 
-/* Once: a service that is never ready because of that is ended after a while. */
+/* Logged once, as it explains why such a service never becomes ready. */
 static void tell_unbelieved(HfGeneration *generation, HfNotifyAccess access, pid_t pid)
 {
     const HfLogFields fields = {.generation = generation->number};
@@ -266,7 +266,7 @@ static int on_change(sd_event_source *source, const struct inotify_event *event,
     return 0;
 }
 
-/* Anew: it may be another directory of that name by now. */
+/* Watches anew, since the directory may have been replaced. */
 static int watch_place(HfInputs *inputs)
 {
     const HfRuntime *runtime = &inputs->supervisor->runtime;
@@ -278,7 +278,7 @@ static int watch_place(HfInputs *inputs)
                                       HF_RUNTIME_CHANGES | IN_ONLYDIR, on_change, inputs);
 }
 
-/* fd: -1: opened anew. */
+/* fd: -1: opens a new one. */
 static int listen_to_services(HfInputs *inputs, int fd)
 {
     const HfSupervisor *supervisor = inputs->supervisor;
@@ -326,7 +326,7 @@ static void lose_place(HfInputs *inputs, const char *why)
         hf_log(LOG_ERR, &(HfLogFields){.error = r}, "services cannot say that they are ready");
 }
 
-/* A php-fpm reads its own again when it restarts itself. */
+/* A php-fpm that restarts itself reads its overlay again. */
 static void restore_files(const HfSupervisor *supervisor)
 {
     for (unsigned i = 0; i < HF_MACHINE_SLOTS; i++) {
@@ -370,8 +370,8 @@ int hf_inputs_block(void)
     sigset_t set;
 
     sigemptyset(&set);
-    sigaddset(&set, SIGCHLD); /* the reaper's */
-    sigaddset(&set, SIGPIPE); /* not ignored, which the service would be, too */
+    sigaddset(&set, SIGCHLD); /* for the reaper */
+    sigaddset(&set, SIGPIPE); /* blocked rather than ignored, as the service would inherit that */
     for (size_t i = 0; taken_signal(i) > 0; i++)
         sigaddset(&set, taken_signal(i));
     return sigprocmask(SIG_BLOCK, &set, NULL) < 0 ? -errno : 0;
@@ -399,7 +399,7 @@ int hf_inputs_new(HfSupervisor *supervisor, int fd, HfInputs **ret)
         return -ENOMEM;
     inputs->supervisor = supervisor;
     inputs->fd = -1;
-    if (supervisor->first == HF_EVENT_RESUME) /* what is blocked now our predecessor has blocked */
+    if (supervisor->first == HF_EVENT_RESUME) /* then our predecessor has blocked them */
         hf_process_set_mask(hf_notes_text(&supervisor->notes, HF_NOTES_MASK));
     if (fd >= 0 && !hf_notifysocket_stands(supervisor->runtime.notify))
         fd = hf_fd_close(fd);

@@ -1,22 +1,21 @@
 /* SPDX-License-Identifier: MIT */
-/* Signals, what generations say on the notify socket, sd_notify(3), and what is removed from the
- * runtime directory, to events. */
+/* Turns signals, messages of generations on the notify socket (sd_notify(3)), and removals from the
+ * runtime directory into events. */
 #pragma once
 
 #include "run/supervisor.h"
 
-/* Blocks the signals that are taken, and those of children. Returns 0 or negative errno. */
+/* Blocks the signals that are handled, including SIGCHLD. Returns 0 or negative errno. */
 int hf_inputs_block(void);
-/* fd: the notify socket, taken over, -1: opened anew. Returns 0
- * or negative errno. */
+/* fd: an inherited notify socket, -1: opens a new one. Returns 0 or negative errno. */
 int hf_inputs_new(HfSupervisor *supervisor, int fd, HfInputs **ret);
 int hf_inputs_fd(const HfInputs *inputs); /* borrowed */
 HfInputs *hf_inputs_free(HfInputs *inputs);
-/* Whatever was removed from the runtime directory is there again, if that can be; lose: or else in
- * memory. Harmless when nothing was. */
+/* Makes everything that was removed from the runtime directory again if possible; lose: otherwise
+ * moves it to memory. Harmless when nothing is missing. */
 void hf_inputs_restore(HfInputs *inputs, bool lose);
-/* Hears at once what generations have said until now. */
+/* Handles the messages that generations have sent so far. */
 void hf_inputs_last_words(HfInputs *inputs);
 
-/* A canary on a socket of its own: its READY=1 and MAINPID=, nothing else. */
+/* Handles READY=1 and MAINPID= from a canary on a socket of its own, and nothing else. */
 void hf_inputs_canary(HfGeneration *canary, HfNotifyAccess access, int fd);

@@ -17,7 +17,7 @@
 #include "loop/names.h"
 #include "run/resolved_listener.h"
 
-#define PARKED_MINIMUM 128 /* above what a child's layout usually takes */
+#define PARKED_MINIMUM 128 /* above the numbers that a child's layout usually uses */
 
 static bool try_next(const HfAddress *address, int r)
 {
@@ -69,7 +69,7 @@ static int name_after(HfListener *held, int fd)
     int r = hf_string_set(&held->label, label);
     if (r >= 0 && !held->spec.name)
         r = hf_name_of_address(&held->spec.address, &held->spec.name);
-    if (r >= 0 && hf_address_is_path(&held->spec.address)) { /* it may have another one now */
+    if (r >= 0 && hf_address_is_path(&held->spec.address)) { /* its name may be hidden */
         held->bound = held->spec.address;
         return 0;
     }
@@ -89,7 +89,7 @@ int hf_listener_revive(HfListener *held, unsigned side, int fd)
     return r < 0 ? r : put_socket(held, side, hf_fd_steal(&owned));
 }
 
-/* Out of the way of the numbers that a child's layout uses, if there is room. */
+/* Moves fd above the numbers that a child's layout uses, if possible. */
 static int park(int fd)
 {
     struct rlimit limit;
@@ -99,7 +99,7 @@ static int park(int fd)
     return hf_fd_raise(fd, PARKED_MINIMUM);
 }
 
-/* Makes fd a held listener; consumes it also on failure. */
+/* Makes a listener from fd; consumes it on failure as well. */
 static int hold(int fd, const HfListenerSpec *spec, const HfSocketInode *inode, HfListener **ret)
 {
     HF_CLEANUP_FD int parked = park(fd);
@@ -183,7 +183,7 @@ int hf_listener_receive(int fd, const char *name, HfListener **ret)
     unsigned length;
 
     hf_listener_spec_init(&spec);
-    spec.backlog = 0; /* the .socket unit's */
+    spec.backlog = 0; /* unlike the .socket unit's */
     int type = hf_socket_type(fd);
     int r = type < 0 ? type : hf_listener_name(fd, &bound, &length);
     if (r >= 0)
@@ -209,7 +209,7 @@ int hf_listener_take(int fd, const HfListenerSpec *spec, HfListener **ret)
     HfListenerSpec bare;
     HF_CLEANUP_FD int owned = fd;
 
-    /* backlog and rights are given it once the plan counts */
+    /* backlog and permissions are applied once the plan counts */
     hf_listener_spec_init(&bare);
     bare.address = spec->address;
     bare.name = spec->name;
@@ -233,13 +233,13 @@ HfListener *hf_listener_ref(HfListener *held)
 
 /* ---- sides ---- */
 
-/* Where a side stands beside its path, wherever the last switch has put it. */
+/* The hidden name of a side, which changes with every switch. */
 static int find_hidden(const HfListener *held, unsigned side, char ret[static HF_LISTENER_PATH_MAX])
 {
     return hf_steer_find_hidden(held->spec.address.name, &held->inodes[side], ret);
 }
 
-/* Removes what of a unix path is ours. */
+/* Removes our file at a unix path. */
 static int unlink_side(const HfListener *held, unsigned side)
 {
     char hidden[HF_LISTENER_PATH_MAX];
@@ -283,7 +283,7 @@ static unsigned count_sides(const HfListener *held)
     return n;
 }
 
-/* At the first of its hidden names that nobody has. */
+/* Binds at the first free hidden name. */
 static int bind_hidden(const HfListener *held, int *ret_fd, HfSocketInode *ret_inode)
 {
     const char *path = held->spec.address.name;
@@ -298,7 +298,7 @@ static int bind_hidden(const HfListener *held, int *ret_fd, HfSocketInode *ret_i
     return r;
 }
 
-/* Which socket is which, for a holdfast that copies them. */
+/* Notes on each socket which side it is, for a holdfast that copies it. */
 static void note_sides(const HfListener *held)
 {
     HF_EACH_SIDE (held)
@@ -306,7 +306,7 @@ static void note_sides(const HfListener *held)
             hf_steer_note(held->fds[side], side == held->side, held->places[side]);
 }
 
-/* One more socket; what was that side's before, if anything, has lost its path. */
+/* Adds a socket for side; an earlier one there has lost its path. */
 static int bind_side(HfListener *held, unsigned side)
 {
     unsigned n = count_sides(held);
@@ -412,7 +412,7 @@ int hf_listener_steer(HfListener *held, unsigned side)
         return 0;
     unsigned other = side == held->side ? held->standby : held->side;
     if (!is_tcp(held))
-        find_hidden(held, side, hidden); /* else it may be there already */
+        find_hidden(held, side, hidden); /* in case it is there already */
     int r = is_tcp(held) ? hf_steer_tcp(held->fds[side], held->places[side], held->places[other])
                          : hf_steer_path(held->spec.address.name, hidden, &held->inodes[side]);
     if (r < 0)
@@ -447,7 +447,7 @@ int hf_listener_reach(const HfListener *held, unsigned side, HfReach *ret)
     return r;
 }
 
-/* ---- as it goes on ---- */
+/* ---- while it is held ---- */
 
 HfListener *hf_listener_unref(HfListener *held)
 {
@@ -455,7 +455,7 @@ HfListener *hf_listener_unref(HfListener *held)
         return NULL;
     bool stays = held->received || held->stays || hf_listener_is_anothers(held);
     HF_EACH_SIDE (held) {
-        if (held->claimed && held->taken) /* nothing came of it */
+        if (held->claimed && held->taken) /* the take-over failed */
             hf_steer_claim(held->fds[side], false);
         if (!stays && !(held->taken && side == held->side))
             unlink_side(held, side);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Listeners that are held: shared by the plans that use them, closed with the last. One has two
- * sockets or more, its sides, or one, which then is every side. None is closed before the listener:
- * that would reset what waits in its queue. */
+/* The listeners that we hold: shared by the plans that use them, closed with the last. Each has
+ * several sockets, its sides, or only one, which then stands for every side. No side is closed
+ * before the listener: that would reset the connections in its queue. */
 #pragma once
 
 #include <stdbool.h>
@@ -17,63 +17,62 @@
 
 typedef struct HfListener {
     unsigned references;
-    int fds[HF_SIDES];   /* owned; blocking state never touched; -1: there is no such side yet */
-    HfListenerSpec spec; /* as asked for; name always set */
-    HfAddress bound;     /* where it listens, numeric */
+    int fds[HF_SIDES];   /* owned; their blocking mode is never changed; -1: no such side yet */
+    HfListenerSpec spec; /* as requested; name is always set */
+    HfAddress bound;     /* its numeric address */
     HfSocketInode inodes[HF_SIDES]; /* of a unix path's files */
-    uint64_t sockets[HF_SIDES];     /* their inodes, which tell them from any other; 0: not known */
-    unsigned places[HF_SIDES];      /* how many there were when each was bound */
-    unsigned side;                  /* the current one: new connections go there */
-    unsigned standby;               /* reached by holdfast alone; the same: it has one side */
-    const char *one_side;           /* why it cannot have two; NULL: nothing is known against it */
-    HfQueueAlarm alarms[HF_SIDES];  /* of their queues */
-    bool received;                  /* from systemd: its path is not ours to unlink */
-    bool stays;                     /* its path, too: others go on with it */
-    uint32_t highest;               /* depth of a queue that was ever seen */
-    bool taken;                     /* copied out of another server, whose path it is still */
+    uint64_t sockets[HF_SIDES];     /* the sockets' own inodes, which identify them; 0: unknown */
+    unsigned places[HF_SIDES];      /* how many sides there were when each was bound */
+    unsigned side;                  /* the current one, which gets new connections */
+    unsigned standby;               /* reached by holdfast alone; equals side if it has one side */
+    const char *one_side;           /* why it can only have one; NULL: no reason known */
+    HfQueueAlarm alarms[HF_SIDES];  /* for their queues */
+    bool received;                  /* from systemd, which owns its path */
+    bool stays;                     /* its path must stay for other users of it */
+    uint32_t highest;               /* deepest queue ever seen */
+    bool taken;                     /* copied out of another server, which still owns its path */
     bool claimed;                   /* copied out of another holdfast, which leaves it to us */
-    uint64_t own;   /* generation of ours that bound it and may remove its path; 0: none */
-    unsigned index; /* in the snapshot that is being made */
+    uint64_t own;   /* our generation that bound it and may unlink its path; 0: none */
+    unsigned index; /* in the snapshot being written */
     char *label;    /* spec's address, for people */
 } HfListener;
 
-/* Resolves, binds and listens, with the backlog raised to somaxconn when raised. Returns 0 and one
- * reference, or negative errno with one line in error that says what to do. */
+/* Resolves, binds and listens, with a backlog of somaxconn if raised. Returns 0 and one reference,
+ * or negative errno with one line in error that says what to do. */
 int hf_listener_bind(const HfListenerSpec *spec, bool raised, HfListener **ret, HfText *error);
 
-/* Would hf_listener_bind succeed, as far as can be told without binding? Returns 0, or negative
- * errno with one line in error. */
+/* Checks whether hf_listener_bind would succeed, as far as possible without binding. Returns 0, or
+ * negative errno with one line in error. */
 int hf_listener_probe(const HfListenerSpec *spec, HfText *error);
 
-/* Takes a listening socket that systemd passed. Consumes fd once it is known to listen. Returns 0
+/* Accepts a listening socket that systemd passed. Consumes fd once it is known to listen. Returns 0
  * or negative errno. */
 int hf_listener_receive(int fd, const char *name, HfListener **ret);
 
-/* Takes a listening socket that was copied out of another server. Consumes fd also on failure.
- * Until taken is reset its path is not unlinked. Returns 0 or negative errno. */
+/* Accepts a listening socket copied out of another server. Consumes fd on failure as well. Its path
+ * is not unlinked while taken is set. Returns 0 or negative errno. */
 int hf_listener_take(int fd, const HfListenerSpec *spec, HfListener **ret);
 
-/* Another holdfast has taken it out of this one. */
+/* Has another holdfast taken it out of this one? */
 static inline bool hf_listener_is_anothers(const HfListener *held)
 {
     return held->fds[held->side] >= 0 && hf_steer_is_anothers(held->fds[held->side]);
 }
 
-/* One without a socket, to be described: spec, inodes, sockets, places, received, taken, side and
- * standby as another holdfast had them. NULL without memory. */
+/* Makes a listener without a socket, for a snapshot to fill in: spec, inodes, sockets, places,
+ * received, taken, side and standby. NULL without memory. */
 HfListener *hf_listener_new(void);
-/* Gives it the socket of a side. Consumes fd also on failure. Returns 0 or
- * negative errno. */
+/* Gives it the socket of a side. Consumes fd on failure as well. Returns 0 or negative errno. */
 int hf_listener_revive(HfListener *held, unsigned side, int fd);
 
 /* ---- sides ---- */
 
-/* The current side is this one from now on, and what this one was is that. */
+/* Gives the current side this number, and exchanges it with the side that had it. */
 void hf_listener_renumber(HfListener *held, unsigned side);
-/* Binds the second socket of one that has none yet. What serves now is on side, and stays there.
- * Where there can be none one_side says why, for people. */
+/* Binds a second socket unless it has one. The current socket becomes side. If it cannot have two,
+ * one_side explains why. */
 void hf_listener_pair(HfListener *held, unsigned side);
-/* Of those that have a socket, the variable side. */
+/* Iterates over the sides that have a socket, in the variable side. */
 #define HF_EACH_SIDE(held)                                                                         \
     for (unsigned side = 0; side < HF_SIDES; side++)                                               \
         if ((held)->fds[side] >= 0)
@@ -81,53 +80,52 @@ static inline bool hf_listener_has_sides(const HfListener *held)
 {
     return held->standby != held->side;
 }
-/* The socket of a side; of one that has none, that of the current one. Borrowed. */
+/* The socket of a side, or the current one if that side has none. Borrowed. */
 static inline int hf_listener_fd(const HfListener *held, unsigned side)
 {
     return held->fds[side] >= 0 ? held->fds[side] : held->fds[held->side];
 }
-/* Makes side, where nobody is, the standby side, and binds it where it has no socket yet or its
- * path was removed. With one side only nothing is done. Returns 0, or negative errno with one line
- * in error. */
+/* Makes side, on which there is no generation, the standby side; binds it if it has no socket yet
+ * or its path was removed. Does nothing for a listener with one side. Returns 0, or negative errno
+ * with one line in error. */
 int hf_listener_open_side(HfListener *held, unsigned side, HfText *error);
-/* Can it be switched to side, as far as can be told? Its path may have been removed. */
+/* Can it be switched to side, as far as can be determined? Its path may have been removed. */
 bool hf_listener_can_switch(const HfListener *held, unsigned side);
-/* From the return on new connections go to side, and the one that got them is the standby side.
- * With one side only nothing is done. Returns 0 or negative errno. */
+/* Sends new connections to side from now on; the one that had them becomes the standby side. Does
+ * nothing for a listener with one side. Returns 0 or negative errno. */
 int hf_listener_steer(HfListener *held, unsigned side);
-/* How to connect to side, the current or the standby one, as things are now. Returns 0 or negative
- * errno. */
+/* How to connect to side, the current or the standby one, at present. Returns 0 or negative errno.
+ */
 int hf_listener_reach(const HfListener *held, unsigned side, HfReach *ret);
-/* Why one at address, not bound yet, will have one side only; NULL: nothing is known against it. */
+/* Why a listener at address, not bound yet, will have only one side; NULL: no reason known. */
 const char *hf_listener_one_side(const HfAddress *address);
 
 HfListener *hf_listener_ref(HfListener *held);
-/* The last one unlinks the path that was bound here and closes. Returns NULL. */
+/* The last reference unlinks the path bound here and closes. Returns NULL. */
 HfListener *hf_listener_unref(HfListener *held);
 
-/* To somaxconn, or back to what spec says. */
+/* Sets the backlog to somaxconn (raised) or to the value in spec. */
 void hf_listener_raise_backlog(HfListener *held, bool raised);
 
-/* The same socket from now on serves spec: takes over its name, its backlog and, for a path bound
- * here, its rights; what they leave unset stays. Returns 0, or negative errno with one line in
- * error. */
+/* Adapts a held listener to a new spec: name, backlog and, for a path bound here, permissions;
+ * unset values stay. Returns 0, or negative errno with one line in error. */
 int hf_listener_respecify(HfListener *held, const HfListenerSpec *spec, bool raised, HfText *error);
 
-/* The accept queue of a side now. Returns as hf_queue_read, or -ENOENT: there is no such side. */
+/* The present accept queue of a side. Returns as hf_queue_read, or -ENOENT: no such side. */
 int hf_listener_queue(HfListener *held, unsigned side, HfQueue *ret);
-/* Who waits in a queue of any side. */
+/* How many connections wait, on all sides. */
 uint32_t hf_listener_waiting(HfListener *held);
 
-/* A TCP address, or a path that was bound here. */
+/* Is it a TCP address, or a path bound here? */
 bool hf_listener_can_be_released(const HfListener *held);
-/* Makes its address free for others, though copies of the sockets are open elsewhere: all of them
- * stop listening, and what waits in the queue is reset; a path is only unlinked, and its queue
- * stays. Returns 0 or negative errno. */
+/* Frees its address although other processes have copies of its sockets: none of them listens any
+ * more, and queued connections are reset; a path is only unlinked, and its queue stays. Returns 0
+ * or negative errno. */
 int hf_listener_release(HfListener *held);
 
-/* Does the socket listen no more? Has the path that was bound here been removed, or does another
- * socket or file stand there? Nobody can connect then. */
+/* Can nobody connect any more, because the socket does not listen, or because its path was removed
+ * or replaced? */
 bool hf_listener_is_lost(const HfListener *held);
 
-/* An array of references. */
+/* Releases an array of references. */
 void hf_listener_array_clear(HfListener ***list, size_t *n);

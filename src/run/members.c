@@ -19,7 +19,7 @@ static HfMembership counted(const HfMembers *members)
     return members->kill_mode == HF_KILL_MODE_ALL ? all_of(members) : members->service;
 }
 
-/* Those of every generation there is, so that what left its session is told to whom it belongs. */
+/* Of all generations, to decide which one a process that left its session belongs to. */
 static HfMembers *every_one;
 
 static bool is_of_a_session(pid_t pid)
@@ -32,15 +32,15 @@ static bool is_of_a_session(pid_t pid)
     return false;
 }
 
-/* Pids count up: they tell where the clock of processes, whose ticks are 10 ms, does not. */
+/* Pids count up, so they decide where start times, with ticks of 10 ms, are equal. */
 static bool was_there(const HfMembers *members, uint64_t started, pid_t pid)
 {
     return members->began < started ||
            (members->began == started && members->service.session < pid);
 }
 
-/* It has made itself a daemon, and holds a socket: it is of the newest generation of that socket
- * that was there when it began. */
+/* A daemon that still holds a socket belongs to the newest generation of that socket that existed
+ * when it began. */
 static int is_daemon_of(pid_t pid, const HfMembers *members)
 {
     uint64_t started;
@@ -50,7 +50,7 @@ static int is_daemon_of(pid_t pid, const HfMembers *members)
     int r = hf_process_is_descendant(pid, NULL);
     if (r > 0)
         r = hf_process_is_holder(pid, &members->sockets);
-    /* our helpers have sockets of generations, too */
+    /* our helpers hold sockets of generations as well */
     if (r <= 0 || hf_process_runs_ours(pid) || hf_process_started(pid, &started) < 0)
         return r < 0 ? r : 0;
     if (!was_there(members, started, pid))
@@ -62,7 +62,7 @@ static int is_daemon_of(pid_t pid, const HfMembers *members)
     return 1;
 }
 
-/* A wrapper's child, or what the service was before it executed another program. */
+/* A wrapper's child, or the service before it executed another program. */
 static int is_holding_member(pid_t pid, const HfMembers *members)
 {
     const HfMembership all = all_of(members);
@@ -94,8 +94,8 @@ static bool is_heir(pid_t pid, const HfMembers *members)
             getsid(pid) != members->service.session);
 }
 
-/* The main process is signalled by itself. A stop signal that the service knows may be news to
- * another program. */
+/* The main process gets its signal separately. Other programs may not expect the service's stop
+ * signal. */
 static int signal_for_member(pid_t pid, int signal, void *userdata)
 {
     const HfMembers *members = userdata;
@@ -114,7 +114,7 @@ static void on_set_gone(void *userdata)
 {
     const HfMembers *members = userdata;
 
-    if (members->main == 0) /* its end is heard of first, and then this again */
+    if (members->main == 0) /* its exit is handled first, and then this is called again */
         members->callbacks.gone(members->callbacks.userdata);
 }
 
@@ -202,7 +202,7 @@ int hf_members_measure(const HfMembers *members, uint64_t *ret_processes, uint64
 
 typedef struct Serving {
     const HfMembers *members;
-    const HfHeldSockets *sockets; /* NULL: they need not be looked at */
+    const HfHeldSockets *sockets; /* NULL: not checked */
 } Serving;
 
 static int is_serving(pid_t pid, const void *wanted)
@@ -267,7 +267,7 @@ int hf_members_visit_spared(const HfMembers *members, HfProcessVisit visit, void
 
 typedef struct Naming {
     HfProcessNames *names;
-    bool left_some; /* and said so */
+    bool left_some; /* and logged that */
 } Naming;
 
 static int name_one_member(HfProcess *process, void *userdata)

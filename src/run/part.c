@@ -30,7 +30,7 @@ bool hf_parts_have(const HfPart *const *parts, const char *name)
     return false;
 }
 
-/* The part that does what an option asks for, or NULL: run itself. */
+/* The part that implements an option, or NULL: run itself. */
 static const char *part_of_option(const char *option)
 {
     static const struct {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* The moments at which the parts of src/parts are called. run knows of parts only what main.c
- * lists; parts know run, and of one another only events and probe. Each moment may be NULL. They
- * are called in the order of the list, with the part's own state where it has one. */
+/* The moments at which the parts in src/parts are called. run knows parts only through the list in
+ * main.c; parts know run, and of each other only events and probe. Each moment may be NULL. Parts
+ * are called in the order of the list, with their own state if they have one. */
 #pragma once
 
 #include <stdbool.h>
@@ -18,7 +18,7 @@ typedef struct HfSupervisor HfSupervisor;
 
 #define HF_PARTS_MAX 16
 
-/* Listeners that the next plan may choose among. */
+/* Listeners for the next plan to choose from. */
 typedef struct HfOffer {
     HfListener **list; /* borrowed */
     size_t n;
@@ -32,95 +32,98 @@ typedef struct HfPart HfPart;
 struct HfPart {
     const char *name; /* as in meson's option "without" */
 
-    /* This program as a helper process: its first word, which is for nobody else, and what it does
-     * then. */
+    /* A helper process of this program: its first word, reserved for it, and its function. */
     const char *mode;
     int (*mode_main)(int argc, char **argv);
-    /* Takes first words that are its own out of argc and argv, which stay there for good. */
+    /* Removes words of its own from the beginning of argc and argv, for good. */
     void (*take_words)(int *argc, char ***argv);
-    /* Performs line, where it is the part's own. Returns the exit status, or -1: it is not. */
+    /* Runs the verb in line if it is the part's own. Returns its exit status, or -1 if it is not.
+     */
     int (*verb)(const HfCommandLine *line, const HfPart *const *parts);
-    /* For `holdfast check`: appends lines on plan to report. */
+    /* For `holdfast check`: appends lines about plan to report. */
     void (*describe)(const HfPlan *plan, const HfSettings *settings, HfText *report);
 
-    /* What the machine is to know of settings, in place of what it has without the part. */
+    /* Sets the machine's limits that depend on the part. */
     void (*limit)(const HfSettings *settings, HfMachineLimits *limits);
 
     /* ---- the beginning; each returns 0, or negative errno with one line in error ---- */
 
-    /* The loop stands, nothing is claimed. *ret: the part's state, NULL when there is none. */
+    /* The loop exists, nothing has been claimed. *ret: the part's state, NULL for none. */
     int (*begin)(HfSupervisor *supervisor, void **ret, HfText *error);
-    /* The runtime directory is ours, supervisor->first is what goes on, supervisor->notes is what
-     * the holdfast before this one noted. */
+    /* The runtime directory is ours; supervisor->first is the first event, and supervisor->notes
+     * are those of the previous holdfast. */
     int (*claimed)(void *state, HfText *error);
-    /* The first event is posted; what was restored stands. */
+    /* The first event has been posted, and everything is restored. */
     int (*begun)(void *state, HfText *error);
 
     /* ---- a replacement ---- */
 
-    /* Adds what plan may use to offer, or objects. Returns 0, or negative errno with one line in
-     * error; -EINPROGRESS: it cannot be said yet, see unprepared. */
+    /* Adds listeners that plan may use to offer, or refuses the plan. Returns 0, or negative errno
+     * with one line in error; -EINPROGRESS: not known yet, see unprepared. */
     int (*lend)(void *state, HfPlan *plan, HfOffer *offer, HfText *error);
-    /* An address that the plan is to bind is in use: finds its listener elsewhere. Returns 0 and
-     * one reference, or negative errno. */
+    /* An address for the plan is in use: finds its listener elsewhere. Returns 0 and one reference,
+     * or negative errno. */
     int (*find)(void *state, const HfListenerSpec *spec, HfListener **ret);
-    /* The plan is bound and has passed all: the last word before it counts. Returns as lend. */
+    /* The plan is bound and has passed everything: the last chance to refuse it. Returns as lend.
+     */
     int (*bound)(void *state, const HfPlan *plan, HfText *error);
-    /* What a bound plan must pass before it counts; of one part at most. */
+    /* What a bound plan must pass before it counts; at most one part has it. */
     const HfTrialStep *trial;
-    /* Somebody else has what the plan is to bind: does the part post UNBLOCKED when he has left, or
-     * when lend can say more? */
+    /* The plan's address is in use: will the part post UNBLOCKED when it is free, or when lend
+     * knows more? */
     bool (*unprepared)(void *state);
 
     /* ---- each step ---- */
 
-    /* Too early for this answer? Then the part has it performed by the others later. */
+    /* Is it too early for this answer? Then the part performs it later. */
     bool (*holds)(void *state, const HfAction *answer);
-    /* The current plan is another one; its listeners are not given yet what it wants of them. */
+    /* Another plan is current; its listeners have not got their new names, backlogs and permissions
+     * yet. */
     void (*committed)(void *state);
-    /* run has performed action; of FORGET and END: it is about to. */
+    /* run has performed action; for FORGET and END: is about to. */
     void (*performed)(void *state, const HfAction *action);
-    /* Nothing waits to be decided; or a generation is known to be ready, and that is next. */
+    /* No event is waiting; or a generation is known to be ready, and that comes next. */
     void (*stepped)(void *state);
 
-    /* Something was removed from the runtime directory, which stands again: the part's own in it is
-     * to as well. Returns 1 when it had to be made again, or 0. */
+    /* Something was removed from the runtime directory, which exists again: the part restores its
+     * own files. Returns 1 if any was missing, or 0. */
     int (*placed)(void *state);
 
-    /* ---- this program gives way to the next ---- */
+    /* ---- this program is replaced by the next ---- */
 
-    /* Adds what the next holdfast is to find in its notes; descriptors are borrowed. */
+    /* Adds notes for the next holdfast; descriptors are borrowed. */
     int (*captured)(void *state, HfNotes *notes);
-    /* Why it may not be replaced now: appends a line to why. */
+    /* Appends a line to why if it cannot be replaced now. */
     void (*objects)(void *state, HfText *why);
-    /* Is something under way that must not be cut off? Nothing more is begun then, and when that
-     * has ended UPGRADE_TESTED is posted. */
+    /* Is something in progress that must not be interrupted? The part then begins nothing new, and
+     * posts UPGRADE_TESTED when it is done. */
     bool (*busy)(void *state);
-    /* The program is executed now; or, going false, was not, and everything goes on. */
+    /* going: the program is about to be executed; not going: that failed, and everything goes on.
+     */
     void (*replacing)(void *state, bool going);
 
     /* ---- the end ---- */
 
-    /* A helper that ends by itself, and is not to be killed? */
+    /* Is pid a helper that ends by itself, and must not be killed? */
     bool (*owns)(void *state, pid_t pid);
-    /* The service is gone. Returns true when the loop is to go on until hf_supervisor_ended. */
+    /* The service is gone. Returns true to keep the loop running until hf_supervisor_ended. */
     bool (*end)(void *state);
-    /* Lets go of all that has to do with the service. Harmless when repeated. */
+    /* Releases everything that concerns the service. Harmless when repeated. */
     void (*let_go)(void *state);
     void (*free)(void *state);
 };
 
 /* Is the part of that name in this build? */
 bool hf_parts_have(const HfPart *const *parts, const char *name);
-/* Asks settings for nothing that a missing part would do? Returns 0, or -EINVAL with one line in
- * error. */
+/* Checks that settings need no part that is missing. Returns 0, or -EINVAL with one line in error.
+ */
 int hf_parts_check(const HfPart *const *parts, const HfSettings *settings, HfText *error);
-#define HF_PART_MISSING "this build of holdfast has no part " /* and its name */
+#define HF_PART_MISSING "this build of holdfast has no part " /* followed by its name */
 
-/* The one trial of parts, or NULL. */
+/* The trial of the part that has one, or NULL. */
 const HfTrialStep *hf_parts_trial(const HfPart *const *parts);
 
-/* For i of each part with a state that has the moment. */
+/* Iterates over the parts that have state and the moment. */
 #define HF_EACH_PART(supervisor, i, moment)                                                        \
     for (size_t i = 0; (supervisor)->parts[i]; (i)++)                                              \
         if ((supervisor)->states[i] && (supervisor)->parts[i]->moment)

@@ -33,7 +33,7 @@ void hf_pid_file_remove(HfSupervisor *supervisor)
     supervisor->pid_file = NULL;
 }
 
-/* What stops or reloads by that file means only one of them. */
+/* A pid file names one process: a stop or reload by way of it reaches only one of them. */
 static void tell_twin(const char *path)
 {
     HF_CLEANUP_FREE char *text = NULL;

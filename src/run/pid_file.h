@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* The pid file that the user's configuration names: it names holdfast, so that log rotation and
- * kill -USR2 go on working. */
+/* The pid file named by the user's configuration: it contains holdfast's pid, so that log rotation
+ * and kill -USR2 keep working. */
 #pragma once
 
 #include "run/supervisor.h"
 
-/* Writes what the plan names, and removes what an earlier plan named: before the first generation
- * is spawned, as php-fpm has it before it is ready, and once one of another plan is ready. */
+/* Writes the plan's pid file, and removes that of an earlier plan. Called before the first
+ * generation is spawned, since php-fpm too writes it before it is ready, and once a generation of
+ * another plan is ready. */
 void hf_pid_file_write(HfSupervisor *supervisor, const HfPlan *plan);
-/* If it still names us. */
+/* Only if it still contains our pid. */
 void hf_pid_file_remove(HfSupervisor *supervisor);

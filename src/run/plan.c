@@ -129,14 +129,14 @@ static int refuse_twin(const HfListener *first, const HfListenerSpec *spec, HfTe
     return -EEXIST;
 }
 
-/* One reference to a listener that is held, or newly bound: also where nobody can connect to the
- * one that is held. */
+/* One reference to a held listener, or to a new one if there is none or nobody can connect to it.
+ */
 static int obtain(const HfPlan *plan, const HfListenerSpec *spec, HfListener *const *held,
                   size_t n_held, bool raised, HfListener **ret, HfText *error)
 {
     HfListener *found = hf_listener_find(held, n_held, spec);
 
-    if (found && hf_listener_is_lost(found)) { /* what is left of it would be in the way */
+    if (found && hf_listener_is_lost(found)) { /* remains of it would be in the way */
         hf_listener_release(found);
         found = NULL;
     }
@@ -216,7 +216,7 @@ void hf_plan_apply(HfPlan *plan, bool raised)
 
 /* ---- lists of listeners ---- */
 
-/* Another name for the same path, or for the first address of a host that has been looked up. */
+/* Another name for the same path, or for the first address of a host that was looked up. */
 static bool is_alias(const HfListener *held, const HfListenerSpec *spec)
 {
     struct sockaddr_storage addresses[HF_TARGET_ADDRESSES_MAX];
@@ -295,7 +295,7 @@ static int find_account(const HfSettings *settings, HfNames *names, HfCredential
     return r;
 }
 
-/* The service's own user is one that needs no right to switch to. */
+/* Switching to our own user needs no privilege. */
 static int check_rights(HfCredentials *credentials, HfText *error)
 {
     if (hf_credentials_are_own(credentials)) {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Plans, which service/adapter.h describes, and their listeners. */
+/* Plans, as described in service/adapter.h, and their listeners. */
 #pragma once
 
 #include "base/text.h"
@@ -12,60 +12,61 @@ int hf_plan_new(HfPlan **ret);
 HfPlan *hf_plan_ref(HfPlan *plan);
 HfPlan *hf_plan_unref(HfPlan *plan);
 
-/* Makes the listeners of a plan whose wanted ones are known, or only looks whether they could be
- * made. Returns 0, or negative errno with one line in error. */
+/* Makes the listeners that a plan wants, or only checks whether that is possible. Returns 0, or
+ * negative errno with one line in error. */
 typedef int (*HfPlanBinder)(HfPlan *plan, HfText *error, void *userdata);
 
 /* Appends a reference to the listener of the next wanted one. Returns 0 or -ENOMEM. */
 int hf_plan_add_listener(HfPlan *plan, HfListener *listener);
 
-/* For an address that is in use: finds its listener elsewhere. Returns 0 and one reference, or
+/* Finds the listener of an address that is in use elsewhere. Returns 0 and one reference, or
  * negative errno. */
 typedef int (*HfPlanFinder)(const HfListenerSpec *spec, HfListener **ret, void *userdata);
 
-/* Fills listeners: each wanted one from those among held, else newly bound, else by find (NULL: not
- * looked for); then the placement. Those held stay as they are. Returns 0, or negative errno with
- * one line in error; what was newly bound is closed with the plan. */
+/* Fills in listeners: each wanted one from held, else newly bound, else by find (NULL: none); then
+ * the placement. Held ones are not changed. Returns 0, or negative errno with one line in error;
+ * new ones are closed with the plan. */
 int hf_plan_bind(HfPlan *plan, HfListener *const *held, size_t n_held, bool raised,
                  HfPlanFinder find, void *userdata, HfText *error);
 
-/* Sees to it that each listener has two sides, now served on side, where handover asks for that;
- * says in switches whether all have. Returns 0, or -EOPNOTSUPP with one line in error: not all, and
- * handover does without none. */
+/* Gives each listener two sides, the present one being side, as far as handover asks for that, and
+ * sets switches if all have them. Returns 0, or -EOPNOTSUPP with one line in error if one cannot
+ * and handover insists. */
 int hf_plan_pair(HfPlan *plan, HfHandover handover, unsigned side, HfText *error);
 
-/* The plan counts from now on: gives the listeners that were held before the names, backlogs and
- * rights that it wants. What cannot be changed is logged and stays. */
+/* The plan counts from now on: gives held listeners the names, backlogs and permissions that it
+ * wants. Failures are logged, and leave them as they are. */
 void hf_plan_apply(HfPlan *plan, bool raised);
 
-/* What a generation of the plan is told of its overlay, appended to arguments, and of its number,
- * appended to environment, if anything. Return 0 or -ENOMEM. */
+/* Appends what tells a generation of its overlay to arguments, and of its number to environment.
+ * Return 0 or -ENOMEM. */
 int hf_plan_overlay_arguments(const HfPlan *plan, const char *overlay, char ***arguments);
 int hf_plan_number_environment(const HfPlan *plan, uint64_t number, char ***environment);
 
-/* Makes the placement, from the bound addresses, or, before hf_plan_bind, from the wanted ones.
- * Returns 0 or negative errno with one line in error. */
+/* Makes the placement, from the bound addresses or, before hf_plan_bind, from the wanted ones.
+ * Returns 0, or negative errno with one line in error. */
 int hf_plan_place(HfPlan *plan, HfText *error);
 
 /* ---- of settings ---- */
 
-/* What settings alone say of a plan: what is run, whose it is, and how it is asked to leave. */
+/* The part of a plan that depends on settings alone: program, user, and how it is asked to leave.
+ */
 
-/* names: asked for the service of these settings. Returns 0 and a plan without listeners, or
- * negative errno, mostly with one line in error: no such program, user or group, or holdfast has
- * not the right to switch to it. */
+/* names: with the answers for these settings. Returns 0 and a plan without listeners, or negative
+ * errno, mostly with one line in error: no such program, user or group, or no permission to switch
+ * to it. */
 int hf_plan_of_settings(const HfSettings *settings, HfNames *names, HfPlan **ret, HfText *error);
 
-/* The environment of a child: a copy of holdfast's own without what was meant for holdfast alone
+/* The environment of a child: a copy of holdfast's own without variables meant for holdfast
  * (hf_handoff_is_foreign), then the entries of each vector (NULL: none). Owned. Returns 0 or
  * -ENOMEM. */
 int hf_environment_make(char *const *first, const char *const *second, char ***ret);
 
 /* ---- lists of listeners ---- */
 
-/* The listener among n that spec asks for: same address, or received under spec's name. NULL: none.
- * Borrowed. */
+/* The listener in list that spec asks for: with the same address, or received under spec's name.
+ * NULL: none. Borrowed. */
 HfListener *hf_listener_find(HfListener *const *list, size_t n, const HfListenerSpec *spec);
 
-/* The sockets of n listeners, by which their holders are known. Returns 0 or negative errno. */
+/* Identifies the sockets of n listeners, to find their holders. Returns 0 or negative errno. */
 int hf_listener_identify(HfListener *const *list, size_t n, HfHeldSockets *ret);

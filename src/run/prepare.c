@@ -16,34 +16,34 @@
 #include "loop/names.h"
 #include "run/plan.h"
 
-/* What an adapter found out last. */
+/* The adapter's last result. */
 typedef enum Found {
     FOUND_NOTHING,
-    FOUND_LISTENERS, /* which are to be bound */
+    FOUND_LISTENERS, /* they can be bound now */
     FOUND_ALL,
 } Found;
 
 struct HfPrepare {
     HfPrepareQuestion question;
-    size_t step; /* under way */
+    size_t step; /* current */
     HfPlan *plan;
     HfNames *names; /* until the plan has them */
     HfDiscovery discovery;
     Found found;
-    char *base; /* what relative paths are relative to */
+    char *base; /* relative paths are resolved from it */
     HfCapture *capture;
-    void *trial; /* under way */
+    void *trial; /* in progress */
     sd_event_source *deferred;
     HfPrepareCallback callback;
     void *userdata;
 };
 
-/* One thing after another. */
+/* One step of the list. */
 typedef struct Step {
-    /* Returns 0 when it goes on in the loop, to end in prepare_go_on or prepare_failed; 1 when it
-     * is done; or negative errno, perhaps with one or more lines in error. */
+    /* Returns 0 when it continues in the loop, until prepare_go_on or prepare_failed is called; 1
+     * when it is done; or negative errno, perhaps with one or more lines in error. */
     int (*start)(HfPrepare *prepare, HfText *error);
-    void (*abort)(HfPrepare *prepare); /* what start left under way; NULL: nothing */
+    void (*abort)(HfPrepare *prepare); /* aborts what start began; NULL: nothing to abort */
 } Step;
 
 static int ask_for_user(HfPrepare *prepare, HfText *error);
@@ -58,13 +58,13 @@ static void abort_question(HfPrepare *prepare);
 static void abort_trial(HfPrepare *prepare);
 
 static const Step steps[] = {
-    {ask_for_user, abort_names},       /* and group of the service, and where its program is */
+    {ask_for_user, abort_names},       /* and group of the service, and its program */
     {begin_plan, NULL},                /* what the settings alone say */
-    {ask_for_pools, abort_question},   /* where it listens */
-    {ask_for_names, abort_names},      /* hosts, and whose the sockets are to be */
-    {bind_plan, NULL},                 /* so that what cannot be bound leaves no trace of a test */
-    {ask_for_verdict, abort_question}, /* of the service on its configuration */
-    {try_plan, abort_trial},           /* the user's own opinion */
+    {ask_for_pools, abort_question},   /* and so its listeners */
+    {ask_for_names, abort_names},      /* hosts, and owners of sockets */
+    {bind_plan, NULL},                 /* before the test, so that a failure leaves no trace */
+    {ask_for_verdict, abort_question}, /* of the service about its configuration */
+    {try_plan, abort_trial},           /* the user's own checks */
 };
 #define N_STEPS (sizeof(steps) / sizeof(*steps))
 
@@ -83,7 +83,7 @@ HfPrepare *hf_prepare_abort(HfPrepare *prepare)
     return NULL;
 }
 
-/* Frees it before the call back. */
+/* Frees prepare before the callback. */
 static void prepare_end(HfPrepare *prepare, int r, const char *error)
 {
     HfPrepareCallback callback = prepare->callback;
@@ -101,7 +101,7 @@ static void prepare_failed(HfPrepare *prepare, int r, HfText *error)
     prepare_end(prepare, r, hf_text_peek(error));
 }
 
-/* From the step that is under way on, until one goes on in the loop. */
+/* Runs steps from the current one on, until one continues in the loop. */
 static void prepare_run(HfPrepare *prepare)
 {
     HF_CLEANUP_TEXT HfText error = {0};
@@ -115,7 +115,7 @@ static void prepare_run(HfPrepare *prepare)
         prepare_end(prepare, 0, "");
 }
 
-/* The step that went on in the loop is done. */
+/* A step that continued in the loop is done. */
 static void prepare_go_on(HfPrepare *prepare)
 {
     prepare->step++;
@@ -157,7 +157,7 @@ static int ask_for_user(HfPrepare *prepare, HfText *error)
     return r < 0 ? r : put_names(prepare);
 }
 
-/* A host that is held already stays where it is, whatever the resolver says, or does not say. */
+/* The host of a held listener is not looked up again, so the resolver cannot move or block it. */
 static int ask_for_names(HfPrepare *prepare, HfText *error)
 {
     const HfPlan *current = prepare->question.current;
@@ -177,7 +177,7 @@ static int ask_for_names(HfPrepare *prepare, HfText *error)
     return r < 0 ? r : put_names(prepare);
 }
 
-/* Whoever goes on would wait for it again, in a child that cannot be killed. */
+/* A silent file would also block each child that comes after, and those cannot be killed. */
 static int check_files(const HfPrepare *prepare, HfText *error)
 {
     const char *silent = hf_names_silent(prepare->names);
@@ -211,7 +211,7 @@ static int bind_plan(HfPrepare *prepare, HfText *error)
     return r < 0 ? r : 1;
 }
 
-/* ---- what the service itself says ---- */
+/* ---- questions to the service ---- */
 
 static int discover(HfPrepare *prepare, const HfAnswer *answer, HfText *error);
 
@@ -275,7 +275,7 @@ int hf_prepare_put(sd_event *loop, HfReaper *reaper, const HfPlan *plan, HfQuest
     return hf_capture_start(loop, reaper, &spawn, question->most, timeout, callback, userdata, ret);
 }
 
-/* Beside a generation that serves it takes only what that leaves of the processors. */
+/* Beside a serving generation the child gets only spare processor time. */
 static int put_question(HfPrepare *prepare, HfQuestion *question)
 {
     const HfPrepareQuestion *asked = &prepare->question;
@@ -284,7 +284,7 @@ static int put_question(HfPrepare *prepare, HfQuestion *question)
                           asked->settings->ready_timeout, on_answer, prepare, &prepare->capture);
 }
 
-/* Goes on as the adapter says. Returns as the start of a step. */
+/* Continues the discovery. Returns as the start of a step. */
 static int discover(HfPrepare *prepare, const HfAnswer *answer, HfText *error)
 {
     HF_CLEANUP_QUESTION HfQuestion question = {0};
@@ -312,12 +312,12 @@ static int ask_for_verdict(HfPrepare *prepare, HfText *error)
 
     if (prepare->found == FOUND_ALL)
         return 1;
-    /* Where a start can do no harm it is the verdict. */
+    /* On the standby side a start does no harm, so it serves as the verdict. */
     plan->unproven = prepare->question.standby && plan->switches && plan->adapter->verdict;
     return plan->unproven ? 1 : discover(prepare, NULL, error);
 }
 
-/* ---- the user's own opinion ---- */
+/* ---- the user's own checks ---- */
 
 static void on_tried(int r, const char *error, void *userdata)
 {
@@ -356,7 +356,7 @@ static int begin_plan(HfPrepare *prepare, HfText *error)
     if (r < 0)
         return r;
     prepare->base = settings->directory ? strdup(settings->directory) : get_current_dir_name();
-    if (!prepare->base) /* deleted, perhaps: only what is relative to it cannot be found */
+    if (!prepare->base) /* deleted, perhaps: only relative paths need it */
         prepare->base = strdup("/proc/self/cwd");
     if (!prepare->base)
         return -ENOMEM;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Settings to a plan: looks up names, finds the program, asks php-fpm, has the listeners bound. */
+/* Turns settings into a plan: looks up names, finds the program, asks php-fpm, has the listeners
+ * bound. */
 #pragma once
 
 #include <systemd/sd-event.h>
@@ -13,47 +14,47 @@
 
 typedef struct HfPrepare HfPrepare;
 
-/* Tries a bound plan. */
+/* The trial of a bound plan. */
 typedef struct HfTrialStep HfTrialStep;
 
 typedef struct HfPrepareQuestion {
     sd_event *loop;
     HfReaper *reaper;
-    const HfSettings *settings; /* borrowed until the call back */
+    const HfSettings *settings; /* borrowed until the callback */
     const char *aliases;        /* see HfDiscovery; borrowed likewise */
-    const HfPlan *current;      /* whose listeners are held, borrowed likewise; NULL: none are */
-    bool beside;                /* a generation serves meanwhile, and is not to feel it */
-    bool standby;               /* and goes on until the next one, on its side, has started */
+    const HfPlan *current;      /* its listeners are held; borrowed likewise; NULL: none */
+    bool beside;                /* a generation serves meanwhile, and must not be slowed down */
+    bool standby;               /* that one goes on until the next, on its side, has started */
     const HfRuntime *runtime;   /* for a canary, if the settings have one; NULL: none */
-    bool in_place;              /* the one before is stopped first: there is no standby side */
+    bool in_place;              /* the old generation is stopped first: there is no standby side */
     const HfTrialStep *trial;   /* NULL: none */
     HfPlanBinder bind;          /* NULL: leave the plan unbound */
-    void *binder;               /* its userdata */
+    void *binder;               /* userdata for bind */
 } HfPrepareQuestion;
 
-/* result 0: passed. Else negative errno, and error says what failed and what it printed. What start
- * made has been freed. Comes from the loop, never from within start. */
+/* result 0: passed. Otherwise negative errno, and error says what failed and what it printed. The
+ * trial has been freed. Comes from the loop, never from within start. */
 typedef void (*HfTrialCallback)(int result, const char *error, void *userdata);
 
 struct HfTrialStep {
-    /* Returns 0, 1 when there is nothing to pass (no call back), or negative errno with the reason
+    /* Returns 0, 1 when there is nothing to pass (no callback), or negative errno with the reason
      * in error. */
     int (*start)(const HfPrepareQuestion *question, HfPlan *plan, HfTrialCallback callback,
                  void *userdata, void **ret, HfText *error);
-    void (*abort)(void *trial); /* no call back */
+    void (*abort)(void *trial); /* without a callback */
 };
 
-/* result 0: plan is the callee's. Else negative errno and why in error. The prepare has
- * been freed. Comes from the loop, never from within hf_prepare_start. */
+/* result 0: plan belongs to the callee. Otherwise negative errno, with the reason in error. The
+ * prepare has been freed. Comes from the loop, never from within hf_prepare_start. */
 typedef void (*HfPrepareCallback)(int result, HfPlan *plan, const char *error, void *userdata);
 
 int hf_prepare_start(const HfPrepareQuestion *question, HfPrepareCallback callback, void *userdata,
                      HfPrepare **ret);
-/* No call back. NULL is fine. Returns NULL. */
+/* Aborts without a callback. Accepts and returns NULL. */
 HfPrepare *hf_prepare_abort(HfPrepare *prepare);
 
-/* Runs what an adapter asks of plan's program, at the lowest priority if it yields. question is
- * used until this returns. Returns as hf_capture_start. */
+/* Asks an adapter's question by running plan's program, at the lowest priority if yields. question
+ * is only used during this call. Returns as hf_capture_start. */
 int hf_prepare_put(sd_event *loop, HfReaper *reaper, const HfPlan *plan, HfQuestion *question,
                    bool yields, uint64_t timeout, HfCaptureCallback callback, void *userdata,
                    HfCapture **ret);

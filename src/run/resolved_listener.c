@@ -16,7 +16,7 @@
 #include "kernel/owner.h"
 #include "loop/names.h"
 
-#define PID_BYTES 32 /* of a lock */
+#define PID_BYTES 32 /* bytes of a lock file */
 
 void hf_resolved_listener_clear(HfResolvedListener *target)
 {
@@ -39,7 +39,7 @@ static int explain_account(const char *kind, const char *name, int r, HfText *er
     return r;
 }
 
-/* Comma-separated names to numbers. */
+/* Converts comma-separated names to numbers. */
 static int parse_accounts(const HfNames *names, const char *list, bool groups, HfAccounts *accounts,
                           HfText *error)
 {
@@ -69,8 +69,8 @@ static int parse_accounts(const HfNames *names, const char *list, bool groups, H
     return 0;
 }
 
-/* The addresses to be tried in turn: php-fpm, too, takes the first of a host's that can be bound.
- */
+/* The addresses to be tried in turn; php-fpm as well takes a host's first address that can be
+ * bound. */
 static int list_addresses(const HfNames *names, const HfAddress *address, const char *label,
                           struct sockaddr_storage *ret, unsigned *ret_lengths, HfText *error)
 {
@@ -102,7 +102,7 @@ static int list_addresses(const HfNames *names, const HfAddress *address, const 
     ret_lengths[0] = length;
     if (address->kind != HF_ADDRESS_PORT)
         return 1;
-    /* a machine without IPv6 */
+    /* for a machine without IPv6 */
     HfAddress any = {.kind = HF_ADDRESS_INET, .port = address->port};
     r = hf_address_to_sockaddr(&any, &ret[1], &length);
     assert(r == 0);
@@ -173,7 +173,7 @@ HfPlaces hf_resolved_listener_compare(const HfResolvedListener *a, const HfResol
                                                                                  : HF_PLACES_APART;
 }
 
-/* ---- why it cannot be had ---- */
+/* ---- why it cannot be bound ---- */
 
 static bool runs_as(const char *base, const char *instance, pid_t pid)
 {
@@ -188,7 +188,7 @@ static bool runs_as(const char *base, const char *instance, pid_t pid)
     return hf_parse_uint(text, INT32_MAX, &holder) == 0 && (pid_t)holder == pid;
 }
 
-/* The instance of holdfast that is process pid, by its lock; NULL: it is none of this user's. */
+/* The name of the instance whose process is pid, by its lock; NULL: not one of this user's. */
 static char *find_instance(pid_t pid)
 {
     HF_CLEANUP_FREE char *base = NULL;
@@ -203,7 +203,7 @@ static char *find_instance(pid_t pid)
     return name;
 }
 
-/* What another instance holds it lets go by a reload: nobody has to stop it. */
+/* Another instance can release an address by a reload, so that nothing has to be stopped. */
 static void explain_owner(const char *label, const HfOwner *owner, HfText *error)
 {
     HF_CLEANUP_FREE char *instance = find_instance(owner->pid);

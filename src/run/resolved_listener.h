@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* A listener's settings with every name looked up: what the kernel is to be asked for. */
+/* A listener's settings with all names looked up, ready for the kernel. */
 #pragma once
 
 #include <sys/socket.h>
@@ -19,7 +19,7 @@ typedef struct HfAccounts {
 } HfAccounts;
 
 typedef struct HfResolvedListener {
-    char label[HF_ADDRESS_TEXT_MAX]; /* the address, for people */
+    char label[HF_ADDRESS_TEXT_MAX]; /* its address, for people */
     HfSocketRequest request;
     HfAccounts accounts;
     struct sockaddr_storage addresses[HF_TARGET_ADDRESSES_MAX]; /* to be tried in turn */
@@ -27,23 +27,23 @@ typedef struct HfResolvedListener {
     int n;
 } HfResolvedListener;
 
-/* By spec->names; without them the name services are asked, which may take a while. Fills a zeroed
- * target, which is to be cleared also on failure, aimed at its first address. Returns 0, or
+/* Resolves spec with spec->names; without those it asks the name services, and may block. target
+ * must be zeroed, and cleared on failure as well; it is aimed at its first address. Returns 0, or
  * negative errno with one line in error. */
 int hf_resolved_listener_find(const HfListenerSpec *spec, HfResolvedListener *target,
                               HfText *error);
-/* The request is for address i. */
+/* Makes the request one for address i. */
 void hf_resolved_listener_aim(HfResolvedListener *target, int i);
 
-/* What the kernel would make of two of them, by their first addresses. */
+/* How two listeners relate, by their first addresses. */
 typedef enum HfPlaces {
     HF_PLACES_APART,
-    HF_PLACES_SAME,    /* two names for one */
-    HF_PLACES_OVERLAP, /* a wildcard takes what the other is */
+    HF_PLACES_SAME,    /* two names for one place */
+    HF_PLACES_OVERLAP, /* one is a wildcard that includes the other */
 } HfPlaces;
 HfPlaces hf_resolved_listener_compare(const HfResolvedListener *a, const HfResolvedListener *b);
 
-/* Why the address that the target is aimed at cannot be bound, in one line: r at stage. */
+/* Explains in one line why the current address cannot be bound: r at stage. */
 void hf_resolved_listener_explain(const HfResolvedListener *target, const HfListenerSpec *spec,
                                   int r, HfSocketStage stage, HfText *error);
 

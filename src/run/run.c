@@ -48,9 +48,9 @@ static int on_step(sd_event_source *source, void *userdata)
         HfEvent event = supervisor->events[supervisor->first_event];
         supervisor->n_events--;
         supervisor->first_event = (supervisor->first_event + 1) % HF_SUPERVISOR_EVENTS;
-        if (supervisor->n_events == 0) /* so that the usual few touch no more memory */
+        if (supervisor->n_events == 0) /* starting over keeps the memory in use small */
             supervisor->first_event = 0;
-        if (event.type == HF_EVENT_READY) /* it is not said again to whoever adopts it */
+        if (event.type == HF_EVENT_READY) /* the snapshot says so before anybody acts on it */
             call_stepped(supervisor);
         hf_actions_confirm(supervisor, &event);
         hf_machine_step(&supervisor->machine, &event, actions);
@@ -61,12 +61,12 @@ static int on_step(sd_event_source *source, void *userdata)
             hf_actions_perform(supervisor, &actions->list[i]);
     }
     call_stepped(supervisor);
-    malloc_trim(0); /* what a preparation took is not needed again soon */
+    malloc_trim(0); /* memory of a preparation is not needed again soon */
     sd_event_source_set_enabled(source, SD_EVENT_OFF);
     return 0;
 }
 
-/* Everything that has to do with the service; harmless when repeated. */
+/* Releases everything that concerns the service; harmless when repeated. */
 static void let_go(HfSupervisor *supervisor)
 {
     HF_EACH_PART (supervisor, i, let_go)
@@ -85,7 +85,7 @@ static void let_go(HfSupervisor *supervisor)
     hf_listener_array_clear(&supervisor->activated, &supervisor->n_activated);
 }
 
-/* The sockets go, and the loop ends once no part has anything left to do. */
+/* Closes the sockets, and ends the loop once no part has anything left to do. */
 static int on_ending(sd_event_source *source, void *userdata)
 {
     HfSupervisor *supervisor = userdata;
@@ -113,7 +113,7 @@ static int add_source(HfSupervisor *supervisor, sd_event_source **source,
                       sd_event_handler_t callback)
 {
     int r = sd_event_add_defer(supervisor->loop, source, callback, supervisor);
-    if (r >= 0) /* before any other source: what waits is decided before more is taken */
+    if (r >= 0) /* before any other source: events are decided before new input is read */
         r = sd_event_source_set_priority(*source, SD_EVENT_PRIORITY_IMPORTANT);
     return r < 0 ? r : sd_event_source_set_enabled(*source, SD_EVENT_OFF);
 }
@@ -130,7 +130,7 @@ static int make_loop(HfSupervisor *supervisor)
     return r < 0 ? r : hf_reaper_new(supervisor->loop, &supervisor->reaper);
 }
 
-/* An instance that is resumed holds the lock already. */
+/* A resumed instance holds the lock already. */
 static int claim_runtime(HfSupervisor *supervisor, HfText *error)
 {
     HF_CLEANUP_TEXT HfText ignored = {0};
@@ -143,7 +143,7 @@ static int claim_runtime(HfSupervisor *supervisor, HfText *error)
     return hf_runtime_claim(&supervisor->runtime, supervisor->name, error);
 }
 
-/* The socket that the generations to be gone on with notify; -1: none. */
+/* The notify socket of restored generations; -1: none. */
 static int take_notify(HfSupervisor *supervisor)
 {
     struct stat status;
@@ -182,7 +182,7 @@ static int set_up(HfSupervisor *supervisor, HfText *error)
 {
     int r = check_kernel(error);
     if (r >= 0)
-        r = hf_process_raise_files(); /* a listener, a member and a caller each take one */
+        r = hf_process_raise_files(); /* each listener, member and caller takes a descriptor */
     if (r >= 0)
         r = hf_runtime_name(supervisor->name, &supervisor->runtime);
     if (r >= 0)
@@ -233,7 +233,7 @@ static void tear_down(HfSupervisor *supervisor)
 #define FAILURES_BYTES 32
 #define DELAY_MAX      (30 * HF_USEC_PER_SEC)
 
-/* Is the runtime directory systemd's, which keeps it until it starts us again? */
+/* Does the runtime directory belong to systemd, which keeps it until it starts us again? */
 static bool is_kept(const char *directory)
 {
     const char *list = getenv("RUNTIME_DIRECTORY");
@@ -245,7 +245,7 @@ static bool is_kept(const char *directory)
     return false;
 }
 
-/* Returns how many failed in a row, 0 where nobody knows. */
+/* Returns how many first starts have failed in a row, 0 when unknown. */
 static unsigned count_failures(const HfSupervisor *supervisor)
 {
     const char *directory = supervisor->runtime.directory;
@@ -268,7 +268,7 @@ static unsigned count_failures(const HfSupervisor *supervisor)
     return 0;
 }
 
-/* systemd before 254, which does not know RestartSteps=, would start us again at once, for ever. */
+/* systemd before 254 lacks RestartSteps= and would restart us at once, for ever. */
 static void delay_end(unsigned failures, const HfSettings *settings)
 {
     uint64_t maximum = settings->backoff_max < DELAY_MAX ? settings->backoff_max : DELAY_MAX;
@@ -295,7 +295,7 @@ int hf_run(const HfCommandLine *line, const HfPart *const *parts)
     HF_CLEANUP_FREE char *name = NULL;
     HF_CLEANUP_TEXT HfText error = {0};
     static HfSupervisor
-        instance; /* its rings are hardly touched: on the heap they would be cleared */
+        instance; /* static: its rings are hardly used, and on the heap they would be cleared */
     HfSupervisor *supervisor = &instance;
     const HfSettings *settings = &line->settings;
     HfMachineLimits limits;

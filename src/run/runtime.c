@@ -71,8 +71,7 @@ int hf_runtime_name(const char *name, HfRuntime *ret)
     return 0;
 }
 
-/* The last instance takes the directory above along; another that starts just then makes it anew.
- */
+/* The last instance also removes the directory above; if it does so just now, it is made again. */
 static int make_directory(const char *path)
 {
     int r = -ENOENT;
@@ -82,13 +81,13 @@ static int make_directory(const char *path)
     return r;
 }
 
-/* Elsewhere a place may still be given; whom a container's runtime starts cannot be helped. */
+/* A container's user often cannot provide a writable place; anybody else can. */
 static bool is_unwritable(int r)
 {
     return r == -EROFS || ((r == -EACCES || r == -EPERM) && getpid() == 1);
 }
 
-/* Containers of one pod share their abstract names, and each holdfast is process 1 in its own. */
+/* Containers of a pod share abstract names, and each holdfast is process 1 in its own container. */
 static int move_to_memory(HfRuntime *runtime, const char *name)
 {
     HF_CLEANUP_TEXT HfText path = {0};
@@ -108,8 +107,8 @@ static int move_to_memory(HfRuntime *runtime, const char *name)
     return r < 0 ? r : join(runtime->directory, "notify", &runtime->notify);
 }
 
-/* The files of a generation are gen-NUMBER-INCARNATION.* and status/NUMBER-INCARNATION.*: all are
- * its own for as long as the process in its pid file runs. */
+/* The files of a generation, gen-NUMBER-INCARNATION.* and status/NUMBER-INCARNATION.*, must stay
+ * while the process in its pid file runs. */
 static bool belongs_to_another(const char *path, const char *name, const void *userdata)
 {
     static const char prefix[] = "gen-";
@@ -120,7 +119,7 @@ static bool belongs_to_another(const char *path, const char *name, const void *u
     uint64_t pid;
 
     (void)userdata;
-    if (strcmp(name, HF_RUNTIME_FAILURES) == 0) /* the next holdfast's */
+    if (strcmp(name, HF_RUNTIME_FAILURES) == 0) /* for the next holdfast */
         return true;
     if (strncmp(name, prefix, sizeof(prefix) - 1) == 0) {
         name += sizeof(prefix) - 1;
@@ -137,7 +136,7 @@ static bool belongs_to_another(const char *path, const char *name, const void *u
     return runs;
 }
 
-/* It is no file of a generation or a canary, or one that this holdfast has made. */
+/* True for files of this holdfast, and for those of no generation or canary. */
 static bool is_in_use(const char *path, const char *name, const void *userdata)
 {
     static const char generation[] = "gen-";
@@ -185,7 +184,7 @@ static int lock_directory(const char *directory, const char *name, HfText *error
         return r;
     r = hf_lock_take(path, &holder);
     if (r == -EWOULDBLOCK && holder > 0 && is_dead(holder)) {
-        /* fork(2) shares the lock, until the child executes. */
+        /* until it executes its program, a forked child shares the lock */
         hf_log(LOG_NOTICE, NULL, "waiting for a child that %s, which was killed (pid %d), left",
                name, (int)holder);
         if (hf_lock_await(path, LEFT_LOCK_MSEC) == 0 || hf_lock_discard_open(path) == 0)
@@ -224,16 +223,16 @@ int hf_runtime_claim(HfRuntime *runtime, const char *name, HfText *error)
     return 0;
 }
 
-/* Where they are on disk, wherever that is just now. */
+/* The paths on disk, even while the instance is in memory. */
 static int remake_on_disk(HfRuntime *runtime, HfRuntime *place, const char *name, HfText *error)
 {
     HF_CLEANUP_FREE char *path = NULL;
     int r = name_paths(name, place);
     if (r >= 0)
         r = join(place->directory, "lock", &path);
-    if (r < 0) /* our own shortage says nothing of the directory */
+    if (r < 0) /* running short ourselves says nothing about the directory */
         return 0;
-    if (hf_lock_is(path, runtime->lock)) /* where it stands, it is back */
+    if (hf_lock_is(path, runtime->lock)) /* it is in place */
         return runtime->lost;
     r = make_directory(place->directory);
     if (r < 0) {
@@ -280,7 +279,7 @@ void hf_runtime_release(HfRuntime *runtime)
         hf_file_remove_directory(runtime->statuses, belongs_to_another, NULL);
         hf_file_remove_directory(runtime->directory, belongs_to_another, NULL);
         if (hf_name_of_runtime_base(&base) == 0)
-            rmdir(base); /* the last instance takes it along */
+            rmdir(base); /* unless other instances use it */
     }
     runtime->lock = hf_fd_close(runtime->lock);
     hf_cgroups_release(&runtime->cgroups);

@@ -33,7 +33,7 @@ void hf_shared_listener_claim(HfListener *held)
         hf_steer_claim(held->fds[side], true);
 }
 
-/* The side that gets connections now, and whether those here are all that there are. */
+/* Finds the side that gets connections now; returns whether we have all sides. */
 static bool find_current(const HfListener *held, unsigned *ret)
 {
     bool path = hf_address_is_path(&held->spec.address);

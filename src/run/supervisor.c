@@ -5,8 +5,7 @@
 
 #include "base/memory.h"
 
-/* What a service may say as often as it likes waits once for each generation; the last one counts.
- */
+/* Events that a service can cause at will are kept once per generation; the last one counts. */
 static bool merge_event(HfSupervisor *supervisor, const HfEvent *event)
 {
     if (event->type != HF_EVENT_READY && event->type != HF_EVENT_LEAVING &&
