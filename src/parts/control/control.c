@@ -19,11 +19,11 @@
 #define CLIENTS_MAX                                                                                \
     (2 * HF_MACHINE_REQUESTS) /* at the same time; who comes then waits in the backlog for the     \
                                  place of an idle one */
-#define SILENCE          (100 * HF_USEC_PER_MSEC) /* of who has not said yet who it is, until it is idle */
-#define IDLE             (3 * HF_USEC_PER_SEC) /* of the others, with no request under way */
+#define SILENCE          (100 * HF_USEC_PER_MSEC) /* a client that has not called yet may be idle */
+#define IDLE             (3 * HF_USEC_PER_SEC)    /* any other, without a request in progress */
 #define ACCEPTS_A_SECOND 256
 
-/* Root and the user we run as: the socket's mode keeps the others away, this makes sure. */
+/* Root and the user we run as: the socket's mode keeps others out, this makes sure. */
 static bool permitted(int fd)
 {
     struct ucred peer;
@@ -41,7 +41,7 @@ static bool is_idle(const HfControlClient *client, uint64_t now)
            !hf_control_has_call(client->control, client->bus);
 }
 
-/* The oldest idle one leaves. */
+/* Drops the client that has been idle longest. */
 static bool make_room(HfControl *control)
 {
     uint64_t now = hf_clock_monotonic();
@@ -49,7 +49,7 @@ static bool make_room(HfControl *control)
 
     for (HfControlClient *client = control->clients; client; client = client->next)
         if (is_idle(client, now))
-            oldest = client; /* new ones come first in the list */
+            oldest = client; /* new clients are added at the front of the list */
     if (oldest)
         hf_control_drop(oldest);
     return oldest != NULL;
@@ -64,7 +64,7 @@ static int on_pause_end(sd_event_source *source, uint64_t usec, void *userdata)
     return sd_event_source_set_enabled(control->acceptable, SD_EVENT_ON);
 }
 
-/* While every place is taken and somebody waits. */
+/* While every place is taken and another client waits. */
 static int pause_accepting(HfControl *control)
 {
     int r = sd_event_source_set_time_relative(control->pause, SILENCE);
@@ -129,12 +129,12 @@ static int accept_callers(HfControl *control, HfSupervisor *supervisor)
                               HF_LOOP_ACCURACY(SILENCE), on_pause_end, control);
     if (r >= 0)
         r = sd_event_source_set_enabled(control->pause, SD_EVENT_OFF);
-    if (r >= 0) /* a caller that cannot be accepted (EMFILE) goes on waiting to be */
+    if (r >= 0) /* a caller that cannot be accepted (EMFILE) stays in the backlog */
         r = sd_event_source_set_ratelimit(control->acceptable, HF_USEC_PER_SEC, ACCEPTS_A_SECOND);
     return r;
 }
 
-/* It was bound here: whoever holds the directory's lock may take what stands there away. */
+/* We have bound it, and only the holder of the directory's lock may remove what stands there. */
 static int control_placed(void *state)
 {
     HfControl *control = state;
@@ -208,13 +208,13 @@ static int control_captured(void *state, HfNotes *notes)
     return r < 0 || control->fd < 0 ? r : hf_notes_add(notes, HF_NOTES_CONTROL, NULL, control->fd);
 }
 
-/* Who asked for the stop sees by the end of the connection that all is let go. */
+/* The end of the connection tells callers of stop that everything has been released. */
 static void control_free(void *state)
 {
     HfControl *control = state;
 
-    /* no sd_bus_flush: answers are with their callers, or it would wait for one that does not read
-     */
+    /* without sd_bus_flush, which would wait for a client that does not read; answers have been
+     * sent */
     while (control->clients)
         hf_control_drop(control->clients);
     sd_event_source_disable_unref(control->acceptable);

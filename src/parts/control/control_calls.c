@@ -90,7 +90,7 @@ static const char not_parked[] =
     "there is nothing to roll back to: no generation is parked (--park=TIME keeps the one before a "
     "reload for so long, until the next one starts)";
 
-/* D-Bus takes only UTF-8. */
+/* D-Bus strings must be UTF-8. */
 static int reply_failure(sd_bus_message *message, const char *text)
 {
     char printable[HF_CONTROL_TEXT_MAX + 1];
@@ -118,7 +118,7 @@ static int reply(sd_bus_message *message, HfOutcome outcome, const char *text)
     return 0;
 }
 
-/* ---- what is asked for later ---- */
+/* ---- results that are fetched later ---- */
 
 static void keep_result(HfControl *control, uint64_t id, HfOutcome outcome, const char *text)
 {
@@ -127,7 +127,7 @@ static void keep_result(HfControl *control, uint64_t id, HfOutcome outcome, cons
     control->next_result = (control->next_result + 1) % HF_CONTROL_RESULTS;
     result->id = id;
     result->outcome = outcome;
-    hf_string_set(&result->text, text); /* the outcome alone will do */
+    hf_string_set(&result->text, text); /* without memory the outcome alone must do */
 }
 
 void hf_control_forget_results(HfControl *control)

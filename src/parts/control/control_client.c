@@ -7,7 +7,7 @@
 #include "parts/control/control_parts.h"
 #include "parts/control/names.h"
 
-#define QUEUE_MAX 64 /* messages that a client has not read, beyond the socket's buffer */
+#define QUEUE_MAX 64 /* unread messages per client, beyond the socket's buffer */
 #define PRIORITY  (SD_EVENT_PRIORITY_NORMAL + 1) /* supervision comes first */
 
 void hf_control_drop(HfControlClient *client)
@@ -34,7 +34,7 @@ void hf_control_drop(HfControlClient *client)
     free(client);
 }
 
-/* Who sends and does not read must not fill our memory with answers. */
+/* A client that calls without reading must not fill our memory with answers. */
 bool hf_control_keeps_up(const HfControlClient *client)
 {
     uint64_t waiting;
@@ -72,8 +72,8 @@ static bool is_there(const HfControl *control, const HfControlClient *client)
     return false;
 }
 
-/* sd-bus may have read messages together with the end of the handshake, and would look at them only
- * when more comes. */
+/* sd-bus may have read messages together with the end of the handshake, and would handle them only
+ * when more input comes. */
 static int on_read_ahead(sd_event_source *source, void *userdata)
 {
     HfControlClient *client = userdata;
@@ -123,7 +123,7 @@ int hf_control_add(HfControl *control, int *fd)
         hf_fd_steal(fd);
         r = sd_bus_set_server(client->bus, 1, id);
     }
-    if (r >= 0) /* which would wait for a caller that says nothing, or does not read */
+    if (r >= 0) /* it would wait for a caller that sends or reads nothing */
         r = sd_bus_set_close_on_exit(client->bus, 0);
     if (r >= 0)
         r = sd_bus_set_connected_signal(client->bus, 1);
@@ -157,10 +157,10 @@ int hf_control_add(HfControl *control, int *fd)
 
 /* ---- signals ---- */
 
-/* A signal: one of the two. */
+/* One of the two kinds of signal. */
 typedef struct Signal {
     const HfNotice *notice;
-    char **changed; /* names of properties */
+    char **changed; /* names of changed properties */
 } Signal;
 
 static int send_signal(sd_bus *bus, const Signal *signal)
@@ -175,7 +175,7 @@ static int send_signal(sd_bus *bus, const Signal *signal)
                               notice->realtime);
 }
 
-/* To each client that has called a method before. The connection of one that does not read ends. */
+/* Sends to each client that has called a method. The connection of one that does not read ends. */
 static void broadcast(HfControl *control, const Signal *signal)
 {
     HfControlClient *next;

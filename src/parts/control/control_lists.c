@@ -34,7 +34,7 @@ static int append_generation(HfControl *control, sd_bus_message *reply, unsigned
     uint64_t processes = 0;
     uint64_t memory = 0;
 
-    hf_events_measure(control->events, generation, &processes, &memory); /* 0 says that it failed */
+    hf_events_measure(control->events, generation, &processes, &memory); /* 0: it failed */
     return sd_bus_message_append(
         reply, HF_CONTROL_GENERATION, generation->number,
         leaves ? "draining" : hf_stage_name(stage), leaves ? hf_stage_name(stage) : "none",
@@ -44,7 +44,7 @@ static int append_generation(HfControl *control, sd_bus_message *reply, unsigned
         memory, generation->status_text ? generation->status_text : "");
 }
 
-/* The oldest first. */
+/* Oldest first. */
 static int append_generations(HfControl *control, sd_bus_message *reply)
 {
     const HfSupervisor *supervisor = control->supervisor;
@@ -87,9 +87,9 @@ static int append_listener(sd_bus_message *reply, HfListener *held)
     HfQueue queue = {0};
     HfQueue standby = {0};
     uint32_t drops;
-    int64_t told = -1; /* the kernel counts none */
+    int64_t told = -1; /* the kernel has no counter */
 
-    hf_listener_queue(held, held->side, &queue); /* a limit of 0 says that it failed */
+    hf_listener_queue(held, held->side, &queue); /* a limit of 0 means that it failed */
     if (hf_listener_has_sides(held))
         hf_listener_queue(held, held->standby, &standby);
     for (unsigned side = 0; !local && side < HF_SIDES; side++)
@@ -111,7 +111,7 @@ static bool has(const HfPlan *plan, const HfListener *held)
     return false;
 }
 
-/* Those of the current plan, then what only older generations have still. */
+/* The current plan's listeners, then those that only older generations still have. */
 static int append_listeners(HfControl *control, sd_bus_message *reply)
 {
     const HfSupervisor *supervisor = control->supervisor;
@@ -137,12 +137,12 @@ int hf_control_list_listeners(sd_bus_message *message, void *userdata, sd_bus_er
     return reply_list(message, userdata, HF_CONTROL_LISTENER, append_listeners);
 }
 
-/* ---- what the service counts ---- */
+/* ---- the service's own figures ---- */
 
-/* Calls that wait for figures, apart from requests, which count from 1. */
+/* Ids for calls that wait for figures, out of the way of requests, which count from 1. */
 #define FIGURES_ID(cache) (UINT64_MAX - (cache))
 
-/* Numbers below 0 are not known. */
+/* Numbers below 0 are unknown. */
 static int append_pools(HfControl *control, sd_bus_message *reply)
 {
     const HfFigures *figures = control->figures[false];
@@ -151,7 +151,7 @@ static int append_pools(HfControl *control, sd_bus_message *reply)
     for (size_t i = 0; figures && i < figures->n && r >= 0; i++) {
         const HfPoolFigures *pool = &figures->pools[i];
         const HfScoreboard *counts = &pool->counts;
-        int64_t none = pool->error ? -1 : 0; /* all bits, or none */
+        int64_t none = pool->error ? -1 : 0; /* all bits set, or none */
         int64_t peak = counts->memory_peak > 0 ? (int64_t)counts->memory_peak : -1;
         r = sd_bus_message_append(
             reply, HF_CONTROL_POOL, pool->name, (int64_t)counts->active | none,
@@ -204,7 +204,7 @@ static void on_caches(void *userdata)
     tell_figures(userdata, true);
 }
 
-/* Whoever asks while they are asked for waits for the same. */
+/* Callers that come while figures are being asked for get the same answer. */
 static int ask_figures(HfControl *control, bool cache, sd_bus_message *message)
 {
     if (hf_control_keep(control, FIGURES_ID(cache), message) >= 0 && !control->figures[cache] &&
@@ -226,7 +226,7 @@ int hf_control_list_caches(sd_bus_message *message, void *userdata, sd_bus_error
     return ask_figures(userdata, true, message);
 }
 
-/* ---- what was ---- */
+/* ---- the past ---- */
 
 static int append_events(HfControl *control, sd_bus_message *reply)
 {

@@ -32,7 +32,7 @@ static int method_reload(sd_bus_message *message, void *userdata, sd_bus_error *
     return hf_control_request(userdata, HF_REQUEST_RELOAD, message);
 }
 
-/* As Reload, and may take addresses over from another holdfast. */
+/* Like Reload, but may take addresses over from another holdfast. */
 static int method_take_over(sd_bus_message *message, void *userdata, sd_bus_error *unused)
 {
     ((HfControl *)userdata)->supervisor->shares = true;
@@ -57,7 +57,7 @@ static int method_stop(sd_bus_message *message, void *userdata, sd_bus_error *un
     return hf_control_request(userdata, HF_REQUEST_STOP, message);
 }
 
-/* The answer is the request's number: the connection does not outlive an upgrade that works. */
+/* Returns the request's number, since the connection ends with a successful upgrade. */
 static int method_upgrade(sd_bus_message *message, void *userdata, sd_bus_error *unused)
 {
     HfControl *control = userdata;
@@ -80,7 +80,7 @@ static int method_upgrade_result(sd_bus_message *message, void *userdata, sd_bus
 }
 
 /* A getter of sd-bus(3) that appends one property's value. */
-/* Of the next reload, if the settings stay. */
+/* For the next reload, with unchanged settings. */
 static const char *find_handover(const HfSupervisor *supervisor)
 {
     HfHandover handover = supervisor->settings->handover;
@@ -124,7 +124,7 @@ PROPERTY(warm_requests, "t", control->events->history.warmed.requests)
 PROPERTY(warm_failures, "t", control->events->history.warmed.failures)
 PROPERTY(warm_time, "t", control->events->history.warmed.time)
 
-/* {cause: how often}; the first start replaces nothing. */
+/* {cause: count}; the first start replaces nothing. */
 static int get_replacements(sd_bus *bus, const char *path, const char *interface,
                             const char *property, sd_bus_message *reply, void *userdata,
                             sd_bus_error *unused)
@@ -142,9 +142,9 @@ static int get_replacements(sd_bus *bus, const char *path, const char *interface
 
 #define CONSTANT SD_BUS_VTABLE_PROPERTY_CONST
 #define CHANGES  SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE
-#define OPEN     SD_BUS_VTABLE_UNPRIVILEGED /* who may connect may call */
+#define OPEN     SD_BUS_VTABLE_UNPRIVILEGED /* whoever may connect may call */
 
-/* Further members go to the end of a list's structure under a new method: the old ones stay. */
+/* Lists never get new members: a longer structure needs a new method, and the old one stays. */
 const sd_bus_vtable hf_control_object[] = {
     SD_BUS_VTABLE_START(0),
     SD_BUS_PROPERTY("Name", "s", get_name, 0, CONSTANT),

@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: MIT */
-/* Names that both ends of the control socket use. holdfast-control(7). */
+/* Names used at both ends of the control socket. holdfast-control(7). */
 #pragma once
 
 #define HF_CONTROL_PATH      "/org/holdfast/Control1"
 #define HF_CONTROL_INTERFACE "org.holdfast.Control1"
 
-/* Errors: the method failed, with the reason as its message. */
+/* The method failed, for the reason in the message. */
 #define HF_CONTROL_FAILED   "org.holdfast.Error.Failed"
 #define HF_CONTROL_STOPPING "org.holdfast.Error.Stopping"
 #define HF_CONTROL_BUSY     "org.holdfast.Error.Busy"
 
-/* What the lists consist of, members in order; holdfast-control(7) says their meaning. */
+/* Members of the structures in lists, in order; holdfast-control(7) documents them. */
 #define HF_CONTROL_GENERATION                                                                      \
     "(tsssutttuts)" /* number, state, stage, cause, pid, started, ready,                           \
                        age, processes, memory, status */

@@ -87,7 +87,7 @@ void hf_history_ready(HfHistory *history, uint64_t number)
         return;
     history->replaced_at = entry->ready;
     history->switched = hf_clock_monotonic();
-    if (history->asked > 0) /* a crash is not prepared for */
+    if (history->asked > 0) /* the start after a crash needs no preparation */
         history->switched_after = history->switched - history->asked;
     history->last = number;
     history->gone_after = 0;
@@ -170,7 +170,7 @@ static void record_report(HfEvents *events, const HfAction *action)
         hf_events_measure(events, generation, &processes, NULL);
     else if (action->report == HF_REPORT_CRASHED &&
              hf_generation_measure(generation, &processes, NULL) >= 0)
-        hf_history_count(history, generation->number, 1 + processes); /* and its main one */
+        hf_history_count(history, generation->number, 1 + processes); /* plus its main one */
     else if (action->report == HF_REPORT_GONE)
         record_end(events, generation);
 }
@@ -267,7 +267,7 @@ static void events_replacing(void *state, bool going)
         hf_sd_notify_again(events->notify);
 }
 
-/* The user's command for an event. */
+/* Is it the user's command for an event? */
 static bool events_owns(void *state, pid_t pid)
 {
     const HfEvents *events = state;
@@ -288,7 +288,7 @@ static bool events_end(void *state)
     HfEvents *events = state;
     HfNoticeKind kind = stopped;
 
-    if (events->supervisor->status != 0) /* it has had its line */
+    if (events->supervisor->status != 0) /* it has been reported */
         kind.level = LOG_DEBUG;
     hf_notices_publish(&events->notices, &kind, 0, "", "stopped");
     return hf_hooks_finish(events->hooks, on_hooks_finished, events->supervisor) >= 0;

@@ -16,20 +16,20 @@
 
 #define WAITING_MAX 64 /* more than there are names */
 
-/* One that waits. */
+/* An event in the queue. */
 typedef struct Waiting {
-    HfNotice notice; /* text owned */
+    HfNotice notice; /* owns its text */
     unsigned times;
 } Waiting;
 
 struct HfHooks {
     HfSupervisor *supervisor;
-    Waiting waiting[WAITING_MAX]; /* in the order of coming, each name once */
+    Waiting waiting[WAITING_MAX]; /* oldest first, each name once */
     size_t n_waiting;
     HfCapture *running;
     char running_for[HF_NOTICE_NAME_MAX + 1];
-    uint64_t timeout; /* of the one that runs */
-    bool held;        /* until an upgrade has been made, or not */
+    uint64_t timeout; /* for the running command */
+    bool held;        /* until an upgrade has succeeded or failed */
     sd_event_source *next;
     HfHooksCallback finished;
     void *userdata;
@@ -106,7 +106,7 @@ static void start(HfHooks *hooks, const Waiting *waiting)
     const HfSettings *settings = hooks->supervisor->settings;
     HF_CLEANUP_STRV char **environment = NULL;
 
-    if (!settings->on_event) { /* a reload has taken it away meanwhile */
+    if (!settings->on_event) { /* removed by a reload since */
         go_on(hooks);
         return;
     }
@@ -268,7 +268,7 @@ int hf_hooks_captured(const HfHooks *hooks, HfNotes *notes)
     return r;
 }
 
-/* What was written otherwise is skipped. */
+/* Lines in another format are skipped. */
 static bool read_event(const char *text, Waiting *ret)
 {
     char name[HF_NOTICE_NAME_MAX + 1];

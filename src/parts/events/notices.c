@@ -9,13 +9,13 @@
 #include "base/clock.h"
 #include "base/text.h"
 
-/* ---- what is kept ---- */
+/* ---- memory ---- */
 
 static void keep(HfNotices *notices, const HfNotice *notice)
 {
     char *text = strdup(notice->text);
 
-    if (!text) /* a gap in what status tells is no reason to end */
+    if (!text) /* without memory, status has a gap */
         return;
     if (notices->n == HF_NOTICES_KEPT) {
         free(notices->kept[notices->first].text);
@@ -71,8 +71,8 @@ const HfNotice *hf_notices_get(const HfNotices *notices, size_t n)
 
 /* ---- the machine's reports ---- */
 
-/* In words, %g is the generation that it is about; the other letters are those of add_letter.
- * Without an id: for the log alone; without words: said by the part that knows more. */
+/* The texts; %g is the report's generation, the other letters are those of add_letter. Without an
+ * id: for the log only; without a text: published by the part that knows more. */
 static const struct {
     int level;
     const char *message_id;
@@ -145,7 +145,7 @@ static void add_ready(const HfGeneration *generation, const HfAction *action, Hf
                  (int)generation->main.pid, n, n == 1 ? "" : "s");
 }
 
-/* And what goes on; on a line of its own below a service's own words. */
+/* The reason, and what goes on nevertheless, on a line of its own after a service's words. */
 static void add_failure(const HfSupervisor *supervisor, const HfAction *action, HfText *text)
 {
     const char *reason = supervisor->failure ? supervisor->failure : "out of memory";
@@ -187,7 +187,7 @@ static void add_unhealthy(const HfSupervisor *supervisor, const HfAction *action
                      supervisor->unhealthy ? supervisor->unhealthy : "");
 }
 
-/* After a loss. One that settles and serves again is said next. */
+/* What follows a loss. If a settling generation serves again, another notice says so. */
 static void add_next(const HfSupervisor *supervisor, const HfAction *action, HfText *text)
 {
     int active = hf_machine_find(&supervisor->machine, HF_STAGE_ACTIVE);
@@ -198,7 +198,7 @@ static void add_next(const HfSupervisor *supervisor, const HfAction *action, HfT
         hf_text_add(text, "; the next one is started");
 }
 
-/* While no generation is whole. */
+/* While no generation has its main process. */
 static void add_who_serves(const HfSupervisor *supervisor, HfText *text)
 {
     int left = hf_machine_find(&supervisor->machine, HF_STAGE_ACTIVE);
@@ -271,11 +271,11 @@ static void add_letter(const HfSupervisor *supervisor, const HfAction *action, c
         hf_text_addf(text, "%d", action->status);
         break;
     default:
-        assert(false); /* not a letter of the table */
+        assert(false); /* the table has no other letter */
     }
 }
 
-/* Of the generation that it is about, or of the replacement that came to none. */
+/* The cause of the report's generation, or of the replacement that failed to make one. */
 static const char *cause_of(const HfSupervisor *supervisor, const HfAction *action)
 {
     const HfGeneration *generation = supervisor->generations[action->slot];

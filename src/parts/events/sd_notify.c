@@ -13,7 +13,7 @@
 #include "base/memory.h"
 #include "kernel/notify_socket.h"
 
-#define WATCHDOG_PINGS 2 /* in the time that the manager waits */
+#define WATCHDOG_PINGS 2 /* pings per watchdog interval */
 #define AGAIN_EVERY    HF_USEC_PER_SEC
 
 typedef enum Kind {
@@ -28,7 +28,7 @@ typedef enum Kind {
 
 typedef struct Message {
     Kind kind;
-    char *name; /* in the store, else NULL */
+    char *name; /* in the fd store, else NULL */
     char *text;
     int fd; /* a copy; -1: none */
 } Message;
@@ -39,19 +39,19 @@ struct HfSdNotify {
     Message *waiting;
     size_t n_waiting;
     size_t room;
-    int fd;                    /* connected, to see when there is room; -1 while nothing waits */
+    int fd;                    /* connected, to poll for room; -1 while nothing waits */
     sd_event_source *writable; /* of it */
-    sd_event_source *again;    /* short of something, nothing tells when there is room */
+    sd_event_source *again;    /* retries when we were short of memory or descriptors */
     sd_event_source *watchdog;
     uint64_t watchdog_every;
-    bool announced; /* READY=1 */
-    bool failed;    /* and that was logged */
-    char *told;     /* the state that it was told last; NULL: nothing yet */
+    bool announced; /* READY=1 has been sent */
+    bool failed;    /* and logged */
+    char *told;     /* the last STATUS=; NULL: none */
 };
 
 /* ---- the queue ---- */
 
-/* What is pointless once a message of a kind comes; of the store only under the same name. */
+/* Kinds that a later message makes pointless; for the fd store only with the same name. */
 static const unsigned replaced[] = {
     [KIND_STATUS] = 1U << KIND_STATUS,
     [KIND_READY] = 1U << KIND_STATUS | 1U << KIND_READY,
@@ -105,8 +105,8 @@ static int send_message(HfSdNotify *notify, const char *text, int fd)
     return hf_is_shortage(r) ? -EAGAIN : r;
 }
 
-/* What cannot be sent for another reason than that it must wait is lost. Returns -EAGAIN while
- * something waits. */
+/* Messages that fail for another reason than a full queue are lost. Returns -EAGAIN while some
+ * wait. */
 static int flush(HfSdNotify *notify)
 {
     while (notify->n_waiting > 0) {
@@ -170,7 +170,8 @@ static int on_again(sd_event_source *source, uint64_t usec, void *userdata)
     return 0;
 }
 
-/* Order matters also to what comes while something waits. name, fd: of the store, else NULL, -1. */
+/* Even a message that could be sent now must wait for those before it. name, fd: for the fd store,
+ * else NULL, -1. */
 static int enqueue(HfSdNotify *notify, Kind kind, const char *name, const char *text, int fd)
 {
     Message message = {.kind = kind, .fd = -1};
@@ -231,7 +232,7 @@ bool hf_sd_notify_waits(const HfSdNotify *notify, const char *name)
 
 /* ---- the state ---- */
 
-/* The fullest queue, which is the one that will overflow. */
+/* The fullest queue, since it overflows first. */
 static void add_queue(const HfSupervisor *supervisor, HfText *text)
 {
     const HfPlan *plan = supervisor->current;
@@ -261,7 +262,7 @@ static void add_status(const HfSupervisor *supervisor, HfText *text)
         hf_text_addf(text, ", %u draining", draining);
 }
 
-/* A reload is what a supervisor above may know of: without an active generation there is none. */
+/* RELOADING=1 only makes sense to a manager while a generation is active. */
 static bool is_reloading(const HfMachine *machine)
 {
     return machine->phase >= HF_PHASE_PREPARING && machine->phase <= HF_PHASE_TRYING;
@@ -383,7 +384,7 @@ HfSdNotify *hf_sd_notify_free(HfSdNotify *notify)
     return NULL;
 }
 
-/* What systemd was told by one that died it has forgotten. */
+/* systemd has forgotten the messages of a dead holdfast. */
 void hf_sd_notify_claimed(HfSdNotify *notify)
 {
     const HfSupervisor *supervisor = notify ? notify->supervisor : NULL;
@@ -393,7 +394,7 @@ void hf_sd_notify_claimed(HfSdNotify *notify)
             supervisor->first == HF_EVENT_RESUME && hf_notes_text(&supervisor->notes, "announced");
 }
 
-/* What still waits to be taken out is in the store still. */
+/* Descriptors whose FDSTOREREMOVE is still waiting are in the store. */
 int hf_sd_notify_captured(const HfSdNotify *notify, HfNotes *notes)
 {
     int r = notify && notify->announced ? hf_notes_add(notes, "announced", "yes", -1) : 0;

@@ -24,10 +24,10 @@
 static const HfNoticeKind late = {"late-connections", LOG_NOTICE,
                                   "7b1f0a3c5d7e4c5c9a0d5be1f2c84e61"};
 
-/* A side that nobody serves. */
+/* A side without a generation. */
 typedef struct Left {
     HfListener *listener; /* reference */
-    int fd;               /* borrowed */
+    int fd;               /* its descriptor, borrowed */
     sd_event_source *source;
 } Left;
 
@@ -35,7 +35,7 @@ struct HfCarrier {
     HfSupervisor *supervisor;
     Left left[HF_CARRIER_LISTENERS];
     size_t n;
-    HfProcess process; /* the helper; it has the sides */
+    HfProcess process; /* the helper; it has copies of the sides */
     sd_event_source *counted;
 };
 
@@ -45,7 +45,7 @@ static void look_for_connections(const HfCarrier *carrier, bool on)
         sd_event_source_set_enabled(carrier->left[i].source, on ? SD_EVENT_ON : SD_EVENT_OFF);
 }
 
-/* ---- the helper, from inside ---- */
+/* ---- inside the helper ---- */
 
 static int parse_task(int argc, char **argv, HfCarrierTask *task, pid_t *ret_parent)
 {
@@ -75,7 +75,7 @@ int hf_carrier_main(int argc, char **argv)
 
     int r = parse_task(argc, argv, &task, &parent);
     for (size_t i = 0; r >= 0 && i < task.n; i++)
-        if (hf_address_is_path(&task.targets[i])) /* which may be another user's */
+        if (hf_address_is_path(&task.targets[i])) /* to connect to a path of another user */
             capabilities = UINT64_C(1) << CAP_DAC_OVERRIDE;
     if (r >= 0)
         r = hf_helper_begin(parent, capabilities, &stop_fd);
@@ -93,7 +93,7 @@ int hf_carrier_main(int argc, char **argv)
     _exit(r < 0 ? EXIT_FAILURE : EXIT_SUCCESS);
 }
 
-/* ---- the helper, from outside ---- */
+/* ---- starting and ending the helper ---- */
 
 static void helper_gone(HfCarrier *carrier)
 {
@@ -129,7 +129,7 @@ static int on_carried(sd_event_source *source, int fd, uint32_t revents, void *u
     return 0;
 }
 
-/* Its current one, unless a switch failed. */
+/* The current side, unless a switch failed. */
 static unsigned served_side(const HfSupervisor *supervisor, const HfListener *listener)
 {
     unsigned side = supervisor->machine.side;
@@ -137,7 +137,7 @@ static unsigned served_side(const HfSupervisor *supervisor, const HfListener *li
     return hf_listener_has_sides(listener) && listener->fds[side] >= 0 ? side : listener->side;
 }
 
-/* Where that side is reached, as text. */
+/* The address of that side, as text. */
 static int add_target(const HfListener *listener, unsigned side, char ***argv)
 {
     char text[HF_ADDRESS_TEXT_MAX];
@@ -216,12 +216,12 @@ static int on_late(sd_event_source *source, int fd, uint32_t revents, void *user
     (void)source;
     (void)fd;
     (void)revents;
-    if (is_taken_over(carrier)) { /* who comes there comes to the other holdfast */
+    if (is_taken_over(carrier)) { /* its clients reach the other holdfast */
         hf_carrier_look(carrier);
         return 0;
     }
     look_for_connections(carrier, false);
-    for (size_t i = 0; i < carrier->n; i++) /* a switch that failed is made up for */
+    for (size_t i = 0; i < carrier->n; i++) /* makes up for a switch that failed */
         (void)hf_listener_steer(carrier->left[i].listener, carrier->supervisor->machine.side);
     int r = start_helper(carrier);
     if (r < 0) {
@@ -231,7 +231,7 @@ static int on_late(sd_event_source *source, int fd, uint32_t revents, void *user
     return 0;
 }
 
-/* It lets the sides go at once, and finishes what it has taken. */
+/* The helper drops the sides at once, and finishes the connections it has. */
 static void dismiss_helper(HfCarrier *carrier)
 {
     if (carrier->process.pid <= 0)
@@ -241,7 +241,7 @@ static void dismiss_helper(HfCarrier *carrier)
     hf_process_clear(&carrier->process);
 }
 
-/* ---- which sides ---- */
+/* ---- choosing the sides ---- */
 
 static void forget_left(HfCarrier *carrier)
 {

@@ -1,25 +1,26 @@
 /* SPDX-License-Identifier: MIT */
-/* Connections that arrive on a side which nobody serves any more: their handshakes began before a
- * switch and ended after the old generation had left. A helper process carries them over to the
- * current side. In a process of its own a slow one is in nobody's way. */
+/* Carries connections over that arrive on a side after its generation has left, because their
+ * handshakes began before a switch. A helper process relays them to the current side, so that slow
+ * ones delay nothing else. */
 #pragma once
 
 #include "run/supervisor.h"
 
-#define HF_CARRIER_WORD    "carry" /* in place of the answerer's first */
-#define HF_CARRIER_TARGETS 4       /* from this word on: where each listener's are carried to */
+#define HF_CARRIER_WORD    "carry" /* first word after HF_ANSWERER_OPTION */
+#define HF_CARRIER_TARGETS 4       /* index of the first listener's target among the words */
 
 typedef struct HfCarrier HfCarrier;
 
 /* Returns 0 or -ENOMEM. */
 int hf_carrier_new(HfSupervisor *supervisor, HfCarrier **ret);
-/* After each step: looks at the sides that nobody serves, lets those go that somebody does. */
+/* After each step: watches the sides without a generation, and lets go of those that have one
+ * again. */
 void hf_carrier_look(HfCarrier *carrier);
-/* Looks at nothing any more; the helper finishes what it has. */
+/* Watches no side any more; the helper finishes its connections. */
 void hf_carrier_stop(HfCarrier *carrier);
 /* Returns NULL. */
 HfCarrier *hf_carrier_free(HfCarrier *carrier);
 
-/* The helper: argv is HF_ANSWERER_OPTION's, listeners are open from descriptor 3 on, and behind
- * them a pipe that gets a byte for each connection. Returns the exit status. */
+/* Runs the helper: argv is that of HF_ANSWERER_OPTION, listeners are open from descriptor 3 on,
+ * followed by a pipe that gets a byte per connection. Returns the exit status. */
 int hf_carrier_main(int argc, char **argv);

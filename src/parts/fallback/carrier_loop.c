@@ -16,21 +16,21 @@
 
 #define BUFFER_SIZE   16384
 #define ENDS          2
-#define IDLE_MSEC     1000                    /* nobody has come, nothing is open: it ends */
+#define IDLE_MSEC     1000                    /* without any connection, before it ends */
 #define LIFE_TIME     (300 * HF_USEC_PER_SEC) /* of a connection */
-#define CLOSE_TIME    HF_USEC_PER_SEC         /* for the client to close, too */
+#define CLOSE_TIME    HF_USEC_PER_SEC         /* for the client to close as well */
 #define CLEANUP_CARRY __attribute__((cleanup(carry_clear)))
 
-/* From one end to the other. */
+/* One direction of a connection. */
 typedef struct Way {
     unsigned char buffer[BUFFER_SIZE];
     size_t first;
     size_t n;
-    bool ended; /* nothing more comes */
-    bool shut;  /* and the other end knows */
+    bool ended; /* reached the end of the input */
+    bool shut;  /* and passed that on */
 } Way;
 
-/* ways[0] goes from fds[0], which was accepted, to fds[1]; ways[1] comes back. */
+/* ways[0] leads from fds[0], the accepted connection, to fds[1]; ways[1] back. */
 typedef struct Carried {
     int fds[ENDS]; /* owned, non-blocking; -1: free */
     Way ways[ENDS];
@@ -50,7 +50,7 @@ static void close_carried(Carried *carried)
         carried->fds[i] = hf_fd_close(carried->fds[i]);
 }
 
-/* Returns false when that end is broken. */
+/* Returns false on a connection error. */
 static bool read_some(int fd, Way *way)
 {
     if (way->n > 0 || way->ended)
@@ -90,7 +90,7 @@ static void move_on(Carried *carried)
     uint64_t close = hf_clock_monotonic() + CLOSE_TIME;
     if (!open || (carried->ways[0].shut && carried->ways[1].shut))
         close_carried(carried);
-    else if (carried->ways[1].shut && carried->deadline > close) /* the service has said its all */
+    else if (carried->ways[1].shut && carried->deadline > close) /* the answer is complete */
         carried->deadline = close;
 }
 
@@ -131,7 +131,7 @@ static void take_one(Carry *carry, size_t i)
     if (place->fds[1] < 0)
         close_carried(place);
     else if (write(carry->task->counting, "", 1) < 0)
-        return; /* it is not counted, that is all */
+        return; /* losing count does no harm */
 }
 
 static void let_listeners_go(Carry *carry)
@@ -154,7 +154,7 @@ static struct pollfd poll_way(const Carried *carried, size_t end)
     return (struct pollfd){.fd = events != 0 ? carried->fds[end] : -1, .events = events};
 }
 
-/* Returns how many are open. */
+/* Returns how many connections are open. */
 static size_t prepare(Carry *carry, int stop_fd)
 {
     struct pollfd *polled = carry->polled;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The carrier at work, in its process. */
+/* The carrier's loop, in its own process. */
 #pragma once
 
 #include <stddef.h>
@@ -7,15 +7,15 @@
 #include "format/address.h"
 
 #define HF_CARRIER_LISTENERS   128
-#define HF_CARRIER_CONNECTIONS 128 /* at once; what comes beyond waits in the queue */
+#define HF_CARRIER_CONNECTIONS 128 /* at once; more wait in the queue */
 
 typedef struct HfCarrierTask {
-    int fds[HF_CARRIER_LISTENERS];           /* listeners; closed when they are let go */
-    HfAddress targets[HF_CARRIER_LISTENERS]; /* where what comes there is carried to */
+    int fds[HF_CARRIER_LISTENERS];           /* listeners; closed once let go */
+    HfAddress targets[HF_CARRIER_LISTENERS]; /* where to relay their connections */
     size_t n;
     int counting; /* gets a byte for each connection */
 } HfCarrierTask;
 
-/* Until nobody has come for a while and nothing is open, or, once stop_fd is readable, until
- * nothing is open. Returns 0 or negative errno. */
+/* Serves until nobody has connected for a while and no connection is open or, once stop_fd is
+ * readable, until none is open. Returns 0 or negative errno. */
 int hf_carrier_serve(HfCarrierTask *task, int stop_fd);

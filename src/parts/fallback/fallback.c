@@ -28,7 +28,7 @@
 #define FASTCGI             'f'
 #define OTHER               'o'
 
-/* ---- the process ---- */
+/* ---- the helper ---- */
 
 /* Words of the command line, after HF_ANSWERER_OPTION. */
 typedef enum Word {
@@ -159,7 +159,7 @@ int hf_fallback_main(int argc, char **argv)
         return 2;
     }
     HF_CLEANUP_FD int stop_fd = -1;
-    int r = hf_helper_begin(task.parent, 0, &stop_fd); /* it talks to strangers */
+    int r = hf_helper_begin(task.parent, 0, &stop_fd); /* it reads from strangers */
     if (r == -ESRCH)
         return EXIT_SUCCESS;
     hf_privilege_confine(false);
@@ -172,14 +172,14 @@ int hf_fallback_main(int argc, char **argv)
     _exit(r < 0 ? EXIT_FAILURE : EXIT_SUCCESS);
 }
 
-/* ---- the part: one answerer at most, ended before it can be missed ---- */
+/* ---- the part: one answerer at most, gone before its listeners are needed ---- */
 
 typedef struct HfOutage {
     HfSupervisor *supervisor;
     HfProcess answerer;  /* in an outage */
-    HfProcess dismissed; /* the last answerer that was told to stop: it ends what it has begun */
-    int released;        /* hangs up when it has let the listeners go; -1 without one */
-    bool answered;       /* when the program was to be replaced */
+    HfProcess dismissed; /* the previous answerer, which is finishing its connections */
+    int released;        /* hangs up once that one has closed the listeners; -1: none */
+    bool answered;       /* an answerer ran when the program was about to be replaced */
     HfCarrier *carrier;
 } HfOutage;
 
@@ -264,8 +264,8 @@ static bool wait_for(int fd, short events, int msec)
     return r != 0;
 }
 
-/* Nothing is served meanwhile, so the loop may wait: otherwise a connection that is for the next
- * generation could still be taken. */
+/* Nothing is served meanwhile, so the loop may wait: otherwise the answerer could still accept a
+ * connection meant for the next generation. */
 static bool has_let_go(const HfOutage *outage)
 {
     return wait_for(outage->released, 0, PATIENCE_MSEC);

@@ -24,20 +24,20 @@
 #define BYTES_MAX        (64 * 1024 * 1024) /* a web server stops sending once it has the answer */
 #define ACCEPTS_AT_ONCE  16
 #define LOST_RACE_TIME   5000                     /* usec */
-#define CLOSE_TIME       HF_USEC_PER_SEC          /* for the other side to close, too */
-#define PAUSE            (100 * HF_USEC_PER_MSEC) /* when the kernel is out of something */
+#define CLOSE_TIME       HF_USEC_PER_SEC          /* for the peer to close as well */
+#define PAUSE            (100 * HF_USEC_PER_MSEC) /* when the kernel is short of something */
 #define CLEANUP_ANSWERER __attribute__((cleanup(answerer_clear)))
 
 /* ---- one connection ---- */
 
-/* That the answerer has accepted. */
+/* Accepted by the answerer. */
 typedef struct HfFallbackConnection {
     int fd; /* owned, non-blocking; -1: free */
     uint64_t deadline;
-    size_t bytes; /* that came */
+    size_t bytes; /* received */
     HfFastcgiResponder responder;
-    size_t sent; /* of the responder's out */
-    bool done;   /* shut down for writing: the rest is read and dropped */
+    size_t sent; /* of the responder's output */
+    bool done;   /* shut down for writing: the rest is read and discarded */
 } HfFallbackConnection;
 
 static void close_connection(HfFallbackConnection *connection)
@@ -52,7 +52,7 @@ static void shut_down(HfFallbackConnection *connection)
         close_connection(connection);
 }
 
-/* Takes fd over. answer NULL: it is to be closed, in good order. */
+/* Takes ownership of fd. answer NULL: close it cleanly, without an answer. */
 static void open_connection(HfFallbackConnection *connection, int fd, const HfText *answer,
                             uint64_t deadline)
 {
@@ -72,7 +72,7 @@ static bool has_output(const HfFallbackConnection *connection)
     return !connection->done && connection->sent < connection->responder.n_out;
 }
 
-/* poll(2) events to wait for. */
+/* The poll(2) events to wait for. */
 static short events_of_connection(const HfFallbackConnection *connection)
 {
     return has_output(connection) ? POLLIN | POLLOUT : POLLIN;
@@ -84,7 +84,8 @@ static bool send_output(HfFallbackConnection *connection)
     const HfFastcgiResponder *responder = &connection->responder;
 
     while (has_output(connection)) {
-        /* MSG_MORE: the end travels with the answer, so that nobody uses the connection again. */
+        /* MSG_MORE: sends the end together with the answer, so that nobody reuses the connection.
+         */
         ssize_t n = send(connection->fd, responder->out + connection->sent,
                          responder->n_out - connection->sent,
                          MSG_NOSIGNAL | (responder->verdict == HF_FASTCGI_DONE ? MSG_MORE : 0));
@@ -118,11 +119,11 @@ static bool receive_input(HfFallbackConnection *connection)
     return connection->bytes < BYTES_MAX;
 }
 
-/* Reads and writes what is possible; may close it. */
+/* Reads and writes what it can; may close it. */
 static void serve_connection(HfFallbackConnection *connection)
 {
     bool open = receive_input(connection);
-    /* One that has sent its all may still read. */
+    /* after sending everything it may still have to read */
     open = send_output(connection) && open;
     if (!open)
         close_connection(connection);
@@ -169,7 +170,8 @@ int hf_fallback_alarm(void)
     return sigaction(SIGALRM, &interrupting, NULL) < 0 ? -errno : 0;
 }
 
-/* A timer interrupts a lost race; it repeats, as its first expiry may come before accept. */
+/* An interval timer interrupts a lost race; it repeats, since it may first expire before accept(2).
+ */
 int hf_fallback_accept(int listener)
 {
     static const struct itimerval armed = {{0, LOST_RACE_TIME}, {0, LOST_RACE_TIME}};
@@ -198,7 +200,7 @@ static HfFallbackConnection *free_slot(Answerer *answerer)
     return NULL;
 }
 
-/* Returns false when this listener has nothing more to give now. */
+/* Returns false when the listener has no connection now. */
 static bool accept_one(Answerer *answerer, size_t index)
 {
     bool fastcgi = answerer->request->fastcgi[index];
@@ -223,7 +225,7 @@ static bool accept_one(Answerer *answerer, size_t index)
     case EOPNOTSUPP:
         answerer->listeners[index] = hf_fd_close(answerer->listeners[index]);
         return false;
-    default: /* a lost race, or a connection that failed before it was ours, accept(2) */
+    default: /* a lost race, or a connection that failed before it was accepted, accept(2) */
         return false;
     }
     open_connection(slot, fd, fastcgi ? &answerer->answer : NULL,
@@ -242,7 +244,7 @@ static void let_listeners_go(Answerer *answerer)
             answerer->connections[i].deadline, answerer->now + answerer->request->limits.grace);
 }
 
-/* Fills in what to wait for and returns when to stop waiting, HF_USEC_INFINITY: never. */
+/* Fills in the poll set; returns when to stop waiting, HF_USEC_INFINITY: never. */
 static uint64_t prepare_poll(Answerer *answerer, int stop_fd, size_t *ret_open)
 {
     struct pollfd *polled = answerer->polled;
@@ -293,7 +295,7 @@ static void serve_events(Answerer *answerer)
     const struct pollfd *polled = answerer->polled;
     size_t n = answerer->request->n;
 
-    /* Connections first: their indexes are those of the poll. */
+    /* Connections first, as accepting changes which indexes they have. */
     for (size_t i = 0; i < HF_ANSWERER_CONNECTIONS; i++)
         if (polled[1 + n + i].fd >= 0 && polled[1 + n + i].revents != 0)
             serve_connection(&answerer->connections[i]);
@@ -356,9 +358,9 @@ int hf_fallback_serve(const HfFallbackRequest *request, int stop_fd)
     return r < 0 ? r : loop(&answerer, stop_fd);
 }
 
-/* ---- as every helper begins ---- */
+/* ---- common to all helpers ---- */
 
-/* A descriptor that is readable once SIGTERM has come, or negative errno. */
+/* Returns a descriptor that is readable once SIGTERM has come, or negative errno. */
 static int open_stop(void)
 {
     sigset_t term;
@@ -376,7 +378,7 @@ int hf_helper_spawn(char **argv, const int *fds, size_t n, HfProcess *ret)
     static char *const no_environment[] = {NULL};
     HfSpawnStage stage;
     const HfSpawn spawn = {
-        .program = "/proc/self/exe", /* also when an update has replaced the file */
+        .program = "/proc/self/exe", /* works even if an update has replaced the file */
         .argv = argv,
         .envp = no_environment,
         .directory = "/",
@@ -385,7 +387,7 @@ int hf_helper_spawn(char **argv, const int *fds, size_t n, HfProcess *ret)
         .stderr_fd = -1,
         .fds = fds,
         .n_fds = n,
-        .session = true, /* a terminal's interrupt is for holdfast */
+        .session = true, /* Ctrl-C on a terminal is meant for holdfast */
     };
 
     return hf_process_spawn(&spawn, ret, &stage);
@@ -396,10 +398,10 @@ int hf_helper_begin(pid_t parent, uint64_t capabilities, int *ret_stop_fd)
     HF_CLEANUP_FD int stop_fd = open_stop();
 
     int r = stop_fd < 0 ? stop_fd : hf_privilege_leave(capabilities);
-    /* which another user would have reset */
+    /* switching users would have reset it */
     if (r >= 0 && prctl(PR_SET_PDEATHSIG, SIGTERM) < 0)
         r = -errno;
-    if (r >= 0 && getppid() != parent) /* it ended before it could be watched */
+    if (r >= 0 && getppid() != parent) /* the parent ended before this could take effect */
         r = -ESRCH;
     if (r >= 0)
         r = hf_process_raise_files();

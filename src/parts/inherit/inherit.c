@@ -12,8 +12,8 @@
 
 typedef struct HfInherit {
     HfSupervisor *supervisor;
-    HfTakeover *takeover; /* until the old server has left */
-    HfUnitCheck *check;   /* of its unit; NULL: nothing was asked, or the answer has been used */
+    HfTakeover *takeover; /* NULL once the old server has left */
+    HfUnitCheck *check;   /* of its unit; NULL: not asked, or the answer has been used */
     HfOrphans *orphans;   /* NULL: none are left */
 } HfInherit;
 
@@ -85,7 +85,7 @@ static bool inherit_unprepared(void *state)
     return inherit->check || hf_orphans_await(inherit->orphans);
 }
 
-/* A server that was not touched yet is better than one that does not come up. */
+/* The old server still serves undisturbed, so it is better to stop than to have none. */
 static void tell_untouched(const HfTakeover *takeover)
 {
     hf_log(LOG_ERR, NULL, "the take-over failed; %s (pid %d) goes on serving, untouched",
@@ -123,7 +123,7 @@ static void inherit_objects(void *state, HfText *why)
                      inherit->takeover->name);
 }
 
-/* Who asked for it has an answer. */
+/* Callers of the take-over have been answered. */
 static void inherit_stepped(void *state)
 {
     HfSupervisor *supervisor = ((HfInherit *)state)->supervisor;

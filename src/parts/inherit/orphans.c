@@ -31,7 +31,7 @@ HfOrphans *hf_orphans_free(HfOrphans *orphans)
     return NULL;
 }
 
-/* ---- who they are ---- */
+/* ---- finding them ---- */
 
 static bool is_known(const HfSupervisor *supervisor, pid_t pid)
 {
@@ -41,7 +41,7 @@ static bool is_known(const HfSupervisor *supervisor, pid_t pid)
             (generation->main.pid == pid || hf_members_has(&generation->members, pid)))
             return true;
     }
-    /* relays and the like of another holdfast end by themselves */
+    /* helpers of another holdfast end by themselves */
     return pid == getpid() || hf_process_is_descendant(pid, NULL) > 0 || hf_process_runs_ours(pid);
 }
 
@@ -58,7 +58,7 @@ static int is_orphan_in(pid_t pid, const void *wanted)
     return r > 0 ? !is_known(orphans->supervisor, pid) : r;
 }
 
-/* A death between spawn and snapshot leaves a main process that only the store knows. */
+/* If holdfast died between spawn and snapshot, only the fd store knows the main process. */
 static int add_stored(HfOrphans *orphans, HfNotes *notes)
 {
     int r = 0;
@@ -118,9 +118,9 @@ void hf_orphans_find(HfSupervisor *supervisor, HfOrphans **place)
         hf_orphans_begin(orphans, supervisor->current);
 }
 
-/* ---- what they hold ---- */
+/* ---- their sockets ---- */
 
-/* Returns 0, -ENOENT when none of them listens there, or -EACCES when one of them might. */
+/* Returns 0, -ENOENT when none of them listens there, or -EACCES when one of them may. */
 static int find_holder(const HfOrphans *orphans, const HfResolvedListener *target, pid_t *ret)
 {
     HfOwner owner;
@@ -145,8 +145,8 @@ static int keep(HfOrphans *orphans, HfListener *held)
     return 0;
 }
 
-/* A wildcard stands in the way of one address, but is not that; php-fpm's workers take O_NONBLOCK,
- * which all holders share, for an error. */
+/* A wildcard blocks a single address, but is not the same socket; and O_NONBLOCK, which all holders
+ * share, is an error to php-fpm's workers. */
 static bool fits(const HfPlan *plan, const HfResolvedListener *target, int i,
                  const HfListener *held)
 {
@@ -234,11 +234,11 @@ int hf_orphans_lend(HfOrphans *orphans, const HfPlan *plan, HfListener *const *h
     hf_orphans_begin(orphans, plan);
     if (*place)
         return r;
-    hf_text_clear(error); /* it is none of them: binding tells what it is */
+    hf_text_clear(error); /* another process has it: binding will tell */
     return 0;
 }
 
-/* ---- which of them ---- */
+/* ---- choosing those that leave ---- */
 
 static bool runs(pid_t pid, const char *path)
 {
@@ -251,7 +251,7 @@ static bool runs(pid_t pid, const char *path)
     if (stat(path, &status) == 0 && program.inode != 0 && program.inode == status.st_ino &&
         program.device == status.st_dev)
         return true;
-    /* replaced meanwhile, or a script */
+    /* replaced on disk since, or a script */
     return strncmp(program.comm, slash ? slash + 1 : path, sizeof(program.comm) - 1) == 0;
 }
 
@@ -267,7 +267,7 @@ static void mark_holders(HfOrphans *orphans, const HfPlan *plan)
     hf_held_sockets_clear(&sockets);
 }
 
-/* ---- asked to leave ---- */
+/* ---- asking them to leave ---- */
 
 static void on_orphans_gone(void *userdata)
 {
@@ -303,7 +303,7 @@ void hf_orphans_begin(HfOrphans *orphans, const HfPlan *plan)
     if (!orphans || orphans->set)
         return;
     for (size_t i = 0; i < orphans->n_held && plan == orphans->supervisor->current; i++)
-        orphans->held[i]->taken = false; /* in use from now on, and with their paths ours */
+        orphans->held[i]->taken = false; /* in use now, and their paths are ours */
     hf_listener_array_clear(&orphans->held, &orphans->n_held);
     const HfProcessSetSpec spec = {
         .loop = orphans->supervisor->loop,

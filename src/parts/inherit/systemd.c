@@ -8,18 +8,18 @@
 
 #include "base/parse.h"
 
-#define CALL_TIME       (5 * HF_USEC_PER_SEC) /* with all that the connection takes */
+#define CALL_TIME       (5 * HF_USEC_PER_SEC) /* including the connection */
 #define PRIVATE_ADDRESS "unix:path=/run/systemd/private"
 #define NAME            "org.freedesktop.systemd1"
 #define OBJECT          "/org/freedesktop/systemd1"
 #define PROPERTIES      "org.freedesktop.DBus.Properties"
-#define COMMAND         "sasbttttuii" /* path, arguments, flags and times of one ExecStopPost= */
+#define COMMAND         "sasbttttuii" /* path, arguments, flags and times of each ExecStopPost= */
 
 struct HfSystemd {
     sd_bus *bus;
     char *path; /* of the unit's object */
     sd_event *loop;
-    sd_event_source *timer; /* NULL: nothing is asked */
+    sd_event_source *timer; /* NULL: no question is pending */
     sd_bus_slot *call;
     bool again;
     HfSystemdAnswered answered;
@@ -59,7 +59,7 @@ int hf_systemd_new(sd_event *loop, const char *unit, HfSystemdAnswered answered,
     if (r < 0 && systemd->path)
         r = connect_directly(&systemd->bus);
     if (r >= 0)
-        r = sd_bus_set_close_on_exit(systemd->bus, 0); /* it would wait for who does not read */
+        r = sd_bus_set_close_on_exit(systemd->bus, 0); /* nor flush: that waits for the reader */
     if (r >= 0)
         r = sd_bus_attach_event(systemd->bus, loop, SD_EVENT_PRIORITY_NORMAL);
     if (r < 0) {
@@ -98,7 +98,7 @@ static int read_is_empty(sd_bus_message *message, const char *element, bool *ret
     return r < 0 ? r : sd_bus_message_exit_container(message);
 }
 
-/* Inside the variant. Returns as sd_bus_message_*. */
+/* Reads inside the variant. Returns as sd_bus_message_*. */
 static int read_value(sd_bus_message *message, const char *name, const char *type,
                       HfUnitState *state)
 {
@@ -171,13 +171,13 @@ static void end_question(HfSystemd *systemd, int r, const HfUnitState *state)
 
 static int on_unit_state(sd_bus_message *message, void *userdata, sd_bus_error *unused)
 {
-    HfUnitState state = {"", "", "", "", "", 0, true, true}; /* the worst, until it is known */
+    HfUnitState state = {"", "", "", "", "", 0, true, true}; /* the worst, until known */
 
     (void)unused;
     int r = -sd_bus_message_get_errno(message);
     if (r == 0)
         r = read_state(message, &state);
-    if (r >= 0 && state.active[0] == '\0') /* it is no unit of a kind that we know */
+    if (r >= 0 && state.active[0] == '\0') /* not a unit of a kind that we know */
         r = -EPROTO;
     end_question(userdata, r, &state);
     return 0;
@@ -191,8 +191,8 @@ static int on_silence(sd_event_source *source, uint64_t usec, void *userdata)
     return 0;
 }
 
-/* The timer is ours: sd-bus counts the time of a call from when the connection stands, which a
- * silent daemon never lets it. */
+/* With a timer of our own: sd-bus counts the time of a call from when the connection is up, which a
+ * silent daemon never lets it be. */
 int hf_systemd_ask(HfSystemd *systemd)
 {
     if (systemd->timer) {

@@ -50,7 +50,7 @@ static int explain_other(const HfTakeover *takeover, const HfResolvedListener *t
     return -ENOTCONN;
 }
 
-/* 0.0.0.0:9000 stands in the way of 127.0.0.1:9000, but is not that. */
+/* 0.0.0.0:9000 blocks 127.0.0.1:9000, but is not the same socket. */
 static int check_same(const HfTakeover *takeover, const HfResolvedListener *target,
                       const HfListener *held, HfText *error)
 {
@@ -69,7 +69,7 @@ static int check_same(const HfTakeover *takeover, const HfResolvedListener *targ
     return -EADDRNOTAVAIL;
 }
 
-/* php-fpm's workers take O_NONBLOCK, which all holders share, for an error and exit. */
+/* O_NONBLOCK, which all holders share, is an error to php-fpm's workers: they exit. */
 static int check_blocking(const HfPlan *plan, const HfListener *held, HfText *error)
 {
     if (!plan->adapter->needs_blocking || !(fcntl(held->fds[0], F_GETFL) & O_NONBLOCK))
@@ -110,7 +110,7 @@ static int identify(HfTakeover *takeover, HfText *error)
     return 0;
 }
 
-/* What is stopped and awaited hangs on the master. */
+/* The drain stops the master and waits for its workers. */
 static int check_master(const HfTakeover *takeover, HfText *error)
 {
     HfProgram program;
@@ -141,7 +141,7 @@ static int check_network(const HfTakeover *takeover, HfText *error)
     return r < 0 ? r : 0;
 }
 
-/* Another try finds the answer. */
+/* The preparation is repeated, and finds the answer. */
 static void on_unit_known(void *supervisor)
 {
     hf_supervisor_post(supervisor, &(HfEvent){.type = HF_EVENT_UNBLOCKED});
@@ -179,7 +179,7 @@ static int choose_holder(HfTakeover *takeover, pid_t pid, HfText *error)
     return r < 0 ? r : check_unit(takeover, error);
 }
 
-/* Returns 1 when somebody was found. */
+/* Returns 1 when there is a holder. */
 static int find_holder(HfTakeover *takeover, const HfResolvedListener *target, HfText *error)
 {
     HfOwner owner;
@@ -196,7 +196,7 @@ static int find_holder(HfTakeover *takeover, const HfResolvedListener *target, H
         hf_text_addf(error, "who listens at %s cannot be told: %s", target->label, strerror(-r));
     if (r < 0)
         return r;
-    if (hf_process_runs_ours(owner.pid)) { /* which lets go by itself, and may hold more */
+    if (hf_process_runs_ours(owner.pid)) { /* a reload there releases it, and it may hold more */
         takeover->supervisor->shares = true;
         return 0;
     }
@@ -205,7 +205,7 @@ static int find_holder(HfTakeover *takeover, const HfResolvedListener *target, H
     return r < 0 ? r : 1;
 }
 
-/* Returns 0 also when nobody listens there. */
+/* Returns 0 even if nobody listens there. */
 static int copy_address(HfTakeover *takeover, const HfPlan *plan, const HfListenerSpec *spec,
                         const HfResolvedListener *target, HfText *error)
 {
@@ -308,7 +308,7 @@ HfTakeover *hf_takeover_free(HfTakeover *takeover)
 
 /* ---- bound by a generation of ours ---- */
 
-/* Returns 1 when pid is one of that generation's. */
+/* Returns 1 when pid belongs to that generation. */
 static int open_member(const HfGeneration *generation, pid_t pid, HfProcess *ret)
 {
     if (!generation->main_exited && generation->main.pid == pid)
@@ -330,7 +330,7 @@ static HfGeneration *find_generation(const HfSupervisor *supervisor,
     return NULL;
 }
 
-/* A wildcard stands in the way of one address, but is not that. */
+/* A wildcard blocks a single address, but is not the same socket. */
 static bool own_is_at(const HfListener *listener, const HfResolvedListener *target, int i)
 {
     HfAddress address;
@@ -367,7 +367,7 @@ static void close_all(const int *fds, int n)
         hf_fd_close(fds[i]);
 }
 
-/* The one that gets connections comes first. */
+/* The side that gets connections comes first. */
 static int copy_sides(const HfProcess *holder, const HfResolvedListener *target,
                       int fds[static HF_SIDES], unsigned places[static HF_SIDES])
 {
@@ -377,7 +377,7 @@ static int copy_sides(const HfProcess *holder, const HfResolvedListener *target,
                                  fds, HF_SIDES);
     for (int i = 0; n > 1 && i < n; i++) {
         if (!hf_steer_noted(fds[i], &current, &places[i])) {
-            close_all(fds, n); /* several listeners, and the address is none's */
+            close_all(fds, n); /* they belong to several listeners, none of which is this one */
             return -EADDRINUSE;
         }
         if (current && i > 0) {
@@ -392,7 +392,7 @@ static int copy_sides(const HfProcess *holder, const HfResolvedListener *target,
     return n;
 }
 
-/* Those of a unix path are bound at names of their own. */
+/* For a unix path they are bound under hidden names. */
 static int add_hidden(const HfProcess *holder, HfListener *listener)
 {
     const char *path = listener->spec.address.name;

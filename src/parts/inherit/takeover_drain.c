@@ -11,10 +11,10 @@
 #include "run/pid_file.h"
 #include "run/supervisor.h"
 
-/* ---- who is to leave ---- */
+/* ---- the processes that leave ---- */
 
-/* Of a php-fpm its workers, else the processes that listen with it: ours have the sockets by now,
- * too. */
+/* The workers of a php-fpm, else those descended from the server that listen: our own generation
+ * has the sockets as well by now. */
 static int is_of_old_server(pid_t pid, const void *wanted)
 {
     const HfTakeover *takeover = wanted;
@@ -54,7 +54,7 @@ static void rebind_lost(const HfTakeover *takeover)
                            &(HfEvent){.type = HF_EVENT_REQUEST, .request = HF_REQUEST_RELOAD});
 }
 
-/* Nobody else will remove their paths. */
+/* Nobody else will unlink them. */
 static void own_sockets(HfTakeover *takeover)
 {
     for (size_t i = 0; i < takeover->n_held; i++)
@@ -112,7 +112,7 @@ static int begin_set(HfTakeover *takeover, HfProcessMatch match, const void *wan
     return hf_process_set_new(&spec, &takeover->set);
 }
 
-/* A master that is asked to leave would remove its unix paths; killed, it has no time to. */
+/* A master that is asked to leave would unlink its paths; one that is killed cannot. */
 static void kill_master(HfTakeover *takeover)
 {
     const HfEscalation escalation = {
@@ -177,7 +177,7 @@ static void arm_settling(HfTakeover *takeover)
         step_takeover(takeover, HF_TAKEOVER_SETTLED);
 }
 
-/* ---- its life ---- */
+/* ---- life ---- */
 
 static void tell_lost(const HfTakeover *takeover, unsigned actions)
 {
@@ -193,7 +193,7 @@ static void tell_lost(const HfTakeover *takeover, unsigned actions)
                actions & HF_TAKEOVER_CONTINUE ? ", its master is continued (SIGCONT)" : "");
 }
 
-/* Of the last four there is one at most: it may free the take-over, or step on. */
+/* At most one of the last four is set, as each may free the take-over, or step on. */
 static void perform_takeover(HfTakeover *takeover, unsigned actions)
 {
     if (actions & HF_TAKEOVER_DISARM)

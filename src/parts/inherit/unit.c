@@ -18,14 +18,14 @@
 #include "parts/inherit/systemd.h"
 
 #define CGROUP_FILE_MAX (64U * 1024)
-#define PHP_FPM         "php-fpm" /* as its comm begins, php-fpm8.2 for one */
+#define PHP_FPM         "php-fpm" /* prefix of its comm, such as php-fpm8.2 */
 
-/* ---- would systemd get in the way? ---- */
+/* ---- does systemd interfere? ---- */
 
 struct HfUnitCheck {
-    HfProcessList of; /* one */
+    HfProcessList of; /* the one process in question */
     HfSystemd *systemd;
-    int answer; /* 0, 1: it would, or negative errno */
+    int answer; /* 0, 1: it does, or negative errno */
     bool answered;
     void (*known)(void *userdata);
     void *userdata;
@@ -41,7 +41,7 @@ HfUnitCheck *hf_unit_check_free(HfUnitCheck *check)
     return NULL;
 }
 
-/* ret: "" when it is of none. */
+/* ret: "" if it belongs to none. */
 static int find_unit(const char *process, char *ret)
 {
     HF_CLEANUP_FREE char *text = NULL;
@@ -56,7 +56,7 @@ static int find_unit(const char *process, char *ret)
     return 0;
 }
 
-/* answer: of the check. */
+/* answer: the check's. */
 static void explain_unit(pid_t pid, const char *unit, int answer, HfText *error)
 {
     char name[HF_UNIT_MAX];
@@ -144,7 +144,7 @@ int hf_unit_check(HfUnitCheck **check, sd_event *loop, pid_t pid, void (*known)(
     return -EBUSY;
 }
 
-/* ---- what a stopped unit has left ---- */
+/* ---- remains of a stopped unit ---- */
 
 typedef struct UnitCleanup {
     const char *unit;
@@ -152,7 +152,7 @@ typedef struct UnitCleanup {
     sd_event *loop;
     HfSystemd *systemd;
     HfProcessList left;
-    bool listed; /* those that are left; systemd is asked once more */
+    bool listed; /* the remaining processes are listed; systemd is being asked again */
     HfProcessSet *set;
 } UnitCleanup;
 
@@ -174,7 +174,7 @@ static int list_left(HfProcess *process, void *userdata)
     return hf_process_list_add(userdata, process->pid);
 }
 
-/* None where the unit's cgroup is gone. */
+/* Finds none if the unit's cgroup is gone. */
 static int find_left(UnitCleanup *cleanup, const char *cgroup)
 {
     hf_process_list_clear(&cleanup->left);
@@ -193,7 +193,7 @@ static int first_signal(const UnitCleanup *cleanup)
     return SIGTERM;
 }
 
-/* They may have had children meanwhile. */
+/* They may have had children. */
 static void on_left_gone(void *userdata)
 {
     UnitCleanup *cleanup = userdata;
@@ -228,7 +228,7 @@ static int end_left(UnitCleanup *cleanup)
 }
 
 typedef enum Fate {
-    FATE_OPEN,    /* it stops, or waits to be started again */
+    FATE_OPEN,    /* it is stopping, or waits for a restart */
     FATE_RUNS,    /* systemd has started it, or is about to */
     FATE_STOPPED, /* for good */
 } Fate;
@@ -242,7 +242,7 @@ static Fate tell_fate(const HfUnitState *state)
     return FATE_RUNS;
 }
 
-/* Asks again when all are known: what a start had begun meanwhile is not among them then. */
+/* Asks again once all are listed, so that the list has nobody whom a new start has begun. */
 static int decide(UnitCleanup *cleanup, const HfUnitState *state)
 {
     Fate fate = tell_fate(state);
@@ -267,7 +267,7 @@ static void on_unit(int r, const HfUnitState *state, void *userdata)
 {
     UnitCleanup *cleanup = userdata;
 
-    if (cleanup->set) /* what is left is being ended */
+    if (cleanup->set) /* they are being ended */
         return;
     if (r >= 0)
         r = decide(cleanup, state);
@@ -289,7 +289,7 @@ static int on_cleanup_term(sd_event_source *source, const struct signalfd_siginf
     return 0;
 }
 
-/* Asks to be told before it looks, so that no change falls between. */
+/* Subscribes before it asks, so that no change is missed. */
 static int begin_cleanup(UnitCleanup *cleanup)
 {
     sigset_t term;

@@ -18,10 +18,10 @@
 typedef struct HfPrivileges {
     HfSupervisor *supervisor;
     uint64_t given_up; /* capabilities, 1 << number */
-    bool dropped;      /* only those are left that the plan needs */
+    bool dropped;      /* no other capabilities are left than the plan needs */
 } HfPrivileges;
 
-/* May root as such make and remove files beside path? */
+/* May root without capabilities create and remove files beside path? */
 static bool is_beside_open(const char *path)
 {
     const char *slash = strrchr(path, '/');
@@ -39,7 +39,7 @@ static bool has_port(const HfAddress *address)
            address->kind == HF_ADDRESS_INET || address->kind == HF_ADDRESS_INET6;
 }
 
-/* A socket that systemd made is bound for good, but may have to be connected to. */
+/* A socket from systemd is never bound by us, but may have to be connected to. */
 static void look_at_listener(const HfListenerSpec *spec, const HfListener *held,
                              unsigned first_port, HfCapabilityNeedFacts *facts)
 {
@@ -64,7 +64,7 @@ static bool are_files_open(const HfPlan *plan)
             hf_names_open(plan->names, plan->include, R_OK));
 }
 
-/* Those that are private, if an older holdfast has made the plan. */
+/* Private ones may be foreign if an older holdfast made the plan. */
 static bool are_sockets_foreign(const HfPlan *plan)
 {
     const unsigned made = HF_POOL_COUNTS | HF_POOL_LISTENS;
@@ -75,7 +75,7 @@ static bool are_sockets_foreign(const HfPlan *plan)
     return false;
 }
 
-/* held: sockets that need not be bound. */
+/* held: sockets that are bound already. */
 static HfCapabilityNeedFacts learn_facts(const HfPlan *plan, HfListener *const *held, size_t n_held)
 {
     const HfCredentials *credentials = &plan->credentials;
@@ -97,7 +97,7 @@ static HfCapabilityNeedFacts learn_facts(const HfPlan *plan, HfListener *const *
     return facts;
 }
 
-/* What the service itself is to have: usually it is given all of it anew by its exec as root. */
+/* What the service needs itself: as root it usually gets everything back by its exec. */
 static uint64_t passed_on(const HfPlan *plan)
 {
     const HfCredentials *credentials = &plan->credentials;
@@ -109,7 +109,7 @@ static uint64_t passed_on(const HfPlan *plan)
     return credentials->capabilities;
 }
 
-/* Is made sure of: what cannot be given up must not serve. */
+/* Verifies the result: a holdfast that could not give them up must not serve. */
 static int drop_capabilities(HfPrivileges *privileges, const HfPlan *plan, HfText *error)
 {
     HF_CLEANUP_TEXT HfText kept = {0};
@@ -149,7 +149,7 @@ static int privileges_begin(HfSupervisor *supervisor, void **ret, HfText *error)
     return 0;
 }
 
-/* What was given up came back with execve(2). */
+/* execve(2) has given everything back. */
 static int privileges_begun(void *state, HfText *error)
 {
     HfPrivileges *privileges = state;
@@ -158,7 +158,7 @@ static int privileges_begun(void *state, HfText *error)
     return plan ? drop_capabilities(privileges, plan, error) : 0;
 }
 
-/* May the plan be bound and served with what was kept? */
+/* Are the remaining capabilities enough to bind and serve the plan? */
 static int privileges_lend(void *state, HfPlan *plan, HfOffer *offer, HfText *error)
 {
     const HfPrivileges *privileges = state;

@@ -14,9 +14,9 @@
 #include "run/listener.h"
 #include "run/plan.h"
 
-#define FIGURES_TIMEOUT (2 * HF_USEC_PER_SEC) /* of one answer: clients wait for 5 s */
-#define AT_ONCE_MAX     64                    /* pools that are asked at the same time */
-#define SCRIPT_MOST     (16U * 1024 * 1024)   /* bytes of an answer */
+#define FIGURES_TIMEOUT (2 * HF_USEC_PER_SEC) /* per answer: clients wait for 5 s */
+#define AT_ONCE_MAX     64                    /* pools asked at the same time */
+#define SCRIPT_MOST     (16U * 1024 * 1024)   /* bytes per answer */
 
 /* ---- the script ---- */
 
@@ -194,8 +194,8 @@ static int add_pool(HfFigures *figures, size_t index)
     return hf_string_set(&pool->name, plan->pools[index].name);
 }
 
-/* Beside the overlay; one pool sees the whole cache. In a chroot it would lie in a directory of the
- * user's. */
+/* Beside the overlay. One pool sees the whole cache. A pool in a chroot is not used: the script
+ * would have to lie in a directory of the user's. */
 static int find_cache(HfFigures *figures, const char *overlay)
 {
     const HfPlan *plan = figures->plan;

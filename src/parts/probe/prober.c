@@ -15,43 +15,42 @@
 #include "run/inputs.h"
 #include "run/supervisor.h"
 
-#define AT_ONCE_MAX 64      /* listeners that are asked at the same time */
+#define AT_ONCE_MAX 64      /* listeners asked at the same time */
 #define HUNG_MAX    1000000 /* probes */
-#define DOUBLINGS   6       /* 64 times as many failures */
+#define DOUBLINGS   6       /* up to 64 times as many failures */
 
 typedef struct Prober Prober;
 
-/* What the last probes knew of a pool. */
+/* What the last probes found out about a pool. */
 typedef struct Reading {
     bool known;
     uint64_t accepted; /* requests, while all workers were busy */
 } Reading;
 
-/* One listener, or the one command: is somebody there who answers, and if not, are they only busy?
- */
+/* One listener, or the one command: does it answer, and if not, is it only busy? */
 typedef struct Inquiry {
     Prober *prober;
     HfRequest *request; /* NULL: not begun, or over */
     size_t listener;    /* of the plan */
-    Reading *reading;   /* of its pool; NULL: it has no scoreboard */
-    HfText text;        /* what is known to be wrong */
+    Reading *reading;   /* of its pool; NULL: it has no status page */
+    HfText text;        /* what is wrong, as far as known */
 } Inquiry;
 
 struct Prober {
     HfSupervisor *supervisor;
 
-    const HfGeneration *generation; /* under way, borrowed; NULL: none is */
-    HfProbe probe;                  /* what is asked, owned, as the headers are */
+    const HfGeneration *generation; /* being probed, borrowed; NULL: none */
+    HfProbe probe;                  /* the question, owned, as are the headers */
     char **headers;
     uint64_t timeout; /* usec */
     Inquiry *inquiries;
     size_t n_inquiries;
-    size_t next; /* that is to begin */
+    size_t next; /* the next to begin */
     size_t running;
     HfVerdict verdict; /* the worst so far */
-    HfText text;       /* on that */
+    HfText text;       /* about the verdict */
 
-    uint64_t number; /* the generation that readings are of */
+    uint64_t number; /* of the generation that the readings are about */
     Reading *readings;
 };
 
@@ -75,7 +74,7 @@ static void prober_end(Prober *prober)
     hf_supervisor_probed(prober->supervisor, slot, prober->verdict, hf_text_peek(&prober->text));
 }
 
-/* Our own shortage is not the service's fault. */
+/* Running short ourselves is not the service's fault. */
 static void excuse(const Prober *prober, int r)
 {
     const HfLogFields fields = {.generation = prober->generation->number, .error = r};
@@ -106,9 +105,9 @@ static void end_inquiry(Inquiry *inquiry, HfVerdict verdict)
         prober_end(prober);
 }
 
-/* ---- the scoreboard ---- */
+/* ---- the status page ---- */
 
-/* Nobody answered in time; the scoreboard says that some are at work. */
+/* Nobody answered in time, but the status page shows active workers. */
 static HfVerdict compare_reading(Inquiry *inquiry, const HfScoreboard *status)
 {
     const Reading last = *inquiry->reading;
@@ -139,7 +138,7 @@ static void on_scoreboard(const HfReply *reply, void *userdata)
     end_inquiry(inquiry, HF_VERDICT_FAILED);
 }
 
-/* Returns whether it was asked. */
+/* Returns whether the question was sent. */
 static bool ask_scoreboard(Inquiry *inquiry)
 {
     Prober *prober = inquiry->prober;
@@ -244,7 +243,7 @@ static void begin_inquiries(Prober *prober)
     }
 }
 
-/* Readings outlast a probe, not their generation. */
+/* Readings outlive a probe, but not their generation. */
 static int make_readings(Prober *prober)
 {
     const HfPlan *plan = prober->generation->plan;
@@ -259,7 +258,7 @@ static int make_readings(Prober *prober)
     return 0;
 }
 
-/* One for each listener that serves. */
+/* One for each listener that serves requests. */
 static int make_inquiries(Prober *prober)
 {
     const HfPlan *plan = prober->generation->plan;
@@ -281,13 +280,13 @@ static int make_inquiries(Prober *prober)
     return 0;
 }
 
-/* Has the service said in time that it lives? Not where it was started without a watchdog. */
+/* Has WATCHDOG=1 come in time? Only for a generation that was started with a watchdog. */
 static void look_at_watchdog(Prober *prober)
 {
     const HfGeneration *generation = prober->generation;
     uint64_t limit = generation->plan->watchdog;
 
-    hf_inputs_last_words(prober->supervisor->inputs); /* what waits for us is no silence */
+    hf_inputs_last_words(prober->supervisor->inputs); /* a message that waits for us counts */
     uint64_t silence = hf_clock_monotonic() - generation->alive;
     if (limit == HF_USEC_INFINITY || silence <= limit)
         return;
@@ -301,8 +300,8 @@ static void look_at_watchdog(Prober *prober)
     hf_text_add(&prober->text, " (--watchdog)");
 }
 
-/* In place of one that is under way. Ends in one PROBED, perhaps at once, unless it is left before;
- * the generation may not go before that. */
+/* Replaces a probe in progress. Ends in one PROBED, perhaps at once, unless it is cancelled first;
+ * the generation must not go before that. */
 static void begin_probe(Prober *prober, const HfGeneration *generation)
 {
     const HfSettings *settings = prober->supervisor->settings;
@@ -370,8 +369,7 @@ static void prober_free(void *state)
     free(prober);
 }
 
-/* How many probes in a row that find it hung last as long as --probe-hung-after; 0: however many.
- */
+/* How many probes in a row make up --probe-hung-after; 0: no number does. */
 static unsigned count_hung_probes(const HfSettings *settings)
 {
     uint64_t each = settings->probe_every + settings->probe_timeout;

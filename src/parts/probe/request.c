@@ -18,15 +18,15 @@
 #include "run/plan.h"
 
 #define READ_SIZE     16384
-#define READS_AT_ONCE 16   /* before other sources have their turn */
-#define SHOWN_MAX     1024 /* bytes of the service's own words */
+#define READS_AT_ONCE 16   /* before other sources get their turn */
+#define SHOWN_MAX     1024 /* bytes of the service's own text */
 
 struct HfRequest {
     sd_event *loop;
     HfProbeKind kind;
     struct sockaddr_storage address;
     socklen_t length;
-    HfReach reach; /* but for its address */
+    HfReach reach; /* except for the address */
     int listener;
     uint64_t timeout;
     int fd;
@@ -35,7 +35,7 @@ struct HfRequest {
     size_t sent;
     size_t received; /* bytes */
     HfFastcgiReader fastcgi;
-    HfHttpReader *http; /* NULL for every other kind */
+    HfHttpReader *http; /* NULL for any other kind */
     HfCapture *command;
     sd_event_source *begin;
     sd_event_source *io;
@@ -60,7 +60,7 @@ HfRequest *hf_request_abort(HfRequest *request)
     return NULL;
 }
 
-/* What the reply lies in goes last. */
+/* Frees the request after the callback, as the reply points into it. */
 static void request_end(HfRequest *request, const HfReply *reply)
 {
     request->begin = sd_event_source_disable_unref(request->begin);
@@ -107,7 +107,8 @@ static void request_error(HfRequest *request, int r)
     }
 }
 
-/* The kernel completes connections by itself until the queue is full: nobody may be left in it. */
+/* The kernel completes connections by itself until the queue is full, so only an empty queue proves
+ * that the service accepts. */
 static bool was_taken(const HfRequest *request)
 {
     HfQueue queue;
@@ -136,7 +137,7 @@ static int on_request_timeout(sd_event_source *source, uint64_t usec, void *user
 
 /* ---- pages ---- */
 
-/* What the service says of a status that is no good one, on one line. */
+/* Explains a bad status, with the service's own text, on one line. */
 static void request_judge(HfRequest *request, unsigned status, const char *said, size_t length,
                           HfReply *reply)
 {
@@ -151,7 +152,7 @@ static void request_judge(HfRequest *request, unsigned status, const char *said,
     length = length < sizeof(line) ? length : sizeof(line);
     for (size_t i = 0; i < length; i++) {
         line[i] = said[i];
-        if (strchr("\r\n\t", line[i])) /* a NUL, too */
+        if (strchr("\r\n\t", line[i])) /* matches a NUL as well */
             line[i] = ' ';
     }
     while (length > 0 && line[length - 1] == ' ')
@@ -232,7 +233,7 @@ static int receive_answer(HfRequest *request)
     return r;
 }
 
-/* Returns 0 when there is more to send, 1 when all is sent, or negative errno. */
+/* Returns 0 when there is more to send, 1 when everything has been sent, or negative errno. */
 static int send_request(HfRequest *request)
 {
     while (request->sent < request->out.length) {
@@ -242,7 +243,7 @@ static int send_request(HfRequest *request)
             continue;
         if (n < 0 && errno == EAGAIN)
             return 0;
-        /* it may have answered all the same */
+        /* it may have answered nevertheless */
         if (n < 0 && (errno == EPIPE || errno == ECONNRESET)) {
             request->sent = request->out.length;
             return 1;
@@ -292,7 +293,8 @@ static int on_request_io(sd_event_source *source, int fd, uint32_t revents, void
     } else if (request->out.length > 0) {
         exchange(request, revents);
     } else if (request->kind == HF_PROBE_TCP && !connected) {
-        /* nothing will be asked: who takes it reads its end at once, and closes it or speaks */
+        /* nothing will be asked: whoever accepts it reads the end at once, and closes it or speaks
+         */
         shutdown(fd, SHUT_WR);
         sd_event_source_set_io_events(source, EPOLLIN);
     } else {
@@ -301,7 +303,7 @@ static int on_request_io(sd_event_source *source, int fd, uint32_t revents, void
     return 0;
 }
 
-/* From where the standby side is reached. */
+/* Binds the source address that leads to the standby side. */
 static int come_from(int fd, const HfReach *reach)
 {
     const int *class = &reach->traffic_class;

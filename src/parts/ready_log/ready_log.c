@@ -20,24 +20,24 @@
 
 /* ---- the relay ---- */
 
-/* The helper process between a service's output and holdfast's: it passes everything on and tells
- * when a text has come by. holdfast itself is never in the log's way: when nobody reads, the
- * service alone waits, and what it writes after holdfast was killed arrives as well. */
+/* A helper process between a service's output and holdfast's: it forwards everything and reports
+ * when a text occurs. holdfast itself never delays the log: if nobody reads, only the service
+ * waits, and output written after holdfast was killed still arrives. */
 
-#define RELAY_OPTION "--relay" /* of holdfast itself, for nobody else */
+#define RELAY_OPTION "--relay" /* for internal use only */
 
 typedef struct Relay {
-    HfProcess process; /* a child to be reaped; it ends by itself, once nobody can write any more */
-    int out;           /* for the service's stdout; owned until it has been spawned, as the next */
+    HfProcess process; /* a child to be reaped; ends by itself once nobody can write any more */
+    int out;           /* for the service's stdout; owned until that is spawned, like the next */
     int err;           /* for its stderr; the same number when both go to the same place */
-    int seen;          /* readable: one byte when the text came, the end without it otherwise */
+    int seen;          /* gets one byte when the text has occurred; ends without it otherwise */
 } Relay;
 
 #define RELAY_NONE ((Relay){.process = HF_PROCESS_NONE, .out = -1, .err = -1, .seen = -1})
 
-#define OTHERS_MAY_WRITE 0622 /* a service that is another user opens /proc/self/fd/2 */
+#define OTHERS_MAY_WRITE 0622 /* a service of another user may open /proc/self/fd/2 */
 
-/* The service has its ends. */
+/* The service has its copies. */
 static void relay_close_outputs(Relay *relay)
 {
     if (relay->err != relay->out)
@@ -74,7 +74,7 @@ static int open_pipe(int *ret_read, int *ret_write)
     return fchmod(ends[1], OTHERS_MAY_WRITE) < 0 ? -errno : 0;
 }
 
-/* ends: what the relay has as 3, 4, ...: where it tells, and the reading ends of one or two
+/* ends: the relay's descriptors 3, 4, ...: where it reports, and the reading ends of one or two
  * streams. */
 static int spawn_relay(const char *text, int output, const int *ends, size_t n, HfProcess *ret)
 {
@@ -88,7 +88,7 @@ static int spawn_relay(const char *text, int output, const int *ends, size_t n, 
         return -ENOMEM;
     char *const argv[] = {name, option, copy, NULL};
     const HfSpawn spawn = {
-        .program = "/proc/self/exe", /* also when an update has replaced the file */
+        .program = "/proc/self/exe", /* works even if an update has replaced the file */
         .argv = argv,
         .envp = no_environment,
         .directory = "/",
@@ -97,16 +97,15 @@ static int spawn_relay(const char *text, int output, const int *ends, size_t n, 
         .stderr_fd = output,
         .fds = ends,
         .n_fds = n,
-        .session = true, /* a terminal's interrupt is for holdfast */
+        .session = true, /* Ctrl-C on a terminal is meant for holdfast */
     };
     int r = hf_process_spawn(&spawn, ret, &stage);
     free(copy);
     return r;
 }
 
-/* Executes this very program again, in a session of its own. text: 1 to HF_MATCHER_MAX bytes.
- * output: what both streams go to, borrowed; -1: our stdout and stderr. Returns 0 or negative
- * errno. */
+/* Executes this program again, in its own session. text: 1 to HF_MATCHER_MAX bytes. output: where
+ * both streams go, borrowed; -1: our stdout and stderr. Returns 0 or negative errno. */
 static int relay_start(const char *text, int output, Relay *ret)
 {
     Relay relay = RELAY_NONE;
@@ -134,21 +133,21 @@ static int relay_start(const char *text, int output, Relay *ret)
     return 0;
 }
 
-/* ---- the other end ---- */
+/* ---- inside the relay ---- */
 
 #define TELL         3 /* HfSpawn's first */
-#define FIRST_STREAM 4 /* what becomes stderr, and then, if it is another one, stdout */
+#define FIRST_STREAM 4 /* forwarded to stderr; a second one to stdout */
 #define STREAMS      2
-#define PIECE        65536 /* bytes, what a pipe holds */
+#define PIECE        65536 /* bytes, as much as a pipe holds */
 
 typedef struct Stream {
     int from; /* -1: has ended */
     int to;
-    bool broken; /* nobody will ever read it: dropped, the service goes on */
+    bool broken; /* its reader has gone: discard, so that the service can go on */
     HfMatcher matcher;
 } Stream;
 
-/* It must outlive the service, whatever is sent to the group or by a shutdown, and ends with it. */
+/* It must outlive the service, whatever signals the group or a shutdown sends, and ends with it. */
 static void ignore_signals(void)
 {
     static const int ignored[] = {SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGPIPE, SIGUSR1, SIGUSR2};
@@ -164,7 +163,7 @@ static void pass_on(Stream *stream, const char *data, size_t length)
         if (n >= 0) {
             data += n;
             length -= (size_t)n;
-        } else if (errno == EAGAIN) { /* somebody made it non-blocking */
+        } else if (errno == EAGAIN) { /* another process made it non-blocking */
             poll(&(struct pollfd){.fd = stream->to, .events = POLLOUT}, 1, -1);
         } else if (errno != EINTR) {
             stream->broken = true;
@@ -172,7 +171,7 @@ static void pass_on(Stream *stream, const char *data, size_t length)
     }
 }
 
-/* Before it is passed on, which may take its time. */
+/* Before forwarding, which may block. */
 static void look(Stream *stream, const char *data, size_t length, bool *told)
 {
     if (*told || !hf_matcher_feed(&stream->matcher, data, length))
@@ -244,16 +243,16 @@ static int relay_main(int argc, char **argv)
 /* ---- the part ---- */
 
 #define AWAIT_TIME HF_USEC_PER_SEC
-#define LEFT_MAX   64 /* relays that are awaited at the end */
+#define LEFT_MAX   64 /* relays to wait for at the end */
 
 typedef struct HfReadyLog {
-    HfRelayKind kind; /* what generations know of it */
+    HfRelayKind kind; /* for generations to use */
     HfSupervisor *supervisor;
-    HfProcess left[LEFT_MAX]; /* whose generations have been forgotten */
+    HfProcess left[LEFT_MAX]; /* relays of forgotten generations */
     size_t n_left;
 } HfReadyLog;
 
-/* Of one generation. */
+/* The relay of one generation. */
 typedef struct Watched {
     HfReadyLog *log;
     HfGeneration *generation;
@@ -368,8 +367,8 @@ static int ready_log_begin(HfSupervisor *supervisor, void **ret, HfText *error)
     return 0;
 }
 
-/* Waits until they have passed on what was written, at most a second; one that nobody reads, or
- * whose writers are spared, goes on by itself. */
+/* Waits at most a second until they have forwarded their input; a relay without a reader, or with
+ * writers that are spared, goes on by itself. */
 static void ready_log_free(void *state)
 {
     HfReadyLog *log = state;

@@ -13,9 +13,9 @@
 
 struct HfComplaint {
     HfSupervisor *supervisor;
-    HfCapture *capture; /* under way */
-    HfPlan *plan;       /* reference, of that */
-    char *failure;      /* so far */
+    HfCapture *capture; /* in progress */
+    HfPlan *plan;       /* its plan, a reference */
+    char *failure;      /* the reason known so far */
     HfAction answers[HF_MACHINE_REQUESTS];
     size_t n;
 };
@@ -47,7 +47,7 @@ HfComplaint *hf_complaint_free(HfComplaint *complaint)
     return NULL;
 }
 
-/* Whoever waits is answered with all that is known. */
+/* Answers the callers with everything that is known. */
 static void end_complaint(HfComplaint *complaint)
 {
     HfSupervisor *supervisor = complaint->supervisor;
@@ -109,7 +109,7 @@ bool hf_complaint_holds(HfComplaint *complaint, const HfAction *answer)
     return true;
 }
 
-/* One that was not ready in time has said nothing against its configuration. */
+/* Not for a generation that merely was not ready in time: its configuration is fine. */
 void hf_complaint_performed(HfComplaint *complaint, const HfAction *action)
 {
     const HfSupervisor *supervisor = complaint->supervisor;

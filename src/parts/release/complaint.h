@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Where a start was the verdict on a plan, and failed: the service's own words, which are asked for
- * then, for those who wait for an answer. */
+/* If a start was the verdict on a plan, and failed, asks the service for its complaint before the
+ * callers are answered. */
 #pragma once
 
 #include "run/supervisor.h"
@@ -8,7 +8,7 @@
 typedef struct HfComplaint HfComplaint;
 
 int hf_complaint_new(HfSupervisor *supervisor, HfComplaint **ret);
-/* NULL is fine. Returns NULL. */
+/* Accepts and returns NULL. */
 HfComplaint *hf_complaint_free(HfComplaint *complaint);
 
 /* See HfPart.holds and HfPart.performed. */

@@ -12,9 +12,9 @@
 #include "parts/release/side.h"
 #include "run/supervisor.h"
 
-#define LOOK_TIME   (10 * HF_USEC_PER_MSEC)  /* nobody tells when a queue is empty */
-#define LAZY_TIME   (200 * HF_USEC_PER_MSEC) /* once nobody waits for it */
-#define ANSWER_TIME (3 * HF_USEC_PER_SEC)    /* then it is answered all the same */
+#define LOOK_TIME   (10 * HF_USEC_PER_MSEC)  /* nothing tells when a queue is empty */
+#define LAZY_TIME   (200 * HF_USEC_PER_MSEC) /* once no caller waits for it */
+#define ANSWER_TIME (3 * HF_USEC_PER_SEC)    /* after which the caller is answered anyway */
 #define CLOSE_TIME  HF_USEC_PER_SEC /* for a server that was asked to leave to stop accepting */
 
 typedef struct HfRelease {
@@ -22,7 +22,7 @@ typedef struct HfRelease {
     sd_event_source *timer;      /* for addresses */
     sd_event_source *stop_timer; /* for a stop */
     HfSideWatch *sides[HF_MACHINE_SLOTS];
-    uint64_t asked[HF_MACHINE_SLOTS]; /* to leave; usec, CLOCK_MONOTONIC */
+    uint64_t asked[HF_MACHINE_SLOTS]; /* to leave: usec, CLOCK_MONOTONIC */
     uint64_t began;                   /* likewise */
     HfAction answers[HF_MACHINE_REQUESTS];
     size_t n;
@@ -44,7 +44,7 @@ static bool slot_has(const HfSupervisor *supervisor, unsigned slot, const HfList
     return generation && plan_has(generation->plan, listener);
 }
 
-/* Only generations that leave have it, and it is ours to let go. */
+/* Do only leaving generations have it, and may we release it? */
 static bool has_left(const HfSupervisor *supervisor, const HfListener *listener)
 {
     if (listener->received || listener->taken || plan_has(supervisor->current, listener) ||
@@ -57,10 +57,9 @@ static bool has_left(const HfSupervisor *supervisor, const HfListener *listener)
     return hf_listener_can_be_released(listener) && !hf_listener_is_lost(listener);
 }
 
-/* php-fpm's workers accept until they are asked to leave, and their master respawns none that
- * leaves because its accept(2) fails: it is stopped, or has been asked to leave before. Another
- * server may take such a failure badly while it finishes requests: it has time to close its copy
- * first. */
+/* php-fpm's workers accept until they are asked to leave. If accept(2) fails a worker leaves, and
+ * its master, which is stopped or leaving, starts no other. Another server may not cope with such a
+ * failure while it finishes requests: it gets time to close its copy first. */
 static bool accepts(const HfRelease *release, unsigned slot)
 {
     const HfSupervisor *supervisor = release->supervisor;
@@ -71,7 +70,7 @@ static bool accepts(const HfRelease *release, unsigned slot)
     return stage < HF_STAGE_STOP || hf_clock_monotonic() < release->asked[slot] + CLOSE_TIME;
 }
 
-/* Who waits behind a path that was unlinked is still served. */
+/* Clients that wait at an unlinked path are still served. */
 static bool can_let_go(const HfRelease *release, HfListener *listener)
 {
     if (listener->inodes[listener->side].inode != 0)
@@ -82,7 +81,7 @@ static bool can_let_go(const HfRelease *release, HfListener *listener)
     return hf_listener_waiting(listener) == 0;
 }
 
-/* let_go: those that nobody waits at. Returns how many are left. */
+/* let_go: releases those with empty queues. Returns how many are left. */
 static size_t look_at_all(const HfRelease *release, bool let_go)
 {
     const HfSupervisor *supervisor = release->supervisor;
@@ -150,7 +149,7 @@ static bool release_holds(void *state, const HfAction *answer)
     return true;
 }
 
-/* Begins to look for what can be let go. */
+/* Starts watching for listeners that can be released. */
 static void release_stepped(void *state)
 {
     HfRelease *release = state;
@@ -184,7 +183,7 @@ static int on_look_at_queues(sd_event_source *source, uint64_t usec, void *userd
     return 0;
 }
 
-/* on: until nobody waits. */
+/* on: watches until the queues are empty. */
 static void watch_queues(HfRelease *release, bool on)
 {
     HfSupervisor *supervisor = release->supervisor;

@@ -8,20 +8,20 @@
 #include "kernel/sock_diag.h"
 #include "loop/reaper.h"
 
-#define LOOK_TIME (5 * HF_USEC_PER_MSEC) /* nobody tells when a queue is empty */
+#define LOOK_TIME (5 * HF_USEC_PER_MSEC) /* nothing tells when a queue is empty */
 #define LOOK_TIME_MAX                                                                              \
     (100 * HF_USEC_PER_MSEC) /* for a handshake the whole table is gone through                    \
                               */
-#define CALM           2     /* looks in a row, so that what another processor was about is seen */
+#define CALM           2     /* empty looks in a row, as other processors may still be busy */
 #define HANDSHAKES_MAX 4096
 
 struct HfSideWatch {
     HfSupervisor *supervisor;
     sd_event_source *timer;
-    HfEvent event;        /* that ends it */
-    uint64_t *handshakes; /* peers that had begun one when the watch did */
+    HfEvent event;        /* posted at the end */
+    uint64_t *handshakes; /* peers of handshakes that had begun at the start */
     size_t n;
-    bool more; /* than that */
+    bool more; /* there were more */
     unsigned calm;
     uint64_t pause;
 };
@@ -62,7 +62,7 @@ static bool find_handshake(const HfSockDiag *socket, void *userdata)
     return !search->found;
 }
 
-/* With each TCP listener of the generation, of either family: a wildcard has both. */
+/* Visits handshakes with each TCP listener of the generation, of both families for a wildcard. */
 static void visit_handshakes(const HfSideWatch *watch, HfSockDiagVisit visit, void *userdata)
 {
     const HfGeneration *generation = watch->supervisor->generations[watch->event.slot];

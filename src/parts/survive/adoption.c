@@ -16,7 +16,7 @@
 #include "kernel/file.h"
 #include "run/shared_listener.h"
 
-/* ---- what there is ---- */
+/* ---- what there is now ---- */
 
 static int add_plan(HfSnapshot *snapshot, HfPlan *plan)
 {
@@ -28,7 +28,7 @@ static int add_plan(HfSnapshot *snapshot, HfPlan *plan)
     return hf_snapshot_append(&snapshot->plans, plan);
 }
 
-/* Each once, however many plans share it. */
+/* Adds each once, however many plans share it. */
 static int add_listeners(HfSnapshot *snapshot, HfListener *const *listeners, size_t n)
 {
     int r = 0;
@@ -124,7 +124,8 @@ static int load(int fd, HfSnapshot *ret)
     return r < 0 ? r : hf_snapshot_read(text, length, ret);
 }
 
-/* Its descriptors are this process's from now on, or were those of one that died. */
+/* resumed: its descriptors have the same numbers in this process; otherwise they were a dead one's.
+ */
 static int take_notes(const HfSnapshot *snapshot, bool resumed, HfNotes *ret)
 {
     int r = 0;
@@ -156,8 +157,8 @@ int hf_adoption_read(int fd, HfSnapshot *ret, HfNotes *notes, HfText *error)
     return r;
 }
 
-/* The newest one that is whole. Returns 1, 0 without one, or negative errno when one cannot be
- * read. */
+/* Finds the newest complete snapshot. Returns 1, 0 if there is none, or negative errno when one
+ * cannot be read. */
 static int find_snapshot(const HfNotes *notes, HfSnapshot *ret)
 {
     int found = 0;
@@ -189,7 +190,7 @@ static ino_t inode_of(int fd)
     return fd < 0 || fstat(fd, &status) < 0 ? 0 : status.st_ino;
 }
 
-/* Of those that a .socket unit passed again: the object gives way to the one of the snapshot. */
+/* Takes a socket that a .socket unit passed again from its own object, for the snapshot's. */
 static int take_received(HfSupervisor *supervisor, uint64_t socket)
 {
     for (size_t i = 0; supervisor && i < supervisor->n_activated; i++) {
@@ -239,7 +240,7 @@ static int fill_listener(HfSupervisor *supervisor, HfNotes *notes, HfListener *l
     return same ? 0 : -EBADF;
 }
 
-/* systemd drops the pidfd of a process that has ended: its number is looked at once more. */
+/* systemd drops the pidfd of a process that has ended, so the pid is looked up again. */
 static int open_again(const HfGeneration *generation)
 {
     uint64_t started;
@@ -251,7 +252,7 @@ static int open_again(const HfGeneration *generation)
     return hf_fd_steal(&pidfd);
 }
 
-/* Nobody else has got its number meanwhile. */
+/* Makes sure that the pid has not been reused. */
 static bool is_process(const HfGeneration *generation, int pidfd)
 {
     uint64_t started;
@@ -275,11 +276,11 @@ static void fill_generation(HfNotes *notes, HfGeneration *generation)
     if (process->pidfd < 0)
         process->pidfd = open_again(generation);
     generation->main_exited = process->pidfd < 0;
-    if (generation->main_exited) /* how it ended is not known */
+    if (generation->main_exited) /* its exit status is unknown */
         generation->status.si_pid = process->pid;
 }
 
-/* supervisor NULL: in a test. Returns 0, or negative errno with one line in error. */
+/* supervisor NULL: for a test. Returns 0, or negative errno with one line in error. */
 static int fill(HfSupervisor *supervisor, HfNotes *notes, HfSnapshot *snapshot, HfText *error)
 {
     int r = 0;
@@ -301,7 +302,7 @@ static int fill(HfSupervisor *supervisor, HfNotes *notes, HfSnapshot *snapshot, 
     return r;
 }
 
-/* What a .socket unit passed stays that, and what the service has when it names nothing itself. */
+/* Sockets from a .socket unit remain the default for a service that names none. */
 static int restore_received(HfSupervisor *supervisor, const HfSnapshot *snapshot)
 {
     for (size_t i = 0; i < snapshot->listeners.n; i++) {
@@ -318,8 +319,7 @@ static int restore_received(HfSupervisor *supervisor, const HfSnapshot *snapshot
     return 0;
 }
 
-/* Where the connections went when that was written down last: a side that a switch since then left
- * has its generation still. */
+/* Restores the snapshot's sides: the side left by a later switch still has its generation. */
 static void steer_all(const HfSnapshot *snapshot, unsigned side)
 {
     for (size_t i = 0; i < snapshot->listeners.n; i++) {
@@ -335,7 +335,7 @@ static void steer_all(const HfSnapshot *snapshot, unsigned side)
     }
 }
 
-/* For the first plan to choose among, with what is known of their paths. */
+/* For the first plan to choose from, with what is known about their paths. */
 static int keep_listeners(HfSupervisor *supervisor, HfPredecessor *before)
 {
     HfSnapshot *snapshot = &before->snapshot;
@@ -372,7 +372,7 @@ int hf_adoption_find(HfSupervisor *supervisor, HfPredecessor *before, HfText *er
     HF_CRASH_POINT("adopt-filled");
     bool ended =
         snapshot->machine.phase == HF_PHASE_NEW || snapshot->machine.phase >= HF_PHASE_ENDING;
-    if (!ended && !resumed && hf_is_shortage(r)) { /* the next one may be luckier: all stays */
+    if (!ended && !resumed && hf_is_shortage(r)) { /* the next attempt may succeed */
         hf_text_addf(error, "what a holdfast that died has left cannot be adopted now: %s",
                      hf_text_peek(&why));
         return r;
@@ -415,12 +415,12 @@ int hf_adoption_test(const HfSettings *settings, int fd)
     return puts(HF_SELF_PASSED) < 0 || fflush(stdout) != 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 }
 
-/* ---- taking over ---- */
+/* ---- resuming ---- */
 
 static int restore_wanted(HfSnapshotWanted *from)
 {
     HfPlan *plan = from->plan;
-    HfListenerSpec spec = from->listener->spec; /* borrowed strings */
+    HfListenerSpec spec = from->listener->spec; /* strings are borrowed */
     HfPlanned *planned;
 
     spec.address = from->planned.spec.address;
@@ -445,7 +445,7 @@ static int restore_plans(const HfSnapshot *snapshot, HfText *error)
     return r;
 }
 
-/* They are the supervisor's then, whatever cannot be watched: their processes live. */
+/* They belong to the supervisor even if something cannot be watched, as their processes live. */
 static int restore_generations(HfSupervisor *supervisor, HfSnapshot *snapshot,
                                const HfGenerationCallbacks *callbacks)
 {
@@ -464,7 +464,7 @@ static int restore_generations(HfSupervisor *supervisor, HfSnapshot *snapshot,
     return r;
 }
 
-/* A slot whose process is not among those that were handed over has nobody in it. */
+/* Reports slots whose process was not handed over as exited. */
 static void report_missing(HfSupervisor *supervisor)
 {
     for (unsigned i = 0; i < HF_MACHINE_SLOTS; i++)

@@ -18,18 +18,18 @@
 
 #define SNAPSHOTS HF_SNAPSHOT_COPIES
 
-#define UNCLEAR UINT64_MAX /* an id of none */
+#define UNCLEAR UINT64_MAX /* an id that matches none */
 
 typedef enum Kind { KIND_SNAPSHOT, KIND_LISTENER, KIND_PROCESS, KIND_NOTIFY, KIND_MAX_ } Kind;
 static const char *const kinds[] = {HF_NOTES_SNAPSHOT, HF_NOTES_LISTENER, HF_NOTES_PROCESS,
                                     HF_NOTES_NOTIFY};
 
-/* What is in the store. Another descriptor may come under the same name, then id is another. */
+/* A descriptor in the store. Another one under the same name has another id. */
 typedef struct Stored {
     Kind kind;
     uint64_t number; /* in its name */
     uint64_t id;
-    bool wanted; /* in the sync that runs */
+    bool wanted; /* in the current sync */
 } Stored;
 
 struct HfFdStore {
@@ -38,11 +38,11 @@ struct HfFdStore {
     Stored *list;
     size_t n;
     size_t room;
-    size_t next; /* what is wanted next is here, mostly */
+    size_t next; /* where the next wanted one is expected */
     int slots[SNAPSHOTS];
     uint64_t sequence;
-    HfText last; /* without sequence */
-    bool failed; /* and that was logged */
+    HfText last; /* without its sequence */
+    bool failed; /* and logged */
     bool left;
 };
 
@@ -53,9 +53,9 @@ static void add_name(HfText *text, Kind kind, uint64_t number)
         hf_text_addf(text, "-%llu", (unsigned long long)number);
 }
 
-/* ---- what is in it ---- */
+/* ---- contents ---- */
 
-/* systemd.exec(5) SYSTEMD_EXEC_PID, FDSTORE: only the main process of a unit has one. */
+/* systemd.exec(5) SYSTEMD_EXEC_PID, FDSTORE: only the main process of a unit has a store. */
 static bool is_available(void)
 {
     const char *store = getenv("FDSTORE");
@@ -63,7 +63,7 @@ static bool is_available(void)
     return store ? strcmp(store, "0") != 0 : hf_own_unit_is_main();
 }
 
-/* Tells it from another of the same name. */
+/* Tells it from another one with the same name. */
 static uint64_t id_of(Kind kind, int fd)
 {
     struct stat status;
@@ -73,7 +73,7 @@ static uint64_t id_of(Kind kind, int fd)
         return hf_process_of_pidfd(fd, &pid) < 0 ? UNCLEAR : (uint64_t)pid;
     if (kind == KIND_NOTIFY)
         return fstat(fd, &status) < 0 ? UNCLEAR : status.st_ino;
-    return 0; /* the name does */
+    return 0; /* the name is enough */
 }
 
 static Stored *find_stored(HfFdStore *store, Kind kind, uint64_t number)
@@ -117,7 +117,7 @@ static int add_note(HfFdStore *store, const HfNote *note)
     return add_stored(store, &stored);
 }
 
-/* Of those that an upgrade passed on, not all had been put in. */
+/* After an upgrade some descriptors may never have reached the store. */
 static bool was_in(const HfSupervisor *supervisor, const char *name)
 {
     const HfNotes *notes = &supervisor->notes;
@@ -193,7 +193,7 @@ int hf_fdstore_pass(const HfFdStore *store, HfSnapshot *snapshot)
     return r;
 }
 
-/* ---- what there is ---- */
+/* ---- what should be in it ---- */
 
 static int tell_out(HfFdStore *store, const Stored *stored)
 {
@@ -225,7 +225,7 @@ static int want_stored(HfFdStore *store, Kind kind, uint64_t number, int fd)
     return 0;
 }
 
-/* The order stays. */
+/* Keeps the order. */
 static void take_out_rest(HfFdStore *store)
 {
     size_t n = 0;
@@ -266,7 +266,7 @@ static int want_plan(HfFdStore *store, const HfPlan *plan)
     return plan ? want_listeners(store, plan->listeners, plan->n_listeners) : 0;
 }
 
-/* The snapshots first: whatever else there is room for, they tell what it is. */
+/* Snapshots first: they describe the others, however many of those fit. */
 static int want_all(HfFdStore *store, HfListener *const *kept, size_t n)
 {
     const HfSupervisor *supervisor = store->supervisor;

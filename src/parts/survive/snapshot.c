@@ -13,7 +13,7 @@ void hf_snapshot_init(HfSnapshot *snapshot)
     snapshot->current = -1;
 }
 
-/* What stands for somebody else's is no longer known. */
+/* Forgets borrowed objects. */
 static void give_back(HfSnapshot *snapshot)
 {
     for (size_t i = 0; i < snapshot->wanted.n; i++)

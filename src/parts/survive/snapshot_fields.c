@@ -24,8 +24,7 @@ NAMED(hf_readiness, HfReadiness)
 NAMED(hf_kill_mode, HfKillMode)
 NAMED(hf_stdin, HfStdin)
 
-/* Two words for a stage, as 0.1.0 has them: that a generation is draining, and how hard it was
- * asked. */
+/* A stage as two words, as in 0.1.0: that a generation is draining, and how hard it was asked. */
 static const char *name_of_state(int stage)
 {
     return hf_stage_leaves((HfStage)stage) ? "draining" : hf_stage_name((HfStage)stage);
@@ -60,7 +59,7 @@ static int rung_value(const char *name)
 KIND(adapter, HfAdapter)
 KIND(handoff, HfHandoff)
 
-/* ---- a row of each kind; a member of another type does not compile ---- */
+/* ---- a macro for each kind of row; a member of another type does not compile ---- */
 
 #define TYPE_UINT64   uint64_t
 #define TYPE_UNSIGNED unsigned
@@ -303,7 +302,7 @@ static void *make_listener(void)
     HfListener *listener = hf_listener_new();
 
     if (listener)
-        listener->stays = true; /* as long as it only describes another process's */
+        listener->stays = true; /* while it only describes another process's */
     return listener;
 }
 
@@ -365,7 +364,7 @@ static void *make_note(void)
     return note;
 }
 
-/* Its descriptor is whoever's who takes it out. */
+/* A note's descriptor belongs to whoever takes it. */
 static void free_note(void *element)
 {
     hf_field_clear(note_fields, sizeof(note_fields) / sizeof(*note_fields), element);

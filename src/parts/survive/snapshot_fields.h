@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What a snapshot consists of, and that in one table for both directions. */
+/* The contents of a snapshot, in one table for both directions. */
 #pragma once
 
 #include <limits.h>
@@ -25,28 +25,28 @@ typedef struct HfSnapshotList {
     size_t room;
 } HfSnapshotList;
 
-/* One listener of one plan. */
+/* A listener of a plan. */
 typedef struct HfSnapshotWanted {
-    HfPlan *plan;         /* borrowed, of the snapshot */
+    HfPlan *plan;         /* borrowed from the snapshot */
     HfListener *listener; /* likewise */
     HfPlanned planned;
 } HfSnapshotWanted;
 
 typedef struct HfSnapshot {
-    bool borrowed;              /* all that it leads to is somebody else's */
-    uint64_t sequence;          /* the greatest is the newest */
+    bool borrowed;              /* the objects belong to somebody else */
+    uint64_t sequence;          /* the highest is the newest */
     char *version;              /* of the holdfast that wrote it */
     HfMachine machine;          /* without limits */
     int current;                /* index of the current plan, -1: none */
     char *pid_file;             /* the user's, NULL: none */
     HfSnapshotList notes;       /* HfNote; descriptors are not owned */
-    HfSnapshotList listeners;   /* HfListener; one that was read has no descriptor */
+    HfSnapshotList listeners;   /* HfListener; without descriptors after reading */
     HfSnapshotList plans;       /* HfPlan */
     HfSnapshotList wanted;      /* HfSnapshotWanted */
-    HfSnapshotList generations; /* HfGeneration; one that was read is not watched */
+    HfSnapshotList generations; /* HfGeneration; not watched after reading */
 } HfSnapshot;
 
-#define HF_FIELD_KEEP INT_MAX /* what value of an ENUM returns when it says nothing */
+#define HF_FIELD_KEEP INT_MAX /* returned by an ENUM's value function for "unchanged" */
 
 typedef enum HfFieldType {
     HF_FIELD_UINT64,
@@ -55,14 +55,14 @@ typedef enum HfFieldType {
     HF_FIELD_BOOL,
     HF_FIELD_ENUM,
     HF_FIELD_TEXT,
-    HF_FIELD_TEXTS, /* a line each */
+    HF_FIELD_TEXTS, /* one per line */
     HF_FIELD_COMM,  /* text in an array */
     HF_FIELD_ADDRESS,
-    HF_FIELD_PLAN,     /* pointer; its index is written */
+    HF_FIELD_PLAN,     /* pointer; written as its index */
     HF_FIELD_LISTENER, /* likewise */
-    HF_FIELD_KNOWN,    /* pointer to what is known by name: an adapter, a handoff */
-    HF_FIELD_OLD_FD,   /* of 0.1.0, only read: a descriptor that is a note now */
-    HF_FIELD_OLD_TEXT, /* likewise, a text, unless it is 0 */
+    HF_FIELD_KNOWN,    /* pointer to an object with a name: an adapter, a handoff */
+    HF_FIELD_OLD_FD,   /* of 0.1.0, only read: a descriptor, now a note */
+    HF_FIELD_OLD_TEXT, /* likewise, a text unless it is 0 */
 } HfFieldType;
 
 typedef struct HfField {
@@ -74,23 +74,23 @@ typedef struct HfField {
     const char *(*known)(const void *at); /* KNOWN */
     bool (*find)(const char *name, void *at);
     const char *note; /* OLD_FD, OLD_TEXT: its key */
-    /* One of each element of an array, a line each: offset is that of its pointer. 0: it is none */
+    /* For an array, one line per element: offset is that of its pointer. 0: not an array */
     size_t stride;
     size_t count;   /* offset of the number of elements */
     size_t member;  /* offset in the element */
-    size_t maximum; /* elements */
+    size_t maximum; /* of elements */
 } HfField;
 
-/* The lines of one kind of object: KEY=VALUE, or NAME.INDEX.KEY=VALUE of a list. */
+/* The lines for one kind of object: KEY=VALUE, or NAME.INDEX.KEY=VALUE for a list. */
 typedef struct HfFieldGroup {
     const char *name; /* NULL: the snapshot itself */
     const HfField *fields;
     size_t n_fields;
     size_t offset;               /* of the HfSnapshotList, or of the array */
     size_t stride;               /* of an array; 0: it is a list */
-    size_t maximum;              /* elements */
-    void *(*make)(void);         /* of a list: one with its defaults, or NULL */
-    void (*free)(void *element); /* what make has made and fields were read into */
+    size_t maximum;              /* of elements */
+    void *(*make)(void);         /* for a list: an element with its defaults, or NULL */
+    void (*free)(void *element); /* an element from make, with its fields */
 } HfFieldGroup;
 
 extern const HfFieldGroup hf_field_groups[];
@@ -101,9 +101,9 @@ static inline HfSnapshotList *hf_field_list(const HfFieldGroup *group, HfSnapsho
     return (HfSnapshotList *)((char *)snapshot + group->offset);
 }
 
-/* Element i, or NULL above the end. */
+/* Element i, or NULL past the end. */
 void *hf_field_element(const HfFieldGroup *group, HfSnapshot *snapshot, size_t i);
-/* One more at the end of a list, with its defaults. Returns 0, -E2BIG or -ENOMEM. */
+/* Appends an element with its defaults to a list. Returns 0, -E2BIG or -ENOMEM. */
 int hf_field_add(const HfFieldGroup *group, HfSnapshot *snapshot, void **ret);
-/* Frees the texts of an object that has neither lists of them nor arrays: a plan frees its own. */
+/* Frees the texts of an object without lists of texts or arrays; plans free their own. */
 void hf_field_clear(const HfField *fields, size_t n, void *object);

@@ -11,12 +11,12 @@
 #include "parts/survive/snapshot.h"
 
 #define HEADER   "holdfast-snapshot="
-#define ONE_SIDE HEADER "1\n" /* what 0.1.0 can go on with */
-#define SIDES    HEADER "2\n" /* a listener has a second one, and may be switched to it */
+#define ONE_SIDE HEADER "1\n" /* readable by 0.1.0 */
+#define SIDES    HEADER "2\n" /* listeners have several sides, and may have been switched */
 #define CHECKSUM "checksum="
 #define HEX      16 /* digits of the checksum */
 
-/* FNV-1a, 64 bits: for what was torn, not for whoever means harm. */
+/* FNV-1a, 64 bits: detects torn text, not forgeries. */
 static uint64_t checksum(const char *text, size_t length)
 {
     uint64_t hash = 0xcbf29ce484222325;
@@ -33,7 +33,7 @@ static void add_checksum(HfText *text, const char *of, size_t length)
 
 /* ---- writing ---- */
 
-/* Whatever could end a line, and what marks it, as \xHH. */
+/* Escapes whatever could end a line, and the backslash, as \xHH. */
 static void add_escaped(HfText *text, const char *value)
 {
     for (; *value; value++) {
@@ -57,7 +57,7 @@ static void add_number(HfText *text, const char *prefix, const char *key, uint64
     hf_text_addf(text, "%s%s=%" PRIu64 "\n", prefix, key, number);
 }
 
-/* Who is not in the list has an index that no reader takes. */
+/* An item that is not in the list gets an index that readers refuse. */
 static size_t index_of(const HfSnapshotList *list, const void *item)
 {
     size_t i = 0;
@@ -146,7 +146,7 @@ static bool has_sides(const HfSnapshot *snapshot)
 
 void hf_snapshot_write(const HfSnapshot *snapshot, HfText *text)
 {
-    HfSnapshot view = *snapshot; /* elements are got to be read into as well */
+    HfSnapshot view = *snapshot; /* elements are looked up for reading as well, so not const */
     size_t start = text->length;
 
     hf_text_add(text, has_sides(snapshot) ? SIDES : ONE_SIDE);
@@ -219,7 +219,7 @@ static int read_address(const char *value, HfAddress *ret)
     return hf_address_parse_any(value, ret) < 0 ? -EBADMSG : 0;
 }
 
-/* What it was, before the next line of the same key. */
+/* The position, to continue with the next line of the same key. */
 typedef struct Reader {
     HfSnapshot *snapshot;
     const HfField *field;
@@ -296,7 +296,7 @@ static int read_field(const Reader *reader, const HfField *field, void *at, cons
     }
 }
 
-/* The element that the next line of an array's key is about, which is made if it is not there. */
+/* The element that the next line of an array's key is about; creates it if necessary. */
 static int find_element(const Reader *reader, const HfField *field, char *object, void **ret)
 {
     char **array = (char **)(object + field->offset);
@@ -341,7 +341,7 @@ static int read_of(Reader *reader, const HfFieldGroup *group, char *object, cons
     return r < 0 ? r : read_field(reader, field, at, value);
 }
 
-/* NAME.INDEX.KEY: elements come in order, one after another. */
+/* NAME.INDEX.KEY: elements come in order. */
 static int read_listed(Reader *reader, const HfFieldGroup *group, char *rest, char *value)
 {
     char *dot = strchr(rest, '.');
@@ -381,7 +381,8 @@ static int read_line(Reader *reader, char *line)
     return 0;
 }
 
-/* The length without the checksum's line. Returns 0, -EBADMSG when that is wrong, or -ENOMEM. */
+/* The length without the line of the checksum. Returns 0, -EBADMSG when that is wrong, or -ENOMEM.
+ */
 static int check_whole(const char *text, size_t length, size_t *ret)
 {
     const size_t tail = strlen(CHECKSUM) + HEX + 1;
@@ -418,7 +419,7 @@ static int read_lines(char *text, HfSnapshot *snapshot)
 
     for (char *line = text; r >= 0 && *line;) {
         char *end = strchr(line, '\n');
-        assert(end); /* the last line ends, too: check_whole */
+        assert(end); /* check_whole has made sure that the last line ends as well */
         if (line == text)
             r = read_header(line);
         *end = '\0';
@@ -439,7 +440,7 @@ int hf_snapshot_read(const char *text, size_t length, HfSnapshot *ret)
     int r = check_whole(text, length, &length);
     if (r < 0)
         return r;
-    HF_CLEANUP_TEXT HfText copy = {0}; /* to be cut into lines and words */
+    HF_CLEANUP_TEXT HfText copy = {0}; /* will be split into lines and words */
     hf_text_add_bytes(&copy, text, length);
     if (copy.failed)
         return -ENOMEM;

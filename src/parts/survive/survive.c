@@ -65,7 +65,7 @@ static int survive_claimed(void *state, HfText *error)
     return r < 0 ? r : hf_adoption_find(survive->supervisor, &survive->before, error);
 }
 
-/* What changes with the process: systemd waits for READY=1 again, the user's pid file names us. */
+/* What depends on the process: systemd expects READY=1 again, and the user's pid file our pid. */
 static void settle_in(HfSupervisor *supervisor)
 {
     int active = hf_machine_find(&supervisor->machine, HF_STAGE_ACTIVE);
@@ -86,7 +86,7 @@ static int survive_begun(void *state, HfText *error)
     HF_CRASH_POINT("restore");
     int r = hf_adoption_restore(supervisor, &survive->before.snapshot,
                                 hf_actions_callbacks(supervisor), error);
-    hf_reaper_sweep(supervisor->reaper); /* who ended meanwhile */
+    hf_reaper_sweep(supervisor->reaper); /* children that ended meanwhile */
     if (r >= 0 && supervisor->first == HF_EVENT_ADOPT)
         settle_in(supervisor);
     if (r < 0 && error->length == 0)
@@ -130,7 +130,7 @@ static void survive_performed(void *state, const HfAction *action)
     if (action->type == HF_ACTION_COMMIT)
         drop_kept(survive);
     else if (action->type == HF_ACTION_SPAWN || action->type == HF_ACTION_SAVE)
-        sync_store(survive); /* who dies now leaves nobody that is not known */
+        sync_store(survive); /* whoever continues after our death must know every process */
     else if (action->type == HF_ACTION_TEST_UPGRADE)
         hf_upgrading_test(survive->upgrading, survive->store);
     else if (action->type == HF_ACTION_UPGRADE)

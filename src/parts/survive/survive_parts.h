@@ -1,103 +1,103 @@
 /* SPDX-License-Identifier: MIT */
-/* What the modules of this part have for one another: the fd store, what a predecessor left, and an
- * upgrade. */
+/* Shared by the modules of this part: the fd store, the predecessor's legacy, and upgrades. */
 #pragma once
 
 #include "parts/survive/snapshot.h"
 
-/* Everything but a prepared plan that no generation was made of, borrowed until the next step.
+/* Captures everything except a prepared plan without a generation; borrowed until the next step.
  * Returns 0 or -ENOMEM. */
 int hf_snapshot_capture(const HfSupervisor *supervisor, HfSnapshot *ret);
 
-/* systemd's fd store: what it keeps while holdfast is dead. sd_pid_notify_with_fds(3) FDSTORE=1,
- * FileDescriptorStoreMax= of systemd.service(5). Everything is named hf-...: listeners hf-l-INODE,
- * main processes' pidfds hf-p-GENERATION, the notify socket hf-n, and the snapshot twice, hf-s-0
- * and hf-s-1, which are written in turn: the newest whole one counts. */
+/* systemd's fd store, which survives holdfast. sd_pid_notify_with_fds(3) FDSTORE=1,
+ * FileDescriptorStoreMax= of systemd.service(5). All names begin with hf-: listeners hf-l-INODE,
+ * main processes' pidfds hf-p-GENERATION, the notify socket hf-n, and two snapshots, hf-s-0 and
+ * hf-s-1, written in turn: the newest complete one counts. */
 typedef struct HfFdStore HfFdStore;
 
-/* What was passed on is in the store, or was when the program before this one was replaced. No
- * store above us: *ret is NULL then, which all take. Returns 0 or negative errno. */
+/* Starts with the descriptors that were passed to us from the store, or known to be in it by an
+ * upgraded predecessor. *ret is NULL if there is no store, and all functions accept that. Returns 0
+ * or negative errno. */
 int hf_fdstore_new(HfSupervisor *supervisor, HfFdStore **ret);
 HfFdStore *hf_fdstore_free(HfFdStore *store);
-/* The snapshots that were passed on go on being written, from sequence on. */
+/* Continues to write the snapshots that were passed, from sequence on. */
 void hf_fdstore_continue(HfFdStore *store, uint64_t sequence);
-/* For an upgrade: what is in the store, and where it is in writing snapshots. Returns 0 or -ENOMEM.
- */
+/* For an upgrade: records what is in the store, and the position in writing snapshots. Returns 0 or
+ * -ENOMEM. */
 int hf_fdstore_pass(const HfFdStore *store, HfSnapshot *snapshot);
 
-/* After each step: compares what is in the store with what there is, besides n kept listeners, puts
- * in, writes the snapshot, takes out. */
+/* After each step: brings the store in line with what there is, including n kept listeners: adds,
+ * writes the snapshot, removes. */
 void hf_fdstore_sync(HfFdStore *store, HfListener *const *kept, size_t n);
 
-/* Nothing is taken out from now on, and no path is removed with a listener that is in it: whoever
- * is started next goes on with them. */
+/* From now on nothing is removed from the store, and no path of a listener in it is unlinked: the
+ * next holdfast continues with them. */
 void hf_fdstore_leave(HfFdStore *store, HfListener *const *kept, size_t n);
 
-/* What a holdfast before this one left, after a death or in an upgrade: found, tried, taken over.
- */
+/* What an earlier holdfast left when it died or was upgraded. */
 typedef struct HfPredecessor {
     HfSnapshot snapshot;
-    uint64_t sequence; /* of the last one in the store */
-    HfListener **kept; /* where it cannot be gone on with, until the first plan has chosen */
+    uint64_t sequence; /* of the last snapshot in the store */
+    HfListener **kept; /* if it cannot be continued, until the first plan has chosen */
     size_t n_kept;
 } HfPredecessor;
 
-/* Reads what the program before this one has passed in an upgrade. Returns 0, or negative errno
+/* Reads the snapshot passed by the program that an upgrade replaced. Returns 0, or negative errno
  * with one line in error. */
 int hf_adoption_read(int fd, HfSnapshot *ret, HfNotes *notes, HfText *error);
 
-/* Fits the descriptors to the newest snapshot. Where it cannot be gone on with, supervisor->first
- * is START, and the listeners are kept for the first plan. Returns 0, or negative errno, which
- * leaves all to the next one. */
+/* Matches the descriptors with the newest snapshot. If it cannot be continued, supervisor->first is
+ * START, and the listeners are kept for the first plan. Returns 0, or negative errno and leaves
+ * everything to the next holdfast. */
 int hf_adoption_find(HfSupervisor *supervisor, HfPredecessor *before, HfText *error);
 
-/* Takes over the machine's state, listeners, plans and generations. The loop, reaper and runtime
- * stand; RESUME or ADOPT has been posted, so that what is found out at once comes after it. Returns
- * 0, or negative errno with one line in error. */
+/* Continues with the machine's state, listeners, plans and generations. The loop, reaper and
+ * runtime exist; RESUME or ADOPT has been posted, so that discoveries come after it. Returns 0, or
+ * negative errno with one line in error. */
 int hf_adoption_restore(HfSupervisor *supervisor, HfSnapshot *snapshot,
                         const HfGenerationCallbacks *callbacks, HfText *error);
 
-/* Would it be understood? Instead of everything else, in the test before an upgrade. Returns the
- * exit status. */
+/* Tests, instead of running, whether this program understands a snapshot, before an upgrade to it.
+ * Returns the exit status. */
 int hf_adoption_test(const HfSettings *settings, int fd);
 
-/* The program that holdfast itself is: how it was started, and how it is started again. */
+/* How this program was started, and how to start it again. */
 typedef enum HfReexecMode {
     HF_SELF_STARTED,
-    HF_SELF_RESUMED, /* executed in the place of an older holdfast, whose snapshot it has */
-    HF_SELF_TESTED,  /* only to see whether it would understand that */
+    HF_SELF_RESUMED, /* executed in place of an older holdfast, with its snapshot */
+    HF_SELF_TESTED,  /* to check whether it understands one */
 } HfReexecMode;
 
-#define HF_SELF_RESUME "--resume="    /* FD, as first word; for holdfast's own use */
+#define HF_SELF_RESUME "--resume="    /* FD, as the first word; for internal use */
 #define HF_SELF_TEST   "--self-test=" /* likewise */
-#define HF_SELF_PASSED "ok"           /* the last line that a passed test prints */
+#define HF_SELF_PASSED "ok"           /* last line printed by a test that passed */
 
-/* Takes those words out of argc and argv, which are borrowed for good. Once, at the very start. */
+/* Removes these words from argc and argv, which are borrowed for good. Called once, at the very
+ * start. */
 void hf_reexec_init(int *argc, char ***argv);
 
 HfReexecMode hf_reexec_mode(void);
-/* Of the snapshot, owned by whoever reads it first; -1 when it was started. */
+/* The descriptor of the snapshot, owned by the first caller; -1 if there is none. */
 int hf_reexec_take_snapshot(void);
 
-/* The path by which this program was called, as long as it led to it; what stands there later is
- * what an upgrade executes. Returns 0 and an owned path, or negative errno. */
+/* The path under which this program was called; an upgrade executes whatever is there by then.
+ * Returns 0 and an owned path, or negative errno. */
 int hf_reexec_path(char **ret);
 
-/* The words to start path with instead: WORD (one of the above with its number), then the verb and
- * all that followed it. Owned. Returns 0 or -ENOMEM. */
+/* The arguments for starting path: WORD (one of the above with its number), then the verb and the
+ * rest of ours. Owned. Returns 0 or -ENOMEM. */
 int hf_reexec_arguments(const char *path, const char *word, int fd, char ***ret);
 
-/* Another holdfast in the place of this one: tried out on a snapshot, then executed. */
+/* Replacement of this program by another holdfast: tested on a snapshot, then executed. */
 typedef struct HfUpgrading HfUpgrading;
 
 /* Returns 0 or negative errno. */
 int hf_upgrading_new(HfSupervisor *supervisor, HfUpgrading **ret);
-/* A test that is under way ends. NULL is fine. Returns NULL. */
+/* Ends a test in progress. Accepts and returns NULL. */
 HfUpgrading *hf_upgrading_free(HfUpgrading *upgrading);
 
-/* Runs the new program on a snapshot of now. Ends in UPGRADE_TESTED or UPGRADE_FAILED. store: NULL
- * when there is none. */
+/* Tests the new program on a current snapshot. Ends in UPGRADE_TESTED or UPGRADE_FAILED. store:
+ * NULL: none. */
 void hf_upgrading_test(HfUpgrading *upgrading, const HfFdStore *store);
-/* Executes it once nothing else waits, if nothing has happened until then: else UPGRADE_TESTED
- * comes again. Does not return, or ends in UPGRADE_FAILED with everything as it was. */
+/* Executes the new program once no event is left, or posts UPGRADE_TESTED again if there has been
+ * one. Does not return, or ends in UPGRADE_FAILED with everything unchanged. */
 void hf_upgrading_execute(HfUpgrading *upgrading, const HfFdStore *store);

@@ -22,7 +22,7 @@
 
 #define TEST_TIMEOUT (10 * HF_USEC_PER_SEC)
 #define TEST_OUTPUT  4096
-#define FIRST_FD     3 /* HfSpawn's first; the snapshot, and then what it names */
+#define FIRST_FD     3 /* the snapshot, followed by the descriptors that it names */
 
 #define OWN_EXECUTABLE "/proc/self/exe"
 
@@ -44,7 +44,8 @@ static bool is_this_program(const char *path)
            own.st_dev == other.st_dev && own.st_ino == other.st_ino;
 }
 
-/* A path that goes by way of links is kept as it is: another version is put in place by them. */
+/* A path through symbolic links is kept as it is, since they are how another version is put in
+ * place. */
 static char *find_path(const char *name)
 {
     char *path;
@@ -131,10 +132,10 @@ struct HfUpgrading {
     HfSupervisor *supervisor;
     const HfFdStore *store; /* borrowed; NULL: none */
     HfCapture *test;
-    sd_event_source *idle; /* executes when nothing else waits */
-    uint64_t steps;        /* of the supervisor, when it was to be executed */
+    sd_event_source *idle; /* runs when no other event is waiting */
+    uint64_t steps;        /* of the supervisor, when the execution was scheduled */
     char *path;
-    struct stat tested; /* what stood there */
+    struct stat tested; /* the tested file */
     HfText failure;
 };
 
@@ -178,7 +179,7 @@ __attribute__((format(printf, 2, 3))) static void fail(HfUpgrading *upgrading, c
     post(upgrading, HF_EVENT_UPGRADE_FAILED);
 }
 
-/* As the fd store names it, whether there is one or not. */
+/* Uses the fd store's names, even without a store. */
 static int pass(HfSnapshot *snapshot, const char *kind, uint64_t number, int fd)
 {
     HF_CLEANUP_TEXT HfText name = {0};
@@ -266,7 +267,7 @@ static int write_snapshot(const HfSnapshot *snapshot)
                        : hf_memfile_make("holdfast-snapshot", hf_text_peek(&text), text.length);
 }
 
-/* Its descriptors, which in it become FIRST_FD + 1, ... */
+/* In the test its descriptors get the numbers FIRST_FD + 1, ... */
 static int renumber(HfSnapshot *snapshot, int **ret, size_t *ret_n)
 {
     int *list = calloc(snapshot->notes.n + 1, sizeof(*list));
@@ -369,7 +370,7 @@ static bool is_as_tested(const HfUpgrading *upgrading)
            now.st_mtim.tv_nsec == upgrading->tested.st_mtim.tv_nsec;
 }
 
-/* Returns only on failure, with everything as it was. */
+/* Returns only on failure, with everything unchanged. */
 static int replace_program(HfUpgrading *upgrading)
 {
     HfSupervisor *supervisor = upgrading->supervisor;
@@ -431,7 +432,7 @@ void hf_upgrading_execute(HfUpgrading *upgrading, const HfFdStore *store)
     upgrading->steps = upgrading->supervisor->steps;
     if (!upgrading->idle) {
         r = sd_event_add_defer(upgrading->supervisor->loop, &upgrading->idle, on_idle, upgrading);
-        if (r >= 0) /* what was read from signals and connections already comes first */
+        if (r >= 0) /* after events already read from signals and connections */
             r = sd_event_source_set_priority(upgrading->idle, SD_EVENT_PRIORITY_IDLE);
     } else {
         r = sd_event_source_set_enabled(upgrading->idle, SD_EVENT_ONESHOT);

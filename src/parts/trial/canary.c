@@ -19,7 +19,7 @@
 #define COMPLAINT_LINES 20
 #define SOCKET_MODE     0600 /* only our own user may connect */
 
-/* Private sockets, DIRECTORY/canary.N, in the places of the plan's listeners and in their order. */
+/* Private sockets, DIRECTORY/canary.N, in place of the plan's listeners and in their order. */
 typedef struct StandIns {
     HfListener **listeners; /* owned */
     size_t n;
@@ -28,20 +28,20 @@ typedef struct StandIns {
 struct HfCanary {
     sd_event *loop;
     HfReaper *reaper;
-    HfRuntime runtime; /* borrowed, but for notify */
+    HfRuntime runtime; /* borrowed, except for notify */
     const HfSettings *settings;
     HfPlan *plan;
     StandIns standins;
-    size_t asked; /* the one that is, or was last */
+    size_t asked; /* listener asked now or last */
     HfOutput *output;
-    int notify; /* socket */
+    int notify; /* notify socket */
     sd_event_source *notified;
     HfGeneration *generation;
     bool ready;
     HfRequest *request;
-    HfProcessSet *members; /* that end */
+    HfProcessSet *members; /* being ended */
     bool ends;
-    sd_event_source *deadline; /* of what is tried */
+    sd_event_source *deadline; /* for the whole canary */
     sd_event_source *gone;
     int result;
     HfText error;
@@ -97,7 +97,7 @@ static int on_gone_at_last(sd_event_source *source, void *userdata)
     return 0;
 }
 
-/* A generation does not bear to be freed from within its own call back. */
+/* A generation must not be freed from within its own callback. */
 static void on_gone(HfGeneration *generation, void *userdata)
 {
     HfCanary *canary = userdata;
@@ -106,7 +106,7 @@ static void on_gone(HfGeneration *generation, void *userdata)
     sd_event_source_set_enabled(canary->gone, SD_EVENT_ONESHOT);
 }
 
-/* Its own set waits for those whom holdfast cannot end, too. */
+/* Its own process set also waits for processes that we cannot end. */
 static void on_members_ended(void *userdata)
 {
     HfCanary *canary = userdata;
@@ -120,11 +120,11 @@ static int is_of_canary(pid_t pid, const void *wanted)
     const HfGeneration *generation = ((const HfCanary *)wanted)->generation;
 
     if (!generation->main_exited && pid == generation->main.pid)
-        return 1; /* also before it has executed the service */
+        return 1; /* even before it has executed the service */
     return hf_members_counts(pid, &generation->members);
 }
 
-/* The main process ends the others, as long as it can. */
+/* As long as it can, the main process ends the others. */
 static int signal_for_one(pid_t pid, int signal, void *userdata)
 {
     const HfGeneration *generation = ((const HfCanary *)userdata)->generation;
@@ -144,7 +144,7 @@ static void end_canary(HfCanary *canary, int signal)
     hf_process_set_end(canary->members, &escalation);
 }
 
-/* What the service itself said, after what was found wrong with it. */
+/* Adds the service's own output to the reason. */
 static void conclude(HfCanary *canary)
 {
     HfOutput *output = canary->output;
@@ -187,7 +187,7 @@ static void on_main_exited(HfGeneration *generation, void *userdata)
         return;
     hf_text_add(&canary->error, "the canary ");
     hf_generation_explain_status(generation, &canary->error);
-    end_badly(canary); /* what it left behind */
+    end_badly(canary); /* ends the remaining processes */
 }
 
 static int on_deadline(sd_event_source *source, uint64_t usec, void *userdata)
@@ -205,7 +205,8 @@ static int on_deadline(sd_event_source *source, uint64_t usec, void *userdata)
 
 /* ---- the questions ---- */
 
-/* The next one that serves requests, which pm.status_listen's do not; canary->standins.n: none. */
+/* The next listener that serves requests, unlike that of pm.status_listen; canary->standins.n:
+ * none. */
 static size_t next_serving(const HfCanary *canary, size_t from)
 {
     while (from < canary->standins.n &&

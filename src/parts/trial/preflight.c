@@ -99,7 +99,7 @@ static int start_command(HfPreflight *preflight, HfText *error)
     return r;
 }
 
-/* The command gets the plan's directory, and no listener. */
+/* The command gets the plan's directory, but no listener. */
 static int preflight_start(const HfPrepareQuestion *question, HfPlan *plan,
                            HfTrialCallback callback, void *userdata, void **ret, HfText *error)
 {

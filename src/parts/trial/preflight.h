@@ -7,5 +7,5 @@
 
 extern const HfTrialStep hf_preflight_step;
 
-/* For `check`: whether there is a canary, and a warm-up. */
+/* For `check`: tells whether there is a canary, and a warm-up. */
 void hf_preflight_describe(const HfPlan *plan, const HfSettings *settings, HfText *report);

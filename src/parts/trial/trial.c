@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* A ready generation on the standby side: the canary's question decides, then its caches are
+/* Tries a ready generation on the standby side: the canary's question decides, then its caches are
  * warmed. */
 #include "parts.h"
 
@@ -18,24 +18,24 @@
 #include "run/reconfigure.h"
 #include "run/supervisor.h"
 
-#define MARGIN       (5 * HF_USEC_PER_SEC) /* until the machine ends a trial by itself */
+#define MARGIN       (5 * HF_USEC_PER_SEC) /* before the machine would end a trial by itself */
 #define SETTLE_TRIES 600U                  /* for a minute */
 
 typedef struct Trial {
     HfSupervisor *supervisor;
-    HfGeneration *generation; /* on trial, borrowed; NULL: none is */
+    HfGeneration *generation; /* on trial, borrowed; NULL: none */
     size_t asked;             /* listener */
     HfRequest *request;
     HfWarmUp *warm;
-    HfPriority priorities[HF_MACHINE_SLOTS]; /* lowered, until each is as it was */
-    sd_event_source *again;                  /* for what the kernel did not take yet */
+    HfPriority priorities[HF_MACHINE_SLOTS]; /* lowered ones, until restored */
+    sd_event_source *again;                  /* retries what the kernel has not accepted yet */
     unsigned tries;
-    bool excused; /* that nothing is warmed has been said */
+    bool excused; /* logged that nothing is warmed */
 } Trial;
 
 /* ---- priorities ---- */
 
-/* The one that is warmed is to be low, the others as they were. */
+/* Lowers the generation being warmed, and restores all others. */
 static void settle_priorities(Trial *trial)
 {
     const HfGeneration *warmed = trial->warm ? trial->generation : NULL;
@@ -157,8 +157,8 @@ static void on_canary(const HfReply *reply, void *userdata)
         fail_trial(trial, strerror(-r));
 }
 
-/* The next listener that serves, as that of pm.status_listen does not; after the last one the
- * warm-up begins. */
+/* Asks the next listener that serves requests, unlike that of pm.status_listen; after the last one
+ * the warm-up begins. */
 static int ask_canary(Trial *trial)
 {
     const HfSettings *settings = hf_reconfigure_settings(trial->supervisor);
@@ -225,7 +225,7 @@ static int trial_begin(HfSupervisor *supervisor, void **ret, HfText *error)
     return r < 0 ? r : sd_event_source_set_enabled(trial->again, SD_EVENT_OFF);
 }
 
-/* What a holdfast left that died, or gave way to this one, in the middle of a warm-up. */
+/* Restores what a holdfast left that died, or was replaced, during a warm-up. */
 static int trial_begun(void *state, HfText *error)
 {
     Trial *trial = state;
@@ -246,7 +246,7 @@ static int trial_begun(void *state, HfText *error)
     return 0;
 }
 
-/* Where all is by default or by the user's choice nobody need be told. */
+/* Nothing is logged if it is off by default or by the user's choice. */
 static void trial_committed(void *state)
 {
     Trial *trial = state;

@@ -9,7 +9,7 @@
 #include "base/clock.h"
 #include "parts/trial/warm_parts.h"
 
-#define PAUSE         (500 * HF_USEC_PER_MSEC) /* scripts get older */
+#define PAUSE         (500 * HF_USEC_PER_MSEC) /* for scripts to grow older */
 #define ROUNDS_MAX    40U
 #define RESTORE_TRIES 10U
 
@@ -95,7 +95,7 @@ static void conclude_warm(HfWarmUp *warm)
     callback(&warmed, userdata);
 }
 
-/* The time is up: whatever was begun is left, and comes to its end by itself. */
+/* Time is up: requests in progress are abandoned, and come to their own end. */
 static void give_up(HfWarmUp *warm)
 {
     stop_requests(warm);
@@ -138,7 +138,7 @@ static void fill_slots(HfWarmUp *warm)
     }
 }
 
-/* Scripts that were too new are tried again. Returns whether there are any. */
+/* Queues scripts again that were too new. Returns whether there are any. */
 static bool try_again(HfWarmUp *warm)
 {
     bool any = false;

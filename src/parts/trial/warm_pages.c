@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Requests: each page once for each worker, which has caches of its own. */
+/* Requests: each page once per worker, since each has its own caches. */
 #include <errno.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -18,7 +18,7 @@
 #define MORE_MIN     16U /* requests */
 #define REST_MIN     (10 * HF_USEC_PER_MSEC)
 #define REST_MAX     (320 * HF_USEC_PER_MSEC)
-#define STATUS_MAX   (1024U * 1024) /* bytes of a page that shows each worker */
+#define STATUS_MAX   (1024U * 1024) /* bytes of a status page with all workers */
 #define USER_AGENT   "User-Agent: holdfast/" HF_VERSION " (warm-up)"
 #define OWN_HEADER   "X-Holdfast: warm-up"
 #define ORIGINAL     "X-Forwarded-Proto: https"
@@ -120,7 +120,7 @@ void hf_warm_clear_pages(HfWarmUp *warm)
     warm->n_pages = 0;
 }
 
-/* ---- what was asked for last ---- */
+/* ---- last requested pages ---- */
 
 static int ask_status(HfWarmSlot *slot, const HfGeneration *generation, size_t pool,
                       HfRequestCallback callback)
@@ -222,7 +222,7 @@ static void add_headers(const HfWarmUp *warm, const HfWarmPage *page, const char
     headers[n] = NULL;
 }
 
-/* A directory's page is its index.php, as web servers have it. */
+/* Like web servers, takes index.php for a directory. */
 static void name_script(const HfWarmUp *warm, const HfWarmPage *page, HfText *text)
 {
     int length = (int)strcspn(page->uri, "?");
@@ -283,8 +283,8 @@ static bool rest(HfWarmUp *warm)
     return true;
 }
 
-/* How many workers there are, and whether each has had its request; of those that keep none one is
- * started. */
+/* Counts the workers, and whether each has had its request; a pool that keeps no workers gets one.
+ */
 static void on_workers(const HfReply *reply, void *userdata)
 {
     HfWarmSlot *slot = userdata;
@@ -318,7 +318,7 @@ static void on_workers(const HfReply *reply, void *userdata)
     hf_warm_next(slot);
 }
 
-/* Goes on to the next page and listener. Returns whether there is one. */
+/* Moves on to the next page and listener. Returns whether there is one. */
 static bool next_visit(HfWarmUp *warm)
 {
     const HfPlan *plan = warm->generation->plan;

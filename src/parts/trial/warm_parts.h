@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Between the files of warm-up. */
+/* Shared by the files of the warm-up. */
 #pragma once
 
 #include "kernel/priority.h"
@@ -11,21 +11,21 @@ typedef struct HfWarmUp HfWarmUp;
 
 typedef struct HfWarmed {
     HfWarmFigures figures;
-    const char *report; /* one printable line */
+    const char *report; /* a printable line */
 } HfWarmed;
 
-/* It has been freed; warmed is valid during the call. Comes from the loop. */
+/* The warm-up has been freed; warmed is valid during the call. Called from the loop. */
 typedef void (*HfWarmCallback)(const HfWarmed *warmed, void *userdata);
 
-/* What is looked up in the cache of the generation before and compiled in the next one, by a pool
+/* A cache whose scripts are listed in the previous generation and compiled in the next, by a pool
  * of ours in each. */
 typedef struct HfWarmTarget {
-    size_t before;    /* pool of the plan of the generation before */
-    size_t after;     /* of the next one */
-    char *file;       /* the script, as it is called here; NULL: is not there */
-    char *script;     /* as the pool sees it */
-    char *list;       /* scripts, a line each */
-    const char *next; /* in list, to be compiled */
+    size_t before;    /* index of the pool in the previous generation's plan */
+    size_t after;     /* in the next one's */
+    char *file;       /* the script's path for us; NULL: not written */
+    char *script;     /* its path for the pool */
+    char *list;       /* scripts, one per line */
+    const char *next; /* position in list, to be compiled */
     HfText again;     /* scripts that were too new */
 } HfWarmTarget;
 
@@ -35,7 +35,7 @@ typedef struct HfWarmPage {
     char *host;   /* "Host: x", or NULL */
     bool head;
     bool secure;
-    size_t pool; /* SIZE_MAX: each */
+    size_t pool; /* SIZE_MAX: every pool */
 } HfWarmPage;
 
 /* One request at a time. */
@@ -43,29 +43,29 @@ typedef struct HfWarmSlot {
     HfWarmUp *warm;
     HfRequest *request; /* NULL: idle */
     HfWarmTarget *target;
-    size_t pool; /* of the generation before */
-    HfText body; /* scripts, of which those before done are done */
+    size_t pool; /* of the previous generation */
+    HfText body; /* scripts; those before done are finished */
     size_t done;
 } HfWarmSlot;
 
 typedef enum HfWarmPhase {
-    HF_WARM_LIST,    /* what the cache of the one before holds */
-    HF_WARM_ASKED,   /* what it was asked for last */
+    HF_WARM_LIST,    /* lists the scripts in the previous generation's cache */
+    HF_WARM_ASKED,   /* lists the pages last requested from it */
     HF_WARM_COMPILE, /* scripts */
-    HF_WARM_WAIT,    /* until scripts are old enough, then again */
+    HF_WARM_WAIT,    /* until scripts are old enough, then compiles again */
     HF_WARM_PAGES,   /* requests */
     HF_WARM_COMMANDS,
     HF_WARM_OVER,
 } HfWarmPhase;
 
-/* One page at one listener, once for each worker. */
+/* One page at one listener, once per worker. */
 typedef struct HfWarmVisit {
     bool active;
-    bool counts;    /* there is a scoreboard */
-    bool known;     /* it was looked at before */
-    bool asked;     /* it is being looked at */
-    uint64_t least; /* requests that each worker is to have had */
-    uint64_t left;  /* requests to be made */
+    bool counts;    /* there is a status page */
+    bool known;     /* it has been read before */
+    bool asked;     /* it is being read */
+    uint64_t least; /* requests that each worker should have had */
+    uint64_t left;  /* requests still to send */
     uint64_t more;  /* that may be added without a pause */
     size_t page;
     size_t listener;
@@ -86,12 +86,12 @@ struct HfWarmUp {
     HfWarmSlot *slots;
     size_t n_slots;
     HfWarmPhase phase;
-    size_t next; /* of what the phase goes through */
+    size_t next; /* position of the phase */
     size_t running;
     unsigned rounds;
     HfWarmVisit visit;
     bool late;
-    HfText why; /* the first thing that could not be done */
+    HfText why; /* the first failure */
     HfWarmFigures warmed;
     uint64_t began;
     sd_event_source *pump;
@@ -103,7 +103,7 @@ struct HfWarmUp {
     void *userdata;
 };
 
-/* The next request of the phase, in an idle slot. Returns whether there was one. */
+/* Begins the phase's next request in an idle slot. Returns whether there was one. */
 bool hf_warm_begin_list(HfWarmSlot *slot);
 bool hf_warm_begin_batch(HfWarmSlot *slot);
 bool hf_warm_begin_recent(HfWarmSlot *slot);
@@ -113,7 +113,7 @@ bool hf_warm_begin_command(HfWarmSlot *slot);
 /* Returns 0 or negative errno. */
 int hf_warm_make_targets(HfWarmUp *warm);
 int hf_warm_make_pages(HfWarmUp *warm);
-/* Removes the scripts that a holdfast left which died while it warmed generation. */
+/* Removes the scripts left by a holdfast that died while it warmed generation. */
 void hf_warm_remove_scripts(const HfSupervisor *supervisor, const HfGeneration *generation);
 /* Harmless when repeated. */
 void hf_warm_clear_targets(HfWarmUp *warm);
@@ -121,7 +121,7 @@ void hf_warm_clear_pages(HfWarmUp *warm);
 
 /* Nothing is started before usec have passed; without a timer, at once. */
 void hf_warm_pause(HfWarmUp *warm, uint64_t usec);
-/* What the slot did is over. */
+/* The slot has finished. */
 void hf_warm_next(HfWarmSlot *slot);
-/* Remembers the first reason. */
+/* Keeps the first reason. */
 void hf_warm_excuse(HfWarmUp *warm, const char *format, ...) __attribute__((format(printf, 2, 3)));

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* auto: the opcode cache of the generation before tells what is compiled in the next one. */
+/* auto: compiles the scripts in the previous generation's opcode cache in the next one. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,8 +20,8 @@ static bool has_chroot(const HfPlanPool *pool)
     return pool->chroot && *pool->chroot;
 }
 
-/* Beside the overlay, by whose name it is found again after a crash; in a chroot it can lie nowhere
- * but there. name: as the pool sees it. */
+/* Beside the overlay, whose name leads to it after a crash; for a chroot it must lie inside. name:
+ * its path for the pool. */
 static void name_script(const HfSupervisor *supervisor, const HfGeneration *generation,
                         const HfPlanPool *pool, HfText *name, HfText *file)
 {
@@ -118,7 +118,7 @@ void hf_warm_clear_targets(HfWarmUp *warm)
     warm->n_targets = 0;
 }
 
-/* task: what the script is to do. */
+/* task: what the script must do. */
 static int ask_script(HfWarmSlot *slot, const HfGeneration *generation, size_t pool,
                       const char *task, HfRequestCallback callback)
 {
@@ -135,7 +135,7 @@ static int ask_script(HfWarmSlot *slot, const HfGeneration *generation, size_t p
     return hf_script_run(slot->warm->supervisor->loop, &run, callback, slot, &slot->request);
 }
 
-/* Is it ok, and what follows? Else says why it is not. */
+/* Returns whether the answer is ok, and what follows; otherwise says why it is not. */
 static bool take_answer(HfWarmSlot *slot, const HfReply *reply, const char *doing, const char **ret,
                         size_t *ret_length)
 {
@@ -150,7 +150,7 @@ static bool take_answer(HfWarmSlot *slot, const HfReply *reply, const char *doin
 
 /* ---- the list ---- */
 
-/* As the scripts are called in the next generation: a deploy may have moved a link. */
+/* Translates the paths for the next generation, as a deploy may have moved a link. */
 static void take_list(HfWarmSlot *slot, const char *list, size_t length)
 {
     const HfPlan *before = slot->warm->before->plan;
@@ -202,7 +202,7 @@ static void take_marks(HfWarmSlot *slot, const char *marks, size_t n)
     slot->done += hf_scripts_mark(marks, n, slot->body.data + slot->done,
                                   slot->body.length - slot->done, &marked, &slot->target->again);
     warm->warmed.scripts += marked.compiled;
-    warm->warmed.listed -= marked.gone; /* nobody misses them */
+    warm->warmed.listed -= marked.gone; /* nobody needs them any more */
     if (marked.full)
         hf_warm_excuse(warm, "the opcode cache is nearly full; raise opcache.memory_consumption or "
                              "opcache.max_accelerated_files");
@@ -218,7 +218,7 @@ static void on_batch(const HfReply *reply, void *userdata)
 
     slot->request = NULL;
     if (take_answer(slot, reply, "compiled", &marks, &n)) {
-        if (n == 0) /* the one that it died of */
+        if (n == 0) /* the script that killed it */
             marks = "-", n = 1;
         take_marks(slot, marks, n);
         if (slot->done < slot->body.length && ask_batch(slot) >= 0)
@@ -232,7 +232,7 @@ static int ask_batch(HfWarmSlot *slot)
     return ask_script(slot, slot->warm->generation, slot->target->after, "compile", on_batch);
 }
 
-/* Takes lines off the list; the one at the end has a newline, too. */
+/* Takes lines from the list, each with a newline, even the last. */
 static void fill_batch(HfWarmSlot *slot)
 {
     const char *start = slot->target->next;

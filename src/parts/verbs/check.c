@@ -22,7 +22,7 @@
 #include "run/runtime.h"
 
 #define INFORMATION_MAX (4U * 1024 * 1024)
-#define OWN_FILES       32 /* that holdfast needs beside the listeners, or a small service */
+#define OWN_FILES       32 /* descriptors of holdfast, or a small service, besides listeners */
 
 static void print_listener(const HfPlan *plan, size_t i, HfText *report)
 {
@@ -82,8 +82,8 @@ static void print_overlay(const HfPlan *plan, const HfRuntime *runtime, HfText *
     }
 }
 
-/* The memory limit (php.ini's) as this program with these options sees it: "128M", "-1". Owned;
- * NULL when it does not tell. */
+/* The memory limit (php.ini's) that this program reports with these options: "128M", "-1". Owned;
+ * NULL if it reports none. */
 static char *ask_memory_limit(const HfPlan *plan, uint64_t timeout)
 {
     const HfAdapter *adapter = plan->adapter;
@@ -118,7 +118,7 @@ static char *ask_memory_limit(const HfPlan *plan, uint64_t timeout)
     return strndup(found, strcspn(found, " \n"));
 }
 
-/* During a reload two generations are there. */
+/* A reload doubles it, as two generations run. */
 static void print_peak(const HfPlan *plan, uint64_t timeout, HfText *report)
 {
     HF_CLEANUP_FREE char *fallback = ask_memory_limit(plan, timeout);
@@ -146,7 +146,7 @@ static void print_peak(const HfPlan *plan, uint64_t timeout, HfText *report)
     }
 }
 
-/* Two names for one address, as the kernel would find only while run binds them. */
+/* Finds two names for one address, which the kernel would refuse only when run binds them. */
 static int find_twins(const HfPlan *plan, HfText *report)
 {
     HfResolvedListener *places = hf_allocate(plan->n_wanted, sizeof(*places));
@@ -174,7 +174,7 @@ static int find_twins(const HfPlan *plan, HfText *report)
     return n;
 }
 
-/* Each side of a listener is a descriptor of holdfast's, and each listener one of the service's. */
+/* holdfast needs a descriptor for each side of a listener, the service one for each listener. */
 static int check_files(const HfPlan *plan, const HfSettings *settings, HfText *report)
 {
     bool sides = settings->handover == HF_HANDOVER_AUTO || settings->handover == HF_HANDOVER_SWITCH;
@@ -203,7 +203,7 @@ static int check_files(const HfPlan *plan, const HfSettings *settings, HfText *r
     return 0;
 }
 
-/* What of the pools' own settings is used, or seen. */
+/* Notes about settings of the pools that are used, or become visible. */
 static void print_notes(const HfPlan *plan, const HfSettings *settings, HfText *report)
 {
     bool pages =
@@ -233,7 +233,7 @@ static void print_notes(const HfPlan *plan, const HfSettings *settings, HfText *
             shown, shown == 1 ? "" : "s");
 }
 
-/* As far as can be told without binding anything. Returns how many problems there are. */
+/* Predicts the handover without binding anything. Returns the number of problems. */
 static int print_handover(HfPlan *plan, const HfSettings *settings, HfText *report)
 {
     bool shares = settings->handover == HF_HANDOVER_GENTLE ||
@@ -310,7 +310,7 @@ static int print_plan(HfPlan *plan, const HfRuntime *runtime, const HfSettings *
     return n;
 }
 
-/* Returns how many problems were found, or negative errno with them in error. */
+/* Returns the number of problems, or negative errno with them in error. */
 static int write_report(const HfSettings *settings, const HfPart *const *parts, HfText *report,
                         HfText *error)
 {

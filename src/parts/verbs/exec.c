@@ -67,7 +67,7 @@ int hf_plan_now(const HfSettings *settings, const char *aliases, const HfTrialSt
 
 /* ---- holdfast exec ---- */
 
-/* What a service that systemd supervises directly is to go on seeing. */
+/* Variables for a service that systemd supervises directly. */
 static const char *const kept[] = {"NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"};
 
 static int make_environment(const HfPlan *plan, char ***ret)
@@ -96,7 +96,7 @@ static int make_environment(const HfPlan *plan, char ***ret)
     return hf_environment_make(plan->placement.environment, (const char *const *)own, ret);
 }
 
-/* The overlay goes along as one more descriptor: there is nobody to remove a file. */
+/* The overlay becomes another inherited descriptor, since nobody could remove a file. */
 static int add_overlay(HfPlan *plan, int *ret_fd)
 {
     HF_CLEANUP_TEXT HfText overlay = {0};
@@ -165,7 +165,7 @@ static int explain_nothing(HfText *error)
     return -ENOTCONN;
 }
 
-/* Nothing is bound here: that is the .socket unit's part. */
+/* Nothing is bound here, which is left to the .socket unit. */
 static int check_complete(const HfPlan *plan, HfListener *const *received, size_t n, HfText *error)
 {
     for (size_t i = 0; i < plan->n_wanted; i++) {
@@ -213,7 +213,7 @@ int hf_exec(const HfCommandLine *line)
     HfRuntime runtime = {.lock = -1};
     HfListener **received = NULL;
     size_t n = 0;
-    HfNotes notes = {0}; /* those of a holdfast's fd store are of no use here */
+    HfNotes notes = {0}; /* from a holdfast's fd store, of no use here */
 
     int r = hf_name_of_instance(settings, &name);
     if (r >= 0)

@@ -16,13 +16,13 @@ typedef struct HfWatch {
     HfSupervisor *supervisor;
     sd_event_source *queues;
     sd_event_source *memory;
-    uint64_t number; /* of the generation that was too large last */
-    unsigned times;  /* that this was posted of it: its replacements fail */
+    uint64_t number; /* of the last generation that was too large */
+    unsigned times;  /* how often that was posted: its replacements fail */
 } HfWatch;
 
 /* ---- queues ---- */
 
-/* A queue of connections stays nearly full; it has room again. */
+/* A queue of connections stays nearly full, or has room again. */
 static const HfNoticeKind queue_high = {"queue-high", LOG_WARNING,
                                         "b557694dfbee42c18083c360b213d0c4"};
 static const HfNoticeKind queue_normal = {"queue-normal", LOG_NOTICE,
