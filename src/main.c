@@ -13,11 +13,11 @@
 #include "run/reconfigure.h"
 #include "run/run.h"
 
-/* In the order in which their moments come; control is the last to let go. What meson's option
- * "without" names is not there. */
+/* In the order in which they are called; control releases last. Parts in meson's option "without"
+ * are left out. */
 static const HfPart *const parts[] = {
 #ifndef HF_WITHOUT_RELEASE
-    &hf_part_release, /* what it held is answered before anything ends */
+    &hf_part_release, /* its callers are answered before anything ends */
 #endif
 #ifndef HF_WITHOUT_SURVIVE
     &hf_part_survive,
@@ -55,7 +55,7 @@ static const HfPart *const parts[] = {
     NULL,
 };
 
-/* Says on the log what settings ask for in vain. */
+/* Logs which option needs a part that this build lacks. */
 static bool lacks_part(const HfCommandLine *line)
 {
     HF_CLEANUP_TEXT HfText error = {0};
@@ -73,7 +73,7 @@ static int run(const HfCommandLine *line)
 
 static int (*const verbs[])(const HfCommandLine *line) = {
     [HF_VERB_RUN] = run,
-    [HF_VERB_EXEC] = NULL, /* a part's own */
+    [HF_VERB_EXEC] = NULL, /* implemented by a part */
     [HF_VERB_CHECK] = NULL,
     [HF_VERB_RELOAD] = hf_cli_call,
     [HF_VERB_RESTART] = hf_cli_call,
@@ -87,10 +87,10 @@ static int (*const verbs[])(const HfCommandLine *line) = {
 };
 _Static_assert(sizeof(verbs) / sizeof(*verbs) == HF_VERB_MAX_, "a function a verb");
 
-/* The part that the verb needs and this build has not, or NULL. */
+/* The part that the verb needs and this build lacks, or NULL. */
 static const char *find_missing(const HfCommandLine *line)
 {
-    const char *needed = "control"; /* an instance is asked over its socket */
+    const char *needed = "control"; /* instances are asked over its socket */
 
     if (line->verb == HF_VERB_RUN)
         return NULL;
@@ -103,7 +103,7 @@ static const char *find_missing(const HfCommandLine *line)
     return hf_parts_have(parts, needed) ? NULL : needed;
 }
 
-/* As a part has it, else as the table. */
+/* Parts come before the table. */
 static int perform(const HfCommandLine *line)
 {
     const char *missing = find_missing(line);

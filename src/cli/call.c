@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* reload, restart, rollback and stop: one request, and what happens until it is answered. And
- * upgrade. */
+/* reload, restart, rollback and stop: one request, with progress until it is answered. And upgrade.
+ */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,18 +18,16 @@
 
 #define START_OF_LINE "\r\033[K"
 
-/* What is said meanwhile, on stderr: a line that moves on on a terminal, else a line for each
- * event.
- */
+/* Progress on stderr: on a terminal a line that is rewritten, else a line per event. */
 typedef struct Progress {
     const char *verb;
     bool quiet;
     bool terminal;
     uint64_t begun; /* usec, CLOCK_MONOTONIC */
-    char *last;     /* the event that the line shows; owned */
+    char *last;     /* the event shown; owned */
 } Progress;
 
-/* Some events name the verb themselves. */
+/* Does the event's text name the verb itself? */
 static bool begins_with(const char *text, const char *verb)
 {
     size_t length = strlen(verb);
@@ -37,7 +35,7 @@ static bool begins_with(const char *text, const char *verb)
     return strncmp(text, verb, length) == 0 && text[length] == ':';
 }
 
-/* Shows how long it takes; to be called once a second while progress->terminal. */
+/* Shows how long it has taken; called once a second while progress->terminal. */
 static void show_progress(Progress *progress)
 {
     HF_CLEANUP_TEXT HfText line = {0};
@@ -54,7 +52,7 @@ static void show_progress(Progress *progress)
     hf_text_add(&line, progress->last ? progress->last : "waiting");
     if (seconds > 0)
         hf_text_addf(&time, "  %llu s", (unsigned long long)seconds);
-    /* a line that wraps could not be taken back */
+    /* a line that wraps could not be rewritten */
     hf_terminal_size(STDERR_FILENO, &width, &rows);
     size_t room = width > time.length + 1 ? width - time.length - 1 : 0;
     hf_terminal_clip(hf_text_peek(&line), room, 1, "", &clipped);
@@ -89,7 +87,7 @@ static void show_event(Progress *progress, const char *text)
     show_progress(progress);
 }
 
-/* Removes the line that moves, and on success leaves one that says it. */
+/* Removes the progress line, and on success leaves one that says so. */
 static void end_progress(Progress *progress, bool done)
 {
     HF_CLEANUP_TEXT HfText time = {0};
@@ -115,7 +113,7 @@ static const char *method_of(const HfCommandLine *line)
     return line->call.take_over ? "TakeOver" : methods[line->verb];
 }
 
-/* A request under way. */
+/* A request in progress. */
 typedef struct Waiting {
     Progress progress;
     bool answered;
@@ -132,7 +130,7 @@ static int on_reply(sd_bus_message *message, void *userdata, sd_bus_error *unuse
     return 1;
 }
 
-/* The reason of a failure comes with the answer. */
+/* Errors with these names carry the reason for a failure. */
 static bool is_failure(const char *name)
 {
     return strcmp(name, "reload-failed") == 0 || strcmp(name, "start-failed") == 0;
@@ -153,7 +151,7 @@ static int on_event(sd_bus_message *message, void *userdata, sd_bus_error *unuse
     return 0;
 }
 
-/* Until it is answered; with end, until the other side has let go of everything and hangs up. */
+/* Waits for the answer; with end, until the instance has released everything and hangs up. */
 static int wait_until_answered(sd_bus *bus, Waiting *waiting, bool end)
 {
     for (;;) {
@@ -187,12 +185,12 @@ static int send_request(sd_bus *bus, const char *method, Waiting *waiting)
     }
     r = sd_bus_match_signal(bus, NULL, NULL, HF_CONTROL_PATH, HF_CONTROL_INTERFACE, "Event",
                             on_event, waiting);
-    if (r >= 0) /* drain times are the other side's business */
+    if (r >= 0) /* the instance's own timeouts limit it */
         r = sd_bus_call_async(bus, NULL, message, on_reply, waiting, UINT64_MAX);
     return r;
 }
 
-/* The end came while the request was on its way. */
+/* The instance ended while the request was on its way. */
 static bool stopped_already(int r, const sd_bus_error *failure)
 {
     return r == -ECONNRESET || r == -ENOTCONN ||
@@ -216,7 +214,7 @@ static int wait_for_answer(sd_bus *bus, const HfCommandLine *line)
         done = true;
     }
     end_progress(&waiting.progress, done);
-    if (!done && sd_bus_error_has_name(failure, SD_BUS_ERROR_NO_REPLY)) /* by libsystemd itself */
+    if (!done && sd_bus_error_has_name(failure, SD_BUS_ERROR_NO_REPLY)) /* by libsystemd */
         hf_text_addf(&error, "%s: holdfast ended before it answered; see its log", verb);
     else if (!done && failure)
         hf_text_addf(&error, "%s failed: %s", verb, failure->message);
@@ -245,7 +243,7 @@ int hf_cli_call(const HfCommandLine *line)
     return HF_EXIT_FAILED;
 }
 
-#define CONNECTIONS_MAX 8 /* an upgrade that works ends one */
+#define CONNECTIONS_MAX 8 /* a successful upgrade ends one */
 
 typedef struct Upgrade {
     const char *name;
@@ -275,7 +273,7 @@ static int request_upgrade(Upgrade *upgrade, uint64_t *ret_id)
     return r < 0 ? r : sd_bus_message_read(reply, "t", ret_id);
 }
 
-/* For as long as what is being replaced takes. */
+/* Waits as long as the replacements in progress take. */
 static int ask_for_result(Upgrade *upgrade, uint64_t id)
 {
     __attribute__((cleanup(sd_bus_message_unrefp))) sd_bus_message *message = NULL;

@@ -17,12 +17,12 @@
 #include "config/settings.h"
 
 #define USERS_BASE  "/run/user"
-#define FOREIGN_MAX 64 /* instances of one other user that are looked at */
+#define FOREIGN_MAX 64 /* instances of another user that are looked at */
 
-/* ---- where instances are ---- */
+/* ---- finding instances ---- */
 
-/* A directory above those of instances. In one of another user's only root looks, and never by name
- * alone: who runs an instance there may call it as he likes. */
+/* A directory with instances. Only root looks into another user's, and never by name alone, as
+ * anyone may give an instance any name. */
 typedef struct Base {
     char *path;
     bool foreign;
@@ -42,7 +42,7 @@ static void bases_clear(Bases *bases)
 }
 #define CLEANUP_BASES __attribute__((cleanup(bases_clear)))
 
-/* Takes path. */
+/* Takes ownership of path. */
 static int add_base(Bases *bases, char *path, bool foreign)
 {
     int r =
@@ -83,8 +83,8 @@ static int add_bases_of_others(Bases *bases)
     return r;
 }
 
-/* The caller's own, also where cron has not said where that is, those of the system, and for root
- * those of all. */
+/* The caller's own, even where cron has not set XDG_RUNTIME_DIR, the system's, and for root those
+ * of all users. */
 static int list_bases(Bases *bases)
 {
     char uid[32];
@@ -103,7 +103,7 @@ static int list_bases(Bases *bases)
 
 /* ---- one connection ---- */
 
-/* The value of a D-Bus address, escaped as its specification asks. */
+/* Adds the value of a D-Bus address, escaped as the specification requires. */
 static void add_escaped(HfText *text, const char *value)
 {
     static const char plain[] =
@@ -125,7 +125,7 @@ static int leads_to(const char *path, uid_t uid)
     struct stat found;
     struct stat root;
 
-    if (!part || stat("/", &root) < 0) /* which in a user namespace may be nobody's */
+    if (!part || stat("/", &root) < 0) /* in a user namespace it may be nobody's */
         return -errno;
     for (char *end = strchr(part + 1, '/');; end = strchr(end + 1, '/')) {
         if (end)
@@ -141,7 +141,7 @@ static int leads_to(const char *path, uid_t uid)
     }
 }
 
-/* Who listens at the other end must be whom the path belongs to. */
+/* The process that listens must be of the user that owns the path. */
 static int check_peer(sd_bus *bus, const char *path)
 {
     struct ucred peer;
@@ -176,8 +176,8 @@ static int connect_in(const char *directory, sd_bus **ret)
     return 0;
 }
 
-/* Until it has let us in, which one that is stopped never does. Any other failure is left to the
- * call to come. */
+/* Waits until it has accepted us, which a stopped one never does. Other errors will come from the
+ * call. */
 static int await_ready(sd_bus *bus)
 {
     uint64_t until = hf_clock_monotonic() + HF_CLIENT_TIMEOUT;
@@ -201,7 +201,7 @@ static bool is_absence(int r)
     return r == -ENOENT || r == -ECONNREFUSED || r == -ENOTDIR;
 }
 
-/* ---- which there are ---- */
+/* ---- listing instances ---- */
 
 void hf_instance_clear(HfInstance *instance)
 {
@@ -218,7 +218,7 @@ void hf_instances_clear(HfInstances *instances)
     *instances = (HfInstances){0};
 }
 
-/* Takes directory. Whatever is wrong with that one goes to ret_problem. */
+/* Takes ownership of directory. If the instance cannot be asked *ret_problem is the reason. */
 static int try_instance(HfInstances *instances, char *directory, bool foreign, int *ret_problem)
 {
     HF_CLEANUP_FREE char *owned = directory;
@@ -250,7 +250,7 @@ static char *path_below(const char *base, const char *name)
     return hf_text_take(&path, &joined) < 0 ? NULL : joined;
 }
 
-/* Those in base; with name only that one. */
+/* Lists those in base; with name only that one. */
 static int list_in(const Base *base, const char *name, HfInstances *instances, int *ret_problem)
 {
     DIR *directory = name ? NULL : opendir(base->path);
@@ -278,7 +278,7 @@ static const char *name_in(const char *directory)
     return slash ? slash + 1 : directory;
 }
 
-/* By name; of one name, the one that is found by it comes first. */
+/* By name; of several with one name the one reached by it comes first. */
 static int compare_instances(const void *a, const void *b)
 {
     const HfInstance *left = a;
@@ -340,7 +340,7 @@ int hf_client_explain(const char *label, int r, HfText *error)
     return explain(hf_text_peek(&which), r, error);
 }
 
-/* Whom a name alone does not reach. */
+/* Mentions instances that a name does not reach. */
 static void add_others(const HfInstances *instances, HfText *error)
 {
     const char *before = "; another user has one, choose it with --name:";
@@ -352,7 +352,7 @@ static void add_others(const HfInstances *instances, HfText *error)
         }
 }
 
-/* The first of that name, or in that directory. One that may not be asked counts only if there is
+/* Finds the first with that name, or in that directory. One that refuses us counts only if there is
  * no other. */
 static int find_named(const char *name, HfInstances *instances, HfText *error)
 {
@@ -391,7 +391,7 @@ int hf_client_find(const char *name, HfInstances *ret, HfText *error)
     return HF_EXIT_NOT_RUNNING;
 }
 
-/* Of those that a name reaches there must be one. */
+/* Exactly one must be reachable by name. */
 static int choose_only(const HfInstances *instances, HfInstance **ret, HfText *error)
 {
     size_t n = 0;

@@ -17,7 +17,7 @@ typedef unsigned long long Number;
 typedef struct Metric {
     const char *name; /* behind "holdfast_" */
     const char *help;
-    /* The samples of one instance. */
+    /* Adds the samples of one instance. */
     void (*add)(const char *name, const HfView *view, HfText *text);
 } Metric;
 
@@ -35,7 +35,7 @@ static void add_label(HfText *text, const char *key, const char *value)
     hf_text_add(text, "\"");
 }
 
-/* Up to the value. labels: pairs of key and value, up to a NULL. */
+/* Adds everything before the value. labels: pairs of key and value, NULL at the end. */
 static void begin_sample(const char *name, const HfView *view, const char *const *labels,
                          HfText *text)
 {
@@ -55,7 +55,7 @@ static void add_sample(const char *name, const HfView *view, const char *key, co
     hf_text_addf(text, "%llu\n", (Number)number);
 }
 
-/* ---- what is not as it is told ---- */
+/* ---- metrics that are computed ---- */
 
 static void add_version(const char *name, const HfView *view, HfText *text)
 {
@@ -131,9 +131,9 @@ static const Metric metrics[] = {
      add_age},
 };
 
-/* ---- a field of a table ---- */
+/* ---- metrics that are fields of a table ---- */
 
-/* What is not known, or has not happened, has no sample. */
+/* Values that are unknown, or never happened, have no sample. */
 static void add_field(const HfViewField *field, const HfViewField *row_fields, const void *row,
                       const HfView *view, HfText *text)
 {
@@ -178,7 +178,7 @@ static bool ends_with(const char *name, const char *suffix)
     return length >= n && strcmp(name + length - n, suffix) == 0;
 }
 
-/* In OpenMetrics counters and infos are called without their suffix, and units are told. */
+/* OpenMetrics leaves out the suffix of counters and infos here, and declares units. */
 static void add_comments(const char *name, const char *help, bool open, HfText *text)
 {
     static const char *const units[] = {"seconds", "bytes"};
@@ -198,7 +198,7 @@ static void add_comments(const char *name, const char *help, bool open, HfText *
                         : "gauge");
 }
 
-/* All samples of a metric follow its comments, whichever instances they are of. */
+/* All samples of a metric follow its comments, whatever their instance. */
 static void add_family(const char *name, const char *help, bool open, const HfText *samples,
                        HfText *text)
 {
@@ -242,10 +242,9 @@ void hf_view_add_metrics(const HfView *views, size_t n, bool open, HfText *text)
 
 #define HEAD_MAX     8192 /* bytes of a request */
 #define HEAD_TIMEOUT (5 * HF_USEC_PER_SEC)
-#define ALL_TIMEOUT  30 /* seconds, for all of it */
+#define ALL_TIMEOUT  30 /* seconds in all */
 
-/* The head of the request on standard input. Returns the status that it is answered with, 0: it is
- * one. */
+/* Reads the head of the request on standard input. Returns 0, or the status of an error answer. */
 static unsigned read_head(char *head, HfHttpAsked *ret)
 {
     uint64_t until = hf_clock_monotonic() + HEAD_TIMEOUT;
@@ -266,7 +265,7 @@ static unsigned read_head(char *head, HfHttpAsked *ret)
     return r > 0 ? 0 : r < 0 ? 400 : 431;
 }
 
-/* The body of the answer, which is added to text. Returns its status. */
+/* Adds the body of the answer to text. Returns its status. */
 static unsigned make_page(const char *name, const HfHttpAsked *asked, HfText *text)
 {
     static const char path[] = "/metrics";
@@ -287,7 +286,7 @@ static unsigned make_page(const char *name, const HfHttpAsked *asked, HfText *te
     return 200;
 }
 
-/* Closing it while something is unread would reset the connection and take the answer along. */
+/* Closing it with unread input would reset the connection, and the answer would be lost. */
 static void end_connection(char *buffer)
 {
     struct pollfd polled = {STDIN_FILENO, POLLIN, 0};

@@ -199,7 +199,7 @@ static void add_caches(const HfView *view, HfText *text)
     }
 }
 
-/* A service's own words may be several lines. */
+/* The text may contain several lines of a service's output. */
 static void add_event(const HfViewEvent *event, bool colors, HfText *text)
 {
     HF_CLEANUP_TEXT HfText moment = {0};
@@ -295,13 +295,13 @@ typedef struct Watch {
     bool json;
     bool terminal;
     bool colors;
-    HfText shown;  /* on the terminal, as far as it fits */
+    HfText shown;  /* on the terminal, truncated to fit */
     Trace *traces; /* in the order in which their listeners were first seen */
     size_t n_traces;
     size_t capacity;
 } Watch;
 
-/* The screen beside the one with the shell's lines; no cursor, no line that wraps. */
+/* Switches to the alternate screen, without a cursor or line wrapping. */
 static const char enter_screen[] = "\033[?1049h\033[?25l\033[?7l";
 static const char leave_screen[] = "\033[?7h\033[?25h\033[?1049l";
 
@@ -314,7 +314,7 @@ static void restore_screen(void)
         on_screen = false;
 }
 
-/* At once, whatever is waited for. */
+/* At once, whatever it waits for. */
 static void on_end(int signal)
 {
     (void)signal;
@@ -364,12 +364,12 @@ static void add_sample(Trace *trace, uint32_t depth)
     trace->samples[trace->n++] = depth;
 }
 
-/* n values as bars of one character each. */
+/* Adds n values as bars of one character each. */
 static void add_bars(const uint32_t *values, size_t n, HfText *text)
 {
     static const char *const bars[] = {"▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"};
     const uint64_t top = sizeof(bars) / sizeof(*bars) - 1;
-    uint64_t highest = top; /* a few connections look like few */
+    uint64_t highest = top; /* so that few connections look few */
 
     for (size_t i = 0; i < n; i++)
         if (values[i] > highest)
@@ -402,7 +402,7 @@ static void add_graphs(Watch *watch, const HfView *view, HfText *text)
     hf_table_write(&table, text);
 }
 
-/* Written over the block before in one piece, so that nothing flickers. */
+/* Draws over the last picture in one write, so that nothing flickers. */
 static int draw(const Watch *watch)
 {
     HF_CLEANUP_TEXT HfText text = {0};
@@ -437,7 +437,7 @@ static int show_again(Watch *watch)
     return hf_terminal_print(&watch->shown) == HF_EXIT_DONE ? 0 : -EIO;
 }
 
-/* Returns negative errno when the instance has ended meanwhile. */
+/* Returns negative errno when the instance has ended. */
 static int wait_a_second(const Watch *watch)
 {
     uint64_t until = hf_clock_monotonic() + HF_USEC_PER_SEC;
@@ -458,7 +458,7 @@ static int wait_a_second(const Watch *watch)
     return r;
 }
 
-/* Until the instance ends or somebody ends this. Returns an exit status. */
+/* Runs until the instance or the user ends it. Returns an exit status. */
 static int run_watch(Watch *watch)
 {
     int r = 0;
@@ -473,7 +473,7 @@ static int run_watch(Watch *watch)
     restore_screen();
     if (r == -ECONNRESET || r == -ENOTCONN || r == -EPIPE)
         return HF_EXIT_DONE;
-    if (r != -EIO) /* which has been logged */
+    if (r != -EIO) /* which has been logged already */
         hf_log(LOG_ERR, NULL, "the instance no longer answers: %s", strerror(-r));
     return HF_EXIT_FAILED;
 }

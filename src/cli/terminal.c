@@ -44,7 +44,7 @@ static bool continues_character(char byte)
     return ((unsigned char)byte & 0xc0) == 0x80;
 }
 
-/* Bytes of the style (ESC [ ... m) or character of UTF-8 that string starts with. */
+/* The length in bytes of the style (ESC [ ... m) or UTF-8 character at string. */
 static size_t piece_length(const char *string)
 {
     size_t n = 1;
@@ -94,7 +94,7 @@ void hf_style_add(HfText *text, bool colors, HfStyle style, const char *string)
     hf_text_addf(text, "%s%s%s", styled ? codes[style] : "", string, styled ? "\033[0m" : "");
 }
 
-/* Characters of UTF-8, each taken to be one column wide. */
+/* The number of UTF-8 characters, each taken to be one column wide. */
 static size_t width_of(const char *string)
 {
     size_t width = 0;

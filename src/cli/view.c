@@ -216,7 +216,7 @@ static int on_answer(sd_bus_message *message, void *userdata, sd_bus_error *unus
     return 1;
 }
 
-/* The answer will be kept with the view, for its strings. */
+/* The view keeps the answer, since its strings point there. */
 static int ask(sd_bus *bus, const char *interface, const char *method, const char *argument,
                HfView *view)
 {
@@ -234,7 +234,7 @@ static int ask(sd_bus *bus, const char *interface, const char *method, const cha
     return r;
 }
 
-/* What views are made of: the properties, and the lists from first to last. */
+/* What to ask for: the properties, and lists first to last. */
 typedef struct Scope {
     HfViewListName first;
     HfViewListName last;
@@ -260,14 +260,15 @@ static bool is_answered(const HfView *view)
     return true;
 }
 
-/* One of several that are asked at the same time. */
+/* One of several views that are read at the same time. */
 typedef struct Asked {
     sd_bus *bus; /* borrowed */
     HfView view;
     int r;
 } Asked;
 
-/* Lets each go on. Returns how many have not answered yet; ret_moved: has anything happened? */
+/* Lets each make progress. Returns how many have not been answered yet; ret_moved: has anything
+ * happened? */
 static size_t process_all(Asked *asked, size_t n, bool *ret_moved)
 {
     size_t open = 0;
@@ -298,7 +299,7 @@ static void wait_for_any(const Asked *asked, size_t n, uint64_t usec)
     (void)poll(polled, used, (int)(usec / HF_USEC_PER_MSEC) + 1);
 }
 
-/* Nobody waits for another: what has not answered in time has failed. */
+/* Waits for all together; those not answered in time have failed. */
 static void await_answers(Asked *asked, size_t n)
 {
     uint64_t until = hf_clock_monotonic() + HF_CLIENT_TIMEOUT;
@@ -318,7 +319,7 @@ static void await_answers(Asked *asked, size_t n)
 
 /* ---- reading ---- */
 
-/* What an instance says may come from its service, and goes to the terminal of another user. */
+/* A text may come from the instance's service, and go to another user's terminal. */
 static int clean_string(const char **string, bool lines, HfView *view)
 {
     size_t length = strlen(*string);
@@ -381,7 +382,7 @@ static int read_rows(sd_bus_message *message, const HfViewList *list, HfView *vi
     return r < 0 ? r : sd_bus_message_exit_container(message);
 }
 
-/* A variant; what is not known here is passed over. */
+/* Reads a variant; skips unknown ones. */
 static int read_property(sd_bus_message *message, const char *name, HfView *view)
 {
     const HfViewField *field = hf_view_properties;
@@ -399,7 +400,7 @@ static int read_property(sd_bus_message *message, const char *name, HfView *view
     return r < 0 ? r : sd_bus_message_exit_container(message);
 }
 
-/* libsystemd answers by itself when the connection has ended. */
+/* libsystemd makes an error itself when the connection has ended. */
 static int check_answer(sd_bus_message *answer)
 {
     const sd_bus_error *error = sd_bus_message_get_error(answer);
@@ -427,7 +428,7 @@ static int read_properties(sd_bus_message *answer, HfView *view)
     }
     if (r < 0)
         return r;
-    if (!view->handover) /* 0.1.0 has none */
+    if (!view->handover) /* 0.1.0 lacks it */
         view->handover = "";
     return view->name && view->version && view->state ? 0 : -EBADMSG;
 }
@@ -439,7 +440,7 @@ static int read_answers(Scope scope, HfView *view)
     for (HfViewListName name = scope.first; r >= 0 && name <= scope.last; name++) {
         sd_bus_message *answer = view->messages[1 + name - scope.first];
         r = check_answer(answer);
-        if (r == -EOPNOTSUPP) /* it is an older holdfast */
+        if (r == -EOPNOTSUPP) /* an older holdfast */
             r = 0;
         else if (r >= 0)
             r = read_rows(answer, &hf_view_lists[name], view);
@@ -447,7 +448,7 @@ static int read_answers(Scope scope, HfView *view)
     return r < 0 ? r : 0;
 }
 
-/* Each ends with its view, or with a reason. */
+/* Finishes each with its view or an error. */
 static void read_all(Asked *asked, size_t n, Scope scope)
 {
     for (size_t i = 0; i < n; i++)
@@ -479,7 +480,7 @@ void hf_views_clear(HfViews *views)
     *views = (HfViews){0};
 }
 
-/* As what it is to be shown: it may say anything of itself. */
+/* Labels are made printable as well: an instance may have any name. */
 static int set_label(const char *label, HfView *view)
 {
     view->name = label;

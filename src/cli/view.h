@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What an instance says of itself, read over D-Bus. holdfast-control(7). */
+/* What an instance says about itself, read over D-Bus. holdfast-control(7). */
 #pragma once
 
 #include <stdbool.h>
@@ -9,8 +9,8 @@
 
 #include "base/text.h"
 
-/* Strings are borrowed from the view, and fit to be shown: what controls a terminal is a '?'. Times
- * are usec; moments of CLOCK_REALTIME, 0: not yet. */
+/* Strings are borrowed from the view, and printable: terminal control characters have become '?'.
+ * Times in usec; moments of CLOCK_REALTIME, 0: not yet. */
 typedef struct HfViewGeneration {
     uint64_t number;
     const char *state;
@@ -32,16 +32,16 @@ typedef struct HfViewListener {
     uint32_t depth;
     uint32_t limit;
     uint32_t highest;
-    int64_t drops; /* of all sides; -1: not known */
+    int64_t drops; /* of all sides; -1: unknown */
     uint32_t standby_depth;
     uint32_t standby_limit; /* 0: it has one side */
     const char *one_side;   /* why; "": it has two, or need not */
 } HfViewListener;
 
-/* Numbers below 0 are not known. */
+/* Numbers below 0 are unknown. */
 typedef struct HfViewPool {
     const char *name;
-    int64_t active; /* workers, likewise: */
+    int64_t active; /* workers, like: */
     int64_t idle;
     int64_t total;
     int64_t limit;
@@ -59,7 +59,7 @@ typedef struct HfViewCache {
     int64_t keys_limit;
     int64_t hits;
     int64_t misses;
-    int64_t used; /* bytes, as free and wasted */
+    int64_t used; /* bytes, like free and wasted */
     int64_t free;
     int64_t wasted;
     int64_t full_restarts;
@@ -110,31 +110,31 @@ typedef struct HfView {
     uint64_t replaced;
     const char *handover;
     uint64_t late_connections;
-    uint64_t ready_after;    /* of the last that was ready, 0: none was */
-    uint64_t switched_after; /* of the last replacement, from when it was asked for; 0 */
-    uint64_t gone_after;     /* and from then until the one before was gone; 0 */
-    uint64_t warm_listed;    /* as in HfViewPast, of the last warm-up */
+    uint64_t ready_after;    /* of the last generation that became ready, 0: none */
+    uint64_t switched_after; /* from request to switch of the last replacement, 0: none */
+    uint64_t gone_after;     /* and from the switch until the old one was gone; 0: not yet */
+    uint64_t warm_listed;    /* see HfViewPast, of the last warm-up */
     uint64_t warm_scripts;
     uint64_t warm_requests;
     uint64_t warm_failures;
     uint64_t warm_time;
     HfViewCount *replacements;
     size_t n_replacements;
-    HfViewGeneration *generations; /* the oldest first */
+    HfViewGeneration *generations; /* oldest first */
     size_t n_generations;
     HfViewListener *listeners;
     size_t n_listeners;
     HfViewPool *pools;
     size_t n_pools;
-    HfViewCache *caches; /* of opcodes; at most one */
+    HfViewCache *caches; /* opcode caches; at most one */
     size_t n_caches;
-    HfViewEvent *events; /* the oldest first */
+    HfViewEvent *events; /* oldest first */
     size_t n_events;
-    HfViewPast *history; /* the oldest first; read by hf_views_read_history only */
+    HfViewPast *history; /* oldest first; only from hf_views_read_history */
     size_t n_history;
     sd_bus_message *messages[HF_VIEW_MESSAGES];
     size_t n_messages;
-    char **cleaned; /* strings that were not fit to be shown */
+    char **cleaned; /* strings that had to be made printable */
 } HfView;
 
 void hf_view_clear(HfView *view);
@@ -143,20 +143,20 @@ void hf_view_clear(HfView *view);
 typedef enum HfViewShown {
     HF_SHOWN_STRING,
     HF_SHOWN_LINES,
-    HF_SHOWN_WORDS, /* null when empty */
+    HF_SHOWN_WORDS, /* null if empty */
     HF_SHOWN_NUMBER,
-    HF_SHOWN_COUNT,   /* null when there is none: 0, or below 0 of an 'x' */
-    HF_SHOWN_SECONDS, /* of usec; null when 0 */
+    HF_SHOWN_COUNT,   /* null if missing: 0, or below 0 for an 'x' */
+    HF_SHOWN_SECONDS, /* given in usec; null if 0 */
     HF_SHOWN_LIST,
 } HfViewShown;
 
-/* One value: how D-Bus has it, how JSON, and Prometheus. */
+/* One value, as in D-Bus, JSON, and Prometheus. */
 typedef struct HfViewField {
     const char *key;
-    char type; /* of D-Bus: 's', 'u', 't', 'x', as const char *, uint32_t, uint64_t, int64_t */
+    char type; /* in D-Bus: 's', 'u', 't', 'x', as const char *, uint32_t, uint64_t, int64_t */
     HfViewShown shown;
     size_t offset;
-    const char *property; /* of the instance's; NULL: a member of a row */
+    const char *property; /* name of the instance's property; NULL: a member of a row */
     const char *metric;   /* behind "holdfast_"; NULL: none. Of a string: the label that it is */
     const char *help;     /* of the metric */
 } HfViewField;
@@ -166,12 +166,12 @@ typedef struct HfViewField {
 /* Rows, each a struct ('r') or a dict entry ('e'). */
 typedef struct HfViewList {
     const char *key;
-    const char *method; /* that returns it, NULL: it is a property */
+    const char *method; /* returns the list; NULL: it is a property */
     char container;
     size_t size; /* of a row */
     size_t rows; /* offsets in HfView */
     size_t n_rows;
-    HfViewField fields[HF_VIEW_FIELDS_MAX]; /* in the order of D-Bus, as many as have a key */
+    HfViewField fields[HF_VIEW_FIELDS_MAX]; /* in D-Bus order; unused ones have no key */
 } HfViewList;
 
 typedef enum HfViewListName {
@@ -186,10 +186,10 @@ typedef enum HfViewListName {
 } HfViewListName;
 
 extern const HfViewList hf_view_lists[HF_VIEW_LISTS];
-extern const HfViewField hf_view_properties[]; /* up to one without a key */
+extern const HfViewField hf_view_properties[]; /* ends with one without a key */
 
-/* Everything but the history. Returns 0, or negative errno: -ECONNRESET and the like when the
- * instance has ended, -ETIMEDOUT after HF_CLIENT_TIMEOUT, -EBADMSG when it says something else. */
+/* Reads everything except the history. Returns 0, or negative errno: -ECONNRESET and the like when
+ * the instance has ended, -ETIMEDOUT after HF_CLIENT_TIMEOUT, -EBADMSG for an unexpected answer. */
 int hf_view_read(sd_bus *bus, HfView *ret);
 
 typedef struct HfViews {
@@ -200,22 +200,20 @@ typedef struct HfViews {
 void hf_views_clear(HfViews *views);
 #define HF_CLEANUP_VIEWS __attribute__((cleanup(hf_views_clear)))
 
-/* The same of the instance of that name, or, with name NULL, of all, which are asked together:
- * within HF_CLIENT_TIMEOUT each has answered or failed. They are called by their labels
-(client.h).
- * Returns an exit status; of one that failed the reason has been logged, and the others are
-there.
-     * ret_several: are there others? */
+/* Reads the instance with that name or, with name NULL, all at the same time: within
+ * HF_CLIENT_TIMEOUT each has answered or failed. Views have the instances' labels (client.h).
+ * Returns an exit status; failures have been logged, and the other views are there. ret_several: is
+ * there more than one instance? */
 int hf_views_read(const char *name, HfViews *ret, bool *ret_several);
-/* The history of one, NULL: of the only one. */
+/* Reads the history of one instance; NULL: the only one. */
 int hf_views_read_history(const char *name, HfViews *ret);
 
-/* With six digits of fractions. */
+/* With six decimals. */
 void hf_view_add_seconds(HfText *text, uint64_t usec);
 /* One JSON object (RFC 8259) on one line. */
 void hf_view_add_json(const HfView *view, HfText *text);
 void hf_view_add_history_json(const HfView *view, HfText *text);
 
-/* Prometheus' text format 0.0.4, or OpenMetrics 1.0.0, of n instances. One of which only the name
- * is known does not answer. */
+/* Adds Prometheus' text format 0.0.4, or OpenMetrics 1.0.0, for n instances. A view with nothing
+ * but a name stands for an instance that does not answer. */
 void hf_view_add_metrics(const HfView *views, size_t n, bool open, HfText *text);

@@ -61,7 +61,7 @@ static void add_value(HfText *text, const HfViewField *field, const void *row)
         add_quoted(text, string);
 }
 
-/* An array of objects; of dict entries, one object. */
+/* Adds an array of objects, or one object of dict entries. */
 static void add_list(HfText *text, const HfViewList *list, const HfView *view)
 {
     const char *row = *(char *const *)((const char *)view + list->rows);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Fills a template with what is made of the option table: copies standard input to standard output,
- * and puts a section in place of each line that is its name between two @. */
+/* Fills in a template from the option table: copies standard input to standard output, and replaces
+ * each line that is a section's name between two @ with that section. */
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,7 +8,7 @@
 
 #include "config/option.h"
 
-/* The next row from *i on that verb takes, NULL: none. */
+/* The next row from *i on for that verb, NULL: none. */
 static const HfOption *next_option(HfVerb verb, size_t *i)
 {
     while (*i < hf_option_count) {
@@ -19,7 +19,7 @@ static const HfOption *next_option(HfVerb verb, size_t *i)
     return NULL;
 }
 
-/* Is it the first row of its name? Rows that share one have the same values. */
+/* Is it the first row with its name? Rows that share one have the same values. */
 static bool is_first_of_name(size_t i)
 {
     for (size_t j = 0; j < i; j++)
@@ -28,7 +28,7 @@ static bool is_first_of_name(size_t i)
     return true;
 }
 
-/* text with a backslash before each of these characters. */
+/* Writes text with a backslash before each of these characters. */
 static void write_escaped(const char *text, const char *characters)
 {
     for (; *text; text++)
@@ -68,14 +68,14 @@ static void write_list(void)
 
 /* ---- bash ---- */
 
-/* The verbs, a line each. */
+/* The verbs, one per line. */
 static void write_bash_verbs(void)
 {
     for (HfVerb verb = 0; verb < HF_VERB_MAX_; verb++)
         printf("        %s\n", hf_verb_name(verb));
 }
 
-/* A case for each verb: its options, those with a value end in =. */
+/* A case for each verb with its options; those with a value end in =. */
 static void write_bash_options(void)
 {
     for (HfVerb verb = 0; verb < HF_VERB_MAX_; verb++) {
@@ -95,7 +95,7 @@ static const char *const bash_actions[] = {
     [HF_COMPLETION_COMMAND] = "compgen -c -- \"$2\"",
 };
 
-/* A case for each option: its values. */
+/* A case for each option with its values. */
 static void write_bash_values(void)
 {
     for (size_t i = 0; i < hf_option_count; i++) {
@@ -170,7 +170,7 @@ static void write_zsh_option(const HfOption *option)
     printf("'\n");
 }
 
-/* A case for each verb: its specifications for _arguments. */
+/* A case for each verb with its specifications for _arguments. */
 static void write_zsh_options(void)
 {
     for (HfVerb verb = 0; verb < HF_VERB_MAX_; verb++) {
@@ -200,7 +200,7 @@ static const struct {
     {"list", write_list},
 };
 
-/* Returns false for a line that names none. */
+/* Returns false if the line names no section. */
 static bool fill(const char *line)
 {
     size_t length = strcspn(line, "\n");
