@@ -50,6 +50,10 @@ def pytest_sessionstart(session):
     process.become_subreaper()
     if worker.number() is not None:
         worker.separate()
+    # Programs start as from a terminal, also when the tests were started by nohup or in a script's background.
+    for number in signal.SIGHUP, signal.SIGQUIT:
+        signal.signal(number, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     # Ended from outside, the tests still clean up.
     signal.signal(signal.SIGTERM, lambda *_: pytest.exit("terminated", 2))
 

@@ -9,6 +9,7 @@ import re
 import shutil
 import signal
 import subprocess
+import time
 
 import pytest
 
@@ -16,6 +17,7 @@ from harness import fastcgi, net, process, words
 from harness.faults import Faults
 from harness.manager import ManagedHoldfast
 from harness.phpfpm import Pool
+from harness.wait import DEADLINE
 
 # what each fails with when the machine is short of something; what cannot fail so is not here
 ERRORS = {
@@ -54,7 +56,10 @@ class Scene:
         return {int(fastcgi.request(listen, script)[1].split()[1]) for listen in self.listens}
 
     def active(self):
+        end = time.monotonic() + DEADLINE
         result = self.holdfast.call("status", "--json")
+        while "does not answer" in result.stderr and time.monotonic() < end:  # each of its calls is asked about here
+            result = self.holdfast.call("status", "--json")
         assert result.returncode == 0, result.stderr
         active, = [one for one in json.loads(result.stdout)["generations"] if one["state"] == "active"]
         return active

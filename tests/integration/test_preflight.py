@@ -68,10 +68,10 @@ def test_at_the_first_start_it_is_the_end(site):
 
 
 def test_it_has_the_ready_timeout(site):
-    failed = call("run", f"--name={site.name}", "--ready-timeout=300ms", "--preflight=exec sleep 60", "--", PHP_FPM, "-y",
+    failed = call("run", f"--name={site.name}", "--ready-timeout=3s", "--preflight=exec sleep 60", "--", PHP_FPM, "-y",
                   site.configuration_path)
     assert failed.returncode == words.EXIT_FAILURE
-    assert "the preflight did not finish in 300 ms" in failed.stderr
+    assert "the preflight did not finish in 3 s" in failed.stderr
 
 
 def test_it_gets_no_listener(site):

@@ -132,7 +132,7 @@ def test_an_answer_that_is_no_good(answer, reason):
                 connection.sendall(answer)
         thread = threading.Thread(target=serve)
         thread.start()
-        assert_not_well(reason, "%s:%d" % server.getsockname(), "--probe=http:/")
+        assert_not_well(reason, "%s:%d" % server.getsockname(), "--probe=http:/", "--timeout=50s")
         thread.join()
 
 

@@ -172,14 +172,14 @@ def test_a_generation_that_dies_while_it_settles_leaves_the_old_one_untouched(ma
 def test_a_generation_that_dies_while_the_old_one_finishes(make_site):
     """The old one's master is not left stopped meanwhile, and is asked once more."""
     site, plain = running(make_site, "unix")
-    slow = site.start_slow(ms=1500)
+    slow = site.start_slow()
     holdfast = take_over(site)
     holdfast.wait("finishes its requests")
     end_service(holdfast)
     assert "its master is continued" in holdfast.wait("no generation is active any more")
     holdfast.wait(words.ready(2))
+    assert slow.finish()[0] == 200
     holdfast.wait(TAKEN)
-    assert slow.get()[0] == 200
     assert plain.process.wait() == -signal.SIGKILL
     holdfast.stop()
 
