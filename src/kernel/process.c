@@ -200,6 +200,14 @@ bool hf_process_runs_ours(pid_t pid)
            (hf_program_same(&program, &own) || strcmp(program.comm, own.comm) == 0);
 }
 
+bool hf_process_is_titled(pid_t pid, const char *title)
+{
+    char line[256];
+
+    return read_proc(pid, "cmdline", line, sizeof(line)) > 0 &&
+           strncmp(line, title, strlen(title)) == 0;
+}
+
 /* Field number, counted from 1 and after the comm, of /proc/PID/stat. */
 static int read_stat(pid_t pid, int number, uint64_t maximum, uint64_t *ret)
 {

@@ -141,6 +141,8 @@ typedef struct HfProgram {
 bool hf_program_same(const HfProgram *a, const HfProgram *b);
 /* Does pid run the calling process's program, or one with its name? */
 bool hf_process_runs_ours(pid_t pid);
+/* Does what pid shows as its command line begin with title? false when it cannot be told. */
+bool hf_process_is_titled(pid_t pid, const char *title);
 
 /* Returns 0, or -ESRCH when pid is gone. */
 int hf_process_program(pid_t pid, HfProgram *ret);

@@ -341,6 +341,7 @@ static int begin_members(HfGeneration *generation)
     generation->members = (HfMembers){
         .service = {generation->session, generation->subgroup.path, &generation->program,
                     plan->adapter->program},
+        .keeper = plan->adapter->keeper,
         .began = generation->started,
         .kill_mode = plan->kill_mode,
         .main = generation->main_exited ? 0 : generation->main.pid,

@@ -173,7 +173,7 @@ static size_t longest(const HfPlan *plan, const char *statuses)
 
     for (size_t i = 0; i < plan->n_pools; i++) {
         if (plan->pools[i].warms)
-            hf_plan_warm_socket(statuses, i, path);
+            hf_plan_warm_socket(statuses, i, false, path);
         else if (is_private(plan, i))
             hf_plan_status_socket(statuses, i, path);
         else
@@ -225,9 +225,10 @@ void hf_scoreboard_remove(const HfPlan *plan, const char *statuses)
         hf_plan_status_socket(statuses, i, path);
         if (is_private(plan, i))
             unlink(path);
-        hf_plan_warm_socket(statuses, i, path);
-        if (plan->pools[i].warms)
+        for (int left = 0; left < 2 && plan->pools[i].warms; left++) {
+            hf_plan_warm_socket(statuses, i, left != 0, path);
             unlink(path);
+        }
     }
 }
 

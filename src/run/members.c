@@ -75,11 +75,30 @@ static int is_holding_member(pid_t pid, const HfMembers *members)
                    : r;
 }
 
+static bool is_keeper(pid_t pid, const HfMembers *members)
+{
+    return members->keeper && hf_process_is_titled(pid, members->keeper);
+}
+
+/* One that nobody needs any more. */
+static int is_left_keeper(pid_t pid, const void *wanted)
+{
+    const HfMembers *members = wanted;
+
+    if (members->main != 0)
+        return 0;
+    int r = hf_process_is_member(pid, &members->service);
+    return r > 0 ? is_keeper(pid, members) : r;
+}
+
 int hf_members_counts(pid_t pid, const void *wanted)
 {
     const HfMembership membership = counted(wanted);
 
-    int r = hf_process_is_member(pid, &membership);
+    int r = is_left_keeper(pid, wanted);
+    if (r != 0)
+        return r < 0 ? r : 0;
+    r = hf_process_is_member(pid, &membership);
     return r == 0 ? is_holding_member(pid, wanted) : r;
 }
 
@@ -110,12 +129,22 @@ static int signal_for_member(pid_t pid, int signal, void *userdata)
     return members->retiring ? 0 : SIGTERM;
 }
 
+static int kill_one(HfProcess *process, void *unused)
+{
+    (void)unused;
+    hf_process_signal(process->pidfd, SIGKILL);
+    return 0;
+}
+
 static void on_set_gone(void *userdata)
 {
     const HfMembers *members = userdata;
 
-    if (members->main == 0) /* its exit is handled first, and then this is called again */
-        members->callbacks.gone(members->callbacks.userdata);
+    if (members->main != 0) /* its exit is handled first, and then this is called again */
+        return;
+    if (members->keeper)
+        hf_process_visit(is_left_keeper, members, kill_one, NULL);
+    members->callbacks.gone(members->callbacks.userdata);
 }
 
 static void on_set_asked(void *userdata)
@@ -213,6 +242,8 @@ static int is_serving(pid_t pid, const void *wanted)
     if (r != 0)
         return r;
     r = hf_process_is_member(pid, &serving->members->service);
+    if (r > 0 && is_keeper(pid, serving->members))
+        return 0;
     return r > 0 && serving->sockets ? hf_process_is_holder(pid, serving->sockets) : r;
 }
 
@@ -256,13 +287,24 @@ static int is_spared(pid_t pid, const void *wanted)
     int r = hf_process_is_member(pid, &all);
     if (r <= 0 || pid == members->main)
         return r < 0 ? r : 0;
-    r = hf_members_counts(pid, members);
+    r = is_left_keeper(pid, members);
+    if (r == 0)
+        r = hf_members_counts(pid, members);
     return r < 0 ? r : r == 0;
 }
 
 int hf_members_visit_spared(const HfMembers *members, HfProcessVisit visit, void *userdata)
 {
     return hf_process_visit(is_spared, members, visit, userdata);
+}
+
+static int is_of_any_program(pid_t pid, const void *wanted)
+{
+    const HfMembers *members = wanted;
+    const HfMembership all = all_of(members);
+
+    int r = is_left_keeper(pid, members);
+    return r == 0 ? hf_process_is_member(pid, &all) : r < 0 ? r : 0;
 }
 
 typedef struct Naming {
@@ -281,8 +323,7 @@ static int name_one_member(HfProcess *process, void *userdata)
 
 void hf_members_name_all(const HfMembers *members, HfProcessNames *names)
 {
-    const HfMembership all = all_of(members);
     Naming naming = {names, hf_process_set_left_some(members->set)};
 
-    hf_process_visit(hf_process_is_member, &all, name_one_member, &naming);
+    hf_process_visit(is_of_any_program, members, name_one_member, &naming);
 }

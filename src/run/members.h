@@ -18,6 +18,8 @@ typedef struct HfMembers HfMembers;
 struct HfMembers {
     HfMembership service;  /* processes of the service's program, whatever the kill mode */
     HfHeldSockets sockets; /* owned: their holders count as well; n 0: none do */
+    const char *keeper; /* see HfAdapter; once main has exited such a process does not count, and it
+                           is killed when no other is left. NULL: there is none */
     HfKillMode kill_mode;
     pid_t main;     /* 0: has exited */
     uint64_t began; /* usec since boot, see hf_process_started, of the first main process */

@@ -43,7 +43,8 @@ typedef struct HfPlanPool {
     char *chroot;
     bool on_demand; /* it keeps no idle workers */
     bool warms; /* a pool of our own with its user, group and chroot reads the opcode cache; one of
-                   the pools that share those has it */
+                   the pools that share those has it. Unless on_demand a process waits beside it,
+                   see HfAdapter.keeper */
 } HfPlanPool;
 
 /* Everything that a generation is made of; shared by the generations made of it. All but the last
@@ -180,6 +181,8 @@ struct HfAdapter {
     bool retires; /* gentle handover: its workers can be asked to leave while their master is
                      stopped (SIGSTOP) */
     bool needs_blocking; /* it treats O_NONBLOCK on a listener as an error */
+    const char *keeper; /* how the title of its idle process begins that lists the opcode cache when
+                           the main process has died; NULL: there is none */
 
     /* Does it support these settings? command starts with its program. Returns 0, or -EINVAL with
      * one line in error. NULL: all are supported. */
@@ -254,8 +257,9 @@ bool hf_handoff_is_foreign(const char *entry);
 /* The path of a pool's private status socket: STATUSES.POOL, by the pool's index. ret holds
  * HF_ADDRESS_TEXT_MAX bytes. */
 void hf_plan_status_socket(const char *statuses, size_t pool, char *ret);
-/* The same for the socket of HfPlanPool.warms: STATUSES.wPOOL. */
-void hf_plan_warm_socket(const char *statuses, size_t pool, char *ret);
+/* The same for the sockets of HfPlanPool.warms: STATUSES.wPOOL, or STATUSES.kPOOL for the process
+ * that outlives the main one. */
+void hf_plan_warm_socket(const char *statuses, size_t pool, bool left, char *ret);
 /* The probe for a listener of plan at address, given probe from the settings; borrowed. */
 HfProbe hf_plan_probe(const HfPlan *plan, size_t listener, const HfAddress *address,
                       const HfProbe *probe);

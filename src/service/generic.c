@@ -37,9 +37,9 @@ void hf_plan_status_socket(const char *statuses, size_t pool, char *ret)
     snprintf(ret, HF_ADDRESS_TEXT_MAX, "%s.%zu", statuses, pool);
 }
 
-void hf_plan_warm_socket(const char *statuses, size_t pool, char *ret)
+void hf_plan_warm_socket(const char *statuses, size_t pool, bool left, char *ret)
 {
-    snprintf(ret, HF_ADDRESS_TEXT_MAX, "%s.w%zu", statuses, pool);
+    snprintf(ret, HF_ADDRESS_TEXT_MAX, "%s.%c%zu", statuses, left ? 'k' : 'w', pool);
 }
 
 HfProbe hf_plan_probe(const HfPlan *plan, size_t listener, const HfAddress *address,

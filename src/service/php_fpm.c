@@ -440,6 +440,7 @@ const HfAdapter hf_adapter_php_fpm = {
     .leaks = true,
     .retires = true,
     .needs_blocking = true,
+    .keeper = HF_PHPFPM_KEEPER,
     .validate = validate,
     .discover = discover,
     .verdict = question_verdict,

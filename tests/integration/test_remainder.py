@@ -85,3 +85,46 @@ def test_no_next_one_can_be_started(make_site):
     holdfast.wait(words.gone(1))
     assert site.get()[0] == 200
     holdfast.stop()
+
+
+def keepers(master):
+    return [pid for pid in process.children(master) if process.command_line(pid).startswith("php-fpm: pool holdfast-keep-")]
+
+
+def test_nobody_is_left_but_who_keeps_the_cache(site):
+    """Who tells of the opcode cache serves nobody: the next one is started at once."""
+    holdfast = site.holdfast()
+    master = site.main_pid()
+    [keeper] = keepers(master)
+    workers = [pid for pid in process.children(master) if pid != keeper]
+    os.kill(master, signal.SIGSTOP)
+    with Ended(keeper) as kept:
+        for pid in [*workers, master]:
+            killed(pid)
+        holdfast.wait(words.ready(2))
+        kept.wait()
+    assert not holdfast.lines.find("serve on")
+    assert site.get()[0] == 200
+    holdfast.stop()
+
+
+def test_the_last_worker_ends_before_the_next_is_ready(make_site):
+    """Then nobody serves, and nobody is said to."""
+    site = make_site(children=2)
+    holdfast = site.holdfast(command=site.command)
+    master = site.main_pid()
+    [keeper] = keepers(master)
+    workers = [pid for pid in process.children(master) if pid != keeper]
+    gate = Gate(site)
+    with Appearance(gate.mark) as started, Ended(keeper) as kept:
+        killed(master)
+        started.wait()
+        for pid in workers:
+            killed(pid)
+        holdfast.wait(words.gone(1))
+        kept.wait()
+    gate.open()
+    holdfast.wait(words.ready(2))
+    assert site.get()[0] == 200
+    site.repair_program()
+    holdfast.stop()

@@ -86,8 +86,9 @@ def test_the_next_reload_ends_who_is_parked(parked):
     """Before the next one is started."""
     _, holdfast = parked
     holdfast.reload(3)
+    holdfast.wait(words.gone(1))
     told = holdfast.lines.text()
-    assert told.index("generation 1 is gone") < told.index("generation 3 is active")
+    assert told.index("generation 1 is draining") < told.index("generation 3 is active")
     holdfast.wait(r"generation 2 is parked")
     holdfast.stop()
 

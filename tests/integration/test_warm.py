@@ -9,11 +9,11 @@ import subprocess
 
 import pytest
 
-from harness import fastcgi, net, warming
-from harness.manager import ManagedHoldfast
+from harness import fastcgi, net, process, warming, words
+from harness.manager import ManagedHoldfast, killed
 from harness.phpfpm import Pool
-from harness.wait import Appearance
-from harness.warming import ask, warmed, write
+from harness.wait import Appearance, Ended
+from harness.warming import WARMED, ask, warmed, write
 
 
 @pytest.fixture
@@ -35,6 +35,46 @@ def test_what_the_old_cache_held_is_compiled_and_not_run(warm_site):
     assert len(log.read_text().splitlines()) == requests
     assert {"used.php", "executed.php"} <= set(eval(ask(warm_site, "state.php")))
     assert not [name for name in os.listdir(holdfast.runtime) if name.endswith(".php")]
+    holdfast.stop()
+
+
+def after_a_crash(holdfast, number):
+    """What generation number says of its warm-up, which follows one whose main process is killed. None of its
+    processes is left."""
+    if number > 2:
+        holdfast.wait(words.gone(number - 2))
+    [master] = [pid for pid in process.children(holdfast.pid) if process.command_line(pid).startswith("php-fpm: master")]
+    ends = [Ended(pid) for pid in process.children(master)]
+    killed(master)
+    report = re.search(WARMED.format(number), holdfast.wait(WARMED.format(number))).group(1)
+    holdfast.wait(words.ready(number))
+    for end in ends:
+        with end:
+            end.wait()
+    holdfast.wait(words.gone(number - 1))
+    return report
+
+
+def test_after_a_crash_of_the_master(warm_site):
+    """Nothing was reloaded before: a worker that does nothing else has outlived it, and tells."""
+    holdfast = warm_site.holdfast()
+    ask(warm_site, "used.php")
+    ask(warm_site, "executed.php")
+    for number in (2, 3):
+        report = after_a_crash(holdfast, number)
+        assert re.fullmatch(r"warmed ([1-9]) of \1 scripts in [\d.]+ m?s", report), report
+    assert (warm_site.marks / "executed").read_text() == "x"
+    assert {"used.php", "executed.php"} <= set(eval(ask(warm_site, "state.php")))
+    assert not [name for name in os.listdir(holdfast.runtime) if name.endswith(".php")]
+    holdfast.stop()
+
+
+def test_after_a_crash_on_demand_keeps_no_worker(warm_site):
+    warm_site.pools[0].options.update({"pm": "ondemand", "pm.process_idle_timeout": "60s"})
+    warm_site.configure()
+    holdfast = warm_site.holdfast()
+    ask(warm_site, "used.php")
+    assert "pm = ondemand keeps no worker" in after_a_crash(holdfast, 2)
     holdfast.stop()
 
 
@@ -215,6 +255,7 @@ def test_tenants(make_site):
     assert warmed(holdfast, 2).startswith("warmed 6 of 6 scripts")
     with open(f"{holdfast.runtime}/{next(n for n in os.listdir(holdfast.runtime) if n.startswith('gen-2-') and n.endswith('.conf'))}") as overlay:
         assert overlay.read().count("[holdfast-warm-") == len(set(users))
+    assert after_a_crash(holdfast, 3).startswith("warmed 6 of 6 scripts")
     holdfast.stop()
 
 
@@ -226,6 +267,7 @@ def test_a_chroot(make_site):
     holdfast = site.holdfast("--warm-timeout=50s")
     assert fastcgi.request(site.address, "/used.php")[1] == "used"
     assert warmed(holdfast, 2).startswith("warmed 1 of 1 scripts")
+    assert after_a_crash(holdfast, 3).startswith("warmed 1 of 1 scripts")
     assert not [name for name in os.listdir(site.root) if name.startswith(".holdfast")]
     holdfast.stop()
 

@@ -17,18 +17,27 @@ static void a_section_has_the_identity_of_its_pool(void **state)
     HfPlanPool pool = {.user = (char[]){"www-data"}, .group = (char[]){"web"}};
     HF_CLEANUP_TEXT HfText text = {0};
     HF_CLEANUP_TEXT HfText jailed = {0};
+    HF_CLEANUP_TEXT HfText idle = {0};
     HF_CLEANUP_TEXT HfText bad = {0};
 
     (void)state;
     assert_int_equal(hf_phpfpm_warm_section(&pool, 3, "/run/x/7-a", "0600", &text), 0);
     assert_non_null(strstr(text.data, "[holdfast-warm-3]\nuser = www-data\ngroup = web\n"
                                       "listen = /run/x/7-a.w3\nlisten.mode = 0600\n"));
+    assert_non_null(strstr(text.data, "[holdfast-keep-3]\nuser = www-data\ngroup = web\n"
+                                      "listen = /run/x/7-a.k3\nlisten.mode = 0600\n"
+                                      "pm = static\npm.max_children = 1\n"));
     assert_null(strstr(text.data, "chroot"));
     assert_non_null(strstr(text.data, "php_admin_value[auto_prepend_file] = none\n"));
     pool.chroot = (char[]){"/srv/a b"};
     pool.user = (char[]){""};
     assert_int_equal(hf_phpfpm_warm_section(&pool, 0, "/run/x/7-a", "0600", &jailed), 0);
     assert_non_null(strstr(jailed.data, "[holdfast-warm-0]\ngroup = web\nchroot = '/srv/a b'\n"));
+    pool.on_demand = true;
+    assert_int_equal(hf_phpfpm_warm_section(&pool, 0, "/run/x/7-a", "0600", &idle), 0);
+    assert_non_null(strstr(idle.data, "[holdfast-warm-0]\n"));
+    assert_null(strstr(idle.data, "[holdfast-keep-"));
+    pool.on_demand = false;
     pool.chroot = (char[]){"/srv\n"};
     assert_int_equal(hf_phpfpm_warm_section(&pool, 0, "/run/x/7-a", "0600", &bad), -EINVAL);
     pool.group = (char[]){"g\n"};

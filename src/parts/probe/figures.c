@@ -53,7 +53,7 @@ int hf_script_run(sd_event *loop, const HfScriptRun *run, HfRequestCallback call
     struct sockaddr_storage sockaddr;
     socklen_t length;
 
-    hf_plan_warm_socket(run->statuses, run->pool, path);
+    hf_plan_warm_socket(run->statuses, run->pool, run->left, path);
     int r = hf_address_parse(path, &address);
     if (r >= 0)
         r = hf_address_to_sockaddr(&address, &sockaddr, &length);

@@ -54,6 +54,7 @@ int hf_script_place(const HfAdapter *adapter, const char *file);
 typedef struct HfScriptRun {
     const char *statuses;
     size_t pool;
+    bool left; /* the main process has died */
     const char *script;
     const char *task;
     const char *body; /* NULL: none */

@@ -278,7 +278,7 @@ int hf_warm_start(HfSupervisor *supervisor, const HfSettings *settings, const Hf
     *warm = (HfWarmUp){
         .supervisor = supervisor,
         .settings = settings,
-        .before = before && !before->main_exited ? before : NULL,
+        .before = before,
         .generation = generation,
         .priority = priority,
         .began = hf_clock_monotonic(),

@@ -182,7 +182,7 @@ bool hf_warm_begin_recent(HfWarmSlot *slot)
     HfWarmUp *warm = slot->warm;
     const HfGeneration *before = warm->before;
 
-    if (!before || !hf_settings_warms(warm->settings, HF_WARM_RECENT) ||
+    if (!before || before->main_exited || !hf_settings_warms(warm->settings, HF_WARM_RECENT) ||
         !before->plan->adapter->recent || !hf_plan_is_probed(before->plan))
         return false;
     while (warm->next < before->plan->n_pools) {

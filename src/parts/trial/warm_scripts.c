@@ -95,6 +95,13 @@ int hf_warm_make_targets(HfWarmUp *warm)
     for (size_t i = 0; i < plan->n_pools; i++) {
         if (!plan->pools[i].warms || !find_before(before->plan, &plan->pools[i], &found))
             continue;
+        if (before->main_exited && before->plan->pools[found].on_demand) {
+            hf_warm_excuse(warm,
+                           "[%s] scripts cannot be listed: the main process has died, and "
+                           "pm = ondemand keeps no worker",
+                           plan->pools[i].name);
+            continue;
+        }
         HfWarmTarget *target = &warm->targets[warm->n_targets++];
         *target = (HfWarmTarget){.before = found, .after = i};
         if (place_script(warm, target) < 0)
@@ -125,6 +132,7 @@ static int ask_script(HfWarmSlot *slot, const HfGeneration *generation, size_t p
     const HfScriptRun run = {
         .statuses = generation->statuses,
         .pool = pool,
+        .left = generation->main_exited,
         .script = slot->target->script,
         .task = task,
         .body = slot->body.length > 0 ? slot->body.data + slot->done : NULL,

@@ -230,9 +230,11 @@ int hf_phpfpm_plan(const HfPhpfpmConfig *config, const HfPhpfpmArguments *argume
 
 extern const char hf_phpfpm_warm_script[];
 
-/* Adds the section of our own pool beside the one with that index, for HfPlanPool.warms. statuses:
- * see hf_plan_warm_socket; mode: of its socket. Returns 0, or -EINVAL for what an ini file cannot
- * express. */
+#define HF_PHPFPM_KEEPER "php-fpm: pool holdfast-keep-"
+
+/* Adds the sections of our own pools beside the one with that index, for HfPlanPool.warms.
+ * statuses: see hf_plan_warm_socket; mode: of their sockets. Returns 0, or -EINVAL for what an ini
+ * file cannot express. */
 int hf_phpfpm_warm_section(const struct HfPlanPool *pool, size_t index, const char *statuses,
                            const char *mode, HfText *text);
 

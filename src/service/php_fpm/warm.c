@@ -102,12 +102,16 @@ const char hf_phpfpm_warm_script[] =
     "    echo $mark;\n"
     "}\n";
 
+static const char on_demand[] = "pm = ondemand\n"
+                                "pm.max_children = 64\n"
+                                "pm.process_idle_timeout = 1s\n";
+/* Once its master has died it is there for one question, and ends. */
+static const char kept[] = "pm = static\n"
+                           "pm.max_children = 1\n"
+                           "pm.max_requests = 1\n";
 /* Only its own user's master can be asked there. Settings that would run the user's code, or keep
  * the script out of the cache, are off. */
-static const char section[] = "pm = ondemand\n"
-                              "pm.max_children = 64\n"
-                              "pm.process_idle_timeout = 1s\n"
-                              "request_terminate_timeout = 60s\n"
+static const char section[] = "request_terminate_timeout = 60s\n"
                               "security.limit_extensions = .php\n"
                               "php_admin_value[auto_prepend_file] = none\n"
                               "php_admin_value[auto_append_file] = none\n"
@@ -127,13 +131,13 @@ static int add_setting(HfText *text, const char *before, const char *value)
     return value && *value ? hf_phpfpm_add_literal(text, before, value, "") : 0;
 }
 
-int hf_phpfpm_warm_section(const HfPlanPool *pool, size_t index, const char *statuses,
-                           const char *mode, HfText *text)
+static int add_section(const HfPlanPool *pool, size_t index, bool left, const char *statuses,
+                       const char *mode, HfText *text)
 {
     char listen[HF_ADDRESS_TEXT_MAX];
 
-    hf_plan_warm_socket(statuses, index, listen);
-    hf_text_addf(text, "[holdfast-warm-%zu]\n", index);
+    hf_plan_warm_socket(statuses, index, left, listen);
+    hf_text_addf(text, "[holdfast-%s-%zu]\n", left ? "keep" : "warm", index);
     int r = add_setting(text, "user = ", pool->user);
     if (r >= 0)
         r = add_setting(text, "group = ", pool->group);
@@ -141,8 +145,16 @@ int hf_phpfpm_warm_section(const HfPlanPool *pool, size_t index, const char *sta
         r = add_setting(text, "chroot = ", pool->chroot);
     if (r >= 0)
         r = hf_phpfpm_add_literal(text, "listen = ", listen, "");
-    hf_text_addf(text, "listen.mode = %s\n%s", mode, section);
+    hf_text_addf(text, "listen.mode = %s\n%s%s", mode, left ? kept : on_demand, section);
     return r;
+}
+
+int hf_phpfpm_warm_section(const HfPlanPool *pool, size_t index, const char *statuses,
+                           const char *mode, HfText *text)
+{
+    int r = add_section(pool, index, false, statuses, mode, text);
+
+    return r < 0 || pool->on_demand ? r : add_section(pool, index, true, statuses, mode, text);
 }
 
 /* ---- last requested pages ---- */
