@@ -28,6 +28,7 @@ def test_it_passes():
     result = soak("--seconds=8", "--seed=1")
     assert result.returncode == 0, result.stdout + result.stderr
     assert re.search(r"answered +[1-9]", result.stdout) and re.search(r"unexplained +0\n", result.stdout)
+    assert re.search(r"live blocks +\d+ -> \d+, at most \d+\n", result.stdout)
 
 
 def test_a_failure_without_a_reason_is_reported(tmp_path):

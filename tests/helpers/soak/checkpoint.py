@@ -8,13 +8,14 @@ import time
 from harness import process
 from harness.wait import DEADLINE, Timeout
 
-from soak import processes
+from soak import blocks, processes
 from soak.testbed import CHILDREN
 
 SIDES = 2 * 8  # of its two listeners, bound when they are needed, and kept
 SPARE = 2  # descriptors that a holdfast may have more than the leanest one seen
 FIRST = 10  # checkpoints that tell how much memory it needs
-GROWTH = 128  # kB that it may have more than in those: what the heap keeps in pieces
+MEMORY, BLOCKS = "memory, kB", "live blocks"
+GROWTH = {MEMORY: 128, BLOCKS: 200}  # that it may have more than in those: what the heap keeps in pieces, and in lists
 
 
 class Checkpoint:
@@ -24,7 +25,7 @@ class Checkpoint:
         self.files = None
         self.stored = None
         self.fewest = None
-        self.memory = []  # at each checkpoint, kB
+        self.figures = []  # at each checkpoint
 
     def check(self):
         """What is wrong, in words."""
@@ -74,7 +75,7 @@ class Checkpoint:
         found += self.changed("files", sorted(re.sub(r"\d+", "N", path.name) for path in self.holdfast.runtime.iterdir()))
         found += self.changed("stored", sorted(re.sub(r"\d+", "N", name) for name in stored if name not in sides))
         self.fewest = min(self.fewest or descriptors, descriptors)
-        found += self.grown()
+        found += self.grown({"descriptors": descriptors, "sides": len(sides)})
         if descriptors > self.fewest + SPARE:
             found.append(f"{descriptors} descriptors, there were {self.fewest}: "
                          f"{process.descriptors(self.holdfast.pid)}")
@@ -83,13 +84,23 @@ class Checkpoint:
             found.append(f"status: {status['state']}, {status['generations']}")
         return found
 
-    def grown(self):
-        """Memory of its own beyond what the largest of the first ones had."""
-        memory = int(re.search(r"Private_Dirty: +(\d+)",
-                               pathlib.Path(f"/proc/{self.holdfast.pid}/smaps_rollup").read_text()).group(1))
-        self.memory.append(memory)
-        most = max(self.memory[:FIRST])
-        return [f"{memory} kB of memory, there were {most}"] if memory > most + GROWTH else []
+    def grown(self, figures):
+        """What it has of its own beyond what the largest of the first ones had."""
+        rollup = pathlib.Path(f"/proc/{self.holdfast.pid}/smaps_rollup").read_text()
+        figures[MEMORY] = int(re.search(r"Private_Dirty: +(\d+)", rollup).group(1))
+        figures[BLOCKS] = blocks.live(self.holdfast.pid) or 0
+        self.figures.append(figures)
+        found = []
+        for name, growth in GROWTH.items():
+            most = max(one[name] for one in self.figures[:FIRST])
+            if figures[name] > most + growth:
+                found.append(f"{figures[name]} {name}, there were {most}")
+        return found
+
+    def summary(self):
+        """What holdfast had at the first checkpoint, at most, and at the last one."""
+        return {name: f"{self.figures[0][name]} -> {self.figures[-1][name]}, at most {max(one[name] for one in self.figures)}"
+                for name in (self.figures or [{}])[0]}
 
     def changed(self, what, now):
         before = getattr(self, what)

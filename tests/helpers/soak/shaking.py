@@ -19,6 +19,7 @@ class Shaking:
         self.episodes = 0
         self.testbed = Testbed(options)
         self.chaos = Chaos(self.testbed, random.Random(options.seed), self.trace)
+        self.checkpoint = Checkpoint(self.chaos)
         self.begun = time.monotonic()
 
     def trace(self, text):
@@ -29,13 +30,12 @@ class Shaking:
     def run(self):
         """What went wrong, in words."""
         self.testbed.start()
-        checkpoint = Checkpoint(self.chaos)
-        self.problems = checkpoint.check()
+        self.problems = self.checkpoint.check()
         end = self.begun + self.options.seconds
         told = self.begun
         while not self.problems and time.monotonic() < end:
             self.episode()
-            self.problems = checkpoint.check()
+            self.problems = self.checkpoint.check()
             if time.monotonic() - told >= MINUTE:
                 told = time.monotonic()
                 self.tell(f"{(told - self.begun) / MINUTE:.0f} min: {self.chaos.counts.total()} things happened, "
@@ -59,8 +59,9 @@ class Shaking:
         """What was done, and what became of the requests."""
         done = {"episodes": self.episodes, "commands": self.chaos.calls.done,
                 "commands that failed, with a reason": self.chaos.calls.refused}
-        return report.table("done", {**dict(sorted(self.chaos.counts.items())), **done}) + report.table("requests",
-                                                                                   self.testbed.ledger.summary())
+        return "".join([report.table("done", {**dict(sorted(self.chaos.counts.items())), **done}),
+                        report.table("requests", self.testbed.ledger.summary()),
+                        report.table("holdfast, at the first and the last checkpoint", self.checkpoint.summary())])
 
     def found(self):
         return self.chaos.found()
