@@ -45,7 +45,7 @@ void hf_plan_warm_socket(const char *statuses, size_t pool, bool left, char *ret
 HfProbe hf_plan_probe(const HfPlan *plan, size_t listener, const HfAddress *address,
                       const HfProbe *probe)
 {
-    size_t i = plan->wanted[listener].pool;
+    uint64_t i = plan->wanted[listener].pool;
     const HfPlanPool *pool = i < plan->n_pools ? &plan->pools[i] : NULL;
 
     if (probe->kind != HF_PROBE_FASTCGI || !pool)

@@ -9,7 +9,12 @@
 #include "base/text.h"
 #include "fuzz.h"
 
+#ifdef __SIZEOF_INT128__
 __extension__ typedef unsigned __int128 Wide;
+#else
+typedef long double
+    Wide; /* i386: exact up to 64 bits, and beyond them only that they are exceeded matters */
+#endif
 #define WIDE_MAX ((Wide)UINT64_MAX * UINT64_MAX)
 
 /* The digits at text, up to WIDE_MAX; their number is told in ret. */

@@ -14,7 +14,13 @@
 #include "kernel/socket.h"
 
 typedef struct Address {
-    struct sockaddr_storage storage;
+    union { /* written by another type than it is read by: before glibc 2.37 no pointer may do that
+             */
+        struct sockaddr_storage storage;
+        struct sockaddr_in in;
+        struct sockaddr_in6 in6;
+        struct sockaddr_un un;
+    };
     unsigned length;
 } Address;
 
@@ -24,13 +30,13 @@ static inline Address address_ip(const char *ip, uint16_t port)
     Address address = {0};
 
     if (strchr(ip, ':')) {
-        struct sockaddr_in6 *in6 = (struct sockaddr_in6 *)&address.storage;
+        struct sockaddr_in6 *in6 = &address.in6;
         in6->sin6_family = AF_INET6;
         in6->sin6_port = htons(port);
         assert_int_equal(inet_pton(AF_INET6, ip, &in6->sin6_addr), 1);
         address.length = sizeof(*in6);
     } else {
-        struct sockaddr_in *in = (struct sockaddr_in *)&address.storage;
+        struct sockaddr_in *in = &address.in;
         in->sin_family = AF_INET;
         in->sin_port = htons(port);
         assert_int_equal(inet_pton(AF_INET, ip, &in->sin_addr), 1);
@@ -44,7 +50,7 @@ static inline Address address_ip(const char *ip, uint16_t port)
 static inline Address address_unix(const char *name)
 {
     Address address = {0};
-    struct sockaddr_un *un = (struct sockaddr_un *)&address.storage;
+    struct sockaddr_un *un = &address.un;
     char own[sizeof(un->sun_path) + 32];
 
     if (strncmp(name, "@holdfast-test-ask-", strlen("@holdfast-test-ask-")) == 0) {

@@ -2,6 +2,7 @@
 #include "parts/probe/figures.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>

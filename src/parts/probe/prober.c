@@ -143,7 +143,7 @@ static bool ask_scoreboard(Inquiry *inquiry)
 {
     Prober *prober = inquiry->prober;
     const HfPlan *plan = prober->generation->plan;
-    size_t pool = plan->wanted[inquiry->listener].pool;
+    size_t pool = (size_t)plan->wanted[inquiry->listener].pool;
     HfReach reach;
 
     if (!inquiry->reading || hf_scoreboard_find(plan, prober->generation->statuses, pool,

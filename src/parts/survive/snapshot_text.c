@@ -345,14 +345,15 @@ static int read_of(Reader *reader, const HfFieldGroup *group, char *object, cons
 static int read_listed(Reader *reader, const HfFieldGroup *group, char *rest, char *value)
 {
     char *dot = strchr(rest, '.');
-    uint64_t index;
+    uint64_t number;
     int r = 0;
 
     if (!dot)
         return -EBADMSG;
     *dot = '\0';
-    if (hf_parse_uint(rest, HF_SNAPSHOT_MAX, &index) < 0)
+    if (hf_parse_uint(rest, HF_SNAPSHOT_MAX, &number) < 0)
         return -EBADMSG;
+    size_t index = (size_t)number;
     char *object = hf_field_element(group, reader->snapshot, index);
     if (!object && group->make &&
         (index == 0 || hf_field_element(group, reader->snapshot, index - 1)))

@@ -235,7 +235,7 @@ static size_t parallel(const HfSettings *settings)
     long cores = sysconf(_SC_NPROCESSORS_ONLN);
 
     if (settings->warm_parallel > 0)
-        return settings->warm_parallel;
+        return (size_t)settings->warm_parallel;
     return cores >= 2 ? (size_t)cores / 2 : 1;
 }
 

@@ -349,10 +349,10 @@ static bool next_visit(HfWarmUp *warm)
 static bool look_at_workers(HfWarmSlot *slot)
 {
     HfWarmVisit *visit = &slot->warm->visit;
-    const HfPlan *plan = slot->warm->generation->plan;
+    const HfGeneration *generation = slot->warm->generation;
+    size_t pool = (size_t)generation->plan->wanted[visit->listener].pool;
 
-    if (ask_status(slot, slot->warm->generation, plan->wanted[visit->listener].pool, on_workers) <
-        0) {
+    if (ask_status(slot, generation, pool, on_workers) < 0) {
         visit->counts = false;
         return false;
     }
