@@ -10,6 +10,7 @@ from harness.wait import DEADLINE, Timeout, readable
 
 EXCUSE = "excuse"  # a command may fail meanwhile
 BROKEN = "broken"  # and a reload or restart must
+SLOW = 10  # seconds after which it is noted who is there
 
 
 class Call:
@@ -35,8 +36,9 @@ class Call:
 
 
 class Calls:
-    def __init__(self, name):
+    def __init__(self, name, note):
         self.name = name
+        self.note = note  # called when a command takes long
         self.open = []
         self.intervals = []  # [kind, begin, end]; end None: it goes on
         self.problems = []
@@ -66,8 +68,9 @@ class Calls:
         """Waits so long for it; later it ends in the background."""
         call = Call(self.name, verb)
         self.open.append(call)
-        if seconds:
-            call.is_over(seconds)
+        if seconds and not call.is_over(min(seconds, SLOW)) and seconds > SLOW:
+            self.note(verb)
+            call.is_over(seconds - SLOW)
         self.tend()
         return call
 

@@ -23,7 +23,8 @@ class Chaos:
         self.site, self.holdfast, self.ledger = testbed.site, testbed.holdfast, testbed.ledger
         self.random = random
         self.tell = tell
-        self.calls = Calls(self.site.name)
+        self.calls = Calls(self.site.name, lambda verb: tell(
+            f"{verb} takes long:\n{processes.faces(self.site, self.holdfast)}"))
         self.counts = collections.Counter()
         self.problems = []
         self.depth = 0  # of faults that last
@@ -172,6 +173,7 @@ def kill_worker(chaos, note=True):
             continue
         with processes.hold(chaos.random.choice(found)) as held:
             if held and processes.freeze(held):
+                chaos.tell(f"kill_worker: {held.pid}")
                 if kill_frozen_worker(chaos, held, note):
                     return True
                 processes.send(held, signal.SIGCONT)
@@ -198,6 +200,7 @@ def kill_master(chaos):
         return
     with chaos.calls.during(EXCUSE), processes.hold(chaos.random.choice(found)) as held:
         if held:
+            chaos.tell(f"kill_master: {held.pid}")
             processes.kill(held)
 
 

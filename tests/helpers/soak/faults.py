@@ -19,6 +19,7 @@ def stop_a_process(chaos):
             stack.enter_context(chaos.calls.during(EXCUSE))
         held = stack.enter_context(processes.hold(chaos.random.choice(found)))
         if held:
+            chaos.tell(f"stop_a_process: {held.pid} {process.command_line(held.pid)}")
             processes.freeze(held)
         try:
             yield

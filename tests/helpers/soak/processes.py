@@ -2,6 +2,7 @@
 """php-fpm's processes: found, stopped, killed."""
 import contextlib
 import os
+import pathlib
 import signal
 import time
 
@@ -23,6 +24,20 @@ def workers(site):
     """Pids of the workers of every generation."""
     titles = {f"php-fpm: pool {pool.name}" for pool in site.pools}
     return [pid for pid in process.pids() if process.command_line(pid) in titles]
+
+
+def faces(site, holdfast):
+    """What can be seen of everyone, a line each."""
+    found = []
+    for pid in [holdfast.pid, *masters(holdfast), *workers(site)]:
+        try:
+            facts = pathlib.Path(f"/proc/{pid}/status").read_text()
+            waits = pathlib.Path(f"/proc/{pid}/wchan").read_text()
+        except OSError:
+            continue
+        kept = [line for line in facts.splitlines() if line.startswith(("State", "PPid", "NSsid", "Sig", "ShdPnd"))]
+        found.append(f"{pid} {process.command_line(pid)}: {waits}, {', '.join(kept)}".replace("\t", " "))
+    return "\n".join(found)
 
 
 def send(held, number):
