@@ -247,7 +247,7 @@ static int unlink_side(const HfListener *held, unsigned side)
     if (held->inodes[side].inode == 0)
         return 0;
     int r = hf_socket_unlink(held->spec.address.name, &held->inodes[side]);
-    return r < 0 && hf_listener_has_sides(held) && find_hidden(held, side, hidden) == 0
+    return r < 0 && find_hidden(held, side, hidden) == 0
                ? hf_socket_unlink(hidden, &held->inodes[side])
                : r;
 }
@@ -316,16 +316,21 @@ static int bind_side(HfListener *held, unsigned side)
     int r = is_tcp(held)
                 ? hf_steer_pair_tcp(held->fds[held->side], held->places[held->side], n, &fd)
                 : bind_hidden(held, &fd, &inode);
-    if (r >= 0)
-        r = fd = park(fd);
     if (r < 0)
         return r;
-    hf_fd_close(held->fds[side]);
-    r = put_socket(held, side, fd);
     held->inodes[side] = inode;
+    r = fd = park(fd);
+    if (r >= 0) {
+        held->fds[side] = hf_fd_close(held->fds[side]);
+        r = put_socket(held, side, fd);
+    }
+    if (r < 0) {
+        unlink_side(held, side);
+        return r;
+    }
     held->places[side] = n;
     note_sides(held);
-    return r;
+    return 0;
 }
 
 static void explain_one_side(HfListener *held, const char *why, int error)
