@@ -254,6 +254,28 @@ bool hf_steer_noted(int fd, bool *ret_current, unsigned *ret_index)
     return true;
 }
 
+/* The last one of a group takes the place of one that is closed, so whoever is below n stays. */
+bool hf_steer_settle(unsigned *indices, unsigned n)
+{
+    unsigned moved = n;
+    unsigned taken = 0;
+    unsigned hole = 0;
+
+    for (unsigned i = 0; i < n; i++) {
+        if (indices[i] < n && !(taken & 1U << indices[i]))
+            taken |= 1U << indices[i];
+        else if (indices[i] < n || moved < n)
+            return false;
+        else
+            moved = i;
+    }
+    while (taken & 1U << hole)
+        hole++;
+    if (moved < n)
+        indices[moved] = hole;
+    return true;
+}
+
 void hf_steer_claim(int fd, bool on)
 {
     if (read_note(fd) < 0)

@@ -52,6 +52,9 @@ int hf_steer_find_hidden(const char *path, const HfSocketInode *inode,
 void hf_steer_note(int fd, bool current, unsigned index);
 /* Reads that note; false when there is none. */
 bool hf_steer_noted(int fd, bool *ret_current, unsigned *ret_index);
+/* Others of the group were closed: turns the noted numbers of the n that are left into those that
+ * they have now. false when that cannot be told. */
+bool hf_steer_settle(unsigned *indices, unsigned n);
 /* on: from now on only this process may switch, shut down and unlink it; off: its former owner
  * again. The claim of a process that is gone no longer counts. */
 void hf_steer_claim(int fd, bool on);

@@ -78,6 +78,6 @@ bool hf_shared_listener_retake(HfListener *held)
 
 void hf_shared_listener_align(HfListener *held, unsigned side)
 {
-    if (held->claimed && held->taken && hf_listener_has_sides(held) && held->side != side)
+    if (held->taken && hf_listener_has_sides(held) && held->side != side)
         hf_listener_renumber(held, side);
 }

@@ -6,7 +6,7 @@ import signal
 
 import pytest
 
-from harness import cgroup, words
+from harness import cgroup, fastcgi, words
 from harness.manager import ManagedHoldfast
 from harness.process import Process
 from harness.wait import Ended
@@ -26,8 +26,8 @@ def unit():
 @pytest.fixture
 def managed(unit, make_site):
     """The main process of that unit."""
-    def make(listen="tcp", *options, **more):
-        site = make_site(listen)
+    def make(listen="tcp", *options, children=16, **more):
+        site = make_site(listen, children=children)
         holdfast = ManagedHoldfast(site, *options, group=unit, **more)
         site._closing.append(holdfast.close)
         holdfast.start()
@@ -71,6 +71,32 @@ def test_socket_is_copied_out_of_them(managed, listen):
     assert site.get()[0] == 200
     holdfast.replace(2)
     assert site.get()[0] == 200
+    holdfast.stop()
+
+
+@pytest.mark.load
+@pytest.mark.parametrize("listen", ["tcp", "unix"])
+def test_each_side_is_copied_out_of_who_has_it(managed, listen):
+    """Of two generations each holds one socket of the listener. Who waits in the queue of either is answered."""
+    site, holdfast = managed(listen, "--drain-timeout=1min", children=2)
+    old = site.start_slow()
+    holdfast.reload(2)
+    assert not holdfast.lines.find(words.gone(1))
+    busy = [site.start_slow() for _ in range(2)]
+    with fastcgi.connect(site.address) as waiting:
+        die(holdfast)
+        forget(holdfast)
+        holdfast.start()
+        holdfast.wait(r"which a holdfast that died left, and its other sides out of who has them")
+        holdfast.wait(r"left by a holdfast that died and sent SIGQUIT: ")
+        for slow in (old, *busy):
+            assert slow.finish()[0] == 200
+        holdfast.wait(GONE)
+        assert fastcgi.request_over(waiting, str(site.root / "hello.php"))[1].startswith("hello")
+    load = site.load(slow_share=0)
+    for number in (2, 3):
+        holdfast.replace(number)
+    load.assert_nothing_lost()
     holdfast.stop()
 
 

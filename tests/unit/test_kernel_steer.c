@@ -237,6 +237,25 @@ static void test_path_errors(void **state)
 
 /* ---- what is noted for another holdfast ---- */
 
+static void test_numbers_after_others_were_closed(void **state)
+{
+    unsigned all[] = {2, 0, 1};
+    unsigned alone[] = {5};
+    unsigned moved[] = {3, 0};
+    unsigned unknown[] = {3, 2};
+    unsigned twice[] = {1, 1};
+
+    (void)state;
+    assert_true(hf_steer_settle(all, 3));
+    assert_memory_equal(all, ((unsigned[]){2, 0, 1}), sizeof(all));
+    assert_true(hf_steer_settle(alone, 1));
+    assert_int_equal(alone[0], 0);
+    assert_true(hf_steer_settle(moved, 2));
+    assert_memory_equal(moved, ((unsigned[]){1, 0}), sizeof(moved));
+    assert_false(hf_steer_settle(unknown, 2));
+    assert_false(hf_steer_settle(twice, 2));
+}
+
 static void test_notes(void **state)
 {
     const Address address = address_ip("127.0.0.1", 0);
@@ -291,6 +310,7 @@ int main(void)
         cmocka_unit_test(test_dual_stack),
         cmocka_unit_test(test_options),
         cmocka_unit_test(test_strangers),
+        cmocka_unit_test(test_numbers_after_others_were_closed),
         cmocka_unit_test(test_notes),
         cmocka_unit_test_setup_teardown(test_path, make_directory, remove_directory),
         cmocka_unit_test_setup_teardown(test_path_errors, make_directory, remove_directory),

@@ -15,7 +15,9 @@
 #include "kernel/owner.h"
 #include "kernel/socket.h"
 #include "loop/cgroups.h"
+#include "parts/inherit/takeover.h"
 #include "run/resolved_listener.h"
+#include "run/shared_listener.h"
 
 HfOrphans *hf_orphans_free(HfOrphans *orphans)
 {
@@ -159,20 +161,121 @@ static bool fits(const HfPlan *plan, const HfResolvedListener *target, int i,
             hf_address_equal(&address, &held->bound));
 }
 
+typedef struct Sides {
+    int fds[HF_SIDES]; /* the one that gets connections comes first */
+    unsigned places[HF_SIDES];
+    unsigned n;
+} Sides;
+
+static void close_from(Sides *sides, unsigned n)
+{
+    while (sides->n > n)
+        hf_fd_close(sides->fds[--sides->n]);
+}
+
+static void add_copy(Sides *sides, int fd)
+{
+    struct stat known;
+    struct stat status;
+    bool new = sides->n < HF_SIDES &&fstat(fd, &status) == 0;
+
+    for (unsigned i = 0; i < sides->n && new; i++)
+        new = fstat(sides->fds[i], &known) == 0 && known.st_ino != status.st_ino;
+    if (new)
+        sides->fds[sides->n++] = fd;
+    else
+        hf_fd_close(fd);
+}
+
+static int copy_from(pid_t pid, const HfOrphans *orphans, const HfResolvedListener *target,
+                     Sides *sides)
+{
+    HfProcess process = HF_PROCESS_NONE;
+    int fds[HF_SIDES];
+
+    int r = hf_process_open_match(pid, hf_process_is_listed, &orphans->found, &process);
+    if (r <= 0)
+        return r < 0 ? r : -ESRCH;
+    int n = hf_takeover_copy_all(&process, target->request.address, target->request.address_length,
+                                 fds, HF_SIDES);
+    hf_process_clear(&process);
+    for (int i = 0; i < n; i++)
+        add_copy(sides, fds[i]);
+    return n;
+}
+
+/* What belongs to several listeners, or whose order is unknown, is left but for the first. */
+static void put_in_order(Sides *sides)
+{
+    bool noted = true;
+
+    for (unsigned i = 0; i < sides->n && noted; i++) {
+        bool current = false;
+        noted = hf_steer_noted(sides->fds[i], &current, &sides->places[i]);
+        if (!noted || !current)
+            continue;
+        int fd = sides->fds[0];
+        unsigned place = sides->places[0];
+        sides->fds[0] = sides->fds[i];
+        sides->places[0] = sides->places[i];
+        sides->fds[i] = fd;
+        sides->places[i] = place;
+    }
+    if (!noted || !hf_steer_settle(sides->places, sides->n)) {
+        close_from(sides, 1);
+        sides->places[0] = 0;
+    }
+}
+
+/* Each generation has but the side that it was started on. */
+static int collect(const HfOrphans *orphans, const HfResolvedListener *target, pid_t holder,
+                   Sides *sides)
+{
+    bool path = target->request.address->ss_family == AF_UNIX;
+
+    int r = copy_from(holder, orphans, target, sides);
+    for (size_t i = 0; r >= 0 && i < orphans->found.n && !path && sides->n > 0 &&
+                       hf_steer_count(sides->fds[0], sides->n) > sides->n;
+         i++)
+        (void)copy_from(orphans->found.list[i].pid, orphans, target, sides);
+    if (r >= 0 && sides->n == 0)
+        r = -ENOENT;
+    if (r >= 0)
+        put_in_order(sides);
+    return r;
+}
+
+static int take(const HfOrphans *orphans, const HfListenerSpec *spec, Sides *sides,
+                HfListener **ret)
+{
+    int r = hf_listener_take(sides->fds[0], spec, ret);
+    sides->fds[0] = -1;
+    if (r < 0)
+        return r;
+    (*ret)->places[0] = sides->places[0];
+    for (unsigned i = 1; r >= 0 && i < sides->n; i++) {
+        r = hf_shared_listener_add_side(*ret, sides->fds[i], sides->places[i], &(HfSocketInode){0});
+        sides->fds[i] = -1;
+    }
+    if (r >= 0 && hf_address_is_path(&spec->address))
+        r = hf_takeover_add_hidden(*ret, hf_process_is_listed, &orphans->found);
+    if (r >= 0) /* as the numbers are now */
+        r = hf_listener_steer(*ret, (*ret)->side);
+    if (r < 0)
+        hf_listener_unref(*ret);
+    return r;
+}
+
 static int copy(HfOrphans *orphans, const HfPlan *plan, const HfListenerSpec *spec,
                 const HfResolvedListener *target, int i, pid_t holder)
 {
-    HfProcess process = HF_PROCESS_NONE;
+    Sides sides = {0};
     HfListener *held;
-    int fd;
 
-    int r = hf_process_open(holder, &process);
+    int r = collect(orphans, target, holder, &sides);
     if (r >= 0)
-        r = hf_takeover_copy(&process, target->request.address, target->request.address_length,
-                             &fd);
-    hf_process_clear(&process);
-    if (r >= 0)
-        r = hf_listener_take(fd, spec, &held);
+        r = take(orphans, spec, &sides, &held);
+    close_from(&sides, 0);
     if (r < 0)
         return r;
     r = fits(plan, target, i, held) ? keep(orphans, held) : -EADDRINUSE;
@@ -204,8 +307,11 @@ static int lend_one(HfOrphans *orphans, const HfPlan *plan, const HfListenerSpec
         if (r >= 0)
             r = copy(orphans, plan, spec, &target, i, pid);
         if (r >= 0) {
-            hf_log(LOG_NOTICE, NULL, "%s is copied out of pid %d, which a holdfast that died left",
-                   target.label, (int)pid);
+            const HfListener *held = orphans->held[orphans->n_held - 1];
+            hf_log(LOG_NOTICE, NULL,
+                   "%s is copied out of pid %d, which a holdfast that died left%s", target.label,
+                   (int)pid,
+                   hf_listener_has_sides(held) ? ", and its other sides out of who has them" : "");
             return 0;
         }
         hf_text_addf(error,

@@ -392,23 +392,47 @@ static int copy_sides(const HfProcess *holder, const HfResolvedListener *target,
     return n;
 }
 
-/* For a unix path they are bound under hidden names. */
-static int add_hidden(const HfProcess *holder, HfListener *listener)
+static int is_process(pid_t pid, const void *wanted)
 {
-    const char *path = listener->spec.address.name;
+    return pid == ((const HfProcess *)wanted)->pid;
+}
+
+/* For a unix path they are bound under hidden names. */
+static int copy_hidden(const HfListener *listener, unsigned n, HfProcessMatch match,
+                       const void *wanted, int *ret_fd, HfSocketInode *ret_inode)
+{
     char hidden[HF_LISTENER_PATH_MAX];
+    HfProcess holder = HF_PROCESS_NONE;
     struct sockaddr_storage address;
-    HfSocketInode inode;
+    HfOwner owner = {0};
     socklen_t length;
     HfAddress name;
+
+    int r = hf_steer_name_hidden(listener->spec.address.name, n, hidden);
+    if (r >= 0)
+        r = hf_socket_path_inode(hidden, ret_inode);
+    if (r >= 0)
+        r = hf_address_parse(hidden, &name);
+    if (r >= 0)
+        r = hf_address_to_sockaddr(&name, &address, &length);
+    if (r >= 0)
+        r = hf_owner_find(&address, length, &owner);
+    if (r < 0)
+        return r;
+    r = hf_process_open_match(owner.pid, match, wanted, &holder);
+    r = r == 0 ? -ENOENT : r < 0 ? r : hf_takeover_copy(&holder, &address, length, ret_fd);
+    hf_process_clear(&holder);
+    return r;
+}
+
+int hf_takeover_add_hidden(HfListener *listener, HfProcessMatch match, const void *wanted)
+{
+    HfSocketInode inode;
     int r = 0;
     int fd;
 
     for (unsigned n = 0; r >= 0 && n < HF_SIDES; n++)
-        if (hf_steer_name_hidden(path, n, hidden) == 0 &&
-            hf_socket_path_inode(hidden, &inode) == 0 && hf_address_parse(hidden, &name) == 0 &&
-            hf_address_to_sockaddr(&name, &address, &length) == 0 &&
-            hf_takeover_copy(holder, &address, length, &fd) == 0)
+        if (copy_hidden(listener, n, match, wanted, &fd, &inode) >= 0)
             r = hf_shared_listener_add_side(listener, fd, n + 1, &inode);
     return r;
 }
@@ -434,7 +458,7 @@ static int share(const HfProcess *holder, const HfListenerSpec *spec,
         r = hf_shared_listener_add_side(listener, fds[taken], places[taken], &(HfSocketInode){0});
     close_all(fds + taken, n - taken);
     if (r >= 0 && hf_address_is_path(&spec->address))
-        r = add_hidden(holder, listener);
+        r = hf_takeover_add_hidden(listener, is_process, holder);
     if (r >= 0 && !own_is_at(listener, target, i))
         r = -EADDRINUSE;
     if (r < 0) {

@@ -60,6 +60,10 @@ HfTakeover *hf_takeover_free(HfTakeover *takeover);
  * reference, -ENOENT when no other holdfast listens there, or negative errno. */
 int hf_shared_listener_copy(const HfListenerSpec *spec, HfListener **ret);
 
+/* Adds the other sides of one for a unix path that was taken (hf_listener_take), each copied out of
+ * the oldest of its holders if that matches. Returns 0 or negative errno. */
+int hf_takeover_add_hidden(HfListener *listener, HfProcessMatch match, const void *wanted);
+
 /* ---- bound by a generation of ours ---- */
 
 /* A socket that a generation of ours has bound by itself. php-fpm does so for an address that its
