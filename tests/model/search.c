@@ -14,9 +14,9 @@ uint16_t search_encode(const HfEvent *event)
     _Static_assert(HF_EVENT_MAX_ <= 32 && HF_MACHINE_SLOTS <= 8 && HF_TIMER_MAX_ <= 8 &&
                        HF_REQUEST_MAX_ <= 8 && HF_VERDICT_MAX_ <= 8,
                    "wider fields are needed");
-    unsigned detail = event->type == HF_EVENT_TIMER     ? event->timer
-                      : event->type == HF_EVENT_REQUEST ? event->request
-                                                        : event->verdict;
+    unsigned detail = event->type == HF_EVENT_TIMER     ? (unsigned)event->timer
+                      : event->type == HF_EVENT_REQUEST ? (unsigned)event->request
+                                                        : (unsigned)event->verdict;
 
     return (uint16_t)(event->type | event->slot << 5 | detail << 8 |
                       (event->id != 0 || event->usec != 0 || event->takeover || event->remain ||
