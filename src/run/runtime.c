@@ -91,20 +91,26 @@ static bool is_unwritable(int r)
 static int move_to_memory(HfRuntime *runtime, const char *name)
 {
     HF_CLEANUP_TEXT HfText path = {0};
+    HF_CLEANUP_FREE char *directory = NULL;
+    char *notify;
     uint64_t unique;
 
     if (getentropy(&unique, sizeof(unique)) < 0)
         return -errno;
     hf_text_addf(&path, "@holdfast-%016llx/%s", (unsigned long long)unique, name);
+    int r = hf_text_take(&path, &directory);
+    if (r >= 0)
+        r = join(directory, "notify", &notify);
+    if (r < 0)
+        return r;
     free(runtime->directory);
-    runtime->directory = NULL;
+    runtime->directory = HF_STEAL(directory);
     free(runtime->notify);
-    runtime->notify = NULL;
+    runtime->notify = notify;
     free(runtime->control);
     runtime->control = NULL;
     runtime->in_memory = true;
-    int r = hf_text_take(&path, &runtime->directory);
-    return r < 0 ? r : join(runtime->directory, "notify", &runtime->notify);
+    return 0;
 }
 
 /* The files of a generation, gen-NUMBER-INCARNATION.* and status/NUMBER-INCARNATION.*, must stay
@@ -255,10 +261,13 @@ int hf_runtime_remake(HfRuntime *runtime, const char *name, HfText *error)
         return 0;
     int r = remake_on_disk(runtime, &place, name, error);
     if (r > 0 && runtime->lost) {
+        free_paths(runtime);
+        runtime->directory = HF_STEAL(place.directory);
+        runtime->aliases = HF_STEAL(place.aliases);
+        runtime->statuses = HF_STEAL(place.statuses);
+        runtime->notify = HF_STEAL(place.notify);
+        runtime->control = HF_STEAL(place.control);
         runtime->lost = runtime->in_memory = false;
-        free_paths(&place);
-        r = name_paths(name, runtime);
-        return r < 0 ? r : 1;
     }
     free_paths(&place);
     return r;
@@ -268,7 +277,7 @@ int hf_runtime_lose(HfRuntime *runtime, const char *name)
 {
     int r = runtime->lost ? 0 : move_to_memory(runtime, name);
 
-    runtime->lost = true;
+    runtime->lost |= r >= 0;
     return r;
 }
 
