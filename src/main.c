@@ -136,8 +136,8 @@ int main(int argc, char *argv[])
         return HF_EXIT_FAILED;
     hf_process_keep_mask();
     for (size_t i = 0; parts[i]; i++)
-        if (parts[i]->take_words)
-            parts[i]->take_words(&argc, &argv);
+        if (parts[i]->strip_words)
+            parts[i]->strip_words(&argc, &argv);
     hf_log_setup(NULL, LOG_INFO, HF_LOG_TEXT);
     for (size_t i = 0; argc > 1 && parts[i]; i++)
         if (parts[i]->mode && strcmp(argv[1], parts[i]->mode) == 0)

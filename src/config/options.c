@@ -15,7 +15,7 @@ typedef struct Words {
     const HfOptionsFile *file;
 } Words;
 
-static char *take_word(Words *words)
+static char *parse_word(Words *words)
 {
     assert(words->n > 0);
     words->n--;
@@ -115,7 +115,7 @@ static int apply_option(const HfOption *option, const char *value, Words *words,
             hf_option_add_argument(option, error);
             return refer_to_help(error, line->verb, ", and see");
         }
-        value = take_word(words);
+        value = parse_word(words);
     }
     return option->type->parse(option, value, (char *)line + option->offset, error);
 }
@@ -124,7 +124,7 @@ static int apply_option(const HfOption *option, const char *value, Words *words,
 static int parse_options(Words *words, HfCommandLine *line, HfText *error)
 {
     while (words->n > 0 && words->next[0][0] == '-' && words->next[0][1] != '\0') {
-        const char *word = take_word(words);
+        const char *word = parse_word(words);
         const HfOption *option;
         const char *value;
 
@@ -243,13 +243,13 @@ static int apply_file(const HfOptionsFile *file, HfCommandLine *line, HfText *er
     return 0;
 }
 
-static int take_command(Words *words, HfSettings *settings)
+static int parse_command(Words *words, HfSettings *settings)
 {
     HF_CLEANUP_STRV char **command = hf_allocate(words->n + 1, sizeof(*command));
     if (!command)
         return -ENOMEM;
     for (size_t i = 0; words->n > 0; i++) {
-        int r = hf_string_set(&command[i], take_word(words));
+        int r = hf_string_set(&command[i], parse_word(words));
         if (r < 0)
             return r;
     }
@@ -292,7 +292,7 @@ static int complete_settings(Words *words, HfCommandLine *line, HfText *error)
     if (words->n > 0 ? words->next[0][0] == '\0' : !line->settings.command && !unread)
         return refuse_no_command(words, line, error);
     if (words->n > 0)
-        r = take_command(words, &line->settings);
+        r = parse_command(words, &line->settings);
     return r < 0 || unread ? r : validate(words, line, error);
 }
 
@@ -303,7 +303,7 @@ static int parse_probe(Words *words, HfCommandLine *line, HfText *error)
         hf_text_add(error, "no ADDRESS; write holdfast probe ADDRESS [OPTION...], and");
         return refer_to_help(error, line->verb, " see");
     }
-    const char *address = take_word(words);
+    const char *address = parse_word(words);
     if (hf_address_parse(address, &line->probing.address) < 0)
         return hf_option_refuse(error,
                                 "%s is not an address; write one as 127.0.0.1:9000, 9000 or "
@@ -362,7 +362,7 @@ static int parse_verbless(Words *words, HfCommandLine *line, HfText *error)
                          option->name, option->name);
             return refer_to_help(error, HF_VERB_MAX_, " see");
         }
-    take_word(words);
+    parse_word(words);
     return apply_option(option, value, words, line, error);
 }
 
@@ -383,7 +383,7 @@ static int parse_words(Words *words, HfCommandLine *line, HfText *error)
     if (words->n == 0 || (words->next[0][0] == '-' && words->next[0][1] != '\0'))
         return parse_verbless(words, line, error);
 
-    const char *word = take_word(words);
+    const char *word = parse_word(words);
     if (strcmp(word, "help") == 0)
         return parse_help(words, line, error);
     int verb = hf_verb_value(word);

@@ -78,7 +78,7 @@ static bool is_octal(char c)
 
 /* Takes one byte of a field of mountinfo, which writes blanks, tabs, newlines and backslashes as
  * \OOO. */
-static char take_byte(Span *field)
+static char parse_byte(Span *field)
 {
     const char *c = field->start;
     size_t n = 1;
@@ -100,7 +100,7 @@ static bool below(Span root, Span path, Span *ret)
         return true;
     }
     while (root.length > 0) {
-        char byte = take_byte(&root);
+        char byte = parse_byte(&root);
         if (path.length == 0 || path.start[0] != byte)
             return false;
         path = (Span){path.start + 1, path.length - 1};
@@ -154,7 +154,7 @@ int hf_cgroup_directory(const char *mountinfo, const char *cgroup, const char *c
             (controller && !lists(mount.options, controller)) || !below(mount.root, path, &inside))
             continue;
         while (mount.point.length > 0) {
-            char byte = take_byte(&mount.point);
+            char byte = parse_byte(&mount.point);
             hf_text_add_bytes(text, &byte, 1);
         }
         hf_text_add_bytes(text, inside.start, inside.length);

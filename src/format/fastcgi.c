@@ -31,7 +31,7 @@ static size_t content_length(const HfFastcgiRecords *records)
 }
 
 /* Returns 1 when the header is complete, 0 when bytes are missing, or -EPROTO. */
-static int take_header(HfFastcgiRecords *records, const unsigned char **data, size_t *length)
+static int parse_header(HfFastcgiRecords *records, const unsigned char **data, size_t *length)
 {
     const unsigned char *bytes = *data;
     size_t n = skip(HF_FASTCGI_HEADER - records->n_header, data, length);
@@ -51,8 +51,8 @@ static int take_header(HfFastcgiRecords *records, const unsigned char **data, si
     return 1;
 }
 
-static void take_content(HfFastcgiRecords *records, const unsigned char **data, size_t *length,
-                         HfFastcgiPiece *piece)
+static void parse_content(HfFastcgiRecords *records, const unsigned char **data, size_t *length,
+                          HfFastcgiPiece *piece)
 {
     piece->bytes = *data;
     piece->n_bytes = skip(content_length(records) - records->content, data, length);
@@ -69,7 +69,7 @@ int hf_fastcgi_records_next(HfFastcgiRecords *records, const unsigned char **dat
     records->padding -= skip(records->padding, data, length);
     if (records->padding > 0)
         return 0;
-    int r = take_header(records, data, length);
+    int r = parse_header(records, data, length);
     if (r <= 0)
         return r;
     if (*length == 0 && records->content < content_length(records))
@@ -80,7 +80,7 @@ int hf_fastcgi_records_next(HfFastcgiRecords *records, const unsigned char **dat
         .id = (uint16_t)(records->header[2] << 8 | records->header[3]),
         .length = (uint16_t)content_length(records),
     };
-    take_content(records, data, length, &piece);
+    parse_content(records, data, length, &piece);
     piece.last = records->content == content_length(records);
     if (piece.last) {
         records->n_header = 0;
@@ -246,7 +246,7 @@ void hf_fastcgi_reader_clear(HfFastcgiReader *reader)
     hf_text_clear(&reader->errors);
 }
 
-static void keep(HfText *text, size_t maximum, const HfFastcgiPiece *piece, bool *cut)
+static void append_bounded(HfText *text, size_t maximum, const HfFastcgiPiece *piece, bool *cut)
 {
     size_t room = maximum - text->length;
 
@@ -256,7 +256,7 @@ static void keep(HfText *text, size_t maximum, const HfFastcgiPiece *piece, bool
                       piece->n_bytes < room ? piece->n_bytes : room);
 }
 
-static HfFastcgiVerdict take_end(HfFastcgiReader *reader, const HfFastcgiPiece *piece)
+static HfFastcgiVerdict parse_end(HfFastcgiReader *reader, const HfFastcgiPiece *piece)
 {
     const unsigned char *body = reader->records.body;
 
@@ -270,7 +270,7 @@ static HfFastcgiVerdict take_end(HfFastcgiReader *reader, const HfFastcgiPiece *
     return HF_FASTCGI_DONE;
 }
 
-static HfFastcgiVerdict take_piece(HfFastcgiReader *reader, const HfFastcgiPiece *piece)
+static HfFastcgiVerdict parse_piece(HfFastcgiReader *reader, const HfFastcgiPiece *piece)
 {
     if (piece->id == 0) /* management records were not asked for, but are harmless */
         return piece->type == HF_FASTCGI_GET_VALUES_RESULT || piece->type == HF_FASTCGI_UNKNOWN_TYPE
@@ -280,13 +280,13 @@ static HfFastcgiVerdict take_piece(HfFastcgiReader *reader, const HfFastcgiPiece
         return HF_FASTCGI_MALFORMED;
     switch (piece->type) {
     case HF_FASTCGI_STDOUT:
-        keep(&reader->output, reader->most, piece, &reader->output_cut);
+        append_bounded(&reader->output, reader->most, piece, &reader->output_cut);
         return HF_FASTCGI_MORE;
     case HF_FASTCGI_STDERR:
-        keep(&reader->errors, HF_FASTCGI_ERRORS_MAX, piece, &reader->errors_cut);
+        append_bounded(&reader->errors, HF_FASTCGI_ERRORS_MAX, piece, &reader->errors_cut);
         return HF_FASTCGI_MORE;
     case HF_FASTCGI_END_REQUEST:
-        return take_end(reader, piece);
+        return parse_end(reader, piece);
     default:
         return HF_FASTCGI_MALFORMED;
     }
@@ -305,7 +305,7 @@ HfFastcgiVerdict hf_fastcgi_reader_feed(HfFastcgiReader *reader, const void *dat
     reader->bytes += length;
     while (reader->verdict == HF_FASTCGI_MORE &&
            (r = hf_fastcgi_records_next(&reader->records, &bytes, &length, &piece)) > 0)
-        reader->verdict = take_piece(reader, &piece);
+        reader->verdict = parse_piece(reader, &piece);
     if (r < 0)
         reader->verdict = HF_FASTCGI_MALFORMED;
     return reader->verdict;

@@ -66,7 +66,7 @@ static bool may_reply(HfFastcgiResponder *responder)
 }
 
 /* 5.1 */
-static HfFastcgiVerdict take_begin(HfFastcgiResponder *responder, const HfFastcgiPiece *piece)
+static HfFastcgiVerdict parse_begin(HfFastcgiResponder *responder, const HfFastcgiPiece *piece)
 {
     const unsigned char *body = responder->records.body;
 
@@ -87,7 +87,7 @@ static HfFastcgiVerdict take_begin(HfFastcgiResponder *responder, const HfFastcg
 }
 
 /* 3.4. Returns false when the bytes end inside the number. */
-static bool take_length(const unsigned char **at, const unsigned char *end, size_t *ret)
+static bool parse_length(const unsigned char **at, const unsigned char *end, size_t *ret)
 {
     if (*at == end)
         return false;
@@ -119,7 +119,7 @@ static bool find_asked(const unsigned char *at, const unsigned char *end, bool *
     while (at < end) {
         size_t name;
         size_t value;
-        if (!take_length(&at, end, &name) || !take_length(&at, end, &value))
+        if (!parse_length(&at, end, &name) || !parse_length(&at, end, &value))
             return false;
         if (name > (size_t)(end - at) || value > (size_t)(end - at) - name)
             return false;
@@ -132,7 +132,7 @@ static bool find_asked(const unsigned char *at, const unsigned char *end, bool *
 }
 
 /* 4.1: answers each value once, however often it is asked for. */
-static HfFastcgiVerdict take_get_values(HfFastcgiResponder *responder, const HfFastcgiPiece *piece)
+static HfFastcgiVerdict parse_get_values(HfFastcgiResponder *responder, const HfFastcgiPiece *piece)
 {
     const unsigned char *body = responder->records.body;
     bool asked[N_VALUES] = {false};
@@ -158,7 +158,7 @@ static HfFastcgiVerdict take_get_values(HfFastcgiResponder *responder, const HfF
 }
 
 /* 4.2 */
-static HfFastcgiVerdict take_unknown(HfFastcgiResponder *responder, uint8_t type)
+static HfFastcgiVerdict parse_unknown(HfFastcgiResponder *responder, uint8_t type)
 {
     const unsigned char body[HF_FASTCGI_FIXED] = {type};
 
@@ -169,22 +169,22 @@ static HfFastcgiVerdict take_unknown(HfFastcgiResponder *responder, uint8_t type
     return HF_FASTCGI_MORE;
 }
 
-static HfFastcgiVerdict take_management(HfFastcgiResponder *responder, const HfFastcgiPiece *piece)
+static HfFastcgiVerdict parse_management(HfFastcgiResponder *responder, const HfFastcgiPiece *piece)
 {
     if (piece->type == HF_FASTCGI_GET_VALUES)
-        return take_get_values(responder, piece);
+        return parse_get_values(responder, piece);
     if (piece->type == 0 || piece->type >= HF_FASTCGI_FIRST_UNKNOWN)
-        return take_unknown(responder, piece->type);
+        return parse_unknown(responder, piece->type);
     return HF_FASTCGI_MALFORMED;
 }
 
-static HfFastcgiVerdict take_record(HfFastcgiResponder *responder, const HfFastcgiPiece *piece)
+static HfFastcgiVerdict parse_record(HfFastcgiResponder *responder, const HfFastcgiPiece *piece)
 {
     if (piece->id == 0)
-        return take_management(responder, piece);
+        return parse_management(responder, piece);
     switch (piece->type) {
     case HF_FASTCGI_BEGIN_REQUEST:
-        return take_begin(responder, piece);
+        return parse_begin(responder, piece);
     case HF_FASTCGI_PARAMS:
         if (piece->id != responder->request || piece->length > 0)
             return HF_FASTCGI_MORE;
@@ -217,7 +217,7 @@ HfFastcgiVerdict hf_fastcgi_responder_feed(HfFastcgiResponder *responder, const 
     while (responder->verdict == HF_FASTCGI_MORE &&
            (r = hf_fastcgi_records_next(&responder->records, &bytes, &length, &piece)) > 0)
         if (piece.last)
-            responder->verdict = take_record(responder, &piece);
+            responder->verdict = parse_record(responder, &piece);
     if (r < 0)
         responder->verdict = HF_FASTCGI_MALFORMED;
     return responder->verdict;

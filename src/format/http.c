@@ -80,7 +80,7 @@ void hf_http_reader_init(HfHttpReader *reader)
 }
 
 /* A number that ends at a blank, a semicolon or the end of the text. Returns whether it is one. */
-static bool take_number(const char *text, unsigned base, uint64_t *ret)
+static bool parse_number(const char *text, unsigned base, uint64_t *ret)
 {
     static const char digits[] = "0123456789abcdef";
     uint64_t number = 0;
@@ -97,13 +97,13 @@ static bool take_number(const char *text, unsigned base, uint64_t *ret)
 }
 
 /* 4: HTTP/1.x, a blank, three digits, then the end or a reason. */
-static bool take_status(HfHttpReader *reader)
+static bool parse_status(HfHttpReader *reader)
 {
     const char *line = reader->line;
     uint64_t status;
 
     if (strncmp(line, "HTTP/1.", 7) != 0 || line[7] < '0' || line[7] > '9' || line[8] != ' ' ||
-        !take_number(line + 9, 10, &status) || strspn(line + 9, "0123456789") != 3)
+        !parse_number(line + 9, 10, &status) || strspn(line + 9, "0123456789") != 3)
         return false;
     reader->status = (unsigned)status;
     reader->has_length = reader->coded = reader->chunked = false;
@@ -112,11 +112,11 @@ static bool take_status(HfHttpReader *reader)
 }
 
 /* 6.3: two different lengths are an error. */
-static bool take_length(HfHttpReader *reader, const char *value)
+static bool parse_length(HfHttpReader *reader, const char *value)
 {
     uint64_t length;
 
-    if (!take_number(value, 10, &length) || (reader->has_length && length != reader->left))
+    if (!parse_number(value, 10, &length) || (reader->has_length && length != reader->left))
         return false;
     reader->has_length = true;
     reader->left = length;
@@ -124,7 +124,7 @@ static bool take_length(HfHttpReader *reader, const char *value)
 }
 
 /* 5: a name, a colon, a value; a line that begins with a blank continues the one before (5.2). */
-static bool take_field(HfHttpReader *reader)
+static bool parse_field(HfHttpReader *reader)
 {
     char *line = reader->line;
     size_t name = strspn(line, NAME_CHARACTERS);
@@ -139,7 +139,7 @@ static bool take_field(HfHttpReader *reader)
     while (length > 0 && strchr(" \t", value[length - 1]))
         value[--length] = '\0';
     if (is_named(line, "Content-Length"))
-        return take_length(reader, value);
+        return parse_length(reader, value);
     if (is_named(line, "Transfer-Encoding")) {
         reader->coded = true;
         reader->chunked = length >= 7 && strcasecmp(value + length - 7, "chunked") == 0;
@@ -166,29 +166,29 @@ static HfHttpVerdict end_fields(HfHttpReader *reader)
 }
 
 /* line: without its line break, NUL-terminated. */
-static HfHttpVerdict take_line(HfHttpReader *reader)
+static HfHttpVerdict parse_line(HfHttpReader *reader)
 {
     bool empty = reader->line[0] == '\0';
 
     if (reader->part == HF_HTTP_STATUS)
-        return take_status(reader) ? HF_HTTP_MORE : HF_HTTP_MALFORMED;
+        return parse_status(reader) ? HF_HTTP_MORE : HF_HTTP_MALFORMED;
     if (reader->part == HF_HTTP_FIELD && empty)
         return end_fields(reader);
     if (reader->part == HF_HTTP_FIELD)
-        return take_field(reader) ? HF_HTTP_MORE : HF_HTTP_MALFORMED;
+        return parse_field(reader) ? HF_HTTP_MORE : HF_HTTP_MALFORMED;
     if (reader->part == HF_HTTP_TRAILER)
         return empty ? HF_HTTP_DONE : HF_HTTP_MORE;
     if (reader->part == HF_HTTP_CHUNK_END) {
         reader->part = HF_HTTP_CHUNK_SIZE;
         return empty ? HF_HTTP_MORE : HF_HTTP_MALFORMED;
     }
-    if (!take_number(reader->line, 16, &reader->left)) /* 7.1 */
+    if (!parse_number(reader->line, 16, &reader->left)) /* 7.1 */
         return HF_HTTP_MALFORMED;
     reader->part = reader->left > 0 ? HF_HTTP_CHUNK : HF_HTTP_TRAILER;
     return HF_HTTP_MORE;
 }
 
-static HfHttpVerdict take_line_byte(HfHttpReader *reader, char byte)
+static HfHttpVerdict parse_line_byte(HfHttpReader *reader, char byte)
 {
     if (byte == '\0' || reader->n_line == sizeof(reader->line) - 1)
         return HF_HTTP_MALFORMED;
@@ -200,11 +200,11 @@ static HfHttpVerdict take_line_byte(HfHttpReader *reader, char byte)
         reader->n_line--;
     reader->line[reader->n_line] = '\0';
     reader->n_line = 0;
-    return take_line(reader);
+    return parse_line(reader);
 }
 
 /* Returns how many of the length (at least one) bytes belonged to the body. */
-static size_t take_body(HfHttpReader *reader, const char *data, size_t length)
+static size_t parse_body(HfHttpReader *reader, const char *data, size_t length)
 {
     bool bounded = reader->part != HF_HTTP_UNTIL_CLOSE;
     size_t taken = bounded && reader->left < length ? (size_t)reader->left : length;
@@ -231,9 +231,9 @@ HfHttpVerdict hf_http_reader_feed(HfHttpReader *reader, const void *data, size_t
                     reader->part == HF_HTTP_UNTIL_CLOSE;
         size_t taken = 1;
         if (body)
-            taken = take_body(reader, at, (size_t)(end - at));
+            taken = parse_body(reader, at, (size_t)(end - at));
         else
-            reader->verdict = take_line_byte(reader, *at);
+            reader->verdict = parse_line_byte(reader, *at);
         at += taken;
         reader->bytes += taken;
         if (reader->verdict == HF_HTTP_MORE && reader->bytes > HF_HTTP_ANSWER_MAX)
@@ -273,7 +273,7 @@ static Piece trim(Piece piece)
     return piece;
 }
 
-static Piece take_piece(Piece *rest, char separator)
+static Piece parse_piece(Piece *rest, char separator)
 {
     const char *end = memchr(rest->at, separator, rest->length);
     Piece piece = {rest->at, end ? (size_t)(end - rest->at) : rest->length};
@@ -312,11 +312,11 @@ static unsigned weigh_range(Piece range, const char *type, const char *version)
 {
     unsigned quality = 1000;
 
-    if (!is_text(take_piece(&range, ';'), type))
+    if (!is_text(parse_piece(&range, ';'), type))
         return 0;
     while (range.length > 0) {
-        Piece value = take_piece(&range, ';');
-        Piece key = take_piece(&value, '=');
+        Piece value = parse_piece(&range, ';');
+        Piece key = parse_piece(&value, '=');
         if (is_text(key, "q"))
             quality = read_quality(value);
         else if (is_text(key, "version") && version && !is_text(value, version))
@@ -328,7 +328,7 @@ static unsigned weigh_range(Piece range, const char *type, const char *version)
 static void weigh_accept(Piece value, unsigned *open, unsigned *plain)
 {
     while (value.length > 0) {
-        Piece range = take_piece(&value, ',');
+        Piece range = parse_piece(&value, ',');
         unsigned more = weigh_range(range, "application/openmetrics-text", "1.0.0");
         *open = more > *open ? more : *open;
         more = weigh_range(range, "text/plain", NULL);
@@ -337,10 +337,10 @@ static void weigh_accept(Piece value, unsigned *open, unsigned *plain)
 }
 
 /* METHOD TARGET HTTP/1.x */
-static int take_request_line(Piece line, HfHttpAsked *ret)
+static int parse_request_line(Piece line, HfHttpAsked *ret)
 {
-    Piece method = take_piece(&line, ' ');
-    Piece target = take_piece(&line, ' ');
+    Piece method = parse_piece(&line, ' ');
+    Piece target = parse_piece(&line, ' ');
 
     if (method.length == 0 || target.length == 0 || line.length != strlen("HTTP/1.x") ||
         memcmp(line.at, "HTTP/1.", strlen("HTTP/1.")) != 0)
@@ -360,8 +360,8 @@ int hf_http_asked(const char *data, size_t length, HfHttpAsked *ret)
     unsigned plain = 0;
 
     for (bool first = true; memchr(rest.at, '\n', rest.length); first = false) {
-        Piece line = take_piece(&rest, '\n');
-        if (first && take_request_line(line, &asked) < 0)
+        Piece line = parse_piece(&rest, '\n');
+        if (first && parse_request_line(line, &asked) < 0)
             return -EBADMSG;
         if (line.length == 0) {
             asked.open_metrics = open > 0 && open >= plain;
@@ -370,7 +370,7 @@ int hf_http_asked(const char *data, size_t length, HfHttpAsked *ret)
         }
         if (!first && !memchr(line.at, ':', line.length))
             return -EBADMSG;
-        if (!first && is_text(take_piece(&line, ':'), "Accept"))
+        if (!first && is_text(parse_piece(&line, ':'), "Accept"))
             weigh_accept(line, &open, &plain);
     }
     return 0;

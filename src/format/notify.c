@@ -38,7 +38,7 @@ static int parse_number(const Line *value, uint64_t maximum, uint64_t *ret)
     return hf_parse_uint(digits, maximum, ret);
 }
 
-static void take_line(const Line *line, HfNotify *notify)
+static void parse_line(const Line *line, HfNotify *notify)
 {
     Line value;
     uint64_t number;
@@ -81,7 +81,7 @@ int hf_notify_parse(const char *data, size_t length, HfNotify *ret)
     while (length > 0) {
         const char *newline = memchr(data, '\n', length);
         Line line = {data, newline ? (size_t)(newline - data) : length};
-        take_line(&line, &notify);
+        parse_line(&line, &notify);
         size_t taken = line.length + (newline != NULL);
         data += taken;
         length -= taken;

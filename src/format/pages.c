@@ -21,7 +21,7 @@ static bool is_blank(char byte)
 }
 
 /* url: the part after the method, or the whole line. */
-static int take_url(const char *url, HfPage *page)
+static int parse_url(const char *url, HfPage *page)
 {
     HF_CLEANUP_TEXT HfText host = {0};
     bool http = strncmp(url, "http://", 7) == 0;
@@ -69,7 +69,7 @@ int hf_page_parse(const char *line, size_t length, HfPage *ret)
         url++;
     r = hf_string_set(&page.method, head ? "HEAD" : "GET");
     if (r >= 0)
-        r = take_url(url, &page);
+        r = parse_url(url, &page);
     if (r < 0) {
         hf_page_clear(&page);
         return r;

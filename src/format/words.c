@@ -12,7 +12,7 @@ static const char blanks[] = " \t\n";
 
 /* Appends what stands between the quotes; text starts after the opening one. Returns what follows
  * the closing one, or NULL. */
-static const char *take_quoted(const char *text, char quote, HfText *word)
+static const char *parse_quoted(const char *text, char quote, HfText *word)
 {
     for (; *text && *text != quote; text++) {
         bool escape = quote == '"' && *text == '\\' && (text[1] == '"' || text[1] == '\\');
@@ -22,11 +22,11 @@ static const char *take_quoted(const char *text, char quote, HfText *word)
 }
 
 /* Takes one word; text points to its first character. Returns what follows it, or NULL. */
-static const char *take_word(const char *text, HfText *word)
+static const char *parse_word(const char *text, HfText *word)
 {
     while (text && *text && !strchr(blanks, *text)) {
         if (*text == '\'' || *text == '"') {
-            text = take_quoted(text + 1, *text, word);
+            text = parse_quoted(text + 1, *text, word);
         } else if (*text == '\\') {
             if (text[1] == '\0')
                 return NULL;
@@ -48,7 +48,7 @@ int hf_shell_words_split(const char *text, char ***ret)
 
     while (*(text += strspn(text, blanks))) {
         char *taken;
-        text = take_word(text, &word);
+        text = parse_word(text, &word);
         if (!text)
             return -EINVAL;
         int r = hf_text_take(&word, &taken);

@@ -241,7 +241,7 @@ int hf_sock_diag_unix(uint32_t states, HfSockDiagVisit visit, void *userdata)
     return ask(&query, visit, userdata);
 }
 
-static bool keep(const HfSockDiag *socket, void *userdata)
+static bool store_socket(const HfSockDiag *socket, void *userdata)
 {
     *(HfSockDiag *)userdata = *socket;
     return false;
@@ -258,7 +258,7 @@ int hf_sock_diag_unix_queue(ino_t inode, HfSockDiag *ret)
                           .udiag_show = UDIAG_SHOW_RQLEN,
                           .udiag_cookie = {UINT32_MAX, UINT32_MAX}},
     };
-    int r = ask(&query, keep, &found);
+    int r = ask(&query, store_socket, &found);
     if (r < 0)
         return r;
     if (!found.has_queue)

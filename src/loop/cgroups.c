@@ -153,7 +153,7 @@ void hf_cgroups_release(HfCgroups *cgroups)
     *cgroups = (HfCgroups){0};
 }
 
-static void let_go(HfSubgroup *subgroup)
+static void forget_subgroup(HfSubgroup *subgroup)
 {
     hf_fd_close(subgroup->procs);
     free(subgroup->directory);
@@ -161,7 +161,7 @@ static void let_go(HfSubgroup *subgroup)
     *subgroup = HF_SUBGROUP_NONE;
 }
 
-static int name_it(const HfCgroups *cgroups, const char *name, HfSubgroup *ret)
+static int name_subgroup(const HfCgroups *cgroups, const char *name, HfSubgroup *ret)
 {
     HF_CLEANUP_TEXT HfText directory = {0};
     HF_CLEANUP_TEXT HfText path = {0};
@@ -173,20 +173,20 @@ static int name_it(const HfCgroups *cgroups, const char *name, HfSubgroup *ret)
     if (r >= 0)
         r = hf_text_take(&path, &ret->path);
     if (r < 0)
-        let_go(ret);
+        forget_subgroup(ret);
     return r;
 }
 
 static int make_named(const HfCgroups *cgroups, const char *name, HfSubgroup *ret)
 {
-    int r = name_it(cgroups, name, ret);
+    int r = name_subgroup(cgroups, name, ret);
 
     if (r < 0)
         return r;
     r = ret->procs = hf_cgroup_make(ret->directory);
     if (r < 0) {
         ret->procs = -1;
-        let_go(ret);
+        forget_subgroup(ret);
         return r;
     }
     return 0;
@@ -230,13 +230,13 @@ int hf_subgroup_find(const HfCgroups *cgroups, uint64_t number, int main_pid, Hf
         HF_CLEANUP_TEXT HfText name = {0};
         int r = add_name(cgroups, number, second, &name);
         if (r >= 0)
-            r = name_it(cgroups, hf_text_peek(&name), ret);
+            r = name_subgroup(cgroups, hf_text_peek(&name), ret);
         if (r < 0)
             return r;
         if (access(ret->directory, F_OK) == 0 &&
             (main_pid == 0 || hf_cgroup_holds(ret->path, main_pid) > 0))
             return 0;
-        let_go(ret);
+        forget_subgroup(ret);
     }
     return 0;
 }
@@ -257,7 +257,7 @@ void hf_subgroup_clear(HfSubgroup *subgroup)
 {
     if (subgroup->directory)
         hf_cgroup_remove(subgroup->directory);
-    let_go(subgroup);
+    forget_subgroup(subgroup);
 }
 
 /* ---- OOM kills ---- */

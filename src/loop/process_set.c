@@ -106,7 +106,7 @@ static bool has_pid(const PidList *list, pid_t pid)
 
 /* ---- watching ---- */
 
-static void look_in(HfProcessSet *set, uint64_t usec)
+static void schedule_look(HfProcessSet *set, uint64_t usec)
 {
     sd_event_source_set_time_relative(set->look, usec);
     sd_event_source_set_enabled(set->look, SD_EVENT_ONESHOT);
@@ -136,7 +136,7 @@ static int on_exit_of_one(sd_event_source *source, int fd, uint32_t revents, voi
             continue;
         forget_one(&set->watched[i]);
         if (--set->n_alive == 0)
-            look_in(set, 0); /* there may be more, and their children */
+            schedule_look(set, 0); /* there may be more, and their children */
         break;
     }
     return 0;
@@ -214,7 +214,7 @@ typedef struct Look {
     size_t n;
 } Look;
 
-static int look_at(HfProcess *process, void *userdata)
+static int watch_process(HfProcess *process, void *userdata)
 {
     Look *look = userdata;
     HfProcessSet *set = look->set;
@@ -241,7 +241,7 @@ static size_t survey(HfProcessSet *set)
 
     forget_watched(set);
     sd_event_source_set_enabled(set->look, SD_EVENT_OFF);
-    int r = hf_process_visit(set->spec.match, set->spec.wanted, look_at, &look);
+    int r = hf_process_visit(set->spec.match, set->spec.wanted, watch_process, &look);
     if (r < 0) {
         const HfLogFields fields = {.error = r};
         if (!set->failed)
@@ -249,7 +249,7 @@ static size_t survey(HfProcessSet *set)
                    set->who);
         set->failed = true;
         forget_watched(set);
-        look_in(set, RETRY_TIME);
+        schedule_look(set, RETRY_TIME);
         return 1;
     }
     set->failed = false;
@@ -272,7 +272,7 @@ static int on_look(sd_event_source *source, uint64_t usec, void *userdata)
     return 0;
 }
 
-static void give_up(HfProcessSet *set)
+static void abandon(HfProcessSet *set)
 {
     HF_CLEANUP_NAMES HfProcessNames names = {0};
 
@@ -281,7 +281,7 @@ static void give_up(HfProcessSet *set)
            set->who, hf_process_names_text(&names));
     forget_watched(set);
     set->given_up = true;
-    look_in(set, 0);
+    schedule_look(set, 0);
 }
 
 void hf_process_set_await(HfProcessSet *set)
@@ -289,14 +289,14 @@ void hf_process_set_await(HfProcessSet *set)
     if (set->waits)
         return;
     set->waits = true;
-    look_in(set, 0);
+    schedule_look(set, 0);
 }
 
 bool hf_process_set_signal(HfProcessSet *set, int signal)
 {
     if (signal == SIGKILL && ++set->kills > HF_KILLS_MAX) {
         if (!set->given_up)
-            give_up(set);
+            abandon(set);
         return false;
     }
     hf_process_set_ask_no_more(set);
@@ -305,7 +305,7 @@ bool hf_process_set_signal(HfProcessSet *set, int signal)
     set->waits = true;
     set_owed(set, signal);
     if (survey(set) == 0)
-        look_in(set, 0);
+        schedule_look(set, 0);
     return true;
 }
 
@@ -430,7 +430,7 @@ void hf_process_set_end(HfProcessSet *set, const HfEscalation *escalation)
     hf_process_set_ask(set, first, escalation->pace, HF_USEC_INFINITY, NULL);
 }
 
-void hf_process_set_hurry(HfProcessSet *set)
+void hf_process_set_escalate(HfProcessSet *set)
 {
     sd_event_source_set_time_relative(set->deadline, 0);
 }

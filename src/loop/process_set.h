@@ -65,7 +65,7 @@ typedef struct HfEscalation {
 /* Escalates until they have left. */
 void hf_process_set_end(HfProcessSet *set, const HfEscalation *escalation);
 /* Escalates to the next signal now, when a user does not want to wait. */
-void hf_process_set_hurry(HfProcessSet *set);
+void hf_process_set_escalate(HfProcessSet *set);
 
 /* Records that signal failed with EPERM for pid, one of them. Logged once for KILL and once for the
  * others. */

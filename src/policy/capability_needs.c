@@ -5,7 +5,7 @@
 
 #define FACT(member) offsetof(HfCapabilityNeedFacts, member)
 
-const HfCapabilityNeed hf_purposes[] = {
+const HfCapabilityNeed hf_capability_needs[] = {
     {CAP_KILL, FACT(service), "to signal the service's processes, whoever they run as"},
     {CAP_SYS_PTRACE, FACT(service), "to tell them by what they execute and hold open"},
     {CAP_NET_BIND_SERVICE, FACT(low_port), "to bind a port below 1024"},
@@ -26,20 +26,20 @@ const HfCapabilityNeed hf_purposes[] = {
     {CAP_CHOWN, FACT(foreign_pid_file), "to give php-fpm's user a pid file"},
     {CAP_SETPCAP, FACT(narrowed), "to narrow the service's capabilities"},
 };
-const size_t hf_capability_need_count = sizeof(hf_purposes) / sizeof(*hf_purposes);
+const size_t hf_capability_need_count = sizeof(hf_capability_needs) / sizeof(*hf_capability_needs);
 
-bool hf_capability_need_applies(const HfCapabilityNeed *purpose, const HfCapabilityNeedFacts *facts)
+bool hf_capability_need_applies(const HfCapabilityNeed *need, const HfCapabilityNeedFacts *facts)
 {
-    return *(const bool *)((const char *)facts + purpose->fact);
+    return *(const bool *)((const char *)facts + need->fact);
 }
 
-uint64_t hf_purposes_needed(const HfCapabilityNeedFacts *facts)
+uint64_t hf_capability_needs_of(const HfCapabilityNeedFacts *facts)
 {
     uint64_t needed = 0;
 
     for (size_t i = 0; i < hf_capability_need_count; i++)
-        if (hf_capability_need_applies(&hf_purposes[i], facts))
-            needed |= UINT64_C(1) << hf_purposes[i].capability;
+        if (hf_capability_need_applies(&hf_capability_needs[i], facts))
+            needed |= UINT64_C(1) << hf_capability_needs[i].capability;
     return needed;
 }
 
@@ -47,8 +47,8 @@ const HfCapabilityNeed *hf_capability_need_find(const HfCapabilityNeedFacts *fac
                                                 uint64_t capabilities)
 {
     for (size_t i = 0; i < hf_capability_need_count; i++)
-        if ((capabilities >> hf_purposes[i].capability & 1) &&
-            hf_capability_need_applies(&hf_purposes[i], facts))
-            return &hf_purposes[i];
+        if ((capabilities >> hf_capability_needs[i].capability & 1) &&
+            hf_capability_need_applies(&hf_capability_needs[i], facts))
+            return &hf_capability_needs[i];
     return NULL;
 }

@@ -25,13 +25,12 @@ typedef struct HfCapabilityNeed {
     const char *why;     /* "to signal ..." */
 } HfCapabilityNeed;
 
-extern const HfCapabilityNeed hf_purposes[];
+extern const HfCapabilityNeed hf_capability_needs[];
 extern const size_t hf_capability_need_count;
 
-bool hf_capability_need_applies(const HfCapabilityNeed *purpose,
-                                const HfCapabilityNeedFacts *facts);
+bool hf_capability_need_applies(const HfCapabilityNeed *need, const HfCapabilityNeedFacts *facts);
 /* The capabilities that are needed, 1 << number each. */
-uint64_t hf_purposes_needed(const HfCapabilityNeedFacts *facts);
+uint64_t hf_capability_needs_of(const HfCapabilityNeedFacts *facts);
 /* The first need that applies and concerns one of these capabilities, or NULL. */
 const HfCapabilityNeed *hf_capability_need_find(const HfCapabilityNeedFacts *facts,
                                                 uint64_t capabilities);

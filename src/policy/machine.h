@@ -276,8 +276,8 @@ typedef enum HfActionType {
                           are waiting, in UPGRADE_TESTED */
     HF_ACTION_END,     /* ends what remains of the service, then closes its sockets; status; ends in
                           ENDED */
-    HF_ACTION_HURRY,   /* presses harder on what END is ending */
-    HF_ACTION_EXIT,    /* status; the last action of all */
+    HF_ACTION_ESCALATE, /* presses harder on what END is ending */
+    HF_ACTION_EXIT,     /* status; the last action of all */
     HF_ACTION_MAX_,
 } HfActionType;
 HF_STRTAB_DECLARE(hf_action, HfActionType);
@@ -418,24 +418,24 @@ typedef struct HfMachine {
     unsigned side;         /* new connections go there */
     HfCause cause;         /* of the current replacement */
     HfRequestKind pending; /* the replacement to follow the current one */
-    HfStage hurry;         /* of a stop: the stage that every generation has reached at least */
+    HfStage stop_stage;    /* of a stop: the stage that every generation has reached at least */
     HfUpgrade upgrade;
-    HfStopReason stop;  /* NONE: not stopping */
-    HfStopWait wait;    /* what that stop waits for */
-    int status;         /* exit status; negative: the service's, once it is known */
-    bool planned;       /* a plan was committed */
-    bool switches;      /* generations of the plan may be started on the standby side */
-    bool prepared;      /* there is a prepared plan */
-    bool switches_next; /* the prepared plan's value of switches */
-    bool takeover;      /* the server to be taken over still serves */
-    bool overdue;       /* BUSY has elapsed: callers get an answer */
-    bool outage;        /* has been reported */
-    bool probing;       /* waiting for PROBED */
-    bool recycled;      /* RECYCLE has elapsed for the active generation */
-    HfVerdict probed;   /* last result for the active generation, HEALTHY before the first */
-    unsigned misses;    /* how many in a row had that result, if it can lead to a replacement */
-    unsigned doubts;    /* how often the number of misses it takes has doubled */
-    unsigned failures;  /* in a row */
+    HfStopReason stop;      /* NONE: not stopping */
+    HfStopWait wait;        /* what that stop waits for */
+    int status;             /* exit status; negative: the service's, once it is known */
+    bool planned;           /* a plan was committed */
+    bool switches;          /* generations of the plan may be started on the standby side */
+    bool prepared;          /* there is a prepared plan */
+    bool switches_next;     /* the prepared plan's value of switches */
+    bool takeover;          /* the server to be taken over still serves */
+    bool overdue;           /* BUSY has elapsed: callers get an answer */
+    bool outage;            /* has been reported */
+    bool probing;           /* waiting for PROBED */
+    bool recycled;          /* RECYCLE has elapsed for the active generation */
+    HfVerdict probed;       /* last result for the active generation, HEALTHY before the first */
+    unsigned misses;        /* how many in a row had that result, if it can lead to a replacement */
+    unsigned probe_backoff; /* how often the number of misses it takes has doubled */
+    unsigned failures;      /* in a row */
     uint64_t last_number;
     HfMachineGeneration generations[HF_MACHINE_SLOTS];
     HfMachineRequest requests[HF_MACHINE_REQUESTS];
@@ -464,7 +464,7 @@ unsigned hf_machine_count_leaving(const HfMachine *machine);
 /* Is there an active generation with its main process? */
 bool hf_machine_is_whole(const HfMachine *machine);
 /* Should a generation be serving, while none is? */
-bool hf_machine_in_gap(const HfMachine *machine);
+bool hf_machine_is_unserved(const HfMachine *machine);
 /* Is nothing started any more? */
 static inline bool hf_machine_stops(const HfMachine *machine)
 {

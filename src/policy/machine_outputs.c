@@ -7,7 +7,7 @@
 
 void hf_machine_settle_outage(HfMachine *machine, HfActions *actions)
 {
-    if (!hf_machine_in_gap(machine)) {
+    if (!hf_machine_is_unserved(machine)) {
         machine->overdue = false;
         if (machine->outage && !hf_machine_stops(machine))
             hf_machine_report(actions, HF_REPORT_RECOVERED, machine,
@@ -23,7 +23,7 @@ void hf_machine_settle_outage(HfMachine *machine, HfActions *actions)
 
 /* Gives each timer what it is armed for, so that it is armed anew for another generation or wait.
  */
-static void timer_outputs(const HfMachine *machine, bool gap, HfOutputs *ret)
+static void timer_outputs(const HfMachine *machine, bool unserved, HfOutputs *ret)
 {
     const HfMachineLimits *limits = &machine->limits;
     int slot = hf_machine_find(machine, HF_STAGE_ACTIVE);
@@ -31,7 +31,7 @@ static void timer_outputs(const HfMachine *machine, bool gap, HfOutputs *ret)
     uint64_t *timers = ret->timers;
 
     timers[HF_TIMER_RESPAWN] = machine->phase == HF_PHASE_BACKOFF;
-    timers[HF_TIMER_BUSY] = gap && limits->busy_after != HF_USEC_INFINITY && !machine->overdue;
+    timers[HF_TIMER_BUSY] = unserved && limits->busy_after != HF_USEC_INFINITY && !machine->overdue;
     timers[HF_TIMER_STABLE] = machine->failures > 0 && hf_machine_is_whole(machine) ? active : 0;
     timers[HF_TIMER_PROBE] = limits->probe_every > 0 && !machine->probing ? active : 0;
     timers[HF_TIMER_RECYCLE] = limits->recycle_every > 0 && !machine->recycled ? active : 0;
@@ -40,15 +40,15 @@ static void timer_outputs(const HfMachine *machine, bool gap, HfOutputs *ret)
 
 void hf_machine_outputs(const HfMachine *machine, HfOutputs *ret)
 {
-    bool gap = hf_machine_in_gap(machine);
+    bool unserved = hf_machine_is_unserved(machine);
 
     *ret = (HfOutputs){
         .phase = machine->phase,
-        .backlog = gap, /* without a generation that accepts, callers have only the queue */
-        .fallback = gap && machine->overdue && machine->planned,
+        .backlog = unserved, /* without a generation that accepts, callers have only the queue */
+        .fallback = unserved && machine->overdue && machine->planned,
         .queue = machine->wait == HF_WAIT_QUEUE,
     };
-    timer_outputs(machine, gap, ret);
+    timer_outputs(machine, unserved, ret);
     for (unsigned i = 0; i < HF_MACHINE_SLOTS; i++) {
         const HfMachineGeneration *generation = &machine->generations[i];
         ret->slots[i].number = generation->number;

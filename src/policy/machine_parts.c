@@ -108,7 +108,7 @@ bool hf_machine_is_whole(const HfMachine *machine)
     return slot >= 0 && !machine->generations[slot].main_exited;
 }
 
-bool hf_machine_in_gap(const HfMachine *machine)
+bool hf_machine_is_unserved(const HfMachine *machine)
 {
     return machine->phase != HF_PHASE_NEW && !hf_machine_stops(machine) &&
            hf_machine_find(machine, HF_STAGE_ACTIVE) < 0;
@@ -253,13 +253,13 @@ void hf_machine_drain(HfMachine *machine, unsigned slot, HfStage stage, HfAction
     hf_machine_enter(machine, slot, stage, actions);
 }
 
-void hf_machine_let_leave(HfMachine *machine, unsigned slot)
+void hf_machine_expect_leave(HfMachine *machine, unsigned slot)
 {
     hf_machine_leave_active(machine, slot);
     machine->generations[slot].stage = HF_STAGE_STOP;
 }
 
-void hf_machine_hurry(HfMachine *machine, unsigned slot, HfStage stage, HfActions *actions)
+void hf_machine_escalate_to(HfMachine *machine, unsigned slot, HfStage stage, HfActions *actions)
 {
     if (machine->generations[slot].stage >= stage)
         return;
@@ -276,7 +276,7 @@ void hf_machine_escalate(HfMachine *machine, unsigned slot, HfActions *actions)
     if (stage == HF_STAGE_PARKED)
         hf_machine_report(actions, HF_REPORT_DRAINING, machine, slot);
     if (next != stage)
-        hf_machine_hurry(machine, slot, next, actions);
+        hf_machine_escalate_to(machine, slot, next, actions);
     else
         hf_machine_enter(machine, slot, stage, actions);
 }
@@ -344,7 +344,7 @@ bool hf_machine_probed(HfMachine *machine, unsigned slot, HfVerdict verdict, HfA
 {
     unsigned base = patience(&machine->limits, verdict);
     unsigned most = machine->limits.probe_doublings; /* a snapshot may contain more doublings */
-    unsigned needed = base << (machine->doubts < most ? machine->doubts : most);
+    unsigned needed = base << (machine->probe_backoff < most ? machine->probe_backoff : most);
     bool changed = verdict != machine->probed;
     unsigned misses = changed ? 0 : machine->misses;
 
@@ -356,13 +356,13 @@ bool hf_machine_probed(HfMachine *machine, unsigned slot, HfVerdict verdict, HfA
     if (doubted && machine->phase == HF_PHASE_IDLE) /* else it would be replaced now */
         report_doubt(machine, slot, needed, actions);
     if (verdict == HF_VERDICT_HEALTHY)
-        machine->doubts = 0;
+        machine->probe_backoff = 0;
     return ill;
 }
 
-void hf_machine_doubt(HfMachine *machine)
+void hf_machine_back_off_probe(HfMachine *machine)
 {
     machine->misses = 0;
-    if (machine->doubts < machine->limits.probe_doublings)
-        machine->doubts++;
+    if (machine->probe_backoff < machine->limits.probe_doublings)
+        machine->probe_backoff++;
 }

@@ -55,16 +55,16 @@ void hf_machine_enter(HfMachine *machine, unsigned slot, HfStage stage, HfAction
 /* Asks a generation to leave: at once (STOP) or after a while (SETTLE). */
 void hf_machine_drain(HfMachine *machine, unsigned slot, HfStage stage, HfActions *actions);
 /* Records that it leaves by itself: like a drain, but without a signal. */
-void hf_machine_let_leave(HfMachine *machine, unsigned slot);
+void hf_machine_expect_leave(HfMachine *machine, unsigned slot);
 /* Moves the generation on to that stage unless it is there already or beyond. */
-void hf_machine_hurry(HfMachine *machine, unsigned slot, HfStage stage, HfActions *actions);
+void hf_machine_escalate_to(HfMachine *machine, unsigned slot, HfStage stage, HfActions *actions);
 /* The limit of its stage, one of leaving, has passed: moves it on to the next. */
 void hf_machine_escalate(HfMachine *machine, unsigned slot, HfActions *actions);
 void hf_machine_extend(HfMachine *machine, unsigned slot, uint64_t usec, HfActions *actions);
 /* Takes the result of a probe; returns whether the generation must be replaced. */
 bool hf_machine_probed(HfMachine *machine, unsigned slot, HfVerdict verdict, HfActions *actions);
 /* Doubles the number of bad probes that the next replacement takes. */
-void hf_machine_doubt(HfMachine *machine);
+void hf_machine_back_off_probe(HfMachine *machine);
 
 /* ---- machine_outputs.c ---- */
 

@@ -61,7 +61,7 @@ static void resume_generations(HfMachine *machine, bool lost, HfActions *actions
 static void resume_phase(HfMachine *machine, bool lost, HfActions *actions)
 {
     if (hf_machine_stops(machine)) { /* whoever started this program wants the service */
-        machine->hurry = HF_STAGE_EMPTY;
+        machine->stop_stage = HF_STAGE_EMPTY;
         hf_machine_prepare(machine, HF_CAUSE_START, actions);
     } else if (lost && hf_machine_is_whole(machine)) {
         machine->phase = HF_PHASE_IDLE;
@@ -221,7 +221,7 @@ NAMES(hf_event, HfEventType, HF_EVENT_MAX_, "start", "prepared", "prepare-failed
 NAMES(hf_action, HfActionType, HF_ACTION_MAX_, "prepare", "abort-prepare", "commit", "discard",
       "switch", "save", "spawn", "trial", "signal", "continue", "reopen", "arm", "disarm", "forget",
       "backlog", "fallback", "watch-queue", "watch-side", "probe", "answer", "report",
-      "test-upgrade", "upgrade", "end", "hurry", "exit")
+      "test-upgrade", "upgrade", "end", "escalate", "exit")
 NAMES(hf_upgrade, HfUpgrade, HF_UPGRADE_MAX_, "none", "wanted", "testing")
 NAMES(hf_report, HfReport, HF_REPORT_MAX_, "ready", "crashed", "start-failed", "reload-failed",
       "retry", "draining", "hurried", "gone", "waiting", "stopping", "outage", "recovered",

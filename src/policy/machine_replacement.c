@@ -145,7 +145,7 @@ static void launch(HfMachine *machine, HfActions *actions)
     }
     unsigned oldest = find_oldest_leaving(machine);
     if (!beside)
-        hf_machine_hurry(machine, oldest, HF_STAGE_KILL, actions);
+        hf_machine_escalate_to(machine, oldest, HF_STAGE_KILL, actions);
     else if (machine->phase != HF_PHASE_WAITING)
         hf_machine_report(actions, HF_REPORT_WAITING, machine, oldest);
     machine->phase = HF_PHASE_WAITING;
@@ -244,7 +244,7 @@ static void refuse(HfMachine *machine, HfActions *actions)
     hf_machine_answer_running(machine, HF_OUTCOME_FAILED, actions);
     if (!machine->planned) {
         machine->stop = HF_REASON_SETTINGS;
-        machine->hurry = HF_STAGE_STOP;
+        machine->stop_stage = HF_STAGE_STOP;
         machine->status = 1;
         machine->pending = HF_REQUEST_NONE;
         machine->upgrade = HF_UPGRADE_NONE;
@@ -262,8 +262,8 @@ static void refuse(HfMachine *machine, HfActions *actions)
 }
 
 /* The old generation has been switched from, or serves beside its successor. */
-static void let_old_go(HfMachine *machine, unsigned slot, bool parkable, bool gentle,
-                       HfActions *actions)
+static void dismiss_old(HfMachine *machine, unsigned slot, bool parkable, bool gentle,
+                        HfActions *actions)
 {
     const HfMachineGeneration *old = &machine->generations[slot];
     bool reload = machine->cause == HF_CAUSE_RELOAD;
@@ -304,7 +304,7 @@ static void hand_over(HfMachine *machine, HfActions *actions)
         hf_machine_add_for(actions, HF_ACTION_REOPEN, machine, slot);
     }
     if (old >= 0)
-        let_old_go(machine, (unsigned)old, parkable, machine->limits.gentle && retires, actions);
+        dismiss_old(machine, (unsigned)old, parkable, machine->limits.gentle && retires, actions);
     hf_machine_answer_running(machine, HF_OUTCOME_DONE, actions);
     machine->phase = HF_PHASE_IDLE;
     take_pending(machine, actions);
@@ -386,7 +386,7 @@ static void clear(HfMachine *machine, HfActions *actions)
 
 static void heal(HfMachine *machine, HfActions *actions)
 {
-    hf_machine_doubt(machine);
+    hf_machine_back_off_probe(machine);
     machine->cause = HF_CAUSE_HEALTH;
     launch(machine, actions);
 }
@@ -410,29 +410,29 @@ static void stop(HfMachine *machine, HfActions *actions)
         if (kind != HF_REQUEST_STOP)
             hf_machine_answer_kind(machine, kind, HF_OUTCOME_STOPPING, actions);
     machine->phase = HF_PHASE_STOPPING;
-    machine->hurry = HF_STAGE_STOP;
+    machine->stop_stage = HF_STAGE_STOP;
     for (unsigned i = 0; i < HF_MACHINE_SLOTS; i++) {
         HfStage stage = machine->generations[i].stage;
         if (stage == HF_STAGE_ACTIVE || stage == HF_STAGE_PARKED)
             hf_machine_drain(machine, i, HF_STAGE_STOP, actions);
         else if (stage != HF_STAGE_EMPTY) /* a starting generation may serve already */
-            hf_machine_hurry(machine, i, HF_STAGE_STOP, actions);
+            hf_machine_escalate_to(machine, i, HF_STAGE_STOP, actions);
     }
     end_if_clear(machine, actions);
 }
 
 /* A stop was requested again. */
-static void hurry(HfMachine *machine, HfActions *actions)
+static void escalate(HfMachine *machine, HfActions *actions)
 {
     if (machine->phase == HF_PHASE_ENDING) {
-        hf_machine_add(actions, HF_ACTION_HURRY);
+        hf_machine_add(actions, HF_ACTION_ESCALATE);
         return;
     }
-    if (machine->hurry < HF_STAGE_KILL)
-        machine->hurry++;
+    if (machine->stop_stage < HF_STAGE_KILL)
+        machine->stop_stage++;
     for (unsigned i = 0; i < HF_MACHINE_SLOTS; i++)
         if (machine->generations[i].stage != HF_STAGE_EMPTY)
-            hf_machine_hurry(machine, i, machine->hurry, actions);
+            hf_machine_escalate_to(machine, i, machine->stop_stage, actions);
 }
 
 static void conclude(HfMachine *machine, HfActions *actions)
@@ -460,7 +460,7 @@ typedef void (*Decide)(HfMachine *machine, HfActions *actions);
     X(launch)                                                                                      \
     X(clear)                                                                                       \
     X(retry)                                                                                       \
-    X(take_pending) X(heal) X(recycle) X(stop) X(hurry) X(end_if_clear) X(conclude)
+    X(take_pending) X(heal) X(recycle) X(stop) X(escalate) X(end_if_clear) X(conclude)
 
 #define NUMBER(name) do_##name,
 enum { nothing, DECISIONS(NUMBER) decisions_n };
@@ -501,7 +501,7 @@ static const unsigned char table[HF_MOVE_MAX_][HF_PHASE_MAX_] = {
   R(ILL,       N,        D(heal),         N,            N,            N,        N,            N,            N,               N,               N),
   R(AGED,      N,        D(recycle),      N,            N,            N,        N,            N,            N,               N,               N),
   R(ROLLBACK,  N,        D(roll_back),    D(roll_back), D(roll_back), N,        D(roll_back), N,            D(roll_back),    N,               N),
-  R(STOP,      D(stop),  D(stop),         D(stop),      D(stop),      D(stop),  D(stop),      D(stop),      D(stop),         D(hurry),        D(hurry)),
+  R(STOP,      D(stop),  D(stop),         D(stop),      D(stop),      D(stop),  D(stop),      D(stop),      D(stop),         D(escalate),        D(escalate)),
   R(OVER,      N,        N,               N,            N,            N,        N,            N,            N,               N,               D(conclude)),
 };
 #undef N

@@ -136,14 +136,14 @@ static void on_spawn_failed(HfMachine *machine, const HfEvent *event, HfActions 
 
 /* Workers without their main process go on serving on their side while the next generation gets
  * ready on another; no predecessor needs to come back. */
-static bool serve_on(HfMachine *machine, const HfEvent *event, HfActions *actions)
+static bool keep_serving(HfMachine *machine, const HfEvent *event, HfActions *actions)
 {
     if (!event->remain || !machine->switches || !machine->limits.retires ||
         machine->limits.exit_with_service)
         return false;
     for (unsigned i = 0; i < HF_MACHINE_SLOTS; i++)
         if (machine->generations[i].stage == HF_STAGE_SETTLE)
-            hf_machine_hurry(machine, i, HF_STAGE_STOP, actions);
+            hf_machine_escalate_to(machine, i, HF_STAGE_STOP, actions);
     hf_machine_move(machine, HF_MOVE_LOST, actions);
     return true;
 }
@@ -160,7 +160,7 @@ static void on_main_exited(HfMachine *machine, const HfEvent *event, HfActions *
         bool fails = stage != HF_STAGE_ACTIVE;
         hf_machine_report(actions, fails ? hf_machine_failure(machine) : HF_REPORT_CRASHED, machine,
                           event->slot);
-        if (!fails && serve_on(machine, event, actions))
+        if (!fails && keep_serving(machine, event, actions))
             return;
         /* its remaining processes may serve, and are asked to leave */
         hf_machine_enter(machine, event->slot, HF_STAGE_STOP, actions);
@@ -185,7 +185,7 @@ static void on_leaving(HfMachine *machine, const HfEvent *event, HfActions *acti
         return;
     hf_machine_report(actions, fails ? hf_machine_failure(machine) : HF_REPORT_LEAVING, machine,
                       slot);
-    hf_machine_let_leave(machine, slot);
+    hf_machine_expect_leave(machine, slot);
     (fails ? fail_start : lose_active)(machine, event, -1, actions);
 }
 

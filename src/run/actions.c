@@ -529,10 +529,10 @@ static void perform_end(HfSupervisor *supervisor, const HfAction *action)
     hf_final_kill_end(supervisor, action->status);
 }
 
-static void perform_hurry(HfSupervisor *supervisor, const HfAction *action)
+static void perform_escalate(HfSupervisor *supervisor, const HfAction *action)
 {
     (void)action;
-    hf_final_kill_hurry(supervisor->final_kill);
+    hf_final_kill_escalate(supervisor->final_kill);
 }
 
 static void perform_exit(HfSupervisor *supervisor, const HfAction *action)
@@ -560,7 +560,7 @@ static void (*const executors[HF_ACTION_MAX_])(HfSupervisor *supervisor, const H
     [HF_ACTION_TEST_UPGRADE] = perform_test_upgrade,
     [HF_ACTION_WATCH_QUEUE] = perform_watch_queue,
     [HF_ACTION_END] = perform_end,
-    [HF_ACTION_HURRY] = perform_hurry,
+    [HF_ACTION_ESCALATE] = perform_escalate,
     [HF_ACTION_EXIT] = perform_exit,
 };
 

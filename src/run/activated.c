@@ -119,10 +119,10 @@ int hf_activated_want(HfListener *const *received, size_t n, const HfSettings *s
     return -EDESTADDRREQ;
 }
 
-static bool uses(const HfPlan *plan, const HfListener *held)
+static bool uses(const HfPlan *plan, const HfListener *listener)
 {
     for (size_t i = 0; i < plan->n_listeners; i++)
-        if (plan->listeners[i] == held)
+        if (plan->listeners[i] == listener)
             return true;
     return false;
 }

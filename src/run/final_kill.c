@@ -80,16 +80,16 @@ static int find_sockets(HfFinalKill *left)
     return r < 0 ? r : hf_own_unit_cgroup(&left->unit);
 }
 
-void hf_final_kill_hurry(HfFinalKill *left)
+void hf_final_kill_escalate(HfFinalKill *left)
 {
     if (left && left->set)
-        hf_process_set_hurry(left->set);
+        hf_process_set_escalate(left->set);
 }
 
 void hf_final_kill_end(HfSupervisor *supervisor, int status)
 {
     HfFinalKill *left = calloc(1, sizeof(*left));
-    bool hurried = supervisor->machine.hurry == HF_STAGE_KILL;
+    bool hurried = supervisor->machine.stop_stage == HF_STAGE_KILL;
     int r = -ENOMEM;
 
     if (left) {

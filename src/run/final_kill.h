@@ -8,5 +8,5 @@
  * TERM, then KILL, see process_set.h. Then calls hf_supervisor_exit. */
 void hf_final_kill_end(HfSupervisor *supervisor, int status);
 /* Another stop signal came: KILL at once. NULL is accepted. */
-void hf_final_kill_hurry(HfFinalKill *left);
+void hf_final_kill_escalate(HfFinalKill *left);
 HfFinalKill *hf_final_kill_free(HfFinalKill *left);

@@ -134,7 +134,7 @@ static void take_main_pid(HfGeneration *generation, pid_t pid)
 }
 
 /* Without memory the previous text stays. */
-static void keep_status(HfGeneration *generation, const char *text)
+static void set_status(HfGeneration *generation, const char *text)
 {
     if (!generation->status_text || strcmp(generation->status_text, text) != 0)
         (void)hf_string_set(&generation->status_text, text);
@@ -150,12 +150,13 @@ static void extend(HfSupervisor *supervisor, const HfGeneration *generation, uin
                                                   .usec = usec});
 }
 
-static void take(HfSupervisor *supervisor, HfGeneration *generation, const HfNotify *message)
+static void handle_message(HfSupervisor *supervisor, HfGeneration *generation,
+                           const HfNotify *message)
 {
     if (message->has_main_pid)
         take_main_pid(generation, (pid_t)message->main_pid);
     if (message->has_status)
-        keep_status(generation, message->status);
+        set_status(generation, message->status);
     if (message->ready)
         hf_generation_notify_ready(generation);
     if (message->alive)
@@ -187,7 +188,7 @@ static bool next(int fd, unsigned *most, HfNotify *ret, pid_t *ret_pid)
 }
 
 /* Logged once, as it explains why such a service never becomes ready. */
-static void tell_unbelieved(HfGeneration *generation, HfNotifyAccess access, pid_t pid)
+static void log_refused_sender(HfGeneration *generation, HfNotifyAccess access, pid_t pid)
 {
     const HfLogFields fields = {.generation = generation->number};
     HF_CLEANUP_NAMES HfProcessNames names = {0};
@@ -215,10 +216,10 @@ static void hear(HfSupervisor *supervisor, int fd, unsigned most)
     for (; next(fd, &most, &message, &pid); most--) {
         HfGeneration *generation = find_speaker(supervisor, pid);
         if (generation)
-            take(supervisor, generation, &message);
+            handle_message(supervisor, generation, &message);
         for (unsigned i = 0; !generation && message.ready && i < HF_MACHINE_SLOTS; i++)
             if (supervisor->generations[i])
-                tell_unbelieved(supervisor->generations[i], access, pid);
+                log_refused_sender(supervisor->generations[i], access, pid);
     }
 }
 
@@ -231,7 +232,7 @@ void hf_inputs_canary(HfGeneration *canary, HfNotifyAccess access, int fd)
     for (; next(fd, &most, &message, &pid); most--) {
         if (!speaks_for(canary, access, pid)) {
             if (message.ready)
-                tell_unbelieved(canary, access, pid);
+                log_refused_sender(canary, access, pid);
             continue;
         }
         if (message.has_main_pid)

@@ -28,23 +28,23 @@ static bool try_next(const HfAddress *address, int r)
 
 HfListener *hf_listener_new(void)
 {
-    HfListener *held = calloc(1, sizeof(*held));
+    HfListener *listener = calloc(1, sizeof(*listener));
 
-    if (!held)
+    if (!listener)
         return NULL;
-    held->references = 1;
+    listener->references = 1;
     for (unsigned side = 0; side < HF_SIDES; side++)
-        held->fds[side] = -1;
-    hf_listener_spec_init(&held->spec);
-    return held;
+        listener->fds[side] = -1;
+    hf_listener_spec_init(&listener->spec);
+    return listener;
 }
 
-static bool is_tcp(const HfListener *held)
+static bool is_tcp(const HfListener *listener)
 {
-    return hf_address_is_tcp(&held->bound);
+    return hf_address_is_tcp(&listener->bound);
 }
 
-static int put_socket(HfListener *held, unsigned side, int fd)
+static int put_socket(HfListener *listener, unsigned side, int fd)
 {
     HF_CLEANUP_FD int owned = fd;
     struct stat status;
@@ -54,39 +54,39 @@ static int put_socket(HfListener *held, unsigned side, int fd)
         r = -errno;
     if (r < 0)
         return r;
-    held->sockets[side] = status.st_ino;
-    held->fds[side] = hf_fd_steal(&owned);
+    listener->sockets[side] = status.st_ino;
+    listener->fds[side] = hf_fd_steal(&owned);
     return 0;
 }
 
-static int name_after(HfListener *held, int fd)
+static int name_after(HfListener *listener, int fd)
 {
     struct sockaddr_storage bound;
     char label[HF_ADDRESS_TEXT_MAX];
     unsigned length;
 
-    hf_address_format(&held->spec.address, label);
-    int r = hf_string_set(&held->label, label);
-    if (r >= 0 && !held->spec.name)
-        r = hf_name_of_address(&held->spec.address, &held->spec.name);
-    if (r >= 0 && hf_address_is_path(&held->spec.address)) { /* its name may be hidden */
-        held->bound = held->spec.address;
+    hf_address_format(&listener->spec.address, label);
+    int r = hf_string_set(&listener->label, label);
+    if (r >= 0 && !listener->spec.name)
+        r = hf_name_of_address(&listener->spec.address, &listener->spec.name);
+    if (r >= 0 && hf_address_is_path(&listener->spec.address)) { /* its name may be hidden */
+        listener->bound = listener->spec.address;
         return 0;
     }
     if (r >= 0)
         r = hf_listener_name(fd, &bound, &length);
     if (r >= 0)
-        r = hf_address_from_sockaddr(&bound, length, &held->bound);
-    held->bound.type = held->spec.address.type;
+        r = hf_address_from_sockaddr(&bound, length, &listener->bound);
+    listener->bound.type = listener->spec.address.type;
     return r;
 }
 
-int hf_listener_revive(HfListener *held, unsigned side, int fd)
+int hf_listener_revive(HfListener *listener, unsigned side, int fd)
 {
     HF_CLEANUP_FD int owned = fd;
 
-    int r = name_after(held, fd);
-    return r < 0 ? r : put_socket(held, side, hf_fd_steal(&owned));
+    int r = name_after(listener, fd);
+    return r < 0 ? r : put_socket(listener, side, hf_fd_steal(&owned));
 }
 
 /* Moves fd above the numbers that a child's layout uses, if possible. */
@@ -103,76 +103,76 @@ static int park(int fd)
 static int hold(int fd, const HfListenerSpec *spec, const HfSocketInode *inode, HfListener **ret)
 {
     HF_CLEANUP_FD int parked = park(fd);
-    HfListener *held = hf_listener_new();
+    HfListener *listener = hf_listener_new();
 
-    int r = parked < 0 ? parked : held ? 0 : -ENOMEM;
+    int r = parked < 0 ? parked : listener ? 0 : -ENOMEM;
     if (r >= 0)
-        r = hf_listener_spec_copy(spec, &held->spec);
+        r = hf_listener_spec_copy(spec, &listener->spec);
     if (r >= 0)
-        r = hf_listener_revive(held, 0, hf_fd_steal(&parked));
+        r = hf_listener_revive(listener, 0, hf_fd_steal(&parked));
     if (r < 0) {
         if (inode->inode != 0)
             hf_socket_unlink(spec->address.name, inode);
-        hf_listener_unref(held);
+        hf_listener_unref(listener);
         return r;
     }
-    held->inodes[0] = *inode;
-    *ret = held;
+    listener->inodes[0] = *inode;
+    *ret = listener;
     return 0;
 }
 
 int hf_listener_bind(const HfListenerSpec *spec, bool raised, HfListener **ret, HfText *error)
 {
-    HF_CLEANUP_TARGET HfResolvedListener target = {0};
+    HF_CLEANUP_RESOLVED HfResolvedListener resolved = {0};
     HfSocketStage stage = HF_LISTENER_SOCKET;
     HfSocketInode inode = {0};
     int fd = -1;
 
-    int r = hf_resolved_listener_find(spec, &target, error);
+    int r = hf_resolved_listener_find(spec, &resolved, error);
     if (r < 0)
         return r;
     if (raised)
-        target.request.backlog = hf_socket_somaxconn();
-    for (int i = 0; i < target.n; i++) {
-        hf_resolved_listener_aim(&target, i);
-        r = hf_socket_bind(&target.request, &fd, &inode, &stage);
+        resolved.request.backlog = hf_socket_somaxconn();
+    for (int i = 0; i < resolved.n; i++) {
+        hf_resolved_listener_aim(&resolved, i);
+        r = hf_socket_bind(&resolved.request, &fd, &inode, &stage);
         if (r >= 0 || !try_next(&spec->address, r))
             break;
     }
     if (r < 0) {
-        hf_resolved_listener_explain(&target, spec, r, stage, error);
+        hf_resolved_listener_explain(&resolved, spec, r, stage, error);
         return r;
     }
     r = hold(fd, spec, &inode, ret);
     if (r < 0)
-        hf_text_addf(error, "%s cannot be held: %s", target.label, strerror(-r));
+        hf_text_addf(error, "%s cannot be held: %s", resolved.label, strerror(-r));
     return r;
 }
 
 int hf_listener_probe(const HfListenerSpec *spec, HfText *error)
 {
-    HF_CLEANUP_TARGET HfResolvedListener target = {0};
+    HF_CLEANUP_RESOLVED HfResolvedListener resolved = {0};
     HfSocketStage stage = HF_LISTENER_BIND;
     HfOwner owner;
 
-    int r = hf_resolved_listener_find(spec, &target, error);
+    int r = hf_resolved_listener_find(spec, &resolved, error);
     if (r < 0)
         return r;
-    for (int i = 0; i < target.n; i++) {
-        hf_resolved_listener_aim(&target, i);
-        r = hf_socket_probe(&target.request, &stage);
+    for (int i = 0; i < resolved.n; i++) {
+        hf_resolved_listener_aim(&resolved, i);
+        r = hf_socket_probe(&resolved.request, &stage);
         if (r >= 0 && !hf_address_is_path(&spec->address)) {
-            int found = hf_owner_find_of(target.request.type, target.request.address,
-                                         target.request.address_length, &owner);
+            int found = hf_owner_find_of(resolved.request.type, resolved.request.address,
+                                         resolved.request.address_length, &owner);
             r = found == 0 || found == -EACCES ? -EADDRINUSE : 0;
         }
-        if (r >= 0 && !hf_socket_can_have(&target.request))
+        if (r >= 0 && !hf_socket_can_have(&resolved.request))
             r = -EADDRNOTAVAIL;
         if (r >= 0 || !try_next(&spec->address, r))
             break;
     }
     if (r < 0)
-        hf_resolved_listener_explain(&target, spec, r, stage, error);
+        hf_resolved_listener_explain(&resolved, spec, r, stage, error);
     return r;
 }
 
@@ -225,30 +225,31 @@ int hf_listener_take(int fd, const HfListenerSpec *spec, HfListener **ret)
     return 0;
 }
 
-HfListener *hf_listener_ref(HfListener *held)
+HfListener *hf_listener_ref(HfListener *listener)
 {
-    held->references++;
-    return held;
+    listener->references++;
+    return listener;
 }
 
 /* ---- sides ---- */
 
 /* The hidden name of a side, which changes with every switch. */
-static int find_hidden(const HfListener *held, unsigned side, char ret[static HF_LISTENER_PATH_MAX])
+static int find_hidden(const HfListener *listener, unsigned side,
+                       char ret[static HF_LISTENER_PATH_MAX])
 {
-    return hf_steer_find_hidden(held->spec.address.name, &held->inodes[side], ret);
+    return hf_steer_find_hidden(listener->spec.address.name, &listener->inodes[side], ret);
 }
 
 /* Removes our file at a unix path. */
-static int unlink_side(const HfListener *held, unsigned side)
+static int unlink_side(const HfListener *listener, unsigned side)
 {
     char hidden[HF_LISTENER_PATH_MAX];
 
-    if (held->inodes[side].inode == 0)
+    if (listener->inodes[side].inode == 0)
         return 0;
-    int r = hf_socket_unlink(held->spec.address.name, &held->inodes[side]);
-    return r < 0 && find_hidden(held, side, hidden) == 0
-               ? hf_socket_unlink(hidden, &held->inodes[side])
+    int r = hf_socket_unlink(listener->spec.address.name, &listener->inodes[side]);
+    return r < 0 && find_hidden(listener, side, hidden) == 0
+               ? hf_socket_unlink(hidden, &listener->inodes[side])
                : r;
 }
 
@@ -265,81 +266,74 @@ const char *hf_listener_one_side(const HfAddress *address)
     return NULL;
 }
 
-static const char *explain_pair(const HfListener *held, int r)
+static const char *explain_pair(const HfListener *listener, int r)
 {
-    if (r == -EADDRINUSE && is_tcp(held))
+    if (r == -EADDRINUSE && is_tcp(listener))
         return "it is another user's socket, or others listen there as well";
     if (r == -EADDRINUSE)
         return "somebody listens at the hidden name beside its path";
     return "a second socket cannot be bound there";
 }
 
-static unsigned count_sides(const HfListener *held)
-{
-    unsigned n = 0;
-
-    HF_EACH_SIDE (held)
-        n++;
-    return n;
-}
-
 /* Binds at the first free hidden name. */
-static int bind_hidden(const HfListener *held, int *ret_fd, HfSocketInode *ret_inode)
+static int bind_hidden(const HfListener *listener, int *ret_fd, HfSocketInode *ret_inode)
 {
-    const char *path = held->spec.address.name;
+    const char *path = listener->spec.address.name;
     char hidden[HF_LISTENER_PATH_MAX];
     int r = -EADDRINUSE;
 
     for (unsigned n = 0; r == -EADDRINUSE && n < HF_SIDES; n++) {
         r = hf_steer_name_hidden(path, n, hidden);
         if (r >= 0)
-            r = hf_steer_pair_path(held->fds[held->side], path, hidden, ret_fd, ret_inode);
+            r = hf_steer_pair_path(listener->fds[listener->side], path, hidden, ret_fd, ret_inode);
     }
     return r;
 }
 
 /* Notes on each socket which side it is, for a holdfast that copies it. */
-static void note_sides(const HfListener *held)
+static void note_sides(const HfListener *listener)
 {
-    HF_EACH_SIDE (held)
-        if (is_tcp(held))
-            hf_steer_note(held->fds[side], side == held->side, held->places[side]);
+    HF_EACH_SIDE (listener)
+        if (is_tcp(listener))
+            hf_steer_note(listener->fds[side], side == listener->side, listener->places[side]);
 }
 
 /* Adds a socket for side; an earlier one there has lost its path. */
-static int bind_side(HfListener *held, unsigned side)
+static int bind_side(HfListener *listener, unsigned side)
 {
-    unsigned n = count_sides(held);
     HfSocketInode inode = {0};
+    unsigned n = 0;
     int fd;
 
-    int r = is_tcp(held)
-                ? hf_steer_pair_tcp(held->fds[held->side], held->places[held->side], n, &fd)
-                : bind_hidden(held, &fd, &inode);
+    for (unsigned i = 0; i < HF_SIDES; i++)
+        n += listener->fds[i] >= 0;
+    int r = is_tcp(listener) ? hf_steer_pair_tcp(listener->fds[listener->side],
+                                                 listener->places[listener->side], n, &fd)
+                             : bind_hidden(listener, &fd, &inode);
     if (r < 0)
         return r;
-    held->inodes[side] = inode;
+    listener->inodes[side] = inode;
     r = fd = park(fd);
     if (r >= 0) {
-        held->fds[side] = hf_fd_close(held->fds[side]);
-        r = put_socket(held, side, fd);
+        listener->fds[side] = hf_fd_close(listener->fds[side]);
+        r = put_socket(listener, side, fd);
     }
     if (r < 0) {
-        unlink_side(held, side);
+        unlink_side(listener, side);
         return r;
     }
-    held->places[side] = n;
-    note_sides(held);
+    listener->places[side] = n;
+    note_sides(listener);
     return 0;
 }
 
-static void explain_one_side(HfListener *held, const char *why, int error)
+static void explain_one_side(HfListener *listener, const char *why, int error)
 {
-    const HfLogFields fields = {.listener = held->label, .error = error};
+    const HfLogFields fields = {.listener = listener->label, .error = error};
 
-    if (why && held->one_side != why && error != -EADDRINUSE && error < 0)
-        hf_log(LOG_WARNING, &fields, "%s has one side: %s", held->label, why);
-    held->one_side = why;
+    if (why && listener->one_side != why && error != -EADDRINUSE && error < 0)
+        hf_log(LOG_WARNING, &fields, "%s has one side: %s", listener->label, why);
+    listener->one_side = why;
 }
 
 #define SWAP(array, i, j)                                                                          \
@@ -348,101 +342,105 @@ static void explain_one_side(HfListener *held, const char *why, int error)
         (array)[i] = (array)[j];                                                                   \
         (array)[j] = one;                                                                          \
     } while (0)
-void hf_listener_renumber(HfListener *held, unsigned side)
+void hf_listener_renumber(HfListener *listener, unsigned side)
 {
-    const unsigned was = held->side;
+    const unsigned was = listener->side;
 
-    SWAP(held->inodes, was, side);
-    SWAP(held->sockets, was, side);
-    SWAP(held->fds, was, side);
-    SWAP(held->places, was, side);
-    if (held->standby == was)
-        held->standby = side;
-    else if (held->standby == side)
-        held->standby = was;
-    held->side = side;
+    SWAP(listener->inodes, was, side);
+    SWAP(listener->sockets, was, side);
+    SWAP(listener->fds, was, side);
+    SWAP(listener->places, was, side);
+    if (listener->standby == was)
+        listener->standby = side;
+    else if (listener->standby == side)
+        listener->standby = was;
+    listener->side = side;
 }
 
-void hf_listener_pair(HfListener *held, unsigned side)
+void hf_listener_pair(HfListener *listener, unsigned side)
 {
-    if (hf_listener_has_sides(held))
+    if (hf_listener_has_sides(listener))
         return;
-    const char *why = hf_listener_one_side(&held->bound);
+    const char *why = hf_listener_one_side(&listener->bound);
     int r = 0;
-    if (hf_listener_is_anothers(held))
+    if (hf_listener_is_anothers(listener))
         why = "another instance of holdfast has taken it over";
-    if (!why && held->received && !is_tcp(held))
+    if (!why && listener->received && !is_tcp(listener))
         why = "systemd has bound its path";
     if (!why) {
-        hf_listener_renumber(held, side);
-        r = bind_side(held, side == 0);
-        why = r < 0 ? explain_pair(held, r) : NULL;
+        hf_listener_renumber(listener, side);
+        r = bind_side(listener, side == 0);
+        why = r < 0 ? explain_pair(listener, r) : NULL;
     }
-    explain_one_side(held, why, r);
+    explain_one_side(listener, why, r);
     if (!why)
-        held->standby = side == 0;
+        listener->standby = side == 0;
 }
 
-bool hf_listener_can_switch(const HfListener *held, unsigned side)
+bool hf_listener_can_switch(const HfListener *listener, unsigned side)
 {
     char hidden[HF_LISTENER_PATH_MAX];
 
-    return !hf_listener_has_sides(held) || side == held->side || is_tcp(held) ||
-           find_hidden(held, side, hidden) == 0;
+    return !hf_listener_has_sides(listener) || side == listener->side || is_tcp(listener) ||
+           find_hidden(listener, side, hidden) == 0;
 }
 
-int hf_listener_open_side(HfListener *held, unsigned side, HfText *error)
+int hf_listener_open_side(HfListener *listener, unsigned side, HfText *error)
 {
     int r = 0;
 
-    if (!hf_listener_has_sides(held) || side == held->side || hf_listener_is_anothers(held))
+    if (!hf_listener_has_sides(listener) || side == listener->side ||
+        hf_listener_is_anothers(listener))
         return 0;
-    if (held->fds[side] < 0 || !hf_listener_can_switch(held, side))
-        r = bind_side(held, side);
-    if (r >= 0 && is_tcp(held))
-        r = hf_steer_tcp(held->fds[held->side], held->places[held->side], held->places[side]);
+    if (listener->fds[side] < 0 || !hf_listener_can_switch(listener, side))
+        r = bind_side(listener, side);
+    if (r >= 0 && is_tcp(listener))
+        r = hf_steer_tcp(listener->fds[listener->side], listener->places[listener->side],
+                         listener->places[side]);
     if (r >= 0)
-        held->standby = side;
+        listener->standby = side;
     else
         hf_text_addf(error, "the next generation cannot have a socket of its own at %s (%s): %s",
-                     held->label, explain_pair(held, r), strerror(-r));
+                     listener->label, explain_pair(listener, r), strerror(-r));
     return r;
 }
 
-int hf_listener_steer(HfListener *held, unsigned side)
+int hf_listener_steer(HfListener *listener, unsigned side)
 {
     char hidden[HF_LISTENER_PATH_MAX];
 
-    if (!hf_listener_has_sides(held) || held->fds[side] < 0 || hf_listener_is_anothers(held))
+    if (!hf_listener_has_sides(listener) || listener->fds[side] < 0 ||
+        hf_listener_is_anothers(listener))
         return 0;
-    unsigned other = side == held->side ? held->standby : held->side;
-    if (!is_tcp(held))
-        find_hidden(held, side, hidden); /* in case it is there already */
-    int r = is_tcp(held) ? hf_steer_tcp(held->fds[side], held->places[side], held->places[other])
-                         : hf_steer_path(held->spec.address.name, hidden, &held->inodes[side]);
+    unsigned other = side == listener->side ? listener->standby : listener->side;
+    if (!is_tcp(listener))
+        find_hidden(listener, side, hidden); /* in case it is there already */
+    int r = is_tcp(listener)
+                ? hf_steer_tcp(listener->fds[side], listener->places[side], listener->places[other])
+                : hf_steer_path(listener->spec.address.name, hidden, &listener->inodes[side]);
     if (r < 0)
         return r;
-    held->side = side;
-    held->standby = other;
-    note_sides(held);
+    listener->side = side;
+    listener->standby = other;
+    note_sides(listener);
     return 0;
 }
 
-int hf_listener_reach(const HfListener *held, unsigned side, HfReach *ret)
+int hf_listener_reach(const HfListener *listener, unsigned side, HfReach *ret)
 {
     char path[HF_LISTENER_PATH_MAX];
-    HfAddress address = held->spec.address;
+    HfAddress address = listener->spec.address;
     HfReach reach = {0};
     int r = 0;
 
-    if (!hf_listener_has_sides(held) || is_tcp(held)) {
-        r = hf_socket_reach(held->fds[held->side], &reach.address, &reach.length);
-        if (r >= 0 && hf_listener_has_sides(held) && side != held->side)
+    if (!hf_listener_has_sides(listener) || is_tcp(listener)) {
+        r = hf_socket_reach(listener->fds[listener->side], &reach.address, &reach.length);
+        if (r >= 0 && hf_listener_has_sides(listener) && side != listener->side)
             hf_steer_reach(&reach);
     } else {
-        if (side != held->side)
-            r = find_hidden(held, side, path);
-        if (r >= 0 && side != held->side)
+        if (side != listener->side)
+            r = find_hidden(listener, side, path);
+        if (r >= 0 && side != listener->side)
             r = hf_address_parse(path, &address);
         if (r >= 0)
             r = hf_address_to_sockaddr(&address, &reach.address, &reach.length);
@@ -454,32 +452,32 @@ int hf_listener_reach(const HfListener *held, unsigned side, HfReach *ret)
 
 /* ---- while it is held ---- */
 
-HfListener *hf_listener_unref(HfListener *held)
+HfListener *hf_listener_unref(HfListener *listener)
 {
-    if (!held || --held->references > 0)
+    if (!listener || --listener->references > 0)
         return NULL;
-    bool stays = held->received || held->stays || hf_listener_is_anothers(held);
-    HF_EACH_SIDE (held) {
-        if (held->claimed && held->taken) /* the take-over failed */
-            hf_steer_claim(held->fds[side], false);
-        if (!stays && !(held->taken && side == held->side))
-            unlink_side(held, side);
-        hf_fd_close(held->fds[side]);
+    bool stays = listener->received || listener->stays || hf_listener_is_anothers(listener);
+    HF_EACH_SIDE (listener) {
+        if (listener->claimed && listener->taken) /* the take-over failed */
+            hf_steer_claim(listener->fds[side], false);
+        if (!stays && !(listener->taken && side == listener->side))
+            unlink_side(listener, side);
+        hf_fd_close(listener->fds[side]);
     }
-    hf_listener_spec_clear(&held->spec);
-    free(held->label);
-    free(held);
+    hf_listener_spec_clear(&listener->spec);
+    free(listener->label);
+    free(listener);
     return NULL;
 }
 
-void hf_listener_raise_backlog(HfListener *held, bool raised)
+void hf_listener_raise_backlog(HfListener *listener, bool raised)
 {
-    if (held->received || held->bound.type == SOCK_DGRAM)
+    if (listener->received || listener->bound.type == SOCK_DGRAM)
         return;
-    bool maximum = raised || held->spec.backlog == HF_BACKLOG_MAXIMUM;
-    HF_EACH_SIDE (held)
-        hf_socket_set_backlog(held->fds[side],
-                              maximum ? hf_socket_somaxconn() : held->spec.backlog);
+    bool maximum = raised || listener->spec.backlog == HF_BACKLOG_MAXIMUM;
+    HF_EACH_SIDE (listener)
+        hf_socket_set_backlog(listener->fds[side],
+                              maximum ? hf_socket_somaxconn() : listener->spec.backlog);
 }
 
 static bool differ(const char *a, const char *b)
@@ -498,92 +496,94 @@ static bool rights_differ(const HfListenerSpec *a, const HfListenerSpec *b)
            acls_differ(a, b);
 }
 
-static int secure(const HfListener *held, const HfListenerSpec *spec, HfText *error)
+static int secure(const HfListener *listener, const HfListenerSpec *spec, HfText *error)
 {
-    HF_CLEANUP_TARGET HfResolvedListener target = {0};
+    HF_CLEANUP_RESOLVED HfResolvedListener resolved = {0};
     char hidden[HF_LISTENER_PATH_MAX];
     HfSocketStage stage = HF_LISTENER_BIND;
 
-    int r = hf_resolved_listener_find(spec, &target, error);
+    int r = hf_resolved_listener_find(spec, &resolved, error);
     if (r < 0)
         return r;
-    target.request.replace_acl = acls_differ(&held->spec, spec);
-    r = hf_socket_secure(&target.request, &held->inodes[held->side], &stage);
-    const HfSocketRequest same = {.like = held->spec.address.name};
-    HF_EACH_SIDE (held)
-        if (r >= 0 && side != held->side && find_hidden(held, side, hidden) == 0)
-            r = hf_socket_path_secure(hidden, &held->inodes[side], &same, &stage);
+    resolved.request.replace_acl = acls_differ(&listener->spec, spec);
+    r = hf_socket_secure(&resolved.request, &listener->inodes[listener->side], &stage);
+    const HfSocketRequest same = {.like = listener->spec.address.name};
+    HF_EACH_SIDE (listener)
+        if (r >= 0 && side != listener->side && find_hidden(listener, side, hidden) == 0)
+            r = hf_socket_path_secure(hidden, &listener->inodes[side], &same, &stage);
     if (r < 0)
-        hf_resolved_listener_explain(&target, spec, r, stage, error);
+        hf_resolved_listener_explain(&resolved, spec, r, stage, error);
     return r;
 }
 
-int hf_listener_respecify(HfListener *held, const HfListenerSpec *spec, bool raised, HfText *error)
+int hf_listener_respecify(HfListener *listener, const HfListenerSpec *spec, bool raised,
+                          HfText *error)
 {
     HfListenerSpec copy;
 
-    if (held->received || hf_listener_is_anothers(held))
-        return spec->name ? hf_string_set(&held->spec.name, spec->name) : 0;
+    if (listener->received || hf_listener_is_anothers(listener))
+        return spec->name ? hf_string_set(&listener->spec.name, spec->name) : 0;
     int r = hf_listener_spec_copy(spec, &copy);
     if (r < 0)
         return r;
-    copy.address = held->spec.address;
-    if (held->inodes[held->side].inode != 0 && rights_differ(&held->spec, spec))
-        r = secure(held, spec, error);
-    bool backlog = held->spec.backlog != spec->backlog;
-    hf_listener_spec_clear(&held->spec);
-    held->spec = copy;
+    copy.address = listener->spec.address;
+    if (listener->inodes[listener->side].inode != 0 && rights_differ(&listener->spec, spec))
+        r = secure(listener, spec, error);
+    bool backlog = listener->spec.backlog != spec->backlog;
+    hf_listener_spec_clear(&listener->spec);
+    listener->spec = copy;
     if (backlog)
-        hf_listener_raise_backlog(held, raised);
+        hf_listener_raise_backlog(listener, raised);
     return r;
 }
 
-int hf_listener_queue(HfListener *held, unsigned side, HfQueue *ret)
+int hf_listener_queue(HfListener *listener, unsigned side, HfQueue *ret)
 {
-    if (held->fds[side] < 0)
+    if (listener->fds[side] < 0)
         return -ENOENT;
-    int r = hf_queue_read(held->fds[side], ret);
-    if (r == 0 && ret->depth > held->highest)
-        held->highest = ret->depth;
+    int r = hf_queue_read(listener->fds[side], ret);
+    if (r == 0 && ret->depth > listener->highest)
+        listener->highest = ret->depth;
     return r;
 }
 
-uint32_t hf_listener_waiting(HfListener *held)
+uint32_t hf_listener_waiting(HfListener *listener)
 {
     uint32_t waiting = 0;
     HfQueue queue;
 
-    HF_EACH_SIDE (held)
-        waiting += hf_listener_queue(held, side, &queue) >= 0 ? queue.depth : 0;
+    HF_EACH_SIDE (listener)
+        waiting += hf_listener_queue(listener, side, &queue) >= 0 ? queue.depth : 0;
     return waiting;
 }
 
-bool hf_listener_can_be_released(const HfListener *held)
+bool hf_listener_can_be_released(const HfListener *listener)
 {
-    return (is_tcp(held) || held->inodes[held->side].inode != 0) && !hf_listener_is_anothers(held);
+    return (is_tcp(listener) || listener->inodes[listener->side].inode != 0) &&
+           !hf_listener_is_anothers(listener);
 }
 
-int hf_listener_release(HfListener *held)
+int hf_listener_release(HfListener *listener)
 {
     int r = 0;
 
-    HF_EACH_SIDE (held) {
-        int released =
-            is_tcp(held) ? hf_socket_shut_down(held->fds[side]) : unlink_side(held, side);
+    HF_EACH_SIDE (listener) {
+        int released = is_tcp(listener) ? hf_socket_shut_down(listener->fds[side])
+                                        : unlink_side(listener, side);
         r = r < 0 ? r : released;
     }
     return r;
 }
 
-bool hf_listener_is_lost(const HfListener *held)
+bool hf_listener_is_lost(const HfListener *listener)
 {
-    const HfSocketInode *inode = &held->inodes[held->side];
+    const HfSocketInode *inode = &listener->inodes[listener->side];
 
-    if (held->received || hf_listener_is_anothers(held))
+    if (listener->received || hf_listener_is_anothers(listener))
         return false;
     if (inode->inode == 0)
-        return is_tcp(held) && hf_socket_verify(held->fds[held->side]) == -EINVAL;
-    return hf_socket_path_is(held->spec.address.name, inode) == 0;
+        return is_tcp(listener) && hf_socket_verify(listener->fds[listener->side]) == -EINVAL;
+    return hf_socket_path_is(listener->spec.address.name, inode) == 0;
 }
 
 void hf_listener_array_clear(HfListener ***list, size_t *n)

@@ -54,78 +54,80 @@ int hf_listener_receive(int fd, const char *name, HfListener **ret);
 int hf_listener_take(int fd, const HfListenerSpec *spec, HfListener **ret);
 
 /* Has another holdfast taken it out of this one? */
-static inline bool hf_listener_is_anothers(const HfListener *held)
+static inline bool hf_listener_is_anothers(const HfListener *listener)
 {
-    return held->fds[held->side] >= 0 && hf_steer_is_anothers(held->fds[held->side]);
+    return listener->fds[listener->side] >= 0 &&
+           hf_steer_is_anothers(listener->fds[listener->side]);
 }
 
 /* Makes a listener without a socket, for a snapshot to fill in: spec, inodes, sockets, places,
  * received, taken, side and standby. NULL without memory. */
 HfListener *hf_listener_new(void);
 /* Gives it the socket of a side. Consumes fd on failure as well. Returns 0 or negative errno. */
-int hf_listener_revive(HfListener *held, unsigned side, int fd);
+int hf_listener_revive(HfListener *listener, unsigned side, int fd);
 
 /* ---- sides ---- */
 
 /* Gives the current side this number, and exchanges it with the side that had it. */
-void hf_listener_renumber(HfListener *held, unsigned side);
+void hf_listener_renumber(HfListener *listener, unsigned side);
 /* Binds a second socket unless it has one. The current socket becomes side. If it cannot have two,
  * one_side explains why. */
-void hf_listener_pair(HfListener *held, unsigned side);
+void hf_listener_pair(HfListener *listener, unsigned side);
 /* Iterates over the sides that have a socket, in the variable side. */
-#define HF_EACH_SIDE(held)                                                                         \
+#define HF_EACH_SIDE(listener)                                                                     \
     for (unsigned side = 0; side < HF_SIDES; side++)                                               \
-        if ((held)->fds[side] >= 0)
-static inline bool hf_listener_has_sides(const HfListener *held)
+        if ((listener)->fds[side] >= 0)
+static inline bool hf_listener_has_sides(const HfListener *listener)
 {
-    return held->standby != held->side;
+    return listener->standby != listener->side;
 }
 /* The socket of a side, or the current one if that side has none. Borrowed. */
-static inline int hf_listener_fd(const HfListener *held, unsigned side)
+static inline int hf_listener_fd(const HfListener *listener, unsigned side)
 {
-    return held->fds[side] >= 0 ? held->fds[side] : held->fds[held->side];
+    return listener->fds[side] >= 0 ? listener->fds[side] : listener->fds[listener->side];
 }
 /* Makes side, on which there is no generation, the standby side; binds it if it has no socket yet
  * or its path was removed. Does nothing for a listener with one side. Returns 0, or negative errno
  * with one line in error. */
-int hf_listener_open_side(HfListener *held, unsigned side, HfText *error);
+int hf_listener_open_side(HfListener *listener, unsigned side, HfText *error);
 /* Can it be switched to side, as far as can be determined? Its path may have been removed. */
-bool hf_listener_can_switch(const HfListener *held, unsigned side);
+bool hf_listener_can_switch(const HfListener *listener, unsigned side);
 /* Sends new connections to side from now on; the one that had them becomes the standby side. Does
  * nothing for a listener with one side. Returns 0 or negative errno. */
-int hf_listener_steer(HfListener *held, unsigned side);
+int hf_listener_steer(HfListener *listener, unsigned side);
 /* How to connect to side, the current or the standby one, at present. Returns 0 or negative errno.
  */
-int hf_listener_reach(const HfListener *held, unsigned side, HfReach *ret);
+int hf_listener_reach(const HfListener *listener, unsigned side, HfReach *ret);
 /* Why a listener at address, not bound yet, will have only one side; NULL: no reason known. */
 const char *hf_listener_one_side(const HfAddress *address);
 
-HfListener *hf_listener_ref(HfListener *held);
+HfListener *hf_listener_ref(HfListener *listener);
 /* The last reference unlinks the path bound here and closes. Returns NULL. */
-HfListener *hf_listener_unref(HfListener *held);
+HfListener *hf_listener_unref(HfListener *listener);
 
 /* Sets the backlog to somaxconn (raised) or to the value in spec. */
-void hf_listener_raise_backlog(HfListener *held, bool raised);
+void hf_listener_raise_backlog(HfListener *listener, bool raised);
 
 /* Adapts a held listener to a new spec: name, backlog and, for a path bound here, permissions;
  * unset values stay. Returns 0, or negative errno with one line in error. */
-int hf_listener_respecify(HfListener *held, const HfListenerSpec *spec, bool raised, HfText *error);
+int hf_listener_respecify(HfListener *listener, const HfListenerSpec *spec, bool raised,
+                          HfText *error);
 
 /* The present accept queue of a side. Returns as hf_queue_read, or -ENOENT: no such side. */
-int hf_listener_queue(HfListener *held, unsigned side, HfQueue *ret);
+int hf_listener_queue(HfListener *listener, unsigned side, HfQueue *ret);
 /* How many connections wait, on all sides. */
-uint32_t hf_listener_waiting(HfListener *held);
+uint32_t hf_listener_waiting(HfListener *listener);
 
 /* Is it a TCP address, or a path bound here? */
-bool hf_listener_can_be_released(const HfListener *held);
+bool hf_listener_can_be_released(const HfListener *listener);
 /* Frees its address although other processes have copies of its sockets: none of them listens any
  * more, and queued connections are reset; a path is only unlinked, and its queue stays. Returns 0
  * or negative errno. */
-int hf_listener_release(HfListener *held);
+int hf_listener_release(HfListener *listener);
 
 /* Can nobody connect any more, because the socket does not listen, or because its path was removed
  * or replaced? */
-bool hf_listener_is_lost(const HfListener *held);
+bool hf_listener_is_lost(const HfListener *listener);
 
 /* Releases an array of references. */
 void hf_listener_array_clear(HfListener ***list, size_t *n);

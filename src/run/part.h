@@ -36,7 +36,7 @@ struct HfPart {
     const char *mode;
     int (*mode_main)(int argc, char **argv);
     /* Removes words of its own from the beginning of argc and argv, for good. */
-    void (*take_words)(int *argc, char ***argv);
+    void (*strip_words)(int *argc, char ***argv);
     /* Runs the verb in line if it is the part's own. Returns its exit status, or -1 if it is not.
      */
     int (*verb)(const HfCommandLine *line, const HfPart *const *parts);
@@ -109,7 +109,7 @@ struct HfPart {
     /* The service is gone. Returns true to keep the loop running until hf_supervisor_ended. */
     bool (*end)(void *state);
     /* Releases everything that concerns the service. Harmless when repeated. */
-    void (*let_go)(void *state);
+    void (*detach)(void *state);
     void (*free)(void *state);
 };
 

@@ -34,7 +34,7 @@ void hf_pid_file_remove(HfSupervisor *supervisor)
 }
 
 /* A pid file names one process: a stop or reload by way of it reaches only one of them. */
-static void tell_twin(const char *path)
+static void warn_of_twin(const char *path)
 {
     HF_CLEANUP_FREE char *text = NULL;
     size_t length;
@@ -62,7 +62,7 @@ void hf_pid_file_write(HfSupervisor *supervisor, const HfPlan *plan)
         hf_pid_file_remove(supervisor);
     if (!path || (supervisor->pid_file && names_us(path)))
         return;
-    tell_twin(path);
+    warn_of_twin(path);
     hf_text_addf(&text, "%d\n", (int)getpid());
     int r = hf_file_write(path, hf_text_peek(&text), text.length, 0644);
     if (r >= 0)

@@ -219,8 +219,8 @@ void hf_plan_apply(HfPlan *plan, bool raised)
 /* Another name for the same path, or for the first address of a host that was looked up. */
 static bool is_alias(const HfListener *held, const HfListenerSpec *spec)
 {
-    struct sockaddr_storage addresses[HF_TARGET_ADDRESSES_MAX];
-    unsigned lengths[HF_TARGET_ADDRESSES_MAX];
+    struct sockaddr_storage addresses[HF_RESOLVED_ADDRESSES_MAX];
+    unsigned lengths[HF_RESOLVED_ADDRESSES_MAX];
     HfAddress first;
 
     if (hf_address_is_path(&spec->address))
@@ -228,7 +228,7 @@ static bool is_alias(const HfListener *held, const HfListenerSpec *spec)
                hf_socket_path_same(held->bound.name, spec->address.name);
     return spec->address.kind == HF_ADDRESS_HOST && spec->names &&
            hf_names_host(spec->names, spec->address.name, spec->address.port, addresses, lengths,
-                         HF_TARGET_ADDRESSES_MAX) > 0 &&
+                         HF_RESOLVED_ADDRESSES_MAX) > 0 &&
            hf_address_from_sockaddr(&addresses[0], lengths[0], &first) == 0 &&
            hf_address_equal(&first, &held->bound);
 }

@@ -40,8 +40,8 @@ struct HfPrepare {
 
 /* One step of the list. */
 typedef struct Step {
-    /* Returns 0 when it continues in the loop, until prepare_go_on or prepare_failed is called; 1
-     * when it is done; or negative errno, perhaps with one or more lines in error. */
+    /* Returns 0 when it continues in the loop, until prepare_continue or prepare_failed is called;
+     * 1 when it is done; or negative errno, perhaps with one or more lines in error. */
     int (*start)(HfPrepare *prepare, HfText *error);
     void (*abort)(HfPrepare *prepare); /* aborts what start began; NULL: nothing to abort */
 } Step;
@@ -116,7 +116,7 @@ static void prepare_run(HfPrepare *prepare)
 }
 
 /* A step that continued in the loop is done. */
-static void prepare_go_on(HfPrepare *prepare)
+static void prepare_continue(HfPrepare *prepare)
 {
     prepare->step++;
     prepare_run(prepare);
@@ -126,7 +126,7 @@ static void prepare_go_on(HfPrepare *prepare)
 
 static void on_names(void *userdata)
 {
-    prepare_go_on(userdata);
+    prepare_continue(userdata);
 }
 
 static void abort_names(HfPrepare *prepare)
@@ -234,7 +234,7 @@ static void on_answer(const HfCaptured *captured, void *userdata)
     if (r < 0)
         prepare_failed(prepare, r, &error);
     else if (r > 0)
-        prepare_go_on(prepare);
+        prepare_continue(prepare);
 }
 
 static void abort_question(HfPrepare *prepare)
@@ -327,7 +327,7 @@ static void on_tried(int r, const char *error, void *userdata)
     if (r < 0)
         prepare_end(prepare, r, error);
     else
-        prepare_go_on(prepare);
+        prepare_continue(prepare);
 }
 
 static int try_plan(HfPrepare *prepare, HfText *error)

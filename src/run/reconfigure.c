@@ -97,7 +97,7 @@ const HfSettings *hf_reconfigure_settings(const HfSupervisor *supervisor)
     return supervisor->next ? &supervisor->next->settings : supervisor->settings;
 }
 
-static void tell_changes(const HfSupervisor *supervisor, const HfSettings *next, HfCause cause)
+static void log_changes(const HfSupervisor *supervisor, const HfSettings *next, HfCause cause)
 {
     const char *names[HF_OPTIONS_MAX];
     HF_CLEANUP_TEXT HfText list = {0};
@@ -118,7 +118,7 @@ void hf_reconfigure_commit(HfSupervisor *supervisor, HfCause cause)
     if (!supervisor->next)
         return;
     const HfSettings *next = &supervisor->next->settings;
-    tell_changes(supervisor, next, cause);
+    log_changes(supervisor, next, cause);
     hf_log_setup(supervisor->name, hf_log_priority(next->log_level), next->log_format);
     supervisor->settings = next;
     drop(supervisor->read);

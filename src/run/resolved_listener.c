@@ -18,16 +18,16 @@
 
 #define PID_BYTES 32 /* bytes of a lock file */
 
-void hf_resolved_listener_clear(HfResolvedListener *target)
+void hf_resolved_listener_clear(HfResolvedListener *resolved)
 {
-    free(target->accounts.users);
-    free(target->accounts.groups);
+    free(resolved->accounts.users);
+    free(resolved->accounts.groups);
 }
 
-void hf_resolved_listener_aim(HfResolvedListener *target, int i)
+void hf_resolved_listener_aim(HfResolvedListener *resolved, int i)
 {
-    target->request.address = &target->addresses[i];
-    target->request.address_length = target->lengths[i];
+    resolved->request.address = &resolved->addresses[i];
+    resolved->request.address_length = resolved->lengths[i];
 }
 
 static int explain_account(const char *kind, const char *name, int r, HfText *error)
@@ -78,7 +78,7 @@ static int list_addresses(const HfNames *names, const HfAddress *address, const 
 
     if (address->kind == HF_ADDRESS_HOST) {
         int n = hf_names_host(names, address->name, address->port, ret, ret_lengths,
-                              HF_TARGET_ADDRESSES_MAX);
+                              HF_RESOLVED_ADDRESSES_MAX);
         if (n < 0)
             hf_text_addf(error, "%s: %s", label,
                          n == -ENOENT ? "there is no host of that name, or it has no address"
@@ -110,9 +110,10 @@ static int list_addresses(const HfNames *names, const HfAddress *address, const 
     return 2;
 }
 
-int hf_resolved_listener_find(const HfListenerSpec *spec, HfResolvedListener *target, HfText *error)
+int hf_resolved_listener_find(const HfListenerSpec *spec, HfResolvedListener *resolved,
+                              HfText *error)
 {
-    HfSocketRequest *request = &target->request;
+    HfSocketRequest *request = &resolved->request;
     const HfNames *names = spec->names;
 
     *request = (HfSocketRequest){
@@ -127,27 +128,27 @@ int hf_resolved_listener_find(const HfListenerSpec *spec, HfResolvedListener *ta
         .uid = (uid_t)-1,
         .gid = (gid_t)-1,
     };
-    hf_address_format(&spec->address, target->label);
+    hf_address_format(&spec->address, resolved->label);
     int r = spec->owner ? hf_names_user(names, spec->owner, &request->uid, &request->gid) : 0;
     if (r < 0)
         return explain_account("user", spec->owner, r, error);
     r = spec->group ? hf_names_group(names, spec->group, &request->gid) : 0;
     if (r < 0)
         return explain_account("group", spec->group, r, error);
-    r = parse_accounts(names, spec->acl_users, false, &target->accounts, error);
+    r = parse_accounts(names, spec->acl_users, false, &resolved->accounts, error);
     if (r >= 0)
-        r = parse_accounts(names, spec->acl_groups, true, &target->accounts, error);
+        r = parse_accounts(names, spec->acl_groups, true, &resolved->accounts, error);
     if (r < 0)
         return r;
-    request->acl_users = target->accounts.users;
-    request->n_acl_users = target->accounts.n_users;
-    request->acl_groups = target->accounts.groups;
-    request->n_acl_groups = target->accounts.n_groups;
-    target->n = list_addresses(names, &spec->address, target->label, target->addresses,
-                               target->lengths, error);
-    if (target->n < 0)
-        return target->n;
-    hf_resolved_listener_aim(target, 0);
+    request->acl_users = resolved->accounts.users;
+    request->n_acl_users = resolved->accounts.n_users;
+    request->acl_groups = resolved->accounts.groups;
+    request->n_acl_groups = resolved->accounts.n_groups;
+    resolved->n = list_addresses(names, &spec->address, resolved->label, resolved->addresses,
+                                 resolved->lengths, error);
+    if (resolved->n < 0)
+        return resolved->n;
+    hf_resolved_listener_aim(resolved, 0);
     return 0;
 }
 
@@ -232,11 +233,11 @@ static void explain_owner(const char *label, const HfOwner *owner, HfText *error
         hf_text_add(error, "); stop it, or choose another address");
 }
 
-void hf_resolved_listener_explain(const HfResolvedListener *target, const HfListenerSpec *spec,
+void hf_resolved_listener_explain(const HfResolvedListener *resolved, const HfListenerSpec *spec,
                                   int r, HfSocketStage stage, HfText *error)
 {
-    const HfSocketRequest *request = &target->request;
-    const char *label = target->label;
+    const HfSocketRequest *request = &resolved->request;
+    const char *label = resolved->label;
     HfOwner owner;
 
     if (r == -EADDRINUSE &&

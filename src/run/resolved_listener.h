@@ -9,7 +9,7 @@
 #include "config/settings.h"
 #include "kernel/socket.h"
 
-#define HF_TARGET_ADDRESSES_MAX 16
+#define HF_RESOLVED_ADDRESSES_MAX 16
 
 typedef struct HfAccounts {
     uid_t *users;
@@ -22,18 +22,18 @@ typedef struct HfResolvedListener {
     char label[HF_ADDRESS_TEXT_MAX]; /* its address, for people */
     HfSocketRequest request;
     HfAccounts accounts;
-    struct sockaddr_storage addresses[HF_TARGET_ADDRESSES_MAX]; /* to be tried in turn */
-    unsigned lengths[HF_TARGET_ADDRESSES_MAX];
+    struct sockaddr_storage addresses[HF_RESOLVED_ADDRESSES_MAX]; /* to be tried in turn */
+    unsigned lengths[HF_RESOLVED_ADDRESSES_MAX];
     int n;
 } HfResolvedListener;
 
-/* Resolves spec with spec->names; without those it asks the name services, and may block. target
+/* Resolves spec with spec->names; without those it asks the name services, and may block. resolved
  * must be zeroed, and cleared on failure as well; it is aimed at its first address. Returns 0, or
  * negative errno with one line in error. */
-int hf_resolved_listener_find(const HfListenerSpec *spec, HfResolvedListener *target,
+int hf_resolved_listener_find(const HfListenerSpec *spec, HfResolvedListener *resolved,
                               HfText *error);
 /* Makes the request one for address i. */
-void hf_resolved_listener_aim(HfResolvedListener *target, int i);
+void hf_resolved_listener_aim(HfResolvedListener *resolved, int i);
 
 /* How two listeners relate, by their first addresses. */
 typedef enum HfPlaces {
@@ -44,8 +44,8 @@ typedef enum HfPlaces {
 HfPlaces hf_resolved_listener_compare(const HfResolvedListener *a, const HfResolvedListener *b);
 
 /* Explains in one line why the current address cannot be bound: r at stage. */
-void hf_resolved_listener_explain(const HfResolvedListener *target, const HfListenerSpec *spec,
+void hf_resolved_listener_explain(const HfResolvedListener *resolved, const HfListenerSpec *spec,
                                   int r, HfSocketStage stage, HfText *error);
 
-void hf_resolved_listener_clear(HfResolvedListener *target);
-#define HF_CLEANUP_TARGET __attribute__((cleanup(hf_resolved_listener_clear)))
+void hf_resolved_listener_clear(HfResolvedListener *resolved);
+#define HF_CLEANUP_RESOLVED __attribute__((cleanup(hf_resolved_listener_clear)))

@@ -67,10 +67,10 @@ static int on_step(sd_event_source *source, void *userdata)
 }
 
 /* Releases everything that concerns the service; harmless when repeated. */
-static void let_go(HfSupervisor *supervisor)
+static void detach_service(HfSupervisor *supervisor)
 {
-    HF_EACH_PART (supervisor, i, let_go)
-        supervisor->parts[i]->let_go(supervisor->states[i]);
+    HF_EACH_PART (supervisor, i, detach)
+        supervisor->parts[i]->detach(supervisor->states[i]);
     hf_pid_file_remove(supervisor);
     for (unsigned i = 0; i < HF_MACHINE_SLOTS; i++)
         supervisor->generations[i] = hf_generation_free(supervisor->generations[i]);
@@ -94,7 +94,7 @@ static int on_ending(sd_event_source *source, void *userdata)
     supervisor->n_ending = 1;
     HF_EACH_PART (supervisor, i, end)
         supervisor->n_ending += supervisor->parts[i]->end(supervisor->states[i]);
-    let_go(supervisor);
+    detach_service(supervisor);
     hf_supervisor_ended(supervisor);
     return 0;
 }
@@ -214,7 +214,7 @@ static int set_up(HfSupervisor *supervisor, HfText *error)
 
 static void tear_down(HfSupervisor *supervisor)
 {
-    let_go(supervisor);
+    detach_service(supervisor);
     hf_inputs_free(supervisor->inputs);
     hf_runtime_release(&supervisor->runtime);
     HF_EACH_PART (supervisor, i, free)

@@ -332,7 +332,7 @@ static int take_dump(HfDiscovery *discovery, const HfPhpfpmArguments *arguments,
 }
 
 /* A configuration that cannot be restated can only be started from the user's files. */
-static int keep_statement(HfPlan *plan, const char *dump, size_t length)
+static int restate_plan(HfPlan *plan, const char *dump, size_t length)
 {
     HF_CLEANUP_TEXT HfText text = {0};
 
@@ -360,7 +360,7 @@ static int plan_pools(HfDiscovery *discovery, const HfPhpfpmArguments *arguments
                        !hf_settings_warms(settings, HF_WARM_NONE), discovery->plan, error);
     hf_phpfpm_config_clear(&config);
     if (r >= 0)
-        r = keep_statement(discovery->plan, dump, length);
+        r = restate_plan(discovery->plan, dump, length);
     discovery->step = STEP_BOUND;
     return r < 0 ? r : HF_STEP_BIND;
 }

@@ -27,9 +27,10 @@ static void follow(HfMachine *machine, World *world, const HfEvent *event)
     hf_machine_step(machine, event, &actions);
     for (size_t i = 0; i < actions.n; i++)
         check_rule(world_action(world, event, &actions.list[i]));
-    /* the machine doubts no more than the limits of that moment let it */
-    if (world->doubts > world_before.doubts && world->doubts > before.limits.probe_doublings)
-        world->doubts = world_before.doubts;
+    /* the machine probe_backoff no more than the limits of that moment let it */
+    if (world->probe_backoff > world_before.probe_backoff &&
+        world->probe_backoff > before.limits.probe_doublings)
+        world->probe_backoff = world_before.probe_backoff;
     check_rule(invariants_check(&(Edge){.before = &before,
                                         .world_before = &world_before,
                                         .event = event,

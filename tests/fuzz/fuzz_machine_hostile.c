@@ -162,7 +162,7 @@ static void take_action(Books *books, const HfAction *action)
             CHECK(!books->occupied[i]);
         CHECK(!books->answering && !books->preparing && !books->prepared && !books->watching);
         break;
-    case HF_ACTION_HURRY:
+    case HF_ACTION_ESCALATE:
         CHECK(books->ending);
         break;
     case HF_ACTION_MAX_:

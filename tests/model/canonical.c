@@ -141,9 +141,9 @@ void canonical_tidy(HfMachine *machine, World *world, unsigned failures)
     number_sides(machine, world);
     if (machine->failures > failures)
         machine->failures = failures;
-    if (world->doubts > machine->limits.probe_doublings)
-        world->doubts = machine->limits.probe_doublings;
-    unsigned patience = world_patience(&machine->limits, world->doubts, world->probed);
+    if (world->probe_backoff > machine->limits.probe_doublings)
+        world->probe_backoff = machine->limits.probe_doublings;
+    unsigned patience = world_patience(&machine->limits, world->probe_backoff, world->probed);
     if (world->misses > patience)
         world->misses = patience;
     for (unsigned i = 0; i < HF_MACHINE_SLOTS; i++)
@@ -209,7 +209,7 @@ static void code_state(Codec *codec, HfMachine *m, World *w)
     CODE(codec, m->switches_next, 1);
     CODE(codec, m->cause, 3);
     CODE(codec, m->pending, 3);
-    CODE(codec, m->hurry, 4);
+    CODE(codec, m->stop_stage, 4);
     CODE(codec, m->planned, 1);
     CODE(codec, m->prepared, 1);
     CODE(codec, m->takeover, 1);
@@ -224,7 +224,7 @@ static void code_state(Codec *codec, HfMachine *m, World *w)
     CODE(codec, w->executing, 1);
     CODE(codec, m->probed, 2);
     CODE(codec, m->misses, 3);
-    CODE(codec, m->doubts, 1);
+    CODE(codec, m->probe_backoff, 1);
     CODE(codec, m->failures, 4);
     for (unsigned i = 0; i < WORLD_REQUESTS; i++) {
         CODE(codec, m->requests[i].kind, 3);
@@ -306,7 +306,7 @@ static void derive_world(World *world, const HfMachine *machine)
     world->probing = machine->probing;
     world->probed = machine->probed;
     world->misses = machine->misses;
-    world->doubts = machine->doubts;
+    world->probe_backoff = machine->probe_backoff;
     world->testing = machine->upgrade == HF_UPGRADE_TESTING;
     world->ended = machine->phase == HF_PHASE_ENDED;
     world->ending = machine->phase == HF_PHASE_ENDING;
@@ -342,24 +342,25 @@ static bool same_machine(const HfMachine *a, const HfMachine *b)
 {
     /* again without names: a field that was added does not compile */
     const HfMachine head[] = {
-        {a->limits,   a->next,    a->phase,    a->side,     a->cause,
-         a->pending,  a->hurry,   a->upgrade,  a->stop,     a->wait,
-         a->status,   a->planned, a->switches, a->prepared, a->switches_next,
-         a->takeover, a->overdue, a->outage,   a->probing,  a->recycled,
-         a->probed,   a->misses,  a->doubts,   a->failures, a->last_number,
+        {a->limits,   a->next,       a->phase,         a->side,     a->cause,
+         a->pending,  a->stop_stage, a->upgrade,       a->stop,     a->wait,
+         a->status,   a->planned,    a->switches,      a->prepared, a->switches_next,
+         a->takeover, a->overdue,    a->outage,        a->probing,  a->recycled,
+         a->probed,   a->misses,     a->probe_backoff, a->failures, a->last_number,
          {{0}},       {{0}}},
     };
 
     return head->phase == b->phase && head->side == b->side && head->switches == b->switches &&
            head->switches_next == b->switches_next && head->cause == b->cause &&
-           head->pending == b->pending && head->hurry == b->hurry && head->upgrade == b->upgrade &&
-           head->stop == b->stop && head->wait == b->wait && head->status == b->status &&
-           head->planned == b->planned && head->prepared == b->prepared &&
-           head->takeover == b->takeover && head->overdue == b->overdue &&
-           head->outage == b->outage && head->probing == b->probing &&
-           head->recycled == b->recycled && head->probed == b->probed &&
-           head->misses == b->misses && head->doubts == b->doubts &&
-           head->failures == b->failures && head->last_number == b->last_number &&
+           head->pending == b->pending && head->stop_stage == b->stop_stage &&
+           head->upgrade == b->upgrade && head->stop == b->stop && head->wait == b->wait &&
+           head->status == b->status && head->planned == b->planned &&
+           head->prepared == b->prepared && head->takeover == b->takeover &&
+           head->overdue == b->overdue && head->outage == b->outage &&
+           head->probing == b->probing && head->recycled == b->recycled &&
+           head->probed == b->probed && head->misses == b->misses &&
+           head->probe_backoff == b->probe_backoff && head->failures == b->failures &&
+           head->last_number == b->last_number &&
            memcmp(a->generations, b->generations, sizeof(a->generations)) == 0 &&
            memcmp(a->requests, b->requests, sizeof(a->requests)) == 0;
 }
@@ -376,7 +377,7 @@ bool canonical_complete(Key key, const HfMachine *machine, const World *world)
         w.switches == world->switches && w.switches_next == world->switches_next &&
         w.raised == world->raised && w.outage == world->outage && w.answering == world->answering &&
         w.probing == world->probing && w.probed == world->probed && w.misses == world->misses &&
-        w.doubts == world->doubts && w.executing == world->executing &&
+        w.probe_backoff == world->probe_backoff && w.executing == world->executing &&
         w.testing == world->testing && w.ended == world->ended && w.ending == world->ending &&
         w.watching == world->watching && (w.stopping == world->stopping || w.ending || w.ended) &&
         memcmp(w.armed, world->armed, sizeof(w.armed)) == 0;

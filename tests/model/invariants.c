@@ -61,7 +61,7 @@ static Rule check_overlap(const Edge *edge)
     return RULE_NONE;
 }
 
-static Rule check_ladder(const Edge *edge)
+static Rule check_escalation(const Edge *edge)
 {
     const World *world = edge->world_after;
 
@@ -83,7 +83,7 @@ static Rule check_ladder(const Edge *edge)
     return RULE_NONE;
 }
 
-static Rule check_hurry(const Edge *edge)
+static Rule check_stop_stage(const Edge *edge)
 {
     for (unsigned i = 0; i < HF_MACHINE_SLOTS; i++) {
         const WorldSlot *before = &edge->world_before->slots[i];
@@ -364,10 +364,10 @@ size_t invariants_actions(const HfActions *actions)
 Rule invariants_check(const Edge *edge)
 {
     Rule (*const checks[])(const Edge *) = {
-        check_count,    check_overlap,     check_committed,    check_wanted,
-        check_ladder,   check_hurry,       check_room,         check_answers,
-        check_books,    check_told,        invariants_sides,   invariants_handover,
-        invariants_gap, invariants_health, invariants_program, invariants_stop,
+        check_count,      check_overlap,     check_committed,    check_wanted,
+        check_escalation, check_stop_stage,  check_room,         check_answers,
+        check_books,      check_told,        invariants_sides,   invariants_handover,
+        invariants_gap,   invariants_health, invariants_program, invariants_stop,
         check_outputs,
     };
 

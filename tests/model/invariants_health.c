@@ -40,7 +40,7 @@ static Finding find(const Edge *edge)
     bool changed = verdict != before->probed;
     Finding finding = {
         .base = world_patience(limits, 0, verdict),
-        .patience = world_patience(limits, before->doubts, verdict),
+        .patience = world_patience(limits, before->probe_backoff, verdict),
         .changed = changed,
     };
     finding.misses = at_most((changed ? 0 : before->misses) + 1, finding.patience);
@@ -86,9 +86,9 @@ static Rule check_verdict(const Edge *edge)
                              reports[i].status))
             return RULE_VERDICT;
     if (after->probed != world->probed ||
-        after->misses !=
-            at_most(world->misses, world_patience(&after->limits, world->doubts, world->probed)) ||
-        at_most(after->doubts, most) != at_most(world->doubts, most))
+        after->misses != at_most(world->misses, world_patience(&after->limits, world->probe_backoff,
+                                                               world->probed)) ||
+        at_most(after->probe_backoff, most) != at_most(world->probe_backoff, most))
         return RULE_VERDICT;
     return RULE_NONE;
 }

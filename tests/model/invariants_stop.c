@@ -87,7 +87,7 @@ static Rule check_hurried(const Edge *edge)
     const HfMachine *after = edge->after;
     bool begins = edge->world_after->stopping && !edge->world_before->stopping;
     bool signal = edge->event->type == HF_EVENT_STOP_SIGNAL;
-    HfStage due = edge->before->hurry;
+    HfStage due = edge->before->stop_stage;
 
     if (!edge->world_after->stopping || edge->world_after->ended)
         return RULE_NONE;
@@ -96,7 +96,7 @@ static Rule check_hurried(const Edge *edge)
     else if (signal && due < HF_STAGE_KILL && !edge->world_before->ending)
         due++;
     /* nothing is left to hurry */
-    return after->hurry == due || edge->world_after->ending ? RULE_NONE : RULE_STOP;
+    return after->stop_stage == due || edge->world_after->ending ? RULE_NONE : RULE_STOP;
 }
 
 /* What is left at the end, too. */
@@ -104,8 +104,8 @@ static Rule check_hurried_end(const Edge *edge)
 {
     bool due = edge->event->type == HF_EVENT_STOP_SIGNAL && edge->world_before->ending;
 
-    return (edge_action(edge->actions, NULL, HF_ACTION_HURRY) != NULL) == due ? RULE_NONE
-                                                                              : RULE_STOP;
+    return (edge_action(edge->actions, NULL, HF_ACTION_ESCALATE) != NULL) == due ? RULE_NONE
+                                                                                 : RULE_STOP;
 }
 
 static Rule check_status(const Edge *edge)

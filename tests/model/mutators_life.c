@@ -162,7 +162,7 @@ void mutate_replace_the_hung(HfMachine *m, const HfEvent *e, HfActions *ret)
 
 void mutate_never_doubt(HfMachine *m, const HfEvent *e, HfActions *ret)
 {
-    m->doubts = 0;
+    m->probe_backoff = 0;
     hf_machine_step(m, e, ret);
 }
 
@@ -176,11 +176,11 @@ void mutate_doubt_silently(HfMachine *m, const HfEvent *e, HfActions *ret)
 
 void mutate_doubt_for_ever(HfMachine *m, const HfEvent *e, HfActions *ret)
 {
-    unsigned doubts = m->doubts;
+    unsigned probe_backoff = m->probe_backoff;
 
     hf_machine_step(m, e, ret);
-    if (m->doubts < doubts)
-        m->doubts = doubts;
+    if (m->probe_backoff < probe_backoff)
+        m->probe_backoff = probe_backoff;
 }
 
 void mutate_replace_the_busy(HfMachine *m, const HfEvent *e, HfActions *ret)

@@ -73,7 +73,7 @@ void mutate_insist_on_takeover(HfMachine *m, const HfEvent *e, HfActions *ret)
 void mutate_wait_at_the_end(HfMachine *m, const HfEvent *e, HfActions *ret)
 {
     hf_machine_step(m, e, ret);
-    HfAction *hurry = find(ret, HF_ACTION_HURRY);
+    HfAction *hurry = find(ret, HF_ACTION_ESCALATE);
     if (hurry)
         lose(ret, hurry);
 }

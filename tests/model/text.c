@@ -233,7 +233,7 @@ size_t text_action(const HfAction *action, size_t n, char ret[TEXT_LINE_MAX])
     case HF_ACTION_SAVE:
     case HF_ACTION_TEST_UPGRADE:
     case HF_ACTION_UPGRADE:
-    case HF_ACTION_HURRY:
+    case HF_ACTION_ESCALATE:
         line(ret, "%s", name);
         break;
     case HF_ACTION_SPAWN:

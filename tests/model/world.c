@@ -17,12 +17,12 @@ bool world_gap(const World *world)
     return world->started && !world->stopping && !world->ending && !world->ended;
 }
 
-unsigned world_patience(const HfMachineLimits *limits, unsigned doubts, HfVerdict verdict)
+unsigned world_patience(const HfMachineLimits *limits, unsigned probe_backoff, HfVerdict verdict)
 {
     unsigned most = 1U << limits->probe_doublings;
     unsigned times = 1;
 
-    for (unsigned i = 0; i < doubts && times < most; i++)
+    for (unsigned i = 0; i < probe_backoff && times < most; i++)
         times *= 2;
     if (verdict == HF_VERDICT_FAILED)
         return limits->probe_failures * times;
@@ -130,7 +130,7 @@ void world_event(World *world, const HfEvent *event)
         world->misses = event->verdict == world->probed ? world->misses + 1 : 1;
         world->probed = event->verdict;
         if (event->verdict == HF_VERDICT_HEALTHY)
-            world->doubts = 0;
+            world->probe_backoff = 0;
         break;
     case HF_EVENT_UPGRADE_TESTED:
     case HF_EVENT_UPGRADE_FAILED:
@@ -446,7 +446,7 @@ static Rule perform(World *world, const HfEvent *event, const HfAction *action)
 {
     WorldSlot *slot = &world->slots[action->slot];
 
-    bool at_the_end = action->type == HF_ACTION_ANSWER || action->type == HF_ACTION_HURRY;
+    bool at_the_end = action->type == HF_ACTION_ANSWER || action->type == HF_ACTION_ESCALATE;
     if (world->ended || (world->ending && !at_the_end))
         return RULE_EXIT;
     if (world->executing)
@@ -505,7 +505,7 @@ static Rule perform(World *world, const HfEvent *event, const HfAction *action)
         return watch_queue(world, action->raised);
     case HF_ACTION_END:
         return end(world);
-    case HF_ACTION_HURRY: /* a rule of its own */
+    case HF_ACTION_ESCALATE: /* a rule of its own */
         return RULE_NONE;
     case HF_ACTION_EXIT:
         return leave(world);
@@ -540,7 +540,7 @@ Rule world_action(World *world, const HfEvent *event, const HfAction *action)
     }
     if (event->type == HF_EVENT_PROBED && replaces) {
         world->misses = 0;
-        world->doubts++;
+        world->probe_backoff++;
     }
     return rule;
 }

@@ -62,12 +62,12 @@ typedef struct World {
     unsigned side;
     bool committed; /* in this step */
     bool raised;
-    bool outage;      /* was reported */
-    bool answering;   /* the fallback runs */
-    bool probing;     /* PROBE of the active generation is under way */
-    HfVerdict probed; /* what the last one found */
-    unsigned misses;  /* how many in a row found that */
-    unsigned doubts;  /* replacements in a row that did not help */
+    bool outage;            /* was reported */
+    bool answering;         /* the fallback runs */
+    bool probing;           /* PROBE of the active generation is under way */
+    HfVerdict probed;       /* what the last one found */
+    unsigned misses;        /* how many in a row found that */
+    unsigned probe_backoff; /* replacements in a row that did not help */
     bool stopping;
     bool executing; /* UPGRADE was done, and nothing has been heard of it */
     bool testing;   /* TEST_UPGRADE was done, and the new program does not run yet */
@@ -143,9 +143,9 @@ static inline bool world_slot_draining(const WorldSlot *slot)
     return slot->occupied && slot->asked != HF_STAGE_EMPTY;
 }
 
-/* As many misses of that kind replace the active generation after as many doubts; 0: however
+/* As many misses of that kind replace the active generation after as many probe_backoff; 0: however
  * many, none does. */
-unsigned world_patience(const HfMachineLimits *limits, unsigned doubts, HfVerdict verdict);
+unsigned world_patience(const HfMachineLimits *limits, unsigned probe_backoff, HfVerdict verdict);
 /* Started, wanted, and without an active generation. */
 bool world_gap(const World *world);
 unsigned world_occupied(const World *world);

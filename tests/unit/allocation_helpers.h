@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Out of memory on purpose, in an executable whose allocations are wrapped (see meson.build). */
+/* Out of memory on need, in an executable whose allocations are wrapped (see meson.build). */
 #pragma once
 
 #include <errno.h>

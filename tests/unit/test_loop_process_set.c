@@ -108,7 +108,7 @@ static void after_ten_kills_it_is_left_behind(void **state)
     open_children(&children, 1, STAYS);
     hf_process_set_end(children.set, &(HfEscalation){.first = SIGKILL, .patience = 1});
     while (!children.gone) {
-        hf_process_set_hurry(children.set);
+        hf_process_set_escalate(children.set);
         assert_true(sd_event_run(children.loop, UINT64_MAX) >= 0);
     }
     assert_int_equal(children.sent[SIGKILL], 10);

@@ -16,7 +16,7 @@
 static void nothing_is_needed_for_nothing(void **state)
 {
     (void)state;
-    assert_true(hf_purposes_needed(&(HfCapabilityNeedFacts){0}) == 0);
+    assert_true(hf_capability_needs_of(&(HfCapabilityNeedFacts){0}) == 0);
 }
 
 static void facts_add_up(void **state)
@@ -24,7 +24,7 @@ static void facts_add_up(void **state)
     (void)state;
     const HfCapabilityNeedFacts facts = {.service = true, .low_port = true, .user = true};
 
-    assert_true(hf_purposes_needed(&facts) ==
+    assert_true(hf_capability_needs_of(&facts) ==
                 (BIT(CAP_KILL) | BIT(CAP_SYS_PTRACE) | BIT(CAP_NET_BIND_SERVICE) | BIT(CAP_SETUID) |
                  BIT(CAP_SETGID)));
 }
@@ -49,10 +49,10 @@ static void every_fact_has_a_purpose(void **state)
     for (size_t i = 0; i < sizeof(HfCapabilityNeedFacts); i++) {
         HfCapabilityNeedFacts facts = {0};
         ((bool *)&facts)[i] = true;
-        assert_true(hf_purposes_needed(&facts) != 0);
+        assert_true(hf_capability_needs_of(&facts) != 0);
     }
     for (size_t i = 0; i < hf_capability_need_count; i++)
-        assert_int_equal(strncmp(hf_purposes[i].why, "to ", 3), 0);
+        assert_int_equal(strncmp(hf_capability_needs[i].why, "to ", 3), 0);
 }
 
 int main(void)

@@ -145,7 +145,7 @@ static void every_refusal_has_a_reason(void **state)
     owner_known = -ENOENT;
     for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
         HfListenerSpec spec;
-        HF_CLEANUP_TARGET HfResolvedListener target = {0};
+        HF_CLEANUP_RESOLVED HfResolvedListener target = {0};
         HfText error = {0};
         hf_listener_spec_init(&spec);
         assert_int_equal(hf_address_parse(rows[i].address, &spec.address), 0);
@@ -160,7 +160,7 @@ static void whoever_has_an_address_is_named(void **state)
     (void)state;
     char base[] = "/tmp/holdfast-unit-XXXXXX";
     HfListenerSpec spec;
-    HF_CLEANUP_TARGET HfResolvedListener target = {0};
+    HF_CLEANUP_RESOLVED HfResolvedListener target = {0};
     HfText error = {0};
     char path[128];
 
@@ -226,7 +226,7 @@ static void names_that_nobody_has(void **state)
 
     for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
         HfListenerSpec spec;
-        HF_CLEANUP_TARGET HfResolvedListener target = {0};
+        HF_CLEANUP_RESOLVED HfResolvedListener target = {0};
         HfText error = {0};
         hf_listener_spec_init(&spec);
         spec.owner = (char *)(uintptr_t)rows[i].owner;
@@ -278,7 +278,7 @@ static void a_host_or_interface_that_is_not_there(void **state)
 {
     (void)state;
     HfListenerSpec spec;
-    HF_CLEANUP_TARGET HfResolvedListener target = {0};
+    HF_CLEANUP_RESOLVED HfResolvedListener target = {0};
     HfText error = {0};
 
     hf_listener_spec_init(&spec);

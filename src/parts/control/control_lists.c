@@ -75,38 +75,38 @@ int hf_control_list_generations(sd_bus_message *message, void *userdata, sd_bus_
 
 /* ---- listeners ---- */
 
-static int append_listener(sd_bus_message *reply, HfListener *held)
+static int append_listener(sd_bus_message *reply, HfListener *listener)
 {
     char address[HF_ADDRESS_TEXT_MAX];
     char printable[HF_ADDRESS_TEXT_MAX]; /* D-Bus takes only UTF-8 */
-    bool local = hf_address_is_unix(&held->bound);
-    const char *kind = held->bound.type == SOCK_SEQPACKET ? "seqpacket"
-                       : held->bound.type == SOCK_DGRAM   ? local ? "dgram" : "udp"
-                       : local                            ? "unix"
-                                                          : "tcp";
+    bool local = hf_address_is_unix(&listener->bound);
+    const char *kind = listener->bound.type == SOCK_SEQPACKET ? "seqpacket"
+                       : listener->bound.type == SOCK_DGRAM   ? local ? "dgram" : "udp"
+                       : local                                ? "unix"
+                                                              : "tcp";
     HfQueue queue = {0};
     HfQueue standby = {0};
     uint32_t drops;
     int64_t told = -1; /* the kernel has no counter */
 
-    hf_listener_queue(held, held->side, &queue); /* a limit of 0 means that it failed */
-    if (hf_listener_has_sides(held))
-        hf_listener_queue(held, held->standby, &standby);
+    hf_listener_queue(listener, listener->side, &queue); /* a limit of 0 means that it failed */
+    if (hf_listener_has_sides(listener))
+        hf_listener_queue(listener, listener->standby, &standby);
     for (unsigned side = 0; !local && side < HF_SIDES; side++)
-        if (held->fds[side] >= 0 && hf_queue_drops(held->fds[side], &drops) == 0)
+        if (listener->fds[side] >= 0 && hf_queue_drops(listener->fds[side], &drops) == 0)
             told = (told < 0 ? 0 : told) + drops;
-    hf_address_format(&held->bound, address);
+    hf_address_format(&listener->bound, address);
     hf_text_printable(address, strlen(address), printable, sizeof(printable));
-    return sd_bus_message_append(reply, HF_CONTROL_LISTENER, held->spec.name, printable,
-                                 hf_listener_is_lost(held) ? "lost" : kind, queue.depth,
-                                 queue.limit, held->highest, told, standby.depth, standby.limit,
-                                 held->one_side ? held->one_side : "");
+    return sd_bus_message_append(reply, HF_CONTROL_LISTENER, listener->spec.name, printable,
+                                 hf_listener_is_lost(listener) ? "lost" : kind, queue.depth,
+                                 queue.limit, listener->highest, told, standby.depth, standby.limit,
+                                 listener->one_side ? listener->one_side : "");
 }
 
-static bool has(const HfPlan *plan, const HfListener *held)
+static bool has(const HfPlan *plan, const HfListener *listener)
 {
     for (size_t i = 0; plan && i < plan->n_listeners; i++)
-        if (plan->listeners[i] == held)
+        if (plan->listeners[i] == listener)
             return true;
     return false;
 }
@@ -182,7 +182,7 @@ static int append_caches(HfControl *control, sd_bus_message *reply)
     return r;
 }
 
-static void tell_figures(HfControl *control, bool cache)
+static void answer_figures(HfControl *control, bool cache)
 {
     sd_bus_message *message;
 
@@ -196,12 +196,12 @@ static void tell_figures(HfControl *control, bool cache)
 
 static void on_pools(void *userdata)
 {
-    tell_figures(userdata, false);
+    answer_figures(userdata, false);
 }
 
 static void on_caches(void *userdata)
 {
-    tell_figures(userdata, true);
+    answer_figures(userdata, true);
 }
 
 /* Callers that come while figures are being asked for get the same answer. */
@@ -210,7 +210,7 @@ static int ask_figures(HfControl *control, bool cache, sd_bus_message *message)
     if (hf_control_keep(control, FIGURES_ID(cache), message) >= 0 && !control->figures[cache] &&
         hf_figures_ask(control->supervisor, cache, cache ? on_caches : on_pools, control,
                        &control->figures[cache]) < 0)
-        tell_figures(control, cache);
+        answer_figures(control, cache);
     return 1;
 }
 

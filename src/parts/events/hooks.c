@@ -79,7 +79,7 @@ static int make_environment(const HfHooks *hooks, const Waiting *waiting, char *
     return hf_environment_make(NULL, (const char *const *)list, ret);
 }
 
-static void go_on(HfHooks *hooks)
+static void run_next(HfHooks *hooks)
 {
     if (!hooks->held && (hooks->n_waiting > 0 || hooks->finished))
         sd_event_source_set_enabled(hooks->next, SD_EVENT_ONESHOT);
@@ -98,7 +98,7 @@ static void on_done(const HfCaptured *captured, void *userdata)
     }
     if (hooks->held)
         hf_supervisor_post(hooks->supervisor, &(HfEvent){.type = HF_EVENT_UPGRADE_TESTED});
-    go_on(hooks);
+    run_next(hooks);
 }
 
 static void start(HfHooks *hooks, const Waiting *waiting)
@@ -107,7 +107,7 @@ static void start(HfHooks *hooks, const Waiting *waiting)
     HF_CLEANUP_STRV char **environment = NULL;
 
     if (!settings->on_event) { /* removed by a reload since */
-        go_on(hooks);
+        run_next(hooks);
         return;
     }
     snprintf(hooks->running_for, sizeof(hooks->running_for), "%s", waiting->notice.name);
@@ -120,7 +120,7 @@ static void start(HfHooks *hooks, const Waiting *waiting)
         const HfLogFields fields = {.error = r};
         hf_log(LOG_WARNING, &fields, "the command for the event %s cannot be run",
                waiting->notice.name);
-        go_on(hooks);
+        run_next(hooks);
     }
 }
 
@@ -167,7 +167,7 @@ static void on_notice(const HfNotice *notice, void *userdata)
     waiting->notice = *notice;
     waiting->notice.text = text;
     waiting->times++;
-    go_on(hooks);
+    run_next(hooks);
 }
 
 int hf_hooks_new(HfSupervisor *supervisor, HfNotices *notices, HfHooks **ret)
@@ -217,7 +217,7 @@ static int on_deadline(sd_event_source *source, uint64_t usec, void *userdata)
     while (hooks->n_waiting > 0)
         free(shift(hooks).notice.text);
     hooks->running = hf_capture_abort(hooks->running);
-    go_on(hooks);
+    run_next(hooks);
     return 0;
 }
 
@@ -231,7 +231,7 @@ int hf_hooks_finish(HfHooks *hooks, HfHooksCallback callback, void *userdata)
     hooks->held = false;
     hooks->finished = callback;
     hooks->userdata = userdata;
-    go_on(hooks);
+    run_next(hooks);
     return 0;
 }
 
@@ -246,7 +246,7 @@ bool hf_hooks_hold(HfHooks *hooks)
 void hf_hooks_release(HfHooks *hooks)
 {
     hooks->held = false;
-    go_on(hooks);
+    run_next(hooks);
 }
 
 #define EVENT "event"
@@ -310,6 +310,6 @@ int hf_hooks_claimed(HfHooks *hooks)
             hooks->n_waiting < WAITING_MAX &&
             read_event(notes->list[i].text, &hooks->waiting[hooks->n_waiting]))
             hooks->n_waiting++;
-    go_on(hooks);
+    run_next(hooks);
     return 0;
 }

@@ -11,7 +11,7 @@
 
 /* ---- memory ---- */
 
-static void keep(HfNotices *notices, const HfNotice *notice)
+static void remember(HfNotices *notices, const HfNotice *notice)
 {
     char *text = strdup(notice->text);
 
@@ -58,7 +58,7 @@ void hf_notices_publish(HfNotices *notices, const HfNoticeKind *kind, uint64_t g
     snprintf(notice.name, sizeof(notice.name), "%s", kind->name);
     hf_log_lines(kind->level, &fields, text);
     hf_text_printable_lines(text, printable, sizeof(printable));
-    keep(notices, &notice);
+    remember(notices, &notice);
     for (size_t i = 0; i < notices->n_subscribers; i++)
         notices->subscribers[i].callback(&notice, notices->subscribers[i].userdata);
 }

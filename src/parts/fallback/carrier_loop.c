@@ -134,7 +134,7 @@ static void take_one(Carry *carry, size_t i)
         return; /* losing count does no harm */
 }
 
-static void let_listeners_go(Carry *carry)
+static void close_listeners(Carry *carry)
 {
     carry->stopping = true;
     for (size_t i = 0; i < carry->task->n; i++)
@@ -194,7 +194,7 @@ static int turn(Carry *carry, int stop_fd)
         if (carry->polled[1 + i].fd >= 0 && carry->polled[1 + i].revents != 0)
             take_one(carry, i);
     if (carry->polled[0].revents != 0)
-        let_listeners_go(carry);
+        close_listeners(carry);
     return 1;
 }
 

@@ -266,7 +266,7 @@ static bool wait_for(int fd, short events, int msec)
 
 /* Nothing is served meanwhile, so the loop may wait: otherwise the answerer could still accept a
  * connection meant for the next generation. */
-static bool has_let_go(const HfOutage *outage)
+static bool has_closed_listeners(const HfOutage *outage)
 {
     return wait_for(outage->released, 0, PATIENCE_MSEC);
 }
@@ -276,10 +276,10 @@ static void end_answering(HfOutage *outage)
     if (outage->answerer.pid <= 0)
         return;
     hf_process_signal(outage->answerer.pidfd, SIGTERM);
-    if (!has_let_go(outage)) {
+    if (!has_closed_listeners(outage)) {
         hf_log(LOG_WARNING, NULL, "the answerer does not let the listeners go, it is killed");
         hf_process_signal(outage->answerer.pidfd, SIGKILL);
-        has_let_go(outage);
+        has_closed_listeners(outage);
     }
     hf_reaper_forget(outage->supervisor->reaper, outage->answerer.pid);
     hf_process_clear(&outage->dismissed);
@@ -343,7 +343,7 @@ static void outage_replacing(void *state, bool going)
         hf_supervisor_post(outage->supervisor, &(HfEvent){.type = HF_EVENT_FALLBACK_GONE});
 }
 
-static void outage_let_go(void *state)
+static void outage_detach(void *state)
 {
     const HfOutage *outage = state;
 
@@ -370,6 +370,6 @@ const HfPart hf_part_fallback = {
     .performed = outage_performed,
     .stepped = outage_stepped,
     .replacing = outage_replacing,
-    .let_go = outage_let_go,
+    .detach = outage_detach,
     .free = outage_free,
 };

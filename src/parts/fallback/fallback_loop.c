@@ -233,7 +233,7 @@ static bool accept_one(Answerer *answerer, size_t index)
     return true;
 }
 
-static void let_listeners_go(Answerer *answerer)
+static void close_listeners(Answerer *answerer)
 {
     for (size_t i = 0; i < answerer->request->n; i++)
         answerer->listeners[i] = hf_fd_close(answerer->listeners[i]);
@@ -300,7 +300,7 @@ static void serve_events(Answerer *answerer)
         if (polled[1 + n + i].fd >= 0 && polled[1 + n + i].revents != 0)
             serve_connection(&answerer->connections[i]);
     if (polled[0].revents != 0) {
-        let_listeners_go(answerer);
+        close_listeners(answerer);
         return;
     }
     for (size_t i = 0; i < n; i++)

@@ -86,7 +86,7 @@ static bool inherit_unprepared(void *state)
 }
 
 /* The old server still serves undisturbed, so it is better to stop than to have none. */
-static void tell_untouched(const HfTakeover *takeover)
+static void log_untouched(const HfTakeover *takeover)
 {
     hf_log(LOG_ERR, NULL, "the take-over failed; %s (pid %d) goes on serving, untouched",
            takeover->name, (int)takeover->holder.pid);
@@ -97,7 +97,7 @@ static void inherit_reported(HfInherit *inherit, HfReport report)
     HfTakeover *takeover = inherit->takeover;
 
     if (takeover && report == HF_REPORT_TAKEOVER_FAILED)
-        tell_untouched(takeover);
+        log_untouched(takeover);
     else if (takeover)
         hf_takeover_look(takeover);
     if (report == HF_REPORT_READY)
@@ -133,7 +133,7 @@ static void inherit_stepped(void *state)
         supervisor->shares = false;
 }
 
-static void inherit_let_go(void *state)
+static void inherit_detach(void *state)
 {
     HfInherit *inherit = state;
 
@@ -169,6 +169,6 @@ const HfPart hf_part_inherit = {
     .performed = inherit_performed,
     .stepped = inherit_stepped,
     .objects = inherit_objects,
-    .let_go = inherit_let_go,
+    .detach = inherit_detach,
     .free = free,
 };

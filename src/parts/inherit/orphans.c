@@ -123,11 +123,11 @@ void hf_orphans_find(HfSupervisor *supervisor, HfOrphans **place)
 /* ---- their sockets ---- */
 
 /* Returns 0, -ENOENT when none of them listens there, or -EACCES when one of them may. */
-static int find_holder(const HfOrphans *orphans, const HfResolvedListener *target, pid_t *ret)
+static int find_holder(const HfOrphans *orphans, const HfResolvedListener *resolved, pid_t *ret)
 {
     HfOwner owner;
 
-    int r = hf_owner_find(target->request.address, target->request.address_length, &owner);
+    int r = hf_owner_find(resolved->request.address, resolved->request.address_length, &owner);
     if (r < 0)
         return r == -EACCES ? r : -ENOENT;
     if (hf_process_is_listed(owner.pid, &orphans->found) <= 0)
@@ -136,7 +136,7 @@ static int find_holder(const HfOrphans *orphans, const HfResolvedListener *targe
     return 0;
 }
 
-static int keep(HfOrphans *orphans, HfListener *held)
+static int add_held(HfOrphans *orphans, HfListener *held)
 {
     HfListener **grown = reallocarray(orphans->held, orphans->n_held + 1, sizeof(HfListener *));
 
@@ -149,7 +149,7 @@ static int keep(HfOrphans *orphans, HfListener *held)
 
 /* A wildcard blocks a single address, but is not the same socket; and O_NONBLOCK, which all holders
  * share, is an error to php-fpm's workers. */
-static bool fits(const HfPlan *plan, const HfResolvedListener *target, int i,
+static bool fits(const HfPlan *plan, const HfResolvedListener *resolved, int i,
                  const HfListener *held)
 {
     HfAddress address;
@@ -157,7 +157,8 @@ static bool fits(const HfPlan *plan, const HfResolvedListener *target, int i,
     if (plan->adapter->needs_blocking && (fcntl(held->fds[0], F_GETFL) & O_NONBLOCK))
         return false;
     return hf_address_is_path(&held->spec.address) ||
-           (hf_address_from_sockaddr(&target->addresses[i], target->lengths[i], &address) == 0 &&
+           (hf_address_from_sockaddr(&resolved->addresses[i], resolved->lengths[i], &address) ==
+                0 &&
             hf_address_equal(&address, &held->bound));
 }
 
@@ -187,7 +188,7 @@ static void add_copy(Sides *sides, int fd)
         hf_fd_close(fd);
 }
 
-static int copy_from(pid_t pid, const HfOrphans *orphans, const HfResolvedListener *target,
+static int copy_from(pid_t pid, const HfOrphans *orphans, const HfResolvedListener *resolved,
                      Sides *sides)
 {
     HfProcess process = HF_PROCESS_NONE;
@@ -196,8 +197,8 @@ static int copy_from(pid_t pid, const HfOrphans *orphans, const HfResolvedListen
     int r = hf_process_open_match(pid, hf_process_is_listed, &orphans->found, &process);
     if (r <= 0)
         return r < 0 ? r : -ESRCH;
-    int n = hf_takeover_copy_all(&process, target->request.address, target->request.address_length,
-                                 fds, HF_SIDES);
+    int n = hf_takeover_copy_all(&process, resolved->request.address,
+                                 resolved->request.address_length, fds, HF_SIDES);
     hf_process_clear(&process);
     for (int i = 0; i < n; i++)
         add_copy(sides, fds[i]);
@@ -228,16 +229,16 @@ static void put_in_order(Sides *sides)
 }
 
 /* Each generation has but the side that it was started on. */
-static int collect(const HfOrphans *orphans, const HfResolvedListener *target, pid_t holder,
+static int collect(const HfOrphans *orphans, const HfResolvedListener *resolved, pid_t holder,
                    Sides *sides)
 {
-    bool path = target->request.address->ss_family == AF_UNIX;
+    bool path = resolved->request.address->ss_family == AF_UNIX;
 
-    int r = copy_from(holder, orphans, target, sides);
+    int r = copy_from(holder, orphans, resolved, sides);
     for (size_t i = 0; r >= 0 && i < orphans->found.n && !path && sides->n > 0 &&
                        hf_steer_count(sides->fds[0], sides->n) > sides->n;
          i++)
-        (void)copy_from(orphans->found.list[i].pid, orphans, target, sides);
+        (void)copy_from(orphans->found.list[i].pid, orphans, resolved, sides);
     if (r >= 0 && sides->n == 0)
         r = -ENOENT;
     if (r >= 0)
@@ -245,8 +246,8 @@ static int collect(const HfOrphans *orphans, const HfResolvedListener *target, p
     return r;
 }
 
-static int take(const HfOrphans *orphans, const HfListenerSpec *spec, Sides *sides,
-                HfListener **ret)
+static int take_sides(const HfOrphans *orphans, const HfListenerSpec *spec, Sides *sides,
+                      HfListener **ret)
 {
     int r = hf_listener_take(sides->fds[0], spec, ret);
     sides->fds[0] = -1;
@@ -267,18 +268,18 @@ static int take(const HfOrphans *orphans, const HfListenerSpec *spec, Sides *sid
 }
 
 static int copy(HfOrphans *orphans, const HfPlan *plan, const HfListenerSpec *spec,
-                const HfResolvedListener *target, int i, pid_t holder)
+                const HfResolvedListener *resolved, int i, pid_t holder)
 {
     Sides sides = {0};
     HfListener *held;
 
-    int r = collect(orphans, target, holder, &sides);
+    int r = collect(orphans, resolved, holder, &sides);
     if (r >= 0)
-        r = take(orphans, spec, &sides, &held);
+        r = take_sides(orphans, spec, &sides, &held);
     close_from(&sides, 0);
     if (r < 0)
         return r;
-    r = fits(plan, target, i, held) ? keep(orphans, held) : -EADDRINUSE;
+    r = fits(plan, resolved, i, held) ? add_held(orphans, held) : -EADDRINUSE;
     if (r < 0)
         hf_listener_unref(held);
     return r;
@@ -287,29 +288,29 @@ static int copy(HfOrphans *orphans, const HfPlan *plan, const HfListenerSpec *sp
 static int lend_one(HfOrphans *orphans, const HfPlan *plan, const HfListenerSpec *spec,
                     HfText *error)
 {
-    HF_CLEANUP_TARGET HfResolvedListener target = {0};
-    int found = hf_resolved_listener_find(spec, &target, error);
+    HF_CLEANUP_RESOLVED HfResolvedListener resolved = {0};
+    int found = hf_resolved_listener_find(spec, &resolved, error);
 
-    for (int i = 0; found >= 0 && i < target.n; i++) {
-        hf_resolved_listener_aim(&target, i);
+    for (int i = 0; found >= 0 && i < resolved.n; i++) {
+        hf_resolved_listener_aim(&resolved, i);
         pid_t pid = 0;
-        int r = find_holder(orphans, &target, &pid);
+        int r = find_holder(orphans, &resolved, &pid);
         if (r == -ENOENT)
             continue;
         if (r < 0) {
             hf_text_addf(error,
                          "who listens at %s may not be looked at, it may be one of those that a "
                          "holdfast that died left; it is bound once those have left",
-                         target.label);
+                         resolved.label);
             return -EADDRINUSE;
         }
         r = hf_process_list_add(&orphans->holders, pid);
         if (r >= 0)
-            r = copy(orphans, plan, spec, &target, i, pid);
+            r = copy(orphans, plan, spec, &resolved, i, pid);
         if (r >= 0) {
             const HfListener *held = orphans->held[orphans->n_held - 1];
             hf_log(LOG_NOTICE, NULL,
-                   "%s is copied out of pid %d, which a holdfast that died left%s", target.label,
+                   "%s is copied out of pid %d, which a holdfast that died left%s", resolved.label,
                    (int)pid,
                    hf_listener_has_sides(held) ? ", and its other sides out of who has them" : "");
             return 0;
@@ -317,7 +318,7 @@ static int lend_one(HfOrphans *orphans, const HfPlan *plan, const HfListenerSpec
         hf_text_addf(error,
                      "%s is held by pid %d, which a holdfast that died left, and cannot be "
                      "copied out of it: %s; it is bound once that has left",
-                     target.label, (int)pid, strerror(-r));
+                     resolved.label, (int)pid, strerror(-r));
         return -EADDRINUSE;
     }
     return found;

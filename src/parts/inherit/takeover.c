@@ -37,21 +37,21 @@ static void explain_copy(const HfTakeover *takeover, const char *label, int r, H
                      pid, strerror(-r));
 }
 
-static int explain_other(const HfTakeover *takeover, const HfResolvedListener *target,
+static int explain_other(const HfTakeover *takeover, const HfResolvedListener *resolved,
                          HfText *error)
 {
     HfOwner owner;
 
-    hf_text_addf(error, "%s is not among the sockets of %s (pid %d)", target->label, takeover->name,
-                 (int)takeover->holder.pid);
-    if (hf_owner_find(target->request.address, target->request.address_length, &owner) == 0)
+    hf_text_addf(error, "%s is not among the sockets of %s (pid %d)", resolved->label,
+                 takeover->name, (int)takeover->holder.pid);
+    if (hf_owner_find(resolved->request.address, resolved->request.address_length, &owner) == 0)
         hf_text_addf(error, ", but of %s (pid %d)", owner.program, (int)owner.pid);
     hf_text_add(error, "; all must be of one server");
     return -ENOTCONN;
 }
 
 /* 0.0.0.0:9000 blocks 127.0.0.1:9000, but is not the same socket. */
-static int check_same(const HfTakeover *takeover, const HfResolvedListener *target,
+static int check_same(const HfTakeover *takeover, const HfResolvedListener *resolved,
                       const HfListener *held, HfText *error)
 {
     HfAddress address;
@@ -59,13 +59,14 @@ static int check_same(const HfTakeover *takeover, const HfResolvedListener *targ
 
     if (hf_address_is_path(&held->spec.address))
         return 0;
-    for (int i = 0; i < target->n; i++)
-        if (hf_address_from_sockaddr(&target->addresses[i], target->lengths[i], &address) == 0 &&
+    for (int i = 0; i < resolved->n; i++)
+        if (hf_address_from_sockaddr(&resolved->addresses[i], resolved->lengths[i], &address) ==
+                0 &&
             hf_address_equal(&address, &held->bound))
             return 0;
     hf_address_format(&held->bound, bound);
     hf_text_addf(error, "%s (pid %d) listens at %s, not at %s; make the two the same",
-                 takeover->name, (int)takeover->holder.pid, bound, target->label);
+                 takeover->name, (int)takeover->holder.pid, bound, resolved->label);
     return -EADDRNOTAVAIL;
 }
 
@@ -81,7 +82,7 @@ static int check_blocking(const HfPlan *plan, const HfListener *held, HfText *er
     return -EINVAL;
 }
 
-static int keep(HfTakeover *takeover, int fd, const HfListenerSpec *spec, HfListener **ret)
+static int add_copy(HfTakeover *takeover, int fd, const HfListenerSpec *spec, HfListener **ret)
 {
     HF_CLEANUP_FD int owned = fd;
     HfListener **grown = reallocarray(takeover->held, takeover->n_held + 1, sizeof(HfListener *));
@@ -180,20 +181,20 @@ static int choose_holder(HfTakeover *takeover, pid_t pid, HfText *error)
 }
 
 /* Returns 1 when there is a holder. */
-static int find_holder(HfTakeover *takeover, const HfResolvedListener *target, HfText *error)
+static int find_holder(HfTakeover *takeover, const HfResolvedListener *resolved, HfText *error)
 {
     HfOwner owner;
 
-    int r = hf_owner_find(target->request.address, target->request.address_length, &owner);
+    int r = hf_owner_find(resolved->request.address, resolved->request.address_length, &owner);
     if (r == -ENOENT)
         return 0;
     if (r == -EACCES)
         hf_text_addf(error,
                      "who listens at %s cannot be seen from here; run holdfast as root and "
                      "in that process's pid namespace",
-                     target->label);
+                     resolved->label);
     else if (r < 0)
-        hf_text_addf(error, "who listens at %s cannot be told: %s", target->label, strerror(-r));
+        hf_text_addf(error, "who listens at %s cannot be told: %s", resolved->label, strerror(-r));
     if (r < 0)
         return r;
     if (hf_process_runs_ours(owner.pid)) { /* a reload there releases it, and it may hold more */
@@ -207,42 +208,42 @@ static int find_holder(HfTakeover *takeover, const HfResolvedListener *target, H
 
 /* Returns 0 even if nobody listens there. */
 static int copy_address(HfTakeover *takeover, const HfPlan *plan, const HfListenerSpec *spec,
-                        const HfResolvedListener *target, HfText *error)
+                        const HfResolvedListener *resolved, HfText *error)
 {
     HfListener *held;
     int fd;
 
     if (takeover->holder.pid == 0) {
-        int found = find_holder(takeover, target, error);
+        int found = find_holder(takeover, resolved, error);
         if (found <= 0)
             return found;
     }
-    int r = hf_takeover_copy(&takeover->holder, target->request.address,
-                             target->request.address_length, &fd);
+    int r = hf_takeover_copy(&takeover->holder, resolved->request.address,
+                             resolved->request.address_length, &fd);
     if (r == -ENOENT)
         return 0;
     if (r == -ENOTCONN)
-        return explain_other(takeover, target, error);
+        return explain_other(takeover, resolved, error);
     if (r >= 0)
-        r = keep(takeover, fd, spec, &held);
+        r = add_copy(takeover, fd, spec, &held);
     if (r < 0) {
-        explain_copy(takeover, target->label, r, error);
+        explain_copy(takeover, resolved->label, r, error);
         return r;
     }
-    r = check_same(takeover, target, held, error);
+    r = check_same(takeover, resolved, held, error);
     return r < 0 ? r : check_blocking(plan, held, error);
 }
 
 static int copy_listener(HfTakeover *takeover, const HfPlan *plan, const HfListenerSpec *spec,
                          HfText *error)
 {
-    HF_CLEANUP_TARGET HfResolvedListener target = {0};
+    HF_CLEANUP_RESOLVED HfResolvedListener resolved = {0};
     size_t before = takeover->n_held;
 
-    int r = hf_resolved_listener_find(spec, &target, error);
-    for (int i = 0; r >= 0 && i < target.n && takeover->n_held == before; i++) {
-        hf_resolved_listener_aim(&target, i);
-        r = copy_address(takeover, plan, spec, &target, error);
+    int r = hf_resolved_listener_find(spec, &resolved, error);
+    for (int i = 0; r >= 0 && i < resolved.n && takeover->n_held == before; i++) {
+        hf_resolved_listener_aim(&resolved, i);
+        r = copy_address(takeover, plan, spec, &resolved, error);
     }
     return r;
 }
@@ -317,11 +318,11 @@ static int open_member(const HfGeneration *generation, pid_t pid, HfProcess *ret
 }
 
 static HfGeneration *find_generation(const HfSupervisor *supervisor,
-                                     const HfResolvedListener *target, HfProcess *ret)
+                                     const HfResolvedListener *resolved, HfProcess *ret)
 {
     HfOwner owner;
 
-    if (hf_owner_find(target->request.address, target->request.address_length, &owner) < 0)
+    if (hf_owner_find(resolved->request.address, resolved->request.address_length, &owner) < 0)
         return NULL;
     for (size_t i = 0; i < HF_MACHINE_SLOTS; i++)
         if (supervisor->generations[i] &&
@@ -331,27 +332,29 @@ static HfGeneration *find_generation(const HfSupervisor *supervisor,
 }
 
 /* A wildcard blocks a single address, but is not the same socket. */
-static bool own_is_at(const HfListener *listener, const HfResolvedListener *target, int i)
+static bool own_is_at(const HfListener *listener, const HfResolvedListener *resolved, int i)
 {
     HfAddress address;
 
     return hf_address_is_path(&listener->spec.address) ||
-           (hf_address_from_sockaddr(&target->addresses[i], target->lengths[i], &address) == 0 &&
+           (hf_address_from_sockaddr(&resolved->addresses[i], resolved->lengths[i], &address) ==
+                0 &&
             hf_address_equal(&address, &listener->bound));
 }
 
 static int copy_own(const HfProcess *holder, const HfListenerSpec *spec,
-                    const HfResolvedListener *target, int i, HfListener **ret)
+                    const HfResolvedListener *resolved, int i, HfListener **ret)
 {
     HfListener *listener;
     int fd;
 
-    int r = hf_takeover_copy(holder, target->request.address, target->request.address_length, &fd);
+    int r =
+        hf_takeover_copy(holder, resolved->request.address, resolved->request.address_length, &fd);
     if (r >= 0)
         r = hf_listener_take(fd, spec, &listener);
     if (r < 0)
         return r;
-    if (!own_is_at(listener, target, i)) {
+    if (!own_is_at(listener, resolved, i)) {
         hf_listener_unref(listener);
         return -EADDRINUSE;
     }
@@ -368,13 +371,13 @@ static void close_all(const int *fds, int n)
 }
 
 /* The side that gets connections comes first. */
-static int copy_sides(const HfProcess *holder, const HfResolvedListener *target,
+static int copy_sides(const HfProcess *holder, const HfResolvedListener *resolved,
                       int fds[static HF_SIDES], unsigned places[static HF_SIDES])
 {
     bool current;
 
-    int n = hf_takeover_copy_all(holder, target->request.address, target->request.address_length,
-                                 fds, HF_SIDES);
+    int n = hf_takeover_copy_all(holder, resolved->request.address,
+                                 resolved->request.address_length, fds, HF_SIDES);
     for (int i = 0; n > 1 && i < n; i++) {
         if (!hf_steer_noted(fds[i], &current, &places[i])) {
             close_all(fds, n); /* they belong to several listeners, none of which is this one */
@@ -438,13 +441,13 @@ int hf_takeover_add_hidden(HfListener *listener, HfProcessMatch match, const voi
 }
 
 static int share(const HfProcess *holder, const HfListenerSpec *spec,
-                 const HfResolvedListener *target, int i, HfListener **ret)
+                 const HfResolvedListener *resolved, int i, HfListener **ret)
 {
     unsigned places[HF_SIDES] = {0};
     int fds[HF_SIDES];
     HfListener *listener;
 
-    int n = copy_sides(holder, target, fds, places);
+    int n = copy_sides(holder, resolved, fds, places);
     if (n < 0)
         return n;
     int r = hf_listener_take(fds[0], spec, &listener);
@@ -459,7 +462,7 @@ static int share(const HfProcess *holder, const HfListenerSpec *spec,
     close_all(fds + taken, n - taken);
     if (r >= 0 && hf_address_is_path(&spec->address))
         r = hf_takeover_add_hidden(listener, is_process, holder);
-    if (r >= 0 && !own_is_at(listener, target, i))
+    if (r >= 0 && !own_is_at(listener, resolved, i))
         r = -EADDRINUSE;
     if (r < 0) {
         hf_listener_unref(listener);
@@ -472,35 +475,35 @@ static int share(const HfProcess *holder, const HfListenerSpec *spec,
 
 int hf_shared_listener_copy(const HfListenerSpec *spec, HfListener **ret)
 {
-    HF_CLEANUP_TARGET HfResolvedListener target = {0};
+    HF_CLEANUP_RESOLVED HfResolvedListener resolved = {0};
     HF_CLEANUP_TEXT HfText error = {0};
     HfProcess holder = HF_PROCESS_NONE;
     HfOwner owner = {0};
     int i = -1;
 
-    int r = hf_resolved_listener_find(spec, &target, &error);
+    int r = hf_resolved_listener_find(spec, &resolved, &error);
     if (r < 0)
         return r;
-    while (++i < target.n) {
-        hf_resolved_listener_aim(&target, i);
-        if (hf_owner_find(target.request.address, target.request.address_length, &owner) == 0)
+    while (++i < resolved.n) {
+        hf_resolved_listener_aim(&resolved, i);
+        if (hf_owner_find(resolved.request.address, resolved.request.address_length, &owner) == 0)
             break;
     }
-    if (i == target.n || owner.pid == getpid() || !hf_process_runs_ours(owner.pid))
+    if (i == resolved.n || owner.pid == getpid() || !hf_process_runs_ours(owner.pid))
         return -ENOENT;
     r = hf_process_open(owner.pid, &holder);
     if (r >= 0)
-        r = share(&holder, spec, &target, i, ret);
+        r = share(&holder, spec, &resolved, i, ret);
     hf_process_clear(&holder);
-    const HfLogFields fields = {.listener = target.label, .error = r};
+    const HfLogFields fields = {.listener = resolved.label, .error = r};
     if (r < 0)
         hf_log(LOG_WARNING, &fields, "%s cannot be copied out of another holdfast (pid %d)",
-               target.label, (int)owner.pid);
+               resolved.label, (int)owner.pid);
     else
         hf_log(LOG_NOTICE, &fields,
                "%s is taken over from another holdfast (pid %d), which goes on with it until its "
                "settings leave it out",
-               target.label, (int)owner.pid);
+               resolved.label, (int)owner.pid);
     return r;
 }
 
@@ -509,29 +512,29 @@ int hf_shared_listener_copy(const HfListenerSpec *spec, HfListener **ret)
 int hf_own_listener_copy(const HfSupervisor *supervisor, const HfListenerSpec *spec,
                          HfListener **ret)
 {
-    HF_CLEANUP_TARGET HfResolvedListener target = {0};
+    HF_CLEANUP_RESOLVED HfResolvedListener resolved = {0};
     HF_CLEANUP_TEXT HfText error = {0};
     HfGeneration *generation = NULL;
     HfProcess holder = HF_PROCESS_NONE;
     int i = -1;
 
-    int r = hf_resolved_listener_find(spec, &target, &error);
+    int r = hf_resolved_listener_find(spec, &resolved, &error);
     if (r < 0)
         return r;
-    while (!generation && ++i < target.n) {
-        hf_resolved_listener_aim(&target, i);
-        generation = find_generation(supervisor, &target, &holder);
+    while (!generation && ++i < resolved.n) {
+        hf_resolved_listener_aim(&resolved, i);
+        generation = find_generation(supervisor, &resolved, &holder);
     }
     if (!generation)
         return -ENOENT;
-    r = copy_own(&holder, spec, &target, i, ret);
+    r = copy_own(&holder, spec, &resolved, i, ret);
     hf_process_clear(&holder);
     if (r < 0)
         return r;
     (*ret)->own = generation->number;
-    const HfLogFields fields = {.generation = generation->number, .listener = target.label};
+    const HfLogFields fields = {.generation = generation->number, .listener = resolved.label};
     hf_log(LOG_NOTICE, &fields, "%s was bound by generation %llu itself; holdfast holds it now",
-           target.label, (unsigned long long)generation->number);
+           resolved.label, (unsigned long long)generation->number);
     return 0;
 }
 

@@ -179,7 +179,7 @@ static void arm_settling(HfTakeover *takeover)
 
 /* ---- life ---- */
 
-static void tell_lost(const HfTakeover *takeover, unsigned actions)
+static void log_lost(const HfTakeover *takeover, unsigned actions)
 {
     if (actions & HF_TAKEOVER_DISARM)
         hf_log(LOG_WARNING, NULL,
@@ -219,7 +219,7 @@ static void step_takeover(HfTakeover *takeover, HfTakeoverEvent event)
     unsigned actions = hf_takeover_step(&takeover->life, event);
 
     if (event == HF_TAKEOVER_LOST)
-        tell_lost(takeover, actions);
+        log_lost(takeover, actions);
     perform_takeover(takeover, actions);
 }
 

@@ -233,7 +233,7 @@ typedef enum Fate {
     FATE_STOPPED, /* for good */
 } Fate;
 
-static Fate tell_fate(const HfUnitState *state)
+static Fate judge_fate(const HfUnitState *state)
 {
     if (strcmp(state->active, "inactive") == 0 || strcmp(state->active, "failed") == 0)
         return state->job == 0 ? FATE_STOPPED : FATE_OPEN;
@@ -245,7 +245,7 @@ static Fate tell_fate(const HfUnitState *state)
 /* Asks again once all are listed, so that the list has nobody whom a new start has begun. */
 static int decide(UnitCleanup *cleanup, const HfUnitState *state)
 {
-    Fate fate = tell_fate(state);
+    Fate fate = judge_fate(state);
     bool listed = cleanup->listed;
 
     cleanup->listed = false;
@@ -283,7 +283,7 @@ static int on_cleanup_term(sd_event_source *source, const struct signalfd_siginf
     (void)source;
     (void)info;
     if (cleanup->set)
-        hf_process_set_hurry(cleanup->set);
+        hf_process_set_escalate(cleanup->set);
     else
         sd_event_exit(cleanup->loop, -EINTR);
     return 0;

@@ -120,7 +120,7 @@ static int drop_capabilities(HfPrivileges *privileges, const HfPlan *plan, HfTex
     int r = hf_privilege_permitted(&before);
     if (r >= 0) {
         const HfCapabilityNeedFacts facts = learn_facts(plan, plan->listeners, plan->n_listeners);
-        uint64_t needed = hf_purposes_needed(&facts) | passed_on(plan);
+        uint64_t needed = hf_capability_needs_of(&facts) | passed_on(plan);
         r = hf_privilege_keep(needed);
         privileges->given_up = before & ~needed;
         hf_capabilities_format(before & needed, &kept);
@@ -167,16 +167,16 @@ static int privileges_lend(void *state, HfPlan *plan, HfOffer *offer, HfText *er
         return 0;
     const HfCapabilityNeedFacts facts = learn_facts(plan, offer->list, offer->n);
     uint64_t passed = passed_on(plan) & privileges->given_up;
-    const HfCapabilityNeed *purpose = hf_capability_need_find(&facts, privileges->given_up);
+    const HfCapabilityNeed *need = hf_capability_need_find(&facts, privileges->given_up);
     HF_CLEANUP_TEXT HfText names = {0};
 
-    if (!purpose && passed == 0)
+    if (!need && passed == 0)
         return 0;
-    hf_capabilities_format(purpose ? UINT64_C(1) << purpose->capability : passed, &names);
+    hf_capabilities_format(need ? UINT64_C(1) << need->capability : passed, &names);
     hf_text_addf(error,
                  "this needs the capability %s, %s; holdfast gave it up at its start, as nothing "
                  "needed it then: stop holdfast and start it anew",
-                 hf_text_peek(&names), purpose ? purpose->why : "to pass it on to the service");
+                 hf_text_peek(&names), need ? need->why : "to pass it on to the service");
     return -EPERM;
 }
 
@@ -207,9 +207,10 @@ static void privileges_describe(const HfPlan *plan, const HfSettings *settings, 
     const HfCapabilityNeedFacts facts = learn_facts(plan, plan->listeners, plan->n_listeners);
     hf_text_add(report, "Capabilities that holdfast keeps once its sockets are bound:\n");
     for (size_t i = 0; i < hf_capability_need_count; i++)
-        if (hf_capability_need_applies(&hf_purposes[i], &facts))
-            hf_text_addf(report, "  %s  %s\n", hf_capability_name(hf_purposes[i].capability),
-                         hf_purposes[i].why);
+        if (hf_capability_need_applies(&hf_capability_needs[i], &facts))
+            hf_text_addf(report, "  %s  %s\n",
+                         hf_capability_name(hf_capability_needs[i].capability),
+                         hf_capability_needs[i].why);
     describe_passed(passed_on(plan), report);
 }
 

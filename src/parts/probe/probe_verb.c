@@ -24,7 +24,8 @@ static void on_reply(const HfReply *reply, void *userdata)
     sd_event_exit(asked->loop, 0);
 }
 
-static int ask_one(const HfCommandLine *line, const HfResolvedListener *target, int i, HfText *why)
+static int ask_one(const HfCommandLine *line, const HfResolvedListener *resolved, int i,
+                   HfText *why)
 {
     HF_CLEANUP_LOOP HfLoop loop = {0};
     HfRequest *request;
@@ -41,8 +42,8 @@ static int ask_one(const HfCommandLine *line, const HfResolvedListener *target, 
         .reaper = loop.reaper,
         .timeout = line->probing.timeout,
     };
-    r = hf_request_start(loop.event, &question, (const struct sockaddr *)&target->addresses[i],
-                         target->lengths[i], on_reply, &asked, &request);
+    r = hf_request_start(loop.event, &question, (const struct sockaddr *)&resolved->addresses[i],
+                         resolved->lengths[i], on_reply, &asked, &request);
     if (r >= 0)
         r = sd_event_loop(loop.event);
     return r < 0 ? r : asked.result;
@@ -57,24 +58,24 @@ static bool try_next(int r)
 /* Returns 0, or negative errno with one line in why. */
 static int ask_each(const HfCommandLine *line, HfText *why)
 {
-    HF_CLEANUP_TARGET HfResolvedListener target = {0};
+    HF_CLEANUP_RESOLVED HfResolvedListener resolved = {0};
     HfListenerSpec spec;
     HF_CLEANUP_TEXT HfText reason = {0};
 
     hf_listener_spec_init(&spec);
     spec.address = line->probing.address;
-    int r = hf_resolved_listener_find(&spec, &target, why);
+    int r = hf_resolved_listener_find(&spec, &resolved, why);
     if (r < 0)
         return r;
-    for (int i = 0; i < target.n; i++) {
+    for (int i = 0; i < resolved.n; i++) {
         hf_text_clear(&reason);
-        r = ask_one(line, &target, i, &reason);
+        r = ask_one(line, &resolved, i, &reason);
         if (r >= 0)
             return 0;
         if (!try_next(r))
             break;
     }
-    hf_text_addf(why, "%s is unhealthy: %s", target.label,
+    hf_text_addf(why, "%s is unhealthy: %s", resolved.label,
                  reason.length > 0 ? hf_text_peek(&reason) : strerror(-r));
     return r;
 }

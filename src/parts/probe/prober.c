@@ -352,7 +352,7 @@ static void prober_performed(void *state, const HfAction *action)
         prober_stop(prober);
 }
 
-static void prober_let_go(void *state)
+static void prober_detach(void *state)
 {
     prober_stop(state);
 }
@@ -403,6 +403,6 @@ const HfPart hf_part_probe = {
     .limit = prober_limit,
     .begin = prober_begin,
     .performed = prober_performed,
-    .let_go = prober_let_go,
+    .detach = prober_detach,
     .free = prober_free,
 };

@@ -304,7 +304,7 @@ static int on_request_io(sd_event_source *source, int fd, uint32_t revents, void
 }
 
 /* Binds the source address that leads to the standby side. */
-static int come_from(int fd, const HfReach *reach)
+static int bind_source(int fd, const HfReach *reach)
 {
     const int *class = &reach->traffic_class;
 
@@ -325,7 +325,7 @@ static int on_request_begin(sd_event_source *source, void *userdata)
         socket(request->address.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     int r = fd < 0 ? -errno : 0;
     if (r >= 0)
-        r = come_from(fd, &request->reach);
+        r = bind_source(fd, &request->reach);
     if (r >= 0 && connect(fd, (const struct sockaddr *)&request->address, request->length) < 0 &&
         errno != EINPROGRESS && errno != EINTR)
         r = -errno;

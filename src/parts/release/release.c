@@ -71,7 +71,7 @@ static bool accepts(const HfRelease *release, unsigned slot)
 }
 
 /* Clients that wait at an unlinked path are still served. */
-static bool can_let_go(const HfRelease *release, HfListener *listener)
+static bool can_release(const HfRelease *release, HfListener *listener)
 {
     if (listener->inodes[listener->side].inode != 0)
         return true;
@@ -81,8 +81,8 @@ static bool can_let_go(const HfRelease *release, HfListener *listener)
     return hf_listener_waiting(listener) == 0;
 }
 
-/* let_go: releases those with empty queues. Returns how many are left. */
-static size_t look_at_all(const HfRelease *release, bool let_go)
+/* act: releases those with empty queues. Returns how many are left. */
+static size_t survey_addresses(const HfRelease *release, bool act)
 {
     const HfSupervisor *supervisor = release->supervisor;
     size_t left = 0;
@@ -93,7 +93,7 @@ static size_t look_at_all(const HfRelease *release, bool let_go)
             HfListener *listener = plan->listeners[j];
             if (!has_left(supervisor, listener))
                 continue;
-            if (!let_go || !can_let_go(release, listener)) {
+            if (!act || !can_release(release, listener)) {
                 left++;
                 continue;
             }
@@ -128,7 +128,7 @@ static int look_again(sd_event_source *timer, uint64_t usec)
 static int on_look_at_addresses(sd_event_source *source, uint64_t usec, void *userdata)
 {
     HfRelease *release = userdata;
-    bool left = look_at_all(release, true) > 0;
+    bool left = survey_addresses(release, true) > 0;
 
     if (!left || usec >= release->began + ANSWER_TIME)
         answer_all(release);
@@ -142,7 +142,7 @@ static bool release_holds(void *state, const HfAction *answer)
     if (hf_complaint_holds(release->complaint, answer))
         return true;
     if (answer->outcome != HF_OUTCOME_DONE || release->n == HF_MACHINE_REQUESTS ||
-        look_at_all(release, false) == 0)
+        survey_addresses(release, false) == 0)
         return false;
     release->began = hf_clock_monotonic();
     release->answers[release->n++] = *answer;
@@ -155,7 +155,7 @@ static void release_stepped(void *state)
     HfRelease *release = state;
     int enabled = SD_EVENT_OFF;
 
-    if (look_at_all(release, false) == 0 ||
+    if (survey_addresses(release, false) == 0 ||
         sd_event_source_get_enabled(release->timer, &enabled) < 0 ||
         (enabled == SD_EVENT_OFF && look_again(release->timer, LOOK_TIME) < 0))
         answer_all(release);
@@ -201,7 +201,7 @@ static void watch_queues(HfRelease *release, bool on)
 
 /* ---- the part ---- */
 
-static void release_let_go(void *state)
+static void release_detach(void *state)
 {
     HfRelease *release = state;
 
@@ -216,7 +216,7 @@ static void release_free(void *state)
 {
     HfRelease *release = state;
 
-    release_let_go(state);
+    release_detach(state);
     hf_complaint_free(release->complaint);
     free(state);
 }
@@ -265,6 +265,6 @@ const HfPart hf_part_release = {
     .holds = release_holds,
     .performed = release_performed,
     .stepped = release_stepped,
-    .let_go = release_let_go,
+    .detach = release_detach,
     .free = release_free,
 };

@@ -501,7 +501,7 @@ int hf_adoption_restore(HfSupervisor *supervisor, HfSnapshot *snapshot,
     supervisor->machine = snapshot->machine;
     supervisor->machine.limits = limits;
     steer_all(snapshot, supervisor->machine.side);
-    supervisor->raised = hf_machine_in_gap(&snapshot->machine);
+    supervisor->raised = hf_machine_is_unserved(&snapshot->machine);
     supervisor->pid_file = HF_STEAL(snapshot->pid_file);
     if (snapshot->current >= 0)
         supervisor->current = hf_plan_ref(snapshot->plans.items[snapshot->current]);

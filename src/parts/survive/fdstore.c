@@ -195,7 +195,7 @@ int hf_fdstore_pass(const HfFdStore *store, HfSnapshot *snapshot)
 
 /* ---- what should be in it ---- */
 
-static int tell_out(HfFdStore *store, const Stored *stored)
+static int remove_stored(HfFdStore *store, const Stored *stored)
 {
     HF_CLEANUP_TEXT HfText name = {0};
 
@@ -215,7 +215,7 @@ static int want_stored(HfFdStore *store, Kind kind, uint64_t number, int fd)
         return 0;
     }
     if (stored)
-        r = tell_out(store, stored);
+        r = remove_stored(store, stored);
     add_name(&name, kind, number);
     if (r >= 0)
         r = hf_sd_notify_store(store->manager, hf_text_peek(&name), fd);
@@ -226,12 +226,12 @@ static int want_stored(HfFdStore *store, Kind kind, uint64_t number, int fd)
 }
 
 /* Keeps the order. */
-static void take_out_rest(HfFdStore *store)
+static void remove_unwanted(HfFdStore *store)
 {
     size_t n = 0;
 
     for (size_t i = 0; i < store->n; i++)
-        if (store->list[i].wanted || tell_out(store, &store->list[i]) < 0)
+        if (store->list[i].wanted || remove_stored(store, &store->list[i]) < 0)
             store->list[n++] = store->list[i];
     store->n = n;
     store->next = 0;
@@ -338,7 +338,7 @@ void hf_fdstore_sync(HfFdStore *store, HfListener *const *kept, size_t n)
     bool complete = r >= 0;
     r = r < 0 ? r : written;
     if (complete)
-        take_out_rest(store);
+        remove_unwanted(store);
     if (r < 0 && !store->failed) {
         const HfLogFields fields = {.error = r};
         hf_log(LOG_WARNING, &fields,

@@ -14,7 +14,7 @@ void hf_snapshot_init(HfSnapshot *snapshot)
 }
 
 /* Forgets borrowed objects. */
-static void give_back(HfSnapshot *snapshot)
+static void clear_borrowed(HfSnapshot *snapshot)
 {
     for (size_t i = 0; i < snapshot->wanted.n; i++)
         ((HfSnapshotWanted *)snapshot->wanted.items[i])->planned = (HfPlanned){0};
@@ -25,7 +25,7 @@ static void give_back(HfSnapshot *snapshot)
 void hf_snapshot_clear(HfSnapshot *snapshot)
 {
     if (snapshot->borrowed)
-        give_back(snapshot);
+        clear_borrowed(snapshot);
     for (size_t g = 0; g < hf_field_groups_n; g++) {
         const HfFieldGroup *group = &hf_field_groups[g];
         HfSnapshotList *list = hf_field_list(group, snapshot);

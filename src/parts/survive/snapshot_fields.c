@@ -35,12 +35,12 @@ static int state_value(const char *name)
     return strcmp(name, "draining") == 0 ? HF_STAGE_STOP : hf_stage_value(name);
 }
 
-static const char *name_of_rung(int stage)
+static const char *name_of_urgency(int stage)
 {
     return hf_stage_leaves((HfStage)stage) ? hf_stage_name((HfStage)stage) : "none";
 }
 
-static int rung_value(const char *name)
+static int urgency_value(const char *name)
 {
     return strcmp(name, "none") == 0 ? HF_FIELD_KEEP : hf_stage_value(name);
 }
@@ -117,7 +117,7 @@ static const HfField snapshot_fields[] = {
     NAME(HfSnapshot, "phase", hf_phase, machine.phase),
     NAME(HfSnapshot, "cause", hf_cause, machine.cause),
     NAME(HfSnapshot, "pending", hf_request_kind, machine.pending),
-    NAME(HfSnapshot, "hurry", rung, machine.hurry),
+    NAME(HfSnapshot, "hurry", urgency, machine.stop_stage),
     NAME(HfSnapshot, "upgrade", hf_upgrade, machine.upgrade),
     NAME(HfSnapshot, "probed", hf_verdict, machine.probed),
     M("planned", BOOL, machine.planned),
@@ -127,7 +127,7 @@ static const HfField snapshot_fields[] = {
     M("overdue", BOOL, machine.overdue),
     M("outage", BOOL, machine.outage),
     M("misses", UNSIGNED, machine.misses),
-    M("doubts", UNSIGNED, machine.doubts),
+    M("doubts", UNSIGNED, machine.probe_backoff),
     M("failures", UNSIGNED, machine.failures),
     M("last-number", UINT64, machine.last_number),
 };
@@ -142,7 +142,7 @@ static const HfField note_fields[] = {
 #define M(text, Type, member) PLAIN(HfMachineGeneration, text, Type, member)
 static const HfField slot_fields[] = {
     NAME(HfMachineGeneration, "state", state, stage),
-    NAME(HfMachineGeneration, "rung", rung, stage),
+    NAME(HfMachineGeneration, "rung", urgency, stage),
     M("main-exited", BOOL, main_exited),
     M("given-up", BOOL, given_up),
     M("reopen", BOOL, reopen),

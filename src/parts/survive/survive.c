@@ -66,7 +66,7 @@ static int survive_claimed(void *state, HfText *error)
 }
 
 /* What depends on the process: systemd expects READY=1 again, and the user's pid file our pid. */
-static void settle_in(HfSupervisor *supervisor)
+static void adapt_to_process(HfSupervisor *supervisor)
 {
     int active = hf_machine_find(&supervisor->machine, HF_STAGE_ACTIVE);
 
@@ -88,7 +88,7 @@ static int survive_begun(void *state, HfText *error)
                                 hf_actions_callbacks(supervisor), error);
     hf_reaper_sweep(supervisor->reaper); /* children that ended meanwhile */
     if (r >= 0 && supervisor->first == HF_EVENT_ADOPT)
-        settle_in(supervisor);
+        adapt_to_process(supervisor);
     if (r < 0 && error->length == 0)
         hf_text_addf(error, "what the holdfast before this one has left cannot be taken over: %s",
                      strerror(-r));
@@ -146,7 +146,7 @@ static void survive_stepped(void *state)
     sync_store(state);
 }
 
-static void survive_let_go(void *state)
+static void survive_detach(void *state)
 {
     leave_store(state);
     drop_kept(state);
@@ -154,7 +154,7 @@ static void survive_let_go(void *state)
 
 const HfPart hf_part_survive = {
     .name = "survive",
-    .take_words = hf_reexec_init,
+    .strip_words = hf_reexec_init,
     .verb = survive_verb,
     .begin = survive_begin,
     .claimed = survive_claimed,
@@ -162,6 +162,6 @@ const HfPart hf_part_survive = {
     .lend = survive_lend,
     .performed = survive_performed,
     .stepped = survive_stepped,
-    .let_go = survive_let_go,
+    .detach = survive_detach,
     .free = survive_free,
 };

@@ -278,7 +278,7 @@ static void trial_performed(void *state, const HfAction *action)
         hf_priority_clear(&trial->priorities[action->slot]);
 }
 
-static void trial_let_go(void *state)
+static void trial_detach(void *state)
 {
     stop_trial(state);
     clear_priorities(state);
@@ -288,7 +288,7 @@ static void trial_free(void *state)
 {
     Trial *trial = state;
 
-    trial_let_go(trial);
+    trial_detach(trial);
     sd_event_source_disable_unref(trial->again);
     free(trial);
 }
@@ -310,6 +310,6 @@ const HfPart hf_part_trial = {
     .begun = trial_begun,
     .committed = trial_committed,
     .performed = trial_performed,
-    .let_go = trial_let_go,
+    .detach = trial_detach,
     .free = trial_free,
 };

@@ -28,26 +28,26 @@ static const HfNoticeKind queue_high = {"queue-high", LOG_WARNING,
 static const HfNoticeKind queue_normal = {"queue-normal", LOG_NOTICE,
                                           "8683fabfefa64350a41b48d0535487ee"};
 
-static void look_at_queue(HfWatch *watch, HfListener *held, unsigned side)
+static void look_at_queue(HfWatch *watch, HfListener *listener, unsigned side)
 {
     HfNotices *notices = &hf_events_of(watch->supervisor)->notices;
     unsigned percent = (unsigned)watch->supervisor->settings->queue_warn;
     HF_CLEANUP_TEXT HfText text = {0};
     HfQueue queue;
 
-    if (hf_listener_queue(held, side, &queue) < 0)
+    if (hf_listener_queue(listener, side, &queue) < 0)
         return;
-    switch (hf_queue_alarm_step(&held->alarms[side], queue.depth, queue.limit, percent)) {
+    switch (hf_queue_alarm_step(&listener->alarms[side], queue.depth, queue.limit, percent)) {
     case HF_ALARM_RAISED:
         hf_text_addf(&text,
                      "the queue of %s stays above %u %%: %u of %u connections wait; what comes "
                      "beyond is refused or tried again",
-                     held->label, percent, queue.depth, queue.limit);
+                     listener->label, percent, queue.depth, queue.limit);
         hf_notices_publish(notices, &queue_high, 0, "", hf_text_peek(&text));
         break;
     case HF_ALARM_CLEARED:
         hf_text_addf(&text, "the queue of %s has room again: %u of %u connections wait",
-                     held->label, queue.depth, queue.limit);
+                     listener->label, queue.depth, queue.limit);
         hf_notices_publish(notices, &queue_normal, 0, "", hf_text_peek(&text));
         break;
     case HF_ALARM_UNCHANGED:
@@ -216,7 +216,7 @@ static void watch_performed(void *state, const HfAction *action)
         apply_settings(state);
 }
 
-static void watch_let_go(void *state)
+static void watch_detach(void *state)
 {
     const HfWatch *watch = state;
 
@@ -228,6 +228,6 @@ const HfPart hf_part_watch = {
     .begin = watch_begin,
     .begun = watch_begun,
     .performed = watch_performed,
-    .let_go = watch_let_go,
+    .detach = watch_detach,
     .free = watch_free,
 };

@@ -126,15 +126,15 @@ static int apply(const Option *option, const char *value, HfPhpfpmArguments *arg
 
 /* The value attached to an option, or the next argument; php_getopt drops one '='. NULL when there
  * is none. */
-static const char *take_value(const char *attached, char *const **next)
+static const char *parse_value(const char *attached, char *const **next)
 {
     if (*attached)
         return attached + (*attached == '=');
     return **next ? *(*next)++ : NULL;
 }
 
-static int take_long(const char *argument, char *const **next, HfPhpfpmArguments *arguments,
-                     HfText *error)
+static int parse_long(const char *argument, char *const **next, HfPhpfpmArguments *arguments,
+                      HfText *error)
 {
     const char *name = argument + 2;
     const char *equals = strchr(name, '=');
@@ -145,15 +145,15 @@ static int take_long(const char *argument, char *const **next, HfPhpfpmArguments
     if (!option)
         return refuse_unknown(error, argument);
     if (option->value) {
-        value = take_value(name + length + (name[length] == '='), next);
+        value = parse_value(name + length + (name[length] == '='), next);
         if (!value)
             return refuse(error, "php-fpm's option ", argument, " needs a value");
     }
     return apply(option, value, arguments, error);
 }
 
-static int take_cluster(const char *argument, char *const **next, HfPhpfpmArguments *arguments,
-                        HfText *error)
+static int parse_cluster(const char *argument, char *const **next, HfPhpfpmArguments *arguments,
+                         HfText *error)
 {
     for (const char *letter = argument + 1; *letter; letter++) {
         const Option *option = find_letter(*letter);
@@ -161,7 +161,7 @@ static int take_cluster(const char *argument, char *const **next, HfPhpfpmArgume
         if (!option)
             return refuse_unknown(error, argument);
         if (option->value) {
-            value = take_value(letter + 1, next);
+            value = parse_value(letter + 1, next);
             if (!value)
                 return refuse(error, "php-fpm's option ", argument, " needs a value");
         }
@@ -172,7 +172,7 @@ static int take_cluster(const char *argument, char *const **next, HfPhpfpmArgume
     return 0;
 }
 
-static int take_all(char *const *argv, HfPhpfpmArguments *arguments, HfText *error)
+static int parse_all(char *const *argv, HfPhpfpmArguments *arguments, HfText *error)
 {
     char *const *next = argv + 1;
     int r = hf_strv_append(&arguments->arguments, argv[0]);
@@ -184,8 +184,8 @@ static int take_all(char *const *argv, HfPhpfpmArguments *arguments, HfText *err
         next++;
         if (strcmp(argument, "--") == 0)
             break;
-        r = argument[1] == '-' ? take_long(argument, &next, arguments, error)
-                               : take_cluster(argument, &next, arguments, error);
+        r = argument[1] == '-' ? parse_long(argument, &next, arguments, error)
+                               : parse_cluster(argument, &next, arguments, error);
     }
     if (r >= 0 && *next)
         r = refuse(error, "php-fpm takes options only, not \"", *next, "\"");
@@ -196,7 +196,7 @@ int hf_phpfpm_arguments_parse(char *const *argv, HfPhpfpmArguments *ret, HfText 
 {
     HfPhpfpmArguments arguments = {0};
 
-    int r = take_all(argv, &arguments, error);
+    int r = parse_all(argv, &arguments, error);
     if (r < 0) {
         hf_phpfpm_arguments_clear(&arguments);
         return r;

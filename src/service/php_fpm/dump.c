@@ -47,13 +47,13 @@ static bool is_set(const char *value)
 /* Parses one key's value into field. */
 typedef int (*Take)(const char *value, void *field);
 
-static int take_text(const char *value, void *field)
+static int parse_text(const char *value, void *field)
 {
     return hf_string_set(field, value);
 }
 
 /* "/usr:/etc/php/8.2/fpm/php-fpm.conf", see hf_phpfpm_question. */
-static int take_places(const char *value, void *field)
+static int parse_places(const char *value, void *field)
 {
     HfPhpfpmConfig *config = field;
     const char *colon = strchr(value, ':');
@@ -68,7 +68,7 @@ static int take_places(const char *value, void *field)
     return r;
 }
 
-static int take_backlog(const char *value, void *field)
+static int parse_backlog(const char *value, void *field)
 {
     bool negative = *value == '-';
     uint64_t number;
@@ -81,7 +81,7 @@ static int take_backlog(const char *value, void *field)
     return 0;
 }
 
-static int take_mode(const char *value, void *field)
+static int parse_mode(const char *value, void *field)
 {
     unsigned mode;
 
@@ -91,24 +91,24 @@ static int take_mode(const char *value, void *field)
     return 0;
 }
 
-static int take_count(const char *value, void *field)
+static int parse_count(const char *value, void *field)
 {
     return hf_parse_uint(value, INT_MAX, field) < 0 ? -EBADMSG : 0;
 }
 
-static int take_time(const char *value, void *field)
+static int parse_time(const char *value, void *field)
 {
     return hf_parse_duration(value, field) < 0 ? -EBADMSG : 0;
 }
 
-static int take_presence(const char *value, void *field)
+static int parse_presence(const char *value, void *field)
 {
     (void)value;
     *(bool *)field = true;
     return 0;
 }
 
-static int take_no(const char *value, void *field)
+static int parse_no(const char *value, void *field)
 {
     bool yes = true;
 
@@ -118,7 +118,7 @@ static int take_no(const char *value, void *field)
     return 0;
 }
 
-static int take_status_listen(const char *value, void *field)
+static int parse_status_listen(const char *value, void *field)
 {
     HfPhpfpmPool *pool = field;
 
@@ -134,37 +134,37 @@ typedef struct Key {
 } Key;
 
 static const Key global_keys[] = {
-    {"pid", take_text, offsetof(HfPhpfpmConfig, pid_file), false},
-    {"syslog.ident", take_places, 0, false},
-    {"process_control_timeout", take_time, offsetof(HfPhpfpmConfig, process_control_timeout),
+    {"pid", parse_text, offsetof(HfPhpfpmConfig, pid_file), false},
+    {"syslog.ident", parse_places, 0, false},
+    {"process_control_timeout", parse_time, offsetof(HfPhpfpmConfig, process_control_timeout),
      false},
-    {"systemd_interval", take_presence, offsetof(HfPhpfpmConfig, has_systemd_interval), false},
+    {"systemd_interval", parse_presence, offsetof(HfPhpfpmConfig, has_systemd_interval), false},
     {0},
 };
 
 /* php-fpm applies and prints php_value before php_admin_value: the last one wins. */
 static const Key pool_keys[] = {
-    {"listen", take_text, offsetof(HfPhpfpmPool, listen), false},
-    {"listen.backlog", take_backlog, offsetof(HfPhpfpmPool, backlog), false},
-    {"listen.acl_users", take_text, offsetof(HfPhpfpmPool, acl_users), false},
-    {"listen.acl_groups", take_text, offsetof(HfPhpfpmPool, acl_groups), false},
-    {"listen.owner", take_text, offsetof(HfPhpfpmPool, owner), false},
-    {"listen.group", take_text, offsetof(HfPhpfpmPool, group), false},
-    {"listen.mode", take_mode, offsetof(HfPhpfpmPool, mode), false},
-    {"user", take_text, offsetof(HfPhpfpmPool, run_user), false},
-    {"group", take_text, offsetof(HfPhpfpmPool, run_group), false},
-    {"chroot", take_text, offsetof(HfPhpfpmPool, chroot), false},
-    {"security.limit_extensions", take_presence, offsetof(HfPhpfpmPool, has_limit_extensions),
+    {"listen", parse_text, offsetof(HfPhpfpmPool, listen), false},
+    {"listen.backlog", parse_backlog, offsetof(HfPhpfpmPool, backlog), false},
+    {"listen.acl_users", parse_text, offsetof(HfPhpfpmPool, acl_users), false},
+    {"listen.acl_groups", parse_text, offsetof(HfPhpfpmPool, acl_groups), false},
+    {"listen.owner", parse_text, offsetof(HfPhpfpmPool, owner), false},
+    {"listen.group", parse_text, offsetof(HfPhpfpmPool, group), false},
+    {"listen.mode", parse_mode, offsetof(HfPhpfpmPool, mode), false},
+    {"user", parse_text, offsetof(HfPhpfpmPool, run_user), false},
+    {"group", parse_text, offsetof(HfPhpfpmPool, run_group), false},
+    {"chroot", parse_text, offsetof(HfPhpfpmPool, chroot), false},
+    {"security.limit_extensions", parse_presence, offsetof(HfPhpfpmPool, has_limit_extensions),
      true},
-    {"pm", take_text, offsetof(HfPhpfpmPool, manager), false},
-    {"pm.max_children", take_count, offsetof(HfPhpfpmPool, max_children), false},
-    {"pm.status_listen", take_status_listen, 0, true},
-    {"pm.status_path", take_text, offsetof(HfPhpfpmPool, status_path), false},
-    {"ping.path", take_text, offsetof(HfPhpfpmPool, ping_path), false},
-    {"listen.allowed_clients", take_text, offsetof(HfPhpfpmPool, allowed_clients), false},
-    {"clear_env", take_no, offsetof(HfPhpfpmPool, shows_environment), false},
-    {"php_value[memory_limit]", take_text, offsetof(HfPhpfpmPool, memory_limit), false},
-    {"php_admin_value[memory_limit]", take_text, offsetof(HfPhpfpmPool, memory_limit), false},
+    {"pm", parse_text, offsetof(HfPhpfpmPool, manager), false},
+    {"pm.max_children", parse_count, offsetof(HfPhpfpmPool, max_children), false},
+    {"pm.status_listen", parse_status_listen, 0, true},
+    {"pm.status_path", parse_text, offsetof(HfPhpfpmPool, status_path), false},
+    {"ping.path", parse_text, offsetof(HfPhpfpmPool, ping_path), false},
+    {"listen.allowed_clients", parse_text, offsetof(HfPhpfpmPool, allowed_clients), false},
+    {"clear_env", parse_no, offsetof(HfPhpfpmPool, shows_environment), false},
+    {"php_value[memory_limit]", parse_text, offsetof(HfPhpfpmPool, memory_limit), false},
+    {"php_admin_value[memory_limit]", parse_text, offsetof(HfPhpfpmPool, memory_limit), false},
     {0},
 };
 
@@ -177,7 +177,7 @@ static const Key *find_key(const Key *keys, const char *name, size_t length)
 }
 
 /* Copies bytes to a string. Returns 0, -ENOMEM, or -EBADMSG if they contain a control character. */
-static int take_string(const char *bytes, size_t length, char **ret)
+static int parse_string(const char *bytes, size_t length, char **ret)
 {
     HfText text = {0};
 
@@ -189,7 +189,7 @@ static int take_string(const char *bytes, size_t length, char **ret)
 }
 
 /* line: "\tname = value". */
-static int take_entry(const HfPhpfpmLine *line, const Key *keys, void *object)
+static int parse_entry(const HfPhpfpmLine *line, const Key *keys, void *object)
 {
     const char *name = line->text + 1;
     size_t length = line->length - 1;
@@ -202,7 +202,7 @@ static int take_entry(const HfPhpfpmLine *line, const Key *keys, void *object)
     if (line->cut)
         return -EBADMSG;
     const char *start = equals + 3;
-    int r = take_string(start, length - (size_t)(start - name), &value);
+    int r = parse_string(start, length - (size_t)(start - name), &value);
     if (r < 0 || (!is_set(value) && !key->always))
         return r;
     return key->take(value, (char *)object + key->offset);
@@ -225,14 +225,14 @@ static int add_pool(HfPhpfpmConfig *config, size_t *capacity, const char *name, 
     if (r < 0)
         return r;
     HfPhpfpmPool pool = {.backlog = HF_BACKLOG_MAXIMUM, .mode = DEFAULT_MODE};
-    r = take_string(name, length, &pool.name);
+    r = parse_string(name, length, &pool.name);
     if (r < 0)
         return r;
     config->pools[config->n_pools++] = pool;
     return 0;
 }
 
-static int take_lines(const char *dump, size_t length, HfPhpfpmConfig *config)
+static int parse_lines(const char *dump, size_t length, HfPhpfpmConfig *config)
 {
     const Key *keys = NULL;
     void *object = NULL;
@@ -254,7 +254,7 @@ static int take_lines(const char *dump, size_t length, HfPhpfpmConfig *config)
             keys = global ? global_keys : pool_keys;
             object = global || r < 0 ? (void *)config : &config->pools[config->n_pools - 1];
         } else if (*line.text == '\t' && keys) {
-            r = take_entry(&line, keys, object);
+            r = parse_entry(&line, keys, object);
         }
     }
     return r < 0 || is_complete(config) ? r : -EBADMSG;
@@ -266,7 +266,7 @@ int hf_phpfpm_config_parse(const char *dump, size_t length, HfPhpfpmConfig *ret)
 
     if (length > HF_PHPFPM_DUMP_MAX)
         return -E2BIG;
-    int r = take_lines(dump, length, &config);
+    int r = parse_lines(dump, length, &config);
     if (r >= 0 && config.n_pools == 0)
         r = -ENODATA;
     if (r < 0) {

@@ -224,7 +224,7 @@ static const Key cache_keys[] = {
 };
 
 /* A number between blanks. */
-static int take_number(const char *text, size_t length, uint64_t *ret)
+static int parse_figure(const char *text, size_t length, uint64_t *ret)
 {
     char number[NUMBER_MAX];
 
@@ -241,8 +241,8 @@ static int take_number(const char *text, size_t length, uint64_t *ret)
     return hf_parse_uint(number, UINT64_MAX, ret) < 0 ? -EBADMSG : 0;
 }
 
-static int take_line(const char *line, size_t length, const Key *keys, size_t n_keys, char *row,
-                     unsigned *seen)
+static int parse_line(const char *line, size_t length, const Key *keys, size_t n_keys, char *row,
+                      unsigned *seen)
 {
     for (size_t i = 0; i < n_keys; i++) {
         size_t name = strlen(keys[i].name);
@@ -251,7 +251,7 @@ static int take_line(const char *line, size_t length, const Key *keys, size_t n_
             continue;
         uint64_t *field = (uint64_t *)(void *)(row + keys[i].offset);
         bool again = *seen & 1U << i;
-        int r = take_number(line + name, length - name, &number);
+        int r = parse_figure(line + name, length - name, &number);
         if (r >= 0 && !(keys[i].least && again && *field < number))
             *field = number;
         *seen |= 1U << i;
@@ -261,7 +261,7 @@ static int take_line(const char *line, size_t length, const Key *keys, size_t n_
 }
 
 /* row: zeroed. */
-static int take_page(const char *page, size_t length, const Key *keys, size_t n_keys, void *row)
+static int parse_page(const char *page, size_t length, const Key *keys, size_t n_keys, void *row)
 {
     unsigned seen = 0;
 
@@ -270,7 +270,7 @@ static int take_page(const char *page, size_t length, const Key *keys, size_t n_
     while (length > 0) {
         const char *end = memchr(page, '\n', length);
         size_t line = end ? (size_t)(end - page) : length;
-        int r = take_line(page, line, keys, n_keys, row, &seen);
+        int r = parse_line(page, line, keys, n_keys, row, &seen);
         if (r < 0)
             return r;
         page += line + (end ? 1 : 0);
@@ -287,7 +287,7 @@ int hf_phpfpm_status_parse(const char *page, size_t length, HfScoreboard *ret)
     HfScoreboard status = {0};
 
     int r =
-        take_page(page, length, status_keys, sizeof(status_keys) / sizeof(*status_keys), &status);
+        parse_page(page, length, status_keys, sizeof(status_keys) / sizeof(*status_keys), &status);
     if (r >= 0)
         *ret = status;
     return r;
@@ -297,7 +297,8 @@ int hf_phpfpm_cache_parse(const char *page, size_t length, HfCacheFigures *ret)
 {
     HfCacheFigures figures = {0};
 
-    int r = take_page(page, length, cache_keys, sizeof(cache_keys) / sizeof(*cache_keys), &figures);
+    int r =
+        parse_page(page, length, cache_keys, sizeof(cache_keys) / sizeof(*cache_keys), &figures);
     if (r >= 0)
         *ret = figures;
     return r;

@@ -19,7 +19,7 @@ typedef struct Scan {
 } Scan;
 
 /* The pattern of an include line, NULL where only php-fpm can tell. Overwrites line. */
-static char *take_pattern(char *line)
+static char *parse_pattern(char *line)
 {
     char *value = line + strlen("include");
 
@@ -35,7 +35,7 @@ static char *take_pattern(char *line)
     return *value && !strpbrk(value, "\\$\"'(){}!^&|~") && strchr(value, '/') ? value : NULL;
 }
 
-static void take_variables(const char *line, HfText *names)
+static void parse_variables(const char *line, HfText *names)
 {
     while ((line = strstr(line, "${"))) {
         line += strlen("${");
@@ -52,7 +52,7 @@ static void scan_include(Scan *scan, char *line, unsigned depth)
     HF_CLEANUP_TEXT HfText full = {0};
     glob_t found = {0};
 
-    const char *pattern = take_pattern(line);
+    const char *pattern = parse_pattern(line);
     if (!pattern) {
         hf_text_add(scan->names, HF_PHPFPM_UNKNOWN "\n");
         return;
@@ -87,7 +87,7 @@ static void scan_file(Scan *scan, const char *path, unsigned depth)
         line += strspn(line, " \t");
         if (*line == ';')
             continue;
-        take_variables(line, scan->names);
+        parse_variables(line, scan->names);
         if (strncmp(line, "include", strlen("include")) == 0)
             scan_include(scan, line, depth);
     }

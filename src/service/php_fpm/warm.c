@@ -168,7 +168,7 @@ typedef struct Worker {
 } Worker;
 
 /* Reads "request URI:          /x" of length bytes; skips values that are too long or not text. */
-static bool take_value(const char *line, size_t length, const char *name, char *ret)
+static bool parse_value(const char *line, size_t length, const char *name, char *ret)
 {
     size_t skipped = strlen(name);
 
@@ -193,13 +193,13 @@ void hf_phpfpm_recent(const char *page, size_t length, HfRecentPage callback, vo
     while (length > 0) {
         const char *end = memchr(page, '\n', length);
         size_t line = end ? (size_t)(end - page) : length;
-        if (take_value(page, line, "request method:", method)) {
+        if (parse_value(page, line, "request method:", method)) {
             worker = (Worker){.get = strcmp(method, "GET") == 0};
-        } else if (take_value(page, line, "script:", worker.script)) {
+        } else if (parse_value(page, line, "script:", worker.script)) {
             if (worker.get && worker.script[0] == '/' && hf_http_is_target(worker.uri))
                 callback(worker.uri, worker.script, userdata);
         } else {
-            take_value(page, line, "request URI:", worker.uri);
+            parse_value(page, line, "request URI:", worker.uri);
         }
         page += line + (end ? 1 : 0);
         length -= line + (end ? 1 : 0);
