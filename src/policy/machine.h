@@ -413,7 +413,8 @@ typedef struct HfMachineRequest {
 
 typedef struct HfMachine {
     HfMachineLimits limits;
-    HfMachineLimits next; /* from the next COMMIT on; those of a generation started before it */
+    HfMachineLimits next;   /* from the next COMMIT on; those of a generation started before it */
+    HfMachineLimits before; /* until the last COMMIT: those of whoever is parked */
     HfPhase phase;
     unsigned side;         /* new connections go there */
     HfCause cause;         /* of the current replacement */

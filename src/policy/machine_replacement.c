@@ -42,6 +42,7 @@ static bool commit(HfMachine *machine, HfActions *actions)
     machine->prepared = false;
     machine->planned = true;
     machine->switches = machine->switches_next;
+    machine->before = machine->limits;
     machine->limits = machine->next;
     hf_machine_add(actions, HF_ACTION_COMMIT)->cause = machine->cause;
     return true;
@@ -348,6 +349,7 @@ static void roll_back(HfMachine *machine, HfActions *actions)
     if (machine->phase == HF_PHASE_PREPARING)
         hf_machine_add(actions, HF_ACTION_ABORT_PREPARE);
     discard(machine, actions);
+    machine->limits = machine->before;
     hf_machine_add_for(actions, HF_ACTION_COMMIT, machine, (unsigned)parked);
     hf_machine_switch(machine, (unsigned)parked, actions);
     hf_machine_report(actions, HF_REPORT_ROLLED_BACK, machine, (unsigned)parked);

@@ -535,7 +535,7 @@ void hf_machine_init(HfMachine *machine, const HfMachineLimits *limits)
 {
     assert(limits->max_draining >= 1 && limits->max_draining <= HF_MACHINE_DRAINING_MAX);
     memset(machine, 0, sizeof(*machine));
-    machine->limits = machine->next = *limits;
+    machine->limits = machine->next = machine->before = *limits;
 }
 
 void hf_machine_offer(HfMachine *machine, const HfMachineLimits *limits)

@@ -191,6 +191,8 @@ static void perform_commit(HfSupervisor *supervisor, const HfAction *action)
 {
     if (action->number == 0)
         hf_reconfigure_commit(supervisor, action->cause);
+    else
+        hf_reconfigure_roll_back(supervisor);
     hf_plan_unref(supervisor->current);
     supervisor->current = action->number == 0
                               ? HF_STEAL(supervisor->prepared)

@@ -97,7 +97,7 @@ const HfSettings *hf_reconfigure_settings(const HfSupervisor *supervisor)
     return supervisor->next ? &supervisor->next->settings : supervisor->settings;
 }
 
-static void log_changes(const HfSupervisor *supervisor, const HfSettings *next, HfCause cause)
+static void log_changes(const HfSupervisor *supervisor, const HfSettings *next, const char *why)
 {
     const char *names[HF_OPTIONS_MAX];
     HF_CLEANUP_TEXT HfText list = {0};
@@ -106,23 +106,43 @@ static void log_changes(const HfSupervisor *supervisor, const HfSettings *next, 
     for (size_t i = 0; i < n; i++)
         hf_text_addf(&list, "%s%s", i > 0 ? ", " : "", names[i]);
     if (n > 0)
-        hf_log(LOG_NOTICE, NULL, "%s: changed %s", hf_cause_name(cause), hf_text_peek(&list));
+        hf_log(LOG_NOTICE, NULL, "%s: changed %s", why, hf_text_peek(&list));
     n = hf_options_difference(&supervisor->line->settings, next, true, names);
     for (size_t i = 0; i < n; i++)
         hf_log(LOG_WARNING, NULL,
                "--%s cannot change while holdfast runs, it stays as it was at the start", names[i]);
 }
 
+static void set_in_force(HfSupervisor *supervisor, HfCommandLine *read, const char *why)
+{
+    const HfSettings *next = read ? &read->settings : &supervisor->line->settings;
+
+    log_changes(supervisor, next, why);
+    hf_log_setup(supervisor->name, hf_log_priority(next->log_level), next->log_format);
+    supervisor->settings = next;
+    supervisor->read = read;
+}
+
 void hf_reconfigure_commit(HfSupervisor *supervisor, HfCause cause)
 {
     if (!supervisor->next)
         return;
-    const HfSettings *next = &supervisor->next->settings;
-    log_changes(supervisor, next, cause);
-    hf_log_setup(supervisor->name, hf_log_priority(next->log_level), next->log_format);
-    supervisor->settings = next;
-    drop(supervisor->read);
-    supervisor->read = HF_STEAL(supervisor->next);
+    HfCommandLine *before = supervisor->read;
+    set_in_force(supervisor, HF_STEAL(supervisor->next), hf_cause_name(cause));
+    drop(supervisor->before);
+    supervisor->before = before;
+    supervisor->knows_before = true;
+}
+
+void hf_reconfigure_roll_back(HfSupervisor *supervisor)
+{
+    HfCommandLine *newer = supervisor->read;
+
+    if (!supervisor->knows_before)
+        return;
+    set_in_force(supervisor, HF_STEAL(supervisor->before), "rollback");
+    supervisor->knows_before = false;
+    drop(newer);
 }
 
 void hf_reconfigure_discard(HfSupervisor *supervisor)
@@ -135,6 +155,7 @@ void hf_reconfigure_clear(HfSupervisor *supervisor)
     hf_reconfigure_discard(supervisor);
     supervisor->settings = &supervisor->line->settings;
     supervisor->read = drop(supervisor->read);
+    supervisor->before = drop(supervisor->before);
 }
 
 /* ---- the file ---- */

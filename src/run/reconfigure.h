@@ -18,10 +18,12 @@ const HfSettings *hf_reconfigure_settings(const HfSupervisor *supervisor);
 
 /* They are in force from now on; logs what has changed. */
 void hf_reconfigure_commit(HfSupervisor *supervisor, HfCause cause);
-/* Drops them. */
+/* Those before the last commit are in force again, as far as this program has seen them. */
+void hf_reconfigure_roll_back(HfSupervisor *supervisor);
+/* Drops those of the generation being prepared. */
 void hf_reconfigure_discard(HfSupervisor *supervisor);
 
-/* Frees both. */
+/* Frees all. */
 void hf_reconfigure_clear(HfSupervisor *supervisor);
 
 /* ---- the file ---- */

@@ -27,6 +27,8 @@ typedef struct HfSupervisor {
     const HfSettings *settings; /* in force, from line or read; until the next COMMIT */
     HfCommandLine *read;        /* with the file as last read; NULL: line counts */
     HfCommandLine *next;        /* for the generation being prepared; NULL: as in force */
+    HfCommandLine *before;      /* read, until the last COMMIT; NULL: line counted */
+    bool knows_before;
     const char *name;           /* the instance's, borrowed */
     const HfPart *const *parts; /* NULL after the last */
     void *states[HF_PARTS_MAX];

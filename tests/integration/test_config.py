@@ -81,6 +81,27 @@ def holdfast(site, file):
     return site.holdfast(f"--config={file.path}", command=[])
 
 
+def test_a_rollback_brings_the_settings_back(site, file):
+    """Those of the generation that serves again; what the file says comes with the next start."""
+    file.write(park="10min")
+    holdfast = site.holdfast(f"--config={file.path}", command=[])
+    first = ask(file.port)["pid"]
+    file.write(log_level="warning")
+    assert holdfast.call("reload").returncode == 0
+    assert ask(file.port)["pid"] != first
+    assert holdfast.call("rollback").returncode == 0
+    holdfast.wait("rolled back: generation 1 serves again, with its settings")
+    assert ask(file.port)["pid"] == first
+    since = holdfast.mark()
+    assert holdfast.call("reload").returncode == 0
+    assert ask(file.port)["pid"] != first
+    holdfast.wait("reload: changed log-level", since)
+    assert "generation 3 is active" not in holdfast.lines.text(since)
+    file.write(log_level=None)
+    holdfast.reload(4)
+    assert_stops(holdfast)
+
+
 def end_generation(pid):
     with Ended(pid) as ended:
         signal.pidfd_send_signal(ended.fd, signal.SIGTERM)

@@ -323,7 +323,7 @@ void canonical_unpack(Key key, const HfMachineLimits *limits, HfMachine *ret_mac
 
     memset(ret_machine, 0, sizeof(*ret_machine));
     memset(ret_world, 0, sizeof(*ret_world));
-    ret_machine->limits = ret_machine->next = *limits;
+    ret_machine->limits = ret_machine->next = ret_machine->before = *limits;
     code_state(&codec, ret_machine, ret_world);
     for (unsigned i = 0; i < WORLD_REQUESTS; i++)
         if (ret_machine->requests[i].kind != HF_REQUEST_NONE)
@@ -342,12 +342,12 @@ static bool same_machine(const HfMachine *a, const HfMachine *b)
 {
     /* again without names: a field that was added does not compile */
     const HfMachine head[] = {
-        {a->limits,   a->next,       a->phase,         a->side,     a->cause,
-         a->pending,  a->stop_stage, a->upgrade,       a->stop,     a->wait,
-         a->status,   a->planned,    a->switches,      a->prepared, a->switches_next,
-         a->takeover, a->overdue,    a->outage,        a->probing,  a->recycled,
-         a->probed,   a->misses,     a->probe_backoff, a->failures, a->last_number,
-         {{0}},       {{0}}},
+        {a->limits,        a->next,     a->before,     a->phase,         a->side,
+         a->cause,         a->pending,  a->stop_stage, a->upgrade,       a->stop,
+         a->wait,          a->status,   a->planned,    a->switches,      a->prepared,
+         a->switches_next, a->takeover, a->overdue,    a->outage,        a->probing,
+         a->recycled,      a->probed,   a->misses,     a->probe_backoff, a->failures,
+         a->last_number,   {{0}},       {{0}}},
     };
 
     return head->phase == b->phase && head->side == b->side && head->switches == b->switches &&

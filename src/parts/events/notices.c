@@ -107,8 +107,7 @@ static const struct {
     [HF_REPORT_PARKED] = {LOG_INFO, "7ae085d340554da58e80bab63dd90234",
                           "%g is parked for %t: `holdfast rollback` returns to it"},
     [HF_REPORT_ROLLED_BACK] = {LOG_NOTICE, "e35630b384354e689e46ce043a2b3b24",
-                               "rolled back: %g serves again; time limits and checks stay those of "
-                               "the settings that were read last"},
+                               "rolled back: %g serves again, with its settings"},
     [HF_REPORT_LEAVING] = {LOG_WARNING, "dc0466f43be1475b9180cd7f37d04d9b",
                            "%g leaves by itself (STOPPING=1)%n"},
     [HF_REPORT_RESUMED] = {LOG_WARNING, "2f753abb6065486eaced21e366f637c3",

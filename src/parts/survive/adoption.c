@@ -499,7 +499,7 @@ int hf_adoption_restore(HfSupervisor *supervisor, HfSnapshot *snapshot,
     for (size_t i = 0; i < snapshot->listeners.n; i++)
         ((HfListener *)snapshot->listeners.items[i])->stays = false;
     supervisor->machine = snapshot->machine;
-    supervisor->machine.limits = limits;
+    supervisor->machine.limits = supervisor->machine.before = limits;
     steer_all(snapshot, supervisor->machine.side);
     supervisor->raised = hf_machine_is_unserved(&snapshot->machine);
     supervisor->pid_file = HF_STEAL(snapshot->pid_file);
