@@ -13,7 +13,7 @@
 #include <systemd/sd-daemon.h>
 #include <unistd.h>
 
-#define LISTENER SD_LISTEN_FDS_START
+#define LISTENERS_MAX 4
 
 static volatile sig_atomic_t leaving;
 
@@ -50,11 +50,12 @@ static void answer(int connection)
 int main(void)
 {
     const struct sigaction action = {.sa_handler = on_term};
-    struct pollfd listener = {.fd = LISTENER, .events = POLLIN};
+    struct pollfd listeners[LISTENERS_MAX];
+    const int n = sd_listen_fds(0);
     sigset_t term;
     sigset_t waiting;
 
-    if (sd_listen_fds(0) != 1)
+    if (n < 1 || n > LISTENERS_MAX)
         return EXIT_FAILURE;
     /* it is asked to leave only while it waits, so never between accept and answer */
     sigemptyset(&term);
@@ -63,21 +64,28 @@ int main(void)
         return EXIT_FAILURE;
     sigdelset(&waiting, SIGTERM);
     /* the other generation may be quicker */
-    if (fcntl(LISTENER, F_SETFL, fcntl(LISTENER, F_GETFL) | O_NONBLOCK) < 0)
-        return EXIT_FAILURE;
+    for (int i = 0; i < n; i++) {
+        int fd = SD_LISTEN_FDS_START + i;
+        if (fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK) < 0)
+            return EXIT_FAILURE;
+        listeners[i] = (struct pollfd){.fd = fd, .events = POLLIN};
+    }
     if (sd_notify(0, "READY=1") < 0)
         return EXIT_FAILURE;
     while (!leaving) {
-        if (ppoll(&listener, 1, NULL, &waiting) < 0) {
+        if (ppoll(listeners, (nfds_t)n, NULL, &waiting) < 0) {
             if (errno == EINTR)
                 continue;
             return EXIT_FAILURE;
         }
-        int connection = accept4(LISTENER, NULL, NULL, SOCK_CLOEXEC);
-        if (connection < 0)
-            continue;
-        answer(connection);
-        close(connection);
+        for (int i = 0; i < n; i++) {
+            int connection =
+                listeners[i].revents ? accept4(listeners[i].fd, NULL, NULL, SOCK_CLOEXEC) : -1;
+            if (connection < 0)
+                continue;
+            answer(connection);
+            close(connection);
+        }
     }
     return EXIT_SUCCESS;
 }

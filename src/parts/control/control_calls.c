@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include <errno.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 
 #include "base/log.h"
 #include "base/memory.h"
@@ -160,6 +161,12 @@ int hf_control_await(HfControl *control, uint64_t id, sd_bus_message *message)
     return 1;
 }
 
+void hf_control_hang_up(sd_bus_message *message)
+{
+    /* The loop drops the client: it may be in the middle of its message. */
+    (void)shutdown(sd_bus_get_fd(sd_bus_message_get_bus(message)), SHUT_RDWR);
+}
+
 void hf_control_answer(HfControl *control, uint64_t id, HfOutcome outcome, const char *text)
 {
     HfControlCall **link = &control->calls;
@@ -175,6 +182,7 @@ void hf_control_answer(HfControl *control, uint64_t id, HfOutcome outcome, const
         const HfLogFields fields = {.error = r};
         hf_log(LOG_WARNING, &fields,
                "an answer could not be sent, its caller sees the connection end");
+        hf_control_hang_up((*link)->message);
     }
     drop_call(control, link);
 }

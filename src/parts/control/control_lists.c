@@ -187,8 +187,9 @@ static void answer_figures(HfControl *control, bool cache)
     sd_bus_message *message;
 
     while ((message = hf_control_take(control, FIGURES_ID(cache)))) {
-        reply_list(message, control, cache ? HF_CONTROL_CACHE : HF_CONTROL_POOL,
-                   cache ? append_caches : append_pools);
+        if (reply_list(message, control, cache ? HF_CONTROL_CACHE : HF_CONTROL_POOL,
+                       cache ? append_caches : append_pools) < 0)
+            hf_control_hang_up(message);
         sd_bus_message_unref(message);
     }
     control->figures[cache] = hf_figures_free(control->figures[cache]);

@@ -92,6 +92,8 @@ int hf_control_await(HfControl *control, uint64_t id, sd_bus_message *message);
 /* Answers request id; if nobody waits, UpgradeResult can fetch the result for a while. */
 void hf_control_answer(HfControl *control, uint64_t id, HfOutcome outcome, const char *text);
 void hf_control_forget_results(HfControl *control);
+/* message cannot be answered: its caller, who would wait for ever, sees the connection end. */
+void hf_control_hang_up(sd_bus_message *message);
 /* The peer of bus has gone: drops its calls. */
 void hf_control_forget_calls(HfControl *control, const sd_bus *bus);
 

@@ -35,8 +35,9 @@ static int add_page(HfWarmUp *warm, const char *uri, const char *script, const c
     if (warm->n_pages >= PAGES_MAX)
         return 0;
     int r = hf_array_reserve(&warm->pages, &warm->capacity, warm->n_pages + 1, sizeof(page));
-    if (r >= 0)
-        r = hf_string_set(&page.uri, uri);
+    if (r < 0)
+        return r;
+    r = hf_string_set(&page.uri, uri);
     if (r >= 0)
         r = hf_string_set(&page.script, script);
     if (r >= 0 && host) {
