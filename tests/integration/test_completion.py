@@ -87,11 +87,12 @@ def test_bash_offers_commands_behind_the_options(tmp_path):
 class Zsh:
     """An interactive zsh without anybody's configuration, on a terminal of its own."""
 
-    def __init__(self, directory):
+    def __init__(self, directory, completions):
         master, slave = pty.openpty()
         self.fd = master
         self.process = process.Process(["zsh", "-f", "-i"], stdin=slave, stdout=slave, stderr=slave, cwd=directory,
-                                       start_new_session=True, env=process.environment(TERM="dumb", COLUMNS="200"))
+                                       start_new_session=True,
+                                       env=process.environment(TERM="dumb", COLUMNS="200", THEIRS=str(completions)))
         os.close(slave)
 
     def type(self, text):
@@ -112,9 +113,11 @@ class Zsh:
 
 @pytest.fixture
 def zsh(tmp_path):
-    shell = Zsh(tmp_path)
+    completions = tmp_path / "a blank ä"
+    completions.symlink_to(COMPLETIONS)
+    shell = Zsh(tmp_path, completions)
     try:
-        shell.type(f"PS1='ready> '; fpath=({COMPLETIONS} $fpath); autoload -Uz compinit; compinit -u -D; "
+        shell.type("PS1='ready> '; fpath=($THEIRS $fpath); autoload -Uz compinit; compinit -u -D; "
                    "unsetopt zle_bracketed_paste; echo is $((40 + 2))\n")
         shell.wait(r"is 42")
         yield shell

@@ -98,7 +98,8 @@ static void end_child(const Child *child)
     assert_int_equal(status, 0);
 }
 
-/* "No" means not this listener: another program may by chance have the same port elsewhere. */
+/* "No" means not this listener: another program may by chance have the same port elsewhere, and be
+ * found before this one: then another port is tried. */
 static void test_which_ip_addresses_conflict(void **state)
 {
     const struct {
@@ -133,7 +134,7 @@ static void test_which_ip_addresses_conflict(void **state)
     };
 
     (void)state;
-    for (size_t i = 0; i < sizeof(table) / sizeof(*table); i++) {
+    for (size_t i = 0, strangers = 0; i < sizeof(table) / sizeof(*table); i++) {
         const Address listens = address_ip(table[i].listens, 0);
         const int v6only = table[i].v6only;
         HfOwner owner = {0};
@@ -150,7 +151,9 @@ static void test_which_ip_addresses_conflict(void **state)
         const Address wanted = address_ip(table[i].wanted, port_of(fd));
         int r = find(&wanted, &owner);
         bool mine = r == 0 && owner.pid == getpid();
-        if (mine != table[i].conflict)
+        if (r == 0 && !mine && strangers++ < 20)
+            i--;
+        else if (mine != table[i].conflict)
             fail_msg("%s%s and %s: %d", table[i].listens, v6only ? " (v6 only)" : "",
                      table[i].wanted, r);
         close(fd);
