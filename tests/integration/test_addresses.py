@@ -12,6 +12,7 @@ import stat
 import subprocess
 
 import pytest
+import shlex
 
 from harness import fastcgi, net, process, words
 from harness.holdfast import Holdfast, call
@@ -623,8 +624,8 @@ def test_an_address_that_this_machine_does_not_have(site, listen, problem):
 @needs_ipv6
 def test_an_interface_by_name(site):
     """In a network of its own, where lo has a link-local address."""
-    script = f"ip link set lo up && ip -6 address add fe80::1/64 dev lo && exec {HOLDFAST} run --name={site.name} " \
-             f"'--listen=[fe80::1%lo]:8000' --ready=delay:1ms -- {' '.join(COMMAND)}"
+    script = f"ip link set lo up && ip -6 address add fe80::1/64 dev lo && exec {shlex.quote(str(HOLDFAST))} run --name={site.name} " \
+             f"'--listen=[fe80::1%lo]:8000' --ready=delay:1ms -- {shlex.join(map(str, COMMAND))}"
     process = Process(["unshare", "--net", "sh", "-c", script], env=environment(), stdin=subprocess.DEVNULL,
                       stderr=subprocess.PIPE)
     try:

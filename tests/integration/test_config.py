@@ -9,6 +9,7 @@ import subprocess
 import threading
 
 import pytest
+import shlex
 
 from harness import net, process, words
 from harness.holdfast import call
@@ -16,7 +17,8 @@ from harness.paths import HELPERS, HOLDFAST, PYTHON, ROOT
 from harness.wait import DEADLINE, Ended
 
 # Leaves on TERM, not on the stop signal: an old generation stays for as long as the test wants.
-PATIENT = ["/bin/sh", "-c", f"'trap \"\" HUP; exec {PYTHON} {HELPERS / 'listen_fds_server.py'}'"]
+PATIENT = ["/bin/sh", "-c", "'trap \"\" HUP; exec \"$0\" \"$1\"'", PYTHON,
+           shlex.quote(str(HELPERS / "listen_fds_server.py"))]
 
 
 class File:

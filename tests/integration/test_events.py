@@ -168,7 +168,7 @@ def test_an_outage_and_its_end_are_mailed_once_each(site):
                         f'{{ echo "arguments: $*"; cat; }} >{mails}/.new\nmv {mails}/.new {mails}/$number\n')
     sendmail.chmod(sendmail.stat().st_mode | stat.S_IXUSR)
     with Appearance(mails / "0") as outage, Appearance(mails / "1") as recovery:
-        holdfast = site.holdfast(f"--on-event={MAIL}", "--busy-after=5s", "--backoff-max=200ms", command=site.command,
+        holdfast = site.holdfast(f"--on-event={shlex.quote(str(MAIL))}", "--busy-after=5s", "--backoff-max=200ms", command=site.command,
                                  env={"SENDMAIL": str(sendmail), "MAILTO": "webmaster@example.org"})
         main = site.main_pid()
         site.break_program()

@@ -11,6 +11,7 @@ import struct
 import subprocess
 
 import pytest
+import shlex
 
 from harness import fastcgi, net, process, words
 from harness.lines import Lines
@@ -145,7 +146,7 @@ def test_a_log_that_nobody_reads(site):
     address = f"127.0.0.1:{net.free_port()}"
     site.pools[:] = []
     holdfast = Process([HOLDFAST, "run", f"--name={site.name}", f"--listen={address}", "--", "sh", "-c",
-                        f"exec {PYTHON} {SERVER} 2>/dev/null"],
+                        f"exec {PYTHON} {shlex.quote(str(SERVER))} 2>/dev/null"],
                        env=environment(NOTIFY_SOCKET=str(site.notify.path)), stderr=writer)
     os.close(writer)
     try:

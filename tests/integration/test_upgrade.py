@@ -7,6 +7,7 @@ import stat
 import subprocess
 
 import pytest
+import shlex
 
 from harness import process, words
 from harness.holdfast import call
@@ -173,7 +174,7 @@ def test_broken_programs(site, holdfast, program):
 def test_unsuitable_options(site, program):
     """A newer holdfast that does not know an option any more says so before anything has happened."""
     holdfast = site.holdfast(wrapper=(program.path,))
-    program.script(f"""first=$1; shift 2; exec {HOLDFAST} "$first" run --no-such-option "$@" """)
+    program.script(f"""first=$1; shift 2; exec {shlex.quote(str(HOLDFAST))} "$first" run --no-such-option "$@" """)
     result = holdfast.call("upgrade")
     assert result.returncode == 1
     assert "--no-such-option" in result.stderr
