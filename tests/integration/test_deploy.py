@@ -46,7 +46,8 @@ class World:
         programs = site.directory / "bin"
         programs.mkdir()
         (programs / "holdfast").symlink_to(HOLDFAST)
-        (programs / "holdfast-release").symlink_to(EXAMPLES / "holdfast-release")
+        self.program = programs / "holdfast-release"  # neither cap nor this ansible-playbook takes one with a blank
+        self.program.symlink_to(EXAMPLES / "holdfast-release")
         self.path = f"{programs}:{process.PATH}"
         pages = site.directory / "pages"
         pages.write_text("/page.php\n")
@@ -164,7 +165,7 @@ def by_capistrano(world, number):
     (directory / "Capfile").write_text(CAPFILE.format(task=EXAMPLES / "capistrano.rake"))
     (directory / "config" / "deploy.rb").write_text("")
     (directory / "config" / "deploy" / "production.rb").write_text(STAGE.format(
-        repository=world.repository, base=world.base, program=EXAMPLES / "holdfast-release", name=world.site.name,
+        repository=world.repository, base=world.base, program=world.program, name=world.site.name,
         path=world.path, number=number))
     return world.run("cap", "production", "deploy", cwd=directory, GIT_CONFIG_COUNT="1", GIT_CONFIG_KEY_0="safe.directory",
                      GIT_CONFIG_VALUE_0="*")
@@ -174,7 +175,7 @@ def by_ansible(world, number):
     archive = world.site.directory / f"{number}.tar"
     world.git("archive", f"--output={archive}", "HEAD")
     values = {"holdfast_release_base": world.base, "holdfast_release_archive": archive, "holdfast_release_id": number,
-              "holdfast_release_program": EXAMPLES / "holdfast-release", "holdfast_release_name": world.site.name,
+              "holdfast_release_program": world.program, "holdfast_release_name": world.site.name,
               "ansible_python_interpreter": "/usr/bin/python3"}
     return world.run("ansible-playbook", "--inventory=localhost,", "--connection=local",
                      *(f"--extra-vars={key}={value}" for key, value in values.items()), EXAMPLES / "playbook.yml",

@@ -27,9 +27,15 @@ SHARED_NAMES = {"keep": 5, "make_environment": 5, "on_timer": 5, "look": 4, "wat
 
 
 
+def listed(*words):
+    """Files of the checkout, also of another user's."""
+    git = ["git", "-c", f"safe.directory={ROOT}", "-C", ROOT]
+    result = subprocess.run([*git, "ls-files", "-z", *words], check=True, capture_output=True, text=True)
+    return result.stdout.split("\0")[:-1]
+
+
 def sources():
-    listed = subprocess.run(["git", "-C", ROOT, "ls-files", "*.c", "*.h"], check=True, capture_output=True, text=True)
-    return listed.stdout.split()
+    return listed("*.c", "*.h")
 
 
 def test_clang_format():
@@ -134,9 +140,7 @@ def is_code(path):
 
 def test_each_source_names_its_licence():
     """In one of its first two lines: one may be for the interpreter."""
-    listed = subprocess.run(["git", "-C", ROOT, "ls-files", "--cached", "--others", "--exclude-standard", "-z"], check=True,
-                            capture_output=True, text=True).stdout.split("\0")
-    paths = [ROOT / path for path in listed if path and not FIXTURES & set(path.split("/")) and (ROOT / path).is_file()]
+    paths = [ROOT / path for path in listed("--cached", "--others", "--exclude-standard") if not FIXTURES & set(path.split("/")) and (ROOT / path).is_file()]
     code = [path for path in paths if is_code(path)]
     assert len(code) > 500
     assert not [str(path) for path in code
