@@ -53,7 +53,8 @@ static void explain_outcome(HfGeneration *generation, int r, HfSpawnStage stage)
     HF_CLEANUP_TEXT HfText text = {0};
 
     hf_text_addf(&text, "%s: %s: %s", generation->plan->program, stages[stage], strerror(-r));
-    if (hf_string_set(&generation->failure, hf_text_peek(&text)) < 0)
+    const char *why = text.failed ? "out of memory" : hf_text_peek(&text);
+    if (hf_string_set(&generation->failure, why) < 0)
         generation->failure = NULL; /* so its end is an ordinary one */
 }
 
