@@ -73,7 +73,9 @@ def test_a_canary_over_fastcgi(make_site, listen):
 @pytest.mark.parametrize("canary, more, reasons", [
     (["--canary=http:/healthz", "--http-header=Host: www.example.org"], "500 out of cheese",
      ["it answered 500: out of cheese", "www.example.org"]),
-    (["--canary=exec:cat health; test ! -e health"], "200 out of cheese", ["the command exited with status 1", "out of cheese"])])
+    (["--canary=exec:cat health; test ! -e health"], "200 out of cheese", ["the command exited with status 1", "out of cheese"]),
+    (["--canary=exec:test ! -e health || { cat health >&2; exit 3; }"], "200 out of cheese",
+     ["the command exited with status 3", "out of cheese"])])
 def test_a_canary_of_another_server(make_site, listen, canary, more, reasons):
     site = make_site(listen)
     address = site.address
@@ -92,6 +94,26 @@ def test_a_canary_of_another_server(make_site, listen, canary, more, reasons):
     before = ask()
     assert holdfast.call("reload").returncode == 0
     assert ask() != before
+    holdfast.stop()
+
+
+def test_php_fpm_that_fails_as_it_starts(site):
+    """By what only a start runs, on the standby side. It says so on its own standard error, which is where the log goes."""
+    (site.root / "version.php").write_text(VERSION)
+    preload = site.root / "preload.php"
+    preload.write_text("<?php")
+    deploy(site, "good")
+    command = [*site.command, "-d", f"opcache.preload={preload}", "-d", "opcache.preload_user=www-data"]
+    holdfast = site.holdfast("--canary=fastcgi:/version.php", f"--document-root={site.root}", command=command)
+    preload.write_text('<?php throw new Exception("out of cheese");')
+    deploy(site, "bad")
+    assert_refused(holdfast, lambda: served(site), ["generation 2 failed to start: ", "before it was ready",
+                                                    "it finds no fault in its configuration; its own log says more"])
+    assert holdfast.wait("out of cheese")
+    preload.write_text("<?php")
+    deploy(site, "better")
+    assert holdfast.call("reload").returncode == 0
+    assert served(site) == "better"
     holdfast.stop()
 
 
