@@ -27,15 +27,18 @@ def pytest_configure(config):
     config.addinivalue_line("markers", "load: drives load or fills the machine, and wants few others beside it")
     config.addinivalue_line("markers", "matrix: 30 rounds in each of eight settings")
     config.addinivalue_line("markers", "plain: needs no holdfast: proves the detectors and the facts")
+    config.addinivalue_line("markers", "long(seconds): is begun first, so that no worker is left with it at the end")
     config.addinivalue_line("markers", "full: takes minutes, so it is for tests/run --full alone")
 
 
+@pytest.hookimpl(trylast=True)  # -m and -k have chosen
 def pytest_collection_modifyitems(config, items):
-    if os.environ.get("HOLDFAST_TESTS") == "full":
-        return
-    slow = [item for item in items if item.get_closest_marker("full")]
-    config.hook.pytest_deselected(items=slow)
-    items[:] = [item for item in items if item not in slow]
+    if os.environ.get("HOLDFAST_TESTS") != "full":
+        slow = [item for item in items if item.get_closest_marker("full")]
+        config.hook.pytest_deselected(items=slow)
+        items[:] = [item for item in items if item not in slow]
+    if worker.number() is not None:
+        items[:] = worker.begin_with_long(items)
 
 
 def pytest_sessionstart(session):

@@ -55,6 +55,7 @@ def toy(site, *options):
     return site.holdfast(*options, command=[SERVER, path], wrapper=(TOY,)), path
 
 
+@pytest.mark.long(25)
 def test_a_toy_starts_and_reloads(site):
     """It is recognised, asked for its listeners and its verdict, gets its overlay and its handoff, and is seen to be
     ready by its pid file."""

@@ -68,6 +68,7 @@ def test_the_scale(tmp_path):
     assert (tmp_path / "scale.png").read_bytes().startswith(b"\x89PNG") and "<svg" in (tmp_path / "scale.svg").read_text()
 
 
+@pytest.mark.long(26)
 def test_the_cost_and_wrk_beside_it(tmp_path):
     told = tmp_path / "figures.json"
     result = subprocess.run(

@@ -73,6 +73,7 @@ def test_an_upgrade_does_not_forget_the_stop(site):
     holdfast.stop()
 
 
+@pytest.mark.long(37)
 def test_a_caller_is_answered_when_everything_has_ended(site):
     """Also what ignores SIGTERM, and holds a listener."""
     left = site.directory / "left"

@@ -175,6 +175,7 @@ def fails(scene, act, call, nth):
                              f"{scene.holdfast.lines.text(since)}") from problem
 
 
+@pytest.mark.long(50)
 @pytest.mark.parametrize("act", SCENES, ids=lambda act: act.__name__)
 def test_a_call_fails(make_site, act):
     scene = Scene(make_site)
@@ -192,6 +193,7 @@ STARTS = ("clone:1 epoll_create1:1 epoll_ctl:4 fcntl:1 flock:1 listen:2 memfd_cr
           "pipe2:1 rename:1 setsockopt:1 socket:3")
 
 
+@pytest.mark.long(30)
 @pytest.mark.parametrize("half", [0, 1])
 def test_a_call_fails_at_the_start(make_site, half):
     """It serves, or it ends and says why; nothing is left either way, and a stop works."""

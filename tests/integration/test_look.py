@@ -87,6 +87,7 @@ def test_colours_are_for_terminals_that_want_them(site):
     assert "\033" not in on_terminal("status", name, TERM="dumb")[1]
 
 
+@pytest.mark.long(15)
 def test_history_keeps_a_hundred(site):
     instance = sleeper(site)
     for number in range(2, 107):

@@ -161,6 +161,7 @@ def test_what_a_script_left_with_the_listener_ends_with_holdfast(site):
     holdfast.stop()
 
 
+@pytest.mark.long(37)
 def test_who_asked_for_the_stop_is_answered_when_everything_has_ended(service):
     holdfast = service.start(behaviour=["leave-background", "--deaf"])
     with Ended(background(holdfast)) as sleeper:

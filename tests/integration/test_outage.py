@@ -60,6 +60,7 @@ def assert_turned_away(site, times):
         assert seconds < SOON
 
 
+@pytest.mark.long(31)
 @pytest.mark.load
 @pytest.mark.parametrize("seconds", [1, pytest.param(30, marks=pytest.mark.matrix)])
 def test_an_outage_under_load(site, seconds):

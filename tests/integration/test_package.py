@@ -97,6 +97,7 @@ def inside(package, tmp_path_factory):
                               *words)
 
 
+@pytest.mark.long(60)
 def test_lintian_has_nothing_to_say(package):
     changes, = package.parent.glob("*.changes")
     said = run("lintian", "--allow-root", "--fail-on=error,warning", changes)

@@ -162,6 +162,7 @@ def test_reload_adds_and_removes_a_pool(make_site):
     holdfast.stop()
 
 
+@pytest.mark.long(15)
 def test_nothing_piles_up(site):
     """Descriptors, of holdfast and of a generation, are as many after many replacements as after one. Each is over before
     the next begins: a side is bound for each generation that is not gone."""

@@ -344,6 +344,7 @@ def test_a_path_that_was_removed_comes_back(make_site, verb):
     holdfast.stop()
 
 
+@pytest.mark.long(70)
 def test_two_hundred_reloads_leave_no_descriptor(make_site):
     site = make_site(children=1)
     holdfast = site.holdfast("--handover=at-once")

@@ -4,6 +4,8 @@ import os
 import re
 import signal
 
+import pytest
+
 from harness.holdfast import Holdfast
 from harness.wait import fill
 
@@ -52,6 +54,7 @@ def test_a_failed_reload_is_ready_again(site):
     assert statuses(site)[-1].startswith("STATUS=generation 1 active")
 
 
+@pytest.mark.long(25)
 def test_nobody_reads(make_site):
     """A supervisor above that does not read its queue does not stop the one below."""
     instance = make_site(children=1).holdfast("--handover=at-once")

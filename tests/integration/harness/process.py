@@ -63,7 +63,8 @@ class Process:
 def stat(pid):
     """(state, ppid, session) of a process, or None."""
     try:
-        text = pathlib.Path(f"/proc/{pid}/stat").read_text()
+        with open(f"/proc/{pid}/stat", encoding="latin-1") as stream:
+            text = stream.read()
     except (FileNotFoundError, ProcessLookupError):
         return None
     fields = text.rpartition(")")[2].split()
