@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """Figures to Markdown, to JSON, and into the README."""
+import argparse
 import json
 import os
 import pathlib
@@ -130,6 +131,8 @@ def cost(figures):
 
 def markdown(result, options, command):
     parts = [f"`sudo {command}` ({result['machine']}):", latency(result["contenders"], options)]
+    if result.get("many", {}).get("contenders"):
+        parts.append(latency(result["many"]["contenders"], argparse.Namespace(**result["many"]["options"])))
     if "cost" in result:
         parts.append(cost(result["cost"]))
     return "\n\n".join(parts) + "\n"
