@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* reload, restart, rollback and stop: one request, with progress until it is answered. And upgrade.
- */
+/* reload, restart, rollback, stop, hold and release: one request, with progress until it is
+ * answered. And upgrade. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -102,10 +102,8 @@ static void end_progress(Progress *progress, bool done)
 }
 
 static const char *const methods[HF_VERB_MAX_] = {
-    [HF_VERB_RELOAD] = "Reload",
-    [HF_VERB_RESTART] = "Restart",
-    [HF_VERB_ROLLBACK] = "Rollback",
-    [HF_VERB_STOP] = "Stop",
+    [HF_VERB_RELOAD] = "Reload", [HF_VERB_RESTART] = "Restart", [HF_VERB_ROLLBACK] = "Rollback",
+    [HF_VERB_STOP] = "Stop",     [HF_VERB_HOLD] = "Hold",       [HF_VERB_RELEASE] = "Release",
 };
 
 static const char *method_of(const HfCommandLine *line)
@@ -169,12 +167,15 @@ static int wait_until_answered(sd_bus *bus, Waiting *waiting, bool end)
     }
 }
 
-static int send_request(sd_bus *bus, const char *method, Waiting *waiting)
+static int send_request(sd_bus *bus, const HfCommandLine *line, Waiting *waiting)
 {
     __attribute__((cleanup(sd_bus_message_unrefp))) sd_bus_message *message = NULL;
 
     int r = sd_bus_message_new_method_call(bus, &message, NULL, HF_CONTROL_PATH,
-                                           HF_CONTROL_INTERFACE, method);
+                                           HF_CONTROL_INTERFACE, method_of(line));
+    if (r >= 0 && line->verb == HF_VERB_HOLD)
+        r = sd_bus_message_append(message, "t",
+                                  line->call.hold > 0 ? line->call.hold : HF_HOLD_DEFAULT);
     if (r < 0)
         return r;
     if (!waiting) {
@@ -204,7 +205,7 @@ static int wait_for_answer(sd_bus *bus, const HfCommandLine *line)
     Waiting waiting = {0};
 
     begin_progress(&waiting.progress, verb, line->call.quiet);
-    int r = send_request(bus, method_of(line), &waiting);
+    int r = send_request(bus, line, &waiting);
     if (r >= 0)
         r = wait_until_answered(bus, &waiting, false);
     const sd_bus_error *failure = waiting.answer ? sd_bus_message_get_error(waiting.answer) : NULL;
@@ -235,7 +236,7 @@ int hf_cli_call(const HfCommandLine *line)
         return status;
     if (!line->call.no_wait)
         return wait_for_answer(instance.bus, line);
-    int r = send_request(instance.bus, method_of(line), NULL);
+    int r = send_request(instance.bus, line, NULL);
     if (r >= 0 || (line->verb == HF_VERB_STOP && stopped_already(r, NULL)))
         return HF_EXIT_DONE;
     hf_log(LOG_ERR, NULL, "%s: the request could not be sent: %s", hf_verb_name(line->verb),

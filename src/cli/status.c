@@ -48,6 +48,22 @@ static void add_summary(const HfView *view, bool colors, HfText *text)
     hf_text_addf(text, ", %zu listener%s\n", view->n_listeners, view->n_listeners == 1 ? "" : "s");
 }
 
+static void add_hold(const HfView *view, HfText *text)
+{
+    uint64_t now = hf_clock_realtime();
+
+    if (view->held_until == 0)
+        return;
+    if (view->held_until > now) {
+        hf_text_add(text, "New connections wait, for ");
+        hf_text_add_age(text, view->held_until - now);
+        hf_text_add(text, " more at most, until `holdfast release`\n");
+    } else {
+        hf_text_add(text, "New connections are refused until `holdfast release`: those that were "
+                          "held have waited for long enough\n");
+    }
+}
+
 /* The last replacement's cause is that of the active generation. */
 static const char *last_cause(const HfView *view)
 {
@@ -218,6 +234,7 @@ static void add_tables(const HfView *view, bool colors, HfText *text)
 {
     add_summary(view, colors, text);
     add_holdfast(view, text);
+    add_hold(view, text);
     add_generation_table(view, colors, text);
     add_listener_table(view, colors, text);
     add_pool_table(view, colors, text);

@@ -110,6 +110,7 @@ typedef struct HfView {
     uint64_t replaced;
     const char *handover;
     uint64_t late_connections;
+    uint64_t held_until;     /* 0: new connections do not wait */
     uint64_t ready_after;    /* of the last generation that became ready, 0: none */
     uint64_t switched_after; /* from request to switch of the last replacement, 0: none */
     uint64_t gone_after;     /* and from the switch until the old one was gone; 0: not yet */

@@ -9,8 +9,9 @@
 #define CALLING                                                                                    \
     (1U << HF_VERB_RELOAD | 1U << HF_VERB_RESTART | 1U << HF_VERB_ROLLBACK | 1U << HF_VERB_STOP |  \
      1U << HF_VERB_UPGRADE)
+#define HOLDING (1U << HF_VERB_HOLD | 1U << HF_VERB_RELEASE) /* done at once */
 
-#define EVERY       (SERVING | CALLING | LOOKING | 1U << HF_VERB_PROBE)
+#define EVERY       (SERVING | CALLING | HOLDING | LOOKING | 1U << HF_VERB_PROBE)
 #define SUPERVISING (1U << HF_VERB_RUN | 1U << HF_VERB_CHECK)
 
 #define OPTION(name_, group_, verbs_, type_, member)                                               \
@@ -213,7 +214,8 @@ const HfOption hf_option_table[] = {
      .help = "A queue at least this full three times in a row is reported as the event queue-high",
      .minimum = 1, .maximum = 100},
 
-    {OPTION("name", GENERAL, CALLING | LOOKING, instance, call.name), .argument = "NAME|DIR",
+    {OPTION("name", GENERAL, CALLING | HOLDING | LOOKING, instance, call.name),
+     .argument = "NAME|DIR",
      .help = "The instance to talk to, by its name or runtime directory (default: the only one "
              "that runs)"},
     {OPTION("unit", GENERAL, 1U << HF_VERB_STOP, text, call.unit), .argument = "UNIT",
@@ -223,8 +225,12 @@ const HfOption hf_option_table[] = {
      .argument = "TIME", .help = "With --unit: how long requests may continue in what is left"},
     {OPTION("no-wait", GENERAL, CALLING, flag, call.no_wait),
      .help = "Return at once instead of waiting until it is done (default: wait)"},
-    {OPTION("quiet", GENERAL, CALLING & ~(1U << HF_VERB_UPGRADE), flag, call.quiet), .letter = 'q',
-     .help = "Print only what failed (default: what happens meanwhile, on stderr)"},
+    {OPTION("timeout", GENERAL, 1U << HF_VERB_HOLD, time, call.hold), .argument = "TIME",
+     .help = "How long connections may wait; then they are answered with 503, or closed where the "
+             "service does not speak FastCGI, until release (default: 30s)",
+     .minimum = HF_HOLD_MINIMUM},
+    {OPTION("quiet", GENERAL, (CALLING & ~(1U << HF_VERB_UPGRADE)) | HOLDING, flag, call.quiet),
+     .letter = 'q', .help = "Print only what failed (default: what happens meanwhile, on stderr)"},
     {OPTION("json", GENERAL, 1U << HF_VERB_STATUS | 1U << HF_VERB_HISTORY, flag, call.json),
      .help = "Print one JSON object on one line (default: for people)"},
     {OPTION("http", GENERAL, 1U << HF_VERB_METRICS, flag, call.http),

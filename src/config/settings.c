@@ -44,10 +44,11 @@ static const char *const readinesses[] = {
 HF_STRTAB_DEFINE(hf_readiness, HfReadiness, readinesses, HF_READINESS_MAX_)
 
 static const char *const verb_names[] = {
-    [HF_VERB_RUN] = "run",           [HF_VERB_EXEC] = "exec",     [HF_VERB_CHECK] = "check",
-    [HF_VERB_ROLLBACK] = "rollback", [HF_VERB_RELOAD] = "reload", [HF_VERB_RESTART] = "restart",
-    [HF_VERB_STOP] = "stop",         [HF_VERB_STATUS] = "status", [HF_VERB_HISTORY] = "history",
-    [HF_VERB_METRICS] = "metrics",   [HF_VERB_PROBE] = "probe",   [HF_VERB_UPGRADE] = "upgrade",
+    [HF_VERB_RUN] = "run",           [HF_VERB_EXEC] = "exec",       [HF_VERB_CHECK] = "check",
+    [HF_VERB_ROLLBACK] = "rollback", [HF_VERB_RELOAD] = "reload",   [HF_VERB_RESTART] = "restart",
+    [HF_VERB_HOLD] = "hold",         [HF_VERB_RELEASE] = "release", [HF_VERB_STOP] = "stop",
+    [HF_VERB_STATUS] = "status",     [HF_VERB_HISTORY] = "history", [HF_VERB_METRICS] = "metrics",
+    [HF_VERB_PROBE] = "probe",       [HF_VERB_UPGRADE] = "upgrade",
 };
 HF_STRTAB_DEFINE(hf_verb, HfVerb, verb_names, HF_VERB_MAX_)
 

@@ -209,6 +209,8 @@ typedef enum HfVerb {
     HF_VERB_RESTART,
     HF_VERB_ROLLBACK,
     HF_VERB_STOP,
+    HF_VERB_HOLD,
+    HF_VERB_RELEASE,
     HF_VERB_STATUS,
     HF_VERB_HISTORY,
     HF_VERB_METRICS,
@@ -237,7 +239,13 @@ typedef struct HfCall {
     bool watch;     /* --watch */
     bool http;      /* --http */
     char *unit;     /* --unit, in place of an instance; uses settings.drain_timeout */
+    uint64_t hold;  /* --timeout, usec, of hold; 0: HF_HOLD_DEFAULT */
 } HfCall;
+
+/* For how long connections can be held, usec. */
+#define HF_HOLD_MINIMUM (100 * HF_USEC_PER_MSEC)
+#define HF_HOLD_DEFAULT (30 * HF_USEC_PER_SEC)
+#define HF_HOLD_MAXIMUM (24 * 3600 * HF_USEC_PER_SEC)
 
 void hf_call_clear(HfCall *call);
 
@@ -269,7 +277,7 @@ typedef struct HfCommandLine {
     bool version;        /* --version, likewise */
     HfSettings settings; /* run, exec, check */
     char *config;        /* --config, NULL: none; run, exec, check */
-    HfCall call;         /* reload, restart, rollback, stop */
+    HfCall call;         /* reload, restart, rollback, stop, hold, release */
     HfProbing probing;   /* probe */
 } HfCommandLine;
 

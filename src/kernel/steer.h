@@ -6,7 +6,7 @@
 
 #include "kernel/socket_path.h"
 
-#define HF_SIDES 8 /* at most; as many as the machine has slots */
+#define HF_SIDES 9 /* at most: those of the machine, and one where nobody is served */
 
 /* How to connect so that one particular side gets the connection. */
 typedef struct HfReach {

@@ -19,7 +19,7 @@
 #include "run/reconfigure.h"
 #include "run/shared_listener.h"
 
-_Static_assert(HF_SIDES == HF_MACHINE_SIDES, "a socket for each side of the machine");
+_Static_assert(HF_SIDE_HELD == HF_MACHINE_SIDES, "a socket for each side of the machine");
 
 /* A shell's status for a program that could not be started. */
 #define NOT_RUN   126
@@ -211,8 +211,11 @@ static void perform_discard(HfSupervisor *supervisor, const HfAction *action)
     hf_reconfigure_discard(supervisor);
 }
 
+/* What is held is let through to that side when the hold ends. */
 static void steer(HfListener *listener, unsigned side)
 {
+    if (hf_listener_is_held(listener))
+        return;
     const HfLogFields fields = {.listener = listener->label,
                                 .error = hf_listener_steer(listener, side)};
 

@@ -13,18 +13,10 @@
 #include "base/memory.h"
 #include "base/text.h"
 #include "config/settings.h"
-#include "kernel/owner.h"
 #include "loop/names.h"
 #include "run/resolved_listener.h"
 
 #define PARKED_MINIMUM 128 /* above the numbers that a child's layout usually uses */
-
-static bool try_next(const HfAddress *address, int r)
-{
-    if (address->kind == HF_ADDRESS_PORT)
-        return r == -EAFNOSUPPORT || r == -EADDRNOTAVAIL || r == -EADDRINUSE;
-    return address->kind == HF_ADDRESS_HOST;
-}
 
 HfListener *hf_listener_new(void)
 {
@@ -136,7 +128,7 @@ int hf_listener_bind(const HfListenerSpec *spec, bool raised, HfListener **ret, 
     for (int i = 0; i < resolved.n; i++) {
         hf_resolved_listener_aim(&resolved, i);
         r = hf_socket_bind(&resolved.request, &fd, &inode, &stage);
-        if (r >= 0 || !try_next(&spec->address, r))
+        if (r >= 0 || !hf_resolved_listener_try_next(&spec->address, r))
             break;
     }
     if (r < 0) {
@@ -146,33 +138,6 @@ int hf_listener_bind(const HfListenerSpec *spec, bool raised, HfListener **ret, 
     r = hold(fd, spec, &inode, ret);
     if (r < 0)
         hf_text_addf(error, "%s cannot be held: %s", resolved.label, strerror(-r));
-    return r;
-}
-
-int hf_listener_probe(const HfListenerSpec *spec, HfText *error)
-{
-    HF_CLEANUP_RESOLVED HfResolvedListener resolved = {0};
-    HfSocketStage stage = HF_LISTENER_BIND;
-    HfOwner owner;
-
-    int r = hf_resolved_listener_find(spec, &resolved, error);
-    if (r < 0)
-        return r;
-    for (int i = 0; i < resolved.n; i++) {
-        hf_resolved_listener_aim(&resolved, i);
-        r = hf_socket_probe(&resolved.request, &stage);
-        if (r >= 0 && !hf_address_is_path(&spec->address)) {
-            int found = hf_owner_find_of(resolved.request.type, resolved.request.address,
-                                         resolved.request.address_length, &owner);
-            r = found == 0 || found == -EACCES ? -EADDRINUSE : 0;
-        }
-        if (r >= 0 && !hf_socket_can_have(&resolved.request))
-            r = -EADDRNOTAVAIL;
-        if (r >= 0 || !try_next(&spec->address, r))
-            break;
-    }
-    if (r < 0)
-        hf_resolved_listener_explain(&resolved, spec, r, stage, error);
     return r;
 }
 
@@ -275,6 +240,15 @@ static const char *explain_pair(const HfListener *listener, int r)
     return "a second socket cannot be bound there";
 }
 
+/* Is one of its sides there? Asking by connecting would be a connection to that side. */
+static bool is_own(const HfListener *listener, const char *path)
+{
+    HF_EACH_SIDE (listener)
+        if (hf_socket_path_is(path, &listener->inodes[side]) > 0)
+            return true;
+    return false;
+}
+
 /* Binds at the first free hidden name. */
 static int bind_hidden(const HfListener *listener, int *ret_fd, HfSocketInode *ret_inode)
 {
@@ -284,7 +258,9 @@ static int bind_hidden(const HfListener *listener, int *ret_fd, HfSocketInode *r
 
     for (unsigned n = 0; r == -EADDRINUSE && n < HF_SIDES; n++) {
         r = hf_steer_name_hidden(path, n, hidden);
-        if (r >= 0)
+        if (r >= 0 && is_own(listener, hidden))
+            r = -EADDRINUSE;
+        else if (r >= 0)
             r = hf_steer_pair_path(listener->fds[listener->side], path, hidden, ret_fd, ret_inode);
     }
     return r;
@@ -385,15 +361,20 @@ bool hf_listener_can_switch(const HfListener *listener, unsigned side)
            find_hidden(listener, side, hidden) == 0;
 }
 
+/* Sees to it that side has a socket that can be switched to. */
+static int need_side(HfListener *listener, unsigned side)
+{
+    return listener->fds[side] < 0 || !hf_listener_can_switch(listener, side)
+               ? bind_side(listener, side)
+               : 0;
+}
+
 int hf_listener_open_side(HfListener *listener, unsigned side, HfText *error)
 {
-    int r = 0;
-
     if (!hf_listener_has_sides(listener) || side == listener->side ||
         hf_listener_is_anothers(listener))
         return 0;
-    if (listener->fds[side] < 0 || !hf_listener_can_switch(listener, side))
-        r = bind_side(listener, side);
+    int r = need_side(listener, side);
     if (r >= 0 && is_tcp(listener))
         r = hf_steer_tcp(listener->fds[listener->side], listener->places[listener->side],
                          listener->places[side]);
@@ -405,25 +386,51 @@ int hf_listener_open_side(HfListener *listener, unsigned side, HfText *error)
     return r;
 }
 
-int hf_listener_steer(HfListener *listener, unsigned side)
+/* Both have sockets. */
+static int aim(HfListener *listener, unsigned side, unsigned standby)
 {
     char hidden[HF_LISTENER_PATH_MAX];
 
-    if (!hf_listener_has_sides(listener) || listener->fds[side] < 0 ||
-        hf_listener_is_anothers(listener))
-        return 0;
-    unsigned other = side == listener->side ? listener->standby : listener->side;
     if (!is_tcp(listener))
         find_hidden(listener, side, hidden); /* in case it is there already */
-    int r = is_tcp(listener)
-                ? hf_steer_tcp(listener->fds[side], listener->places[side], listener->places[other])
-                : hf_steer_path(listener->spec.address.name, hidden, &listener->inodes[side]);
+    int r =
+        is_tcp(listener)
+            ? hf_steer_tcp(listener->fds[side], listener->places[side], listener->places[standby])
+            : hf_steer_path(listener->spec.address.name, hidden, &listener->inodes[side]);
     if (r < 0)
         return r;
     listener->side = side;
-    listener->standby = other;
+    listener->standby = standby;
     note_sides(listener);
     return 0;
+}
+
+int hf_listener_steer(HfListener *listener, unsigned side)
+{
+    if (!hf_listener_has_sides(listener) || listener->fds[side] < 0 ||
+        hf_listener_is_anothers(listener))
+        return 0;
+    return aim(listener, side, side == listener->side ? listener->standby : listener->side);
+}
+
+int hf_listener_hold(HfListener *listener, unsigned standby, HfText *error)
+{
+    int r = need_side(listener, HF_SIDE_HELD);
+    r = r < 0 ? r : hf_socket_set_backlog(listener->fds[HF_SIDE_HELD], hf_socket_somaxconn());
+    if (r >= 0)
+        r = aim(listener, HF_SIDE_HELD, listener->fds[standby] >= 0 ? standby : listener->side);
+    if (r < 0)
+        hf_text_addf(error, "new connections to %s cannot be held (%s): %s", listener->label,
+                     explain_pair(listener, r), strerror(-r));
+    return r;
+}
+
+int hf_listener_let_through(HfListener *listener, unsigned side, unsigned standby)
+{
+    bool both = listener->fds[side] >= 0 && listener->fds[standby] >= 0 && standby != side;
+
+    return both && !hf_listener_is_anothers(listener) ? aim(listener, side, standby)
+                                                      : hf_listener_steer(listener, side);
 }
 
 int hf_listener_reach(const HfListener *listener, unsigned side, HfReach *ret)
@@ -475,9 +482,11 @@ void hf_listener_raise_backlog(HfListener *listener, bool raised)
     if (listener->received || listener->bound.type == SOCK_DGRAM)
         return;
     bool maximum = raised || listener->spec.backlog == HF_BACKLOG_MAXIMUM;
-    HF_EACH_SIDE (listener)
+    HF_EACH_SIDE (listener) {
+        bool most = maximum || side == HF_SIDE_HELD;
         hf_socket_set_backlog(listener->fds[side],
-                              maximum ? hf_socket_somaxconn() : listener->spec.backlog);
+                              most ? hf_socket_somaxconn() : listener->spec.backlog);
+    }
 }
 
 static bool differ(const char *a, const char *b)
@@ -584,13 +593,4 @@ bool hf_listener_is_lost(const HfListener *listener)
     if (inode->inode == 0)
         return is_tcp(listener) && hf_socket_verify(listener->fds[listener->side]) == -EINVAL;
     return hf_socket_path_is(listener->spec.address.name, inode) == 0;
-}
-
-void hf_listener_array_clear(HfListener ***list, size_t *n)
-{
-    for (size_t i = 0; i < *n; i++)
-        hf_listener_unref((*list)[i]);
-    free(*list);
-    *list = NULL;
-    *n = 0;
 }

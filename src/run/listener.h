@@ -15,6 +15,9 @@
 #include "kernel/steer.h"
 #include "policy/queue_alarm.h"
 
+/* While new connections are held they wait there, and no generation is ever started on it. */
+#define HF_SIDE_HELD (HF_SIDES - 1)
+
 typedef struct HfListener {
     unsigned references;
     int fds[HF_SIDES];   /* owned; their blocking mode is never changed; -1: no such side yet */
@@ -40,10 +43,6 @@ typedef struct HfListener {
 /* Resolves, binds and listens, with a backlog of somaxconn if raised. Returns 0 and one reference,
  * or negative errno with one line in error that says what to do. */
 int hf_listener_bind(const HfListenerSpec *spec, bool raised, HfListener **ret, HfText *error);
-
-/* Checks whether hf_listener_bind would succeed, as far as possible without binding. Returns 0, or
- * negative errno with one line in error. */
-int hf_listener_probe(const HfListenerSpec *spec, HfText *error);
 
 /* Accepts a listening socket that systemd passed. Consumes fd once it is known to listen. Returns 0
  * or negative errno. */
@@ -95,6 +94,16 @@ bool hf_listener_can_switch(const HfListener *listener, unsigned side);
 /* Sends new connections to side from now on; the one that had them becomes the standby side. Does
  * nothing for a listener with one side. Returns 0 or negative errno. */
 int hf_listener_steer(HfListener *listener, unsigned side);
+/* Makes new connections wait from now on, on HF_SIDE_HELD, which is bound if necessary; standby is
+ * the side that holdfast reaches itself. Returns 0, or negative errno with one line in error. */
+int hf_listener_hold(HfListener *listener, unsigned standby, HfText *error);
+/* Sends new connections to side again; those that wait stay in their queue. Returns 0 or negative
+ * errno. */
+int hf_listener_let_through(HfListener *listener, unsigned side, unsigned standby);
+static inline bool hf_listener_is_held(const HfListener *listener)
+{
+    return listener->side == HF_SIDE_HELD;
+}
 /* How to connect to side, the current or the standby one, at present. Returns 0 or negative errno.
  */
 int hf_listener_reach(const HfListener *listener, unsigned side, HfReach *ret);
@@ -128,6 +137,3 @@ int hf_listener_release(HfListener *listener);
 /* Can nobody connect any more, because the socket does not listen, or because its path was removed
  * or replaced? */
 bool hf_listener_is_lost(const HfListener *listener);
-
-/* Releases an array of references. */
-void hf_listener_array_clear(HfListener ***list, size_t *n);

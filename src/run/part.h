@@ -85,6 +85,10 @@ struct HfPart {
     /* No event is waiting; or a generation is known to be ready, and that comes next. */
     void (*stepped)(void *state);
 
+    /* Makes new connections wait, for at most usec, or, with 0, serves them again. Returns 0, or
+     * negative errno with one line in error. */
+    int (*hold)(void *state, uint64_t usec, HfText *error);
+
     /* Something was removed from the runtime directory, which exists again: the part restores its
      * own files. Returns 1 if any was missing, or 0. */
     int (*placed)(void *state);

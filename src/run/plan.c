@@ -248,6 +248,15 @@ HfListener *hf_listener_find(HfListener *const *list, size_t n, const HfListener
     return NULL;
 }
 
+void hf_listener_array_clear(HfListener ***list, size_t *n)
+{
+    for (size_t i = 0; i < *n; i++)
+        hf_listener_unref((*list)[i]);
+    free(*list);
+    *list = NULL;
+    *n = 0;
+}
+
 int hf_listener_identify(HfListener *const *list, size_t n, HfHeldSockets *ret)
 {
     HF_CLEANUP_FREE int *fds = calloc(n * HF_SIDES + 1, sizeof(*fds));

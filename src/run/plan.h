@@ -70,3 +70,6 @@ HfListener *hf_listener_find(HfListener *const *list, size_t n, const HfListener
 
 /* Identifies the sockets of n listeners, to find their holders. Returns 0 or negative errno. */
 int hf_listener_identify(HfListener *const *list, size_t n, HfHeldSockets *ret);
+
+/* Releases an array of references. */
+void hf_listener_array_clear(HfListener ***list, size_t *n);

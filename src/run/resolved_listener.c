@@ -269,3 +269,37 @@ void hf_resolved_listener_explain(const HfResolvedListener *resolved, const HfLi
         hf_text_addf(error, "%s: %s: %s", label, stages[stage], strerror(-r));
     }
 }
+
+bool hf_resolved_listener_try_next(const HfAddress *address, int r)
+{
+    if (address->kind == HF_ADDRESS_PORT)
+        return r == -EAFNOSUPPORT || r == -EADDRNOTAVAIL || r == -EADDRINUSE;
+    return address->kind == HF_ADDRESS_HOST;
+}
+
+int hf_resolved_listener_probe(const HfListenerSpec *spec, HfText *error)
+{
+    HF_CLEANUP_RESOLVED HfResolvedListener resolved = {0};
+    HfSocketStage stage = HF_LISTENER_BIND;
+    HfOwner owner;
+
+    int r = hf_resolved_listener_find(spec, &resolved, error);
+    if (r < 0)
+        return r;
+    for (int i = 0; i < resolved.n; i++) {
+        hf_resolved_listener_aim(&resolved, i);
+        r = hf_socket_probe(&resolved.request, &stage);
+        if (r >= 0 && !hf_address_is_path(&spec->address)) {
+            int found = hf_owner_find_of(resolved.request.type, resolved.request.address,
+                                         resolved.request.address_length, &owner);
+            r = found == 0 || found == -EACCES ? -EADDRINUSE : 0;
+        }
+        if (r >= 0 && !hf_socket_can_have(&resolved.request))
+            r = -EADDRNOTAVAIL;
+        if (r >= 0 || !hf_resolved_listener_try_next(&spec->address, r))
+            break;
+    }
+    if (r < 0)
+        hf_resolved_listener_explain(&resolved, spec, r, stage, error);
+    return r;
+}

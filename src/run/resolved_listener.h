@@ -47,5 +47,11 @@ HfPlaces hf_resolved_listener_compare(const HfResolvedListener *a, const HfResol
 void hf_resolved_listener_explain(const HfResolvedListener *resolved, const HfListenerSpec *spec,
                                   int r, HfSocketStage stage, HfText *error);
 
+/* The address is looked up or stands for several, and r, of one, does not rule out the next. */
+bool hf_resolved_listener_try_next(const HfAddress *address, int r);
+/* Checks whether spec could be bound, as far as possible without binding. Returns 0, or negative
+ * errno with one line in error. */
+int hf_resolved_listener_probe(const HfListenerSpec *spec, HfText *error);
+
 void hf_resolved_listener_clear(HfResolvedListener *resolved);
 #define HF_CLEANUP_RESOLVED __attribute__((cleanup(hf_resolved_listener_clear)))

@@ -45,6 +45,8 @@ typedef struct HfSupervisor {
     unsigned n_ending;         /* parts that the end waits for */
     uint64_t steps;            /* of the machine, so far */
     uint64_t late_connections; /* carried over from a side without a generation */
+    uint64_t held_until;       /* usec, CLOCK_MONOTONIC, until which new connections wait; after it
+                                  they are answered; 0: they are served */
     HfGeneration *generations[HF_MACHINE_SLOTS];
     sd_event_source *timers[HF_TIMER_MAX_][HF_MACHINE_SLOTS];
     HfPlan *current; /* committed */

@@ -50,7 +50,7 @@ def names(offered):
 def test_bash_offers_verbs():
     offered = bash("holdfast ")
     assert {verb for verb, _ in table()} <= offered and {"--help", "--version"} <= offered
-    assert bash("holdfast rel") == {"reload"}
+    assert bash("holdfast relo") == {"reload"}
 
 
 @pytest.mark.parametrize("verb", ["run", "exec", "check", "reload", "stop"])
@@ -126,7 +126,7 @@ def zsh(tmp_path):
 
 
 @pytest.mark.parametrize("typed, shown", [
-    ("holdfast rel", "holdfast reload "),
+    ("holdfast relo", "holdfast reload "),
     ("holdfast run --handof", "--handoff="),
     ("holdfast run --handover=g", "--handover=gentle"),
     ("holdfast stop --no", "--no-wait"),

@@ -170,3 +170,17 @@ def test_one_that_was_passed(site):
                 assert client.recv(64).startswith(b"? ")
         finally:
             assert process.stop() == 0
+
+
+def test_an_outage_leaves_datagrams_in_the_queue(site, listens):
+    """There is no answer that everybody would understand, so nobody answers."""
+    site.pools.clear()
+    marker = site.directory / "served"
+    command = ["/bin/sh", "-c", f"[ -e {marker} ] && exit 1; touch {marker}; exec sleep 0.5"]
+    holdfast = site.holdfast(f"--listen={listens['udp']}", "--ready=delay:1ms", "--busy-after=100ms", command=command)
+    holdfast.wait("outage: no generation has been ready for 100 ms")
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+        client.connect(address_of(listens["udp"])[2])
+        client.send(b"?")
+    assert status(holdfast)[0]["depth"] > 0
+    holdfast.stop()

@@ -118,7 +118,7 @@ def impostor(site):
 
 
 @pytest.mark.parametrize("verb", ["status", "status --json", "metrics", "history", "history --json", "reload", "restart",
-                                  "rollback", "stop", "upgrade"])
+                                  "rollback", "stop", "hold", "release", "upgrade"])
 def test_no_escape_sequence_reaches_the_terminal(impostor, verb):
     arguments = [*verb.split(), f"--name={impostor}"]
     result = subprocess.run([HOLDFAST, *arguments], env=environment(), stdin=subprocess.DEVNULL, capture_output=True,

@@ -134,6 +134,9 @@ static const struct {
     {"holdfast|probe|9000|--fastcgi-root=/srv",
      "--fastcgi-root is for --fastcgi=/PATH only; add that, or drop it"},
     {"holdfast|probe|9000|--timeout=0", "--timeout: \"0\" is too short; write at least 1ms"},
+    {"holdfast|hold|--timeout=99ms", "--timeout: \"99ms\" is too short; write at least 100ms"},
+    {"holdfast|release|--timeout=1s",
+     "--timeout belongs to hold and probe, not to release; see holdfast release --help"},
 
     /* options */
     {"holdfast|run|--lisen=9000|x",

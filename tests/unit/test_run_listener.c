@@ -25,6 +25,7 @@
 #include "refusal_helpers.h"
 #include "run/listener.h"
 #include "run/plan.h"
+#include "run/resolved_listener.h"
 #include "run/shared_listener.h"
 
 WRAP(int, hf_fd_raise, (int fd, int minimum), (fd, minimum), (hf_fd_close(fd), -EMFILE), EMFILE)
@@ -143,7 +144,7 @@ static void a_listener_lives(void)
     for (size_t i = 0; i < 2; i++) {
         HF_CLEANUP_TEXT HfText error = {0};
         HfListener *held = NULL;
-        int probed = hf_listener_probe(&specs[i], &error);
+        int probed = hf_resolved_listener_probe(&specs[i], &error);
         assert_true(probed <= 0 && (probed == 0 || refused));
         int r = hf_listener_bind(&specs[i], false, &held, &error);
         assert_true(r == 0 || refused);

@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: MIT */
+#include <errno.h>
 #include <unistd.h>
 
+#include "base/clock.h"
+#include "base/text.h"
+#include "config/settings.h"
 #include "parts/control/control_parts.h"
 #include "parts/control/names.h"
 
@@ -57,6 +61,42 @@ static int method_stop(sd_bus_message *message, void *userdata, sd_bus_error *un
     return hf_control_request(userdata, HF_REQUEST_STOP, message);
 }
 
+/* Is answered at once: what there is to decide about it is not the machine's. */
+static int ask_to_hold(HfControl *control, uint64_t usec, sd_bus_message *message)
+{
+    const HfSupervisor *supervisor = control->supervisor;
+    HF_CLEANUP_TEXT HfText error = {0};
+    int r = -EOPNOTSUPP;
+
+    HF_EACH_PART (supervisor, i, hold)
+        r = supervisor->parts[i]->hold(supervisor->states[i], usec, &error);
+    if (r >= 0)
+        return sd_bus_reply_method_return(message, NULL);
+    if (error.length == 0)
+        hf_text_add(&error, HF_PART_MISSING "fallback");
+    return sd_bus_reply_method_errorf(message, HF_CONTROL_FAILED, "%s", hf_text_peek(&error));
+}
+
+static int method_hold(sd_bus_message *message, void *userdata, sd_bus_error *unused)
+{
+    uint64_t usec;
+
+    (void)unused;
+    int r = sd_bus_message_read(message, "t", &usec);
+    if (r < 0)
+        return r;
+    if (usec < HF_HOLD_MINIMUM || usec > HF_HOLD_MAXIMUM)
+        return sd_bus_reply_method_errorf(message, HF_CONTROL_FAILED,
+                                          "connections can be held for 100 ms to a day");
+    return ask_to_hold(userdata, usec, message);
+}
+
+static int method_release(sd_bus_message *message, void *userdata, sd_bus_error *unused)
+{
+    (void)unused;
+    return ask_to_hold(userdata, 0, message);
+}
+
 /* Returns the request's number, since the connection ends with a successful upgrade. */
 static int method_upgrade(sd_bus_message *message, void *userdata, sd_bus_error *unused)
 {
@@ -92,6 +132,14 @@ static const char *find_handover(const HfSupervisor *supervisor)
                                      : HF_HANDOVER_AT_ONCE);
 }
 
+/* CLOCK_REALTIME, or 0. */
+static uint64_t find_end_of_hold(const HfSupervisor *supervisor)
+{
+    return supervisor->held_until == 0
+               ? 0
+               : hf_clock_realtime() - hf_clock_monotonic() + supervisor->held_until;
+}
+
 #define PROPERTY(name, ...)                                                                        \
     static int get_##name(sd_bus *bus, const char *path, const char *interface,                    \
                           const char *property, sd_bus_message *reply, void *userdata,             \
@@ -115,6 +163,7 @@ PROPERTY(failures, "t", control->events->history.failures)
 PROPERTY(replaced, "t", control->events->history.replaced_at)
 PROPERTY(handover, "s", find_handover(supervisor))
 PROPERTY(late_connections, "t", supervisor->late_connections)
+PROPERTY(held_until, "t", find_end_of_hold(supervisor))
 PROPERTY(ready_after, "t", control->events->history.ready_after)
 PROPERTY(switched_after, "t", control->events->history.switched_after)
 PROPERTY(gone_after, "t", control->events->history.gone_after)
@@ -162,6 +211,7 @@ const sd_bus_vtable hf_control_object[] = {
     SD_BUS_PROPERTY("GoneAfter", "t", get_gone_after, 0, 0),
     SD_BUS_PROPERTY("Handover", "s", get_handover, 0, 0),
     SD_BUS_PROPERTY("LateConnections", "t", get_late_connections, 0, 0),
+    SD_BUS_PROPERTY("HeldUntil", "t", get_held_until, 0, 0),
     SD_BUS_PROPERTY("WarmListed", "t", get_warm_listed, 0, 0),
     SD_BUS_PROPERTY("WarmScripts", "t", get_warm_scripts, 0, 0),
     SD_BUS_PROPERTY("WarmRequests", "t", get_warm_requests, 0, 0),
@@ -172,6 +222,8 @@ const sd_bus_vtable hf_control_object[] = {
     SD_BUS_METHOD("Restart", NULL, NULL, method_restart, OPEN),
     SD_BUS_METHOD("Rollback", NULL, NULL, method_rollback, OPEN),
     SD_BUS_METHOD("Stop", NULL, NULL, method_stop, OPEN),
+    SD_BUS_METHOD_WITH_ARGS("Hold", SD_BUS_ARGS("t", usec), SD_BUS_NO_RESULT, method_hold, OPEN),
+    SD_BUS_METHOD("Release", NULL, NULL, method_release, OPEN),
     SD_BUS_METHOD_WITH_ARGS("Upgrade", SD_BUS_NO_ARGS, SD_BUS_RESULT("t", id), method_upgrade,
                             OPEN),
     SD_BUS_METHOD_WITH_ARGS("UpgradeResult", SD_BUS_ARGS("t", id), SD_BUS_NO_RESULT,

@@ -33,6 +33,7 @@ typedef struct Left {
 
 struct HfCarrier {
     HfSupervisor *supervisor;
+    bool held;
     Left left[HF_CARRIER_LISTENERS];
     size_t n;
     HfProcess process; /* the helper; it has copies of the sides */
@@ -120,6 +121,8 @@ static int on_carried(sd_event_source *source, int fd, uint32_t revents, void *u
         sd_event_source_set_enabled(source, SD_EVENT_OFF);
         return 0;
     }
+    if (carrier->held) /* which has been reported as a whole */
+        return 0;
     supervisor->late_connections += (uint64_t)n;
     hf_text_addf(&text,
                  "%zd connection%s arrived at a side that nobody serves any more, late by a slow "
@@ -222,7 +225,8 @@ static int on_late(sd_event_source *source, int fd, uint32_t revents, void *user
     }
     look_for_connections(carrier, false);
     for (size_t i = 0; i < carrier->n; i++) /* makes up for a switch that failed */
-        (void)hf_listener_steer(carrier->left[i].listener, carrier->supervisor->machine.side);
+        if (!hf_listener_is_held(carrier->left[i].listener))
+            (void)hf_listener_steer(carrier->left[i].listener, carrier->supervisor->machine.side);
     int r = start_helper(carrier);
     if (r < 0) {
         const HfLogFields fields = {.error = r};
@@ -261,8 +265,17 @@ static bool is_served(const HfSupervisor *supervisor, unsigned side)
     return false;
 }
 
-static size_t find_left(const HfSupervisor *supervisor, Left *ret)
+static bool is_left(const HfCarrier *carrier, const HfListener *listener, unsigned side)
 {
+    if (side == HF_SIDE_HELD)
+        return carrier->held && !hf_listener_is_held(listener);
+    return !carrier->held && side != served_side(carrier->supervisor, listener) &&
+           !is_served(carrier->supervisor, side);
+}
+
+static size_t find_left(const HfCarrier *carrier, Left *ret)
+{
+    const HfSupervisor *supervisor = carrier->supervisor;
     const HfPlan *plan = supervisor->current;
     bool over = hf_machine_stops(&supervisor->machine);
     size_t n = 0;
@@ -271,8 +284,7 @@ static size_t find_left(const HfSupervisor *supervisor, Left *ret)
         HfListener *listener = plan->listeners[i];
         bool ours = !hf_listener_is_anothers(listener);
         HF_EACH_SIDE (listener)
-            if (ours && side != served_side(supervisor, listener) && n < HF_CARRIER_LISTENERS &&
-                !is_served(supervisor, side))
+            if (ours && n < HF_CARRIER_LISTENERS && is_left(carrier, listener, side))
                 ret[n++] = (Left){.listener = listener, .fd = listener->fds[side]};
     }
     return n;
@@ -297,7 +309,7 @@ static void add_left(HfCarrier *carrier, const Left *wanted)
 void hf_carrier_look(HfCarrier *carrier)
 {
     Left wanted[HF_CARRIER_LISTENERS];
-    size_t n = find_left(carrier->supervisor, wanted);
+    size_t n = find_left(carrier, wanted);
     bool same = n == carrier->n;
 
     for (size_t i = 0; same && i < n; i++)
@@ -322,13 +334,14 @@ void hf_carrier_stop(HfCarrier *carrier)
     carrier->counted = sd_event_source_disable_unref(carrier->counted);
 }
 
-int hf_carrier_new(HfSupervisor *supervisor, HfCarrier **ret)
+int hf_carrier_new(HfSupervisor *supervisor, bool held, HfCarrier **ret)
 {
     HfCarrier *carrier = calloc(1, sizeof(*carrier));
 
     if (!carrier)
         return -ENOMEM;
     carrier->supervisor = supervisor;
+    carrier->held = held;
     carrier->process = HF_PROCESS_NONE;
     *ret = carrier;
     return 0;

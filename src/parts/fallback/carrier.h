@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Carries connections over that arrive on a side after its generation has left, because their
- * handshakes began before a switch. A helper process relays them to the current side, so that slow
- * ones delay nothing else. */
+ * handshakes began before a switch, and those that were held. A helper process relays them to the
+ * current side, so that slow ones delay nothing else. */
 #pragma once
 
 #include "run/supervisor.h"
@@ -11,8 +11,8 @@
 
 typedef struct HfCarrier HfCarrier;
 
-/* Returns 0 or -ENOMEM. */
-int hf_carrier_new(HfSupervisor *supervisor, HfCarrier **ret);
+/* held: those that were held, in place of late ones. Returns 0 or -ENOMEM. */
+int hf_carrier_new(HfSupervisor *supervisor, bool held, HfCarrier **ret);
 /* After each step: watches the sides without a generation, and lets go of those that have one
  * again. */
 void hf_carrier_look(HfCarrier *carrier);

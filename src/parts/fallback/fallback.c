@@ -17,7 +17,6 @@
 #include "base/text.h"
 #include "kernel/privilege.h"
 #include "kernel/socket.h"
-#include "parts.h"
 #include "parts/fallback/carrier.h"
 #include "run/supervisor.h"
 
@@ -172,27 +171,18 @@ int hf_fallback_main(int argc, char **argv)
     _exit(r < 0 ? EXIT_FAILURE : EXIT_SUCCESS);
 }
 
-/* ---- the part: one answerer at most, gone before its listeners are needed ---- */
+/* ---- one answerer, gone before its listeners are needed ---- */
 
-typedef struct HfOutage {
-    HfSupervisor *supervisor;
-    HfProcess answerer;  /* in an outage */
-    HfProcess dismissed; /* the previous answerer, which is finishing its connections */
-    int released;        /* hangs up once that one has closed the listeners; -1: none */
-    bool answered;       /* an answerer ran when the program was about to be replaced */
-    HfCarrier *carrier;
-} HfOutage;
-
-static void forget_answerer(HfOutage *outage)
+static void forget_answerer(HfAnswerer *answerer)
 {
-    outage->released = hf_fd_close(outage->released);
-    hf_process_clear(&outage->answerer);
+    answerer->released = hf_fd_close(answerer->released);
+    hf_process_clear(&answerer->process);
 }
 
-static void answerer_gone(HfOutage *outage)
+static void answerer_gone(HfAnswerer *answerer)
 {
-    forget_answerer(outage);
-    hf_supervisor_post(outage->supervisor, &(HfEvent){.type = HF_EVENT_FALLBACK_GONE});
+    forget_answerer(answerer);
+    answerer->gone(answerer->userdata);
 }
 
 static void on_exit_of_answerer(const siginfo_t *info, void *userdata)
@@ -202,9 +192,18 @@ static void on_exit_of_answerer(const siginfo_t *info, void *userdata)
     answerer_gone(userdata);
 }
 
-static int start_answerer(HfOutage *outage)
+/* That of connections that are held has their sides alone. */
+static bool is_answered(const HfAnswerer *answerer, const HfListener *listener, unsigned side)
 {
-    const HfPlan *plan = outage->supervisor->current;
+    bool held = side == HF_SIDE_HELD && hf_listener_is_held(listener);
+
+    return listener->fds[side] >= 0 && held == answerer->held && listener->bound.type == 0 &&
+           !hf_listener_is_anothers(listener);
+}
+
+static int start_answerer(HfAnswerer *answerer)
+{
+    const HfPlan *plan = answerer->supervisor->current;
     HF_CLEANUP_FD int released = -1;
     int ends[2];
     HF_CLEANUP_FREE int *fds = calloc(plan->n_listeners * HF_SIDES + 1, sizeof(*fds));
@@ -216,12 +215,13 @@ static int start_answerer(HfOutage *outage)
     for (size_t i = 0; i < plan->n_listeners * HF_SIDES; i++) {
         fds[n] = plan->listeners[i / HF_SIDES]->fds[i % HF_SIDES];
         fastcgi[n] = plan->adapter->fastcgi || plan->handoff->fastcgi;
-        n += fds[n] >= 0 && plan->listeners[i / HF_SIDES]->bound.type == 0 &&
-             !hf_listener_is_anothers(plan->listeners[i / HF_SIDES]);
+        n += is_answered(answerer, plan->listeners[i / HF_SIDES], (unsigned)(i % HF_SIDES));
     }
+    if (n == 0)
+        return 0;
     if (pipe2(ends, O_CLOEXEC) < 0)
         return -errno;
-    outage->released = ends[0];
+    answerer->released = ends[0];
     released = ends[1];
     const HfFallbackRequest request = {
         .fds = fds,
@@ -231,25 +231,23 @@ static int start_answerer(HfOutage *outage)
         .retry_after_seconds = RETRY_AFTER_SECONDS,
         .limits = HF_ANSWERER_LIMITS,
     };
-    int r = hf_fallback_start(&request, &outage->answerer);
+    int r = hf_fallback_start(&request, &answerer->process);
     if (r < 0)
         return r;
-    r = hf_reaper_watch(outage->supervisor->reaper, outage->answerer.pid, on_exit_of_answerer,
-                        outage);
+    r = hf_reaper_watch(answerer->supervisor->reaper, answerer->process.pid, on_exit_of_answerer,
+                        answerer);
     if (r < 0)
-        hf_process_signal(outage->answerer.pidfd, SIGKILL);
+        hf_process_signal(answerer->process.pidfd, SIGKILL);
     return r;
 }
 
-static void begin_answering(HfOutage *outage)
+void hf_answerer_begin(HfAnswerer *answerer)
 {
-    if (outage->supervisor->current->n_listeners == 0)
-        return;
-    int r = start_answerer(outage);
+    int r = start_answerer(answerer);
     if (r < 0) {
         const HfLogFields fields = {.error = r};
         hf_log(LOG_ERR, &fields, "the answerer cannot be started; connections wait in the queue");
-        answerer_gone(outage);
+        answerer_gone(answerer);
     }
 }
 
@@ -264,112 +262,33 @@ static bool wait_for(int fd, short events, int msec)
     return r != 0;
 }
 
-/* Nothing is served meanwhile, so the loop may wait: otherwise the answerer could still accept a
- * connection meant for the next generation. */
-static bool has_closed_listeners(const HfOutage *outage)
+/* Nothing is served at its sides meanwhile, so the loop may wait: otherwise the answerer could
+ * still accept a connection meant for the next generation. */
+static bool has_closed_listeners(const HfAnswerer *answerer)
 {
-    return wait_for(outage->released, 0, PATIENCE_MSEC);
+    return wait_for(answerer->released, 0, PATIENCE_MSEC);
 }
 
-static void end_answering(HfOutage *outage)
+void hf_answerer_end(HfAnswerer *answerer)
 {
-    if (outage->answerer.pid <= 0)
+    if (answerer->process.pid <= 0)
         return;
-    hf_process_signal(outage->answerer.pidfd, SIGTERM);
-    if (!has_closed_listeners(outage)) {
+    hf_process_signal(answerer->process.pidfd, SIGTERM);
+    if (!has_closed_listeners(answerer)) {
         hf_log(LOG_WARNING, NULL, "the answerer does not let the listeners go, it is killed");
-        hf_process_signal(outage->answerer.pidfd, SIGKILL);
-        has_closed_listeners(outage);
+        hf_process_signal(answerer->process.pidfd, SIGKILL);
+        has_closed_listeners(answerer);
     }
-    hf_reaper_forget(outage->supervisor->reaper, outage->answerer.pid);
-    hf_process_clear(&outage->dismissed);
-    outage->dismissed = outage->answerer;
-    outage->answerer = HF_PROCESS_NONE;
-    forget_answerer(outage);
+    hf_reaper_forget(answerer->supervisor->reaper, answerer->process.pid);
+    hf_process_clear(&answerer->dismissed);
+    answerer->dismissed = answerer->process;
+    answerer->process = HF_PROCESS_NONE;
+    forget_answerer(answerer);
 }
 
-static void await_dismissed(HfOutage *outage)
+void hf_answerer_free(HfAnswerer *answerer)
 {
-    if (outage->dismissed.pidfd >= 0)
-        wait_for(outage->dismissed.pidfd, POLLIN, END_MSEC);
-    hf_process_clear(&outage->dismissed);
+    if (answerer->dismissed.pidfd >= 0)
+        wait_for(answerer->dismissed.pidfd, POLLIN, END_MSEC);
+    hf_process_clear(&answerer->dismissed);
 }
-
-static int outage_begin(HfSupervisor *supervisor, void **ret, HfText *error)
-{
-    HfOutage *outage = malloc(sizeof(*outage));
-
-    (void)error;
-    if (!outage)
-        return -ENOMEM;
-    *outage = (HfOutage){supervisor, HF_PROCESS_NONE, HF_PROCESS_NONE, -1, false, NULL};
-    *ret = outage;
-    return hf_carrier_new(supervisor, &outage->carrier);
-}
-
-static void outage_limit(const HfSettings *settings, HfMachineLimits *limits)
-{
-    limits->busy_after = settings->busy_after;
-}
-
-static void outage_performed(void *state, const HfAction *action)
-{
-    if (action->type != HF_ACTION_FALLBACK)
-        return;
-    if (action->raised)
-        begin_answering(state);
-    else
-        end_answering(state);
-}
-
-static void outage_stepped(void *state)
-{
-    const HfOutage *outage = state;
-
-    hf_carrier_look(outage->carrier);
-}
-
-static void outage_replacing(void *state, bool going)
-{
-    HfOutage *outage = state;
-
-    if (going)
-        hf_carrier_stop(outage->carrier);
-    if (going)
-        outage->answered = outage->answerer.pid > 0;
-    if (going)
-        end_answering(outage);
-    else if (outage->answered)
-        hf_supervisor_post(outage->supervisor, &(HfEvent){.type = HF_EVENT_FALLBACK_GONE});
-}
-
-static void outage_detach(void *state)
-{
-    const HfOutage *outage = state;
-
-    if (outage->carrier) /* it could be made */
-        hf_carrier_stop(outage->carrier);
-    end_answering(state);
-}
-
-static void outage_free(void *state)
-{
-    HfOutage *outage = state;
-
-    await_dismissed(outage);
-    hf_carrier_free(outage->carrier);
-    free(outage);
-}
-
-const HfPart hf_part_fallback = {
-    .name = "fallback",
-    .mode = HF_ANSWERER_OPTION,
-    .mode_main = hf_fallback_main,
-    .limit = outage_limit,
-    .begin = outage_begin,
-    .performed = outage_performed,
-    .stepped = outage_stepped,
-    .replacing = outage_replacing,
-    .detach = outage_detach,
-    .free = outage_free,
-};

@@ -319,14 +319,16 @@ static int restore_received(HfSupervisor *supervisor, const HfSnapshot *snapshot
     return 0;
 }
 
-/* Restores the snapshot's sides: the side left by a later switch still has its generation. */
-static void steer_all(const HfSnapshot *snapshot, unsigned side)
+/* Restores the snapshot's sides: the side left by a later switch still has its generation. With
+ * holds a part decides about listeners that are held. */
+static void steer_all(const HfSnapshot *snapshot, unsigned side, bool holds)
 {
     for (size_t i = 0; i < snapshot->listeners.n; i++) {
         HfListener *listener = snapshot->listeners.items[i];
         if (listener->claimed)
             hf_shared_listener_claim(listener);
-        int r = is_whole(listener) ? hf_listener_steer(listener, side) : 0;
+        bool stays = holds && hf_listener_is_held(listener);
+        int r = is_whole(listener) && !stays ? hf_listener_steer(listener, side) : 0;
         if (r < 0) {
             const HfLogFields fields = {.listener = listener->label, .error = r};
             hf_log(LOG_ERR, &fields, "connections to %s may go to a side that nobody serves",
@@ -350,7 +352,7 @@ static int keep_listeners(HfSupervisor *supervisor, HfPredecessor *before)
         listener->stays = false;
         before->kept[before->n_kept++] = hf_listener_ref(listener);
     }
-    steer_all(snapshot, supervisor->machine.side);
+    steer_all(snapshot, supervisor->machine.side, false);
     int r = restore_received(supervisor, snapshot);
     hf_snapshot_clear(snapshot);
     return r;
@@ -500,7 +502,7 @@ int hf_adoption_restore(HfSupervisor *supervisor, HfSnapshot *snapshot,
         ((HfListener *)snapshot->listeners.items[i])->stays = false;
     supervisor->machine = snapshot->machine;
     supervisor->machine.limits = supervisor->machine.before = limits;
-    steer_all(snapshot, supervisor->machine.side);
+    steer_all(snapshot, supervisor->machine.side, hf_parts_have(supervisor->parts, "fallback"));
     supervisor->raised = hf_machine_is_unserved(&snapshot->machine);
     supervisor->pid_file = HF_STEAL(snapshot->pid_file);
     if (snapshot->current >= 0)

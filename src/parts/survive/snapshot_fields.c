@@ -158,7 +158,7 @@ static const HfField request_fields[] = {
     PLAIN(HfMachineRequest, "next", BOOL, next),
 };
 
-_Static_assert(HF_SIDES == 8, "fields for each side");
+_Static_assert(HF_SIDES == 9, "fields for each side");
 #define M(text, Type, member) PLAIN(HfListener, text, Type, member)
 #define SIDE(which, n)                                                                             \
     M("socket" which, UINT64, sockets[n]), M("device" which, UINT64, inodes[n].device),            \
@@ -186,6 +186,7 @@ static const HfField listener_fields[] = {
     SIDE("-6", 5),
     SIDE("-7", 6),
     SIDE("-8", 7),
+    SIDE("-9", 8),
     M("ipv6-only", BOOL, spec.ipv6_only),
 };
 #undef SIDE

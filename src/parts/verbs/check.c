@@ -276,7 +276,7 @@ static int find_problems(HfPlan *plan, const HfSettings *settings, HfText *repor
     }
     for (size_t i = 0; i < plan->n_wanted; i++) {
         HF_CLEANUP_TEXT HfText problem = {0};
-        if (hf_listener_probe(&plan->wanted[i].spec, &problem) >= 0)
+        if (hf_resolved_listener_probe(&plan->wanted[i].spec, &problem) >= 0)
             continue;
         hf_text_addf(report, "Problem: %s\n", hf_text_peek(&problem));
         n++;
