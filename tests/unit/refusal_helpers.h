@@ -13,12 +13,13 @@
 #include <unistd.h>
 
 static size_t calls_left = SIZE_MAX; /* until one is refused */
+static pid_t refusing;               /* who is refused: not its children, who could not say so */
 static bool refused;
 static const char *which; /* was refused last */
 
 static bool is_refused(const char *function)
 {
-    if (calls_left == SIZE_MAX || calls_left-- > 0)
+    if (calls_left == SIZE_MAX || getpid() != refusing || calls_left-- > 0)
         return false;
     calls_left = SIZE_MAX;
     refused = true;
@@ -84,6 +85,7 @@ static void refuse_each(void (*body)(void))
 {
     size_t n = 0;
 
+    refusing = getpid();
     for (refused = true; refused && n < 2000; n++) {
         size_t fds = count_entries("/proc/self/fd");
         refused = n == 0;
