@@ -18,8 +18,9 @@
 
 #include "base/fd.h"
 
-/* The kernel never puts more into one message (netlink_recvmsg). */
-#define ANSWER_SIZE 32768
+/* The kernel makes a message of a dump as large as what it is read into, or a page (netlink_dump).
+ */
+#define ANSWER_SIZE 8192
 
 typedef struct Query {
     struct nlmsghdr header;

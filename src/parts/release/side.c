@@ -5,6 +5,7 @@
 #include <netinet/tcp.h>
 #include <stdlib.h>
 
+#include "base/memory.h"
 #include "kernel/sock_diag.h"
 #include "loop/reaper.h"
 
@@ -21,6 +22,7 @@ struct HfSideWatch {
     HfEvent event;        /* posted at the end */
     uint64_t *handshakes; /* peers of handshakes that had begun at the start */
     size_t n;
+    size_t capacity;
     bool more; /* there were more */
     unsigned calm;
     uint64_t pause;
@@ -42,7 +44,9 @@ static bool note_handshake(const HfSockDiag *socket, void *userdata)
 {
     HfSideWatch *watch = userdata;
 
-    watch->more = watch->n == HANDSHAKES_MAX;
+    watch->more = watch->n == HANDSHAKES_MAX ||
+                  hf_array_reserve(&watch->handshakes, &watch->capacity, watch->n + 1,
+                                   sizeof(*watch->handshakes)) < 0;
     if (!watch->more)
         watch->handshakes[watch->n++] = socket->peer;
     return !watch->more;
@@ -125,9 +129,6 @@ static int begin_watch(HfSupervisor *supervisor, const HfEvent *event, HfSideWat
     watch->supervisor = supervisor;
     watch->event = *event;
     watch->pause = LOOK_TIME;
-    watch->handshakes = calloc(HANDSHAKES_MAX, sizeof(*watch->handshakes));
-    if (!watch->handshakes)
-        return -ENOMEM;
     visit_handshakes(watch, note_handshake, watch);
     return sd_event_add_time_relative(supervisor->loop, &watch->timer, CLOCK_MONOTONIC, LOOK_TIME,
                                       HF_LOOP_ACCURACY(LOOK_TIME), on_look_at_side, watch);
