@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/signalfd.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -23,6 +24,7 @@ struct HfInputs {
     HfSupervisor *supervisor;
     int fd;
     sd_event_source *notify;
+    sd_event_source *signals;
     sd_event_source *place; /* on the runtime directory; NULL: in memory */
 };
 
@@ -66,14 +68,18 @@ static HfEvent event_of_signal(const HfSupervisor *supervisor, int signal)
     return (HfEvent){.type = HF_EVENT_STOP_SIGNAL};
 }
 
-static int on_signal(sd_event_source *source, const struct signalfd_siginfo *info, void *userdata)
+static int on_signal(sd_event_source *source, int fd, uint32_t events, void *userdata)
 {
     HfSupervisor *supervisor = userdata;
-    const HfEvent event = event_of_signal(supervisor, (int)info->ssi_signo);
+    struct signalfd_siginfo info;
 
     (void)source;
+    (void)events;
+    if (read(fd, &info, sizeof(info)) != sizeof(info))
+        return 0;
+    const HfEvent event = event_of_signal(supervisor, (int)info.ssi_signo);
     /* WINCH from the kernel means that the terminal was resized */
-    if (info->ssi_signo == SIGWINCH && info->ssi_code > 0)
+    if (info.ssi_signo == SIGWINCH && info.ssi_code > 0)
         return 0;
     hf_supervisor_post(supervisor, &event);
     return 0;
@@ -366,6 +372,12 @@ void hf_inputs_restore(HfInputs *inputs, bool lose)
         (void)watch_place(inputs);
 }
 
+static void add_taken_signals(sigset_t *set)
+{
+    for (size_t i = 0; taken_signal(i) > 0; i++)
+        sigaddset(set, taken_signal(i));
+}
+
 int hf_inputs_block(void)
 {
     sigset_t set;
@@ -373,19 +385,28 @@ int hf_inputs_block(void)
     sigemptyset(&set);
     sigaddset(&set, SIGCHLD); /* for the reaper */
     sigaddset(&set, SIGPIPE); /* blocked rather than ignored, as the service would inherit that */
-    for (size_t i = 0; taken_signal(i) > 0; i++)
-        sigaddset(&set, taken_signal(i));
+    add_taken_signals(&set);
     return sigprocmask(SIG_BLOCK, &set, NULL) < 0 ? -errno : 0;
 }
 
-static int take_signals(HfSupervisor *supervisor)
+/* One source for all of them: sd-event would have one for each of more than forty. */
+static int take_signals(HfInputs *inputs)
 {
-    for (size_t i = 0; taken_signal(i) > 0; i++) {
-        int r = sd_event_add_signal(supervisor->loop, NULL, taken_signal(i), on_signal, supervisor);
-        if (r < 0)
-            return r;
-    }
-    return 0;
+    HF_CLEANUP_FD int fd = -1;
+    sigset_t set;
+
+    sigemptyset(&set);
+    add_taken_signals(&set);
+    fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+    if (fd < 0)
+        return -errno;
+    int r = sd_event_add_io(inputs->supervisor->loop, &inputs->signals, fd, EPOLLIN, on_signal,
+                            inputs->supervisor);
+    if (r >= 0)
+        r = sd_event_source_set_io_fd_own(inputs->signals, true);
+    if (r >= 0)
+        fd = -1; /* the source's */
+    return r;
 }
 
 int hf_inputs_fd(const HfInputs *inputs)
@@ -406,7 +427,7 @@ int hf_inputs_new(HfSupervisor *supervisor, int fd, HfInputs **ret)
         fd = hf_fd_close(fd);
     int r = listen_to_services(inputs, fd);
     if (r >= 0)
-        r = take_signals(supervisor);
+        r = take_signals(inputs);
     if (r >= 0)
         r = watch_place(inputs);
     if (r < 0) {
@@ -422,6 +443,7 @@ HfInputs *hf_inputs_free(HfInputs *inputs)
     if (!inputs)
         return NULL;
     sd_event_source_disable_unref(inputs->place);
+    sd_event_source_disable_unref(inputs->signals);
     sd_event_source_disable_unref(inputs->notify);
     hf_fd_close(inputs->fd);
     free(inputs);
