@@ -34,8 +34,9 @@ struct HfProcessSet {
     sd_event_source *look;     /* scheduled soon */
     sd_event_source *deadline; /* for hf_process_set_end */
     sd_event_source *pace;     /* for hf_process_set_ask */
-    Watched watched[BATCH_MAX];
+    Watched *watched;
     size_t n_watched;
+    size_t capacity;
     size_t n_alive; /* in it */
     int signal;     /* the last one sent; 0: none */
     PidList sent;   /* processes that have got it */
@@ -155,15 +156,16 @@ static size_t batch_size(void)
 
 static int watch(HfProcessSet *set, HfProcess *process)
 {
-    Watched *watched = &set->watched[set->n_watched];
+    Watched watched = {.process = *process};
 
-    *watched = (Watched){.process = *process};
-    int r = sd_event_add_io(set->spec.loop, &watched->source, process->pidfd, EPOLLIN,
+    int r = hf_array_reserve(&set->watched, &set->capacity, set->n_watched + 1, sizeof(watched));
+    if (r >= 0)
+        r = sd_event_add_io(set->spec.loop, &watched.source, process->pidfd, EPOLLIN,
                             on_exit_of_one, set);
     if (r < 0)
         return r;
     *process = HF_PROCESS_NONE;
-    set->n_watched++;
+    set->watched[set->n_watched++] = watched;
     set->n_alive++;
     return 0;
 }
@@ -474,6 +476,7 @@ HfProcessSet *hf_process_set_free(HfProcessSet *set)
     sd_event_source_disable_unref(set->look);
     sd_event_source_disable_unref(set->deadline);
     sd_event_source_disable_unref(set->pace);
+    free(set->watched);
     free(set->sent.pids);
     free(set->asking.pids);
     free(set->who);

@@ -24,8 +24,9 @@ typedef struct Waiting {
 
 struct HfHooks {
     HfSupervisor *supervisor;
-    Waiting waiting[WAITING_MAX]; /* oldest first, each name once */
+    Waiting *waiting; /* oldest first, each name once */
     size_t n_waiting;
+    size_t capacity;
     HfCapture *running;
     char running_for[HF_NOTICE_NAME_MAX + 1];
     uint64_t timeout; /* for the running command */
@@ -142,23 +143,32 @@ static int on_next(sd_event_source *source, void *userdata)
     return 0;
 }
 
+/* The ith that waits, or the one behind the last; NULL: there is no room. */
+static Waiting *make_room_for(HfHooks *hooks, size_t i)
+{
+    return i < WAITING_MAX && hf_array_reserve(&hooks->waiting, &hooks->capacity, i + 1,
+                                               sizeof(*hooks->waiting)) >= 0
+               ? &hooks->waiting[i]
+               : NULL;
+}
+
 static void on_notice(const HfNotice *notice, void *userdata)
 {
     HfHooks *hooks = userdata;
-    Waiting *waiting = hooks->waiting;
+    size_t i = 0;
 
     if (!hooks->supervisor->settings->on_event)
         return;
-    while (waiting < hooks->waiting + hooks->n_waiting &&
-           strcmp(waiting->notice.name, notice->name) != 0)
-        waiting++;
-    char *text = waiting < hooks->waiting + WAITING_MAX ? strdup(notice->text) : NULL;
+    while (i < hooks->n_waiting && strcmp(hooks->waiting[i].notice.name, notice->name) != 0)
+        i++;
+    Waiting *waiting = make_room_for(hooks, i);
+    char *text = waiting ? strdup(notice->text) : NULL;
     if (!text) {
         hf_log(LOG_WARNING, NULL, "out of memory, no command is run for the event %s",
                notice->name);
         return;
     }
-    if (waiting == hooks->waiting + hooks->n_waiting) {
+    if (i == hooks->n_waiting) {
         hooks->n_waiting++;
         waiting->times = 0;
     } else {
@@ -199,6 +209,7 @@ HfHooks *hf_hooks_free(HfHooks *hooks)
         free(shift(hooks).notice.text);
     sd_event_source_disable_unref(hooks->deadline);
     sd_event_source_disable_unref(hooks->next);
+    free(hooks->waiting);
     free(hooks);
     return NULL;
 }
@@ -305,11 +316,12 @@ int hf_hooks_claimed(HfHooks *hooks)
 {
     const HfNotes *notes = &hooks->supervisor->notes;
 
-    for (size_t i = 0; hooks->supervisor->first == HF_EVENT_RESUME && i < notes->n; i++)
-        if (strcmp(notes->list[i].key, EVENT) == 0 && notes->list[i].text &&
-            hooks->n_waiting < WAITING_MAX &&
-            read_event(notes->list[i].text, &hooks->waiting[hooks->n_waiting]))
+    for (size_t i = 0; hooks->supervisor->first == HF_EVENT_RESUME && i < notes->n; i++) {
+        bool event = strcmp(notes->list[i].key, EVENT) == 0 && notes->list[i].text;
+        Waiting *waiting = event ? make_room_for(hooks, hooks->n_waiting) : NULL;
+        if (waiting && read_event(notes->list[i].text, waiting))
             hooks->n_waiting++;
+    }
     run_next(hooks);
     return 0;
 }

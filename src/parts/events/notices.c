@@ -7,17 +7,22 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/memory.h"
 #include "base/text.h"
 
 /* ---- memory ---- */
 
 static void remember(HfNotices *notices, const HfNotice *notice)
 {
-    char *text = strdup(notice->text);
+    bool full = notices->n == HF_NOTICES_KEPT;
+    char *text = NULL;
 
+    if (full || hf_array_reserve(&notices->kept, &notices->capacity, notices->n + 1,
+                                 sizeof(*notices->kept)) >= 0)
+        text = strdup(notice->text);
     if (!text) /* without memory, status has a gap */
         return;
-    if (notices->n == HF_NOTICES_KEPT) {
+    if (full) {
         free(notices->kept[notices->first].text);
         notices->first = (notices->first + 1) % HF_NOTICES_KEPT;
         notices->n--;
@@ -29,8 +34,9 @@ static void remember(HfNotices *notices, const HfNotice *notice)
 
 void hf_notices_clear(HfNotices *notices)
 {
-    for (size_t i = 0; i < HF_NOTICES_KEPT; i++)
+    for (size_t i = 0; i < notices->n; i++)
         free(notices->kept[i].text);
+    free(notices->kept);
     *notices = (HfNotices){0};
 }
 

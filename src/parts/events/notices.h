@@ -35,7 +35,8 @@ typedef void (*HfNoticeCallback)(const HfNotice *notice, void *userdata);
 
 /* A zeroed one is empty. */
 typedef struct HfNotices {
-    HfNotice kept[HF_NOTICES_KEPT]; /* a ring; owns its texts */
+    HfNotice *kept; /* a ring of HF_NOTICES_KEPT once there are as many; owns its texts */
+    size_t capacity;
     size_t first;
     size_t n;
     struct {

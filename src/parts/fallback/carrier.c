@@ -34,8 +34,9 @@ typedef struct Left {
 struct HfCarrier {
     HfSupervisor *supervisor;
     bool held;
-    Left left[HF_CARRIER_LISTENERS];
+    Left *left;
     size_t n;
+    size_t capacity;
     HfProcess process; /* the helper; it has copies of the sides */
     sd_event_source *counted;
 };
@@ -292,18 +293,18 @@ static size_t find_left(const HfCarrier *carrier, Left *ret)
 
 static void add_left(HfCarrier *carrier, const Left *wanted)
 {
-    Left *left = &carrier->left[carrier->n];
     const HfLogFields fields = {.listener = wanted->listener->label};
+    Left left = *wanted;
 
-    *left = *wanted;
-    if (sd_event_add_io(carrier->supervisor->loop, &left->source, left->fd, EPOLLIN, on_late,
+    if (hf_array_reserve(&carrier->left, &carrier->capacity, carrier->n + 1, sizeof(left)) < 0 ||
+        sd_event_add_io(carrier->supervisor->loop, &left.source, left.fd, EPOLLIN, on_late,
                         carrier) < 0) {
         hf_log(LOG_WARNING, &fields, "late connections to %s are not noticed",
                wanted->listener->label);
         return;
     }
-    hf_listener_ref(left->listener);
-    carrier->n++;
+    hf_listener_ref(left.listener);
+    carrier->left[carrier->n++] = left;
 }
 
 void hf_carrier_look(HfCarrier *carrier)
@@ -352,6 +353,7 @@ HfCarrier *hf_carrier_free(HfCarrier *carrier)
     if (!carrier)
         return NULL;
     hf_carrier_stop(carrier);
+    free(carrier->left);
     free(carrier);
     return NULL;
 }

@@ -16,8 +16,9 @@ struct HfComplaint {
     HfCapture *capture; /* in progress */
     HfPlan *plan;       /* its plan, a reference */
     char *failure;      /* the reason known so far */
-    HfAction answers[HF_MACHINE_REQUESTS];
+    HfAction *answers;
     size_t n;
+    size_t capacity;
 };
 
 int hf_complaint_new(HfSupervisor *supervisor, HfComplaint **ret)
@@ -43,6 +44,7 @@ HfComplaint *hf_complaint_free(HfComplaint *complaint)
     if (!complaint)
         return NULL;
     clear(complaint);
+    free(complaint->answers);
     free(complaint);
     return NULL;
 }
@@ -51,15 +53,16 @@ HfComplaint *hf_complaint_free(HfComplaint *complaint)
 static void end_complaint(HfComplaint *complaint)
 {
     HfSupervisor *supervisor = complaint->supervisor;
+    HF_CLEANUP_FREE HfAction *answers = HF_STEAL(complaint->answers);
     size_t n = complaint->n;
     char *later = HF_STEAL(supervisor->failure);
 
-    complaint->n = 0;
+    complaint->n = complaint->capacity = 0;
     supervisor->failure = HF_STEAL(complaint->failure);
     clear(complaint);
     for (size_t i = 0; i < n; i++)
         HF_EACH_PART (supervisor, j, performed)
-            supervisor->parts[j]->performed(supervisor->states[j], &complaint->answers[i]);
+            supervisor->parts[j]->performed(supervisor->states[j], &answers[i]);
     free(supervisor->failure);
     supervisor->failure = later;
 }
@@ -103,7 +106,9 @@ static void begin_complaint(HfComplaint *complaint, HfPlan *plan)
 bool hf_complaint_holds(HfComplaint *complaint, const HfAction *answer)
 {
     if (!complaint->capture || answer->outcome != HF_OUTCOME_FAILED ||
-        complaint->n == HF_MACHINE_REQUESTS)
+        complaint->n == HF_MACHINE_REQUESTS ||
+        hf_array_reserve(&complaint->answers, &complaint->capacity, complaint->n + 1,
+                         sizeof(*answer)) < 0)
         return false;
     complaint->answers[complaint->n++] = *answer;
     return true;

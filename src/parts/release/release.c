@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/memory.h"
 #include "kernel/sock_diag.h"
 #include "loop/reaper.h"
 #include "parts/release/complaint.h"
@@ -24,8 +25,9 @@ typedef struct HfRelease {
     HfSideWatch *sides[HF_MACHINE_SLOTS];
     uint64_t asked[HF_MACHINE_SLOTS]; /* to leave: usec, CLOCK_MONOTONIC */
     uint64_t began;                   /* likewise */
-    HfAction answers[HF_MACHINE_REQUESTS];
+    HfAction *answers;
     size_t n;
+    size_t capacity;
     HfComplaint *complaint;
 } HfRelease;
 
@@ -110,12 +112,13 @@ static size_t survey_addresses(const HfRelease *release, bool act)
 static void answer_all(HfRelease *release)
 {
     const HfSupervisor *supervisor = release->supervisor;
+    HF_CLEANUP_FREE HfAction *answers = HF_STEAL(release->answers);
     size_t n = release->n;
 
-    release->n = 0;
+    release->n = release->capacity = 0;
     for (size_t i = 0; i < n; i++)
         HF_EACH_PART (supervisor, j, performed)
-            supervisor->parts[j]->performed(supervisor->states[j], &release->answers[i]);
+            supervisor->parts[j]->performed(supervisor->states[j], &answers[i]);
 }
 
 static int look_again(sd_event_source *timer, uint64_t usec)
@@ -142,7 +145,9 @@ static bool release_holds(void *state, const HfAction *answer)
     if (hf_complaint_holds(release->complaint, answer))
         return true;
     if (answer->outcome != HF_OUTCOME_DONE || release->n == HF_MACHINE_REQUESTS ||
-        survey_addresses(release, false) == 0)
+        survey_addresses(release, false) == 0 ||
+        hf_array_reserve(&release->answers, &release->capacity, release->n + 1, sizeof(*answer)) <
+            0)
         return false;
     release->began = hf_clock_monotonic();
     release->answers[release->n++] = *answer;
@@ -218,6 +223,7 @@ static void release_free(void *state)
 
     release_detach(state);
     hf_complaint_free(release->complaint);
+    free(release->answers);
     free(state);
 }
 
