@@ -36,6 +36,7 @@ typedef struct Name {
     char *text;
     uint16_t port;
     int result;
+    bool open; /* of a program that was found, too */
     uid_t uid;
     gid_t gid;
     Place *places;
@@ -46,6 +47,7 @@ typedef struct Name {
 /* What the child writes for each name, followed by places or by groups and environment. */
 typedef struct Header {
     int result;
+    bool open;
     uid_t uid;
     gid_t gid;
     bool has_group;
@@ -152,12 +154,28 @@ int hf_names_want_files(HfNames *names, const char *program, const char *directo
 
     if (r >= 0)
         r = want_name(names, KIND_PROGRAM, program, strlen(program), 0);
+    if (r >= 0 && directory)
+        r = hf_names_want_open(names, directory, X_OK);
     return r < 0 || !root ? r : want_name(names, KIND_REAL_PATH, root, strlen(root), 0);
+}
+
+/* Whether a program that was found is open was answered with it. */
+static const Name *find_open(const HfNames *names, const char *path, int mode)
+{
+    for (size_t i = 0; mode == X_OK && i < names->n; i++) {
+        const Name *name = &names->list[i];
+        if (name->kind == KIND_PROGRAM && name->credentials.environment &&
+            strcmp(*name->credentials.environment, path) == 0)
+            return name;
+    }
+    return find_name(names, KIND_OPEN, path, (uint16_t)mode);
 }
 
 int hf_names_want_open(HfNames *names, const char *path, int mode)
 {
-    return want_name(names, KIND_OPEN, path, strlen(path), (uint16_t)mode);
+    return find_open(names, path, mode)
+               ? 0
+               : want_name(names, KIND_OPEN, path, strlen(path), (uint16_t)mode);
 }
 
 int hf_names_want_listener(HfNames *names, const HfListenerSpec *spec, bool with_host)
@@ -212,12 +230,14 @@ static void answer_name(const HfNames *names, const Name *name, HfText *ret)
     } else if (name->kind == KIND_USER) {
         header.result = hf_account_user(name->text, &header.uid, &header.gid);
     } else if (name->kind == KIND_OPEN) {
-        header.result = hf_privilege_is_open(name->text, name->port);
+        header.result = 0;
+        header.open = hf_privilege_is_open(name->text, name->port);
     } else if (name->kind != KIND_SERVICE_USER) {
         HF_CLEANUP_FREE char *path = NULL;
         header.result = find_path(names, name, &path);
         if (header.result >= 0)
             hf_text_add_bytes(&environment, path, strlen(path) + 1);
+        header.open = header.result >= 0 && hf_privilege_is_open(path, X_OK);
         header.environment = environment.length;
     } else {
         header.result = hf_credentials_set_user(&credentials, name->text);
@@ -305,6 +325,7 @@ static bool take_name(const char **at, const char *end, Name *name)
     credentials->has_group = header.has_group;
     credentials->n_groups = header.n_groups;
     name->result = header.result;
+    name->open = header.open;
     return true;
 }
 
@@ -432,7 +453,7 @@ const char *hf_names_silent(const HfNames *names)
 
 bool hf_names_open(const HfNames *names, const char *path, int mode)
 {
-    const Name *name = names ? find_name(names, KIND_OPEN, path, (uint16_t)mode) : NULL;
+    const Name *name = names ? find_open(names, path, mode) : NULL;
 
-    return name ? name->result > 0 : hf_privilege_is_open(path, mode);
+    return name ? name->open : hf_privilege_is_open(path, mode);
 }

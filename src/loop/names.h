@@ -24,7 +24,8 @@ HfNames *hf_names_free(HfNames *names);
 int hf_names_want_service(HfNames *names, const HfSettings *settings);
 int hf_names_want_listener(HfNames *names, const HfListenerSpec *spec, bool with_host);
 
-/* The location of program, from directory, and the real path of root (NULL: none). */
+/* The location of program, from directory, and the real path of root (NULL: none); also what
+ * hf_names_want_open asks of program and directory with X_OK. */
 int hf_names_want_files(HfNames *names, const char *program, const char *directory,
                         const char *root);
 /* May root without capabilities access(2) the file in that mode? */

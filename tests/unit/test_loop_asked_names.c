@@ -6,6 +6,7 @@
 #include <netinet/in.h>
 #include <pwd.h>
 
+#include "base/memory.h"
 #include "base/parse.h"
 #include "kernel/credentials.h"
 #include "loop/capture.h"
@@ -143,6 +144,32 @@ static void without_names_the_services_are_asked(void **state)
     hf_credentials_clear(&found);
 }
 
+/* One child does for all that a service without names needs. */
+static void a_program_is_found_and_tried_at_once(void **state)
+{
+    HfNames *names = new_names();
+    HF_CLEANUP_FREE char *program = NULL;
+    HF_CLEANUP_FREE char *root = NULL;
+
+    (void)state;
+    assert_int_equal(hf_names_want_files(names, "sh", "/tmp", "/usr/.."), 0);
+    assert_int_equal(ask_names(names, LONG), 0);
+    assert_int_equal(hf_names_program(names, "sh", "/tmp", &program), 0);
+    assert_int_equal(program[0], '/');
+    assert_int_equal(hf_names_real_path(names, "/usr/..", &root), 0);
+    assert_string_equal(root, "/");
+    assert_int_equal(hf_names_want_open(names, program, X_OK), 0);
+    assert_int_equal(hf_names_want_open(names, "/tmp", X_OK), 0);
+    assert_int_equal(ask_names(names, LONG), 1);
+    assert_true(hf_names_open(names, program, X_OK));
+    assert_true(hf_names_open(names, "/tmp", X_OK));
+
+    assert_int_equal(hf_names_want_open(names, program, R_OK), 0);
+    assert_int_equal(ask_names(names, LONG), 0);
+    assert_true(hf_names_open(names, program, R_OK));
+    hf_names_free(names);
+}
+
 static void freed_while_it_is_asked(void **state)
 {
     static char user[] = "daemon";
@@ -241,6 +268,7 @@ int main(void)
         cmocka_unit_test(accounts_and_hosts_as_the_services_say),
         cmocka_unit_test(a_service_gets_groups_and_environment),
         cmocka_unit_test(without_names_the_services_are_asked),
+        cmocka_unit_test(a_program_is_found_and_tried_at_once),
         cmocka_unit_test(freed_while_it_is_asked),
         cmocka_unit_test(a_child_has_one_descriptor_and_ends),
         cmocka_unit_test(a_child_that_does_not_end_is_killed),
