@@ -67,18 +67,24 @@ typedef enum HfFieldType {
 
 typedef struct HfField {
     const char *key;
+    union {
+        struct {
+            const char *(*name)(int value);
+            int (*value)(const char *name);
+        }; /* ENUM */
+        struct {
+            const char *(*known)(const void *at);
+            bool (*find)(const char *name, void *at);
+        };                /* KNOWN */
+        const char *note; /* OLD_FD, OLD_TEXT: its key */
+    };
     HfFieldType type;
-    size_t offset;
-    const char *(*name)(int value); /* ENUM */
-    int (*value)(const char *name);
-    const char *(*known)(const void *at); /* KNOWN */
-    bool (*find)(const char *name, void *at);
-    const char *note; /* OLD_FD, OLD_TEXT: its key */
+    unsigned offset;
     /* For an array, one line per element: offset is that of its pointer. 0: not an array */
-    size_t stride;
-    size_t count;   /* offset of the number of elements */
-    size_t member;  /* offset in the element */
-    size_t maximum; /* of elements */
+    unsigned stride;
+    unsigned count;   /* offset of the number of elements */
+    unsigned member;  /* offset in the element */
+    unsigned maximum; /* of elements */
 } HfField;
 
 /* The lines for one kind of object: KEY=VALUE, or NAME.INDEX.KEY=VALUE for a list. */
