@@ -9,7 +9,13 @@
 
 void *hf_allocate(size_t n, size_t size)
 {
-    return n > 0 && size > 0 ? calloc(n, size) : calloc(1, 1);
+    size_t bytes;
+
+    if (__builtin_mul_overflow(n, size, &bytes))
+        return NULL;
+    /* not calloc or realloc, which fill glibc's cache of freed memory and take nothing from it */
+    void *new = malloc(bytes > 0 ? bytes : 1);
+    return new ? memset(new, 0, bytes) : NULL;
 }
 
 int hf_array_reserve(void *array, size_t *capacity, size_t needed, size_t size)
@@ -27,10 +33,12 @@ int hf_array_reserve(void *array, size_t *capacity, size_t needed, size_t size)
     /* The caller's variable is a T *, not a void *: copying bytes respects its type. */
     void *old;
     memcpy(&old, array, sizeof(old));
-    char *new = reallocarray(old, grown, size);
+    void *new = hf_allocate(grown, size);
     if (!new)
         return -ENOMEM;
-    memset(new + *capacity *size, 0, (grown - *capacity) * size);
+    if (old)
+        memcpy(new, old, *capacity * size);
+    free(old);
     memcpy(array, &new, sizeof(new));
     *capacity = grown;
     return 0;

@@ -37,9 +37,12 @@ static bool make_room(HfText *text, size_t extra)
         size_t capacity = text->capacity < 64 ? 64 : text->capacity;
         while (capacity < needed)
             capacity *= 2;
-        char *data = realloc(text->data, capacity);
+        char *data = malloc(capacity); /* as hf_allocate says */
         if (!data)
             goto failed;
+        if (text->data)
+            memcpy(data, text->data, text->length + 1);
+        free(text->data);
         text->data = data;
         text->capacity = capacity;
     }

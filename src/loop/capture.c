@@ -97,7 +97,7 @@ static int capture_new(sd_event *loop, HfReaper *reaper, size_t maximum, uint64_
                        HfCaptureCallback callback, void *userdata, HfCapture **ret,
                        int *ret_writing)
 {
-    HfCapture *capture = calloc(1, sizeof(*capture));
+    HfCapture *capture = hf_allocate(1, sizeof(*capture));
 
     if (!capture)
         return -ENOMEM;

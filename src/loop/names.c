@@ -69,7 +69,7 @@ struct HfNames {
 
 int hf_names_new(HfNames **ret)
 {
-    HfNames *names = calloc(1, sizeof(*names));
+    HfNames *names = hf_allocate(1, sizeof(*names));
 
     if (!names)
         return -ENOMEM;

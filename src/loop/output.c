@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "base/memory.h"
 
 #define PIPE_MAX (1024 * 1024) /* bytes, pipe(7) pipe-max-size */
 
@@ -54,7 +55,7 @@ int hf_output_open(sd_event *loop, size_t maximum, HfOutput **ret, int *ret_writ
     HF_CLEANUP_FD int writing = -1;
     int fds[2];
 
-    HfOutput *output = calloc(1, sizeof(*output));
+    HfOutput *output = hf_allocate(1, sizeof(*output));
     if (!output)
         return -ENOMEM;
     *output = (HfOutput){.fd = -1, .maximum = maximum};

@@ -448,7 +448,7 @@ static int add_timer(HfProcessSet *set, sd_event_time_handler_t handler, sd_even
 
 int hf_process_set_new(const HfProcessSetSpec *spec, HfProcessSet **ret)
 {
-    HfProcessSet *set = calloc(1, sizeof(*set));
+    HfProcessSet *set = hf_allocate(1, sizeof(*set));
 
     if (!set)
         return -ENOMEM;

@@ -241,7 +241,7 @@ int hf_generation_set_main(HfGeneration *generation, HfProcess *process)
 static int *list_sockets(const HfGeneration *generation)
 {
     size_t n = generation->plan->n_listeners;
-    int *fds = calloc(n + 1, sizeof(*fds));
+    int *fds = hf_allocate(n + 1, sizeof(*fds));
 
     if (!fds)
         return NULL;
@@ -434,7 +434,7 @@ static int run_main(HfGeneration *generation, const HfRuntime *runtime, int outp
     HF_CLEANUP_STRV char **arguments = NULL;
     HF_CLEANUP_STRV char **environment = NULL;
     HF_CLEANUP_FREE int *fds =
-        calloc(plan->placement.n_sources + HF_FILES_PASSED_MAX, sizeof(*fds));
+        hf_allocate(plan->placement.n_sources + HF_FILES_PASSED_MAX, sizeof(*fds));
     HF_CLEANUP_FD int outcome = -1;
 
     if (!fds)
@@ -483,7 +483,7 @@ int hf_generation_spawn(sd_event *loop, HfReaper *reaper, const HfRuntime *runti
                         const HfStandIn *stand_in, const HfGenerationCallbacks *callbacks,
                         HfGeneration **ret, HfText *error)
 {
-    HfGeneration *generation = calloc(1, sizeof(*generation));
+    HfGeneration *generation = hf_allocate(1, sizeof(*generation));
     if (!generation)
         return -ENOMEM;
     *generation = HF_GENERATION_NONE;

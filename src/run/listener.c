@@ -20,7 +20,7 @@
 
 HfListener *hf_listener_new(void)
 {
-    HfListener *listener = calloc(1, sizeof(*listener));
+    HfListener *listener = hf_allocate(1, sizeof(*listener));
 
     if (!listener)
         return NULL;

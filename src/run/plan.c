@@ -19,7 +19,7 @@
 
 int hf_plan_new(HfPlan **ret)
 {
-    HfPlan *plan = calloc(1, sizeof(*plan));
+    HfPlan *plan = hf_allocate(1, sizeof(*plan));
     if (!plan)
         return -ENOMEM;
     plan->references = 1;
@@ -156,7 +156,7 @@ static int obtain(const HfPlan *plan, const HfListenerSpec *spec, HfListener *co
 int hf_plan_bind(HfPlan *plan, HfListener *const *held, size_t n_held, bool raised,
                  HfPlanFinder find, void *userdata, HfText *error)
 {
-    plan->listeners = calloc(plan->n_wanted + 1, sizeof(HfListener *));
+    plan->listeners = hf_allocate(plan->n_wanted + 1, sizeof(HfListener *));
     if (!plan->listeners)
         return -ENOMEM;
     for (size_t i = 0; i < plan->n_wanted; i++) {
@@ -259,7 +259,7 @@ void hf_listener_array_clear(HfListener ***list, size_t *n)
 
 int hf_listener_identify(HfListener *const *list, size_t n, HfHeldSockets *ret)
 {
-    HF_CLEANUP_FREE int *fds = calloc(n * HF_SIDES + 1, sizeof(*fds));
+    HF_CLEANUP_FREE int *fds = hf_allocate(n * HF_SIDES + 1, sizeof(*fds));
     size_t n_fds = 0;
 
     if (!fds)

@@ -381,7 +381,7 @@ static int on_deferred(sd_event_source *source, void *userdata)
 int hf_prepare_start(const HfPrepareQuestion *question, HfPrepareCallback callback, void *userdata,
                      HfPrepare **ret)
 {
-    HfPrepare *prepare = calloc(1, sizeof(*prepare));
+    HfPrepare *prepare = hf_allocate(1, sizeof(*prepare));
     if (!prepare)
         return -ENOMEM;
     prepare->question = *question;

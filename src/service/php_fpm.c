@@ -98,8 +98,8 @@ static int make_overlay(const HfPlan *plan, const char *pid_file, const char *st
                         HfText *text)
 {
     const size_t n_pools = plan->n_pools;
-    HF_CLEANUP_FREE HfPhpfpmOverride *list = calloc(n_pools + 1, sizeof(*list));
-    HF_CLEANUP_FREE char *buffers = calloc(plan->n_wanted + n_pools + 1, HF_ADDRESS_TEXT_MAX);
+    HF_CLEANUP_FREE HfPhpfpmOverride *list = hf_allocate(n_pools + 1, sizeof(*list));
+    HF_CLEANUP_FREE char *buffers = hf_allocate(plan->n_wanted + n_pools + 1, HF_ADDRESS_TEXT_MAX);
 
     if (!list || !buffers)
         return -ENOMEM;

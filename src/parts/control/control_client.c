@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "base/fd.h"
+#include "base/memory.h"
 #include "parts/control/control_parts.h"
 #include "parts/control/names.h"
 
@@ -104,7 +105,7 @@ static int match_local(HfControlClient *client, const char *member,
 int hf_control_add(HfControl *control, int *fd)
 {
     sd_id128_t id;
-    HfControlClient *client = calloc(1, sizeof(*client));
+    HfControlClient *client = hf_allocate(1, sizeof(*client));
 
     if (!client)
         return -ENOMEM;

@@ -397,7 +397,7 @@ int hf_request_start(sd_event *loop, const HfRequestSpec *question, const struct
 {
     if (length > sizeof(struct sockaddr_storage))
         return -EINVAL;
-    HfRequest *request = calloc(1, sizeof(*request));
+    HfRequest *request = hf_allocate(1, sizeof(*request));
     if (!request)
         return -ENOMEM;
     *request = (HfRequest){

@@ -122,7 +122,7 @@ static int on_look_at_side(sd_event_source *source, uint64_t usec, void *userdat
 
 static int begin_watch(HfSupervisor *supervisor, const HfEvent *event, HfSideWatch **ret)
 {
-    HfSideWatch *watch = *ret = calloc(1, sizeof(*watch));
+    HfSideWatch *watch = *ret = hf_allocate(1, sizeof(*watch));
 
     if (!watch)
         return -ENOMEM;

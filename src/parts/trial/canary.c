@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "base/memory.h"
 #include "base/text.h"
 #include "kernel/notify_socket.h"
 #include "loop/output.h"
@@ -321,7 +322,7 @@ static int bind_standins(HfCanary *canary, HfText *error)
     StandIns *standins = &canary->standins;
     size_t n = canary->plan->n_listeners;
 
-    standins->listeners = calloc(n + 1, sizeof(HfListener *));
+    standins->listeners = hf_allocate(n + 1, sizeof(HfListener *));
     if (!standins->listeners)
         return -ENOMEM;
     while (standins->n < n) {
@@ -395,7 +396,7 @@ int hf_canary_start(sd_event *loop, HfReaper *reaper, const HfRuntime *runtime,
                     const HfSettings *settings, HfPlan *plan, HfCanaryCallback callback,
                     void *userdata, HfCanary **ret, HfText *error)
 {
-    HfCanary *canary = calloc(1, sizeof(*canary));
+    HfCanary *canary = hf_allocate(1, sizeof(*canary));
     if (!canary)
         return -ENOMEM;
     *canary = (HfCanary){

@@ -103,7 +103,7 @@ static int start_command(HfPreflight *preflight, HfText *error)
 static int preflight_start(const HfPrepareQuestion *question, HfPlan *plan,
                            HfTrialCallback callback, void *userdata, void **ret, HfText *error)
 {
-    HfPreflight *preflight = calloc(1, sizeof(*preflight));
+    HfPreflight *preflight = hf_allocate(1, sizeof(*preflight));
     if (!preflight)
         return -ENOMEM;
     *preflight = (HfPreflight){

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "base/memory.h"
 #include "base/text.h"
 #include "parts/events/events.h"
 #include "parts/probe/request.h"
@@ -213,7 +214,7 @@ static void begin_trial(Trial *trial, HfGeneration *generation)
 
 static int trial_begin(HfSupervisor *supervisor, void **ret, HfText *error)
 {
-    Trial *trial = calloc(1, sizeof(*trial));
+    Trial *trial = hf_allocate(1, sizeof(*trial));
 
     (void)error;
     if (!trial)

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/memory.h"
 #include "parts/trial/warm_parts.h"
 
 #define PAUSE         (500 * HF_USEC_PER_MSEC) /* for scripts to grow older */
@@ -260,7 +261,7 @@ static int make_slots(HfWarmUp *warm)
 {
     size_t n = parallel(warm->settings);
 
-    warm->slots = calloc(n, sizeof(*warm->slots));
+    warm->slots = hf_allocate(n, sizeof(*warm->slots));
     if (!warm->slots)
         return -ENOMEM;
     for (; warm->n_slots < n; warm->n_slots++)
@@ -272,7 +273,7 @@ int hf_warm_start(HfSupervisor *supervisor, const HfSettings *settings, const Hf
                   const HfGeneration *generation, HfPriority *priority, HfWarmCallback callback,
                   void *userdata, HfWarmUp **ret)
 {
-    HfWarmUp *warm = calloc(1, sizeof(*warm));
+    HfWarmUp *warm = hf_allocate(1, sizeof(*warm));
     if (!warm)
         return -ENOMEM;
     *warm = (HfWarmUp){

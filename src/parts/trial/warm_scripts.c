@@ -81,7 +81,7 @@ int hf_warm_make_targets(HfWarmUp *warm)
     const HfGeneration *before = warm->before;
     size_t found;
 
-    warm->targets = calloc(plan->n_pools + 1, sizeof(*warm->targets));
+    warm->targets = hf_allocate(plan->n_pools + 1, sizeof(*warm->targets));
     if (!warm->targets)
         return -ENOMEM;
     if (!before || !hf_plan_warms(plan))

@@ -221,7 +221,7 @@ int hf_phpfpm_plan(const HfPhpfpmConfig *config, const HfPhpfpmArguments *argume
     const char *prefix = arguments->prefix ? arguments->prefix : config->prefix;
     HF_CLEANUP_FREE char *absolute = NULL;
 
-    plan->pools = calloc(config->n_pools, sizeof(*plan->pools));
+    plan->pools = hf_allocate(config->n_pools, sizeof(*plan->pools));
     if (!plan->pools)
         return -ENOMEM;
     int r = prefix ? join(base, prefix, &absolute) : 0;
