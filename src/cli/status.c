@@ -191,7 +191,8 @@ static void add_pool_table(const HfView *view, bool colors, HfText *text)
     hf_table_write(&table, text);
     for (size_t i = 0; i < view->n_pools; i++)
         if (view->pools[i].error[0])
-            hf_text_addf(text, "%s does not tell: %s\n", view->pools[i].name, view->pools[i].error);
+            hf_text_addf(text, "no figures from %s: %s\n", view->pools[i].name,
+                         view->pools[i].error);
 }
 
 static void add_caches(const HfView *view, HfText *text)
@@ -200,7 +201,7 @@ static void add_caches(const HfView *view, HfText *text)
         const HfViewCache *cache = &view->caches[i];
         int64_t asked = cache->hits + cache->misses;
         if (cache->error[0]) {
-            hf_text_addf(text, "\nThe opcode cache does not tell: %s\n", cache->error);
+            hf_text_addf(text, "\nNo figures from the opcode cache: %s\n", cache->error);
             continue;
         }
         hf_text_addf(text, "\nThe opcode cache: %lld scripts, ", (long long)cache->scripts);

@@ -65,7 +65,7 @@ const HfViewList hf_view_lists[HF_VIEW_LISTS] = {
              METRIC(HfViewListener, limit, 'u', NUMBER, "queue_limit",
                     "Connections that may wait to be accepted."),
              METRIC(HfViewListener, highest, 'u', NUMBER, "queue_highest",
-                    "Most connections that were seen to wait, of the times that somebody looked."),
+                    "Most connections that have been seen waiting."),
              METRIC(HfViewListener, drops, 'x', COUNT, "listen_drops_total",
                     "Connections that the kernel dropped at a TCP listener, as when its queue is "
                     "full."),
@@ -98,7 +98,7 @@ const HfViewList hf_view_lists[HF_VIEW_LISTS] = {
              METRIC(HfViewPool, slow, 'x', COUNT, "pool_slow_requests_total",
                     "Requests that took longer than request_slowlog_timeout."),
              METRIC(HfViewPool, memory_peak, 'x', COUNT, "pool_memory_peak_bytes",
-                    "Memory of the request that took most, as PHP 8.4 and later say."),
+                    "Memory of the largest request, as PHP 8.4 and later report it."),
              MEMBER(HfViewPool, error, 's', WORDS),
          }},
     [HF_VIEW_CACHES] =
@@ -120,7 +120,7 @@ const HfViewList hf_view_lists[HF_VIEW_LISTS] = {
              METRIC(HfViewCache, free, 'x', COUNT, "opcache_free_bytes",
                     "Memory of it that is free."),
              METRIC(HfViewCache, wasted, 'x', COUNT, "opcache_wasted_bytes",
-                    "Memory of it that scripts had which have changed."),
+                    "Memory wasted by scripts that have changed."),
              METRIC(HfViewCache, full_restarts, 'x', COUNT, "opcache_full_restarts_total",
                     "Times that it was emptied because it was full."),
              MEMBER(HfViewCache, error, 's', WORDS),

@@ -152,13 +152,13 @@ const HfOption hf_option_table[] = {
      .minimum = 100 * HF_USEC_PER_MSEC},
     {SETTING("recycle-every", REPLACEMENT, SUPERVISING, period, settings.recycle_every),
      .argument = "TIME|never",
-     .help = "Reload unasked, at a random moment in the second half of TIME, so that a fleet does "
-             "not reload in step",
+     .help = "Reload automatically, at a random moment in the second half of TIME, so that a fleet "
+             "does not reload in step",
      .minimum = HF_USEC_PER_SEC},
     {SETTING("recycle-memory", REPLACEMENT, SUPERVISING, memory, settings.recycle_memory),
      .argument = "BYTES|never",
-     .help =
-         "Reload unasked when the processes of the active generation use more memory of their own",
+     .help = "Reload automatically when the processes of the active generation use more memory of "
+             "their own",
      .minimum = 1024 * 1024},
     {SETTING("recycle-check", REPLACEMENT, SUPERVISING, time, settings.recycle_check),
      .argument = "TIME", .help = "How often --recycle-memory checks the memory",

@@ -139,7 +139,7 @@ static void dissolve_one(const HfCgroups *cgroups, const char *directory)
     }
     if (r < 0) {
         const HfLogFields fields = {.error = r};
-        hf_log(LOG_WARNING, &fields, "the cgroup %s cannot be removed, it stays", directory);
+        hf_log(LOG_WARNING, &fields, "the cgroup %s cannot be removed, and stays", directory);
     }
 }
 
@@ -216,8 +216,8 @@ int hf_subgroup_make(const HfCgroups *cgroups, uint64_t number, HfSubgroup *ret)
     }
     if (r < 0 && r != -ENOMEM) {
         const HfLogFields fields = {.generation = number, .error = r};
-        hf_log(LOG_WARNING, &fields, "generation %llu gets no cgroup, it is known by its session",
-               (Number)number);
+        hf_log(LOG_WARNING, &fields,
+               "generation %llu gets no cgroup, and is tracked by its session", (Number)number);
         return 0;
     }
     return r;
@@ -249,8 +249,8 @@ void hf_subgroup_entered(HfSubgroup *subgroup, uint64_t number, int main_pid)
     if (!subgroup->directory || hf_cgroup_holds(subgroup->path, main_pid) != 0)
         return;
     /* it may also have left it again, or ended */
-    hf_log(LOG_DEBUG, &fields, "generation %llu is not in its cgroup, it is known by its session",
-           (Number)number);
+    hf_log(LOG_DEBUG, &fields,
+           "generation %llu is not in its cgroup, and is tracked by its session", (Number)number);
 }
 
 void hf_subgroup_clear(HfSubgroup *subgroup)

@@ -279,7 +279,7 @@ static void abandon(HfProcessSet *set)
     HF_CLEANUP_NAMES HfProcessNames names = {0};
 
     hf_process_visit(set->spec.match, set->spec.wanted, name_one, &names);
-    hf_log(LOG_ERR, NULL, "what does not end even when it is killed is left behind, of %s: %s",
+    hf_log(LOG_ERR, NULL, "processes that SIGKILL does not end are left behind, of %s: %s",
            set->who, hf_process_names_text(&names));
     forget_watched(set);
     set->given_up = true;

@@ -29,7 +29,7 @@ typedef struct HfProcessSetSpec {
     HfProcessMatch match;
     const void *wanted; /* borrowed */
     const char *who;    /* "generation 3"; copied */
-    const char *told;   /* why these are ended, such as "left by a holdfast that died and": prefixes
+    const char *told;   /* why these are ended, such as "left by a dead holdfast and": prefixes
                            the logged "... sent SIGTERM: sleep (12)"; static */
     /* The signal a process gets in place of signal; 0: none. NULL: signal. */
     int (*signal_for)(pid_t pid, int signal, void *userdata);

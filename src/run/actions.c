@@ -238,10 +238,10 @@ void hf_actions_confirm(HfSupervisor *supervisor, HfEvent *event)
         const HfListener *listener = generation->plan->listeners[i];
         if (hf_listener_can_switch(listener, generation->side))
             continue;
-        hf_text_addf(&text,
-                     "somebody has removed the hidden socket beside %s, so it cannot be switched "
-                     "to; reload again",
-                     listener->label);
+        hf_text_addf(
+            &text,
+            "the hidden socket was removed beside %s, so it cannot be switched to; reload again",
+            listener->label);
         hf_supervisor_set_failure(supervisor, hf_text_peek(&text));
         event->type = HF_EVENT_TRIED;
         event->passed = false;

@@ -43,7 +43,7 @@ bool hf_activated_is_anothers(HfText *text)
     if (own && pidfd && !is_own_pidfd(pidfd)) {
         hf_text_addf(text,
                      "%.10s sockets were passed (LISTEN_FDS), but to another process of this pid "
-                     "(LISTEN_PIDFDID): who sets LISTEN_PID by hand must leave that out",
+                     "(LISTEN_PIDFDID): if you set LISTEN_PID by hand, leave that out",
                      number);
         return true;
     }

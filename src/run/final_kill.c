@@ -111,7 +111,8 @@ void hf_final_kill_end(HfSupervisor *supervisor, int status)
     }
     if (r < 0) {
         const HfLogFields fields = {.error = r};
-        hf_log(LOG_ERR, &fields, "what the service left behind cannot be looked at, it is left");
+        hf_log(LOG_ERR, &fields,
+               "what the service left behind cannot be examined, and is left alone");
         hf_supervisor_end(supervisor, status);
         return;
     }

@@ -323,8 +323,8 @@ static void lose_place(HfInputs *inputs, const char *why)
 
     if (!runtime->lost)
         hf_log(LOG_ERR, NULL,
-               "the runtime directory was removed, and %s: all is kept in memory, and signals are "
-               "the only control; make it again, and a reload uses it",
+               "the runtime directory was removed, and %s: everything is kept in memory, and "
+               "signals are the only control; create it again, and a reload uses it",
                why);
     int r = hf_runtime_lose(runtime, inputs->supervisor->name);
     if (r >= 0 && !hf_notifysocket_stands(runtime->notify))

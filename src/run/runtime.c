@@ -212,8 +212,8 @@ int hf_runtime_claim(HfRuntime *runtime, const char *name, HfText *error)
     int r = make_directory(runtime->directory);
     if (is_unwritable(r)) {
         hf_log(LOG_NOTICE, &(HfLogFields){.error = r},
-               "the runtime directory %s cannot be made: all is kept in memory, and signals are "
-               "the only control",
+               "the runtime directory %s cannot be made: everything is kept in memory, and signals "
+               "are the only control",
                runtime->directory);
         return move_to_memory(runtime, name);
     }

@@ -16,7 +16,7 @@ from harness.wait import DEADLINE
 
 pytestmark = pytest.mark.load
 
-ADOPTED = r"holdfast had died; this one goes on with"
+ADOPTED = r"the previous holdfast died; this one continues with"
 
 
 @pytest.fixture
@@ -190,7 +190,7 @@ def test_what_happened_after_an_upgrade_counts(managed):
     assert [name for name in holdfast.store.names() if name.startswith("hf-s-")] == ["hf-s-0", "hf-s-1"]
     die(holdfast)
     revive(holdfast)
-    assert not holdfast.lines.find("left by a holdfast that died")
+    assert not holdfast.lines.find("left by a dead holdfast")
     assert site.main_pid() == master
     holdfast.replace(5)
     holdfast.stop()

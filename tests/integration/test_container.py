@@ -90,7 +90,7 @@ def test_the_verbs_and_an_upgrade_inside(site, contain):
 
 def test_without_a_control_socket_the_verbs_say_so(site, contain):
     container = start(contain, site, **NOTHING_WRITABLE)
-    assert container.lines.find("all is kept in memory, and signals are the only control")
+    assert container.lines.find("everything is kept in memory, and signals are the only control")
     result = container.execute(HOLDFAST, "reload")
     assert result.returncode == words.EXIT_NOT_RUNNING and len(result.stderr.splitlines()) == 1
 

@@ -111,7 +111,7 @@ def test_who_does_not_answer_is_named(pools):
     assert now["caches"] == []
     assert [(pool["active"], pool["limit"], pool["error"]) for pool in now["pools"]] == \
         [(None, 2, "no answer within 2 s"), (None, 5, "no answer within 2 s")]
-    assert "\nwww does not tell: no answer within 2 s\n" in text
+    assert "\nno figures from www: no answer within 2 s\n" in text
     holdfast.stop()
 
 

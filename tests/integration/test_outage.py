@@ -170,7 +170,7 @@ def test_the_answerer_that_is_killed_does_no_harm(site):
     helper, = [pid for pid in process.children(holdfast.pid) if "--answer" in process.command_line(pid)]
     with Ended(helper) as answerer:
         signal.pidfd_send_signal(answerer.fd, signal.SIGKILL)
-    holdfast.wait("the answerer ended unasked; connections wait in the queue", seen)
+    holdfast.wait("the answerer ended by itself; connections wait in the queue", seen)
     waiting = site.get_later("/hello.php")
     site.repair_program()
     assert holdfast.call("reload").returncode == 0
@@ -190,7 +190,7 @@ def test_an_answerer_that_hangs_takes_nothing_from_the_service(site):
         waiting = [site.get_later("/hello.php") for _ in range(3)]
         site.repair_program()
         assert holdfast.call("reload").returncode == 0
-        holdfast.wait("the answerer does not let the listeners go, it is killed")
+        holdfast.wait("the answerer does not close the listeners, and is killed")
         answerer.wait()
     assert {answer.get()[0] for answer in waiting} == {200}
     holdfast.stop()

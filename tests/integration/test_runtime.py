@@ -113,7 +113,7 @@ def test_directory_that_cannot_be_made_again_is_done_without(make_site):
     while runtime.exists():  # holdfast makes it again until its parent has gone, too
         shutil.rmtree(runtime, ignore_errors=True)
     holdfast.replace(2)
-    assert holdfast.lines.find("the runtime directory was removed, and .*: all is kept in memory")
+    assert holdfast.lines.find("the runtime directory was removed, and .*: everything is kept in memory")
     assert site.get()[0] == 200
     os.kill(site.main_pid(), signal.SIGKILL)
     holdfast.wait(words.ready(3))

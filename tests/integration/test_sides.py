@@ -485,7 +485,7 @@ def test_a_hidden_name_that_somebody_removes(make_site):
         opened.close()
         _, said = reload.communicate(timeout=DEADLINE)
     assert reload.returncode == 1
-    assert f"somebody has removed the hidden socket beside {site.address}, so it cannot be switched to" in said
+    assert f"the hidden socket was removed beside {site.address}, so it cannot be switched to" in said
     assert site.main_pid() == before
     holdfast.wait(words.gone(2))
     assert not os.path.lexists(hidden(site.address))

@@ -11,7 +11,7 @@ from harness.manager import ManagedHoldfast
 from harness.process import Process
 from harness.wait import Ended
 
-GONE = r"what a holdfast that died had left has gone"
+GONE = r"what a dead holdfast left has gone"
 
 
 @pytest.fixture
@@ -87,8 +87,8 @@ def test_each_side_is_copied_out_of_who_has_it(managed, listen):
         die(holdfast)
         forget(holdfast)
         holdfast.start()
-        holdfast.wait(r"which a holdfast that died left, and its other sides out of who has them")
-        holdfast.wait(r"left by a holdfast that died and sent SIGQUIT: ")
+        holdfast.wait(r"which a dead holdfast left, and its other sides out of who has them")
+        holdfast.wait(r"left by a dead holdfast and sent SIGQUIT: ")
         for slow in (old, *busy):
             assert slow.finish()[0] == 200
         holdfast.wait(GONE)
@@ -119,7 +119,7 @@ def test_without_the_right_to_copy_it_waits(managed):
     holdfast.wrapper = ["setpriv", "--inh-caps=-sys_ptrace", "--bounding-set=-sys_ptrace"]
     with Ended(master) as old:
         holdfast.start()
-        holdfast.wait(r"may not be looked at.*; it is bound once those have left")
+        holdfast.wait(r"cannot be examined.*; the address is bound once those have left")
         old.wait()
     assert site.get()[0] == 200
 
@@ -130,7 +130,7 @@ def test_a_typo_in_the_settings_does_not_wait_for_them(managed):
     die(holdfast)
     forget(holdfast)
     holdfast.start()
-    holdfast.wait("left by a holdfast that died")
+    holdfast.wait("left by a dead holdfast")
     site.break_configuration()
     result = holdfast.call("reload")
     assert result.returncode == words.EXIT_FAILURE and "no_such_setting" in result.stderr

@@ -264,10 +264,10 @@ static void an_instance_that_has_everything(void **state)
     assert_shows("b         /run/b.sock (lost)    900    128        9        -\n");
     assert_shows("\n2 more wait at the other side of 127.0.0.1:1\n");
     assert_shows("api        -     -     8      -         -     -     -            -\n");
-    assert_shows("api does not tell: no answer within 2 s\n");
+    assert_shows("no figures from api: no answer within 2 s\n");
     assert_shows(" 75% hits, emptied 2 times");
     assert_shows(" 0% hits, emptied 0 times");
-    assert_shows("The opcode cache does not tell: it is switched off\n");
+    assert_shows("No figures from the opcode cache: it is switched off\n");
     assert_shows(
         "A reload hands over by sharing: /run/b.sock has one side, its path is too long\n");
     assert_shows("The last replacement: 1.5 s from the request until it served, 250 ms more until");

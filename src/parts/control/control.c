@@ -87,7 +87,7 @@ static int on_acceptable(sd_event_source *source, int fd, uint32_t revents, void
     int r = hf_control_add(control, &accepted);
     if (r < 0) {
         const HfLogFields fields = {.error = r};
-        hf_log(LOG_WARNING, &fields, "a control connection cannot be served, it is closed");
+        hf_log(LOG_WARNING, &fields, "a control connection cannot be served, and is closed");
     }
     return 0;
 }

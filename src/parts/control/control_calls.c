@@ -155,7 +155,7 @@ int hf_control_await(HfControl *control, uint64_t id, sd_bus_message *message)
     if (id == 0 || !waits(&control->supervisor->machine, id))
         return sd_bus_reply_method_errorf(
             message, HF_CONTROL_FAILED,
-            "nothing is known of it: holdfast ended and was started anew meanwhile; see its log");
+            "the result is unknown: holdfast ended and was started again meanwhile; see its log");
     if (keep_call(control, id, message) < 0)
         return sd_bus_reply_method_errorf(message, HF_CONTROL_BUSY, "%s", too_many);
     return 1;

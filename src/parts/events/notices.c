@@ -124,7 +124,7 @@ static const struct {
     [HF_REPORT_UPGRADE_FAILED] = {LOG_ERR, "14decfd2b3ea40db82730436cd463bbb",
                                   "upgrade failed: %f; holdfast " HF_VERSION " goes on"},
     [HF_REPORT_ADOPTED] = {LOG_WARNING, "26e9cd8013f24fcb8dff41c5c3b8d1bf",
-                           "holdfast had died; this one goes on with %o"},
+                           "the previous holdfast died; this one continues with %o"},
     [HF_REPORT_DELAYED] = {LOG_NOTICE, NULL,
                            "asked to stop: the service goes on for %t (--stop-delay), unless asked "
                            "again"},

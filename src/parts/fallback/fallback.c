@@ -166,7 +166,7 @@ int hf_fallback_main(int argc, char **argv)
         r = hf_fallback_serve(&task.request, stop_fd);
     if (r < 0) {
         const HfLogFields fields = {.error = r};
-        hf_log(LOG_ERR, &fields, "the outage cannot be answered, clients wait");
+        hf_log(LOG_ERR, &fields, "no answer can be given in the outage, so clients wait");
     }
     _exit(r < 0 ? EXIT_FAILURE : EXIT_SUCCESS);
 }
@@ -188,7 +188,7 @@ static void answerer_gone(HfAnswerer *answerer)
 static void on_exit_of_answerer(const siginfo_t *info, void *userdata)
 {
     (void)info;
-    hf_log(LOG_ERR, NULL, "the answerer ended unasked; connections wait in the queue");
+    hf_log(LOG_ERR, NULL, "the answerer ended by itself; connections wait in the queue");
     answerer_gone(userdata);
 }
 
@@ -275,7 +275,7 @@ void hf_answerer_end(HfAnswerer *answerer)
         return;
     hf_process_signal(answerer->process.pidfd, SIGTERM);
     if (!has_closed_listeners(answerer)) {
-        hf_log(LOG_WARNING, NULL, "the answerer does not let the listeners go, it is killed");
+        hf_log(LOG_WARNING, NULL, "the answerer does not close the listeners, and is killed");
         hf_process_signal(answerer->process.pidfd, SIGKILL);
         has_closed_listeners(answerer);
     }

@@ -91,7 +91,7 @@ static void log_found(const HfOrphans *orphans)
 
     for (size_t i = 0; i < orphans->found.n; i++)
         hf_process_names_add(&names, orphans->found.list[i].pid);
-    hf_log(LOG_NOTICE, NULL, "left by a holdfast that died, and of no generation that is known: %s",
+    hf_log(LOG_NOTICE, NULL, "left by a dead holdfast, and of no known generation: %s",
            hf_process_names_text(&names));
 }
 
@@ -108,7 +108,7 @@ void hf_orphans_find(HfSupervisor *supervisor, HfOrphans **place)
     if (r < 0) {
         const HfLogFields fields = {.error = r};
         hf_log(LOG_WARNING, &fields,
-               "what a holdfast that died left in this unit cannot be looked at, it is left");
+               "what a dead holdfast left in this unit cannot be examined, and is left alone");
     }
     if (r < 0 || orphans->found.n == 0) {
         hf_orphans_free(orphans);
@@ -299,8 +299,8 @@ static int lend_one(HfOrphans *orphans, const HfPlan *plan, const HfListenerSpec
             continue;
         if (r < 0) {
             hf_text_addf(error,
-                         "who listens at %s may not be looked at, it may be one of those that a "
-                         "holdfast that died left; it is bound once those have left",
+                         "the process that listens at %s cannot be examined, and may be one that a "
+                         "dead holdfast left; the address is bound once those have left",
                          resolved.label);
             return -EADDRINUSE;
         }
@@ -309,15 +309,14 @@ static int lend_one(HfOrphans *orphans, const HfPlan *plan, const HfListenerSpec
             r = copy(orphans, plan, spec, &resolved, i, pid);
         if (r >= 0) {
             const HfListener *held = orphans->held[orphans->n_held - 1];
-            hf_log(LOG_NOTICE, NULL,
-                   "%s is copied out of pid %d, which a holdfast that died left%s", resolved.label,
-                   (int)pid,
+            hf_log(LOG_NOTICE, NULL, "%s is copied out of pid %d, which a dead holdfast left%s",
+                   resolved.label, (int)pid,
                    hf_listener_has_sides(held) ? ", and its other sides out of who has them" : "");
             return 0;
         }
         hf_text_addf(error,
-                     "%s is held by pid %d, which a holdfast that died left, and cannot be "
-                     "copied out of it: %s; it is bound once that has left",
+                     "%s is held by pid %d, which a dead holdfast left, and cannot be copied out "
+                     "of it: %s; the address is bound once that has left",
                      resolved.label, (int)pid, strerror(-r));
         return -EADDRINUSE;
     }
@@ -383,7 +382,7 @@ static void on_orphans_gone(void *userdata)
     bool wanted = orphans->wanted;
 
     if (!hf_process_set_left_some(orphans->set))
-        hf_log(LOG_INFO, NULL, "what a holdfast that died had left has gone");
+        hf_log(LOG_INFO, NULL, "what a dead holdfast left has gone");
     hf_runtime_sweep(&supervisor->runtime);
     *orphans->place = NULL;
     hf_orphans_free(orphans);
@@ -416,8 +415,8 @@ void hf_orphans_begin(HfOrphans *orphans, const HfPlan *plan)
         .loop = orphans->supervisor->loop,
         .match = hf_process_is_listed,
         .wanted = &orphans->leaving,
-        .who = "a holdfast that died",
-        .told = "left by a holdfast that died and",
+        .who = "a dead holdfast",
+        .told = "left by a dead holdfast and",
         .gone = on_orphans_gone,
         .userdata = orphans,
     };
@@ -426,7 +425,7 @@ void hf_orphans_begin(HfOrphans *orphans, const HfPlan *plan)
         r = hf_process_set_new(&spec, &orphans->set);
     if (r < 0) {
         const HfLogFields fields = {.error = r};
-        hf_log(LOG_ERR, &fields, "what a holdfast that died left cannot be awaited, it is left");
+        hf_log(LOG_ERR, &fields, "what a dead holdfast left cannot be awaited, and is left alone");
     }
     if (!orphans->set) {
         *orphans->place = NULL;

@@ -190,11 +190,12 @@ static int find_holder(HfTakeover *takeover, const HfResolvedListener *resolved,
         return 0;
     if (r == -EACCES)
         hf_text_addf(error,
-                     "who listens at %s cannot be seen from here; run holdfast as root and "
-                     "in that process's pid namespace",
+                     "the process that listens at %s cannot be seen from here; run holdfast as "
+                     "root and in that process's pid namespace",
                      resolved->label);
     else if (r < 0)
-        hf_text_addf(error, "who listens at %s cannot be told: %s", resolved->label, strerror(-r));
+        hf_text_addf(error, "the process that listens at %s cannot be determined: %s",
+                     resolved->label, strerror(-r));
     if (r < 0)
         return r;
     if (hf_process_runs_ours(owner.pid)) { /* a reload there releases it, and it may hold more */

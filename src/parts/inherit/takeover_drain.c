@@ -153,7 +153,7 @@ static void ask_workers(HfTakeover *takeover)
         return;
     }
     const HfLogFields fields = {.error = r};
-    hf_log(LOG_ERR, &fields, "the processes of %s (pid %d) cannot be watched, it is left",
+    hf_log(LOG_ERR, &fields, "the processes of %s (pid %d) cannot be watched, and are left alone",
            takeover->name, (int)takeover->holder.pid);
     step_takeover(takeover, HF_TAKEOVER_FAILED);
 }
@@ -187,10 +187,11 @@ static void log_lost(const HfTakeover *takeover, unsigned actions)
                "on serving",
                takeover->name, (int)takeover->holder.pid);
     else if (actions & HF_TAKEOVER_SPARE)
-        hf_log(LOG_WARNING, NULL,
-               "no generation is active any more: nobody else of %s (pid %d) is asked to leave%s",
-               takeover->name, (int)takeover->holder.pid,
-               actions & HF_TAKEOVER_CONTINUE ? ", its master is continued (SIGCONT)" : "");
+        hf_log(
+            LOG_WARNING, NULL,
+            "no generation is active any more: no other process of %s (pid %d) is asked to leave%s",
+            takeover->name, (int)takeover->holder.pid,
+            actions & HF_TAKEOVER_CONTINUE ? ", its master is continued (SIGCONT)" : "");
 }
 
 /* At most one of the last four is set, as each may free the take-over, or step on. */

@@ -124,7 +124,7 @@ int hf_unit_check(HfUnitCheck **check, sd_event *loop, pid_t pid, void (*known)(
     if (r >= 0)
         r = find_unit("self", own);
     if (r < 0) {
-        hf_text_addf(error, "the unit of pid %d cannot be told: %s", (int)pid, strerror(-r));
+        hf_text_addf(error, "the unit of pid %d cannot be determined: %s", (int)pid, strerror(-r));
         return r;
     }
     if (unit[0] == '\0' || strcmp(unit, own) == 0)

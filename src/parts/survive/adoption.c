@@ -375,7 +375,7 @@ int hf_adoption_find(HfSupervisor *supervisor, HfPredecessor *before, HfText *er
     bool ended =
         snapshot->machine.phase == HF_PHASE_NEW || snapshot->machine.phase >= HF_PHASE_ENDING;
     if (!ended && !resumed && hf_is_shortage(r)) { /* the next attempt may succeed */
-        hf_text_addf(error, "what a holdfast that died has left cannot be adopted now: %s",
+        hf_text_addf(error, "what a dead holdfast left cannot be adopted now: %s",
                      hf_text_peek(&why));
         return r;
     }
@@ -385,8 +385,7 @@ int hf_adoption_find(HfSupervisor *supervisor, HfPredecessor *before, HfText *er
         supervisor->first = HF_EVENT_ADOPT;
     if (!ended && r < 0)
         hf_log(LOG_ERR, NULL,
-               "what a holdfast that died has left cannot be adopted, a new generation is started: "
-               "%s",
+               "what a dead holdfast left cannot be adopted, a new generation is started: %s",
                hf_text_peek(&why));
     if (supervisor->first == HF_EVENT_START)
         r = keep_listeners(supervisor, before);

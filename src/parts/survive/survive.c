@@ -90,7 +90,7 @@ static int survive_begun(void *state, HfText *error)
     if (r >= 0 && supervisor->first == HF_EVENT_ADOPT)
         adapt_to_process(supervisor);
     if (r < 0 && error->length == 0)
-        hf_text_addf(error, "what the holdfast before this one has left cannot be taken over: %s",
+        hf_text_addf(error, "what the previous holdfast left cannot be taken over: %s",
                      strerror(-r));
     HF_CRASH_POINT("restored");
     return r;

@@ -70,7 +70,7 @@ static void arm_queues(HfWatch *watch)
         r = sd_event_source_set_enabled(watch->queues, SD_EVENT_ONESHOT);
     if (r < 0) {
         const HfLogFields fields = {.error = r};
-        hf_log(LOG_ERR, &fields, "the queues are not looked at any more");
+        hf_log(LOG_ERR, &fields, "the queues are no longer watched");
     }
 }
 
@@ -147,7 +147,7 @@ static void arm_memory(HfWatch *watch)
         r = sd_event_source_set_enabled(watch->memory, SD_EVENT_ONESHOT);
     if (r < 0) {
         const HfLogFields fields = {.error = r};
-        hf_log(LOG_ERR, &fields, "the memory is not looked at any more");
+        hf_log(LOG_ERR, &fields, "the memory is no longer watched");
     }
 }
 
