@@ -148,7 +148,7 @@ def test_service_reloads_without_systemd(site, path):
 
 
 def test_the_page_names_options_that_exist():
-    options = set(re.findall(r"^\s+(?:-\w )?(--[a-z-]+)", "".join(map(call_help, ["run", "reload", "status"])), re.M))
+    options = set(re.findall(r"^\s+(?:-\w )?(--[a-z-]+)", "".join(map(call_help, ["run", "reload", "status", "hold"])), re.M))
     for page in [*EXAMPLES.rglob("*.md"), ROOT / "README.md", *(ROOT / "docs").glob("*.md")]:
         text = page.read_text()
         if page.parent.name == "servers":  # it names the servers' own options, too

@@ -216,20 +216,17 @@ def test_a_service_that_makes_itself_a_daemon(site):
     site.pools[:] = []
     fifo = site.directory / "escaped"
     os.mkfifo(fifo)
-    program = script(site, "daemon", f"setsid sh -c 'echo >{fifo}; exec sleep 60' & read line <{fifo}")
+    pids = site.directory / "pids"
+    program = script(site, "daemon",
+                     f"setsid sh -c 'echo $$ >{fifo}; exec sleep 60' & read line <{fifo}; echo $line >>{pids}")
     holdfast = Process([HOLDFAST, "run", f"--name={site.name}", f"--listen=127.0.0.1:{net.free_port()}", "--", program],
                        env=environment(), stderr=subprocess.PIPE)
     lines = Lines(holdfast.popen.stderr)
     try:
         lines.wait("foreground")
-        escaped = children(holdfast.pid)
-        assert escaped
         holdfast.stop(signal.SIGTERM, SOON)
-        for pid in escaped:
-            facts = stat(pid)
-            if facts:
-                with Ended(pid) as end:
-                    end.wait(SOON)
+        escaped = [int(pid) for pid in pids.read_text().split()]
+        assert escaped and not any(map(stat, escaped))
         assert not process.strays()
     finally:
         holdfast.stop(signal.SIGKILL)

@@ -299,7 +299,7 @@ def test_killed_during_a_warm_up(make_site, chroot):
     gate = os.open(site.root / "gate", os.O_RDWR)  # nobody waits any more
     site.at_close(lambda: os.close(gate))
     holdfast.start()
-    holdfast.wait("this one goes on with")
+    holdfast.wait("this one continues with")
     holdfast.settle()
     assert not left()
     holdfast.stop()
