@@ -215,6 +215,7 @@ def test_the_pod_is_not_ready_while_php_fpm_is_not(image, contain):
     pod = Pod(image, contain)
     pod.php.start()
     master = next(pid for pid in process.children(pod.php.pid()) if "master" in process.command_line(pid))
+    os.kill(master, signal.SIGSTOP)  # it would fork another for one that had not come to accept yet
     for pid in process.children(master):
         os.kill(pid, signal.SIGSTOP)
     assert pod.probe("readinessProbe") == 1

@@ -314,7 +314,7 @@ def test_after_a_holdfast_that_was_killed(make_site):
     """Its php-fpm's status sockets, overlay and pid file are in nobody's way, and nobody's to overwrite or remove."""
     site, dead, theirs = killed(make_site, "--probe=fastcgi:/ping")
     # Asked there: the pool itself, and the one beside it that compiles.
-    assert sorted(path.suffix for path in theirs) == [".0", ".conf", ".pid", ".w0"]
+    assert sorted(path.suffix for path in theirs) == [".0", ".conf", ".k0", ".pid", ".w0"]
     before = {path: path.read_text() for path in theirs if path.is_file()}
     old = site.main_pid()
     told = refused(site, "--take-over", "--probe=fastcgi:/ping", command=fails_to_start(site))
