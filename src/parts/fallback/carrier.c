@@ -37,7 +37,8 @@ struct HfCarrier {
     Left *left;
     size_t n;
     size_t capacity;
-    HfProcess process; /* the helper; it has copies of the sides */
+    HfProcess process;   /* the helper; it has copies of the sides */
+    HfProcess dismissed; /* the last one that was told to stop: it ends what it has begun */
     sd_event_source *counted;
 };
 
@@ -243,7 +244,9 @@ static void dismiss_helper(HfCarrier *carrier)
         return;
     hf_process_signal(carrier->process.pidfd, SIGTERM);
     hf_reaper_forget(carrier->supervisor->reaper, carrier->process.pid);
-    hf_process_clear(&carrier->process);
+    hf_process_clear(&carrier->dismissed);
+    carrier->dismissed = carrier->process;
+    carrier->process = HF_PROCESS_NONE;
 }
 
 /* ---- choosing the sides ---- */
@@ -344,6 +347,7 @@ int hf_carrier_new(HfSupervisor *supervisor, bool held, HfCarrier **ret)
     carrier->supervisor = supervisor;
     carrier->held = held;
     carrier->process = HF_PROCESS_NONE;
+    carrier->dismissed = HF_PROCESS_NONE;
     *ret = carrier;
     return 0;
 }
@@ -353,6 +357,7 @@ HfCarrier *hf_carrier_free(HfCarrier *carrier)
     if (!carrier)
         return NULL;
     hf_carrier_stop(carrier);
+    hf_helper_await(&carrier->dismissed);
     free(carrier->left);
     free(carrier);
     return NULL;

@@ -22,7 +22,6 @@
 
 #define RETRY_AFTER_SECONDS 10
 #define PATIENCE_MSEC       1000
-#define END_MSEC            3000
 #define FIRST_LISTENER      3 /* HfSpawn's first */
 #define FASTCGI             'f'
 #define OTHER               'o'
@@ -251,22 +250,11 @@ void hf_answerer_begin(HfAnswerer *answerer)
     }
 }
 
-static bool wait_for(int fd, short events, int msec)
-{
-    struct pollfd one = {.fd = fd, .events = events};
-    int r;
-
-    do
-        r = poll(&one, 1, msec);
-    while (r < 0 && errno == EINTR);
-    return r != 0;
-}
-
 /* Nothing is served at its sides meanwhile, so the loop may wait: otherwise the answerer could
  * still accept a connection meant for the next generation. */
 static bool has_closed_listeners(const HfAnswerer *answerer)
 {
-    return wait_for(answerer->released, 0, PATIENCE_MSEC);
+    return hf_fallback_wait(answerer->released, 0, PATIENCE_MSEC);
 }
 
 void hf_answerer_end(HfAnswerer *answerer)
@@ -288,7 +276,5 @@ void hf_answerer_end(HfAnswerer *answerer)
 
 void hf_answerer_free(HfAnswerer *answerer)
 {
-    if (answerer->dismissed.pidfd >= 0)
-        wait_for(answerer->dismissed.pidfd, POLLIN, END_MSEC);
-    hf_process_clear(&answerer->dismissed);
+    hf_helper_await(&answerer->dismissed);
 }

@@ -26,6 +26,7 @@
 #define LOST_RACE_TIME   5000                     /* usec */
 #define CLOSE_TIME       HF_USEC_PER_SEC          /* for the peer to close as well */
 #define PAUSE            (100 * HF_USEC_PER_MSEC) /* when the kernel is short of something */
+#define END_MSEC         3000
 #define CLEANUP_ANSWERER __attribute__((cleanup(answerer_clear)))
 
 /* ---- one connection ---- */
@@ -371,6 +372,24 @@ static int open_stop(void)
         return -errno;
     int fd = signalfd(-1, &term, SFD_CLOEXEC | SFD_NONBLOCK);
     return fd < 0 ? -errno : fd;
+}
+
+bool hf_fallback_wait(int fd, short events, int msec)
+{
+    struct pollfd one = {.fd = fd, .events = events};
+    int r;
+
+    do
+        r = poll(&one, 1, msec);
+    while (r < 0 && errno == EINTR);
+    return r != 0;
+}
+
+void hf_helper_await(HfProcess *process)
+{
+    if (process->pidfd >= 0)
+        hf_fallback_wait(process->pidfd, POLLIN, END_MSEC);
+    hf_process_clear(process);
 }
 
 int hf_helper_spawn(char **argv, const int *fds, size_t n, HfProcess *ret)

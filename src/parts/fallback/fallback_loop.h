@@ -46,6 +46,11 @@ int hf_fallback_serve(const HfFallbackRequest *request, int stop_fd);
 /* Executes this program with argv as a helper with fds from descriptor 3 on, and without our
  * environment and terminal. Returns 0 and the process, or negative errno. */
 int hf_helper_spawn(char **argv, const int *fds, size_t n, HfProcess *ret);
+/* Waits for events of fd, msec at most. Returns whether there are any, or it failed. */
+bool hf_fallback_wait(int fd, short events, int msec);
+/* Waits for the end of a helper that was told to stop, 3 s at most, and clears it. Harmless for
+ * HF_PROCESS_NONE. */
+void hf_helper_await(HfProcess *process);
 
 /* Every helper calls this first: it becomes nobody with only these capabilities (1 << number), and
  * ends with its parent. Returns 0 and a descriptor that is readable once it must stop, -ESRCH: the

@@ -183,13 +183,6 @@ static int find_snapshot(const HfNotes *notes, HfSnapshot *ret)
 
 /* ---- its descriptors ---- */
 
-static ino_t inode_of(int fd)
-{
-    struct stat status;
-
-    return fd < 0 || fstat(fd, &status) < 0 ? 0 : status.st_ino;
-}
-
 /* Takes a socket that a .socket unit passed again from its own object, for the snapshot's. */
 static int take_received(HfSupervisor *supervisor, uint64_t socket)
 {
@@ -208,9 +201,16 @@ static int take_received(HfSupervisor *supervisor, uint64_t socket)
 
 static int find_socket(HfSupervisor *supervisor, HfNotes *notes, bool received, uint64_t socket)
 {
-    for (size_t i = 0; i < notes->n && socket != 0; i++)
-        if (hf_note_is(&notes->list[i], HF_NOTES_LISTENER) && inode_of(notes->list[i].fd) == socket)
+    struct stat status;
+
+    for (size_t i = 0; i < notes->n && socket != 0; i++) {
+        if (!hf_note_is(&notes->list[i], HF_NOTES_LISTENER) || notes->list[i].fd < 0)
+            continue;
+        if (fstat(notes->list[i].fd, &status) < 0)
+            return -errno;
+        if (status.st_ino == socket)
             return hf_fd_steal(&notes->list[i].fd);
+    }
     return received ? take_received(supervisor, socket) : -EBADF;
 }
 
