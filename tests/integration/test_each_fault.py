@@ -101,6 +101,17 @@ def look(scene):
         assert result.returncode == 0 or result.stderr.strip(), result
 
 
+def pause(scene):
+    """Nobody is left waiting, whatever fails."""
+    for verb in "hold", "release":
+        result = scene.holdfast.call(verb)
+        assert scene.holdfast.process.running()
+        assert result.returncode == 0 or result.stderr.strip(), result
+    if result.returncode:
+        with scene.failing.paused():
+            scene.holdfast.call("release")
+
+
 def start_again(scene):
     """It serves, or says why not and has ended."""
     if not scene.start():
@@ -140,7 +151,7 @@ def stop(scene):
         assert scene.start()
 
 
-SCENES = (reload, crash, restart, look, upgrade, adoption, start, stop)
+SCENES = (reload, crash, restart, look, pause, upgrade, adoption, start, stop)
 
 
 FOUND = {"hf_warm_make_pages", "hf_control_answer"}  # once, in what these call: always tried

@@ -193,6 +193,21 @@ def test_a_stop(held):
     assert holdfast.lines.find(OVER)
 
 
+def test_a_hold_during_a_stop(site):
+    """Is refused, and changes nothing for who is held already."""
+    holdfast = site.holdfast("--warm=none")
+    slow = site.start_slow()
+    hold(holdfast)
+    waiting = wait_later(site, holdfast)
+    holdfast.send(signal.SIGTERM)
+    holdfast.wait(OVER)
+    refused(holdfast.call("hold"), "hold failed: the service is about to stop$")
+    assert waiting.get()[0] == 503
+    assert slow.finish()[0] == 200
+    holdfast.process.wait()
+    assert not holdfast.lines.find(RELEASED)
+
+
 def test_death_and_upgrade(make_site, kind):
     """Whoever follows holds on, for the time that is left."""
     site = make_site(kind)

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """Sandboxes and old kernels that refuse system calls: what can be done without them works, for the rest one line says why."""
+import errno
 import json
 import os
 import signal
@@ -12,7 +13,7 @@ from harness.paths import HELPERS, HOLDFAST
 from harness.process import environment
 from harness.wait import Appearance
 
-REFUSALS = {"EPERM": "Operation not permitted", "ENOSYS": "Function not implemented"}
+REFUSALS = {name: os.strerror(getattr(errno, name)) for name in ("EPERM", "ENOSYS")}
 
 
 def refusing(error, *calls):

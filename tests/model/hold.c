@@ -1,15 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* Explores connections that are held: every event in every state that can be reached; and shows
  * that each rule can fail (TAP). */
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
+#include <stdbool.h>
 
 #include "policy/hold.h"
 
-#define WORLDS_MAX 256
-
 typedef unsigned (*Step)(HfHoldLife *life, HfHoldEvent event);
+typedef HfHoldEvent Event;
 
 typedef enum Rule {
     RULE_NONE,
@@ -40,12 +37,7 @@ typedef struct World {
     unsigned char steered, armed, answering;
 } World;
 
-typedef struct Search {
-    World list[WORLDS_MAX];
-    size_t n;
-    size_t edges;
-    unsigned reached; /* states, as bits */
-} Search;
+#include "small_machine.h"
 
 static void do_actions(World *world, unsigned actions)
 {
@@ -111,33 +103,6 @@ static Rule go(Step step, World *world, HfHoldEvent event)
     return broken == RULE_NONE ? check_state(world) : broken;
 }
 
-static void add_world(Search *search, const World *world)
-{
-    for (size_t i = 0; i < search->n; i++)
-        if (memcmp(&search->list[i], world, sizeof(*world)) == 0)
-            return;
-    if (search->n == WORLDS_MAX)
-        abort();
-    search->list[search->n++] = *world;
-    search->reached |= 1U << world->state;
-}
-
-static Rule explore(Search *search, Step step)
-{
-    *search = (Search){0};
-    add_world(search, &(World){0});
-    for (size_t i = 0; i < search->n; i++)
-        for (int event = 0; event < HF_HOLD_EVENT_MAX_; event++) {
-            World next = search->list[i];
-            Rule broken = go(step, &next, (HfHoldEvent)event);
-            if (broken != RULE_NONE)
-                return broken;
-            add_world(search, &next);
-            search->edges++;
-        }
-    return RULE_NONE;
-}
-
 /* ---- broken ones ---- */
 
 static unsigned waits_for_ever(HfHoldLife *life, HfHoldEvent event)
@@ -200,11 +165,7 @@ static unsigned extends_by_itself(HfHoldLife *life, HfHoldEvent event)
     return hf_hold_step(life, over ? HF_HOLD_ASKED : event);
 }
 
-static const struct {
-    const char *does;
-    Step step;
-    Rule breaks;
-} mutants[] = {
+static const Mutant mutants[] = {
     {"lets them wait for ever", waits_for_ever, RULE_ASKED},
     {"answers on after a release", answers_on_after_a_release, RULE_FREE},
     {"forgets the timer at a release", forgets_the_timer, RULE_FREE},
@@ -220,20 +181,17 @@ static const struct {
 
 int main(void)
 {
-    static Search search;
-    bool failed = false;
+    static const World first[] = {{0}};
+    const Machine machine = {
+        .name = "connections that are held",
+        .step = hf_hold_step,
+        .go = go,
+        .check = NULL,
+        .events = HF_HOLD_EVENT_MAX_,
+        .states = HF_HOLD_STATE_MAX_,
+        .first = first,
+        .n_first = sizeof(first) / sizeof(*first),
+    };
 
-    printf("1..%zu\n", MUTANTS + 1);
-    Rule broken = explore(&search, hf_hold_step);
-    bool ok = broken == RULE_NONE && search.reached == (1U << HF_HOLD_STATE_MAX_) - 1;
-    printf("%sok 1 - connections that are held: %zu states, %zu edges, broken: %s\n",
-           ok ? "" : "not ", search.n, search.edges, rule_texts[broken]);
-    failed = !ok;
-    for (size_t i = 0; i < MUTANTS; i++) {
-        broken = explore(&search, mutants[i].step);
-        ok = broken == mutants[i].breaks;
-        printf("%sok %zu - %s: %s\n", ok ? "" : "not ", i + 2, mutants[i].does, rule_texts[broken]);
-        failed = failed || !ok;
-    }
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return explore_all(&machine, mutants, MUTANTS);
 }

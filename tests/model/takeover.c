@@ -1,16 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /* Explores the life of a take-over: every event in every state that can be reached, beside what it
  * means for the old server; and shows that each rule can fail (TAP). */
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
+#include <stdbool.h>
 
 #include "policy/takeover.h"
 
-#define WORLDS_MAX 1024
-#define END_STEPS  4 /* ready, settled, workers gone, master gone */
+#define END_STEPS 4 /* ready, settled, workers gone, master gone */
 
 typedef unsigned (*Step)(HfTakeoverLife *life, HfTakeoverEvent event);
+typedef HfTakeoverEvent Event;
 
 typedef enum Rule {
     RULE_NONE,
@@ -31,13 +29,7 @@ typedef struct World {
     unsigned char active, armed, awaited, frozen, killed, finished;
 } World;
 
-typedef struct Search {
-    Step step;
-    World list[WORLDS_MAX];
-    size_t n;
-    size_t edges;
-    unsigned reached; /* states, as bits */
-} Search;
+#include "small_machine.h"
 
 static bool is_awaited(const World *world, HfTakeoverEvent event)
 {
@@ -115,36 +107,6 @@ static Rule check_end(Step step, World world)
     return world.state == HF_TAKEOVER_OVER ? RULE_NONE : RULE_END;
 }
 
-static void add_world(Search *search, const World *world)
-{
-    for (size_t i = 0; i < search->n; i++)
-        if (memcmp(&search->list[i], world, sizeof(*world)) == 0)
-            return;
-    if (search->n == WORLDS_MAX)
-        abort();
-    search->list[search->n++] = *world;
-    search->reached |= 1U << world->state;
-}
-
-static Rule explore(Search *search, Step step)
-{
-    *search = (Search){.step = step};
-    add_world(search, &(World){0});
-    add_world(search, &(World){.master = 1});
-    for (size_t i = 0; i < search->n; i++) {
-        Rule broken = check_end(step, search->list[i]);
-        for (int event = 0; broken == RULE_NONE && event < HF_TAKEOVER_EVENT_MAX_; event++) {
-            World next = search->list[i];
-            broken = go(step, &next, (HfTakeoverEvent)event);
-            add_world(search, &next);
-            search->edges++;
-        }
-        if (broken != RULE_NONE)
-            return broken;
-    }
-    return RULE_NONE;
-}
-
 /* ---- broken ones ---- */
 
 static unsigned asks_after_a_loss(HfTakeoverLife *life, HfTakeoverEvent event)
@@ -182,11 +144,7 @@ static unsigned settles_for_ever(HfTakeoverLife *life, HfTakeoverEvent event)
     return hf_takeover_step(life, event) & ~(unsigned)HF_TAKEOVER_ARM;
 }
 
-static const struct {
-    const char *does;
-    Step step;
-    Rule breaks;
-} mutants[] = {
+static const Mutant mutants[] = {
     {"asks though the generation died while it settled", asks_after_a_loss, RULE_ACTIVE},
     {"asks on though the generation died", asks_on_after_a_loss, RULE_ACTIVE},
     {"continues nobody", continues_nobody, RULE_FROZEN},
@@ -197,20 +155,17 @@ static const struct {
 
 int main(void)
 {
-    static Search search;
-    bool failed = false;
+    static const World first[] = {{0}, {.master = 1}};
+    const Machine machine = {
+        .name = "the life of a take-over",
+        .step = hf_takeover_step,
+        .go = go,
+        .check = check_end,
+        .events = HF_TAKEOVER_EVENT_MAX_,
+        .states = HF_TAKEOVER_STATE_MAX_,
+        .first = first,
+        .n_first = sizeof(first) / sizeof(*first),
+    };
 
-    printf("1..%zu\n", MUTANTS + 1);
-    Rule broken = explore(&search, hf_takeover_step);
-    bool ok = broken == RULE_NONE && search.reached == (1U << HF_TAKEOVER_STATE_MAX_) - 1;
-    printf("%sok 1 - the life of a take-over: %zu states, %zu edges, broken: %s\n",
-           ok ? "" : "not ", search.n, search.edges, rule_texts[broken]);
-    failed = !ok;
-    for (size_t i = 0; i < MUTANTS; i++) {
-        broken = explore(&search, mutants[i].step);
-        ok = broken == mutants[i].breaks;
-        printf("%sok %zu - %s: %s\n", ok ? "" : "not ", i + 2, mutants[i].does, rule_texts[broken]);
-        failed = failed || !ok;
-    }
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return explore_all(&machine, mutants, MUTANTS);
 }

@@ -137,7 +137,7 @@ static unsigned let_all_through(const HfOutage *outage)
     return n;
 }
 
-static void step_hold(HfOutage *outage, HfHoldEvent event, HfText *error);
+static unsigned step_hold(HfOutage *outage, HfHoldEvent event, HfText *error);
 
 static int on_hold_time(sd_event_source *source, uint64_t usec, void *userdata)
 {
@@ -199,7 +199,8 @@ static void answer_held(HfOutage *outage)
     hf_answerer_begin(&outage->hold_answerer);
 }
 
-static void step_hold(HfOutage *outage, HfHoldEvent event, HfText *error)
+/* Returns what was done; error: needed for what may be refused or fail, ASKED and RELEASED. */
+static unsigned step_hold(HfOutage *outage, HfHoldEvent event, HfText *error)
 {
     unsigned actions = hf_hold_step(&outage->hold, event);
 
@@ -220,6 +221,7 @@ static void step_hold(HfOutage *outage, HfHoldEvent event, HfText *error)
         arm_hold(outage, RETRY_TIME);
     if (actions & HF_HOLD_ANSWER)
         answer_held(outage);
+    return actions;
 }
 
 static void on_hold_answerer_gone(void *userdata)
@@ -242,10 +244,13 @@ static int outage_hold(void *state, uint64_t usec, HfText *error)
     int r = usec > 0 ? check_listeners(outage, error) : 0;
     if (r < 0)
         return r;
+    uint64_t before = supervisor->held_until;
     if (usec > 0)
         supervisor->held_until = hf_clock_monotonic() + usec;
-    step_hold(outage, usec > 0 ? HF_HOLD_ASKED : HF_HOLD_RELEASED, error);
-    if (usec > 0 && error->length > 0) /* not all of them */
+    unsigned actions = step_hold(outage, usec > 0 ? HF_HOLD_ASKED : HF_HOLD_RELEASED, error);
+    if (actions & HF_HOLD_REFUSE)
+        supervisor->held_until = before;
+    else if (usec > 0 && error->length > 0) /* not all of them */
         step_hold(outage, HF_HOLD_RELEASED, error);
     save(supervisor);
     return error->length > 0 ? -EIO : 0;
