@@ -161,16 +161,36 @@ def test_reload_and_restart(held):
     holdfast.stop()
 
 
-def test_a_new_address_is_held_too(held, make_site):
-    site, holdfast = held
+def add_address(site, holdfast, make_site):
+    """Another pool, and a site that asks it."""
     other = make_site(site.address.replace("fpm.sock", "other.sock") if site.address.startswith("/") else "tcp")
-    site.pools.append(other.pools[0]._replace(name="other") if hasattr(other.pools[0], "_replace") else other.pools[0])
-    site.pools[-1].name = "other"
+    other.pools[0].name = "other"
+    site.pools.append(other.pools[0])
     site.configure()
     holdfast.replace(2)
+    return other
+
+
+def test_a_new_address_is_held_too(held, make_site):
+    site, holdfast = held
+    other = add_address(site, holdfast, make_site)
     waiting = [wait_later(site, holdfast), other.get_later("/hello.php")]
     release(holdfast)
     assert [answer.get()[0] for answer in waiting] == [200, 200]
+
+
+def test_an_address_that_is_given_up(held, make_site):
+    """Who waits there is not left behind; the others wait on."""
+    site, holdfast = held
+    other = add_address(site, holdfast, make_site)
+    waiting, lost = wait_later(site, holdfast), other.get_later("/hello.php")
+    del site.pools[1]
+    site.configure()
+    holdfast.replace(3)
+    assert lost.get()[0] == 502
+    assert not waiting.done()
+    release(holdfast)
+    assert waiting.get()[0] == 200
 
 
 def test_a_crash(held):
