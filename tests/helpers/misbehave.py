@@ -108,10 +108,12 @@ def watched(options):
 
 def leave_worker(options):
     """The main process leaves once it is triggered, its workers go on."""
+    on_stop(leave)  # before they begin: they may be asked at once
     for _ in range(options.workers):
         if os.fork() == 0:
-            on_stop(leave)
             answer_all()
+    for number in (signal.SIGTERM, signal.SIGQUIT):
+        signal.signal(number, signal.SIG_DFL)
     tell("READY=1")
     await_trigger(options)
 

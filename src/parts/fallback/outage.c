@@ -112,12 +112,15 @@ static void hold_all(const HfOutage *outage, HfText *error)
     hf_carrier_look(outage->hold_carrier); /* what it would carry over comes back to it */
 }
 
-/* Returns how many waited. */
-static unsigned let_all_through(const HfOutage *outage)
+static void arm_hold(HfOutage *outage, uint64_t usec);
+
+/* Where that fails it is tried again. Returns how many waited. */
+static unsigned let_all_through(HfOutage *outage)
 {
     const HfSupervisor *supervisor = outage->supervisor;
     const HfPlan *plan = supervisor->current;
     unsigned side = supervisor->machine.side;
+    bool failed = false;
     unsigned n = 0;
 
     for (size_t i = 0; plan && i < plan->n_listeners; i++) {
@@ -131,9 +134,13 @@ static unsigned let_all_through(const HfOutage *outage)
                                     .error = hf_listener_let_through(
                                         listener, side, side_on_trial(supervisor, HF_SIDE_HELD))};
         if (fields.error < 0)
-            hf_log(LOG_ERR, &fields, "new connections to %s still wait; reload", listener->label);
+            hf_log(LOG_ERR, &fields, "new connections to %s still wait, trying again",
+                   listener->label);
+        failed = failed || fields.error < 0;
     }
     hf_carrier_look(outage->hold_carrier);
+    if (failed)
+        arm_hold(outage, RETRY_TIME);
     return n;
 }
 
@@ -141,9 +148,14 @@ static unsigned step_hold(HfOutage *outage, HfHoldEvent event, HfText *error);
 
 static int on_hold_time(sd_event_source *source, uint64_t usec, void *userdata)
 {
+    HfOutage *outage = userdata;
+
     (void)source;
     (void)usec;
-    step_hold(userdata, HF_HOLD_ELAPSED, NULL);
+    if (outage->hold.state == HF_HOLD_NONE)
+        let_all_through(outage);
+    else
+        step_hold(outage, HF_HOLD_ELAPSED, NULL);
     return 0;
 }
 

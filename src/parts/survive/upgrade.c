@@ -351,13 +351,16 @@ void hf_upgrading_test(HfUpgrading *upgrading, const HfFdStore *store)
 
 /* ---- the execution ---- */
 
-static void pass_on(const HfSnapshot *snapshot, bool pass)
+static int pass_on(const HfSnapshot *snapshot, bool pass)
 {
+    int r = 0;
+
     for (size_t i = 0; i < snapshot->notes.n; i++) {
         const HfNote *note = snapshot->notes.items[i];
-        if (note->fd >= 0)
-            hf_fd_set_cloexec(note->fd, !pass);
+        int set = note->fd >= 0 ? hf_fd_set_cloexec(note->fd, !pass) : 0;
+        r = r < 0 ? r : set;
     }
+    return r;
 }
 
 static bool is_as_tested(const HfUpgrading *upgrading)
@@ -390,12 +393,15 @@ static int replace_program(HfUpgrading *upgrading)
     HF_EACH_PART (supervisor, i, replacing)
         supervisor->parts[i]->replacing(supervisor->states[i], true);
     hf_process_lower_files(0);
-    pass_on(&snapshot, true);
-    hf_fd_set_cloexec(fd, false);
-    HF_CRASH_POINT("upgrade-execute");
-    execve(upgrading->path, argv, environ);
-    r = -errno;
-    pass_on(&snapshot, false);
+    r = pass_on(&snapshot, true);
+    if (r >= 0)
+        r = hf_fd_set_cloexec(fd, false);
+    if (r >= 0) {
+        HF_CRASH_POINT("upgrade-execute");
+        execve(upgrading->path, argv, environ);
+        r = -errno;
+    }
+    (void)pass_on(&snapshot, false);
     hf_process_raise_files();
     HF_EACH_PART (supervisor, i, replacing)
         supervisor->parts[i]->replacing(supervisor->states[i], false);

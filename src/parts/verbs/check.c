@@ -338,7 +338,9 @@ static int check(const HfCommandLine *line, const HfPart *const *parts)
     int problems = write_report(&line->settings, parts, &report, &error);
     if (hf_log_output(&report) < 0)
         return HF_EXIT_FAILED;
-    if (problems < 0)
+    if (problems < 0 && error.length == 0) /* no memory, even for a reason */
+        hf_log(LOG_ERR, NULL, "%s", strerror(error.failed ? ENOMEM : -problems));
+    else if (problems < 0)
         hf_log_lines(LOG_ERR, NULL, hf_text_peek(&error));
     return problems == 0 ? HF_EXIT_DONE : HF_EXIT_FAILED;
 }
