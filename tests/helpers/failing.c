@@ -12,13 +12,15 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #ifndef DEPTH
 #define DEPTH 1 /* more only where every function keeps its frame pointer */
 #endif
-#define FRAMES 6
-#define PLACES 8192
+#define FRAMES    6
+#define PLACES    8192
+#define NO_SOCKET 0x10000 /* in the error of a call: does not fail for a socket */
 
 typedef struct Place {
     uint32_t key; /* 0: unused */
@@ -34,7 +36,10 @@ typedef struct Failing {
     Place places[PLACES];
 } Failing;
 
-__attribute__((used)) int hf_fails_here(const uintptr_t *frame, uintptr_t returns, int error);
+__attribute__((used)) int hf_fails_here(const uintptr_t *frame, uintptr_t returns, int error,
+                                        int fd);
+
+int __real_getsockopt(int fd, int level, int name, void *value, socklen_t *size);
 
 extern const char program_start[] __asm__("__executable_start");
 extern const char etext[];
@@ -122,12 +127,25 @@ static int fail_call(int error)
     return errno;
 }
 
-/* The error, or 0. */
-int hf_fails_here(const uintptr_t *frame, uintptr_t returns, int error)
+static bool is_socket(int fd)
+{
+    int type;
+    socklen_t size = sizeof(type);
+
+    return __real_getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) == 0;
+}
+
+/* fd: the first argument of the call, whatever that is. Returns the error, or 0. */
+int hf_fails_here(const uintptr_t *frame, uintptr_t returns, int error, int fd)
 {
     uint32_t frames[FRAMES] = {0};
     const int before = errno;
+    bool spared = (error & NO_SOCKET) && is_socket(fd);
 
+    errno = before;
+    error &= ~NO_SOCKET;
+    if (spared)
+        return 0;
     if (calls_left != SIZE_MAX)
         return fail_call(error);
     if (!failing || failing->paused)
@@ -156,6 +174,7 @@ int hf_fails_here(const uintptr_t *frame, uintptr_t returns, int error)
             "    push %r8\n    push %r9\n    push %rax\n"                                          \
             "    mov %rbp, %rdi\n"                                                                 \
             "    mov 56(%rsp), %rsi\n"                                                             \
+            "    mov 48(%rsp), %ecx\n"                                                             \
             "    mov $" TEXT(error) ", %edx\n"                                                     \
                                     "    call hf_fails_here\n"                                     \
                                     "    mov %eax, %r11d\n"                                        \

@@ -206,8 +206,7 @@ static int find_socket(HfSupervisor *supervisor, HfNotes *notes, bool received, 
     for (size_t i = 0; i < notes->n && socket != 0; i++) {
         if (!hf_note_is(&notes->list[i], HF_NOTES_LISTENER) || notes->list[i].fd < 0)
             continue;
-        /* again: for a program that was executed there is no later attempt */
-        if (fstat(notes->list[i].fd, &status) < 0 && fstat(notes->list[i].fd, &status) < 0)
+        if (fstat(notes->list[i].fd, &status) < 0)
             return -errno;
         if (status.st_ino == socket)
             return hf_fd_steal(&notes->list[i].fd);
