@@ -343,36 +343,55 @@ def test_the_answerer_is_nobody(answerer, listener):
     helper.stop()
 
 
+@contextlib.contextmanager
+def carrier(listener, current, counting):
+    """The helper that carries connections from one to the other; it notes each in the pipe."""
+    fds = [listener.fileno(), counting]
+    process = Process([HOLDFAST, "--answer", "carry", os.getpid(), address_of(current)], env=environment(),
+                      stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, pass_fds=[3, 4], preexec_fn=lambda: lay_out(fds))
+    try:
+        yield process
+        process.send(signal.SIGTERM)
+        assert process.wait() == 0
+    finally:
+        process.popen.stderr.close()
+        process.stop(signal.SIGKILL)
+
+
+def carry(listener, current, meanwhile):
+    """A question and its answer."""
+    current.settimeout(DEADLINE)
+    with fastcgi.connect(address_of(listener)) as late:
+        late.sendall(b"question")
+        with current.accept()[0] as carried:
+            carried.settimeout(DEADLINE)
+            assert carried.recv(100) == b"question"
+            meanwhile()
+            carried.sendall(b"answer")
+        late.settimeout(DEADLINE)
+        assert read_all(late) == b"answer"
+
+
 @pytest.mark.parametrize("family", ["tcp", "unix"])
 def test_the_carrier_is_nobody(listener, directory, family):
     """Who may connect to a socket of another user, and nothing else."""
     path = directory / "x.sock"
-    with contextlib.ExitStack() as stack:
-        current = stack.enter_context(listen() if family == "tcp" else listen(socket.AF_UNIX, str(path)))
+    reading, writing = os.pipe()
+    with (os.fdopen(reading, "rb", 0) as noted, os.fdopen(writing, "wb"),
+          listen() if family == "tcp" else listen(socket.AF_UNIX, str(path)) as current):
         if family == "unix":
             path.chmod(0o600)
-        reading, writing = os.pipe()
-        stack.callback(os.close, reading)
-        stack.callback(os.close, writing)
-        fds = [listener.fileno(), writing]
-        process = Process([HOLDFAST, "--answer", "carry", os.getpid(), address_of(current)], env=environment(),
-                          stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, pass_fds=[3, 4],
-                          preexec_fn=lambda: lay_out(fds))
-        stack.callback(process.popen.stderr.close)
-        stack.callback(process.stop, signal.SIGKILL)
-        with fastcgi.connect(address_of(listener)) as late:
-            late.sendall(b"question")
-            current.settimeout(DEADLINE)
-            with current.accept()[0] as carried:
-                carried.settimeout(DEADLINE)
-                assert carried.recv(100) == b"question"
-                assert os.read(reading, 100) == b"\0"
-                assert_confined(process.pid, 2 if family == "unix" else 0)  # CAP_DAC_OVERRIDE
-                carried.sendall(b"answer")
-            late.settimeout(DEADLINE)
-            assert read_all(late) == b"answer"
-        process.send(signal.SIGTERM)
-        assert process.wait() == 0
+        with carrier(listener, current, writing) as process:
+            carry(listener, current, lambda: assert_confined(process.pid, 2 if family == "unix" else 0))  # CAP_DAC_OVERRIDE
+        assert noted.read(100) == b"\0"
+
+
+def test_a_carrier_whose_notes_nobody_reads(listener):
+    """As after it was told to stop, while it was accepting one more."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing, "wb"), listen() as current, carrier(listener, current, writing):
+        carry(listener, current, lambda: None)
 
 
 @pytest.mark.parametrize("words", [[], ["1"], ["x", "1", "1", "1", "f"], ["1", "1", "1", "1", "z"], ["1", "1", "1", "1", ""],

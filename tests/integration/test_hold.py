@@ -110,6 +110,22 @@ def test_under_load(make_site, kind):
     assert not [name for name in os.listdir(site.directory) if name.startswith(".fpm.sock")]
 
 
+@pytest.mark.load
+def test_held_again_at_once(make_site, kind):
+    """What is being passed on is neither lost nor cut off when the next hold begins."""
+    site = make_site(kind)
+    holdfast = site.holdfast()
+    load = site.load(rate=60)
+    for _ in range(10):
+        hold(holdfast)
+        wait_for_queue(holdfast, 10)
+        release(holdfast)
+        hold(holdfast)
+        release(holdfast)
+    load.assert_nothing_lost()
+    holdfast.stop()
+
+
 def test_the_time_is_over(make_site, kind):
     """Whoever waits, and whoever comes then, is answered with 503 until the release; a second hold makes them wait again."""
     site = make_site(kind)

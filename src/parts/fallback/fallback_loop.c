@@ -424,6 +424,9 @@ int hf_helper_begin(pid_t parent, uint64_t capabilities, int *ret_stop_fd)
         r = -ESRCH;
     if (r >= 0)
         r = hf_process_raise_files();
+    /* holdfast may have stopped reading what the helper still has to tell it */
+    if (r >= 0 && signal(SIGPIPE, SIG_IGN) == SIG_ERR)
+        r = -errno;
     if (r < 0)
         return r;
     *ret_stop_fd = hf_fd_steal(&stop_fd);
