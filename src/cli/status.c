@@ -59,8 +59,8 @@ static void add_hold(const HfView *view, HfText *text)
         hf_text_add_age(text, view->held_until - now);
         hf_text_add(text, " more at most, until `holdfast release`\n");
     } else {
-        hf_text_add(text, "New connections are refused until `holdfast release`: those that were "
-                          "held have waited for long enough\n");
+        hf_text_add(
+            text, "New connections are refused until `holdfast release`: the hold has timed out\n");
     }
 }
 

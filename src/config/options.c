@@ -208,7 +208,7 @@ static int apply_file_line(const char *text, size_t length, HfCommandLine *line,
     char copy[HF_OPTIONS_FILE_LINE_MAX + 1];
 
     if (length > HF_OPTIONS_FILE_LINE_MAX)
-        return hf_option_refuse(error, "the line is too long; %d bytes are the most",
+        return hf_option_refuse(error, "the line is too long; it may have %d bytes",
                                 HF_OPTIONS_FILE_LINE_MAX);
     if (memchr(text, '\0', length))
         return hf_option_refuse(error, "there is a NUL in the line; is it a text file?");
@@ -224,7 +224,7 @@ static int apply_file(const HfOptionsFile *file, HfCommandLine *line, HfText *er
     size_t at = 0;
 
     if (file->length > HF_OPTIONS_FILE_MAX)
-        return hf_option_refuse(error, "%s: the file is too large; %d KiB are the most", file->path,
+        return hf_option_refuse(error, "%s: the file is too large; it may have %d KiB", file->path,
                                 HF_OPTIONS_FILE_MAX / 1024);
     for (size_t number = 1; at < file->length; number++) {
         const char *text = file->text + at;
@@ -313,7 +313,7 @@ static int parse_probe(Words *words, HfCommandLine *line, HfText *error)
     if (r < 0 || line->help || line->version)
         return r;
     if (words->n > 0)
-        return hf_option_refuse(error, "probe takes one ADDRESS, what is %s?",
+        return hf_option_refuse(error, "probe takes one ADDRESS; %s is one too many",
                                 HF_QUOTE(words->next[0]));
     return hf_options_validate_probe(line, error);
 }

@@ -66,7 +66,7 @@ static const struct {
                           ""},
     [HF_VERB_STOP] = {"Let the service finish its requests, end it, close the sockets", ""},
     [HF_VERB_HOLD] = {"Make new connections wait, for a while, until release", ""},
-    [HF_VERB_RELEASE] = {"Let the connections through that hold made wait", ""},
+    [HF_VERB_RELEASE] = {"Let through the connections that hold made wait", ""},
     [HF_VERB_STATUS] = {"Show what runs and what is held: generations, queues, the last events",
                         ""},
     [HF_VERB_HISTORY] = {"Show the last 100 generations and how they ended", ""},

@@ -25,7 +25,7 @@ const HfOption hf_option_table[] = {
      .help = "Read further options from FILE, one per line without the dashes; the command line "
              "wins. A reload reads it again (default: none)"},
     {SETTING("command", SERVICE, SERVING, command, settings.command), .argument = "COMMAND",
-     .help = "COMMAND with its arguments in one text, for a file (default: what is behind the "
+     .help = "COMMAND with its arguments as one text, for use in a file (default: what follows the "
              "options)"},
     {SETTING("name", SERVICE, SERVING, name, settings.name), .argument = "NAME", .first = true,
      .help =
@@ -37,8 +37,9 @@ const HfOption hf_option_table[] = {
      .help = "Working directory of COMMAND, looked up anew at each start (default: where holdfast "
              "was started)"},
     {SETTING("user", SERVICE, SUPERVISING, text, settings.user), .argument = "USER", .first = true,
-     .help = "User, by name or number, that COMMAND runs as, with its groups; holdfast binds "
-             "before, so ports below 1024 need no privilege of COMMAND (default: holdfast's own)"},
+     .help = "User, by name or number, that COMMAND runs as, with its groups; holdfast binds the "
+             "sockets first, so COMMAND needs no privilege for ports below 1024 (default: "
+             "holdfast's own)"},
     {SETTING("group", SERVICE, SUPERVISING, text, settings.group), .argument = "GROUP",
      .help = "Group that COMMAND runs as (default: that of --user)"},
     {SETTING("no-new-privileges", SERVICE, SUPERVISING, flag, settings.no_new_privileges),
@@ -78,9 +79,9 @@ const HfOption hf_option_table[] = {
      .minimum = HF_USEC_PER_MSEC},
     {SETTING("ready", REPLACEMENT, SUPERVISING, ready, settings),
      .argument = "auto|notify|pidfile|delay:TIME|log:TEXT",
-     .help = "How a start is seen to be ready: by READY=1, by php-fpm's pid file, by still running "
-             "after TIME, or by a line with TEXT in its output; auto is what php-fpm's build "
-             "supports, and delay:1s for others"},
+     .help = "How to tell that a start is ready: by READY=1, by php-fpm's pid file, by still "
+             "running after TIME, or by a line with TEXT in its output; auto is what php-fpm's "
+             "build supports, and delay:1s for others"},
     {SETTING("notify-access", REPLACEMENT, SUPERVISING, notify_access, settings.notify_access),
      .help = "Whose READY=1 and other messages count: those of the main process only, or of every "
              "process of its session"},
@@ -100,25 +101,28 @@ const HfOption hf_option_table[] = {
              "asked for last, or run COMMAND; none turns auto off; repeat it for each (default: "
              "auto, which compiles what php-fpm's opcode cache held)"},
     {SETTING("warm-timeout", REPLACEMENT, SUPERVISING, time, settings.warm_timeout),
-     .argument = "TIME", .help = "How long that may take; the reload goes on then as it is",
+     .argument = "TIME",
+     .help = "How long the warm-up may take; then the reload goes on without the rest",
      .minimum = 10 * HF_USEC_PER_MSEC},
     {SETTING("warm-parallel", REPLACEMENT, SUPERVISING, count, settings.warm_parallel),
      .argument = "N",
-     .help = "How many requests of it are made at a time (default: half the cores, at least 1)",
+     .help = "How many requests of the warm-up are made at a time (default: half the cores, at "
+             "least 1)",
      .minimum = 1, .maximum = HF_WARM_PARALLEL_MAX},
     {SETTING("document-root", REPLACEMENT, SUPERVISING, directory, settings.document_root),
      .argument = "DIR",
-     .help = "Where the PATH of --canary, --probe and --warm is a script below, as in a web server "
+     .help = "Directory of the scripts that --canary, --probe and --warm name, as in a web server "
              "(default: PATH is the whole path of the script, or one of php-fpm's own pages)"},
     {SETTING("canary-root", REPLACEMENT, SUPERVISING, directory, settings.document_root),
      .argument = "DIR", .help = "The older name of --document-root (default: none)"},
     {SETTING("handover", REPLACEMENT, SUPERVISING, handover, settings.handover),
-     .help = "How a reload hands over: the next generation starts on a second socket of each "
-             "listener, to which all is switched at once (auto: where that can be); or both share "
-             "the sockets, and php-fpm's old workers leave one after another, or all at once"},
+     .help =
+         "How a reload hands over: the next generation starts on a second socket of each listener, "
+         "and all new connections are switched to it at once (auto: where possible); or both share "
+         "the sockets, and php-fpm's old workers leave one after another, or all at once"},
     {SETTING("stop-signal", REPLACEMENT, SUPERVISING, stop_signal, settings.stop_signal),
-     .help = "What asks a generation to finish and leave, these or any other signal by name or "
-             "number; auto is QUIT for php-fpm, else TERM"},
+     .help = "Signal that asks a generation to finish and leave: one of these, or any other by "
+             "name or number; auto is QUIT for php-fpm, else TERM"},
     {SETTING("stop-delay", REPLACEMENT, SUPERVISING, time, settings.stop_delay), .argument = "TIME",
      .help = "How long to go on serving once asked to stop, until load balancers have noticed; "
              "asked again, stop at once"},
@@ -172,7 +176,7 @@ const HfOption hf_option_table[] = {
      .help = "Probe the health of the active generation at intervals: ask for a page, connect, or "
              "run a command; an unhealthy one is replaced"},
     {SETTING("watchdog", HEALTH, SUPERVISING, period, settings.watchdog), .argument = "TIME|never",
-     .help = "Expect WATCHDOG=1 of the service at least this often; without it it is unhealthy",
+     .help = "Expect WATCHDOG=1 from the service at least this often; otherwise it is unhealthy",
      .minimum = 10 * HF_USEC_PER_MSEC},
     {SETTING("http-header", HEALTH, SUPERVISING | 1U << HF_VERB_PROBE, header,
              settings.http_headers),
@@ -204,7 +208,7 @@ const HfOption hf_option_table[] = {
      .help = "Shell command to run when something happens, with HOLDFAST_EVENT, HOLDFAST_TEXT and "
              "more in its environment (default: none)"},
     {SETTING("on-event-timeout", LOGGING, SUPERVISING, time, settings.on_event_timeout),
-     .argument = "TIME", .help = "How long that command may take before it is killed",
+     .argument = "TIME", .help = "How long the command of --on-event may take before it is killed",
      .minimum = 100 * HF_USEC_PER_MSEC},
     {SETTING("queue-every", LOGGING, SUPERVISING, period, settings.queue_every),
      .argument = "TIME|never", .help = "How often to check how full the connection queues are",
@@ -234,8 +238,8 @@ const HfOption hf_option_table[] = {
     {OPTION("json", GENERAL, 1U << HF_VERB_STATUS | 1U << HF_VERB_HISTORY, flag, call.json),
      .help = "Print one JSON object on one line (default: for people)"},
     {OPTION("http", GENERAL, 1U << HF_VERB_METRICS, flag, call.http),
-     .help = "Answer one HTTP request on standard input and output, as holdfast-metrics.socket has "
-             "it (default: print the figures)"},
+     .help = "Answer one HTTP request on standard input and output, as holdfast-metrics.socket "
+             "needs it (default: print the figures)"},
     {OPTION("watch", GENERAL, 1U << HF_VERB_STATUS, flag, call.watch),
      .help = "Refresh every second, with the queues as graphs, until Ctrl-C or the end of the "
              "instance (default: show it once)"},
@@ -247,8 +251,8 @@ const HfOption hf_option_table[] = {
      .help = "The same as --probe=fastcgi:/PATH (default: only connect)"},
     {OPTION("fastcgi-root", GENERAL, 1U << HF_VERB_PROBE, directory, probing.root),
      .argument = "DIR",
-     .help = "Where PATH is a script below, as in a web server (default: PATH is the whole path of "
-             "the script, or one of php-fpm's own pages)"},
+     .help = "Directory of the script that PATH names, as in a web server (default: PATH is the "
+             "whole path of the script, or one of php-fpm's own pages)"},
     {OPTION("timeout", GENERAL, 1U << HF_VERB_PROBE, time, probing.timeout), .argument = "TIME",
      .help = "How long connection and answer may take", .minimum = HF_USEC_PER_MSEC},
     {OPTION("help", GENERAL, EVERY, help, help), .letter = 'h', .argument = "all", .first = true,
@@ -343,7 +347,7 @@ int hf_options_validate_call(const HfCommandLine *line, HfText *error)
     hf_settings_init(&defaults);
     if (call->unit && (call->name || call->no_wait))
         return hf_option_refuse(error, "--unit ends what is left of a systemd unit and waits for "
-                                       "it; it goes with neither --name nor --no-wait");
+                                       "it; it cannot be used with --name or --no-wait");
     if (line->verb == HF_VERB_STOP && !call->unit &&
         line->settings.drain_timeout != defaults.drain_timeout)
         return hf_option_refuse(error, "--drain-timeout of stop is for what --unit finds; an "

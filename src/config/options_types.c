@@ -348,8 +348,8 @@ static int parse_stop_signal(const HfOption *option, const char *value, void *fi
                                 option->name, HF_QUOTE(value));
     if (number == SIGKILL || number == SIGSTOP)
         return hf_option_refuse(error,
-                                "--%s: %s lets nothing finish; write another one, or "
-                                "--drain-timeout=0",
+                                "--%s: %s cannot be caught, so no request could finish; write "
+                                "another one, or --drain-timeout=0",
                                 option->name, HF_QUOTE(value));
     *(uint64_t *)field = number;
     return 0;

@@ -179,8 +179,9 @@ void hf_process_set_refused(HfProcessSet *set, pid_t pid, int signal)
 
     if (!*told) {
         hf_process_names_add(&names, pid);
-        hf_log(LOG_ERR, NULL, "a process of %s is another user's and cannot be signalled, %s: %s",
-               set->who, signal == SIGKILL ? "it is left behind" : "it is waited for",
+        hf_log(LOG_ERR, NULL,
+               "a process of %s belongs to another user and cannot be signalled, %s: %s", set->who,
+               signal == SIGKILL ? "it is left behind" : "it is waited for",
                hf_process_names_text(&names));
     }
     *told = true;

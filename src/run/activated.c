@@ -42,19 +42,18 @@ bool hf_activated_is_anothers(HfText *text)
     bool own = hf_parse_uint(pid, INT32_MAX, &value) == 0 && value == (uint64_t)getpid();
     if (own && pidfd && !is_own_pidfd(pidfd)) {
         hf_text_addf(text,
-                     "%.10s sockets were passed (LISTEN_FDS), but to another process of this pid "
-                     "(LISTEN_PIDFDID): if you set LISTEN_PID by hand, leave that out",
+                     "%.10s sockets were passed (LISTEN_FDS), but to another process with this pid "
+                     "(LISTEN_PIDFDID); if you set LISTEN_PID by hand, unset LISTEN_PIDFDID",
                      number);
         return true;
     }
     if (own)
         return false;
-    hf_text_addf(
-        text,
-        "%.10s sockets were passed (LISTEN_FDS), but to process %.10s (LISTEN_PID), and this "
-        "is %d: what stands between systemd and holdfast must execute it in its own place "
-        "(exec in a shell, no init such as tini)",
-        number, pid, (int)getpid());
+    hf_text_addf(text,
+                 "%.10s sockets were passed (LISTEN_FDS), but to process %.10s (LISTEN_PID), and "
+                 "this is %d: whatever runs between systemd and holdfast must execute it in its "
+                 "own process (use exec in a shell, and no init such as tini)",
+                 number, pid, (int)getpid());
     return true;
 }
 
@@ -68,7 +67,8 @@ int hf_activated_take(HfListener ***ret, size_t *ret_n, HfNotes *notes, HfText *
         return 0;
     int n = sd_listen_fds_with_names(1, &names);
     if (n < 0)
-        hf_text_addf(error, "LISTEN_FDS is not understood: %s", strerror(-n));
+        hf_text_addf(error, "the sockets that systemd passed (LISTEN_FDS) cannot be used: %s",
+                     strerror(-n));
     if (n <= 0)
         return n;
     HfListener **list = calloc((size_t)n, sizeof(HfListener *));
@@ -87,8 +87,8 @@ int hf_activated_take(HfListener ***ret, size_t *ret_n, HfNotes *notes, HfText *
         r = hf_listener_receive(fd, name, &list[taken]);
         if (r < 0) {
             hf_text_addf(error,
-                         "socket %d (%s) from systemd cannot be held, it is neither a socket that "
-                         "listens nor one of datagrams: %s",
+                         "socket %d (%s) from systemd cannot be held, as it is neither a listening "
+                         "socket nor a datagram socket: %s",
                          i + 1, names[i], strerror(-r));
             hf_listener_array_clear(&list, &taken);
             return r;

@@ -41,8 +41,8 @@ static void learn_start(HfGeneration *generation)
 static void explain_outcome(HfGeneration *generation, int r, HfSpawnStage stage)
 {
     static const char *const stages[] = {
-        [HF_SPAWN_FORK] = "no process can be made",
-        [HF_SPAWN_SESSION] = "no session can be made",
+        [HF_SPAWN_FORK] = "no process can be created",
+        [HF_SPAWN_SESSION] = "no session can be created",
         [HF_SPAWN_CAPABILITIES] = "its capabilities cannot be narrowed",
         [HF_SPAWN_USER] = "its user and group cannot be set",
         [HF_SPAWN_DIRECTORY] = "its working directory cannot be entered",

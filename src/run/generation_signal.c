@@ -115,7 +115,7 @@ void hf_generation_explain_status(const HfGeneration *generation, HfText *text)
     int status = generation->status.si_status;
 
     if (generation->status.si_code == 0) {
-        hf_text_add(text, generation->status.si_pid != 0 ? "ended, how only its parent knows"
+        hf_text_add(text, generation->status.si_pid != 0 ? "ended (only its parent knows how)"
                                                          : "cannot be ended");
         return;
     }

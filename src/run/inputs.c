@@ -121,10 +121,11 @@ static void take_main_pid(HfGeneration *generation, pid_t pid)
         return;
     if (hf_members_open(&generation->members, pid, &process) <= 0) {
         if (!generation->main_refused)
-            hf_log(LOG_WARNING, &fields,
-                   "generation %llu names %d as its main process (MAINPID), which is none of its "
-                   "own; that is ignored",
-                   number, (int)pid);
+            hf_log(
+                LOG_WARNING, &fields,
+                "generation %llu names %d as its main process (MAINPID), which is not one of its "
+                "own processes; that is ignored",
+                number, (int)pid);
         generation->main_refused = true;
         return;
     }
@@ -205,10 +206,10 @@ static void log_refused_sender(HfGeneration *generation, HfNotifyAccess access, 
     hf_process_names_add(&names, pid);
     hf_log(LOG_WARNING, &fields,
            access == HF_NOTIFY_ACCESS_MAIN
-               ? "%s says READY=1 and is not believed: it is not the main process of generation "
-                 "%llu (%d); --notify-access=all believes all of its session"
-               : "%s says READY=1 and is not believed: it does not belong to the session of "
-                 "generation %llu (%d), or has ended already",
+               ? "READY=1 from %s is ignored: it is not the main process of generation %llu (%d); "
+                 "--notify-access=all accepts it from every process of the session"
+               : "READY=1 from %s is ignored: it does not belong to the session of generation %llu "
+                 "(%d), or has ended already",
            hf_process_names_text(&names), (unsigned long long)generation->number,
            (int)generation->main.pid);
 }

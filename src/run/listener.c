@@ -223,7 +223,7 @@ const char *hf_listener_one_side(const HfAddress *address)
     char hidden[HF_LISTENER_PATH_MAX];
 
     if (address->type != 0)
-        return "it is no stream socket";
+        return "it is not a stream socket";
     if (address->kind == HF_ADDRESS_ABSTRACT)
         return "an abstract name cannot be bound twice";
     if (address->kind == HF_ADDRESS_UNIX && hf_steer_name_hidden(address->name, 0, hidden) < 0)
@@ -234,9 +234,9 @@ const char *hf_listener_one_side(const HfAddress *address)
 static const char *explain_pair(const HfListener *listener, int r)
 {
     if (r == -EADDRINUSE && is_tcp(listener))
-        return "it is another user's socket, or others listen there as well";
+        return "it is another user's socket, or other processes listen there as well";
     if (r == -EADDRINUSE)
-        return "somebody listens at the hidden name beside its path";
+        return "another process listens at the hidden name beside its path";
     return "a second socket cannot be bound there";
 }
 

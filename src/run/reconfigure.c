@@ -163,7 +163,7 @@ void hf_reconfigure_clear(HfSupervisor *supervisor)
 static int explain(const char *path, int r, HfText *error)
 {
     if (r == -EFBIG)
-        hf_text_addf(error, "%s: the file is too large; %d KiB are the most", path,
+        hf_text_addf(error, "%s: the file is too large; it may have %d KiB", path,
                      HF_OPTIONS_FILE_MAX / 1024);
     else if (r == -EINVAL)
         hf_text_addf(error, "%s is not a regular file", path);

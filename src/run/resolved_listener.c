@@ -257,9 +257,9 @@ void hf_resolved_listener_explain(const HfResolvedListener *resolved, const HfLi
                      label);
     } else {
         static const char *const stages[] = {
-            [HF_LISTENER_SOCKET] = "no socket can be made for it",
+            [HF_LISTENER_SOCKET] = "no socket can be created for it",
             [HF_LISTENER_OPTION] = "one of its options cannot be set",
-            [HF_LISTENER_PATH] = "what stands there cannot be replaced",
+            [HF_LISTENER_PATH] = "the file in its place cannot be replaced",
             [HF_LISTENER_BIND] = "it cannot be bound",
             [HF_LISTENER_MODE] = "its mode cannot be set",
             [HF_LISTENER_OWNER] = "its owner cannot be set",

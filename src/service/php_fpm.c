@@ -301,7 +301,7 @@ static int parse_dump(const char *dump, size_t length, HfPhpfpmConfig *ret, HfTe
     int r = hf_phpfpm_config_parse(dump, length, ret);
 
     if (r < 0)
-        hf_text_addf(error, "what php-fpm -tt prints is not understood: %s", strerror(-r));
+        hf_text_addf(error, "the output of php-fpm -tt cannot be parsed: %s", strerror(-r));
     return r;
 }
 

@@ -148,7 +148,7 @@ def test_crash_of_an_adopted_master(managed):
     die(holdfast)
     revive(holdfast)
     killed(site.main_pid())
-    holdfast.wait(r"generation 1 crashed: .* ended, how only its parent knows")
+    holdfast.wait(r"generation 1 crashed: .* ended \(only its parent knows how\)")
     holdfast.wait(words.ready(2))
     assert site.get()[0] == 200
 

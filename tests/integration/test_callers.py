@@ -16,5 +16,5 @@ def test_a_crowd_of_callers(site):
     answers = [(caller.communicate(timeout=DEADLINE)[1], caller.returncode) for caller in callers]
     refused = [(text, status) for text, status in answers if status != 0]
     assert len(refused) < CROWD
-    assert all(status == 1 and "too many requests wait already" in text for text, status in refused), refused
+    assert all(status == 1 and "too many requests are waiting already" in text for text, status in refused), refused
     assert instance.call("reload").returncode == 0

@@ -73,5 +73,5 @@ def test_what_scripts_see_and_probes_ask_for(make_site):
     site.configure()
     told = call("check", f"--name={site.name}", "--probe=fastcgi:/ping", "--", PHP_FPM, "-y", site.configuration_path).stdout
     assert "Note: clear_env = no in 1 pool, whose scripts see what holdfast adds, too: FPM_SOCKETS," in told
-    assert "Note: [www] has a ping.path of its own, /alive, which is asked for" in told
-    assert "Note: [front] listen.allowed_clients lets nobody of this machine in, so it is only connected to" in told
+    assert "Note: [www] has a ping.path of its own, /alive, which is used" in told
+    assert "Note: [front] listen.allowed_clients lets nobody in from this machine, so the probe only connects" in told

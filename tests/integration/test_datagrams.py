@@ -142,7 +142,7 @@ def test_what_waits_is_shown(site, listens):
 def test_check_says_that_generations_share_it(site, listens):
     for kind, listen in listens.items():
         told = call("check", f"--listen={listen}", "--", *COMMAND).stdout
-        assert listen in told and "it is no stream socket" in told or kind == "abstract", told
+        assert listen in told and "it is not a stream socket" in told or kind == "abstract", told
 
 
 def test_who_has_it_is_named(site, listens):

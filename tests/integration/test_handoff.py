@@ -192,8 +192,8 @@ def test_sockets_that_were_passed_to_another_process(site, verb):
                                 env=environment(), capture_output=True, text=True, timeout=DEADLINE, check=False)
     assert result.returncode == words.EXIT_FAILURE
     told = result.stderr.splitlines()
-    assert re.search(r"1 sockets were passed \(LISTEN_FDS\), but to process \d+ \(LISTEN_PID\), and this is \d+: what stands between "
-                     r"systemd and holdfast must execute it in its own place", told[0]), result.stderr
+    assert re.search(r"1 sockets were passed \(LISTEN_FDS\), but to process \d+ \(LISTEN_PID\), and this is \d+: whatever runs between "
+                     r"systemd and holdfast must execute it in its own process", told[0]), result.stderr
     assert len(told) == (1 if verb == "exec" else 2), result.stderr
 
 
@@ -216,4 +216,4 @@ def test_sockets_of_systemd_259_come_with_the_number_of_a_pidfd(site, whose):
     elif result.returncode == 0:
         pytest.skip("this kernel gives pidfds no numbers of their own")
     else:
-        assert "1 sockets were passed (LISTEN_FDS), but to another process of this pid (LISTEN_PIDFDID)" in result.stderr
+        assert "1 sockets were passed (LISTEN_FDS), but to another process with this pid (LISTEN_PIDFDID)" in result.stderr

@@ -239,7 +239,7 @@ def test_max_draining(site, how):
     load = site.load(slow_share=0)
     holdfast.reload(2)
     holdfast.send(signal.SIGHUP)
-    holdfast.wait(r"the replacement waits: too many generations are draining still")
+    holdfast.wait(r"the replacement waits: too many generations are still draining")
     assert not slow.done()
     assert not holdfast.lines.find(words.reloaded(3))
     assert set(process.children(holdfast.pid)) > {first}

@@ -192,7 +192,7 @@ def test_one_of_many_pools(make_site):
 def test_a_wrong_probe_does_not_replace_for_ever(site):
     """Each replacement that did not help takes twice as many failures as the one before."""
     holdfast = site.holdfast("--probe=fastcgi:/wrong", *OFTEN, "--probe-failures=1")
-    holdfast.wait(r"generation 3 is not replaced yet: .* it takes 4 such probes in a row now")
+    holdfast.wait(r"generation 3 is not replaced yet: .* it now takes 4 failed probes in a row")
     holdfast.wait(r"generation 4 failed its probe \(5 in a row\): /wrong: it answered 404")
     assert len(healed(holdfast)) == 3
     assert len(holdfast.lines.find("is not replaced yet")) == 3

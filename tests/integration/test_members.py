@@ -408,9 +408,9 @@ def test_a_service_that_may_not_be_signalled(unprivileged, mode):
         assert held.alive()
         assert process.end_strays() == [main]
     told = [holdfast.lines.find(pattern) for pattern in (
-        r"generation 1 is another user's and cannot be signalled, it is waited for",
-        r"generation 1 is another user's and cannot be signalled, it is left behind",
-        r"a process of the service is another user's and cannot be signalled, it is left behind")]
+        r"generation 1 belongs to another user and cannot be signalled, it is waited for",
+        r"generation 1 belongs to another user and cannot be signalled, it is left behind",
+        r"a process of the service belongs to another user and cannot be signalled, it is left behind")]
     # Whose sockets may not be read is no known holder of one; only all descendants tell of it.
     assert [len(lines) for lines in told] == [1, 1, mode == "all"]
     assert all(f"python3 ({main})" in line for lines in told for line in lines)

@@ -34,8 +34,8 @@ def test_a_child_is_not_believed_by_default(service):
     holdfast = service.launch()
     holdfast.wait(r"misbehave \d+: the child has spoken")
     main, = process.children(holdfast.pid)
-    holdfast.wait(rf"python3.* \(\d+\) says READY=1 and is not believed: it is not the main process of generation 1 \({main}\); "
-                  "--notify-access=all believes all of its session")
+    holdfast.wait(rf"READY=1 from python3.* \(\d+\) is ignored: it is not the main process of generation 1 \({main}\); "
+                  "--notify-access=all accepts it from every process of the session")
     holdfast.settle()
     assert not holdfast.lines.find(words.ready(1))
     service.trigger()
@@ -60,7 +60,7 @@ def test_strangers_are_not_believed(service, access):
     holdfast.wait(words.ready(1))
     assert not holdfast.lines.find("MAINPID|leaves by itself")
     rule = "it is not the main process" if access == "main" else "it does not belong to the session"
-    line, = holdfast.lines.find("is not believed")
+    line, = holdfast.lines.find(r"READY=1 from .* is ignored")
     assert rule in line
     holdfast.stop()
 
@@ -126,7 +126,7 @@ def test_a_main_process_that_stays_beside_the_one_it_named(service):
     with Ended(service.ask()) as main:
         holdfast.wait(rf"the main process of generation 1 is pid {main.pid}")
         signal.pidfd_send_signal(main.fd, signal.SIGKILL)
-        holdfast.wait(words.crashed(1) + r".*ended, how only its parent knows")
+        holdfast.wait(words.crashed(1) + r".*ended \(only its parent knows how\)")
     holdfast.wait(words.ready(2))
     holdfast.wait(words.gone(1))
     holdfast.stop()
@@ -135,7 +135,7 @@ def test_a_main_process_that_stays_beside_the_one_it_named(service):
 def test_a_stranger_can_not_become_the_main_process(service):
     """However often it is named: one line tells."""
     holdfast = service.start(behaviour=["name-stranger"])
-    holdfast.wait(r"names 1 as its main process \(MAINPID\), which is none of its own")
+    holdfast.wait(r"names 1 as its main process \(MAINPID\), which is not one of its own")
     holdfast.settle()
     assert len(holdfast.lines.find("MAINPID")) == 1
     holdfast.stop()

@@ -404,7 +404,7 @@ def test_a_socket_of_systemds_needs_no_capability_at_a_reload(make_site, address
 
 
 OTHER_UID = "import os; os.seteuid(33)\n" + BIND.replace("listener.set_inheritable", "os.seteuid(0)\nlistener.set_inheritable")
-ANOTHERS = "it is another user's socket, or others listen there as well"
+ANOTHERS = "it is another user's socket, or other processes listen there as well"
 
 
 @pytest.mark.load

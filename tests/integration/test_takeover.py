@@ -365,7 +365,7 @@ def test_a_systemd_that_does_not_answer(make_site, unit, silent):
     assert holdfast.process.running()
     assert holdfast.process.wait() == words.EXIT_FAILURE
     holdfast.lines.join()
-    told = [line for line in holdfast.lines.text().splitlines() if "does not say what that does" in line]
+    told = [line for line in holdfast.lines.text().splitlines() if "does not say what it does" in line]
     assert len(told) == 1 and unit.path.name in told[0] and "Connection timed out" in told[0]
     assert site.main_pid() == plain.pid
     plain.stop()
@@ -375,7 +375,7 @@ def test_cleaning_up_after_a_systemd_that_does_not_answer(silent):
     result = call("stop", "--unit=any.service", **silent)
     assert result.returncode == words.EXIT_FAILURE
     told, = result.stderr.splitlines()
-    assert "what any.service has left cannot be ended, as systemd does not say" in told
+    assert "the processes left in any.service cannot be ended, as systemd does not say" in told
     cleanup = Process([HOLDFAST, "stop", "--unit=any.service"], env=environment(**silent), stderr=subprocess.PIPE)
     lines = Lines(cleanup.popen.stderr)
     cleanup.send(signal.SIGTERM)

@@ -126,7 +126,7 @@ static const struct {
                        "probe --help"},
     {"holdfast|probe|here", "\"here\" is not an address; write one as 127.0.0.1:9000, 9000 or "
                             "/run/php/php-fpm.sock"},
-    {"holdfast|probe|9000|9001", "probe takes one ADDRESS, what is \"9001\"?"},
+    {"holdfast|probe|9000|9001", "probe takes one ADDRESS; \"9001\" is one too many"},
     {"holdfast|probe|9000|--fastcgi=ping",
      "--fastcgi: \"ping\" is not a page that can be asked for; "
      "write it from the root, without blanks, as "
@@ -162,11 +162,11 @@ static const struct {
     {"holdfast|run|--no-wait|x", "--no-wait belongs to reload, restart, rollback, stop and "
                                  "upgrade, not to run; see holdfast run --help"},
     {"holdfast|stop|--unit=a.service|--name=a",
-     "--unit ends what is left of a systemd unit and waits for it; it goes with neither --name nor "
-     "--no-wait"},
+     "--unit ends what is left of a systemd unit and waits for it; it cannot be used with --name "
+     "or --no-wait"},
     {"holdfast|stop|--unit=a.service|--no-wait",
-     "--unit ends what is left of a systemd unit and waits for it; it goes with neither --name nor "
-     "--no-wait"},
+     "--unit ends what is left of a systemd unit and waits for it; it cannot be used with --name "
+     "or --no-wait"},
     {"holdfast|stop|--drain-timeout=3s",
      "--drain-timeout of stop is for what --unit finds; an instance has its own"},
     {"holdfast|stop|--no-wait=yes", "--no-wait takes no value; write just --no-wait"},
@@ -317,10 +317,11 @@ static const struct {
     {"holdfast|run|--stop-signal=TERMINATE|x",
      "--stop-signal: \"TERMINATE\" is not a signal; write its name, as TERM, SIGWINCH or RTMIN+3, "
      "its number, or auto"},
-    {"holdfast|run|--stop-signal=9|x",
-     "--stop-signal: \"9\" lets nothing finish; write another one, or --drain-timeout=0"},
+    {"holdfast|run|--stop-signal=9|x", "--stop-signal: \"9\" cannot be caught, so no request could "
+                                       "finish; write another one, or --drain-timeout=0"},
     {"holdfast|run|--stop-signal=SIGSTOP|x",
-     "--stop-signal: \"SIGSTOP\" lets nothing finish; write another one, or --drain-timeout=0"},
+     "--stop-signal: \"SIGSTOP\" cannot be caught, so no request could finish; write another one, "
+     "or --drain-timeout=0"},
     {"holdfast|run|--max-draining=0|x", "--max-draining: \"0\" is not a number from 1 to 5"},
     {"holdfast|run|--max-draining=6|x", "--max-draining: \"6\" is not a number from 1 to 5"},
     {"holdfast|run|--max-draining=two|x", "--max-draining: \"two\" is not a number from 1 to 5"},
@@ -425,7 +426,7 @@ static const struct {
      "--listen does not go with php-fpm, whose sockets are those of its pools; set listen in the "
      "pool, or say --adapter=generic if COMMAND is not php-fpm"},
     {"holdfast|run|php-fpm8.2|-F|-t",
-     "php-fpm only prints something and leaves with -t; leave it out"},
+     "php-fpm only prints something and exits with -t; leave it out"},
 };
 
 static void bad_lines_say_what_to_do(void **state)

@@ -87,7 +87,7 @@ static void every_end_has_words(void **state)
         const char *words;
     } rows[] = {
         {{.si_code = 0}, HF_OOM_NO, false, EXIT_FAILURE, "cannot be ended"},
-        {{.si_code = 0, .si_pid = 1}, HF_OOM_NO, false, EXIT_FAILURE, "ended, how only its parent"},
+        {{.si_code = 0, .si_pid = 1}, HF_OOM_NO, false, EXIT_FAILURE, "ended (only its parent"},
         {{.si_code = CLD_EXITED, .si_status = 3}, HF_OOM_NO, false, 3, "exited with status 3"},
         {{.si_code = CLD_KILLED, .si_status = SIGKILL},
          HF_OOM_NO,
@@ -139,7 +139,7 @@ static void every_refusal_has_a_reason(void **state)
         {"127.0.0.1:80", -EACCES, HF_LISTENER_BIND, "need CAP_NET_BIND_SERVICE"},
         {"127.0.0.1:80", -EACCES, HF_LISTENER_OPTION, "one of its options cannot be set"},
         {"/run/a", -EACCES, HF_LISTENER_BIND, "it cannot be bound: Permission denied"},
-        {"/run/a", -EMFILE, HF_LISTENER_SOCKET, "no socket can be made for it"},
+        {"/run/a", -EMFILE, HF_LISTENER_SOCKET, "no socket can be created for it"},
     };
 
     owner_known = -ENOENT;

@@ -9,7 +9,7 @@
 #include "parts/control/control_parts.h"
 #include "parts/control/names.h"
 
-static const char too_many[] = "too many requests wait already, try again later";
+static const char too_many[] = "too many requests are waiting already; try again later";
 
 static void drop_call(HfControl *control, HfControlCall **link)
 {

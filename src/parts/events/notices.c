@@ -95,12 +95,12 @@ static const struct {
                            "%g is still there, it is sent %k"},
     [HF_REPORT_GONE] = {LOG_INFO, "11ca7690b4c64cb4b7caedd18335b52a", "%g is gone"},
     [HF_REPORT_WAITING] = {LOG_WARNING, "16913f72726744cc962e7feec3a70484",
-                           "the replacement waits: too many generations are draining still"},
+                           "the replacement waits: too many generations are still draining"},
     [HF_REPORT_STOPPING] = {LOG_INFO, "85fd3a98d22f44f18993f2eb24a6dd6e",
-                            "stopping: every generation finishes what it has"},
+                            "stopping: every generation finishes its requests"},
     [HF_REPORT_OUTAGE] = {LOG_CRIT, "6912fb32b52145d6a79fa5cf56b22c8e",
-                          "outage: no generation has been ready for %t; callers are answered that "
-                          "the service is unavailable"},
+                          "outage: no generation has been ready for %t; clients are told that the "
+                          "service is unavailable"},
     [HF_REPORT_RECOVERED] = {LOG_NOTICE, "bc331d41f585447793b2cbfa35068ede",
                              "recovered: %g serves"},
     [HF_REPORT_HEALTHY] = {LOG_NOTICE, "c8fb33f256c4413f893ea67b232d7439",
@@ -108,7 +108,7 @@ static const struct {
     [HF_REPORT_SATURATED] = {LOG_WARNING, "72b5adf38317463892605b4ce49cedd8",
                              "%g is saturated, which is no reason to replace it: %x"},
     [HF_REPORT_HUNG] = {LOG_WARNING, "3d5c4a50bfbf4d458b532c945ec286ef",
-                        "%g hangs, no request was finished since the last probe: %x"},
+                        "%g hangs, no request has finished since the last probe: %x"},
     [HF_REPORT_UNHEALTHY] = {LOG_WARNING, "0b3d619321684e508b60bd7adec26f6f", "%g %u"},
     [HF_REPORT_PARKED] = {LOG_INFO, "7ae085d340554da58e80bab63dd90234",
                           "%g is parked for %t: `holdfast rollback` returns to it"},
@@ -184,8 +184,8 @@ static void add_unhealthy(const HfSupervisor *supervisor, const HfAction *action
 {
     if (action->doubted)
         hf_text_addf(text,
-                     "is not replaced yet: that did not help the last time, the probe itself may "
-                     "be wrong; it takes %d such probes in a row now",
+                     "is not replaced yet: that did not help last time, so the probe itself may be "
+                     "wrong; it now takes %d failed probes in a row",
                      action->status);
     else
         hf_text_addf(text, "failed its probe (%d in a row): %s", action->status,

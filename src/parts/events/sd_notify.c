@@ -95,7 +95,7 @@ static void report_failure(HfSdNotify *notify, Kind kind, int r)
                "systemd's fd store cannot be kept up to date: a crash of holdfast itself would "
                "close the sockets");
     else
-        hf_log(LOG_WARNING, &fields, "NOTIFY_SOCKET cannot be told that the service is ready");
+        hf_log(LOG_WARNING, &fields, "READY=1 cannot be sent to NOTIFY_SOCKET");
 }
 
 static int send_message(HfSdNotify *notify, const char *text, int fd)

@@ -92,7 +92,7 @@ static int check_listeners(const HfOutage *outage, HfText *error)
     if (n > 0 && n <= HF_CARRIER_LISTENERS)
         return 0;
     if (n == 0)
-        hf_text_add(error, "nothing is listened to yet, so there is nothing to hold");
+        hf_text_add(error, "no socket is bound yet, so there is nothing to hold");
     else
         hf_text_addf(error, "%zu listeners are too many: at most %d can be held", n,
                      HF_CARRIER_LISTENERS);
@@ -166,7 +166,8 @@ static void arm_hold(HfOutage *outage, uint64_t usec)
                                        usec, HF_LOOP_ACCURACY(usec), on_hold_time, outage);
     if (r >= 0)
         return;
-    hf_log(LOG_ERR, &(HfLogFields){.error = r}, "connections cannot be held for a time");
+    hf_log(LOG_ERR, &(HfLogFields){.error = r},
+           "the timer of the hold cannot be armed, it counts as elapsed");
     step_hold(outage, HF_HOLD_ELAPSED, NULL);
 }
 

@@ -91,7 +91,7 @@ static void log_found(const HfOrphans *orphans)
 
     for (size_t i = 0; i < orphans->found.n; i++)
         hf_process_names_add(&names, orphans->found.list[i].pid);
-    hf_log(LOG_NOTICE, NULL, "left by a dead holdfast, and of no known generation: %s",
+    hf_log(LOG_NOTICE, NULL, "left by a dead holdfast, and part of no known generation: %s",
            hf_process_names_text(&names));
 }
 
@@ -425,7 +425,8 @@ void hf_orphans_begin(HfOrphans *orphans, const HfPlan *plan)
         r = hf_process_set_new(&spec, &orphans->set);
     if (r < 0) {
         const HfLogFields fields = {.error = r};
-        hf_log(LOG_ERR, &fields, "what a dead holdfast left cannot be awaited, and is left alone");
+        hf_log(LOG_ERR, &fields,
+               "the processes that a dead holdfast left cannot be waited for, and are left alone");
     }
     if (!orphans->set) {
         *orphans->place = NULL;

@@ -28,8 +28,8 @@ static void explain_copy(const HfTakeover *takeover, const char *label, int r, H
                      "pidfd_getfd (systemd-nspawn --system-call-filter=pidfd_getfd)",
                      label, takeover->name, pid);
     else if (r == -ESRCH)
-        hf_text_addf(error, "%s (pid %d) has left meanwhile; leave --take-over out", takeover->name,
-                     pid);
+        hf_text_addf(error, "%s (pid %d) has ended meanwhile; leave out --take-over",
+                     takeover->name, pid);
     else if (r == -ENOSYS)
         hf_text_add(error, "--take-over needs Linux 5.6 (pidfd_getfd)");
     else
@@ -100,7 +100,7 @@ static int identify(HfTakeover *takeover, HfText *error)
 {
     int r = hf_process_program(takeover->holder.pid, &takeover->program);
     if (r < 0) {
-        hf_text_addf(error, "pid %d has left meanwhile; leave --take-over out",
+        hf_text_addf(error, "pid %d has ended meanwhile; leave out --take-over",
                      (int)takeover->holder.pid);
         return r;
     }

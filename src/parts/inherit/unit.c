@@ -64,18 +64,16 @@ static void explain_unit(pid_t pid, const char *unit, int answer, HfText *error)
     hf_text_printable(unit, strlen(unit), name, sizeof(name));
     hf_text_addf(error, "pid %d belongs to the systemd unit %s, ", (int)pid, name);
     if (answer < 0)
-        hf_text_addf(error, "and systemd does not say what that does when it leaves: %s",
+        hf_text_addf(error, "and systemd does not say what it does when that process exits: %s",
                      strerror(-answer));
     else
-        hf_text_add(error, "which would start it again or remove its socket when it leaves");
-    hf_text_addf(
-        error,
-        "; nothing was touched. Keep systemd from it, then take over again:\n"
-        "  mkdir -p /run/systemd/system/%s.d\n"
-        "  printf '[Service]\\nRestart=no\\nExecStopPost=\\nRuntimeDirectoryPreserve=yes\\n' "
-        ">/run/systemd/system/%s.d/holdfast-take-over.conf\n"
-        "  systemctl daemon-reload",
-        name, name);
+        hf_text_add(error, "which would start it again or remove its socket when it exits");
+    hf_text_addf(error,
+                 "; nothing was changed. Keep systemd from doing so, then take over again:\n  "
+                 "mkdir -p /run/systemd/system/%s.d\n  printf "
+                 "'[Service]\\nRestart=no\\nExecStopPost=\\nRuntimeDirectoryPreserve=yes\\n' "
+                 ">/run/systemd/system/%s.d/holdfast-take-over.conf\n  systemctl daemon-reload",
+                 name, name);
 }
 
 static void on_checked(int r, const HfUnitState *state, void *userdata)
@@ -317,8 +315,8 @@ int hf_unit_cleanup(const char *unit, uint64_t drain_timeout)
         r = sd_event_loop(cleanup.loop);
     if (r < 0) {
         const HfLogFields fields = {.error = r};
-        hf_log(LOG_ERR, &fields, "what %s has left cannot be ended%s", unit,
-               r == -ETIMEDOUT ? ", as systemd does not say what it does with it" : "");
+        hf_log(LOG_ERR, &fields, "the processes left in %s cannot be ended%s", unit,
+               r == -ETIMEDOUT ? ", as systemd does not say whether it starts the unit again" : "");
     }
     clear_cleanup(&cleanup);
     return r;

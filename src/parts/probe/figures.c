@@ -120,7 +120,7 @@ static void on_counts(const HfReply *reply, void *userdata)
     if (reply->result < 0)
         end_question(pool, reply->error);
     else if (adapter->scoreboard(reply->body, reply->length, &pool->counts) < 0)
-        end_question(pool, "its status page is not understood");
+        end_question(pool, "its status page cannot be parsed");
     else
         end_question(pool, NULL);
 }
@@ -137,7 +137,7 @@ static void on_cache(const HfReply *reply, void *userdata)
     pool->request = NULL;
     if (hf_script_answer(reply, &said, &length, &why) &&
         adapter->cache(said, length, &figures->cache) < 0)
-        hf_text_add(&why, "the answer is not understood");
+        hf_text_add(&why, "the answer cannot be parsed");
     end_question(pool, why.length > 0 ? hf_text_peek(&why) : NULL);
 }
 

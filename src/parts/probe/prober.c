@@ -134,7 +134,7 @@ static void on_scoreboard(const HfReply *reply, void *userdata)
         return;
     }
     hf_text_addf(&inquiry->text, "; its status page: %s",
-                 reply->result < 0 ? reply->error : "it is not understood");
+                 reply->result < 0 ? reply->error : "it cannot be parsed");
     end_inquiry(inquiry, HF_VERDICT_FAILED);
 }
 

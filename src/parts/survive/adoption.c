@@ -148,10 +148,10 @@ int hf_adoption_read(int fd, HfSnapshot *ret, HfNotes *notes, HfText *error)
     if (r >= 0)
         r = take_notes(ret, true, notes);
     if (r == -EPROTONOSUPPORT)
-        hf_text_add(error, "the snapshot cannot be read: it is of another kind of holdfast, whose "
-                           "snapshots are not known here");
+        hf_text_add(error, "the snapshot cannot be read: it was written by a holdfast whose "
+                           "snapshots this version does not know");
     else if (r == -EBADMSG)
-        hf_text_add(error, "the snapshot cannot be read: it is not a whole and sound snapshot");
+        hf_text_add(error, "the snapshot cannot be read: it is incomplete or damaged");
     else if (r < 0)
         hf_text_addf(error, "the snapshot cannot be read: %s", strerror(-r));
     return r;

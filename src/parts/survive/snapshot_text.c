@@ -325,7 +325,8 @@ static int read_of(Reader *reader, const HfFieldGroup *group, char *object, cons
     while (field < group->fields + group->n_fields && strcmp(field->key, key) != 0)
         field++;
     if (field == group->fields + group->n_fields) {
-        hf_log(LOG_DEBUG, NULL, "the snapshot says %s%s%s, which is not known here: skipped",
+        hf_log(LOG_DEBUG, NULL,
+               "the snapshot says %s%s%s, which this version does not know: skipped",
                group->name ? group->name : "", group->name ? " " : "", key);
         return 0;
     }
@@ -377,8 +378,8 @@ static int read_line(Reader *reader, char *line)
     for (size_t g = 1; g < hf_field_groups_n; g++)
         if (strcmp(hf_field_groups[g].name, line) == 0)
             return read_listed(reader, &hf_field_groups[g], dot + 1, value);
-    hf_log(LOG_DEBUG, NULL, "the snapshot has a list of %s, which is not known here: skipped",
-           line);
+    hf_log(LOG_DEBUG, NULL,
+           "the snapshot has a list of %s, which this version does not know: skipped", line);
     return 0;
 }
 

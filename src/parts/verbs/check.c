@@ -198,7 +198,7 @@ static int check_files(const HfPlan *plan, const HfSettings *settings, HfText *r
     if (passed > limit.rlim_cur)
         hf_text_addf(report,
                      "Note: the service is passed more listeners (%zu) than its soft limit of open "
-                     "files (%llu) has room for; it gets a limit that is higher by as many\n",
+                     "files (%llu) allows; its limit is raised by as many\n",
                      plan->n_wanted, (unsigned long long)limit.rlim_cur);
     return 0;
 }
@@ -216,13 +216,12 @@ static void print_notes(const HfPlan *plan, const HfSettings *settings, HfText *
         const HfPlanPool *pool = &plan->pools[i];
         shown += pool->shows_environment;
         if (pages && pool->closed)
-            hf_text_addf(
-                report,
-                "Note: [%s] listen.allowed_clients lets nobody of this machine in, so it is "
-                "only connected to, as by --probe=tcp; add 127.0.0.1\n",
-                pool->name);
+            hf_text_addf(report,
+                         "Note: [%s] listen.allowed_clients lets nobody in from this machine, so "
+                         "the probe only connects, as --probe=tcp does; add 127.0.0.1\n",
+                         pool->name);
         else if (pings && pool->ping_path)
-            hf_text_addf(report, "Note: [%s] has a ping.path of its own, %s, which is asked for\n",
+            hf_text_addf(report, "Note: [%s] has a ping.path of its own, %s, which is used\n",
                          pool->name, pool->ping_path);
     }
     if (shown > 0)

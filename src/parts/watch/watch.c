@@ -40,8 +40,8 @@ static void look_at_queue(HfWatch *watch, HfListener *listener, unsigned side)
     switch (hf_queue_alarm_step(&listener->alarms[side], queue.depth, queue.limit, percent)) {
     case HF_ALARM_RAISED:
         hf_text_addf(&text,
-                     "the queue of %s stays above %u %%: %u of %u connections wait; what comes "
-                     "beyond is refused or tried again",
+                     "the queue of %s stays above %u %%: %u of %u connections wait; once it is "
+                     "full, more are refused or have to try again",
                      listener->label, percent, queue.depth, queue.limit);
         hf_notices_publish(notices, &queue_high, 0, "", hf_text_peek(&text));
         break;

@@ -106,7 +106,7 @@ static int apply(const Option *option, const char *value, HfPhpfpmArguments *arg
     int r = 0;
 
     if (option->fate == LEAVES)
-        return refuse(error, "php-fpm only prints something and leaves with ", text,
+        return refuse(error, "php-fpm only prints something and exits with ", text,
                       "; leave it out");
     if (option->letter == 'y')
         r = set_path(&arguments->configuration, value);

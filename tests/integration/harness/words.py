@@ -37,5 +37,5 @@ def recycled(number):
 
 
 SATURATED = r"generation 1 is saturated, which is no reason to replace it: "
-HANGS = r"generation 1 hangs, no request was finished since the last probe: "
+HANGS = r"generation 1 hangs, no request has finished since the last probe: "
 DAEMONIZE_STRIPPED = r"(?i)(-D|daemonize)"
