@@ -11,7 +11,8 @@ import sys
 LAYERS = ("base", "format", "policy", "config", "service", "kernel", "loop", "run", "parts", "cli")
 # Unit tests take each of their branches.
 WHOLE = ("format/", "policy/", "config/option", "config/settings", "config/names", "service/handoff",
-         "service/php_fpm/", "parts/survive/snapshot")
+         "service/php_fpm/", "parts/survive/snapshot", "parts/fallback/hold", "parts/inherit/takeover_life",
+         "parts/privileges/capability_needs")
 # what the integration tests take
 APART = ("service/php_fpm/pools",)
 

@@ -59,7 +59,7 @@ def test_pure_rooms(tmp_path, name):
     words = [*compiler(name), *STRICT]
     generate, takeover = tmp_path / "generate", tmp_path / "takeover"
     run([*words, "-o", generate, *sources("base", "format", "config"), SOURCE / "completions/generate.c"])
-    run([*words, "-o", takeover, *sources("base", "policy"), ROOT / "tests/model/takeover.c"])
+    run([*words, "-o", takeover, *sources("base", "policy"), SOURCE / "parts/inherit/takeover_life.c", ROOT / "tests/model/takeover.c"])
     if name in RUN_HERE:
         template = (SOURCE / "completions/holdfast.bash.in").read_text()
         made = subprocess.run([generate], input=template, capture_output=True, text=True, check=True).stdout

@@ -36,6 +36,8 @@ MAY_INCLUDE = {
 KNOWN = set()
 
 PURE = ("format", "policy")
+# What parts decide by: as pure as policy.
+PURE_MODULES = ("parts/fallback/hold", "parts/inherit/takeover_life", "parts/privileges/capability_needs")
 
 IMPURE_HEADERS = {"unistd.h", "stdlib.h", "stdio.h", "fcntl.h", "time.h", "signal.h", "sys/socket.h", "sys/wait.h",
                   "sys/time.h", "sys/stat.h", "pthread.h", "syslog.h"}
@@ -108,6 +110,16 @@ def test_what_is_pure_includes_no_system_call(layer):
     assert sources(layer), f"src/{layer} is empty"
 
 
+@pytest.mark.parametrize("name", PURE_MODULES)
+def test_what_parts_decide_by_is_pure(name):
+    for suffix in (".c", ".h"):
+        text = (SOURCE / f"{name}{suffix}").read_text()
+        assert not impure_includes(text)
+        assert {other for own, other in includes(text) if own} <= {f"{name}.h"}
+    part = name.split("/")[1]
+    assert without_sanitizers(nm("-u", LIBRARIES / f"lib{part}.a.p" / f"{name.replace('/', '_')}.c.o")) <= PURE_SYMBOLS
+
+
 @pytest.mark.parametrize("path, name", [
     ("policy/machine_step.c", "kernel/socket.h"), ("kernel/socket.c", "format/address.h"), ("cli/call.c", "kernel/owner.h"),
     ("run/actions.c", "parts/watch/queue_watch.h"), ("run/plan.c", "service/php_fpm/php_fpm.h"),
@@ -129,6 +141,10 @@ def nm(*arguments):
     return {line.split()[-1].partition("@")[0] for line in shown.splitlines() if len(line.split()) > 1}
 
 
+def without_sanitizers(symbols):
+    return {name for name in symbols if not name.startswith(("__asan_", "__ubsan_"))}
+
+
 def library(layer):
     path = LIBRARIES / f"lib{layer}.a"
     if not path.exists():
@@ -139,8 +155,7 @@ def library(layer):
 @pytest.mark.parametrize("layer", PURE)
 def test_what_is_pure_needs_no_system(layer):
     undefined = nm("-u", library(layer)) - nm("--defined-only", library(layer)) - nm("--defined-only", library("base"))
-    undefined = {name for name in undefined if not name.startswith(("__asan_", "__ubsan_"))}
-    assert undefined <= PURE_SYMBOLS, undefined - PURE_SYMBOLS
+    assert without_sanitizers(undefined) <= PURE_SYMBOLS
 
 
 def test_an_impure_symbol_is_seen():

@@ -3,7 +3,7 @@
  * that each rule can fail (TAP). */
 #include <stdbool.h>
 
-#include "policy/hold.h"
+#include "parts/fallback/hold.h"
 
 typedef unsigned (*Step)(HfHoldLife *life, HfHoldEvent event);
 typedef HfHoldEvent Event;

@@ -3,7 +3,7 @@
  * means for the old server; and shows that each rule can fail (TAP). */
 #include <stdbool.h>
 
-#include "policy/takeover.h"
+#include "parts/inherit/takeover_life.h"
 
 #define END_STEPS 4 /* ready, settled, workers gone, master gone */
 

@@ -16,7 +16,7 @@
 #include "parts/fallback/carrier.h"
 #include "parts/fallback/carrier_loop.h"
 #include "parts/fallback/fallback.h"
-#include "policy/hold.h"
+#include "parts/fallback/hold.h"
 #include "run/supervisor.h"
 
 #define RETRY_TIME HF_USEC_PER_SEC

@@ -10,8 +10,8 @@
 
 #include "base/text.h"
 #include "loop/process_set.h"
+#include "parts/inherit/takeover_life.h"
 #include "parts/inherit/unit.h"
-#include "policy/takeover.h"
 #include "run/listener.h"
 #include "run/plan.h"
 

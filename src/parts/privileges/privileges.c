@@ -12,7 +12,7 @@
 #include "format/capability.h"
 #include "kernel/privilege.h"
 #include "loop/names.h"
-#include "policy/capability_needs.h"
+#include "parts/privileges/capability_needs.h"
 #include "run/supervisor.h"
 
 typedef struct HfPrivileges {

@@ -9,7 +9,7 @@
 #include <linux/capability.h>
 #include <string.h>
 
-#include "policy/capability_needs.h"
+#include "parts/privileges/capability_needs.h"
 
 #define BIT(number) (UINT64_C(1) << (number))
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "policy/capability_needs.h"
+#include "parts/privileges/capability_needs.h"
 
 #include <linux/capability.h>
 

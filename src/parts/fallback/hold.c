@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "policy/hold.h"
+#include "parts/fallback/hold.h"
 
 static unsigned enter(HfHoldLife *life, HfHoldState state, unsigned actions)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "policy/takeover.h"
+#include "parts/inherit/takeover_life.h"
 
 static unsigned enter(HfTakeoverLife *life, HfTakeoverState state, unsigned actions)
 {
