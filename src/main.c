@@ -10,8 +10,8 @@
 #include "cli/verbs.h"
 #include "kernel/process.h"
 #include "parts.h"
-#include "run/reconfigure.h"
 #include "run/run.h"
+#include "service/adapter.h"
 
 /* In the order in which they are called; control releases last. Parts in meson's option "without"
  * are left out. */
@@ -48,6 +48,9 @@ static const HfPart *const parts[] = {
 #endif
 #ifndef HF_WITHOUT_VERBS
     &hf_part_verbs,
+#endif
+#ifndef HF_WITHOUT_FINAL_KILL
+    &hf_part_final_kill,
 #endif
 #ifndef HF_WITHOUT_CONTROL
     &hf_part_control,

@@ -15,6 +15,9 @@ extern const HfPart hf_part_events;
 /* The helper process that answers in an outage: 503 for FastCGI listeners, others by closing. */
 extern const HfPart hf_part_fallback;
 
+/* Ends what outlived every generation, at the very end. */
+extern const HfPart hf_part_final_kill;
+
 /* Follows other programs: takes over a running server's sockets (--take-over) and what a dead
  * holdfast left; ends the remains of a stopped unit (holdfast stop --unit). */
 extern const HfPart hf_part_inherit;

@@ -13,11 +13,9 @@
 #include "loop/reaper.h"
 #include "policy/backoff.h"
 #include "run/activated.h"
-#include "run/final_kill.h"
 #include "run/inputs.h"
 #include "run/pid_file.h"
 #include "run/reconfigure.h"
-#include "run/shared_listener.h"
 
 _Static_assert(HF_SIDE_HELD == HF_MACHINE_SIDES, "a socket for each side of the machine");
 
@@ -50,20 +48,8 @@ static int find_elsewhere(const HfListenerSpec *spec, HfListener **ret, void *us
     return r;
 }
 
-/* A listener that another holdfast has taken over may be shared as before or, if the user wants
- * that, taken back. */
-static bool may_offer(const HfSupervisor *supervisor, const HfPlan *plan, HfListener *listener)
-{
-    if (!supervisor->shares || !hf_listener_is_anothers(listener))
-        return true;
-    for (size_t i = 0; i < plan->n_wanted; i++)
-        if (hf_listener_find(&listener, 1, &plan->wanted[i].spec))
-            return hf_shared_listener_retake(listener);
-    return true;
-}
-
 /* Offers every listener we hold, even those that only a draining generation still has. */
-static int offer_held(const HfSupervisor *supervisor, const HfPlan *plan, HfOffer *offer)
+static int offer_held(const HfSupervisor *supervisor, HfOffer *offer)
 {
     const HfPlan *plans[1 + HF_MACHINE_SLOTS] = {supervisor->current};
     int r = 0;
@@ -73,8 +59,7 @@ static int offer_held(const HfSupervisor *supervisor, const HfPlan *plan, HfOffe
             plans[1 + i] = supervisor->generations[i]->plan;
     for (size_t i = 0; i < 1 + HF_MACHINE_SLOTS; i++)
         for (size_t j = 0; r >= 0 && plans[i] && j < plans[i]->n_listeners; j++)
-            if (may_offer(supervisor, plan, plans[i]->listeners[j]))
-                r = hf_offer_add(offer, plans[i]->listeners[j]);
+            r = hf_offer_add(offer, plans[i]->listeners[j]);
     for (size_t i = 0; r >= 0 && i < supervisor->n_activated; i++)
         r = hf_offer_add(offer, supervisor->activated[i]);
     return r;
@@ -88,7 +73,7 @@ static int bind_plan(HfPlan *plan, HfText *error, void *userdata)
     int r = hf_activated_want(supervisor->activated, supervisor->n_activated,
                               hf_reconfigure_settings(supervisor), plan, error);
     if (r >= 0)
-        r = offer_held(supervisor, plan, &offer);
+        r = offer_held(supervisor, &offer);
     HF_EACH_PART (supervisor, i, lend)
         r = r < 0 ? r : supervisor->parts[i]->lend(supervisor->states[i], plan, &offer, error);
     if (r >= 0)
@@ -531,13 +516,8 @@ static void perform_watch_queue(HfSupervisor *supervisor, const HfAction *action
 
 static void perform_end(HfSupervisor *supervisor, const HfAction *action)
 {
-    hf_final_kill_end(supervisor, action->status);
-}
-
-static void perform_escalate(HfSupervisor *supervisor, const HfAction *action)
-{
-    (void)action;
-    hf_final_kill_escalate(supervisor->final_kill);
+    if (!hf_parts_have(supervisor->parts, "final_kill"))
+        hf_supervisor_end(supervisor, action->status);
 }
 
 static void perform_exit(HfSupervisor *supervisor, const HfAction *action)
@@ -565,7 +545,6 @@ static void (*const executors[HF_ACTION_MAX_])(HfSupervisor *supervisor, const H
     [HF_ACTION_TEST_UPGRADE] = perform_test_upgrade,
     [HF_ACTION_WATCH_QUEUE] = perform_watch_queue,
     [HF_ACTION_END] = perform_end,
-    [HF_ACTION_ESCALATE] = perform_escalate,
     [HF_ACTION_EXIT] = perform_exit,
 };
 

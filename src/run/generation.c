@@ -15,8 +15,6 @@
 #include "run/generation_files.h"
 #include "run/plan.h"
 
-#define SPARED_MOST 8 /* spared processes that are named */
-
 static void leave_ready_watch(HfGeneration *generation)
 {
     generation->pid_file_watch = sd_event_source_disable_unref(generation->pid_file_watch);
@@ -237,8 +235,7 @@ int hf_generation_set_main(HfGeneration *generation, HfProcess *process)
 
 /* ---- its members ---- */
 
-/* The sockets on which it was started; owned. */
-static int *list_sockets(const HfGeneration *generation)
+int *hf_generation_sockets(const HfGeneration *generation)
 {
     size_t n = generation->plan->n_listeners;
     int *fds = hf_allocate(n + 1, sizeof(*fds));
@@ -267,43 +264,6 @@ static void on_members_gone(void *userdata)
     generation->callbacks.gone(generation, generation->callbacks.userdata);
 }
 
-typedef struct Sparing {
-    const HfGeneration *generation;
-    HfHeldSockets sockets;
-    HfText *text;
-    size_t n;
-} Sparing;
-
-static int name_spared(HfProcess *process, void *userdata)
-{
-    Sparing *sparing = userdata;
-    HF_CLEANUP_NAMES HfProcessNames names = {0};
-    size_t which;
-
-    if (sparing->n++ >= SPARED_MOST)
-        return 0;
-    hf_process_names_add(&names, process->pid);
-    hf_text_addf(sparing->text, "%s%s",
-                 sparing->n > 1 ? ", " : "; it leaves alone: ", hf_process_names_text(&names));
-    if (hf_process_holds(process->pid, &sparing->sockets, &which) > 0)
-        hf_text_addf(sparing->text, ", which holds %s",
-                     sparing->generation->listeners[which]->label);
-    return 0;
-}
-
-void hf_generation_name_spared(const HfGeneration *generation, HfText *text)
-{
-    Sparing sparing = {.generation = generation, .text = text};
-    HF_CLEANUP_FREE int *fds = list_sockets(generation);
-
-    if (fds)
-        (void)hf_held_sockets_identify(fds, generation->plan->n_listeners, &sparing.sockets);
-    (void)hf_members_visit_spared(&generation->members, name_spared, &sparing);
-    if (sparing.n > SPARED_MOST)
-        hf_text_addf(text, " and %zu more", sparing.n - SPARED_MOST);
-    hf_held_sockets_clear(&sparing.sockets);
-}
-
 int hf_generation_measure(HfGeneration *generation, uint64_t *ret_processes, uint64_t *ret_memory)
 {
     hf_generation_learn_program(generation);
@@ -324,7 +284,7 @@ bool hf_generation_serves(const HfGeneration *generation)
 
     if (!generation->served)
         return false;
-    if (!plan->adapter->retires && !(fds = list_sockets(generation)))
+    if (!plan->adapter->retires && !(fds = hf_generation_sockets(generation)))
         return false;
     return hf_members_serve(&generation->members, fds, plan->n_listeners);
 }
@@ -348,7 +308,7 @@ static int begin_members(HfGeneration *generation)
         .main = generation->main_exited ? 0 : generation->main.pid,
         .number = generation->number,
     };
-    HF_CLEANUP_FREE int *fds = plan->adapter->leaks ? NULL : list_sockets(generation);
+    HF_CLEANUP_FREE int *fds = plan->adapter->leaks ? NULL : hf_generation_sockets(generation);
     if (fds) /* if that fails, as before Linux 5.14, only the program counts */
         (void)hf_held_sockets_identify(fds, plan->n_listeners, &generation->members.sockets);
     return hf_members_begin(&generation->members, generation->loop, &callbacks);

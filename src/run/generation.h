@@ -131,9 +131,9 @@ bool hf_generation_serves(const HfGeneration *generation);
 void hf_generation_learn_program(HfGeneration *generation);
 /* hf_members_measure for its members, once they are known. */
 int hf_generation_measure(HfGeneration *generation, uint64_t *ret_processes, uint64_t *ret_memory);
-/* Appends to a sentence which processes are spared when it leaves, and what they hold; nothing if
- * there are none. */
-void hf_generation_name_spared(const HfGeneration *generation, HfText *text);
+/* The sockets on which it was started, one for each of the plan's listeners. Owned; NULL without
+ * memory. */
+int *hf_generation_sockets(const HfGeneration *generation);
 
 /* Sends STOP and TERM to the main process, or to all members if it has exited; KILL to all. RETIRE
  * stops the main process (SIGSTOP) and sends the stop signal to its workers one by one, within

@@ -231,32 +231,3 @@ void hf_scoreboard_remove(const HfPlan *plan, const char *statuses)
         }
     }
 }
-
-/* The user's own status address is a listener that we hold. */
-static int find_listener(const HfPlan *plan, size_t pool, unsigned side, HfReach *ret)
-{
-    for (size_t i = 0; i < plan->n_listeners; i++)
-        if (plan->wanted[i].status && plan->wanted[i].pool == pool)
-            return hf_listener_reach(plan->listeners[i], side, ret);
-    return -ENOENT;
-}
-
-int hf_scoreboard_find(const HfPlan *plan, const char *statuses, size_t pool, unsigned side,
-                       HfReach *ret)
-{
-    char path[HF_ADDRESS_TEXT_MAX];
-    HfReach reach = {0};
-    HfAddress address;
-
-    if (!statuses || !(plan->pools[pool].probe & HF_POOL_COUNTS))
-        return -ENOENT;
-    if (!(plan->pools[pool].probe & HF_POOL_LISTENS))
-        return find_listener(plan, pool, side, ret);
-    hf_plan_status_socket(statuses, pool, path);
-    int r = hf_address_parse(path, &address);
-    if (r >= 0)
-        r = hf_address_to_sockaddr(&address, &reach.address, &reach.length);
-    if (r >= 0)
-        *ret = reach;
-    return r;
-}

@@ -56,9 +56,3 @@ void hf_files_remove(HfFiles *files);
 int hf_scoreboard_make(const HfPlan *plan, const HfRuntime *runtime, uint64_t number, char **ret);
 /* Removes them, as php-fpm only does so when it leaves by itself. */
 void hf_scoreboard_remove(const HfPlan *plan, const char *statuses);
-
-/* Where to reach the status page of a pool: its private socket (statuses NULL: there is none), or
- * the user's own for the generation on that side. Returns 0, -ENOENT when it has none, or negative
- * errno. */
-int hf_scoreboard_find(const HfPlan *plan, const char *statuses, size_t pool, unsigned side,
-                       HfReach *ret);

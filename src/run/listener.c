@@ -14,7 +14,7 @@
 #include "base/text.h"
 #include "config/settings.h"
 #include "loop/names.h"
-#include "run/resolved_listener.h"
+#include "loop/resolved_listener.h"
 
 #define PARKED_MINIMUM 128 /* above the numbers that a child's layout usually uses */
 
@@ -188,6 +188,13 @@ int hf_listener_take(int fd, const HfListenerSpec *spec, HfListener **ret)
     (*ret)->inodes[0] = inode;
     (*ret)->taken = true;
     return 0;
+}
+
+void hf_listener_claim(HfListener *listener)
+{
+    listener->claimed = true;
+    HF_EACH_SIDE (listener)
+        hf_steer_claim(listener->fds[side], true);
 }
 
 HfListener *hf_listener_ref(HfListener *listener)
@@ -554,16 +561,6 @@ int hf_listener_queue(HfListener *listener, unsigned side, HfQueue *ret)
     if (r == 0 && ret->depth > listener->highest)
         listener->highest = ret->depth;
     return r;
-}
-
-uint32_t hf_listener_waiting(HfListener *listener)
-{
-    uint32_t waiting = 0;
-    HfQueue queue;
-
-    HF_EACH_SIDE (listener)
-        waiting += hf_listener_queue(listener, side, &queue) >= 0 ? queue.depth : 0;
-    return waiting;
 }
 
 bool hf_listener_can_be_released(const HfListener *listener)

@@ -52,6 +52,10 @@ int hf_listener_receive(int fd, const char *name, HfListener **ret);
  * is not unlinked while taken is set. Returns 0 or negative errno. */
 int hf_listener_take(int fd, const HfListenerSpec *spec, HfListener **ret);
 
+/* Of one taken out of another holdfast: from now on that neither switches nor ends it; lasts until
+ * hf_listener_unref if taken is still set then. */
+void hf_listener_claim(HfListener *listener);
+
 /* Has another holdfast taken it out of this one? */
 static inline bool hf_listener_is_anothers(const HfListener *listener)
 {
@@ -124,8 +128,6 @@ int hf_listener_respecify(HfListener *listener, const HfListenerSpec *spec, bool
 
 /* The present accept queue of a side. Returns as hf_queue_read, or -ENOENT: no such side. */
 int hf_listener_queue(HfListener *listener, unsigned side, HfQueue *ret);
-/* How many connections wait, on all sides. */
-uint32_t hf_listener_waiting(HfListener *listener);
 
 /* Is it a TCP address, or a path bound here? */
 bool hf_listener_can_be_released(const HfListener *listener);

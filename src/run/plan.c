@@ -14,8 +14,7 @@
 #include "kernel/privilege.h"
 #include "kernel/process.h"
 #include "loop/names.h"
-#include "run/resolved_listener.h"
-#include "run/shared_listener.h"
+#include "loop/resolved_listener.h"
 
 int hf_plan_new(HfPlan **ret)
 {
@@ -180,8 +179,11 @@ int hf_plan_pair(HfPlan *plan, HfHandover handover, unsigned side, HfText *error
     const HfListener *single = NULL;
 
     plan->switches = false;
-    for (size_t i = 0; i < plan->n_listeners; i++)
-        hf_shared_listener_align(plan->listeners[i], side);
+    for (size_t i = 0; i < plan->n_listeners; i++) {
+        HfListener *listener = plan->listeners[i];
+        if (listener->taken && hf_listener_has_sides(listener) && listener->side != side)
+            hf_listener_renumber(listener, side); /* as for all others here */
+    }
     if (handover != HF_HANDOVER_AUTO && handover != HF_HANDOVER_SWITCH)
         return 0;
     for (size_t i = 0; i < plan->n_listeners; i++) {
@@ -405,48 +407,5 @@ int hf_plan_of_settings(const HfSettings *settings, HfNames *names, HfPlan **ret
         return r;
     }
     *ret = plan;
-    return 0;
-}
-
-/* ---- the environment ---- */
-
-static bool entries_set(const char *const *entries, const char *entry)
-{
-    size_t length = strcspn(entry, "=");
-
-    for (; entries && *entries; entries++)
-        if (strcspn(*entries, "=") == length && memcmp(*entries, entry, length) == 0)
-            return true;
-    return false;
-}
-
-static int add_entries(char ***environment, const char *const *entries)
-{
-    for (; entries && *entries; entries++) {
-        int r = hf_strv_append(environment, *entries);
-        if (r < 0)
-            return r;
-    }
-    return 0;
-}
-
-int hf_environment_make(char *const *first, const char *const *second, char ***ret)
-{
-    HF_CLEANUP_STRV char **environment = NULL;
-
-    const char *const *before = (const char *const *)first;
-    int r = 0;
-
-    for (char *const *entry = environ; entry && *entry && r >= 0; entry++)
-        if (!hf_handoff_is_foreign(*entry) && !entries_set(before, *entry) &&
-            !entries_set(second, *entry))
-            r = hf_strv_append(&environment, *entry);
-    if (r >= 0)
-        r = add_entries(&environment, before);
-    if (r >= 0)
-        r = add_entries(&environment, second);
-    if (r < 0)
-        return r;
-    *ret = HF_STEAL(environment);
     return 0;
 }

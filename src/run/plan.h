@@ -57,11 +57,6 @@ int hf_plan_place(HfPlan *plan, HfText *error);
  * to it. */
 int hf_plan_of_settings(const HfSettings *settings, HfNames *names, HfPlan **ret, HfText *error);
 
-/* The environment of a child: a copy of holdfast's own without variables meant for holdfast
- * (hf_handoff_is_foreign), then the entries of each vector (NULL: none). Owned. Returns 0 or
- * -ENOMEM. */
-int hf_environment_make(char *const *first, const char *const *second, char ***ret);
-
 /* ---- lists of listeners ---- */
 
 /* The listener in list that spec asks for: with the same address, or received under spec's name.

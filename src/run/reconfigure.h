@@ -25,11 +25,3 @@ void hf_reconfigure_discard(HfSupervisor *supervisor);
 
 /* Frees all. */
 void hf_reconfigure_clear(HfSupervisor *supervisor);
-
-/* ---- the file ---- */
-
-/* Settings: the command line on top of the configuration file that it names. */
-
-/* Reads both, the file as it is now. Returns as hf_options_parse, or another negative errno with
- * one line in error when the file cannot be read. */
-int hf_configuration_read(int argc, char *const *argv, HfCommandLine *ret, HfText *error);

@@ -18,7 +18,6 @@
 #include "policy/backoff.h"
 #include "run/actions.h"
 #include "run/activated.h"
-#include "run/final_kill.h"
 #include "run/inputs.h"
 #include "run/pid_file.h"
 #include "run/reconfigure.h"
@@ -79,7 +78,6 @@ static void detach_service(HfSupervisor *supervisor)
             supervisor->timers[timer][i] =
                 sd_event_source_disable_unref(supervisor->timers[timer][i]);
     supervisor->prepare = hf_prepare_abort(supervisor->prepare);
-    supervisor->final_kill = hf_final_kill_free(supervisor->final_kill);
     supervisor->prepared = hf_plan_unref(supervisor->prepared);
     supervisor->current = hf_plan_unref(supervisor->current);
     hf_listener_array_clear(&supervisor->activated, &supervisor->n_activated);

@@ -19,7 +19,6 @@
 
 #define HF_SUPERVISOR_EVENTS 1024 /* that can wait between two steps */
 
-typedef struct HfFinalKill HfFinalKill;
 typedef struct HfInputs HfInputs;
 
 typedef struct HfSupervisor {
@@ -54,12 +53,11 @@ typedef struct HfSupervisor {
     HfPrepare *prepare;     /* in progress */
     HfListener **activated; /* from systemd */
     size_t n_activated;
-    bool raised;             /* backlog */
-    char *pid_file;          /* the user's, written by us; NULL: none */
-    char *failure;           /* why the last replacement failed, for its callers */
-    int status;              /* of the coming exit */
-    HfFinalKill *final_kill; /* NULL until the end */
-    char *unhealthy;         /* what the last probe found wrong */
+    bool raised;     /* backlog */
+    char *pid_file;  /* the user's, written by us; NULL: none */
+    char *failure;   /* why the last replacement failed, for its callers */
+    int status;      /* of the coming exit */
+    char *unhealthy; /* what the last probe found wrong */
     HfInputs *inputs;
     bool taking_over; /* another server still has the sockets, and its pid file */
     bool shares;      /* the current request may take addresses over from another holdfast */

@@ -250,9 +250,10 @@ const HfHandoff *hf_handoff_of(const HfSettings *settings);
  * verbs and --help always pass. Returns as hf_options_parse. */
 int hf_adapter_validate(const HfCommandLine *line, HfText *error);
 
-/* Does this environment entry ("NAME=value") belong to any handoff or to sd_notify(3), so that
- * services must not inherit it? */
-bool hf_handoff_is_foreign(const char *entry);
+/* Reads the command line on top of the configuration file that it names, as that is now, and
+ * validates them. Returns as hf_options_parse, or another negative errno with one line in error
+ * when the file cannot be read. */
+int hf_configuration_read(int argc, char *const *argv, HfCommandLine *ret, HfText *error);
 
 /* The path of a pool's private status socket: STATUSES.POOL, by the pool's index. ret holds
  * HF_ADDRESS_TEXT_MAX bytes. */

@@ -4,10 +4,13 @@
 #include <assert.h>
 #include <errno.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "base/memory.h"
 #include "base/parse.h"
 #include "config/option.h"
 #include "config/settings.h"
+#include "kernel/file.h"
 
 #define PHP_ENTRYPOINT "docker-php-entrypoint" /* of the official images */
 #define NAMES_MAX      16                      /* of adapters, of handoffs */
@@ -140,6 +143,47 @@ bool hf_handoff_is_foreign(const char *entry)
             if (strncmp(entry, *name, strlen(*name)) == 0)
                 return true;
     return false;
+}
+
+static bool entries_set(const char *const *entries, const char *entry)
+{
+    size_t length = strcspn(entry, "=");
+
+    for (; entries && *entries; entries++)
+        if (strcspn(*entries, "=") == length && memcmp(*entries, entry, length) == 0)
+            return true;
+    return false;
+}
+
+static int add_entries(char ***environment, const char *const *entries)
+{
+    for (; entries && *entries; entries++) {
+        int r = hf_strv_append(environment, *entries);
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}
+
+int hf_environment_make(char *const *first, const char *const *second, char ***ret)
+{
+    HF_CLEANUP_STRV char **environment = NULL;
+
+    const char *const *before = (const char *const *)first;
+    int r = 0;
+
+    for (char *const *entry = environ; entry && *entry && r >= 0; entry++)
+        if (!hf_handoff_is_foreign(*entry) && !entries_set(before, *entry) &&
+            !entries_set(second, *entry))
+            r = hf_strv_append(&environment, *entry);
+    if (r >= 0)
+        r = add_entries(&environment, before);
+    if (r >= 0)
+        r = add_entries(&environment, second);
+    if (r < 0)
+        return r;
+    *ret = HF_STEAL(environment);
+    return 0;
 }
 
 /* ---- do they agree? ---- */
@@ -347,4 +391,50 @@ int hf_adapter_validate(const HfCommandLine *line, HfText *error)
     hf_text_add(error, hf_text_peek(&why));
     hf_text_fail(error, why.failed);
     return r;
+}
+
+/* ---- the configuration file ---- */
+
+static int explain(const char *path, int r, HfText *error)
+{
+    if (r == -EFBIG)
+        hf_text_addf(error, "%s: the file is too large; it may have %d KiB", path,
+                     HF_OPTIONS_FILE_MAX / 1024);
+    else if (r == -EINVAL)
+        hf_text_addf(error, "%s is not a regular file", path);
+    else
+        hf_text_addf(error, "%s cannot be read: %s", path, strerror(-r));
+    return r;
+}
+
+static int read_file(const char *path, char **ret_text, HfOptionsFile *ret, HfText *error)
+{
+    *ret = (HfOptionsFile){.path = path};
+    int r = hf_file_read(path, HF_OPTIONS_FILE_MAX, ret_text, &ret->length);
+    ret->text = *ret_text;
+    return r < 0 ? explain(path, r, error) : 0;
+}
+
+int hf_configuration_read(int argc, char *const *argv, HfCommandLine *ret, HfText *error)
+{
+    HF_CLEANUP_COMMAND_LINE HfCommandLine line = {0};
+    HF_CLEANUP_COMMAND_LINE HfCommandLine whole = {0};
+    HF_CLEANUP_FREE char *text = NULL;
+    HfCommandLine *read = &line;
+    HfOptionsFile file;
+
+    int r = hf_options_parse(argc, argv, &line, error);
+    if (r >= 0 && line.config && !line.help && !line.version) {
+        read = &whole;
+        r = read_file(line.config, &text, &file, error);
+        if (r >= 0)
+            r = hf_options_parse_with_file(argc, argv, &file, &whole, error);
+    }
+    if (r >= 0)
+        r = hf_adapter_validate(read, error);
+    if (r < 0)
+        return r;
+    *ret = *read;
+    *read = (HfCommandLine){0};
+    return 0;
 }

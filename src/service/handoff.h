@@ -81,3 +81,10 @@ int hf_handoff_place(const HfHandoff *handoff, const HfHandoffListener *listener
 /* The same for a plan's sockets, with the error as one line. */
 int hf_handoff_place_planned(const HfHandoff *handoff, const HfPlanned *wanted, size_t n,
                              HfPlacement *ret, HfText *error);
+
+/* Does this environment entry ("NAME=value") belong to any handoff or to sd_notify(3), so that
+ * services must not inherit it? */
+bool hf_handoff_is_foreign(const char *entry);
+/* The environment of a child: a copy of holdfast's own without what is foreign, then the entries of
+ * each vector (NULL: none). Owned. Returns 0 or -ENOMEM. */
+int hf_environment_make(char *const *first, const char *const *second, char ***ret);

@@ -22,11 +22,11 @@
 #include "kernel/socket.h"
 #include "kernel/socket_path.h"
 #include "kernel/steer.h"
+#include "loop/resolved_listener.h"
+#include "parts/inherit/shared_listener.h"
 #include "refusal_helpers.h"
 #include "run/listener.h"
 #include "run/plan.h"
-#include "run/resolved_listener.h"
-#include "run/shared_listener.h"
 
 WRAP(int, hf_fd_raise, (int fd, int minimum), (fd, minimum), (hf_fd_close(fd), -EMFILE), EMFILE)
 CALL(hf_listener_name, (int fd, struct sockaddr_storage *ret, unsigned *ret_length),
@@ -131,7 +131,6 @@ static void live(HfListener *held)
         assert_true(r == 0 || held->side == before);
         (void)hf_listener_queue(held, side, &queue);
     }
-    (void)hf_listener_waiting(held);
     change_specs(held);
     hf_listener_raise_backlog(held, true);
     hf_listener_raise_backlog(held, false);
@@ -186,9 +185,8 @@ static void one_is_received_and_taken(void)
                 if (bound->fds[side] >= 0)
                     (void)hf_shared_listener_add_side(taken, dup(bound->fds[side]),
                                                       bound->places[side], &bound->inodes[side]);
-            hf_shared_listener_claim(taken);
-            hf_shared_listener_align(taken, 1);
-            hf_shared_listener_align(taken, taken->side);
+            hf_listener_claim(taken);
+            hf_listener_renumber(taken, 1);
             (void)hf_shared_listener_retake(taken);
             if (hf_listener_open_side(bound, 1, &error) == 0)
                 (void)hf_listener_steer(bound, 1);

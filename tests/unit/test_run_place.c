@@ -15,6 +15,7 @@
 #include "base/log.h"
 #include "kernel/file.h"
 #include "kernel/lock.h"
+#include "parts/probe/figures.h"
 #include "refusal_helpers.h"
 #include "run/generation_files.h"
 #include "run/runtime.h"
@@ -117,7 +118,7 @@ static void use_files(const HfPlan *plan, const HfRuntime *runtime, const char *
             assert_true((r == 0) == (access(files.overlay, F_OK) == 0) || refused);
         }
         for (size_t i = 0; i < plan->n_pools; i++)
-            (void)hf_scoreboard_find(plan, statuses, i, 0, &reach);
+            (void)hf_figures_find_page(plan, statuses, i, 0, &reach);
     }
     sd_event_source_disable_unref(watch);
     hf_files_remove(&files);

@@ -21,11 +21,11 @@
 #include "kernel/owner.h"
 #include "kernel/privilege.h"
 #include "kernel/process.h"
+#include "loop/resolved_listener.h"
 #include "run/activated.h"
 #include "run/generation.h"
 #include "run/part.h"
 #include "run/pid_file.h"
-#include "run/resolved_listener.h"
 #include "run/supervisor.h"
 
 static HfOwner owner; /* of any address */

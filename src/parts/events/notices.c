@@ -10,6 +10,8 @@
 #include "base/memory.h"
 #include "base/text.h"
 
+#define SPARED_MOST 8 /* spared processes that are named */
+
 /* ---- memory ---- */
 
 static void remember(HfNotices *notices, const HfNotice *notice)
@@ -223,6 +225,45 @@ static void add_end(const HfGeneration *generation, HfText *text)
         hf_generation_explain_status(generation, text);
 }
 
+typedef struct Sparing {
+    const HfGeneration *generation;
+    HfHeldSockets sockets;
+    HfText *text;
+    size_t n;
+} Sparing;
+
+static int name_spared(HfProcess *process, void *userdata)
+{
+    Sparing *sparing = userdata;
+    HF_CLEANUP_NAMES HfProcessNames names = {0};
+    size_t which;
+
+    if (sparing->n++ >= SPARED_MOST)
+        return 0;
+    hf_process_names_add(&names, process->pid);
+    hf_text_addf(sparing->text, "%s%s",
+                 sparing->n > 1 ? ", " : "; it leaves alone: ", hf_process_names_text(&names));
+    if (hf_process_holds(process->pid, &sparing->sockets, &which) > 0)
+        hf_text_addf(sparing->text, ", which holds %s",
+                     sparing->generation->listeners[which]->label);
+    return 0;
+}
+
+/* Appends to a sentence which processes are spared when it leaves, and what they hold; nothing if
+ * there are none. */
+static void add_spared(const HfGeneration *generation, HfText *text)
+{
+    Sparing sparing = {.generation = generation, .text = text};
+    HF_CLEANUP_FREE int *fds = hf_generation_sockets(generation);
+
+    if (fds)
+        (void)hf_held_sockets_identify(fds, generation->plan->n_listeners, &sparing.sockets);
+    (void)hf_members_visit_spared(&generation->members, name_spared, &sparing);
+    if (sparing.n > SPARED_MOST)
+        hf_text_addf(text, " and %zu more", sparing.n - SPARED_MOST);
+    hf_held_sockets_clear(&sparing.sockets);
+}
+
 static void add_letter(const HfSupervisor *supervisor, const HfAction *action, char letter,
                        HfText *text)
 {
@@ -258,7 +299,7 @@ static void add_letter(const HfSupervisor *supervisor, const HfAction *action, c
         break;
     case 's':
         if (generation)
-            hf_generation_name_spared(generation, text);
+            add_spared(generation, text);
         break;
     case 'u':
         add_unhealthy(supervisor, action, text);

@@ -6,6 +6,7 @@
 
 #include "base/log.h"
 #include "parts/inherit/orphans.h"
+#include "parts/inherit/shared_listener.h"
 #include "parts/inherit/takeover.h"
 #include "parts/inherit/unit.h"
 #include "run/supervisor.h"
@@ -56,6 +57,28 @@ static int lend_listeners(HfListener *const *list, size_t n, HfOffer *offer)
     return r;
 }
 
+/* A listener of ours that another holdfast has taken over may be shared as before or, if the user
+ * wants that, taken back. */
+static bool may_be_used(const HfPlan *plan, HfListener *listener)
+{
+    if (!hf_listener_is_anothers(listener))
+        return true;
+    for (size_t i = 0; i < plan->n_wanted; i++)
+        if (hf_listener_find(&listener, 1, &plan->wanted[i].spec))
+            return hf_shared_listener_retake(listener);
+    return true;
+}
+
+static void retake_listeners(const HfPlan *plan, HfOffer *offer)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < offer->n; i++)
+        if (may_be_used(plan, offer->list[i]))
+            offer->list[n++] = offer->list[i];
+    offer->n = n;
+}
+
 static int inherit_lend(void *state, HfPlan *plan, HfOffer *offer, HfText *error)
 {
     HfInherit *inherit = state;
@@ -63,6 +86,8 @@ static int inherit_lend(void *state, HfPlan *plan, HfOffer *offer, HfText *error
     const HfSettings *settings = &supervisor->line->settings;
     int r = 0;
 
+    if (supervisor->shares)
+        retake_listeners(plan, offer);
     if (settings->take_over && !inherit->takeover && !supervisor->current) {
         r = hf_takeover_new(supervisor, plan, (pid_t)settings->take_over_pid, &inherit->check,
                             &inherit->takeover, error);

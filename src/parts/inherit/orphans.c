@@ -15,9 +15,9 @@
 #include "kernel/owner.h"
 #include "kernel/socket.h"
 #include "loop/cgroups.h"
+#include "loop/resolved_listener.h"
+#include "parts/inherit/shared_listener.h"
 #include "parts/inherit/takeover.h"
-#include "run/resolved_listener.h"
-#include "run/shared_listener.h"
 
 HfOrphans *hf_orphans_free(HfOrphans *orphans)
 {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "parts/inherit/takeover.h"
+#include "parts/inherit/shared_listener.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -12,9 +13,8 @@
 #include "kernel/members.h"
 #include "kernel/owner.h"
 #include "kernel/socket.h"
+#include "loop/resolved_listener.h"
 #include "run/members.h"
-#include "run/resolved_listener.h"
-#include "run/shared_listener.h"
 #include "run/supervisor.h"
 
 static void explain_copy(const HfTakeover *takeover, const char *label, int r, HfText *error)
@@ -469,7 +469,7 @@ static int share(const HfProcess *holder, const HfListenerSpec *spec,
         hf_listener_unref(listener);
         return r;
     }
-    hf_shared_listener_claim(listener);
+    hf_listener_claim(listener);
     *ret = listener;
     return 0;
 }

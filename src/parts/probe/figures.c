@@ -19,6 +19,37 @@
 #define AT_ONCE_MAX     64                    /* pools asked at the same time */
 #define SCRIPT_MOST     (16U * 1024 * 1024)   /* bytes per answer */
 
+/* ---- where the figures are ---- */
+
+/* The user's own status address is a listener that we hold. */
+static int find_listener(const HfPlan *plan, size_t pool, unsigned side, HfReach *ret)
+{
+    for (size_t i = 0; i < plan->n_listeners; i++)
+        if (plan->wanted[i].status && plan->wanted[i].pool == pool)
+            return hf_listener_reach(plan->listeners[i], side, ret);
+    return -ENOENT;
+}
+
+int hf_figures_find_page(const HfPlan *plan, const char *statuses, size_t pool, unsigned side,
+                         HfReach *ret)
+{
+    char path[HF_ADDRESS_TEXT_MAX];
+    HfReach reach = {0};
+    HfAddress address;
+
+    if (!statuses || !(plan->pools[pool].probe & HF_POOL_COUNTS))
+        return -ENOENT;
+    if (!(plan->pools[pool].probe & HF_POOL_LISTENS))
+        return find_listener(plan, pool, side, ret);
+    hf_plan_status_socket(statuses, pool, path);
+    int r = hf_address_parse(path, &address);
+    if (r >= 0)
+        r = hf_address_to_sockaddr(&address, &reach.address, &reach.length);
+    if (r >= 0)
+        *ret = reach;
+    return r;
+}
+
 /* ---- the script ---- */
 
 int hf_script_place(const HfAdapter *adapter, const char *file)
@@ -156,7 +187,7 @@ static int ask_pool(HfPoolFigures *pool)
                                  .timeout = FIGURES_TIMEOUT};
         return hf_script_run(loop, &run, on_cache, pool, &pool->request);
     }
-    int r = hf_scoreboard_find(plan, figures->statuses, pool->index, figures->side, &reach);
+    int r = hf_figures_find_page(plan, figures->statuses, pool->index, figures->side, &reach);
     const HfRequestSpec question = {
         .kind = HF_PROBE_FASTCGI,
         .what = plan->pools[pool->index].status_path,

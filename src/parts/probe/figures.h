@@ -35,6 +35,12 @@ struct HfFigures {
     void *userdata;
 };
 
+/* Where to reach the status page of a pool: its private socket (statuses NULL: there is none), or
+ * the user's own for the generation on that side. Returns 0, -ENOENT when it has none, or negative
+ * errno. */
+int hf_figures_find_page(const HfPlan *plan, const char *statuses, size_t pool, unsigned side,
+                         HfReach *ret);
+
 /* Asks the active generation for its pools' or its opcode cache's figures. The callback comes from
  * the loop. ret must be given to hf_figures_free in any case. Returns 0, -ENOENT when nobody can be
  * asked, or negative errno. */

@@ -6,8 +6,8 @@
 
 #include "base/log.h"
 #include "loop/reaper.h"
+#include "loop/resolved_listener.h"
 #include "parts/probe/request.h"
-#include "run/resolved_listener.h"
 
 typedef struct Asked {
     sd_event *loop;

@@ -9,9 +9,9 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "kernel/socket.h"
+#include "parts/probe/figures.h"
 #include "parts/probe/probe_verb.h"
 #include "parts/probe/request.h"
-#include "run/generation_files.h"
 #include "run/inputs.h"
 #include "run/supervisor.h"
 
@@ -146,8 +146,8 @@ static bool ask_scoreboard(Inquiry *inquiry)
     size_t pool = (size_t)plan->wanted[inquiry->listener].pool;
     HfReach reach;
 
-    if (!inquiry->reading || hf_scoreboard_find(plan, prober->generation->statuses, pool,
-                                                prober->generation->side, &reach) < 0)
+    if (!inquiry->reading || hf_figures_find_page(plan, prober->generation->statuses, pool,
+                                                  prober->generation->side, &reach) < 0)
         return false;
     const HfRequestSpec question = {
         .kind = HF_PROBE_FASTCGI,

@@ -72,6 +72,16 @@ static bool accepts(const HfRelease *release, unsigned slot)
     return stage < HF_STAGE_STOP || hf_clock_monotonic() < release->asked[slot] + CLOSE_TIME;
 }
 
+static bool has_waiting(HfListener *listener)
+{
+    HfQueue queue;
+
+    HF_EACH_SIDE (listener)
+        if (hf_listener_queue(listener, side, &queue) >= 0 && queue.depth > 0)
+            return true;
+    return false;
+}
+
 /* Clients that wait at an unlinked path are still served. */
 static bool can_release(const HfRelease *release, HfListener *listener)
 {
@@ -80,7 +90,7 @@ static bool can_release(const HfRelease *release, HfListener *listener)
     for (unsigned i = 0; i < HF_MACHINE_SLOTS; i++)
         if (slot_has(release->supervisor, i, listener) && accepts(release, i))
             return false;
-    return hf_listener_waiting(listener) == 0;
+    return !has_waiting(listener);
 }
 
 /* act: releases those with empty queues. Returns how many are left. */
@@ -173,7 +183,7 @@ static bool somebody_waits(const HfSupervisor *supervisor)
     const HfPlan *plan = supervisor->current;
 
     for (size_t i = 0; plan && i < plan->n_listeners; i++)
-        if (hf_listener_waiting(plan->listeners[i]) > 0)
+        if (has_waiting(plan->listeners[i]))
             return true;
     return false;
 }

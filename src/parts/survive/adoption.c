@@ -14,7 +14,6 @@
 #include "base/memory.h"
 #include "config/settings.h"
 #include "kernel/file.h"
-#include "run/shared_listener.h"
 
 /* ---- what there is now ---- */
 
@@ -326,7 +325,7 @@ static void steer_all(const HfSnapshot *snapshot, unsigned side, bool holds)
     for (size_t i = 0; i < snapshot->listeners.n; i++) {
         HfListener *listener = snapshot->listeners.items[i];
         if (listener->claimed)
-            hf_shared_listener_claim(listener);
+            hf_listener_claim(listener);
         bool stays = holds && hf_listener_is_held(listener);
         int r = is_whole(listener) && !stays ? hf_listener_steer(listener, side) : 0;
         if (r < 0) {

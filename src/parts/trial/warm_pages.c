@@ -9,6 +9,7 @@
 #include "base/memory.h"
 #include "format/pages.h"
 #include "kernel/file.h"
+#include "parts/probe/figures.h"
 #include "parts/trial/warm_parts.h"
 #include "run/listener.h"
 
@@ -130,7 +131,7 @@ static int ask_status(HfWarmSlot *slot, const HfGeneration *generation, size_t p
     HF_CLEANUP_TEXT HfText uri = {0};
     HfReach reach;
 
-    int r = hf_scoreboard_find(plan, generation->statuses, pool, generation->side, &reach);
+    int r = hf_figures_find_page(plan, generation->statuses, pool, generation->side, &reach);
     if (r < 0)
         return r;
     hf_text_addf(&uri, "%s?full", plan->pools[pool].status_path);

@@ -14,11 +14,11 @@
 #include "base/text.h"
 #include "config/settings.h"
 #include "loop/capture.h"
+#include "loop/resolved_listener.h"
 #include "parts/verbs/exec.h"
 #include "run/activated.h"
 #include "run/listener.h"
 #include "run/plan.h"
-#include "run/resolved_listener.h"
 #include "run/runtime.h"
 
 #define INFORMATION_MAX (4U * 1024 * 1024)

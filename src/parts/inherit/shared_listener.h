@@ -8,12 +8,6 @@
  * inode: of a path's file. Consumes fd on failure as well. Returns 0 or negative errno. */
 int hf_shared_listener_add_side(HfListener *listener, int fd, unsigned place,
                                 const HfSocketInode *inode);
-/* From now on the other holdfast neither switches nor ends it; lasts until hf_listener_unref if
- * taken is still set then. */
-void hf_shared_listener_claim(HfListener *listener);
 /* Takes a listener back that another holdfast has taken, in its present state. Returns whether we
  * have all of its sides. */
 bool hf_shared_listener_retake(HfListener *listener);
-/* Renumbers a listener taken with several sides so that its current one is side, as for all others
- * here. */
-void hf_shared_listener_align(HfListener *listener, unsigned side);

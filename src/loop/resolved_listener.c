@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "run/resolved_listener.h"
+#include "loop/resolved_listener.h"
 
 #include <assert.h>
 #include <dirent.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "run/shared_listener.h"
+#include "parts/inherit/shared_listener.h"
 
 #include <errno.h>
 
@@ -24,13 +24,6 @@ int hf_shared_listener_add_side(HfListener *listener, int fd, unsigned place,
     if (!hf_listener_has_sides(listener))
         listener->standby = side;
     return 0;
-}
-
-void hf_shared_listener_claim(HfListener *listener)
-{
-    listener->claimed = true;
-    HF_EACH_SIDE (listener)
-        hf_steer_claim(listener->fds[side], true);
 }
 
 /* Finds the side that gets connections now; returns whether we have all sides. */
@@ -73,12 +66,6 @@ bool hf_shared_listener_retake(HfListener *listener)
         listener->standby = listener->side;
     listener->side = current;
     listener->taken = true;
-    hf_shared_listener_claim(listener);
+    hf_listener_claim(listener);
     return true;
-}
-
-void hf_shared_listener_align(HfListener *listener, unsigned side)
-{
-    if (listener->taken && hf_listener_has_sides(listener) && listener->side != side)
-        hf_listener_renumber(listener, side);
 }
