@@ -16,6 +16,10 @@ int hf_file_write(const char *path, const char *data, size_t length, mode_t mode
  * file (a FIFO could block for ever), or another negative errno such as -ENOENT. */
 int hf_file_read(const char *path, size_t maximum, char **ret, size_t *ret_length);
 
+/* Can path be looked up without waiting for anybody: is all of it in the kernel's cache,
+ * and what it names on a block device? False where the kernel does not tell. */
+bool hf_file_is_near(const char *path);
+
 /* mkdir -p of path; mode, whatever the umask, applies to the directories it creates. Returns 0,
  * also if path is a directory already; -EPERM if that is owned by neither us nor root, or is
  * writable by others and not sticky; -ENOTDIR if a link or anything else is there. */

@@ -8,6 +8,7 @@
 
 #include "base/memory.h"
 #include "kernel/account.h"
+#include "kernel/file.h"
 #include "kernel/privilege.h"
 #include "kernel/process.h"
 #include "loop/capture.h"
@@ -343,9 +344,23 @@ static void on_names(const HfCaptured *captured, void *userdata)
     names->callback(names->userdata);
 }
 
+/* A file that nobody has to be waited for needs no child. */
+static bool answer_here(Name *name, const HfNames *names)
+{
+    HF_CLEANUP_TEXT HfText answer = {0};
+
+    if (name->kind < KIND_PROGRAM || name->text[0] != '/' || !hf_file_is_near(name->text))
+        return false;
+    answer_name(names, name, &answer);
+    const char *at = hf_text_peek(&answer);
+    return take_name(&at, at + answer.length, name);
+}
+
 int hf_names_ask(HfNames *names, sd_event *loop, HfReaper *reaper, uint64_t timeout,
                  HfNamesCallback callback, void *userdata)
 {
+    while (names->asked < names->n && answer_here(&names->list[names->asked], names))
+        names->asked++;
     if (names->asked == names->n)
         return 1;
     names->callback = callback;

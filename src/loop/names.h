@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Looks up users, groups, hosts and the service's files. Name services take any amount of time, and
  * their servers, or those of a file system, may never answer: so a child asks them, and nothing
- * else has to wait. */
+ * else has to wait. Only files that the kernel has at hand are looked at without one. */
 #pragma once
 
 #include <stdint.h>
@@ -32,7 +32,7 @@ int hf_names_want_files(HfNames *names, const char *program, const char *directo
 int hf_names_want_open(HfNames *names, const char *path, int mode);
 
 /* Asks for the names that were added. Those not answered after timeout (usec) become -ETIMEDOUT.
- * Returns 0, 1 when there is nothing to ask (no callback), or negative errno. The callback comes
+ * Returns 0, 1 when all is known (no callback), or negative errno. The callback comes
  * from the loop, never from within this call. */
 typedef void (*HfNamesCallback)(void *userdata);
 int hf_names_ask(HfNames *names, sd_event *loop, HfReaper *reaper, uint64_t timeout,

@@ -2,7 +2,9 @@
 #include "child_helpers.h"
 
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/sysmacros.h>
 
 #include "kernel/file.h"
 #include "kernel/lock.h"
@@ -470,6 +472,24 @@ static void test_remove_directory_refuses(void **state)
     assert_int_equal(rmdir("folder"), 0);
 }
 
+static void test_near_is_what_is_cached_of_a_disk(void **state)
+{
+    struct stat found;
+    size_t open_before = count_fds();
+
+    (void)state;
+    make_file("cached");
+    assert_int_equal(stat("cached", &found), 0);
+    assert_false(hf_file_is_near("nothing"));
+    assert_false(hf_file_is_near("/proc/self/status"));
+    if (major(found.st_dev) == 0) /* overlayfs, tmpfs */
+        assert_false(hf_file_is_near("cached"));
+    else if (hf_file_is_near("/")) /* else the kernel does not tell */
+        assert_true(hf_file_is_near("cached"));
+    assert_int_equal(unlink("cached"), 0);
+    assert_int_equal(count_fds(), open_before);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -489,6 +509,7 @@ int main(void)
         cmocka_unit_test(test_remove_directory),
         cmocka_unit_test(test_remove_directory_leaves_what_stays),
         cmocka_unit_test(test_remove_directory_refuses),
+        cmocka_unit_test(test_near_is_what_is_cached_of_a_disk),
     };
     return cmocka_run_group_tests(tests, enter_directory, leave_directory);
 }

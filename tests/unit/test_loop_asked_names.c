@@ -9,6 +9,7 @@
 #include "base/memory.h"
 #include "base/parse.h"
 #include "kernel/credentials.h"
+#include "kernel/file.h"
 #include "loop/capture.h"
 #include "loop/names.h"
 #include "loop/reaper.h"
@@ -165,8 +166,26 @@ static void a_program_is_found_and_tried_at_once(void **state)
     assert_true(hf_names_open(names, "/tmp", X_OK));
 
     assert_int_equal(hf_names_want_open(names, program, R_OK), 0);
-    assert_int_equal(ask_names(names, LONG), 0);
+    assert_true(ask_names(names, LONG) >= 0);
     assert_true(hf_names_open(names, program, R_OK));
+    hf_names_free(names);
+}
+
+static void files_at_hand_are_looked_at_without_a_child(void **state)
+{
+    HfNames *names = new_names();
+    HF_CLEANUP_FREE char *program = NULL;
+    const bool near = access("/bin/sh", X_OK) == 0 && hf_file_is_near("/bin/sh");
+
+    (void)state;
+    assert_int_equal(hf_names_want_files(names, "/bin/sh", NULL, NULL), 0);
+    assert_int_equal(ask_names(names, LONG), near ? 1 : 0);
+    assert_int_equal(hf_names_program(names, "/bin/sh", NULL, &program), 0);
+    assert_string_equal(program, "/bin/sh");
+    assert_true(hf_names_open(names, program, X_OK));
+    assert_int_equal(hf_names_want_open(names, "/proc/self/status", R_OK), 0); /* no disk */
+    assert_int_equal(ask_names(names, LONG), 0);
+    assert_true(hf_names_open(names, "/proc/self/status", R_OK));
     hf_names_free(names);
 }
 
@@ -269,6 +288,7 @@ int main(void)
         cmocka_unit_test(a_service_gets_groups_and_environment),
         cmocka_unit_test(without_names_the_services_are_asked),
         cmocka_unit_test(a_program_is_found_and_tried_at_once),
+        cmocka_unit_test(files_at_hand_are_looked_at_without_a_child),
         cmocka_unit_test(freed_while_it_is_asked),
         cmocka_unit_test(a_child_has_one_descriptor_and_ends),
         cmocka_unit_test(a_child_that_does_not_end_is_killed),
