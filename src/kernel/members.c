@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/fd.h"
@@ -17,6 +18,7 @@
 #include "kernel/cgroup.h"
 
 #define ANCESTORS_MAX 64
+#define STRANGERS     2048 /* remembered */
 
 static void close_directory(DIR **directory)
 {
@@ -92,7 +94,9 @@ int hf_process_visit(HfProcessMatch match, const void *wanted, HfProcessVisit vi
             return -errno;
         if (hf_parse_uint(entry->d_name, INT32_MAX, &pid) < 0)
             continue;
-        r = hf_process_open_match((pid_t)pid, match, wanted, &process);
+        r = match((pid_t)pid, wanted); /* most do not, and need no pidfd */
+        if (r > 0)
+            r = hf_process_open_match((pid_t)pid, match, wanted, &process);
         if (r > 0)
             r = visit(&process, userdata);
         hf_process_clear(&process);
@@ -141,17 +145,39 @@ int hf_process_is_child(pid_t pid, const void *wanted)
     return family->program ? runs(pid, family->program, NULL) : 1;
 }
 
-/* As a subreaper the calling process is an ancestor of everything its children left behind. */
+/* 0: unknown. */
+static uint32_t number_of(pid_t pid)
+{
+    char path[32];
+    struct stat found;
+
+    snprintf(path, sizeof(path), "/proc/%d", (int)pid);
+    return stat(path, &found) < 0 ? 0 : (uint32_t)found.st_ino;
+}
+
+/* As a subreaper the calling process is an ancestor of everything its children left behind, and
+ * nobody else becomes its descendant. So strangers are remembered, by the number of /proc/PID,
+ * which no other process with that pid has: all processes are looked at again and again. */
 int hf_process_is_descendant(pid_t pid, const void *unused)
 {
+    static uint32_t strangers[STRANGERS];
+    uint32_t *stranger = &strangers[(uint32_t)pid % STRANGERS];
+    uint32_t number = number_of(pid);
+    const uint32_t first = number;
+
     (void)unused;
     for (int i = 0; i < ANCESTORS_MAX && pid > 1; i++) {
+        if (number != 0 && number == strangers[(uint32_t)pid % STRANGERS])
+            break;
         int r = hf_process_parent(pid, &pid);
         if (r < 0)
             return no_match_unless_short(r);
         if (pid == getpid())
             return 1;
+        number = number_of(pid);
     }
+    if (getpid() != 1) /* orphans of others become children of an init */
+        *stranger = first;
     return 0;
 }
 

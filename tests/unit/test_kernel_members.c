@@ -405,6 +405,28 @@ static int see_holders(const void *data)
     return n == 3 ? 0 : 93; /* and the parent of them all */
 }
 
+static int is_no_descendant(const void *pid)
+{
+    return hf_process_is_descendant(*(const pid_t *)pid, NULL);
+}
+
+static void test_strangers_are_remembered(void **state)
+{
+    HfProcess ours = start_holder(-1);
+    pid_t pid = ours.pid;
+
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(hf_process_is_descendant(getpid(), NULL), 0);
+        assert_int_equal(hf_process_is_descendant(getppid(), NULL), 0);
+        assert_int_equal(hf_process_is_descendant(1, NULL), 0);
+        assert_int_equal(hf_process_is_descendant(pid, NULL), 1);
+        in_fork(is_no_descendant, &pid);
+    }
+    end_holder(&ours);
+    assert_int_equal(hf_process_is_descendant(pid, NULL), 0);
+}
+
 static void test_socket_holders(void **state)
 {
     HF_CLEANUP_FD int first = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -499,6 +521,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_a_process_outlives_its_first_thread),
         cmocka_unit_test(test_comm_counts_where_the_program_may_not_be_read),
         cmocka_unit_test(test_members_without_descriptors),
+        cmocka_unit_test(test_strangers_are_remembered),
         cmocka_unit_test(test_socket_holders),
         cmocka_unit_test(test_a_file_of_another_mount_is_no_socket),
         cmocka_unit_test(test_holders_without_descriptors),
