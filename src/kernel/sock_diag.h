@@ -28,8 +28,8 @@ typedef struct HfSockDiag {
 /* Returns false to end the search. socket is valid during the call. */
 typedef bool (*HfSockDiagVisit)(const HfSockDiag *socket, void *userdata);
 
-/* Visits the TCP sockets of family (AF_INET or AF_INET6) with that local port (host byte order) in
- * any of states (bits 1 << TCP_...). Returns 0 or negative errno. */
+/* Visits the TCP sockets of family (AF_INET or AF_INET6) with that local port (host byte order; 0:
+ * any) in any of states (bits 1 << TCP_...). Returns 0 or negative errno. */
 int hf_sock_diag_tcp(int family, uint16_t port, uint32_t states, HfSockDiagVisit visit,
                      void *userdata);
 

@@ -40,10 +40,24 @@ HfSideWatch *hf_side_watch_free(HfSideWatch *watch)
 
 /* ---- handshakes ---- */
 
+static bool is_of_generation(const HfSideWatch *watch, const struct sockaddr_storage *address)
+{
+    const HfGeneration *generation = watch->supervisor->generations[watch->event.slot];
+    const in_port_t port = ((const struct sockaddr_in *)address)->sin_port; /* IPv6: as well */
+
+    for (size_t i = 0; generation && i < generation->plan->n_listeners; i++)
+        if (hf_address_is_tcp(&generation->listeners[i]->bound) &&
+            htons(generation->listeners[i]->bound.port) == port)
+            return true;
+    return false;
+}
+
 static bool note_handshake(const HfSockDiag *socket, void *userdata)
 {
     HfSideWatch *watch = userdata;
 
+    if (!is_of_generation(watch, &socket->address))
+        return true;
     watch->more = watch->n == HANDSHAKES_MAX ||
                   hf_array_reserve(&watch->handshakes, &watch->capacity, watch->n + 1,
                                    sizeof(*watch->handshakes)) < 0;
@@ -66,18 +80,23 @@ static bool find_handshake(const HfSockDiag *socket, void *userdata)
     return !search->found;
 }
 
-/* Visits handshakes with each TCP listener of the generation, of both families for a wildcard. */
+/* Visits handshakes of the families that the generation's TCP listeners have: once for all of them,
+ * as the kernel goes through its whole table each time. */
 static void visit_handshakes(const HfSideWatch *watch, HfSockDiagVisit visit, void *userdata)
 {
     const HfGeneration *generation = watch->supervisor->generations[watch->event.slot];
+    bool v4 = false;
+    bool v6 = false;
 
     for (size_t i = 0; generation && i < generation->plan->n_listeners; i++) {
         const HfAddress *bound = &generation->listeners[i]->bound;
-        if (bound->kind == HF_ADDRESS_UNIX || bound->kind == HF_ADDRESS_ABSTRACT)
-            continue;
-        hf_sock_diag_tcp(AF_INET, bound->port, UINT32_C(1) << TCP_SYN_RECV, visit, userdata);
-        hf_sock_diag_tcp(AF_INET6, bound->port, UINT32_C(1) << TCP_SYN_RECV, visit, userdata);
+        v4 |= hf_address_is_tcp(bound);
+        v6 |= hf_address_is_tcp(bound) && bound->kind != HF_ADDRESS_INET;
     }
+    if (v4)
+        hf_sock_diag_tcp(AF_INET, 0, UINT32_C(1) << TCP_SYN_RECV, visit, userdata);
+    if (v6)
+        hf_sock_diag_tcp(AF_INET6, 0, UINT32_C(1) << TCP_SYN_RECV, visit, userdata);
 }
 
 /* ---- the watch ---- */
