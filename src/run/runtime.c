@@ -302,6 +302,14 @@ static void add_incarnation(const HfRuntime *runtime, HfText *path)
         hf_text_addf(path, "-%lu", (unsigned long)runtime->incarnation);
 }
 
+int hf_runtime_canary(const HfRuntime *runtime, size_t number, HfAddress *ret)
+{
+    HF_CLEANUP_TEXT HfText path = {0};
+
+    hf_text_addf(&path, "%s/canary.%zu", runtime->directory, number);
+    return hf_address_parse(hf_text_peek(&path), ret);
+}
+
 int hf_runtime_file(const HfRuntime *runtime, uint64_t number, const char *suffix, char **ret)
 {
     HF_CLEANUP_TEXT HfText path = {0};

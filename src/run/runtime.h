@@ -9,6 +9,7 @@
 #include <sys/inotify.h>
 
 #include "base/text.h"
+#include "format/address.h"
 #include "loop/cgroups.h"
 
 typedef struct HfRelayKind HfRelayKind;
@@ -56,6 +57,9 @@ void hf_runtime_sweep(const HfRuntime *runtime);
  * holdfast left, and frees. */
 void hf_runtime_release(HfRuntime *runtime);
 
+/* DIRECTORY/canary.NUMBER, where a canary listens instead of at listener NUMBER of its plan.
+ * Returns 0, or negative errno as hf_address_parse. */
+int hf_runtime_canary(const HfRuntime *runtime, size_t number, HfAddress *ret);
 /* DIRECTORY/gen-NUMBER-INCARNATION.SUFFIX, or DIRECTORY/canary-INCARNATION.SUFFIX for 0. Owned.
  * Returns 0 or -ENOMEM. */
 int hf_runtime_file(const HfRuntime *runtime, uint64_t number, const char *suffix, char **ret);

@@ -9,10 +9,10 @@ import time
 
 import pytest
 
-from harness import process, words
+from harness import net, process, words
 from harness.manager import ManagedHoldfast, killed
 from harness.paths import HELPERS, PYTHON
-from harness.wait import DEADLINE
+from harness.wait import DEADLINE, Appearance, Ended
 
 pytestmark = pytest.mark.load
 
@@ -54,6 +54,26 @@ def test_under_load(managed):
     assert len([pid for pid in process.children(holdfast.pid)]) == 1
     load.assert_nothing_lost()
     assert [name for name in holdfast.store.names() if name.startswith("hf-p-")] == ["hf-p-2"]
+    holdfast.stop()
+
+
+def test_a_canary(make_site):
+    """No store knows the one that was being asked: it is ended."""
+    site = make_site(children=2)
+    (site.root / "asked.php").write_text("<?php $_GET = ['ms' => 1000, 'mark' => 'asked']; require __DIR__ . '/busy.php';")
+    holdfast = ManagedHoldfast(site, "--canary=fastcgi:/asked.php", f"--document-root={site.root}", "--handover=gentle")
+    site._closing.append(holdfast.close)
+    holdfast.start()
+    with Appearance(site.marks / "asked") as asked:
+        holdfast.send(signal.SIGHUP)
+        asked.wait()
+    canary, = [pid for pid in process.children(holdfast.pid) if pid != site.main_pid()]
+    with Ended(canary) as left:
+        die(holdfast)
+        assert left.alive()
+        revive(holdfast)
+        left.wait()
+    assert not [path for path in net.unix_paths() if path.startswith(f"{holdfast.runtime}/canary.")]
     holdfast.stop()
 
 

@@ -119,8 +119,8 @@ static int on_carried(sd_event_source *source, int fd, uint32_t revents, void *u
 
     (void)revents;
     ssize_t n = read(fd, bytes, sizeof(bytes));
-    if (n <= 0) {
-        sd_event_source_set_enabled(source, SD_EVENT_OFF);
+    if (n <= 0) { /* who noted them has ended */
+        carrier->counted = sd_event_source_disable_unref(source);
         return 0;
     }
     if (carrier->held) /* which has been reported as a whole */
@@ -237,16 +237,28 @@ static int on_late(sd_event_source *source, int fd, uint32_t revents, void *user
     return 0;
 }
 
+static void on_exit_of_dismissed(const siginfo_t *info, void *userdata)
+{
+    HfCarrier *carrier = userdata;
+
+    (void)info;
+    hf_process_clear(&carrier->dismissed);
+}
+
 /* The helper drops the sides at once, and finishes the connections it has. */
 static void dismiss_helper(HfCarrier *carrier)
 {
+    HfReaper *reaper = carrier->supervisor->reaper;
+
     if (carrier->process.pid <= 0)
         return;
     hf_process_signal(carrier->process.pidfd, SIGTERM);
-    hf_reaper_forget(carrier->supervisor->reaper, carrier->process.pid);
+    hf_reaper_forget(reaper, carrier->process.pid);
+    hf_reaper_forget(reaper, carrier->dismissed.pid);
     hf_process_clear(&carrier->dismissed);
     carrier->dismissed = carrier->process;
     carrier->process = HF_PROCESS_NONE;
+    (void)hf_reaper_watch(reaper, carrier->dismissed.pid, on_exit_of_dismissed, carrier);
 }
 
 /* ---- choosing the sides ---- */
@@ -357,6 +369,7 @@ HfCarrier *hf_carrier_free(HfCarrier *carrier)
     if (!carrier)
         return NULL;
     hf_carrier_stop(carrier);
+    hf_reaper_forget(carrier->supervisor->reaper, carrier->dismissed.pid);
     hf_helper_await(&carrier->dismissed);
     free(carrier->left);
     free(carrier);

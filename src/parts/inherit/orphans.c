@@ -77,11 +77,29 @@ static int add_stored(HfOrphans *orphans, HfNotes *notes)
     return r;
 }
 
+/* No store knows a canary, but its first socket has a name that is ours alone. */
+static int add_canary(HfOrphans *orphans)
+{
+    struct sockaddr_storage name;
+    HfAddress address;
+    socklen_t length;
+    HfOwner owner;
+
+    if (hf_runtime_canary(&orphans->supervisor->runtime, 0, &address) < 0 ||
+        hf_address_to_sockaddr(&address, &name, &length) < 0 ||
+        hf_owner_find(&name, length, &owner) < 0 || is_known(orphans->supervisor, owner.pid) ||
+        hf_process_is_listed(owner.pid, &orphans->found) > 0)
+        return 0;
+    return hf_process_list_add(&orphans->found, owner.pid);
+}
+
 static int find_all(HfOrphans *orphans, HfNotes *notes)
 {
     int r = hf_own_unit_cgroup(&orphans->unit);
     if (r >= 0 && orphans->unit)
         r = hf_process_visit(is_orphan_in, orphans, list_orphan, &orphans->found);
+    if (r >= 0)
+        r = add_canary(orphans);
     return r < 0 ? r : add_stored(orphans, notes);
 }
 

@@ -20,7 +20,7 @@
 #define COMPLAINT_LINES 20
 #define SOCKET_MODE     0600 /* only our own user may connect */
 
-/* Private sockets, DIRECTORY/canary.N, in place of the plan's listeners and in their order. */
+/* Private sockets in place of the plan's listeners and in their order. */
 typedef struct StandIns {
     HfListener **listeners; /* owned */
     size_t n;
@@ -303,16 +303,14 @@ static void on_last_words(HfGeneration *generation, void *userdata)
 
 /* ---- the start ---- */
 
-static int bind_standin(const char *directory, size_t number, int type, HfListener **ret,
+static int bind_standin(const HfRuntime *runtime, size_t number, int type, HfListener **ret,
                         HfText *error)
 {
-    HF_CLEANUP_TEXT HfText path = {0};
     HfListenerSpec spec;
 
     hf_listener_spec_init(&spec);
     spec.mode = SOCKET_MODE;
-    hf_text_addf(&path, "%s/canary.%zu", directory, number);
-    int r = hf_address_parse(hf_text_peek(&path), &spec.address);
+    int r = hf_runtime_canary(runtime, number, &spec.address);
     spec.address.type = type;
     return r < 0 ? r : hf_listener_bind(&spec, false, ret, error);
 }
@@ -326,7 +324,7 @@ static int bind_standins(HfCanary *canary, HfText *error)
     if (!standins->listeners)
         return -ENOMEM;
     while (standins->n < n) {
-        int r = bind_standin(canary->runtime.directory, standins->n,
+        int r = bind_standin(&canary->runtime, standins->n,
                              canary->plan->listeners[standins->n]->bound.type,
                              &standins->listeners[standins->n], error);
         if (r < 0)
