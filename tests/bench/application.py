@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: MIT
 """A real application: Debian's MediaWiki on sqlite, its pages asked for at a fixed rate while php-fpm is replaced in
 different ways. What a page of two lines never shows is what a cold opcode cache costs."""
-import collections
 import concurrent.futures
 import os
 import pathlib
@@ -104,12 +103,12 @@ def turn(kind, made, options):
 
 
 def figures(entries):
-    failed = [entry for entry in entries if entry["error"] or entry["status"] != 200]
-    served = sorted(entry["latency"] for entry in entries if entry not in failed)
+    failed = [entry for entry in entries if ledger.is_failure(entry)]
+    served = sorted(entry["latency"] for entry in entries if not ledger.is_failure(entry))
     if not served:
         raise AssertionError(f"none of {len(entries)} requests was answered: {failed[:3]}")
     return {"requests": len(entries), "failed": len(failed),
-            "failures": dict(collections.Counter(entry["error"] or str(entry["status"]) for entry in failed)),
+            **ledger.failures(entries, entries[0]["at"]),
             **{name: ledger.quantile(served, share) for name, share in QUANTILES}, "slowest": served[-1]}
 
 
@@ -144,7 +143,7 @@ def run(options, tell, scratch):
             found = summary([one], kind.replaces)
             tell(f"round {number + 1} of {options.rounds}: {kind.name}: {found['all']['failed']} failed; after: median "
                  f"{report.ms(found['after']['median'])}, 90 % {report.ms(found['after']['90 %'])}, slowest "
-                 f"{report.ms(found['after']['slowest'])}")
+                 f"{report.ms(found['after']['slowest'])}{ledger.told(found['all'])}")
     if options.picture:
         picture.draw({name: list_[-1] for name, list_ in turns.items()}, options.picture.absolute(), low=4, high=20000,
                      every=options.interval / 2)

@@ -75,5 +75,5 @@ def run(kinds, options, tell):
             turns[kind.name].append(figures)
             tell(f"round {number + 1} of {options.rounds}: {kind.name}: {figures['failed']} of "
                  f"{figures['requests']} failed, p99.9 {figures['p999'] * 1000:.1f} ms, "
-                 f"slowest {figures['slowest'] * 1000:.1f} ms")
+                 f"slowest {figures['slowest'] * 1000:.1f} ms{ledger.told(figures)}")
     return {name: {"rounds": rounds, "median": median(rounds), "turn": last[name]} for name, rounds in turns.items()}

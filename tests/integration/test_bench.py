@@ -34,9 +34,21 @@ def test_what_the_figures_count():
         entry(1, 0.1), entry(2, 0.3), entry(3, 5, slow=True), entry(4, 0.1, status=502),
         entry(5, 0.1, slow=True, status=0, error="ECONNRESET"), entry(9, 9)], 1, 7)
     assert (figures["requests"], figures["failed"], figures["failed_long"]) == (5, 2, 1)
-    assert figures["failures"] == {"502": 1, "ECONNRESET": 1}
+    assert figures["failures"] == {"502": 1, "ECONNRESET": 1} and figures["first"] == {"502": 3, "ECONNRESET": 4}
+    assert ledger.told(figures) == "; 1 × 502, the first after 3.00 s; 1 × ECONNRESET, the first after 4.00 s"
     assert figures["slowest"] == 0.3
     assert figures["gap"] == pytest.approx(7 - 2.3)
+
+
+@pytest.mark.plain
+def test_failures_are_counted_by_kind():
+    entries = [entry(at, 0.1, status=0, error="timeout") for at in (9, 7, 8)]
+    entries += [entry(1, 0.1), *(entry(2, 0.1, status=500 + number) for number in range(30))]
+    found = ledger.failures(entries, 1)
+    assert found["failures"]["timeout"] == 3 and found["first"]["timeout"] == 6
+    assert sum(found["failures"].values()) == 33 and len(found["failures"]) == ledger.KINDS + 1
+    assert found["failures"]["others"] == 31 - ledger.KINDS and found["first"]["others"] == 1
+    assert ledger.failures(entries[3:4], 1) == {"failures": {}, "first": {}} and not ledger.told({"failures": {}})
 
 
 @pytest.mark.parametrize("unix", [False, True], ids=["tcp", "unix"])
