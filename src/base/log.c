@@ -164,13 +164,22 @@ static bool stderr_has_room(void)
     return !state.stalled;
 }
 
-/* Opened anew, the description is our own: non-blocking mode on it affects nobody else. Where it
- * cannot be opened anew (a socket, another user's terminal), a whole line fits once poll(2) reports
- * room: so it is with a pipe, as HF_LOG_LINE_MAX is PIPE_BUF. */
+/* A description of our own, so that non-blocking mode on it affects nobody else. Not for a file,
+ * where nobody waits for a reader, and the service has to write on where a line of ours ends. */
+static int open_stderr(void)
+{
+    struct stat file;
+
+    if (fstat(STDERR_FILENO, &file) == 0 && S_ISREG(file.st_mode))
+        return -1;
+    return open("/proc/self/fd/2", O_WRONLY | O_APPEND | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+}
+
+/* Where stderr cannot be opened again (a socket, another user's terminal), a whole line fits once
+ * poll(2) reports room: so it is with a pipe, as HF_LOG_LINE_MAX is PIPE_BUF. */
 static bool write_without_waiting(const char *data, size_t length)
 {
-    HF_CLEANUP_FD int own =
-        open("/proc/self/fd/2", O_WRONLY | O_APPEND | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+    HF_CLEANUP_FD int own = open_stderr();
     int fd = own >= 0 ? own : STDERR_FILENO;
 
     while (length > 0 && stderr_has_room()) {

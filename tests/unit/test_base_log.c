@@ -325,6 +325,25 @@ static void a_journal_that_does_not_read_costs_messages(void **state)
                                    "holdfast: seen\n");
 }
 
+/* As a shell's "> file" has it: whoever inherits it writes where the last one stopped. */
+static void a_file_is_shared_with_the_service(void **state)
+{
+    (void)state;
+    char path[] = "/tmp/holdfast-test-log-XXXXXX";
+    int file = mkostemp(path, O_CLOEXEC);
+    char text[64] = "";
+    assert_true(file >= 0 && unlink(path) == 0);
+    dup2(file, STDERR_FILENO);
+    hf_log_setup(NULL, LOG_INFO, HF_LOG_TEXT);
+    assert_int_equal(write(file, "service 1\n", 10), 10);
+    hf_log(LOG_INFO, NULL, "ours");
+    assert_int_equal(write(file, "service 2\n", 10), 10);
+    dup2(capture, STDERR_FILENO);
+    assert_true(pread(file, text, sizeof(text) - 1, 0) > 0);
+    assert_string_equal(text, "service 1\nholdfast: ours\nservice 2\n");
+    close(file);
+}
+
 static char filling[65536];
 
 /* In place of stderr until it is read; its flags are as a shell leaves them. */
@@ -409,6 +428,7 @@ int main(void)
         TEST(another_journal_stream_is_not_ours),
         TEST(failing_journal_leaves_stderr),
         TEST(a_journal_that_does_not_read_costs_messages),
+        TEST(a_file_is_shared_with_the_service),
         TEST(a_pipe_that_nobody_reads_costs_lines_not_time),
         TEST(a_terminal_that_nobody_reads_costs_lines_not_time),
     };
