@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Replaces php-fpm under load, without and with holdfast, and prints what became of the requests.
+"""Replaces php-fpm under load, without and with holdfast, and prints what happened to the requests.
 
     demonstrate.py HOLDFAST PHP_FPM [--keep | --live]
 
@@ -25,7 +25,7 @@ SLOW_MS = 300
 
 
 class Interrupted(Exception):
-    """A signal asks for the end."""
+    """A signal asked us to stop."""
 
 
 class Load:
@@ -142,7 +142,7 @@ def demonstrate(site, keep):
 
 
 def show_live(site):
-    """No load, no figures: the page alone."""
+    """Only the page, without load and figures."""
     holdfast = site.start_holdfast()
     keep_serving(site, holdfast)
     site.end(holdfast)

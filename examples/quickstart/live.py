@@ -67,7 +67,7 @@ class Live:
                 os.replace(self.directory / "status.new", self.directory / "status.json")
 
     def _reload(self):
-        """However often it was rung meanwhile, one more."""
+        """However often the bell was rung in the meantime, one more reload follows."""
         while b"e" not in os.read(self.bell, 4096):
             subprocess.run([self.site.holdfast_path, "reload", "--quiet", f"--name={self.site.name}"], stdin=subprocess.DEVNULL,
                            capture_output=True, check=False)

@@ -72,11 +72,11 @@ http {{
 
 
 class Failure(Exception):
-    """For people; the demonstration cannot go on."""
+    """An error for people; the demonstration cannot continue."""
 
 
 def listen(port):
-    """A socket that listens at the port; OSError when it is taken."""
+    """A socket that listens at the port; OSError if the port is taken."""
     listener = socket.socket()
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -105,7 +105,7 @@ def listen_near(holdfast, port):
 
 
 def explain_taken(holdfast, port):
-    """holdfast knows who holds an address."""
+    """holdfast can say who holds an address."""
     address = f"{HOST}:{port}"
     check = subprocess.run([holdfast, "check", f"--listen={address}", "--", "true"],
                            stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
@@ -170,7 +170,7 @@ class Site:
 
     def spawn(self, command, log, pass_fds=(), **variables):
         with open(log, "ab") as stderr:
-            # A session of its own: Ctrl-C is for us, who end the children in order.
+            # A session of its own: Ctrl-C reaches only us, and we end the children in order.
             child = subprocess.Popen([str(word) for word in command], env={**os.environ, **variables},
                                      stdin=subprocess.DEVNULL, stderr=stderr, pass_fds=pass_fds,
                                      start_new_session=True)

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""A TCP client of its own, behind a tun interface, whose handshake ends when it is told to.
+"""A TCP client of its own, behind a tun interface, whose handshake ends on request.
 
     late_client.py INTERFACE ADDRESS SERVER PORT    says "half" once SYN is answered; on a line of its standard
                                                     input it sends the last ACK, and prints what it receives

@@ -225,7 +225,7 @@ def log_reopened(_options):
 
 
 def child_ready(options):
-    """A child says that the service is ready, and stays until it is told to go."""
+    """A child says that the service is ready, and stays until it is asked to leave."""
     mine, its = socket.socketpair()
     if os.fork() == 0:
         mine.close()

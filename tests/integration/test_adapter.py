@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A kind of server and a handoff that holdfast does not know are one file, and nothing else is touched."""
+"""A new kind of server and a new handoff take one file, and no change elsewhere."""
 import re
 import shutil
 import signal
@@ -95,7 +95,7 @@ def test_a_toy_is_handed_over(site):
 
 @pytest.mark.plain
 def test_nobody_compares_adapters():
-    """What depends on the kind of server is a member of its object; only the table and the files themselves name one."""
+    """Whatever depends on the kind of server is a member of its object; only the table and the kinds' own files name one."""
     names = re.compile(r"\bhf_(adapter_(php_fpm|php_cgi|generic)|handoff_(listen_fds|php_fpm|stdin|server_starter))\b")
     inside = {path for path in (SOURCE / "service").rglob("*.[ch]")}
     wrong = [str(path) for path in SOURCE.rglob("*.[ch]") if path not in inside and names.search(path.read_text())]
@@ -122,7 +122,7 @@ exec "$@"
     ["nice", "env", "A=B", "gosu", "root", "setpriv", "--no-new-privs"], ["{}/docker-php-entrypoint"]],
     ids=lambda words: " ".join(words).rpartition("/")[2])
 def test_php_fpm_behind_another_program(site, before):
-    """An init, which may not even be there, is left out: holdfast does what it does."""
+    """An init, even one that is not installed, is left out: holdfast does what it does."""
     entrypoint = site.directory / "docker-php-entrypoint"
     entrypoint.write_text(ENTRYPOINT)
     entrypoint.chmod(0o755)

@@ -243,7 +243,7 @@ def test_a_stop_does_not_wait_for_the_resolver(site, silent):
 
 
 def test_the_child_that_asks_ends_with_holdfast(site, silent):
-    """And it keeps no listener open, nor the lock."""
+    """And it keeps neither a listener nor the lock open."""
     holdfast = Holdfast(site, [f"--listen=hangs.example:{net.free_port()}", "--ready-timeout=1h"],
                         [HELPERS / "http_server.py"], **silent.wrapper)
     holdfast.launch()
@@ -255,7 +255,7 @@ def test_the_child_that_asks_ends_with_holdfast(site, silent):
         ended.wait()
     holdfast.process.wait()
 def free_to_listen(address):
-    """As the server that is to have it next would listen there."""
+    """As the next server of that address would listen there."""
     if address.startswith("/"):
         with socket.socket(socket.AF_UNIX) as other:
             other.bind(address)
@@ -271,8 +271,8 @@ def free_to_listen(address):
 
 @pytest.mark.parametrize("handover", ["gentle", "at-once"])
 def test_an_address_that_left_the_settings_is_free_when_the_reload_returns(make_site, handover):
-    """Though a worker that has a copy of the socket finishes a request, which it does; none is started again and
-    again because nobody listens there any more."""
+    """Even though a worker with a copy of the socket finishes a request; and no worker is started again and again because
+    nobody listens there any more."""
     tcp, stays = (f"127.0.0.1:{net.free_port()}" for _ in range(2))
     site = make_site(pools=[Pool(tcp, children=4), Pool(stays, name="stays", children=2)])
     path = str(site.directory / "gone.sock")
@@ -403,7 +403,7 @@ def test_an_abstract_name(site):
 
 @pytest.mark.parametrize("kind", ["tcp", "unix"])
 def test_an_address_moves_from_one_instance_to_another(make_site, kind):
-    """As a panel moves a site to another version of PHP: take it out here, put it in there, reload both."""
+    """As a panel moves a site to another version of PHP: remove it here, add it there, reload both."""
     listen, first_own, second_own = (f"127.0.0.1:{net.free_port()}" for _ in range(3))
     second = make_site(pools=[Pool(second_own, name="own", children=1)])
     if kind == "unix":
@@ -433,7 +433,7 @@ def test_an_address_moves_from_one_instance_to_another(make_site, kind):
 @pytest.mark.parametrize("kind", ["tcp", "unix"])
 @pytest.mark.parametrize("handover", ["auto", "gentle"])
 def test_an_address_moves_without_a_gap(make_site, kind, handover):
-    """Taken over by the one, and then left out by the other; and back again."""
+    """One instance takes it over, then the other leaves it out; and back again."""
     first = make_site(kind, children=4)
     listen = first.pools[0].listen
     second = make_site(kind, children=1)
@@ -492,7 +492,7 @@ def linked(site):
 
 
 def refused(site, *listens):
-    """What run and check say of them; neither names holdfast as the one to be stopped."""
+    """The messages of run and check; neither asks to stop holdfast itself."""
     options = [f"--listen={listen}" for listen in listens]
     run = call("run", f"--name={site.name}", *options, "--", *COMMAND)
     assert run.returncode == words.EXIT_FAILURE and "stop it" not in run.stderr
@@ -623,7 +623,7 @@ def test_an_address_that_this_machine_does_not_have(site, listen, problem):
 
 @needs_ipv6
 def test_an_interface_by_name(site):
-    """In a network of its own, where lo has a link-local address."""
+    """In a network namespace of its own, where lo has a link-local address."""
     script = f"ip link set lo up && ip -6 address add fe80::1/64 dev lo && exec {shlex.quote(str(HOLDFAST))} run --name={site.name} " \
              f"'--listen=[fe80::1%lo]:8000' --ready=delay:1ms -- {shlex.join(map(str, COMMAND))}"
     process = Process(["unshare", "--net", "sh", "-c", script], env=environment(), stdin=subprocess.DEVNULL,

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""holdfast is killed: whoever is started next goes on with sockets and generations, and no request notices."""
+"""holdfast is killed: the next one goes on with sockets and generations, and no request is affected."""
 import json
 import os
 import pathlib
@@ -132,7 +132,7 @@ def test_master_is_killed_too(managed, order):
 
 
 def test_everything_is_killed(managed):
-    """What is heard late of those is not taken for the generation that has their slot by then."""
+    """Late messages about them are not attributed to the generation that has their slot by then."""
     site, holdfast = managed()
     master = site.main_pid()
     workers = process.children(master)
@@ -196,7 +196,7 @@ def test_upgrade_after_adoption(managed):
 
 
 def test_what_happened_after_an_upgrade_counts(managed):
-    """It goes on writing where the program before it did: what that one wrote is not found again."""
+    """It continues the previous program's snapshots, so that an old one is not read again."""
     site, holdfast = managed()
     for number in (2, 3):
         holdfast.replace(number)
@@ -232,7 +232,7 @@ def test_restart_of_a_unit_with_a_socket_unit(make_site):
 
 
 def test_manager_that_does_not_read_for_a_while(managed):
-    """What was put into the store and taken out meanwhile is done when it reads, in order."""
+    """Additions to and removals from the store are carried out in order once it reads again."""
     site, holdfast = managed("unix")
     old = {name for name in holdfast.store.names() if name.startswith("hf-l-")}
     first, second = site.pools[0].listen, str(site.directory / "other.sock")

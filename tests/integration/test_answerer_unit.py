@@ -127,7 +127,7 @@ def read_all(connection):
 
 
 def begin(address):
-    """A connection with the beginning of a request that the answerer has seen: it has answered a question of ours."""
+    """A connection with the beginning of a request, which the answerer has seen: it has answered our question after it."""
     connection = fastcgi.connect(address)
     connection.sendall(struct.pack("!BBHHBx", 1, 9, 0, 0, 0)
                        + fastcgi.record(fastcgi.BEGIN_REQUEST, struct.pack("!HB5x", fastcgi.RESPONDER, 0)))
@@ -159,7 +159,7 @@ def test_nginx_answers_503(answerer, make_nginx, directory, family):
 
 
 def test_large_posts_through_nginx(answerer, make_nginx, listener):
-    """A body that nobody reads would reset the connection and take the answer along."""
+    """An unread body would reset the connection, and the answer would be lost."""
     answerer([listener], "f")
     server = make_nginx(address_of(listener), "client_max_body_size 8m")
     with concurrent.futures.ThreadPoolExecutor(8) as pool:
@@ -168,7 +168,7 @@ def test_large_posts_through_nginx(answerer, make_nginx, listener):
 
 
 def test_kept_connections_through_nginx(answerer, listener, make_nginx, monkeypatch):
-    """nginx that wants to keep its connections is not caught by their end."""
+    """An nginx that keeps its connections open notices that they end."""
     upstream = f"    upstream held {{{{ server {address_of(listener)}; keepalive 16; }}}}\n    server {{{{"
     text = nginx.CONFIGURATION.replace("fastcgi_keep_conn off", "fastcgi_keep_conn on").replace("    server {{", upstream, 1)
     monkeypatch.setattr(nginx, "CONFIGURATION", text)
@@ -179,7 +179,7 @@ def test_kept_connections_through_nginx(answerer, listener, make_nginx, monkeypa
 
 
 def test_a_listener_that_is_not_fastcgi_is_closed(answerer, listener):
-    """In good order, also with input that nobody reads."""
+    """In an orderly way, even with input that nobody reads."""
     answerer([listener], "o")
     for _ in range(3):
         with fastcgi.connect(address_of(listener)) as connection:
@@ -228,7 +228,7 @@ def test_what_does_not_finish_is_left(answerer, listener):
 
 
 def test_death_of_the_supervisor(listener):
-    """Whoever started it is killed: it lets the listener go and leaves."""
+    """The process that started it is killed: it releases the listener and exits."""
     script = "import os, signal, subprocess, sys\n" \
              "child = subprocess.Popen([sys.argv[1], '--answer', str(os.getpid()), '1', *sys.argv[2:]], pass_fds=[3])\n" \
              "print(child.pid, flush=True)\n" \
@@ -263,7 +263,7 @@ def test_a_silent_client_is_closed_after_the_limit(answerer, listener):
 
 
 def test_a_client_that_stays_after_its_answer_is_closed_after_the_limit(answerer, listener):
-    """It goes on sending: dropped bytes do not prolong it."""
+    """It goes on sending, which does not extend the limit."""
     answerer([listener], "f", connection=SHORT)
     with begin(address_of(listener)) as connection:
         assert b"503 Service Unavailable" in finish(connection)
@@ -286,7 +286,7 @@ def test_garbage(answerer, listener, garbage):
 
 
 def test_a_thousand_connections(answerer, listener):
-    """More than it takes at once: the rest waits in the backlog and has its turn."""
+    """More than it accepts at once: the others wait in the backlog for their turn."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 4096), hard))
     try:
@@ -303,7 +303,7 @@ def test_a_thousand_connections(answerer, listener):
 
 
 def test_three_at_one_listener(answerer, listener):
-    """Who comes too late for a connection goes on, and can be told to stop."""
+    """One that comes too late for a connection goes on, and can still be stopped."""
     helpers = [answerer([listener], "f") for _ in range(3)]
     with concurrent.futures.ThreadPoolExecutor(16) as pool:
         found = list(pool.map(lambda _: fastcgi.request(address_of(listener), "/x")[0]["Status"][:3], range(2000)))
@@ -328,7 +328,7 @@ def status_of(pid):
 
 
 def assert_confined(pid, capabilities=0):
-    """Nobody, for good, with nothing but what it has open."""
+    """It is the user nobody, for good, with nothing but its open descriptors."""
     fields = {name: value.split() for name, value in status_of(pid).items()}
     assert fields["Uid"] == fields["Gid"] == ["65534"] * 4 and not fields["Groups"]
     assert {name: int(fields[name][0], 16) for name in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb")} == {
@@ -374,7 +374,7 @@ def carry(listener, current, meanwhile):
 
 @pytest.mark.parametrize("family", ["tcp", "unix"])
 def test_the_carrier_is_nobody(listener, directory, family):
-    """Who may connect to a socket of another user, and nothing else."""
+    """It may connect to another user's socket, and nothing else."""
     path = directory / "x.sock"
     reading, writing = os.pipe()
     with (os.fdopen(reading, "rb", 0) as noted, os.fdopen(writing, "wb"),
@@ -387,7 +387,7 @@ def test_the_carrier_is_nobody(listener, directory, family):
 
 
 def test_a_carrier_whose_notes_nobody_reads(listener):
-    """As after it was told to stop, while it was accepting one more."""
+    """As when it accepts one more connection after it was asked to stop."""
     reading, writing = os.pipe()
     os.close(reading)
     with os.fdopen(writing, "wb"), listen() as current, carrier(listener, current, writing):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Other compilers, machines and libraries build it, too (docs/support.md). With HOLDFAST_TESTS=full (tests/run --full) all of it
+"""It builds with other compilers, machines and libraries (docs/support.md). With HOLDFAST_TESTS=full (tests/run --full) all of it
 is built and tested, with libraries from Debian; else what one compiler alone can say."""
 import json
 import os
@@ -97,7 +97,7 @@ def configure(directory, *options, **more):
 
 
 def test_fortified_from_outside(tmp_path):
-    """As dpkg-buildflags or rpm do it: that is what counts, and nothing is defined twice."""
+    """As dpkg-buildflags and rpm do it: their value is used, and nothing is defined twice."""
     configure(tmp_path / "build", "-Dtests=false", "-Dman=disabled", CFLAGS="-O2 -D_FORTIFY_SOURCE=3", CPPFLAGS="-D_FORTIFY_SOURCE=3")
     commands = json.loads((tmp_path / "build/compile_commands.json").read_text())
     assert all("FORTIFY_SOURCE=2" not in entry["command"] and "-U" not in entry["command"].split() for entry in commands)
@@ -174,7 +174,7 @@ def cross(tmp_path, root, name, prefix, triplet, family, foreign):
 
 @pytest.mark.full
 def test_cross_built_for_aarch64(tmp_path):
-    """What is generated is made by a program of this machine."""
+    """Generated files are made by a program of this machine."""
     root = sysroot(tmp_path / "sysroot", "bookworm", "arm64", *LIBRARIES)
     build = cross(tmp_path, root, "aarch64", "aarch64-linux-gnu-", "aarch64-linux-gnu", "aarch64", True)
     assert "AArch64" in run(["readelf", "-h", build / "src/holdfast"])

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""More callers at once than can wait: each is told how it went for it."""
+"""More callers at once than can wait: each of them gets its own result."""
 import subprocess
 
 from harness.paths import HOLDFAST

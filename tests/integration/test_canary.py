@@ -57,7 +57,7 @@ def assert_nothing_left(holdfast):
 
 
 def assert_refused(holdfast, verb, *reasons):
-    """The verb fails for that reason, the old generation serves."""
+    """The command fails for that reason, and the old generation serves."""
     before = holdfast.site.main_pid()
     failed = holdfast.call(verb)
     assert failed.returncode == words.EXIT_FAILURE, failed
@@ -68,7 +68,7 @@ def assert_refused(holdfast, verb, *reasons):
 
 
 def assert_refused_under_load(holdfast, verb, *reasons):
-    """And no request was lost, or met another generation."""
+    """And no request was lost or reached another generation."""
     load = holdfast.site.load()
     assert_refused(holdfast, verb, *reasons)
     load.assert_nothing_lost()

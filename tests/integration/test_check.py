@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""`holdfast check`: what run would do, and nothing done."""
+"""`holdfast check` says what run would do, and changes nothing."""
 import os
 import re
 

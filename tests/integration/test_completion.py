@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What is made of the option table: completions in real shells, and manuals that name every option."""
+"""Everything made from the option table: completions in real shells, and manuals that name every option."""
 import os
 import pty
 import re

@@ -38,7 +38,7 @@ class File:
 
 
 def ask(port):
-    """What the server at the port says of itself."""
+    """What the server at the port says about itself."""
     with socket.create_connection(("127.0.0.1", port), DEADLINE) as connection, connection.makefile() as stream:
         return json.loads(stream.readline())
 
@@ -84,7 +84,7 @@ def holdfast(site, file):
 
 
 def test_a_rollback_brings_the_settings_back(site, file):
-    """Those of the generation that serves again; what the file says comes with the next start."""
+    """Those of the generation that serves again; the file's settings return with the next start."""
     file.write(park="10min")
     holdfast = site.holdfast(f"--config={file.path}", command=[])
     first = ask(file.port)["pid"]

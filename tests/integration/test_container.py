@@ -192,7 +192,7 @@ def test_listen_pid_is_that_of_the_service(site, contain):
 
 
 def test_orphans_are_reaped(site, contain):
-    """10,000 children that nobody waits for."""
+    """10,000 children whose parents have ended."""
     site.pools[:] = []
     container = contain(site, HOLDFAST, "run", f"--name={site.name}", "--listen=none", "--ready=log:all left",
                         "--ready-timeout=5min", "--", "perl", "-MPOSIX=_exit", "-e", ORPHANS)
@@ -209,7 +209,7 @@ def test_orphans_are_reaped(site, contain):
 
 
 def test_everything_in_it_is_waited_for(site, contain):
-    """A process of no generation, that takes its time to end."""
+    """A process that belongs to no generation and takes its time to end."""
     site.pools[:] = []
     ending = f"trap 'sleep 0.3; touch {site.directory}/ended; exit' TERM; while :; do sleep 0.05; done"
     container = contain(site, HOLDFAST, "run", "--listen=none", "--ready=delay:50ms", "--", "sh", "-c",

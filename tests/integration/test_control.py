@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The control socket: busctl, clients that misbehave, users that may not."""
+"""The control socket: busctl, misbehaving clients, and users without permission."""
 import re
 import resource
 import shutil

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""holdfast dies in the middle of an upgrade, of an adoption, or of writing down what it does: nothing is lost."""
+"""holdfast dies in the middle of an upgrade, of an adoption, or of saving its state: nothing is lost."""
 import contextlib
 import json
 import os
@@ -49,7 +49,7 @@ def test_upgrade(site, point):
 
 @pytest.mark.parametrize("point", AT_THE_START)
 def test_writing(site, point):
-    """It dies in its very first step: there is nothing yet to go on with, and nothing in the way."""
+    """It dies in its very first step: there is no state to continue from, and nothing gets in the way."""
     holdfast = ManagedHoldfast(site, wrapper=(CRASHING,))
     site._closing.append(holdfast.close)
     trip(holdfast, point)
@@ -95,7 +95,7 @@ def test_adoption(make_site, point):
 
 @pytest.mark.parametrize("step", range(1, STEPS_OF_A_RELOAD + 1))
 def test_reload(make_site, step):
-    """It writes down each thing that it has done, and dies then."""
+    """It dies each time after saving its state."""
     site = make_site("unix", children=4)
     holdfast = ManagedHoldfast(site, wrapper=(CRASHING,))
     site._closing.append(holdfast.close)
@@ -136,7 +136,7 @@ def kill_master(holdfast):
 @pytest.mark.parametrize("point", [point for point in AROUND if "spawn" not in point and "forget" not in point])
 @pytest.mark.parametrize("kind", ["tcp", "unix"])
 def test_rollback(make_site, kind, point):
-    """Whether it was written down or not, one of the two serves, and the other leaves."""
+    """Whether it was saved or not, one of the two serves and the other leaves."""
     site = make_site(kind, children=4)
     holdfast = ManagedHoldfast(site, "--park=5s", wrapper=(CRASHING,))
     site._closing.append(holdfast.close)
@@ -159,8 +159,8 @@ def test_rollback(make_site, kind, point):
                          + [(kill_master, point) for point in AROUND if "commit" not in point])
 @pytest.mark.parametrize("kind", ["tcp", "unix"])
 def test_around_an_action(make_site, kind, cause, point):
-    """It dies right before or right after it has done one thing of a replacement. What it left goes on serving, and the
-    next one goes on from there."""
+    """It dies right before or right after one action of a replacement. The generations go on serving, and the next holdfast
+    continues from there."""
     site = make_site(kind, children=4)
     holdfast = ManagedHoldfast(site, wrapper=(CRASHING,))
     site._closing.append(holdfast.close)
@@ -180,7 +180,7 @@ def test_around_an_action(make_site, kind, cause, point):
 
 @pytest.mark.parametrize("kind", ["tcp", "unix"])
 def test_during_a_trial(make_site, kind):
-    """Who was tried is given up, unmet by any visitor; who served serves on."""
+    """The generation on trial is given up without a visitor having reached it; the active one goes on serving."""
     site = make_site(kind, children=4)
     mark, gate, script = site.directory / "tried", site.directory / "gate", site.root / "healthz.php"
     os.mkfifo(gate)

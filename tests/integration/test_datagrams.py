@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Sockets that are no streams: UDP, and datagram and sequential-packet unix sockets."""
+"""Sockets other than stream sockets: UDP, and unix datagram and sequential-packet sockets."""
 import json
 import re
 import socket
@@ -173,7 +173,7 @@ def test_one_that_was_passed(site):
 
 
 def test_an_outage_leaves_datagrams_in_the_queue(site, listens):
-    """There is no answer that everybody would understand, so nobody answers."""
+    """There is no answer that every client would understand, so there is none."""
     site.pools.clear()
     marker = site.directory / "served"
     command = ["/bin/sh", "-c", f"[ -e {marker} ] && exit 1; touch {marker}; exec sleep 0.5"]

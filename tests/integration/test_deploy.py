@@ -221,8 +221,8 @@ WAYS = [by_hand, by_deployer, by_capistrano, by_ansible, by_a_workflow, by_forge
 
 @pytest.mark.parametrize("deploy", WAYS, ids=lambda way: way.__name__)
 def test_a_deploy_under_load(world, deploy):
-    """A good release: nothing is lost, and nobody is answered by the old one after somebody was by the new one. Then one
-    whose canary fails: nobody sees it, and the deploy fails."""
+    """A good release: nothing is lost, and after the first answer of the new one nobody gets the old one. Then one whose
+    canary fails: nobody sees it, and the deploy fails."""
     assert world.serving() == "release 1 "
     load = world.site.load(rate=100, path="/page.php")
     world.write("2")
@@ -252,7 +252,7 @@ NOT_THE_SECOND = 'import sys, urllib.request as r; sys.exit(b"release 2" in r.ur
 
 
 def test_a_release_that_fails_its_check_is_rolled_back(world):
-    """The canary passes, what is looked at after the switch does not: the old php-fpm, which was parked, serves again."""
+    """The canary passes, but the check after the switch fails: the old php-fpm, which was parked, serves again."""
     load = world.site.load(rate=100, path="/page.php")
     old = world.site.main_pid()
     world.write("2")

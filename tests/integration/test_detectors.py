@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What the tests see failures with, shown able to see them; and facts about php-fpm alone."""
+"""The tests' own detectors are shown to detect failures; and facts about php-fpm without holdfast."""
 import os
 import signal
 

@@ -67,7 +67,7 @@ class Scene:
         return self.holdfast.store.is_ready(ready + 1, self.holdfast.process.ended)
 
     def check(self, since):
-        """It serves, and has said nothing that is not so."""
+        """It serves, and has not said anything untrue."""
         assert self.served_by()
         text = self.holdfast.lines.text(since)
         assert not WRONG.search(text), text
@@ -86,7 +86,7 @@ def restart(scene):
 
 
 def crash(scene):
-    """Nobody asks for it, so it is to end well whatever fails."""
+    """Nobody asked for this, so it has to end well whatever fails."""
     since = scene.holdfast.mark()
     with scene.failing.paused():
         master = scene.active()["pid"]
@@ -189,7 +189,7 @@ def fail_each(scene, act, places):
 
 @pytest.mark.parametrize("act", SCENES, ids=lambda act: act.__name__)
 def test_a_place_fails(make_site, act):
-    """Of a reload all, of what else happens those that no reload comes to."""
+    """All places of a reload, and of the other scenes those that a reload does not reach."""
     scene = Scene(make_site)
     assert scene.start()
     known = {} if act is reload else places_of(scene, reload)
@@ -216,7 +216,7 @@ def test_a_place_fails_with_php_fpm(make_site):
 
 @pytest.mark.parametrize("verb", ["check", "status", "status --json", "history", "metrics", "probe"])
 def test_a_place_fails_in_a_verb(make_site, verb):
-    """It says why and ends, or does without."""
+    """It ends with a reason, or does without the call."""
     scene = Scene(make_site)
     assert scene.start()
     words_of = {"check": [f"--listen=127.0.0.1:{net.free_port()}", "--listen=@holdfast-each-fault", "--", SERVER],

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Bad input: one clear line, the promised exit code, nothing changed on disk."""
+"""Bad input: one clear line, the documented exit status, and nothing changed on disk."""
 import os
 import re
 import socket

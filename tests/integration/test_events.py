@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""--on-event tells what happens, and never stands in the way. examples/mail mails two of the events."""
+"""--on-event reports what happens and never delays anything. examples/mail sends mail for two of the events."""
 import os
 import shlex
 import signal
@@ -18,7 +18,7 @@ MAIL = ROOT / "examples" / "mail" / "mail-event"
 
 
 class Events:
-    """What the command was told, a line each, through a FIFO that is open at both ends."""
+    """What the command was passed, one line per event, through a FIFO that is open at both ends."""
 
     def __init__(self, directory):
         self.path = directory / "events"
@@ -64,7 +64,7 @@ def serve(site):
 
 
 def test_an_upgrade_loses_none(events, serve):
-    """It waits for the command that runs; what waits behind that is told by the next program, once."""
+    """It waits for the command that is running; the new program reports the events behind that, each once."""
     gate = events.path.parent / "gate"
     os.mkfifo(gate)
     holdfast = serve("--on-event=" + events.command(f"read line <{gate}; echo heard; "))

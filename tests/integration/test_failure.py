@@ -17,7 +17,7 @@ from harness.wait import Ended
 
 @pytest.mark.load
 def test_broken_configuration_at_reload(site):
-    """The old generation goes on serving, and php-fpm's own words are shown."""
+    """The old generation goes on serving, and php-fpm's own error is shown."""
     holdfast = site.holdfast()
     old = site.main_pid()
     load = site.load()
@@ -50,7 +50,7 @@ def test_broken_configuration_at_restart(site):
 
 @pytest.mark.load
 def test_killed_master_under_load(site):
-    """Its workers finish what they have and go; the next generation takes over at once."""
+    """Its workers finish their requests and leave; the next generation takes over at once."""
     holdfast = site.holdfast()
     load = site.load()
     master = site.main_pid()
@@ -83,8 +83,8 @@ def test_killed_master_again_and_again(site):
     holdfast.stop()
 
 
-def test_a_service_that_can_not_come_back_is_tried_until_it_can(site):
-    """The socket is held meanwhile: a request that comes in the gap is answered after the repair."""
+def test_a_service_that_cannot_come_back_is_tried_until_it_can(site):
+    """The socket is held all the time: a request that arrives in the gap is answered after the repair."""
     holdfast = site.holdfast()
     master = site.main_pid()
     site.break_configuration()
@@ -119,7 +119,7 @@ def test_leaked_process_survives_a_restart_and_ends_with_the_stop(site):
 
 
 def test_master_dies_while_holdfast_has_no_descriptors(site):
-    """What it left is asked to finish as soon as it can be."""
+    """Its workers are asked to finish as soon as that is possible."""
     holdfast = site.holdfast("--drain-timeout=5min", "--backoff-max=1s")
     master = site.main_pid()
     slow = site.start_slow()
@@ -133,7 +133,7 @@ def test_master_dies_while_holdfast_has_no_descriptors(site):
 
 
 def test_holdfast_dies_as_well(site):
-    """The next one knows that they have not been asked."""
+    """The next holdfast knows that they have not been asked to leave."""
     holdfast = ManagedHoldfast(site, "--drain-timeout=5min", "--backoff-max=1s")
     site.at_close(holdfast.close)
     holdfast.start()
@@ -157,7 +157,7 @@ def never_ready(site):
 
 
 def test_master_dies_before_it_is_ready(site):
-    """Its workers serve already: they finish what they have."""
+    """Its workers serve already, and finish their requests."""
     holdfast = never_ready(site)
     slow = site.start_slow()
     killed(process.stat(slow.worker)[1])
@@ -170,7 +170,7 @@ def test_master_dies_before_it_is_ready(site):
 
 
 def test_stop_before_it_is_ready(site):
-    """The same when all is to stop."""
+    """The same with a stop."""
     holdfast = never_ready(site)
     slow = site.start_slow()
     holdfast.send(signal.SIGTERM)
@@ -245,7 +245,7 @@ def test_a_crash_after_the_configuration_was_changed(make_site, change):
 
 @pytest.mark.load
 def test_reloads_that_fail_for_want_of_descriptors(site):
-    """However far each of them comes, the next one succeeds once there are some again, and so does the end."""
+    """However far each of them gets, the next one succeeds once there are descriptors again, and so does the stop."""
     holdfast = site.holdfast()
     for few in range(3):
         with process.exhausted(holdfast.pid, few):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The end: the service goes on for a while, who waits is served, and the exit status is the service's own."""
+"""The end: the service goes on for a while, waiting clients are served, and the exit status is the service's own."""
 import os
 import signal
 import subprocess
@@ -75,7 +75,7 @@ def test_an_upgrade_does_not_forget_the_stop(site):
 
 @pytest.mark.long(37)
 def test_a_caller_is_answered_when_everything_has_ended(site):
-    """Also what ignores SIGTERM, and holds a listener."""
+    """Even a process that ignores SIGTERM and holds a listener has ended."""
     left = site.directory / "left"
     os.mkfifo(left)
     inner = f'trap "" TERM; echo $$ >{left}; exec sleep 1000'
@@ -192,7 +192,7 @@ def test_a_first_start_that_is_never_ready(site):
 
 
 def test_a_failed_restart_is_no_end_of_the_service(site):
-    """It fails after the old generation was stopped: the next start is another try."""
+    """It fails after the old generation was stopped: another start follows."""
     broken = site.directory / "broken"
     program = script(site, f"#!/bin/sh\n[ ! -e {broken} ] || exit 9\nexec sleep 1000\n")
     site.pools[:] = []
@@ -206,7 +206,7 @@ def test_a_failed_restart_is_no_end_of_the_service(site):
 
 
 def test_its_end_is_no_second_signal(site):
-    """What it left behind has all the time of a drain."""
+    """The processes that it left behind have the whole drain timeout."""
     holdfast = site.holdfast("--exit-with-service", "--stop-delay=1h")
     slow = site.start_slow(ms=800)
     holdfast.send(signal.SIGTERM)

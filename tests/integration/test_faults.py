@@ -65,7 +65,7 @@ class Scene:
         return active
 
     def check(self, since):
-        """It serves, and has said nothing that is not so."""
+        """It serves, and has not said anything untrue."""
         assert self.served_by()
         text = self.holdfast.lines.text(since)
         assert not WRONG.search(text), text
@@ -114,7 +114,7 @@ def restart(scene):
 
 
 def crash(scene):
-    """Nobody asks for it, so it is to end well whatever fails."""
+    """Nobody asked for this, so it has to end well whatever fails."""
     since = scene.holdfast.mark()
     os.kill(scene.before["pid"], signal.SIGKILL)
     scene.holdfast.wait(words.ready(r"\d+"), since)
@@ -196,7 +196,7 @@ STARTS = ("clone:1 epoll_create1:1 epoll_ctl:4 fcntl:1 flock:1 listen:2 memfd_cr
 @pytest.mark.long(30)
 @pytest.mark.parametrize("half", [0, 1])
 def test_a_call_fails_at_the_start(make_site, half):
-    """It serves, or it ends and says why; nothing is left either way, and a stop works."""
+    """It serves, or it exits with a reason; either way nothing is left behind, and a stop works."""
     scene = Scene(make_site)
     for row in STARTS.split()[half::2]:
         call, _, nth = row.partition(":")
@@ -225,7 +225,7 @@ def test_a_call_fails_at_the_stop(make_site):
 
 @pytest.mark.parametrize("spare", [0, 4])
 def test_no_descriptors(make_site, spare):
-    """What is asked for is refused; what crashes is started as soon as there are some."""
+    """Requests are refused; a service that crashed is started as soon as there are descriptors again."""
     scene = Scene(make_site)
     assert scene.start()
     scene.served_by()

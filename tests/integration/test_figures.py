@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What php-fpm counts itself, for all pools, with no setup."""
+"""php-fpm's own figures, for all pools, without any setup."""
 import json
 import os
 import re
@@ -43,7 +43,7 @@ def pools(make_site):
 
 
 def test_each_pool_while_every_worker_is_busy(pools):
-    """An exporter that has to wait for a worker learns nothing then."""
+    """An exporter that needs a worker would get no answer."""
     holdfast = pools.holdfast()
     assert pools.get()[0] == 200
     busy = [pools.start_slow(), pools.start_slow()]

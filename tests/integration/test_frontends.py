@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Every front end of examples/, by its own file: nothing is lost at reloads and restarts, or why."""
+"""Every front end of examples/, with its own file: nothing is lost at reloads and restarts, or the reason is shown."""
 import os
 import signal
 

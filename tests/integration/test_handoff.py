@@ -170,7 +170,7 @@ def test_exec_without_sockets(site):
 
 
 def test_exec_with_a_pool_nobody_passed(make_site):
-    """php-fpm would bind it itself, unheld: said, not done in silence."""
+    """php-fpm would bind that socket itself, and nobody would hold it: this is an error."""
     passed, other = (f"127.0.0.1:{net.free_port()}" for _ in range(2))
     site = make_site(pools=[Pool(passed, name="a", children=1), Pool(other, name="b", children=1)])
     process = activate(passed, HOLDFAST, "exec", "--", PHP_FPM, "-y", site.configuration_path,
@@ -185,7 +185,7 @@ def test_exec_with_a_pool_nobody_passed(make_site):
 
 @pytest.mark.parametrize("verb", ["run", "exec"])
 def test_sockets_that_were_passed_to_another_process(site, verb):
-    """As a shell or an init between systemd and holdfast makes of them."""
+    """This is what a shell or an init between systemd and holdfast causes."""
     with net.listen(f"127.0.0.1:{net.free_port()}") as listener:
         passing = [PYTHON, HELPERS / "with_listen_fds.py", str(listener.fileno()), "--", "sh", "-c", '"$@"; exit $?', "sh"]
         result = subprocess.run([*passing, HOLDFAST, verb, f"--name={site.name}", "--", "sleep", "60"], pass_fds=[listener.fileno()],

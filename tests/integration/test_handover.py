@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Replacements that are many, that overlap, that are interrupted: php-fpm under load loses nothing."""
+"""Many replacements, overlapping and interrupted ones: php-fpm under load loses nothing."""
 import contextlib
 import signal
 import subprocess
@@ -89,7 +89,7 @@ def test_a_gentle_handover_waits_for_a_request(site):
 
 @pytest.mark.parametrize("moment", ["settling", "retiring"])
 def test_a_stop_in_the_middle_of_a_gentle_handover(make_site, moment):
-    """No process is left behind stopped, and what was asked is still answered."""
+    """No process is left stopped, and the requests under way are still answered."""
     site = make_site(children=100)
     holdfast = site.holdfast("--handover=gentle")
     old = site.main_pid()
@@ -146,8 +146,7 @@ def test_the_old_master_is_killed_in_the_handover(make_site, moment):
 
 
 def test_the_new_master_is_killed_in_the_handover(site):
-    """The old generation takes what comes: it serves on if it has not been asked to leave yet, else until the next one
-    does."""
+    """The old generation serves: for good if it has not been asked to leave yet, otherwise until the next one is ready."""
     holdfast = site.holdfast("--handover=gentle")
     old = site.main_pid()
     load = site.load()
@@ -169,7 +168,7 @@ def test_the_new_master_is_killed_in_the_handover(site):
 
 
 def test_a_draining_master_is_killed(site):
-    """What its workers have begun they finish."""
+    """Its workers finish the requests that they have begun."""
     holdfast = site.holdfast("--handover=at-once")
     old = site.main_pid()
     slow = site.start_slow()
@@ -189,7 +188,7 @@ def test_a_draining_master_is_killed(site):
 
 
 def test_a_storm_of_signals(site):
-    """1000 reloads are asked for; a few are made, and the last is newer than the last signal."""
+    """1000 reloads are requested; a few are carried out, and the last one starts after the last signal."""
     holdfast = site.holdfast()
     load = site.load()
     for _ in range(1000):
@@ -210,7 +209,7 @@ def test_a_storm_of_signals(site):
 
 
 def test_many_callers(site):
-    """Each has its answer, for the price of a few generations."""
+    """Each gets its answer, and only a few generations are started."""
     holdfast = site.holdfast()
     load = site.load()
     callers = [Process([HOLDFAST, "reload", "--quiet", f"--name={site.name}"], env=environment(), stdin=subprocess.DEVNULL,
@@ -232,7 +231,7 @@ def test_many_callers(site):
 
 @pytest.mark.parametrize("how", ["gentle", "at-once"])
 def test_max_draining(site, how):
-    """A reload waits for the generation that drains, and the callers for nothing."""
+    """A reload waits for the generation that drains, but no client waits."""
     holdfast = site.holdfast("--max-draining=1", f"--handover={how}")
     first = site.main_pid()
     slow = site.start_slow()

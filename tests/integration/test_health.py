@@ -40,7 +40,7 @@ def timers(pid):
 
 
 def end_the_stopped(holdfast):
-    """A stopped process hears KILL only, and that comes with the third signal."""
+    """A stopped process reacts only to KILL, which comes with the third signal."""
     holdfast.send(signal.SIGTERM)
     holdfast.wait("stopping: ")
     holdfast.send(signal.SIGTERM)
@@ -61,7 +61,7 @@ def small_site(make_site, request):
 
 
 def test_a_saturated_pool_is_not_replaced(small_site):
-    """However impatient the probe is. What is busy without an end is told, too."""
+    """However impatient the probe is. A pool that stays busy is reported, too."""
     site = small_site
     holdfast = site.holdfast(PING, *OFTEN, "--probe-failures=1")
     master = site.main_pid()
@@ -93,7 +93,7 @@ def test_a_pool_that_hangs_is_replaced_if_wanted(make_site):
 
 
 def test_progress_is_no_hanging(make_site):
-    """Each request is done within the time, and the next one waits already."""
+    """Each request finishes in time, while the next one is already waiting."""
     site = make_site(children=2)
     holdfast = site.holdfast(PING, *OFTEN, "--probe-hung-after=2s", "--probe-failures=1")
     master = site.main_pid()
@@ -107,7 +107,7 @@ def test_progress_is_no_hanging(make_site):
 
 
 def test_without_a_scoreboard_no_answer_is_a_failure(make_site):
-    """Before PHP 8.0 nobody can tell."""
+    """Before PHP 8.0 there is no way to know."""
     site = make_site(children=2)
     command = [HELPERS / "php-fpm-old", "-y", site.configuration_path]
     shown = call("check", PING, "--adapter=php-fpm", "--", *command).stdout
@@ -147,7 +147,7 @@ def test_an_upgrade_goes_on_probing(make_site):
 @pytest.mark.load
 @pytest.mark.parametrize("listen, probe", [("tcp", PING), ("unix", PING), ("unix", "--probe=tcp")])
 def test_a_stopped_generation_is_replaced(make_site, listen, probe):
-    """Its master and its workers answer nothing anywhere. Whoever comes meanwhile is answered by the next one."""
+    """Its master and its workers no longer answer at all. Clients that connect in the meantime are answered by the next one."""
     site = make_site(listen, children=4)
     holdfast = site.holdfast(probe, *OFTEN, "--probe-failures=5")
     master = site.main_pid()
@@ -190,7 +190,7 @@ def test_one_of_many_pools(make_site):
 
 
 def test_a_wrong_probe_does_not_replace_for_ever(site):
-    """Each replacement that did not help takes twice as many failures as the one before."""
+    """After each replacement that did not help, the next one takes twice as many failures."""
     holdfast = site.holdfast("--probe=fastcgi:/wrong", *OFTEN, "--probe-failures=1")
     holdfast.wait(r"generation 3 is not replaced yet: .* it now takes 4 failed probes in a row")
     holdfast.wait(r"generation 4 failed its probe \(5 in a row\): /wrong: it answered 404")
@@ -310,7 +310,7 @@ def test_a_generation_that_grows_is_recycled(make_site):
 
 
 def test_a_large_generation_whose_reload_fails(make_site):
-    """It is tried again, ever later."""
+    """It is tried again, later and later."""
     site = make_site(children=2, pool_options={"php_admin_value[memory_limit]": "256M"})
     holdfast = site.holdfast("--recycle-memory=100M", "--recycle-check=100ms")
     master = site.main_pid()
@@ -333,7 +333,7 @@ def test_a_large_generation_whose_reload_fails(make_site):
 
 @pytest.mark.parametrize("last", ["", "WATCHDOG=trigger"], ids=["silent", "trigger"])
 def test_a_service_that_misses_its_watchdog_is_replaced(service, last):
-    """It serves still, so nobody but itself knows."""
+    """It still serves, so only the service itself knows."""
     holdfast = service.start("--watchdog=1500ms", behaviour=["watched", f"--trigger={service.fifo}", f"--last={last}"])
     holdfast.wait("lives 17")  # longer than that
     assert not holdfast.lines.find("unhealthy|failed its probe")
@@ -347,7 +347,7 @@ def test_a_service_that_misses_its_watchdog_is_replaced(service, last):
 
 
 def test_a_watchdog_counts_from_the_next_generation_on(service, tmp_path):
-    """One that was started without does not know of it."""
+    """A generation that was started without a watchdog does not know about it."""
     settings = tmp_path / "settings"
     settings.write_text("drain-timeout = 1s\n")
     holdfast = service.start(f"--config={settings}")

@@ -84,7 +84,7 @@ def retry_after(site):
 
 @pytest.mark.load
 def test_under_load(make_site, kind):
-    """Nothing fails: who was being served is served to the end, who comes waits and is served afterwards, by one answer each."""
+    """Nothing fails: requests under way are finished, new ones wait, and each gets one answer afterwards."""
     site = make_site(kind)
     holdfast = site.holdfast()
     load = site.load(rate=60)
@@ -112,7 +112,7 @@ def test_under_load(make_site, kind):
 
 @pytest.mark.load
 def test_held_again_at_once(make_site, kind):
-    """What is being passed on is neither lost nor cut off when the next hold begins."""
+    """Connections that are being passed on are neither lost nor cut off when the next hold begins."""
     site = make_site(kind)
     holdfast = site.holdfast()
     load = site.load(rate=60)
@@ -127,7 +127,7 @@ def test_held_again_at_once(make_site, kind):
 
 
 def test_the_time_is_over(make_site, kind):
-    """Whoever waits, and whoever comes then, is answered with 503 until the release; a second hold makes them wait again."""
+    """Waiting and new connections are answered with 503 until the release; a second hold makes new ones wait again."""
     site = make_site(kind)
     holdfast = site.holdfast("--warm=none")
     waiting = site.get_later("/hello.php") if hold(holdfast, "--timeout=200ms") else None
@@ -160,7 +160,7 @@ def test_of_another_service_they_are_closed(make_site):
 
 
 def test_reload_and_restart(held):
-    """What is ready meanwhile serves from the release on, and only then."""
+    """A generation that gets ready during the hold serves from the release on, and not before."""
     site, holdfast = held
     waiting = wait_later(site, holdfast)
     holdfast.replace(2)
@@ -196,7 +196,7 @@ def test_a_new_address_is_held_too(held, make_site):
 
 
 def test_an_address_that_is_given_up(held, make_site):
-    """Who waits there is not left behind; the others wait on."""
+    """Connections that wait there are not forgotten; the others go on waiting."""
     site, holdfast = held
     other = add_address(site, holdfast, make_site)
     waiting, lost = wait_later(site, holdfast), other.get_later("/hello.php")
@@ -221,7 +221,7 @@ def test_a_crash(held):
 
 
 def test_a_stop(held):
-    """Nobody is let through, and nobody is left behind."""
+    """No connection is let through, and none is forgotten."""
     site, holdfast = held
     waiting = wait_later(site, holdfast)
     holdfast.stop()
@@ -230,7 +230,7 @@ def test_a_stop(held):
 
 
 def test_a_hold_during_a_stop(site):
-    """Is refused, and changes nothing for who is held already."""
+    """It is refused, and changes nothing for connections that are already held."""
     holdfast = site.holdfast("--warm=none")
     slow = site.start_slow()
     hold(holdfast)
@@ -245,7 +245,7 @@ def test_a_hold_during_a_stop(site):
 
 
 def test_death_and_upgrade(make_site, kind):
-    """Whoever follows holds on, for the time that is left."""
+    """The next holdfast continues the hold for the time that is left."""
     site = make_site(kind)
     holdfast = ManagedHoldfast(site, "--warm=none")
     site.at_close(holdfast.close)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Services that misbehave on purpose: whatever they do, the socket is held and somebody is told."""
+"""Services that misbehave on purpose: whatever they do, the socket is held and the fault is reported."""
 import contextlib
 import os
 import re
@@ -39,7 +39,7 @@ def assert_only_one_lives(holdfast, pid):
 
 @pytest.mark.parametrize("verb", ["run", "exec"])
 def test_what_is_ignored_stays_ignored(site, verb):
-    """As systemd starts services (IgnoreSIGPIPE=) and nohup commands; what nobody ignored is not."""
+    """As systemd (IgnoreSIGPIPE=) and nohup start programs; signals that nobody ignored are not ignored."""
     seen = site.directory / "seen"
     site.pools[:] = []
     ignoring = ["sh", "-c", 'trap "" PIPE HUP; exec "$@"', "sh", str(HOLDFAST)]
@@ -108,7 +108,7 @@ def test_the_service_has_what_it_would_have_without_holdfast(site):
 
 @pytest.mark.parametrize("options", [(), ("--stdin=null",)])
 def test_without_more_there_is_no_input(site, options):
-    """Such as that of the script which starts holdfast: the service must not read it away."""
+    """The service must not consume the input of the script that starts holdfast."""
     site.pools[:] = []
     reading, writing = os.pipe()
     with os.fdopen(reading), os.fdopen(writing, "w"):
@@ -118,7 +118,7 @@ def test_without_more_there_is_no_input(site, options):
 
 
 def test_a_server_that_ends_at_the_end_of_its_input(site):
-    """It has holdfast's own, as each generation does."""
+    """It shares holdfast's own input, as each generation does."""
     site.pools[:] = []
     reading, writing = os.pipe()
     with os.fdopen(reading), os.fdopen(writing, "w") as stream:
@@ -157,7 +157,7 @@ def test_exec_has_its_input_where_asked_for():
 
 
 def test_more_listeners_than_the_soft_limit_of_open_files(make_site):
-    """A service of one that would suffice without them gets as many more."""
+    """A service whose limit would suffice without the sockets gets that many more."""
     site = make_site()
     for i in range(69):
         site.pools.append(type(site.pools[0])(str(site.directory / f"more{i}.sock"), name=f"more{i}", children=1))
@@ -201,7 +201,7 @@ def test_more_listeners_than_1024_open_files(make_site):
 
 @contextlib.contextmanager
 def dead_directory(path):
-    """A file system that answers nothing, as NFS whose server is gone: FUSE, and nobody reads its requests."""
+    """A file system that never answers, like NFS whose server is gone: FUSE, with nobody reading its requests."""
     path.mkdir()
     fuse = os.open("/dev/fuse", os.O_RDWR | os.O_CLOEXEC)
     try:
@@ -242,7 +242,7 @@ def test_a_directory_on_a_dead_file_system_keeps_only_the_start_waiting(service,
 
 @pytest.mark.parametrize("what", ["directory", "program"])
 def test_a_reload_that_looks_at_a_dead_file_system_keeps_nobody_else_waiting(service, tmp_path, what):
-    """It is asked in a child, which may not even be killed."""
+    """A child looks at it, and it may not even be possible to kill that child."""
     current = tmp_path / "current"
     current.symlink_to(tmp_path)
     (tmp_path / "python").symlink_to(PYTHON)
@@ -274,7 +274,7 @@ def test_a_reload_that_looks_at_a_dead_file_system_keeps_nobody_else_waiting(ser
 
 
 def test_never_ready_at_a_reload(service):
-    """The caller hears of it, and the old generation goes on serving."""
+    """The caller gets the error, and the old generation goes on serving."""
     holdfast = service.start("--ready-timeout=1s")
     old = service.ask()
     service.behave("never-ready")
@@ -292,7 +292,7 @@ def test_never_ready_at_a_reload(service):
 
 
 def test_never_ready_at_the_first_start(service):
-    """It is tried again, ever later, until holdfast is asked to stop."""
+    """It is tried again, later and later, until holdfast is asked to stop."""
     service.behave("never-ready")
     holdfast = service.launch("--ready-timeout=300ms")
     for number in range(1, 5):
@@ -306,7 +306,7 @@ def test_never_ready_at_the_first_start(service):
 
 
 def test_ready_late(service):
-    """Who comes meanwhile waits in the queue, and is answered."""
+    """Clients that connect in the meantime wait in the queue and are answered."""
     service.behave("late", f"--trigger={service.fifo}")
     holdfast = service.launch()
     holdfast.wait(r"misbehave \d+: waits")
@@ -350,7 +350,7 @@ def test_a_slow_start_may_ask_for_more_time(service, extend):
 
 
 def test_to_ask_for_less_time_shortens_nothing(service):
-    """Nor is it counted: a start that asks for a microsecond again and again has all of its time."""
+    """Nor does it count as an extension: a start that asks for a microsecond again and again keeps all of its time."""
     service.behave("slow", "--seconds=1.5", "--extend=1", "--every=0.02")
     holdfast = service.launch("--ready-timeout=2s")
     holdfast.wait(words.ready(1))
@@ -359,7 +359,7 @@ def test_to_ask_for_less_time_shortens_nothing(service):
 
 
 def test_a_start_may_not_ask_for_ever(service):
-    """However much it asks for: each extension is as long as the timeout at most, and they are counted."""
+    """Each extension is at most as long as the timeout, and their number is limited."""
     service.behave("slow", "--seconds=300", "--extend=3600000000")
     holdfast = service.launch("--ready-timeout=300ms")
     assert "not ready after" in holdfast.wait(words.start_failed(1))
@@ -367,7 +367,7 @@ def test_a_start_may_not_ask_for_ever(service):
 
 
 def test_ready_of_a_stranger_is_not_believed(service):
-    """Neither that of another process of the machine, nor that of a child of the service."""
+    """READY=1 counts neither from another process of the machine nor from a child of the service."""
     service.behave("stranger", f"--trigger={service.fifo}")
     holdfast = service.launch()
     holdfast.wait(r"misbehave \d+: waits")
@@ -385,7 +385,7 @@ def test_ready_of_a_stranger_is_not_believed(service):
 
 
 def test_a_service_that_does_not_leave(service):
-    """The ladder: asked, asked again, killed."""
+    """It is asked, asked again, then killed."""
     holdfast = service.start("--drain-timeout=500ms", behaviour=["stubborn"])
     old = service.ask()
     service.behave("serve")
@@ -422,7 +422,7 @@ def test_a_main_process_that_leaves_its_worker(service):
 
 
 def test_a_background_process_that_holds_the_listener(service):
-    """Of another program and of a session of its own: whoever waits in the queue could get it."""
+    """It runs another program in its own session, and could accept connections that wait in the queue."""
     holdfast = service.start("--cgroup=off", behaviour=["leave-background"])
     background = int(holdfast.wait(r"background \d+").rpartition(" ")[2])
     assert any(target.startswith("socket:") for target in process.descriptors(background).values())
@@ -437,7 +437,7 @@ def test_a_background_process_that_holds_the_listener(service):
 
 
 def test_a_service_that_exits_at_once(service):
-    """It is started again and again, ever later; holdfast lives and does what it is told."""
+    """It is started again and again, later and later; holdfast goes on and obeys commands."""
     service.behave("exit-at-once")
     holdfast = service.launch()
     for number in range(1, 6):
@@ -469,7 +469,7 @@ def test_backoff_has_a_maximum(service):
 
 
 def test_a_service_that_leaves_unasked(service):
-    """It says so (STOPPING=1): the next one is there before it has gone, and it is not asked once more."""
+    """It announces that with STOPPING=1: the next one is ready before it is gone, and it is not asked to leave again."""
     holdfast = service.start(behaviour=["leave-unasked", f"--trigger={service.fifo}"])
     holdfast.wait(r"misbehave \d+: waits")
     leaving = process.children(holdfast.pid)
@@ -489,7 +489,7 @@ def test_a_service_that_leaves_unasked(service):
 
 @pytest.mark.load
 def test_a_successor_that_dies_at_once(site):
-    """While the old generation settles still: that has never ceased to serve, and goes on with it."""
+    """The old generation has not been asked to leave yet, and simply goes on serving."""
     command = site.directory / "php-fpm-dies"
     command.write_text(f"#!{PYTHON}\n" + DIES_ONCE_READY)
     command.chmod(0o755)
@@ -513,7 +513,7 @@ def test_a_successor_that_dies_at_once(site):
 
 
 def test_a_service_that_dies_while_it_drains(service):
-    """It was to go anyway: that is no crash, nobody is started for it."""
+    """It was leaving anyway: this is not a crash, and nothing is started in its place."""
     holdfast = service.start(behaviour=["die-draining"])
     service.behave("serve")
     holdfast.replace(2)
@@ -554,7 +554,7 @@ def test_in_an_outage_callers_are_closed(service):
 
 
 def test_an_outage_of_a_start_that_hangs(service):
-    """A next one that only starts is no reason to let callers wait any longer."""
+    """A start that is under way is no reason to let clients wait any longer."""
     holdfast = service.start("--busy-after=500ms", "--ready-timeout=1s", "--backoff-max=200ms")
     service.behave("never-ready")
     with Ended(service.ask()) as main:
@@ -574,7 +574,7 @@ def test_an_outage_of_a_start_that_hangs(service):
 
 @pytest.mark.load
 def test_recycle(make_site):
-    """By itself, not before half of the time has passed, with nothing lost."""
+    """It happens automatically, not before half of the time has passed, and loses nothing."""
     site = make_site()
     holdfast = site.holdfast("--recycle-every=2s")
     load = site.load()

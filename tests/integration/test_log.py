@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What holdfast logs, for people and for programs."""
+"""holdfast's log, for people and for programs."""
 import json
 import re
 import socket
@@ -71,7 +71,7 @@ IN_JOURNAL = """mount --bind "$JOURNAL" /run/systemd && JOURNAL_STREAM=$(stat -L
 
 
 def test_a_journal_that_does_not_read_keeps_nobody_waiting(site, tmp_path):
-    """Whatever of it is dropped is counted, and said once it reads."""
+    """Dropped messages are counted, and the number is logged once the journal reads again."""
     directory = tmp_path / "journal"
     directory.mkdir()
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as journal:

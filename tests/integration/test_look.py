@@ -156,7 +156,7 @@ def test_the_highest_is_remembered(site):
 
 
 def test_drops_are_counted_for_each_listener(site):
-    """Not for the whole machine, as netstat does."""
+    """Unlike netstat, which counts them for the whole machine."""
     instance = sleeper(site, f"--listen=127.0.0.1:{net.free_port()},name=calm", listen=f"{site.address},backlog=1")
     host, _, port = site.address.rpartition(":")
     with contextlib.ExitStack() as stack:
@@ -172,7 +172,7 @@ def test_drops_are_counted_for_each_listener(site):
 
 
 def test_drops_of_the_other_side_count(site):
-    """Where what comes late waits; nobody takes it over while holdfast itself does not run."""
+    """Late connections wait there; nobody carries them over while holdfast itself is stopped."""
     instance = sleeper(site, listen=f"{site.address},backlog=1")
     host, _, port = site.address.rpartition(":")
     instance.send(signal.SIGSTOP)
@@ -433,7 +433,7 @@ def test_one_needs_no_name_and_several_are_listed(alone):
 
 
 def test_several_that_do_not_answer_are_waited_for_together(alone):
-    """Each is named, and those that answer are shown, after the time that one may take."""
+    """Each is named, and those that answer are shown, within the time limit of a single one."""
     frozen = [alone.run(f"frozen{number}") for number in range(4)]
     alone.run("well")
     for instance in frozen:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What belongs to a generation: found, asked, ended, or spared and named."""
+"""The processes of a generation: found, asked to leave, ended; or left alone and named."""
 import json
 import os
 import pwd
@@ -100,7 +100,7 @@ def test_what_a_wrapper_runs_leaves_with_it(wrapped, how):
 
 
 def test_a_wrapper_that_is_killed(wrapped):
-    """What it ran goes on serving until the next one does, and is ended then."""
+    """The program that it ran goes on serving until the next generation does, and is then ended."""
     holdfast, ask = wrapped
     with Ended(ask()) as old:
         main, = process.children(holdfast.pid)
@@ -131,7 +131,7 @@ def test_many_are_named_in_one_short_line(site):
 
 
 def test_a_background_process_that_does_not_leave(service):
-    """Asked with its generation, then killed; another stop signal does not wait for that."""
+    """It is asked with its generation, then killed; another stop signal does not wait for that."""
     holdfast = service.start(behaviour=["leave-background", "--deaf"])
     with Ended(background(holdfast)) as sleeper:
         holdfast.send(signal.SIGTERM)
@@ -148,7 +148,7 @@ DEAF = '<?php exec("env --ignore-signal=TERM --ignore-signal=QUIT sleep 300 >/de
 
 
 def test_what_a_script_left_with_the_listener_ends_with_holdfast(site):
-    """Before PHP 8.3 it has that by accident, so it is no generation's; it is asked at the end, then killed."""
+    """Before PHP 8.3 it has the listener by accident, so it belongs to no generation; at the end it is asked, then killed."""
     (site.root / "deaf.php").write_text(DEAF)
     holdfast = site.holdfast("--drain-timeout=1s")
     with Ended(int(site.get("/deaf.php")[1])) as sleeper:
@@ -173,7 +173,7 @@ def test_who_asked_for_the_stop_is_answered_when_everything_has_ended(service):
 
 
 def test_who_made_itself_a_daemon_ends_with_its_generation(service):
-    """Of a session of its own, but it holds the listener: it would serve old code beside the new one."""
+    """It has its own session but holds the listener: it would serve old code beside the new."""
     holdfast = service.start("--cgroup=off", behaviour=["double-fork"])
     daemon = int(re.search(r"daemon (\d+)", holdfast.wait(r"daemon \d+")).group(1))
     generation, = json.loads(holdfast.call("status", "--json").stdout)["generations"]
@@ -188,7 +188,7 @@ def test_who_made_itself_a_daemon_ends_with_its_generation(service):
 
 
 def test_a_daemon_belongs_to_the_generation_that_started_it(service):
-    """That of the next one, which holds the same socket, stays when the one before leaves."""
+    """The next generation's daemon, which holds the same socket, stays when the old generation leaves."""
     holdfast = service.start("--cgroup=off", "--handover=gentle", behaviour=["double-fork"])
     first = int(re.search(r"daemon (\d+)", holdfast.wait(r"daemon \d+")).group(1))
     mark = holdfast.mark()
@@ -203,7 +203,7 @@ def test_a_daemon_belongs_to_the_generation_that_started_it(service):
 
 
 def test_a_service_that_makes_itself_a_daemon_leaves_nobody_behind(service):
-    """However often it is tried: each would serve on beside the next."""
+    """However often it is started: each daemon would go on serving beside the next one."""
     service.behave("daemonize")
     holdfast = service.launch("--cgroup=off", ready="delay:1h")
     seen = set()
@@ -258,7 +258,7 @@ def test_a_service_that_is_executed_late_is_measured(site, entrypoint):
 
 @pytest.mark.load
 def test_workers_of_a_master_that_was_executed_late_leave(site, entrypoint):
-    """Though nobody looked at what it had become before it was killed."""
+    """Even though nobody had looked at its program before it was killed."""
     program, go_on = entrypoint
     holdfast = site.holdfast("--adapter=php-fpm", "--ready=delay:0", command=[program, PHP_FPM, "-y", site.configuration_path])
     holdfast.wait("entrypoint works")
@@ -279,7 +279,7 @@ def test_workers_of_a_master_that_was_executed_late_leave(site, entrypoint):
 
 @pytest.mark.parametrize("verb", ["reload", "restart"])
 def test_a_caller_hears_what_is_left_alone(site, verb):
-    """And what it holds; status has it among the last events."""
+    """And the socket that it holds; status lists it among the last events."""
     holdfast = site.holdfast()
     pid = int(site.get("/leak.php")[1].split()[1])
     result = holdfast.call(verb)
@@ -305,7 +305,7 @@ def test_kill_mode_all_ends_what_scripts_started(site):
 
 
 def test_kill_mode_all_ends_what_left_its_session(service):
-    """It holds no listener: only the whole tree of descendants tells of it."""
+    """It holds no listener: it can only be found in the whole tree of descendants."""
     holdfast = service.start("--kill-mode=all", "--cgroup=off", behaviour=["leave-background", "--without-listener"])
     pid = background(holdfast)
     service.behave("serve")
@@ -330,7 +330,7 @@ def living(pids):
 
 @pytest.mark.parametrize("mode", ["service", "all"])
 def test_more_members_than_descriptors(service, mode):
-    """Each is asked once its main process has left, and all are waited for."""
+    """Each is asked to leave once its main process has left, and all are waited for."""
     holdfast = service.start(f"--kill-mode={mode}", "--drain-timeout=1min", wrapper=FEW,
                              behaviour=["leave-worker", f"--trigger={service.fifo}", f"--workers={MANY}"])
     service.behave("serve")
@@ -396,7 +396,7 @@ def unprivileged(service):
 
 @pytest.mark.parametrize("mode", ["service", "all"])
 def test_a_service_that_may_not_be_signalled(unprivileged, mode):
-    """One line a step, and no wait for ever: it is left behind."""
+    """One line per step, and no endless wait: it is left behind."""
     service = unprivileged
     holdfast = service.start(f"--kill-mode={mode}", "--drain-timeout=0", behaviour=["become", "--uid=0"], **service.how)
     main = service.ask()
@@ -418,7 +418,7 @@ def test_a_service_that_may_not_be_signalled(unprivileged, mode):
 
 
 def test_a_worker_that_may_not_be_signalled(unprivileged):
-    """At a reload: the successor serves, and the old generation is given up when the ladder ends."""
+    """At a reload: the successor serves, and the old generation is given up after the last step."""
     service = unprivileged
     holdfast = service.start("--drain-timeout=0", behaviour=["worker-of", "--uid=0", f"--trigger={service.fifo}"],
                              **service.how)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What a service says on its notify socket, and who is believed."""
+"""What a service says on its notify socket, and whose messages count."""
 import array
 import contextlib
 import os
@@ -45,7 +45,7 @@ def test_a_child_is_not_believed_by_default(service):
 
 @pytest.mark.parametrize("access", ["main", "all"])
 def test_strangers_are_not_believed(service, access):
-    """Of another session, as root and as another user; nor does a flood of them keep anybody waiting."""
+    """Processes of another session, as root and as another user; nor does a flood of messages keep anybody waiting."""
     service.behave("late", f"--trigger={service.fifo}")
     holdfast = service.launch(f"--notify-access={access}")
     holdfast.wait(r"misbehave \d+: waits")
@@ -89,7 +89,7 @@ def test_descriptors_that_come_along_are_closed(service):
 
 
 def test_a_main_process_that_hands_over_and_leaves(service):
-    """It names its successor (MAINPID=) and is gone: no crash; signals and the exit that counts are the other's."""
+    """It names its successor (MAINPID=) and exits: this is not a crash; signals go to the other process, whose exit counts."""
     holdfast = service.start(behaviour=["hand-over"])
     main = int(holdfast.wait(r"the main process of generation 1 is pid \d+").split("pid ")[1].split()[0])
     assert service.ask() == main
@@ -120,7 +120,7 @@ def test_a_main_process_that_was_handed_over_to_crashes(service):
 
 
 def test_a_main_process_that_stays_beside_the_one_it_named(service):
-    """That is a grandchild of holdfast: its end is seen all the same."""
+    """That one is a grandchild of holdfast, and its end is noticed nevertheless."""
     holdfast = service.start(behaviour=["hand-over-and-stay"])
     service.behave("serve")
     with Ended(service.ask()) as main:
@@ -132,8 +132,8 @@ def test_a_main_process_that_stays_beside_the_one_it_named(service):
     holdfast.stop()
 
 
-def test_a_stranger_can_not_become_the_main_process(service):
-    """However often it is named: one line tells."""
+def test_a_stranger_cannot_become_the_main_process(service):
+    """However often it is named, there is one line about it."""
     holdfast = service.start(behaviour=["name-stranger"])
     holdfast.wait(r"names 1 as its main process \(MAINPID\), which is not one of its own")
     holdfast.settle()

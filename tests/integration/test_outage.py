@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""No generation comes up: nginx is answered 503 soon instead of waiting, and 200 from the repair on."""
+"""No generation can be started: nginx soon gets 503 instead of waiting, and 200 after the repair."""
 import contextlib
 import http.client
 import signal
@@ -64,7 +64,7 @@ def assert_turned_away(site, times):
 @pytest.mark.load
 @pytest.mark.parametrize("seconds", [1, pytest.param(30, marks=pytest.mark.matrix)])
 def test_an_outage_under_load(site, seconds):
-    """It stays broken for so long, from one failing start to the next."""
+    """It stays broken for a while, with one failing start after another."""
     holdfast = site.holdfast("--busy-after=1s", "--backoff-max=300ms", command=site.command)
     load = site.load()
     begin = time.monotonic()
@@ -98,7 +98,7 @@ def test_an_outage_under_load(site, seconds):
 
 
 def test_a_large_post_in_an_outage(site):
-    """The answer comes whole although nobody wants the body."""
+    """The answer is complete although nobody reads the body."""
     holdfast = site.holdfast("--busy-after=1s", "--backoff-max=300ms", command=site.command)
     assert ask(site, "POST", b"x" * 5_000_000)[0] == 200
     broken = break_service(site, holdfast)
@@ -112,7 +112,7 @@ def test_a_large_post_in_an_outage(site):
 
 @pytest.mark.load
 def test_a_repair_before_the_outage(site):
-    """Who waited is answered by the next generation."""
+    """Clients that waited are answered by the next generation."""
     holdfast = site.holdfast("--busy-after=1min", "--backoff-max=300ms", command=site.command)
     load = site.load()
     break_service(site, holdfast)
@@ -143,7 +143,7 @@ def test_never_busy(site):
 
 
 def test_a_reload_ends_an_outage(site):
-    """Who repairs it need not wait for the next try."""
+    """After a repair there is no need to wait for the next attempt."""
     holdfast = site.holdfast("--busy-after=1s", "--backoff-max=5min", command=site.command)
     broken = break_service(site, holdfast)
     holdfast.wait(OUTAGE, broken)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The user's pid file, log rotation and -D: habits go on working."""
+"""The user's pid file, log rotation and -D keep working."""
 import os
 import pathlib
 import signal
@@ -58,7 +58,7 @@ def test_a_relative_pid_file_is_below_the_prefix(site, how):
 
 
 def test_the_pid_file_is_there_before_php_fpm_says_that_it_runs(site):
-    """So that what waits for that line and then reads the file finds it."""
+    """So a script that waits for that line and then reads the file finds it."""
     pid_file = site.directory / "php-fpm.pid"
     site.configure(pid=pid_file)
     seen = site.directory / "seen"
@@ -111,7 +111,7 @@ def test_other_php_fpm_options_are_passed_on(site):
 
 
 def test_two_instances_with_one_pid_file(make_site):
-    """What is sent to it reaches only one of them."""
+    """A signal to the pid in it reaches only one of them."""
     first, second = make_site(), make_site()
     pid_file = first.directory / "shared"
     for site in (first, second):

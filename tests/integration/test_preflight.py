@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The user's own test of what is about to be started."""
+"""The user's own test before something is started."""
 import os
 import signal
 import subprocess
@@ -39,7 +39,7 @@ def test_a_failed_one_replaces_nothing(checked, verb):
 
 
 def test_a_failed_one_keeps_nobody_from_serving_after_crashes(checked):
-    """From the second crash on the settings are looked at again; if they will not do, the committed plan will."""
+    """From the second crash on the settings are read again; if they do not work, the committed plan is used."""
     (checked.directory / "broken").touch()
     for number in (1, 2, 3):
         killed(checked.main_pid())

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Whose the service is, what it may do, and what is left of holdfast's own rights."""
+"""The service's user and privileges, and the privileges that holdfast keeps."""
 import dataclasses
 import json
 import os
@@ -236,7 +236,7 @@ def test_a_unix_path_with_an_owner_in_a_directory_of_another_user(make_site):
 
 
 def test_private_files_stay_readable(make_site):
-    """php-fpm as root can read them, so holdfast must not stand in its way."""
+    """php-fpm as root can read them, so holdfast must not prevent that."""
     site = make_site()
     private = site.directory / "private"
     private.mkdir(mode=0o700)

@@ -90,7 +90,7 @@ def test_what_is_no_scrape(scraped, data, status):
 
 
 def test_no_instance_answers(site):
-    """None that runs is no error; one that hangs is."""
+    """No running instance is not an error; one that hangs is."""
     instance = sleeper(site)
     instance.send(signal.SIGSTOP)
     request = "GET /metrics HTTP/1.1\r\n\r\n"

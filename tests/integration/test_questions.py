@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What php-fpm is asked before it is started, and what that costs."""
+"""What holdfast asks php-fpm before it is started, and what that costs."""
 import pytest
 
 from harness import net, words
@@ -52,7 +52,7 @@ def test_the_pools_are_asked_for_without_php_ini(site):
 
 
 def test_where_the_old_one_goes_on_a_start_is_the_verdict(site):
-    """A restart stops the old one first, and one side is shared: they are asked."""
+    """A restart stops the old one first, and a single side is shared: here php-fpm's test is run."""
     holdfast = site.holdfast(command=spied(site))
     runs(site)
     holdfast.replace(2)
@@ -93,7 +93,7 @@ def test_a_variable_of_the_environment_needs_no_php_ini(site):
 
 @pytest.mark.parametrize("name", ["bench.port", "BENCH_PORT"])
 def test_a_variable_of_php_ini_is_asked_for_with_it(site, name):
-    """Without it the address would be another one."""
+    """Without php.ini the address would be a different one."""
     port = site.ports()[0]
     site.pools[0].listen = f"127.0.0.1:${{{name}}}"
     site.configure()
@@ -181,7 +181,7 @@ def test_a_program_that_says_nothing_is_quoted_by_its_status(site):
 
 @pytest.mark.parametrize("verb", ["run", "check", "exec"])
 def test_a_service_without_a_listener_says_so_itself(site, verb):
-    """By --listen=none; else it is a mistake."""
+    """With --listen=none; otherwise it is an error."""
     result = call(verb, f"--name={site.name}", "--", "true")
     assert result.returncode == words.EXIT_FAILURE
     assert ("no socket was passed" if verb == "exec" else "no socket is named that could be held for /usr/bin/true; "
@@ -203,7 +203,7 @@ def test_listen_none_is_alone(options, why):
 
 
 def test_a_reload_to_no_listener_is_refused(site):
-    """The settings that lost it by mistake replace nothing."""
+    """Settings that lost their listener by mistake replace nothing."""
     settings = site.directory / "settings"
     listen = f"listen = 127.0.0.1:{net.free_port()}\n"
     site.pools[:] = []

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""--ready=log:TEXT: a service that tells in its log alone that it is ready, and the relay that reads it."""
+"""--ready=log:TEXT: a service that reports only in its log that it is ready, and the relay that reads it."""
 import os
 import pathlib
 import re
@@ -44,7 +44,7 @@ def test_a_text_that_comes_late_and_in_two_pieces(service):
 
 
 def test_a_text_that_never_comes(service):
-    """READY=1 is no substitute."""
+    """READY=1 does not replace it."""
     service.behave("serve")
     holdfast = service.launch("--ready-timeout=500ms", ready=READY)
     assert "not ready after 500 ms" in holdfast.wait(words.start_failed(1))
@@ -52,7 +52,7 @@ def test_a_text_that_never_comes(service):
 
 
 def test_everything_arrives(service):
-    """In order, from the first line to what it says when it leaves, at each change of generations."""
+    """In order, from the first line to the last one as it leaves, at each change of generations."""
     holdfast = service.start(behaviour=["log-much"], ready=READY)
     with Ended(service.ask()) as first:
         reload(holdfast)
@@ -66,7 +66,7 @@ def test_everything_arrives(service):
 
 
 def test_the_relay_has_nothing_of_the_service(service):
-    """It holds no socket, is no member, listens to no signal but KILL, and ends by itself."""
+    """It holds no socket, belongs to no generation, reacts to no signal but KILL, and exits by itself."""
     holdfast = service.start(behaviour=["log-much"], ready=READY)
     (relay,) = relays(holdfast)
     held = process.descriptors(relay)
@@ -93,7 +93,7 @@ def test_a_relay_that_is_killed_is_told(service):
 
 
 def test_the_output_outlives_holdfast(service):
-    """What the service writes after holdfast was killed arrives as well."""
+    """Output that the service writes after holdfast was killed arrives, too."""
     holdfast = service.start(behaviour=["log-much"], ready=READY)
     with Ended(service.ask()) as main:
         holdfast.process.stop(signal.SIGKILL)

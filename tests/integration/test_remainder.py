@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A master that dies while its workers live: they serve on until the next generation is ready, and leave then."""
+"""A master that dies while its workers live: they go on serving until the next generation is ready, and then leave."""
 import os
 import signal
 
@@ -59,7 +59,7 @@ def test_workers_serve_on_until_the_next_is_ready(make_site, kind):
 
 
 def test_nobody_is_left(site):
-    """The next one is started at once where they were."""
+    """The next one is started at once, on the same side."""
     holdfast = site.holdfast()
     master = site.main_pid()
     workers = process.children(master)
@@ -73,7 +73,7 @@ def test_nobody_is_left(site):
 
 
 def test_no_next_one_can_be_started(make_site):
-    """What is said is true: somebody serves."""
+    """The messages are true: there still is a worker that serves."""
     site = make_site(children=2)
     holdfast = site.holdfast(command=site.command)
     site.break_program()
@@ -92,7 +92,7 @@ def keepers(master):
 
 
 def test_nobody_is_left_but_who_keeps_the_cache(site):
-    """Who tells of the opcode cache serves nobody: the next one is started at once."""
+    """The process that lists the opcode cache serves no requests, so the next generation is started at once."""
     holdfast = site.holdfast()
     master = site.main_pid()
     [keeper] = keepers(master)
@@ -109,7 +109,7 @@ def test_nobody_is_left_but_who_keeps_the_cache(site):
 
 
 def test_the_last_worker_ends_before_the_next_is_ready(make_site):
-    """Then nobody serves, and nobody is said to."""
+    """Then nobody serves, and the log does not claim otherwise."""
     site = make_site(children=2)
     holdfast = site.holdfast(command=site.command)
     master = site.main_pid()

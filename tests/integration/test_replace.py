@@ -36,7 +36,7 @@ def served(make_site, listen, program, request):
 
 
 def assert_drained_with_slow_requests(load, moments):
-    """The rounds met what they are about: slow requests on a generation that had to go."""
+    """The rounds did test what they should: slow requests on a generation that had to leave."""
     met = [moment for moment in moments if any(entry["slow"] for entry in load.under_way(moment))]
     assert len(met) == len(moments)
 

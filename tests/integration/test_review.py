@@ -127,7 +127,7 @@ def test_closed_standard_descriptors(site):
 
 
 def test_a_working_directory_that_was_deleted(site):
-    """As a deploy does to the release that holdfast was started from."""
+    """As a deploy may delete the release that holdfast was started from."""
     release = site.directory / "release"
     release.mkdir()
     holdfast = site.holdfast(wrapper=("env", "-C", release, HOLDFAST))
@@ -138,7 +138,7 @@ def test_a_working_directory_that_was_deleted(site):
 
 
 def test_a_log_that_nobody_reads(site):
-    """The service of which nobody reads the log is replaced all the same."""
+    """A service whose log nobody reads is replaced all the same."""
     reader, writer = os.pipe()
     size = fcntl.fcntl(writer, fcntl.F_SETPIPE_SZ, 4096)
     os.write(writer, b"x" * size)
@@ -162,7 +162,7 @@ def test_a_log_that_nobody_reads(site):
 
 
 def test_exec_does_not_make_the_service_a_subreaper(site):
-    """php-fpm would be given the children of others."""
+    """Otherwise php-fpm would get the children of others."""
     with net.listen(site.address) as listener:
         master = Process([PYTHON, HELPERS / "with_listen_fds.py", f"php={listener.fileno()}", "--", HOLDFAST, "exec",
                           "--", PHP_FPM, "-y", site.configuration_path], pass_fds=[listener.fileno()],
@@ -177,7 +177,7 @@ def test_exec_does_not_make_the_service_a_subreaper(site):
 
 
 def test_stop_returns_when_all_is_let_go(site):
-    """A start right behind it finds the name and the addresses free."""
+    """A start right after it finds the name and the addresses free."""
     site.pools[:] = []
     paths = [site.directory / f"{number}.sock" for number in range(1000)]
     holdfast = site.holdfast(*(f"--listen={path}" for path in paths), command=[SERVER])
@@ -192,7 +192,7 @@ def test_stop_returns_when_all_is_let_go(site):
 
 @pytest.mark.parametrize("adapter", ["php-cgi", "php-fpm"])
 def test_orphans_of_a_program_that_a_script_executed(site, adapter):
-    """The generation's program is what the script became."""
+    """The generation's program is the one that the script executed."""
     if adapter == "php-fpm":
         holdfast = site.holdfast(command=[PHP_FPM_PLAIN, "-y", site.configuration_path])
     else:
@@ -211,7 +211,7 @@ def test_orphans_of_a_program_that_a_script_executed(site, adapter):
 
 
 def test_a_service_that_makes_itself_a_daemon(site):
-    """It is told why that does not work, and what escaped ends with the stop."""
+    """The log says why that does not work, and the escaped process ends with the stop."""
     site.pools[:] = []
     fifo = site.directory / "escaped"
     os.mkfifo(fifo)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""--park and `holdfast rollback`: the generation before a reload is kept ready, and returned to at once."""
+"""--park and `holdfast rollback`: the generation before a reload is kept ready, and serves again at once."""
 import contextlib
 import json
 import os
@@ -27,7 +27,7 @@ def served(site):
 
 
 def kill_all_at_once(holdfast, main):
-    """None is left when holdfast hears of it."""
+    """None is left when holdfast notices."""
     os.kill(holdfast.pid, signal.SIGSTOP)
     with contextlib.ExitStack() as stack:
         everybody = [stack.enter_context(Ended(pid)) for pid in [main, *process.children(main)]]
@@ -104,7 +104,7 @@ def test_who_is_parked_leaves_when_the_time_is_over(site):
 
 
 def test_a_rollback_ends_a_crash_loop(parked):
-    """The new code does not start any more."""
+    """The new code can no longer be started."""
     site, holdfast = parked
     main = site.main_pid()
     site.break_program()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The runtime directory goes while holdfast runs: a tmp cleaner, or the last logout of a user without linger."""
+"""The runtime directory is removed while holdfast runs: by a tmp cleaner, or at the last logout of a user without linger."""
 import fcntl
 import os
 import shutil

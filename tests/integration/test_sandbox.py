@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Sandboxes and old kernels that refuse system calls: what can be done without them works, for the rest one line says why."""
+"""Sandboxes and old kernels that refuse system calls: holdfast does without them if it can; otherwise one line says why not."""
 import errno
 import json
 import os

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Each server of examples/servers, run by the command of its section, is replaced under load and loses nothing."""
+"""Each server of examples/servers, run with the command of its section, is replaced under load and loses nothing."""
 import re
 import shlex
 import shutil
@@ -69,7 +69,7 @@ class Server:
         return self.site.url
 
     def break_application(self, name, mistake):
-        """A reload tells why it fails."""
+        """A reload says why it fails."""
         path = self.directory / name
         path.write_text(f"{mistake}\n{path.read_text()}")
         assert self.holdfast.call("reload").returncode == words.EXIT_FAILURE
@@ -118,7 +118,7 @@ def test_nothing_is_lost(server, section):
 
 @pytest.mark.parametrize("section", SERVERS)
 def test_nothing_is_lost_behind_nginx(server, section, monkeypatch):
-    """Which keeps connections open that an old server closes."""
+    """nginx keeps connections open that an old server closes."""
     server.start(section)
     server.reload_under_load(server.behind_nginx("nginx-http.conf", monkeypatch))
     server.holdfast.stop()

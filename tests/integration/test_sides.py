@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Two sides: the next generation starts on a second socket of each listener, then all is switched at once."""
+"""Two sides: the next generation starts on a second socket of each listener, then all new connections are switched at once."""
 import json
 import os
 import re

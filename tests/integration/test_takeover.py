@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""--take-over: holdfast is put in the place of a server that runs, and nobody notices."""
+"""--take-over: holdfast takes the place of a running server, and nobody notices."""
 import json
 import os
 import pathlib
@@ -36,7 +36,7 @@ def take_over(site, *options, pid=None, **more):
 
 
 def refused(site, *options, command=None, wrapper=(), env=None):
-    """What it says, and nothing has happened."""
+    """The message; and nothing has happened."""
     result = subprocess.run([*map(str, wrapper), str(HOLDFAST), "run", f"--name={site.name}", *options, "--",
                              *map(str, command or [PHP_FPM, "-y", site.configuration_path])],
                             env=environment(**(env or {})), capture_output=True, text=True, check=False)
@@ -53,7 +53,7 @@ def fails_to_start(site):
 
 
 def assert_it_switches(holdfast):
-    """What was taken over has a second side, as what holdfast binds."""
+    """A socket that was taken over has a second side, like one that holdfast binds."""
     facts = json.loads(holdfast.call("status", "--json").stdout)
     assert facts["handover"] == "switch"
     assert [listener["one_side"] for listener in facts["listeners"]] == [None]
@@ -103,7 +103,7 @@ signal.pause()
 
 
 def test_a_master_that_is_reaped_at_once(make_site):
-    """Its parent is quicker than holdfast, which does not find it any more."""
+    """Its parent is quicker than holdfast, which no longer finds it."""
     site = make_site()
     site.configure(process_control_timeout="0", pid=site.directory / "fpm.pid")
     parent = Process([PYTHON, "-c", NO_ZOMBIES, PHP_FPM, "-F", "-y", site.configuration_path],
@@ -170,7 +170,7 @@ def test_a_generation_that_dies_while_it_settles_leaves_the_old_one_untouched(ma
 
 
 def test_a_generation_that_dies_while_the_old_one_finishes(make_site):
-    """The old one's master is not left stopped meanwhile, and is asked once more."""
+    """The old master is not left stopped, and is asked again later."""
     site, plain = running(make_site, "unix")
     slow = site.start_slow()
     holdfast = take_over(site)
@@ -192,7 +192,7 @@ def test_a_broken_configuration_leaves_the_old_one_untouched(make_site):
 
 
 def test_a_stop_in_the_middle_continues_the_old_master(make_site):
-    """It is never left behind stopped: it goes on as if nothing had been."""
+    """It is never left stopped: it goes on as if nothing had happened."""
     site, plain = running(make_site, "unix", children=4)
     old = plain.process.pid
     slow = site.start_slow()
@@ -311,7 +311,7 @@ def killed(make_site, *options):
 
 @pytest.mark.load
 def test_after_a_holdfast_that_was_killed(make_site):
-    """Its php-fpm's status sockets, overlay and pid file are in nobody's way, and nobody's to overwrite or remove."""
+    """Its php-fpm's status sockets, overlay and pid file do not get in the way, and are neither overwritten nor removed."""
     site, dead, theirs = killed(make_site, "--probe=fastcgi:/ping")
     # Asked there: the pool itself, and the one beside it that compiles.
     assert sorted(path.suffix for path in theirs) == [".0", ".conf", ".k0", ".pid", ".w0"]
@@ -336,7 +336,7 @@ def test_after_a_holdfast_that_was_killed(make_site):
 
 @pytest.fixture
 def silent(tmp_path):
-    """The environment of one whose system bus takes connections and says nothing."""
+    """An environment whose system bus accepts connections and never answers."""
     with socket.socket(socket.AF_UNIX) as bus:
         bus.bind(str(tmp_path / "bus"))
         bus.listen()
@@ -353,7 +353,7 @@ def unit():
 
 
 def test_a_systemd_that_does_not_answer(make_site, unit, silent):
-    """The loop goes on meanwhile, and the old server is not touched."""
+    """The event loop goes on, and the old server is not touched."""
     site = make_site()
     plain = Process([*unit.wrap(PHP_FPM), "-F", "-y", site.configuration_path], stderr=subprocess.DEVNULL,
                     env=environment(NOTIFY_SOCKET=str(site.notify.path)))

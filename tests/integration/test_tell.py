@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What holdfast tells the supervisor above it."""
+"""What holdfast reports to the supervisor above it."""
 import os
 import re
 import signal
@@ -31,7 +31,7 @@ def test_a_reload_and_a_stop_are_told(site):
 
 
 def test_a_trial_is_part_of_the_reload(site):
-    """Whoever waits for READY=1 waits for the switch."""
+    """READY=1 is sent after the switch."""
     os.mkfifo(site.directory / "go")
     instance = site.holdfast("--canary=exec:cat go", f"--directory={site.directory}")
     instance.send(signal.SIGHUP)
@@ -56,7 +56,7 @@ def test_a_failed_reload_is_ready_again(site):
 
 @pytest.mark.long(25)
 def test_nobody_reads(make_site):
-    """A supervisor above that does not read its queue does not stop the one below."""
+    """A supervisor that does not read its queue does not stop the holdfast below it."""
     instance = make_site(children=1).holdfast("--handover=at-once")
     for number in range(2, 42):
         instance.reload(number)

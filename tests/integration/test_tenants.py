@@ -39,7 +39,7 @@ def runtime(uid):
 # ---- which instance is meant ----
 
 def test_a_users_instances_are_found(machine):
-    """By root, who is told apart from it whose they are, and by the user's own cron."""
+    """By root, who also sees whose they are, and by the user's own cron."""
     machine.run("web")
     alices = machine.run("web", ALICE, **runtime(ALICE))
     machine.run("shop", BOB, **runtime(BOB))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The trial on the standby side: who fails it served nobody, and what happens meanwhile has its rule."""
+"""The trial on the standby side: a generation that fails it has served nobody, and events during a trial have their rules."""
 import contextlib
 import json
 import os
@@ -39,7 +39,7 @@ def generations(holdfast):
 
 
 def assert_refused(holdfast, ask, reasons, verb="reload"):
-    """The caller gets the words, the new generation is ended, and nobody met it."""
+    """The caller gets the error, the new generation is ended, and no visitor reached it."""
     before = ask()
     number = max(generations(holdfast)) + 1
     versions = Versions(ask)
@@ -184,7 +184,7 @@ def tried(request, make_site):
 
 
 def test_a_second_reload_waits_for_one_more(tried):
-    """And nobody was served by the one on trial before."""
+    """And the generation on trial served nobody before that."""
     since = tried.holdfast.mark()
     deploy(tried.site, "three")
     second = tried.ask_for_reload()
@@ -212,7 +212,7 @@ def test_a_stop_ends_both(tried):
 
 
 def test_a_crash_of_all_of_the_active_one(tried):
-    """Who is on trial serves at once, and whoever waits is served by it."""
+    """The generation on trial serves at once, waiting clients included."""
     with contextlib.ExitStack() as stack:
         everybody = [stack.enter_context(Ended(pid)) for pid in [tried.master, *process.children(tried.master)]]
         tried.holdfast.send(signal.SIGSTOP)
@@ -230,7 +230,7 @@ def test_a_crash_of_all_of_the_active_one(tried):
 
 
 def test_a_crash_of_the_active_master(tried):
-    """What it leaves serves on until the trial is over."""
+    """Its workers go on serving until the trial is over."""
     os.kill(tried.master, signal.SIGKILL)
     tried.holdfast.wait(words.crashed(1))
     assert served(tried.site) == "one"
@@ -243,7 +243,7 @@ def test_a_crash_of_the_active_master(tried):
 
 
 def test_a_crash_of_the_one_on_trial(tried):
-    """Its caller is told, and the old one serves on."""
+    """The caller gets the error, and the old generation goes on serving."""
     number = generations(tried.holdfast)[2]["pid"]
     with Ended(number) as new:
         os.killpg(number, signal.SIGKILL)
@@ -257,7 +257,7 @@ def test_a_crash_of_the_one_on_trial(tried):
 
 @pytest.mark.parametrize("stage", ["canary", "page", "command"])
 def test_a_crash_of_holdfast(make_site, stage):
-    """The next one goes on with the generation that served, and ends the one on trial."""
+    """The next holdfast goes on with the generation that served, and ends the one on trial."""
     tried = Tried(make_site("unix", children=4), stage, managed=True)
     tried.holdfast.process.stop(signal.SIGKILL)
     assert tried.caller.wait() != 0
@@ -281,7 +281,7 @@ ip link set outside up && { ip -6 address add fd00:99::1/64 dev outside nodad ||
                                     *(pytest.param(address, marks=pytest.mark.skipif(not net.has_ipv6(), reason="no IPv6"))
                                       for address in ("[fd00:99::1]", "[::]"))])
 def test_an_address_that_is_not_of_the_loopback(site, listen):
-    """Its standby side is asked all the same, and it alone."""
+    """Its standby side is tried nevertheless, and only that side."""
     site.pools[:] = []
     asked = site.directory / "asked"
     holdfast = site.holdfast(f"--listen={listen}:8000", "--ready=notify", f"--directory={site.directory}", "--canary=http:/healthz",

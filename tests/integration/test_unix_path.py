@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A unix path that is held is always there."""
+"""A unix path that holdfast holds always exists."""
 import json
 import os
 import re
@@ -44,7 +44,7 @@ def test_stale_path_is_replaced(make_site):
 
 
 def test_path_of_somebody_else_is_left_alone_at_the_end(make_site):
-    """Replaced under our feet: what is there now is not ours to remove."""
+    """It was replaced by another process, so it must not be removed."""
     site = make_site("unix")
     holdfast = site.holdfast()
     os.unlink(site.address)
@@ -63,7 +63,7 @@ def kinds(holdfast):
 
 
 def test_path_that_another_process_has_bound_over_is_noticed(make_site):
-    """It has the visitors. A reload says who it is, status that the listener is lost."""
+    """The other process gets the visitors. A reload names it, and status shows that the listener is lost."""
     site = make_site("unix")
     holdfast = site.holdfast()
     assert kinds(holdfast) == ["unix"]
@@ -83,7 +83,7 @@ def test_path_that_another_process_has_bound_over_is_noticed(make_site):
 
 
 def test_directory_that_vanished_is_noticed(make_site):
-    """No reload calls itself done while nobody can connect; once the directory is back, one binds anew."""
+    """No reload succeeds while nobody can connect; once the directory is back, a reload binds the path again."""
     site = make_site("unix")
     directory = site.directory / "run"
     directory.mkdir()

@@ -26,7 +26,7 @@ def test_run_reload_restart_stop(make_site):
 
 
 def test_a_log_that_may_not_be_written_is_php_fpms_verdict(site):
-    """The pools are known nevertheless; what stands in the way is told in php-fpm's words."""
+    """The pools are found nevertheless; php-fpm's own error says what is wrong."""
     site.error_log.touch(mode=0o600)
     program = site.directory / "holdfast"
     shutil.copy(HOLDFAST, program)
@@ -38,7 +38,7 @@ def test_a_log_that_may_not_be_written_is_php_fpms_verdict(site):
 
 
 def test_two_instances_of_one_name(site):
-    """One of the user's own, one whose directory systemd made: each is shown, and as itself."""
+    """One is the user's own, the directory of the other was made by systemd: both are shown and can be told apart."""
     home = site.directory / "user"
     own = home / "run"
     given = RUNTIME / site.name

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""holdfast replaces its own program: sockets, generations and requests do not notice."""
+"""holdfast replaces its own program: sockets, generations and requests are not affected."""
 import os
 import shutil
 import signal
@@ -27,7 +27,7 @@ class Program:
         self.install()
 
     def put(self, write):
-        """As a package manager does: the old file goes on existing for who runs it."""
+        """As a package manager does: the old file goes on existing for processes that run it."""
         new = self.path.with_suffix(".new")
         write(new)
         new.chmod(0o755)
@@ -107,7 +107,7 @@ def test_while_a_generation_drains(site, holdfast, program):
 
 
 def test_crash_after_it(site, holdfast, program):
-    """A child is a child still: it is reaped, and how it ended is known."""
+    """A child stays a child: it is reaped, and its exit status is known."""
     upgrade(holdfast, program)
     os.kill(site.main_pid(), signal.SIGKILL)
     holdfast.wait(r"generation 1 crashed: .* was killed by signal 9 \(SIGKILL\)")
@@ -172,7 +172,7 @@ def test_broken_programs(site, holdfast, program):
 
 
 def test_unsuitable_options(site, program):
-    """A newer holdfast that does not know an option any more says so before anything has happened."""
+    """A newer holdfast that no longer knows an option says so before anything has happened."""
     holdfast = site.holdfast(wrapper=(program.path,))
     program.script(f"""first=$1; shift 2; exec {shlex.quote(str(HOLDFAST))} "$first" run --no-such-option "$@" """)
     result = holdfast.call("upgrade")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What the opcode cache of the old generation holds is compiled in the next one before it serves: --warm=auto."""
+"""--warm=auto: the scripts in the old generation's opcode cache are compiled in the next one before it serves."""
 import json
 import os
 import pathlib
@@ -56,7 +56,7 @@ def after_a_crash(holdfast, number):
 
 
 def test_after_a_crash_of_the_master(warm_site):
-    """Nothing was reloaded before: a worker that does nothing else has outlived it, and tells."""
+    """There was no reload before: a worker that does nothing else has outlived the master, and lists the cache."""
     holdfast = warm_site.holdfast()
     ask(warm_site, "used.php")
     ask(warm_site, "executed.php")
@@ -210,7 +210,7 @@ def test_many_scripts(warm_site):
     pytest.param({"max_accelerated_files": 200}, 0, id="keys"),
     pytest.param({"memory_consumption": 8, "interned_strings_buffer": 1}, 20_000, id="memory")])
 def test_a_cache_that_is_nearly_full(warm_site, limit, size):
-    """What is used most is there, and some room is left to who comes."""
+    """The scripts used most are there, and some room is left for others."""
     many(warm_site, 450, size)
     holdfast = warm_site.holdfast(command=limits(warm_site, **limit))
     for _ in range(5):
@@ -225,7 +225,7 @@ def test_a_cache_that_is_nearly_full(warm_site, limit, size):
 
 
 def test_preload(warm_site):
-    """What is preloaded is there already, and nothing is preloaded once more."""
+    """Preloaded scripts are there already, and nothing is preloaded twice."""
     library = write(warm_site, "library.php", "<?php function library() { return 'l'; }")
     preload = write(warm_site, "preload.php", f"<?php opcache_compile_file('{library}'); file_put_contents("
                     f"'{warm_site.marks}/preloaded', 'x', FILE_APPEND);")
@@ -240,7 +240,7 @@ def test_preload(warm_site):
 
 
 def test_tenants(make_site):
-    """Scripts that a user cannot read are not told to its worker; pools that share a user are asked once."""
+    """A user's worker does not learn of scripts that the user cannot read; pools that share a user are warmed once."""
     users = ["www-data", "nobody", "games", "man", "www-data", "games"]
     pools = [Pool(f"127.0.0.1:{net.free_port()}", f"p{number}", children=1, user=user) for number, user in enumerate(users)]
     pools[1].options["group"] = "nogroup"
@@ -274,7 +274,7 @@ def test_a_chroot(make_site):
 
 @pytest.mark.parametrize("chroot", [False, True])
 def test_killed_during_a_warm_up(make_site, chroot):
-    """Whoever is started next removes the script that compiles."""
+    """The next holdfast removes the script that compiles."""
     site = make_site(children=2, pool_options={})
     if chroot:
         site.pools[0].options["chroot"] = str(site.root)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""--warm with pages and commands: each worker of the next generation has had them before the switch, at low priority."""
+"""--warm with pages and commands: each worker of the next generation has served them before the switch, at low priority."""
 import contextlib
 import http.client
 import json
@@ -60,7 +60,7 @@ if (count(file("$marks/pids")) >= 30) touch("$marks/enough");"""
 
 
 def test_a_worker_that_comes_late(warm_site):
-    """It has not been scheduled yet when the others have had the page many times."""
+    """It has not been scheduled yet when the others have served the page many times."""
     write(warm_site, "pid.php", warming.PID + LATE)
     holdfast = warm_site.holdfast("--warm=fastcgi:/pid.php", f"--document-root={warm_site.root}")
     with Appearance(warm_site.marks / "enough") as enough:
@@ -135,7 +135,7 @@ def test_a_command(site):
 
 
 def test_a_priority_that_cannot_be_lowered(site):
-    """Another user's autogroup is not root's to change without CAP_DAC_OVERRIDE, which such a service does not need."""
+    """Without CAP_DAC_OVERRIDE, which such a service does not need, root cannot change another user's autogroup."""
     holdfast = site.holdfast(f"--listen=127.0.0.1:{net.free_port()}", "--user=nobody", "--ready=notify", "--warm=exec:true",
                              command=[HELPERS / "listen_fds_server.py"])
     assert warmed(holdfast, 2).endswith("; its priority could not be lowered (Permission denied)")
@@ -307,7 +307,7 @@ foreach (explode(' ', trim(file_get_contents("/proc/$main/task/$main/children"))
 
 
 def test_priority_of_those_that_were_forked_later(warm_site):
-    """With the right to change nice values: who was forked meanwhile has his parent's, and gets it back as well."""
+    """With the right to change nice values: a process forked in a warm-up inherits the low priority, and gets its own back."""
     options = {"pm": "dynamic", "pm.max_children": 4, "pm.start_servers": 2, "pm.min_spare_servers": 2,
                "pm.max_spare_servers": 2, "user": None, "group": None, "access.log": None}
     warm_site.pools[0].options.update(options)
@@ -351,7 +351,7 @@ def test_php_cgi(make_site):
 
 @pytest.mark.parametrize("listen", ["tcp", "unix"])
 def test_http(make_site, listen):
-    """Asked for once, of the next one, with the headers; what it answers does not matter."""
+    """The page is requested once from the next generation, with the headers; the answer does not matter."""
     site = make_site(listen)
     asked = site.directory / "asked"
     holdfast = site.holdfast(f"--listen={site.address}", "--ready=notify", f"--directory={site.directory}", "--warm=http:/page?x",

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""One instance a tenant, and one of a user's own systemd: examples/sites as docs/instances.md says."""
+"""One instance per tenant, and one under a user's own systemd: examples/sites, as docs/instances.md describes."""
 import json
 import os
 import pathlib

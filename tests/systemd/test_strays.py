@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""holdfast is killed and systemd's fd store kept nothing: the next one starts beside what it left."""
+"""holdfast is killed and systemd's fd store kept nothing: the next one starts beside the processes that are left."""
 import pytest
 
 from harness import systemd

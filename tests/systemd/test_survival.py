@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Death of holdfast, of the php-fpm master, of both, and restarts, under load, with Debian's unit and the drop-in."""
+"""Killing holdfast, the php-fpm master, or both, and restarts, under load, with Debian's unit and the drop-in."""
 import pathlib
 import signal
 import subprocess

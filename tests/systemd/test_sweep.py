@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What a holdfast that is dead left in its unit is ended when the unit is stopped, and only then."""
+"""Processes that a dead holdfast left in its unit are ended when the unit is stopped, and only then."""
 import concurrent.futures
 import contextlib
 import http.client

@@ -148,7 +148,7 @@ def test_the_journal_has_fields(app):
 
 
 def test_the_metrics_socket_is_scraped(app, units):
-    """Nothing runs before a scrape, and nothing after it."""
+    """Nothing runs before or after a scrape."""
     app("listen = 127.0.0.1:9811\n")
     socket = units.get("holdfast-metrics.socket")
     socket.start()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What is installed is valid, and as closed as it says."""
+"""The installed units are valid and as restricted as intended."""
 import pathlib
 import re
 import subprocess

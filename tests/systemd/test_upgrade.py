@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""systemctl sees one and the same service while another holdfast takes its place."""
+"""systemctl sees the same service while another holdfast takes over."""
 import os
 import pathlib
 import shutil

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What happens to the testbed, one thing after another and within another, as a random number generator says."""
+"""What happens to the testbed, one thing after another or during another, as a random number generator decides."""
 import collections
 import signal
 import time

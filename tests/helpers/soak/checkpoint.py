@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""After each episode: nothing is wrong any more, and one reload later everything must be as it was at the beginning."""
+"""After each episode: no fault is left, and after one more reload everything must be as it was at the beginning."""
 import json
 import pathlib
 import re

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What is wrong for a while."""
+"""Faults that last for a while."""
 import contextlib
 import signal
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Episodes until the time is over: some things happen, then everything must be well again."""
+"""Episodes until the time is over: some things happen, then everything must recover."""
 import random
 import time
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""As much D-Bus as a client needs that behaves worse than busctl does."""
+"""As much D-Bus as a client needs to behave worse than busctl."""
 import socket
 import struct
 import subprocess

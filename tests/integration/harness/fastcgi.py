@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The smallest FastCGI client: one request, one connection, no nginx between. And a server that is no better."""
+"""The smallest FastCGI client: one request, one connection, no nginx between. And an equally small server."""
 import contextlib
 import socket
 import struct

@@ -77,8 +77,8 @@ class Holdfast:
 
     @contextlib.contextmanager
     def settled(self):
-        """Everything that was logged or announced until now has been carried out, too: holdfast does one thing at
-        a time, and what it does here is to answer the D-Bus handshake. The connection stays until the end."""
+        """Whatever was logged or announced until now has also been carried out: holdfast does one thing at a time, and here
+        it answers the D-Bus handshake. The connection stays open until the end."""
         with socket.socket(socket.AF_UNIX) as control:
             control.settimeout(DEADLINE)
             control.connect(str(self.runtime / "control"))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Processes: what is ours, what is left over, what they hold."""
+"""Processes: our own, those left over, and what they hold."""
 import contextlib
 import ctypes
 import os
@@ -30,7 +30,7 @@ def environment(**more):
 
 
 class Process:
-    """A child of ours with a pidfd."""
+    """A child of the test with a pidfd."""
 
     def __init__(self, command, **options):
         self.popen = subprocess.Popen([str(word) for word in command], **options)
@@ -123,12 +123,12 @@ def command_line(pid):
 
 
 def strays():
-    """Live children of ours that we did not start: they outlived what started them."""
+    """Live children that we did not start: they outlived the processes that started them."""
     return [pid for pid in children(os.getpid()) if pid not in _ours]
 
 
 def reap_strays():
-    """Takes what ended after it became ours off the process table."""
+    """Reaps processes that ended after they became our children."""
     for pid in pids():
         facts = stat(pid)
         if facts and facts[:2] == ("Z", os.getpid()) and pid not in _ours:

@@ -9,7 +9,7 @@ from harness.paths import HELPERS, PYTHON
 
 
 class Service:
-    """misbehave.py behind one held socket. behave() says what the next start will do."""
+    """misbehave.py behind one held socket. behave() sets what the next start will do."""
 
     def __init__(self, site):
         site.pools[:] = []

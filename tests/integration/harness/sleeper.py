@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The fastest service there is: it accepts nothing, so what connects waits in the queue."""
+"""The fastest possible service: it accepts nothing, so connections wait in the queue."""
 import contextlib
 import socket
 

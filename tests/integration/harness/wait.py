@@ -33,7 +33,7 @@ def is_readable(fd):
 
 
 class Ended:
-    """A process held by its pidfd: waits for its end, also when it is no child of ours."""
+    """A process held by its pidfd: waits for its end, even if it is not our child."""
 
     def __init__(self, pid):
         self.pid = pid
@@ -82,7 +82,7 @@ class Appearance:
 
 
 class Entries(Appearance):
-    """Waits for what holds once something has appeared in a directory."""
+    """Waits for a condition that holds once something has appeared in a directory."""
 
     def __init__(self, directory):
         super().__init__(os.path.join(directory, "."))
@@ -128,7 +128,7 @@ class NotifySocket:
 
 
 def fill(path):
-    """Leaves no room in the queue of a datagram socket. Returns with how many messages."""
+    """Fills the queue of a datagram socket. Returns the number of messages."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as client:
         client.setblocking(False)
         for number in range(1 << 16):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What tests of a warm-up share."""
+"""Shared by the tests of the warm-up."""
 import os
 import re
 import time
@@ -40,7 +40,7 @@ def visits(site):
 
 
 def patient(options):
-    """On a busy machine what has the lowest priority takes its time."""
+    """On a busy machine, a process with the lowest priority takes its time."""
     return options if any(option.startswith("--warm-timeout=") for option in options) else ("--warm-timeout=50s", *options)
 
 
