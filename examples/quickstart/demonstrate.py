@@ -110,12 +110,12 @@ def keep_serving(site, holdfast):
 
 def serve_until_interrupted(site, holdfast, live):
     tell(f"""
-It goes on serving, until Ctrl-C ends it and removes everything:
+It keeps serving until you press Ctrl-C, which ends and removes everything:
 
   watch it live   {live.url}    (with a button that reloads it)
-  look at it      curl {site.url}/
-  replace it      {os.path.relpath(site.holdfast_path)} reload --name={site.name}
-  what it says    {site.log}""")
+  open a page     curl {site.url}/
+  reload it       {os.path.relpath(site.holdfast_path)} reload --name={site.name}
+  read its log    {site.log}""")
     try:
         holdfast.wait()
     except Interrupted:

@@ -216,7 +216,7 @@ def test_a_bad_file_keeps_nobody_from_serving_after_a_crash(file, holdfast):
     assert_stops(holdfast)
 
 
-def test_what_can_not_change_says_so(file, site):
+def test_what_cannot_change_says_so(file, site):
     file.write(name=site.name)
     holdfast = site.holdfast(f"--config={file.path}", command=[], named=False)
     file.write(name="other")

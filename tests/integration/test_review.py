@@ -89,7 +89,7 @@ def test_callers_that_come_and_go_leave_no_descriptor(site):
     holdfast.stop()
 
 
-def test_a_caller_that_can_not_be_accepted_costs_no_time(site):
+def test_a_caller_that_cannot_be_accepted_costs_no_time(site):
     holdfast = site.holdfast()
     hard = resource.prlimit(holdfast.pid, resource.RLIMIT_NOFILE)[1]
     resource.prlimit(holdfast.pid, resource.RLIMIT_NOFILE, (3, hard))

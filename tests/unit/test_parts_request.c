@@ -518,7 +518,7 @@ static void test_aborted_at_any_time(void **state)
     close(listener);
 }
 
-static void test_a_request_that_can_not_be_made(void **state)
+static void test_a_request_that_cannot_be_made(void **state)
 {
     const HfProbeKind kinds[] = {HF_PROBE_FASTCGI, HF_PROBE_HTTP};
     const Address address = address_ip("127.0.0.1", 9);
@@ -557,7 +557,7 @@ int main(void)
         cmocka_unit_test(test_headers_are_sent),
         cmocka_unit_test(test_a_connection_that_is_taken),
         cmocka_unit_test(test_aborted_at_any_time),
-        cmocka_unit_test(test_a_request_that_can_not_be_made),
+        cmocka_unit_test(test_a_request_that_cannot_be_made),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

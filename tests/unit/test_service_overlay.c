@@ -191,7 +191,7 @@ static void the_timeout_is_whole_seconds(void **state)
     }
 }
 
-static void what_an_ini_file_can_not_carry_is_refused(void **state)
+static void what_an_ini_file_cannot_carry_is_refused(void **state)
 {
     (void)state;
     static const struct {
@@ -288,7 +288,7 @@ int main(void)
         cmocka_unit_test(the_question_forces_what_the_dump_needs),
         cmocka_unit_test(the_overlay_overrides_after_the_include),
         cmocka_unit_test(the_timeout_is_whole_seconds),
-        cmocka_unit_test(what_an_ini_file_can_not_carry_is_refused),
+        cmocka_unit_test(what_an_ini_file_cannot_carry_is_refused),
         cmocka_unit_test(a_dump_is_restated),
         cmocka_unit_test(what_cannot_be_restated),
     };
