@@ -76,28 +76,80 @@ KIND(handoff, HfHandoff)
     _Generic(((Object *)0)->member, TYPE_##Type : offsetof(Object, member))
 #define PLAIN(Object, text, Type, member)                                                          \
     {                                                                                              \
-        .key = (text), .type = HF_FIELD_##Type, .offset = OFFSET(Object, Type, member)             \
+        .key = "" text, .type = HF_FIELD_##Type, .offset = OFFSET(Object, Type, member)            \
     }
 #define NAME(Object, text, prefix, member)                                                         \
     {                                                                                              \
-        .key = (text), .type = HF_FIELD_ENUM, .offset = offsetof(Object, member),                  \
-        .name = name_of_##prefix, .value = prefix##_value                                          \
+        .key = "" text, .type = HF_FIELD_ENUM, .offset = offsetof(Object, member),                 \
+        .words = WORDS_##prefix                                                                    \
     }
 #define EACH(Object, text, Type, array, n, Element, element, most)                                 \
     {                                                                                              \
-        .key = (text), .type = HF_FIELD_##Type, .offset = offsetof(Object, array),                 \
+        .key = "" text, .type = HF_FIELD_##Type, .offset = offsetof(Object, array),                \
         .stride = sizeof(Element), .count = offsetof(Object, n), .member = (element),              \
         .maximum = (most)                                                                          \
     }
 #define KNOWN(Object, noun)                                                                        \
     {                                                                                              \
         .key = #noun, .type = HF_FIELD_KNOWN, .offset = offsetof(Object, noun),                    \
-        .known = name_of_##noun, .find = find_##noun                                               \
+        .words = WORDS_##noun                                                                      \
     }
-#define OLD_FD(text, today)                                                                        \
+#define OLD(text, Type, today)                                                                     \
     {                                                                                              \
-        .key = (text), .type = HF_FIELD_OLD_FD, .note = (today)                                    \
+        .key = "" text, .type = HF_FIELD_OLD_##Type, .words = WORDS_##today                        \
     }
+
+/* ---- what they need pointers for ---- */
+
+enum {
+    WORDS_hf_phase,
+    WORDS_hf_cause,
+    WORDS_hf_request_kind,
+    WORDS_hf_upgrade,
+    WORDS_hf_verdict,
+    WORDS_hf_readiness,
+    WORDS_hf_kill_mode,
+    WORDS_hf_stdin,
+    WORDS_state,
+    WORDS_urgency,
+    WORDS_adapter,
+    WORDS_handoff,
+    WORDS_LAST_ID,
+    WORDS_ANNOUNCED,
+    WORDS_LOCK,
+    WORDS_CONTROL,
+    WORDS_NOTIFY,
+    WORDS_SNAPSHOT_0,
+    WORDS_SNAPSHOT_1,
+    WORDS_LISTENER,
+    WORDS_PROCESS,
+};
+
+#define BOTH(prefix) [WORDS_##prefix] = {.name = name_of_##prefix, .value = prefix##_value}
+const HfFieldWords hf_field_words[] = {
+    BOTH(hf_phase),
+    BOTH(hf_cause),
+    BOTH(hf_request_kind),
+    BOTH(hf_upgrade),
+    BOTH(hf_verdict),
+    BOTH(hf_readiness),
+    BOTH(hf_kill_mode),
+    BOTH(hf_stdin),
+    BOTH(state),
+    BOTH(urgency),
+    [WORDS_adapter] = {.known = name_of_adapter, .find = find_adapter},
+    [WORDS_handoff] = {.known = name_of_handoff, .find = find_handoff},
+    [WORDS_LAST_ID] = {.note = "last-id"},
+    [WORDS_ANNOUNCED] = {.note = "announced"},
+    [WORDS_LOCK] = {.note = HF_NOTES_LOCK},
+    [WORDS_CONTROL] = {.note = HF_NOTES_CONTROL},
+    [WORDS_NOTIFY] = {.note = HF_NOTES_NOTIFY},
+    [WORDS_SNAPSHOT_0] = {.note = HF_NOTES_SNAPSHOT "-0"},
+    [WORDS_SNAPSHOT_1] = {.note = HF_NOTES_SNAPSHOT "-1"},
+    [WORDS_LISTENER] = {.note = HF_NOTES_LISTENER},
+    [WORDS_PROCESS] = {.note = HF_NOTES_PROCESS},
+};
+#undef BOTH
 
 /* ---- the objects ---- */
 
@@ -105,14 +157,14 @@ KIND(handoff, HfHandoff)
 static const HfField snapshot_fields[] = {
     M("sequence", UINT64, sequence),
     M("version", TEXT, version),
-    {.key = "last-id", .type = HF_FIELD_OLD_TEXT, .note = "last-id"},
-    {.key = "announced", .type = HF_FIELD_OLD_TEXT, .note = "announced"},
+    OLD("last-id", TEXT, LAST_ID),
+    OLD("announced", TEXT, ANNOUNCED),
     M("pid-file", TEXT, pid_file),
-    OLD_FD("lock-fd", HF_NOTES_LOCK),
-    OLD_FD("control-fd", HF_NOTES_CONTROL),
-    OLD_FD("notify-fd", HF_NOTES_NOTIFY),
-    OLD_FD("stored-fd-0", HF_NOTES_SNAPSHOT "-0"),
-    OLD_FD("stored-fd-1", HF_NOTES_SNAPSHOT "-1"),
+    OLD("lock-fd", FD, LOCK),
+    OLD("control-fd", FD, CONTROL),
+    OLD("notify-fd", FD, NOTIFY),
+    OLD("stored-fd-0", FD, SNAPSHOT_0),
+    OLD("stored-fd-1", FD, SNAPSHOT_1),
     M("current", INT, current),
     NAME(HfSnapshot, "phase", hf_phase, machine.phase),
     NAME(HfSnapshot, "cause", hf_cause, machine.cause),
@@ -172,7 +224,7 @@ static const HfField listener_fields[] = {
     M("group", TEXT, spec.group),
     M("acl-users", TEXT, spec.acl_users),
     M("acl-groups", TEXT, spec.acl_groups),
-    OLD_FD("fd", HF_NOTES_LISTENER),
+    OLD("fd", FD, LISTENER),
     M("received", BOOL, received),
     M("taken", BOOL, taken),
     M("claimed", BOOL, claimed),
@@ -268,7 +320,7 @@ static const HfField generation_fields[] = {
     NAME(HfGeneration, "cause", hf_cause, cause),
     M("pid", INT, main.pid),
     M("started", UINT64, started),
-    OLD_FD("pidfd", HF_NOTES_PROCESS),
+    OLD("pidfd", FD, PROCESS),
     M("session", INT, session),
     M("main-exited", BOOL, main_exited),
     M("served", BOOL, served),

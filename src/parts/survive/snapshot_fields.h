@@ -65,8 +65,7 @@ typedef enum HfFieldType {
     HF_FIELD_OLD_TEXT, /* likewise, a text unless it is 0 */
 } HfFieldType;
 
-typedef struct HfField {
-    const char *key;
+typedef struct HfFieldWords {
     union {
         struct {
             const char *(*name)(int value);
@@ -78,7 +77,15 @@ typedef struct HfField {
         };                /* KNOWN */
         const char *note; /* OLD_FD, OLD_TEXT: its key */
     };
+} HfFieldWords;
+
+#define HF_FIELD_KEY_MAX 20
+
+/* Without pointers: nothing has to be relocated, so the tables are shared and cost no memory. */
+typedef struct HfField {
+    char key[HF_FIELD_KEY_MAX]; /* NUL-terminated */
     HfFieldType type;
+    unsigned words; /* index in hf_field_words */
     unsigned offset;
     /* For an array, one line per element: offset is that of its pointer. 0: not an array */
     unsigned stride;
@@ -86,6 +93,8 @@ typedef struct HfField {
     unsigned member;  /* offset in the element */
     unsigned maximum; /* of elements */
 } HfField;
+
+extern const HfFieldWords hf_field_words[];
 
 /* The lines for one kind of object: KEY=VALUE, or NAME.INDEX.KEY=VALUE for a list. */
 typedef struct HfFieldGroup {

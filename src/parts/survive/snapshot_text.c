@@ -33,6 +33,11 @@ static void add_checksum(HfText *text, const char *of, size_t length)
 
 /* ---- writing ---- */
 
+static const HfFieldWords *words_of(const HfField *field)
+{
+    return &hf_field_words[field->words];
+}
+
 /* Escapes whatever could end a line, and the backslash, as \xHH. */
 static void add_escaped(HfText *text, const char *value)
 {
@@ -86,7 +91,7 @@ static void write_field(const HfSnapshot *snapshot, const HfField *field, const 
         hf_text_addf(text, "%s%s=%d\n", prefix, field->key, *(const int *)at);
         break;
     case HF_FIELD_ENUM:
-        add_line(text, prefix, field->key, field->name(*(const int *)at));
+        add_line(text, prefix, field->key, words_of(field)->name(*(const int *)at));
         break;
     case HF_FIELD_TEXT:
         if (*(char *const *)at)
@@ -111,7 +116,7 @@ static void write_field(const HfSnapshot *snapshot, const HfField *field, const 
         add_number(text, prefix, field->key, (*(HfListener *const *)at)->index);
         break;
     case HF_FIELD_KNOWN:
-        add_line(text, prefix, field->key, field->known(at));
+        add_line(text, prefix, field->key, words_of(field)->known(at));
         break;
     case HF_FIELD_OLD_FD:
     case HF_FIELD_OLD_TEXT:
@@ -244,9 +249,11 @@ static int read_old(HfSnapshot *snapshot, const HfField *field, const char *valu
     if (snapshot->notes.n >= HF_SNAPSHOT_NOTES)
         return -E2BIG;
     if (field->type == HF_FIELD_OLD_TEXT)
-        return strcmp(value, "0") == 0 ? 0 : hf_snapshot_note(snapshot, field->note, value, -1);
+        return strcmp(value, "0") == 0
+                   ? 0
+                   : hf_snapshot_note(snapshot, words_of(field)->note, value, -1);
     int r = read_int(value, &fd);
-    return r < 0 || fd < 0 ? r : hf_snapshot_note(snapshot, field->note, NULL, fd);
+    return r < 0 || fd < 0 ? r : hf_snapshot_note(snapshot, words_of(field)->note, NULL, fd);
 }
 
 static int read_field(const Reader *reader, const HfField *field, void *at, const char *value)
@@ -270,7 +277,7 @@ static int read_field(const Reader *reader, const HfField *field, void *at, cons
     case HF_FIELD_INT:
         return read_int(value, at);
     case HF_FIELD_ENUM:
-        r = field->value(value);
+        r = words_of(field)->value(value);
         if (r >= 0 && r != HF_FIELD_KEEP)
             *(int *)at = r;
         return r < 0 ? -EBADMSG : 0;
@@ -288,7 +295,7 @@ static int read_field(const Reader *reader, const HfField *field, void *at, cons
     case HF_FIELD_LISTENER:
         return read_index(&reader->snapshot->listeners, value, at);
     case HF_FIELD_KNOWN:
-        return field->find(value, at) ? 0 : -EPROTONOSUPPORT;
+        return words_of(field)->find(value, at) ? 0 : -EPROTONOSUPPORT;
     case HF_FIELD_OLD_FD:
     case HF_FIELD_OLD_TEXT:
     default:
