@@ -324,8 +324,8 @@ static int explain(const char *which, int r, HfText *error)
         hf_text_addf(error, "%s does not answer; its process is stopped, or hangs", which);
     else if (r == -EXDEV)
         hf_text_addf(error,
-                     "%s is not asked: a link or directory of another user than the one it runs as "
-                     "leads there",
+                     "%s is not contacted: its path leads through a link or directory of a user "
+                     "who is neither root nor the one it runs as",
                      which);
     else
         hf_text_addf(error, "%s cannot be reached: %s", which, strerror(-r));

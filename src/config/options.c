@@ -322,7 +322,7 @@ static int refuse_word(const char *word, HfVerb verb, HfText *error)
 {
     bool is_name = hf_option_is_name(word, true) && word[0] != '.';
 
-    return hf_option_refuse(error, "%s takes no %s; name an instance as --name=%s",
+    return hf_option_refuse(error, "%s takes no argument %s; to name an instance, write --name=%s",
                             hf_verb_name(verb), HF_QUOTE(word), is_name ? word : "NAME");
 }
 

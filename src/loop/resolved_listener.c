@@ -223,14 +223,14 @@ static void explain_owner(const char *label, const HfOwner *owner, HfText *error
     hf_text_addf(error, " (pid %d, since ", (int)owner->pid);
     hf_text_add_age(error, owner->age);
     if (instance)
-        hf_text_addf(
-            error,
-            "); take it out of that instance's settings, and \"holdfast reload "
-            "--name=%s\" releases it, or choose another address; without a gap it moves by "
-            "\"holdfast reload --take-over\" here before that",
-            instance);
+        hf_text_addf(error,
+                     "); remove it from that instance's settings and run \"holdfast reload "
+                     "--name=%s\", or choose another address; to move it without a gap, run "
+                     "\"holdfast reload --take-over\" here first",
+                     instance);
     else
-        hf_text_add(error, "); stop it, or choose another address");
+        hf_text_add(error,
+                    "); stop it, start holdfast with --take-over, or choose another address");
 }
 
 void hf_resolved_listener_explain(const HfResolvedListener *resolved, const HfListenerSpec *spec,

@@ -367,7 +367,7 @@ void hf_inputs_restore(HfInputs *inputs, bool lose)
         r |= supervisor->parts[i]->placed(supervisor->states[i]);
     if (r > 0)
         hf_log(LOG_WARNING, NULL,
-               "the runtime directory %s, or a file in it, was removed; it is made again",
+               "the runtime directory %s, or a file in it, was removed; it is created again",
                supervisor->runtime.directory);
     if (r > 0 || !inputs->place)
         (void)watch_place(inputs);

@@ -357,7 +357,8 @@ static int find_program(const HfSettings *settings, const HfNames *names, char *
         hf_text_addf(error, "the program %s was not found in PATH; install it, or give its path",
                      command);
     else if (r == -EACCES)
-        hf_text_addf(error, "%s is not executable; check its mode and its directories'", command);
+        hf_text_addf(error, "%s is not executable; check its mode and those of its directories",
+                     command);
     else if (r < 0)
         hf_text_addf(error, "%s cannot be run: %s", command, strerror(-r));
     return r;

@@ -212,13 +212,13 @@ int hf_runtime_claim(HfRuntime *runtime, const char *name, HfText *error)
     int r = make_directory(runtime->directory);
     if (is_unwritable(r)) {
         hf_log(LOG_NOTICE, &(HfLogFields){.error = r},
-               "the runtime directory %s cannot be made: everything is kept in memory, and signals "
-               "are the only control",
+               "the runtime directory %s cannot be created: everything is kept in memory, and "
+               "signals are the only control",
                runtime->directory);
         return move_to_memory(runtime, name);
     }
     if (r < 0) {
-        hf_text_addf(error, "the runtime directory %s cannot be made: %s%s", runtime->directory,
+        hf_text_addf(error, "the runtime directory %s cannot be created: %s%s", runtime->directory,
                      strerror(-r), geteuid() == 0 ? "" : "; run as root, or set XDG_RUNTIME_DIR");
         return r;
     }
@@ -242,7 +242,7 @@ static int remake_on_disk(HfRuntime *runtime, HfRuntime *place, const char *name
         return runtime->lost;
     r = make_directory(place->directory);
     if (r < 0) {
-        hf_text_addf(error, "%s cannot be made: %s", place->directory, strerror(-r));
+        hf_text_addf(error, "%s cannot be created: %s", place->directory, strerror(-r));
         return r;
     }
     r = lock_directory(place->directory, name, error);

@@ -416,8 +416,8 @@ def test_an_address_moves_from_one_instance_to_another(make_site, kind):
     second.configure()
     result = taker.call("reload")
     assert result.returncode == words.EXIT_FAILURE
-    assert re.search(rf"{listen} is in use by holdfast\S*, instance {first.name} \(pid {holder.pid}, since .*\); take it out "
-                     rf"of that instance's settings, and \"holdfast reload --name={first.name}\" releases it", result.stderr)
+    assert re.search(rf"{listen} is in use by holdfast\S*, instance {first.name} \(pid {holder.pid}, since .*\); remove "
+                     rf"it from that instance's settings and run \"holdfast reload --name={first.name}\", or ", result.stderr)
     del first.pools[0]
     first.configure()
     for instance in (holder, taker):

@@ -209,7 +209,7 @@ def test_a_call_fails_at_the_start(make_site, half):
             scene.ended(0)
         scene.faults.disarm()
         left = [one for one in scene.holdfast.residue() if not one.endswith(("/faults", "/manager"))]
-        if scene.holdfast.lines.find("cannot be (locked|made)"):  # whose it is cannot be told
+        if scene.holdfast.lines.find("cannot be (locked|created)"):  # whose it is cannot be told
             left = [one for one in left if one != f"file {scene.holdfast.runtime}"]
             shutil.rmtree(scene.holdfast.runtime, ignore_errors=True)
         assert not left, f"{row}: {left}; it said:\n{scene.holdfast.lines.text()}"

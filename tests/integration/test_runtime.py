@@ -12,7 +12,7 @@ from harness import words
 from harness.holdfast import call
 from harness.paths import HOLDFAST, PHP_FPM, PHP_FPM_PLAIN
 
-REMADE = "the runtime directory .* was removed; it is made again"
+REMADE = "the runtime directory .* was removed; it is created again"
 
 
 def wait_until_remade(holdfast, since):

@@ -93,8 +93,8 @@ def test_a_link_of_a_user_steers_nobody_to_another_instance(machine, where):
     for verb in ("stop", "status"):
         result = machine.call(verb, f"--name={directory}")
         assert result.returncode == words.EXIT_FAILURE
-        assert result.stderr == f"holdfast: the instance {directory} is not asked: a link or directory of another user " \
-            "than the one it runs as leads there\n"
+        assert result.stderr == f"holdfast: the instance {directory} is not contacted: its path leads through a link " \
+            "or directory of a user who is neither root nor the one it runs as\n"
     assert machine.call("stop", "--name=evil").returncode == words.EXIT_NOT_RUNNING
     assert [line.split(":")[0] for line in machine.call("status").stdout.splitlines()][:1] == ["web"]
     assert web.running()

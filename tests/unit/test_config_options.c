@@ -187,12 +187,16 @@ static const struct {
                                   "[ARG...], and see holdfast exec --help"},
     {"holdfast|check||a", "COMMAND is empty; write holdfast check [OPTION...] [--] COMMAND "
                           "[ARG...], and see holdfast check --help"},
-    {"holdfast|reload|web", "reload takes no \"web\"; name an instance as --name=web"},
-    {"holdfast|restart|--|web", "restart takes no \"web\"; name an instance as --name=web"},
-    {"holdfast|stop|--name=a|b|c", "stop takes no \"b\"; name an instance as --name=b"},
-    {"holdfast|reload|a b", "reload takes no \"a b\"; name an instance as --name=NAME"},
-    {"holdfast|reload|.", "reload takes no \".\"; name an instance as --name=NAME"},
-    {"holdfast|reload|", "reload takes no \"\"; name an instance as --name=NAME"},
+    {"holdfast|reload|web",
+     "reload takes no argument \"web\"; to name an instance, write --name=web"},
+    {"holdfast|restart|--|web",
+     "restart takes no argument \"web\"; to name an instance, write --name=web"},
+    {"holdfast|stop|--name=a|b|c",
+     "stop takes no argument \"b\"; to name an instance, write --name=b"},
+    {"holdfast|reload|a b",
+     "reload takes no argument \"a b\"; to name an instance, write --name=NAME"},
+    {"holdfast|reload|.", "reload takes no argument \".\"; to name an instance, write --name=NAME"},
+    {"holdfast|reload|", "reload takes no argument \"\"; to name an instance, write --name=NAME"},
 
     /* values */
     {"holdfast|run|--name=|x",

@@ -147,7 +147,7 @@ static int control_placed(void *state)
     control->fd = hf_fd_close(control->fd);
     int r = accept_callers(control, control->supervisor);
     if (r < 0)
-        hf_log(LOG_ERR, &(HfLogFields){.error = r}, "the control socket %s cannot be made again",
+        hf_log(LOG_ERR, &(HfLogFields){.error = r}, "the control socket %s cannot be created again",
                path);
     return r >= 0;
 }
