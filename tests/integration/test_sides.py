@@ -178,7 +178,7 @@ def test_a_late_connection_is_carried_over(site):
     client.popen.stdin.flush()
     answer = json.loads(lines.readline())
     assert answer["pid"] in process.children(holdfast.pid)
-    holdfast.wait("1 connection arrived at a side that nobody serves any more")
+    holdfast.wait("1 connection waited at a side that nobody serves any more")
     facts = status(holdfast)
     assert facts["late_connections"] == 1
     assert re.search(r"holdfast_late_connections_total\{[^}]*\} 1\n", holdfast.call("metrics").stdout)
@@ -194,9 +194,9 @@ def wait_for_carried(holdfast, count):
     """Until the log has told of so many."""
     since = carried = 0
     while carried < count:
-        line = holdfast.wait(r"(\d+) connections? arrived at a side that nobody serves any more, .* carried over", since)
+        line = holdfast.wait(r"(\d+) connections? waited at a side that nobody serves any more, and .* carried over", since)
         since = holdfast.lines.list.index(line, since) + 1
-        carried += int(re.search(r"(\d+) connections? arrived", line).group(1))
+        carried += int(re.search(r"(\d+) connections? waited", line).group(1))
     assert carried == count
 
 

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/memory.h"
@@ -19,7 +20,8 @@
 #include "parts/fallback/carrier_loop.h"
 #include "parts/fallback/fallback_loop.h"
 
-#define FIRST_LISTENER 3 /* HfSpawn's first */
+#define FIRST_LISTENER  3 /* HfSpawn's first */
+#define REPORT_INTERVAL HF_USEC_PER_SEC
 
 static const HfNoticeKind late = {"late-connections", LOG_NOTICE,
                                   "7b1f0a3c5d7e4c5c9a0d5be1f2c84e61"};
@@ -110,28 +112,50 @@ static void on_exit_of_helper(const siginfo_t *info, void *userdata)
     helper_gone(userdata);
 }
 
+static void report_carried(HfSupervisor *supervisor, size_t n)
+{
+    HF_CLEANUP_TEXT HfText text = {0};
+
+    supervisor->late_connections += n;
+    hf_text_addf(&text,
+                 "%zu connection%s waited at a side that nobody serves any more, and %s carried "
+                 "over to the current one",
+                 n, n == 1 ? "" : "s", n == 1 ? "is" : "are");
+    hf_notices_publish(&hf_events_of(supervisor)->notices, &late, 0, "", hf_text_peek(&text));
+}
+
+/* Returns false when the helper has ended. */
+static bool count_carried(const HfCarrier *carrier)
+{
+    char bytes[HF_CARRIER_CONNECTIONS];
+    size_t sum = 0;
+    ssize_t n;
+
+    if (!carrier->counted)
+        return true;
+    while ((n = read(sd_event_source_get_io_fd(carrier->counted), bytes, sizeof(bytes))) > 0)
+        sum += (size_t)n;
+    bool runs = n < 0 && errno == EAGAIN;
+    if (sum > 0 && !carrier->held) /* those that were held have been reported as a whole */
+        report_carried(carrier->supervisor, sum);
+    return runs;
+}
+
 static int on_carried(sd_event_source *source, int fd, uint32_t revents, void *userdata)
 {
     HfCarrier *carrier = userdata;
-    HfSupervisor *supervisor = carrier->supervisor;
-    HF_CLEANUP_TEXT HfText text = {0};
-    char bytes[HF_CARRIER_CONNECTIONS];
 
+    (void)fd;
     (void)revents;
-    ssize_t n = read(fd, bytes, sizeof(bytes));
-    if (n <= 0) { /* who noted them has ended */
+    if (!count_carried(carrier))
         carrier->counted = sd_event_source_disable_unref(source);
-        return 0;
-    }
-    if (carrier->held) /* which has been reported as a whole */
-        return 0;
-    supervisor->late_connections += (uint64_t)n;
-    hf_text_addf(&text,
-                 "%zd connection%s arrived at a side that nobody serves any more, late by a slow "
-                 "handshake, and %s carried over to the current one",
-                 n, n == 1 ? "" : "s", n == 1 ? "is" : "are");
-    hf_notices_publish(&hf_events_of(supervisor)->notices, &late, 0, "", hf_text_peek(&text));
     return 0;
+}
+
+static void stop_counting(HfCarrier *carrier)
+{
+    (void)count_carried(carrier);
+    carrier->counted = sd_event_source_disable_unref(carrier->counted);
 }
 
 /* The current side, unless a switch failed. */
@@ -189,7 +213,7 @@ static int start_helper(HfCarrier *carrier)
         return -errno;
     HF_CLEANUP_FD int reading = ends[0];
     HF_CLEANUP_FD int writing = ends[1];
-    carrier->counted = sd_event_source_disable_unref(carrier->counted);
+    stop_counting(carrier);
     int r =
         sd_event_add_io(supervisor->loop, &carrier->counted, reading, EPOLLIN, on_carried, carrier);
     if (r >= 0)
@@ -197,6 +221,7 @@ static int start_helper(HfCarrier *carrier)
     if (r < 0)
         return r;
     hf_fd_steal(&reading);
+    (void)sd_event_source_set_ratelimit(carrier->counted, REPORT_INTERVAL, 1);
     r = spawn_helper(carrier, writing);
     if (r < 0)
         return r;
@@ -347,7 +372,7 @@ void hf_carrier_stop(HfCarrier *carrier)
 {
     dismiss_helper(carrier);
     forget_left(carrier);
-    carrier->counted = sd_event_source_disable_unref(carrier->counted);
+    stop_counting(carrier);
 }
 
 int hf_carrier_new(HfSupervisor *supervisor, bool held, HfCarrier **ret)
