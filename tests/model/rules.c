@@ -20,7 +20,7 @@ static const char *const texts[] = {
     [RULE_EARLY_SIGNAL] =
         "a starting generation gets TERM and KILL only, unless all stops or its main process left",
     [RULE_LATE_SIGNAL] =
-        "who is gone is not signalled, and whose main process left reopens nothing",
+        "a generation that is gone is not signalled; one without a main process reopens no logs",
     [RULE_PLAN] = "one PREPARE at a time; a plan is committed or discarded once; none, no SPAWN",
     [RULE_TIMER] = "ARM and DISARM pair up, and nothing forgotten stays armed",
     [RULE_STABLE] = "STABLE is armed for an active generation only",
@@ -28,45 +28,53 @@ static const char *const texts[] = {
     [RULE_BACKLOG] =
         "the backlog is raised exactly while a wanted service has no active generation",
     [RULE_ROOM] = "beside an active generation draining ones are bounded and a slot stays free",
-    [RULE_HURRY] = "nobody is hurried but by a deadline, a stop, or for want of a slot",
-    [RULE_PHASE] = "10: the books and the phase of the machine are what the world shows",
+    [RULE_HURRY] = "a generation is hurried only by a deadline, a stop, or for lack of a slot",
+    [RULE_PHASE] = "10: the machine's records and phase agree with the world",
     [RULE_NUMBER] = "generations are numbered in order, and actions name the right one",
     [RULE_STRAY] = "7: late and stray events, and those of another generation, change nothing",
-    [RULE_GENTLE] =
-        "3: who settles and retires has a ready successor, no illness, and no stop in its way",
-    [RULE_STOPPED] = "6: who is stopped retires, has a deadline, and is continued afterwards",
-    [RULE_RETIRED] = "when every worker has been told, or the main process left, STOP follows",
-    [RULE_EXTEND] =
-        "only starting and draining are extended, never shortened, each time and in number bounded",
+    [RULE_GENTLE] = "3: a generation settles and retires only with a ready successor, healthy, and "
+                    "without a stop",
+    [RULE_STOPPED] =
+        "6: a stopped main process retires, has a deadline, and is continued afterwards",
+    [RULE_RETIRED] = "STOP follows when every worker has been asked, or the main process has left",
+    [RULE_EXTEND] = "only starts and drains are extended, never shortened, by a bounded time and "
+                    "number of times",
     [RULE_BUSY] = "BUSY is armed exactly in a gap that is not overdue yet",
     [RULE_OUTAGE] = "an outage is reported once, and its end once",
     [RULE_OVERDUE] = "a gap is overdue after BUSY, and again when a start in an outage fails",
     [RULE_FALLBACK] = "the fallback runs exactly in an overdue gap with a plan, not beside SPAWN",
     [RULE_PROBE] = "exactly one probe is armed or under way, of the active generation only",
-    [RULE_VERDICT] = "probes are counted and reported, and doubted after a replacement in vain",
-    [RULE_REPLACE] = "an active generation is replaced only when asked for, gone, ill or old",
-    [RULE_LEAVING] = "who leaves by itself is not asked to, has a deadline, and is replaced",
+    [RULE_VERDICT] =
+        "probes are counted and reported, and doubted after a replacement that did not help",
+    [RULE_REPLACE] =
+        "an active generation is replaced only on request, or when it is gone, unhealthy or old",
+    [RULE_LEAVING] =
+        "a generation that leaves by itself is not asked to, has a deadline, and is replaced",
     [RULE_RESUMED] =
-        "who settles serves again when its successor is lost: the youngest, and nobody else",
+        "when a successor is lost, the youngest settling generation serves again, and no other",
     [RULE_RECYCLE] = "RECYCLE is armed while nothing is replaced, and never without an active one",
-    [RULE_UPGRADE] =
-        "an upgrade that was asked for is tested, then done, while nothing is replaced",
-    [RULE_ADOPT] = "another program keeps who is active, and starts nothing that nobody needs",
+    [RULE_UPGRADE] = "a requested upgrade is tested, then done, while nothing is replaced",
+    [RULE_ADOPT] = "another program keeps the active generation, and starts nothing unnecessary",
     [RULE_SOUND] = "every state is one that a snapshot may hold",
-    [RULE_STOP] = "8: a stop begins when it was asked for and waited for, or the service has ended",
+    [RULE_STOP] =
+        "8: a stop begins when it was requested and its delay is over, or the service has ended",
     [RULE_STATUS] = "holdfast ends with the status that belongs to the reason",
-    [RULE_ORDER] = "5: a plan is committed before anybody is asked to leave for it",
-    [RULE_COMMITTED] = "9: when nobody serves the committed plan is started, whatever the settings",
-    [RULE_SAVED] = "5: nobody is asked to leave between a commit or a switch and the SAVE after it",
-    [RULE_TOLD] = "5: who serves is told once it is written down where connections go",
-    [RULE_SWITCH] = "3: connections go to the side of who is active, which is ready and was tried",
+    [RULE_ORDER] = "5: a plan is committed before a generation is asked to leave for it",
+    [RULE_COMMITTED] =
+        "9: when nothing serves, the committed plan is started, whatever the settings",
+    [RULE_SAVED] =
+        "5: no generation is asked to leave between a commit or a switch and the SAVE after it",
+    [RULE_TOLD] = "5: the active generation is reported once it is saved where connections go",
+    [RULE_SWITCH] =
+        "3: connections go to the side of the active generation, which is ready and was tried",
     [RULE_SIDE] =
-        "where a healthy generation serves and the plan has sides a start is where nobody else is",
+        "while a healthy generation serves and the plan has sides, a start gets a side of its own",
     [RULE_TRIAL] =
-        "3: who is ready on the standby side is tried, once, if there is anything to try",
-    [RULE_SERVES_ON] = "what a main process leaves behind serves on where there are two sides",
-    [RULE_PARKED] = "who was switched from by a reload is parked, with a deadline, for one start",
-    [RULE_ROLLBACK] = "a rollback makes the one that is parked active, with its plan, and no other",
+        "3: a generation that is ready on the standby side is tried once, if there is a trial",
+    [RULE_SERVES_ON] = "workers left by a main process go on serving where there are two sides",
+    [RULE_PARKED] =
+        "the generation before a reload is parked, with a deadline, until the next start",
+    [RULE_ROLLBACK] = "a rollback makes the parked generation active, with its plan, and no other",
 };
 _Static_assert(sizeof(texts) / sizeof(*texts) == RULE_MAX_, "a text for each rule");
 
