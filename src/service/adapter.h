@@ -266,6 +266,9 @@ HfProbe hf_plan_probe(const HfPlan *plan, size_t listener, const HfAddress *addr
                       const HfProbe *probe);
 /* Does any pool have warms set? */
 bool hf_plan_warms(const HfPlan *plan);
+/* Does an idle process keep the cache of that pool, which warms, for when the main process has
+ * died? Of many that are on demand it would cost more than it is worth. */
+bool hf_plan_keeps(const HfPlan *plan, size_t pool);
 /* Do both run as the same user and group, in the same root? */
 bool hf_plan_pools_share(const HfPlanPool *a, const HfPlanPool *b);
 

@@ -9,6 +9,8 @@
 #include "config/settings.h"
 #include "service/adapter.h"
 
+#define ON_DEMAND_KEPT 8 /* processes that wait idle where all others are on demand */
+
 int hf_plan_want(HfPlan *plan, const HfListenerSpec *spec, HfPlanned **ret)
 {
     if (plan->n_wanted >= HF_LISTENERS_MAX)
@@ -55,6 +57,15 @@ HfProbe hf_plan_probe(const HfPlan *plan, size_t listener, const HfAddress *addr
     if (pool->ping_path && strcmp(probe->what, HF_PLAN_PING) == 0)
         return (HfProbe){.kind = HF_PROBE_FASTCGI, .what = pool->ping_path};
     return *probe;
+}
+
+bool hf_plan_keeps(const HfPlan *plan, size_t pool)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < plan->n_pools; i++)
+        n += plan->pools[i].warms && plan->pools[i].on_demand;
+    return !plan->pools[pool].on_demand || n <= ON_DEMAND_KEPT;
 }
 
 bool hf_plan_warms(const HfPlan *plan)

@@ -90,7 +90,8 @@ static int add_sections(const HfPlan *plan, const char *statuses, HfText *text)
 
     for (size_t i = 0; r >= 0 && statuses && plan->switches && i < plan->n_pools; i++)
         if (plan->pools[i].warms)
-            r = hf_phpfpm_warm_section(&plan->pools[i], i, statuses, socket_mode(plan), text);
+            r = hf_phpfpm_warm_section(&plan->pools[i], i, statuses, hf_plan_keeps(plan, i),
+                                       socket_mode(plan), text);
     return r < 0 ? r : text->failed ? -ENOMEM : 0;
 }
 

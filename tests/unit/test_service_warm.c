@@ -21,7 +21,7 @@ static void a_section_has_the_identity_of_its_pool(void **state)
     HF_CLEANUP_TEXT HfText bad = {0};
 
     (void)state;
-    assert_int_equal(hf_phpfpm_warm_section(&pool, 3, "/run/x/7-a", "0600", &text), 0);
+    assert_int_equal(hf_phpfpm_warm_section(&pool, 3, "/run/x/7-a", true, "0600", &text), 0);
     assert_non_null(strstr(text.data, "[holdfast-warm-3]\nuser = www-data\ngroup = web\n"
                                       "listen = /run/x/7-a.w3\nlisten.mode = 0600\n"));
     assert_non_null(strstr(text.data, "[holdfast-keep-3]\nuser = www-data\ngroup = web\n"
@@ -31,19 +31,34 @@ static void a_section_has_the_identity_of_its_pool(void **state)
     assert_non_null(strstr(text.data, "php_admin_value[auto_prepend_file] = none\n"));
     pool.chroot = (char[]){"/srv/a b"};
     pool.user = (char[]){""};
-    assert_int_equal(hf_phpfpm_warm_section(&pool, 0, "/run/x/7-a", "0600", &jailed), 0);
+    assert_int_equal(hf_phpfpm_warm_section(&pool, 0, "/run/x/7-a", true, "0600", &jailed), 0);
     assert_non_null(strstr(jailed.data, "[holdfast-warm-0]\ngroup = web\nchroot = '/srv/a b'\n"));
-    pool.on_demand = true;
-    assert_int_equal(hf_phpfpm_warm_section(&pool, 0, "/run/x/7-a", "0600", &idle), 0);
+    assert_int_equal(hf_phpfpm_warm_section(&pool, 0, "/run/x/7-a", false, "0600", &idle), 0);
     assert_non_null(strstr(idle.data, "[holdfast-warm-0]\n"));
     assert_null(strstr(idle.data, "[holdfast-keep-"));
-    pool.on_demand = false;
     pool.chroot = (char[]){"/srv\n"};
-    assert_int_equal(hf_phpfpm_warm_section(&pool, 0, "/run/x/7-a", "0600", &bad), -EINVAL);
+    assert_int_equal(hf_phpfpm_warm_section(&pool, 0, "/run/x/7-a", true, "0600", &bad), -EINVAL);
     pool.group = (char[]){"g\n"};
-    assert_int_equal(hf_phpfpm_warm_section(&pool, 0, "/run/x/7-a", "0600", &bad), -EINVAL);
+    assert_int_equal(hf_phpfpm_warm_section(&pool, 0, "/run/x/7-a", true, "0600", &bad), -EINVAL);
     pool.user = (char[]){"u\n"};
-    assert_int_equal(hf_phpfpm_warm_section(&pool, 0, "/run/x/7-a", "0600", &bad), -EINVAL);
+    assert_int_equal(hf_phpfpm_warm_section(&pool, 0, "/run/x/7-a", true, "0600", &bad), -EINVAL);
+}
+
+static void few_on_demand_keep_a_process(void **state)
+{
+    HfPlanPool pools[10] = {{.warms = true}};
+    const HfPlan plan = {.pools = pools, .n_pools = 10};
+
+    (void)state;
+    for (size_t i = 1; i < 10; i++) {
+        pools[i].on_demand = true;
+        pools[i].warms = i < 9; /* the last one shares an identity */
+    }
+    assert_true(hf_plan_keeps(&plan, 0));
+    assert_true(hf_plan_keeps(&plan, 1));
+    pools[9].warms = true;
+    assert_true(hf_plan_keeps(&plan, 0));
+    assert_false(hf_plan_keeps(&plan, 1));
 }
 
 static void pools_share_an_identity(void **state)
@@ -124,6 +139,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_section_has_the_identity_of_its_pool),
+        cmocka_unit_test(few_on_demand_keep_a_process),
         cmocka_unit_test(pools_share_an_identity),
         cmocka_unit_test(a_plan_warms_where_it_switches),
         cmocka_unit_test(recent_pages),

@@ -95,10 +95,10 @@ int hf_warm_make_targets(HfWarmUp *warm)
     for (size_t i = 0; i < plan->n_pools; i++) {
         if (!plan->pools[i].warms || !find_before(before->plan, &plan->pools[i], &found))
             continue;
-        if (before->main_exited && before->plan->pools[found].on_demand) {
+        if (before->main_exited && !hf_plan_keeps(before->plan, found)) {
             hf_warm_excuse(warm,
-                           "[%s] scripts cannot be listed: the main process has died, and "
-                           "pm = ondemand keeps no worker",
+                           "[%s] scripts cannot be listed: the main process has died, and so "
+                           "many pools with pm = ondemand keep no worker",
                            plan->pools[i].name);
             continue;
         }

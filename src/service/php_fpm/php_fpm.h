@@ -233,10 +233,10 @@ extern const char hf_phpfpm_warm_script[];
 #define HF_PHPFPM_KEEPER "php-fpm: pool holdfast-keep-"
 
 /* Adds the sections of our own pools beside the one with that index, for HfPlanPool.warms.
- * statuses: see hf_plan_warm_socket; mode: of their sockets. Returns 0, or -EINVAL for what an ini
- * file cannot express. */
+ * statuses: see hf_plan_warm_socket; keeps: see hf_plan_keeps; mode: of their sockets. Returns 0,
+ * or -EINVAL for what an ini file cannot express. */
 int hf_phpfpm_warm_section(const struct HfPlanPool *pool, size_t index, const char *statuses,
-                           const char *mode, HfText *text);
+                           bool keeps, const char *mode, HfText *text);
 
 /* HfAdapter.recent for the plain text status page with ?full. */
 void hf_phpfpm_recent(const char *page, size_t length,

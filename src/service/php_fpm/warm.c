@@ -149,12 +149,12 @@ static int add_section(const HfPlanPool *pool, size_t index, bool left, const ch
     return r;
 }
 
-int hf_phpfpm_warm_section(const HfPlanPool *pool, size_t index, const char *statuses,
+int hf_phpfpm_warm_section(const HfPlanPool *pool, size_t index, const char *statuses, bool keeps,
                            const char *mode, HfText *text)
 {
     int r = add_section(pool, index, false, statuses, mode, text);
 
-    return r < 0 || pool->on_demand ? r : add_section(pool, index, true, statuses, mode, text);
+    return r < 0 || !keeps ? r : add_section(pool, index, true, statuses, mode, text);
 }
 
 /* ---- last requested pages ---- */
