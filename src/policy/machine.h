@@ -172,39 +172,40 @@ typedef enum HfVerdict {
 } HfVerdict;
 HF_STRTAB_DECLARE(hf_verdict, HfVerdict); /* healthy, saturated, hung, failed */
 
-/* Events of a generation name its slot and its number; if the slot now holds another number, they
- * change nothing. */
 typedef enum HfEventType {
     HF_EVENT_START,          /* once, before any other */
     HF_EVENT_PREPARED,       /* PREPARE succeeded: there is a next plan; takeover, switches */
     HF_EVENT_PREPARE_FAILED, /* there is none */
     HF_EVENT_UNBLOCKED,      /* whatever blocked PREPARE has left: it is repeated */
-    HF_EVENT_SPAWN_FAILED,   /* generation: there is no process; status as a shell reports it */
-    HF_EVENT_READY,          /* generation */
-    HF_EVENT_MAIN_EXITED,    /* generation: its main process has been reaped; remain: workers go on
-                                serving; status as a shell reports it */
-    HF_EVENT_GONE,           /* generation: no process remains */
-    HF_EVENT_TIMER,          /* timer, and generation for DEADLINE */
+    HF_EVENT_TIMER,          /* timer; for DEADLINE an event of a generation, see below */
     HF_EVENT_REQUEST,        /* request kind, id; id 0: nobody waits for the answer */
     HF_EVENT_STOP_SIGNAL,    /* the first stops, the second hurries, the third kills */
     HF_EVENT_QUEUE_SERVED,   /* WATCH_QUEUE found the queues empty */
     HF_EVENT_ENDED,          /* END is over: nothing remains */
     HF_EVENT_REOPEN,         /* every live generation is to reopen its logs */
-    HF_EVENT_RETIRED,        /* generation: SIGNAL retire has reached every worker */
-    HF_EVENT_EXTEND,         /* generation, usec: asks for more time (EXTEND_TIMEOUT_USEC) */
     HF_EVENT_FALLBACK_GONE,  /* the fallback answerer ended by itself */
-    HF_EVENT_PROBED,         /* generation, verdict: the result of PROBE */
-    HF_EVENT_TRIED, /* generation, passed: the result of TRIAL; in place of READY: it is ready, but
-                       its side cannot be switched to */
-    HF_EVENT_SIDE_EMPTY,     /* generation: WATCH_SIDE found neither waiting clients nor unfinished
-                                handshakes on its side */
-    HF_EVENT_OVERSIZE,       /* generation: uses more memory than it may */
-    HF_EVENT_LEAVING,        /* generation: announces that it leaves by itself (STOPPING=1) */
     HF_EVENT_UPGRADE_TESTED, /* TEST_UPGRADE succeeded; posted again when UPGRADE has to wait */
     HF_EVENT_UPGRADE_FAILED, /* TEST_UPGRADE or UPGRADE failed, and nothing has changed */
     HF_EVENT_RESUME,         /* the first event in the program that UPGRADE has executed */
     HF_EVENT_ADOPT, /* the first event in a program that continues from a dead one's last snapshot
                      */
+
+    /* From here on: of a generation, by its slot and number. If the slot now holds another number,
+     * they change nothing. */
+    HF_EVENT_SPAWN_FAILED, /* there is no process; status as a shell reports it */
+    HF_EVENT_READY,
+    HF_EVENT_MAIN_EXITED, /* its main process has been reaped; remain: workers go on serving; status
+                             as a shell reports it */
+    HF_EVENT_GONE,        /* no process remains */
+    HF_EVENT_RETIRED,     /* SIGNAL retire has reached every worker */
+    HF_EVENT_EXTEND,      /* usec: asks for more time (EXTEND_TIMEOUT_USEC) */
+    HF_EVENT_PROBED,      /* verdict: the result of PROBE */
+    HF_EVENT_TRIED,       /* passed: the result of TRIAL; in place of READY: it is ready, but its
+                             side cannot be switched to */
+    HF_EVENT_SIDE_EMPTY,  /* WATCH_SIDE found neither waiting clients nor unfinished handshakes on
+                             its side */
+    HF_EVENT_OVERSIZE,    /* uses more memory than it may */
+    HF_EVENT_LEAVING,     /* announces that it leaves by itself (STOPPING=1) */
     HF_EVENT_MAX_,
 } HfEventType;
 HF_STRTAB_DECLARE(hf_event, HfEventType);

@@ -215,9 +215,9 @@ NAMES(hf_timer, HfTimer, HF_TIMER_MAX_, "deadline", "respawn", "stable", "busy",
       "stop-wait")
 NAMES(hf_verdict, HfVerdict, HF_VERDICT_MAX_, "healthy", "saturated", "hung", "failed")
 NAMES(hf_event, HfEventType, HF_EVENT_MAX_, "start", "prepared", "prepare-failed", "unblocked",
-      "spawn-failed", "ready", "main-exited", "gone", "timer", "request", "stop-signal",
-      "queue-served", "ended", "reopen", "retired", "extend", "fallback-gone", "probed", "tried",
-      "side-empty", "oversize", "leaving", "upgrade-tested", "upgrade-failed", "resume", "adopt")
+      "timer", "request", "stop-signal", "queue-served", "ended", "reopen", "fallback-gone",
+      "upgrade-tested", "upgrade-failed", "resume", "adopt", "spawn-failed", "ready", "main-exited",
+      "gone", "retired", "extend", "probed", "tried", "side-empty", "oversize", "leaving")
 NAMES(hf_action, HfActionType, HF_ACTION_MAX_, "prepare", "abort-prepare", "commit", "discard",
       "switch", "save", "spawn", "trial", "signal", "continue", "reopen", "arm", "disarm", "forget",
       "backlog", "fallback", "watch-queue", "watch-side", "probe", "answer", "report",

@@ -343,39 +343,8 @@ static void on_reopen(HfMachine *machine, HfActions *actions)
 
 static bool is_of_generation(const HfEvent *event)
 {
-    switch (event->type) {
-    case HF_EVENT_SPAWN_FAILED:
-    case HF_EVENT_READY:
-    case HF_EVENT_MAIN_EXITED:
-    case HF_EVENT_GONE:
-    case HF_EVENT_RETIRED:
-    case HF_EVENT_EXTEND:
-    case HF_EVENT_PROBED:
-    case HF_EVENT_TRIED:
-    case HF_EVENT_SIDE_EMPTY:
-    case HF_EVENT_OVERSIZE:
-    case HF_EVENT_LEAVING:
-        return true;
-    case HF_EVENT_TIMER:
-        return event->timer == HF_TIMER_DEADLINE;
-    case HF_EVENT_START:
-    case HF_EVENT_PREPARED:
-    case HF_EVENT_PREPARE_FAILED:
-    case HF_EVENT_UNBLOCKED:
-    case HF_EVENT_REQUEST:
-    case HF_EVENT_STOP_SIGNAL:
-    case HF_EVENT_QUEUE_SERVED:
-    case HF_EVENT_ENDED:
-    case HF_EVENT_REOPEN:
-    case HF_EVENT_FALLBACK_GONE:
-    case HF_EVENT_UPGRADE_TESTED:
-    case HF_EVENT_UPGRADE_FAILED:
-    case HF_EVENT_RESUME:
-    case HF_EVENT_ADOPT:
-    case HF_EVENT_MAX_:
-    default:
-        return false;
-    }
+    return (event->type >= HF_EVENT_SPAWN_FAILED && event->type < HF_EVENT_MAX_) ||
+           (event->type == HF_EVENT_TIMER && event->timer == HF_TIMER_DEADLINE);
 }
 
 static void on_generation(HfMachine *machine, const HfEvent *event, HfActions *actions)

@@ -23,18 +23,6 @@ _Static_assert(HF_SIDE_HELD == HF_MACHINE_SIDES, "a socket for each side of the 
 #define NOT_RUN   126
 #define NOT_FOUND 127
 
-static void post_of(HfSupervisor *supervisor, HfEventType type, const HfGeneration *generation)
-{
-    bool exited = type == HF_EVENT_MAIN_EXITED;
-
-    hf_supervisor_post(supervisor,
-                       &(HfEvent){.type = type,
-                                  .slot = generation->slot,
-                                  .number = generation->number,
-                                  .status = hf_generation_shell_status(generation),
-                                  .remain = exited && hf_generation_serves(generation)});
-}
-
 /* ---- plans ---- */
 
 static int find_elsewhere(const HfListenerSpec *spec, HfListener **ret, void *userdata)
@@ -164,12 +152,17 @@ static void perform_prepare(HfSupervisor *supervisor, const HfAction *action)
         fail_prepare(supervisor, strerror(-r));
 }
 
-static void perform_abort_prepare(HfSupervisor *supervisor, const HfAction *action)
+static void perform_discard(HfSupervisor *supervisor, const HfAction *action)
 {
     (void)action;
-    supervisor->prepare = hf_prepare_abort(supervisor->prepare);
     supervisor->prepared = hf_plan_unref(supervisor->prepared);
     hf_reconfigure_discard(supervisor);
+}
+
+static void perform_abort_prepare(HfSupervisor *supervisor, const HfAction *action)
+{
+    supervisor->prepare = hf_prepare_abort(supervisor->prepare);
+    perform_discard(supervisor, action);
 }
 
 static void perform_commit(HfSupervisor *supervisor, const HfAction *action)
@@ -187,13 +180,6 @@ static void perform_commit(HfSupervisor *supervisor, const HfAction *action)
             supervisor->parts[i]->committed(supervisor->states[i]);
         hf_plan_apply(supervisor->current, supervisor->raised);
     }
-}
-
-static void perform_discard(HfSupervisor *supervisor, const HfAction *action)
-{
-    (void)action;
-    supervisor->prepared = hf_plan_unref(supervisor->prepared);
-    hf_reconfigure_discard(supervisor);
 }
 
 /* What is held is let through to that side when the hold ends. */
@@ -266,40 +252,20 @@ static void perform_backlog(HfSupervisor *supervisor, const HfAction *action)
 
 /* ---- generations ---- */
 
-static void on_ready(HfGeneration *generation, void *userdata)
-{
-    post_of(userdata, HF_EVENT_READY, generation);
-}
-
-static void on_spawn_failed(HfGeneration *generation, const char *why, void *userdata)
+/* Remaining processes of its program accept on the side that it served. */
+static void on_happened(HfGeneration *generation, HfEventType event, void *userdata)
 {
     HfSupervisor *supervisor = userdata;
+    bool workers = generation->plan->switches && generation->plan->adapter->retires;
 
-    hf_supervisor_set_failure(supervisor, why);
-    post_of(supervisor, HF_EVENT_SPAWN_FAILED, generation);
-}
-
-/* Remaining processes of its program accept on the side that it served. */
-static void on_main_exited(HfGeneration *generation, void *userdata)
-{
-    hf_supervisor_post(userdata,
-                       &(HfEvent){.type = HF_EVENT_MAIN_EXITED,
-                                  .slot = generation->slot,
-                                  .number = generation->number,
-                                  .status = hf_generation_shell_status(generation),
-                                  .remain = generation->plan->switches &&
-                                            generation->plan->adapter->retires &&
-                                            hf_members_serve(&generation->members, NULL, 0)});
-}
-
-static void on_gone(HfGeneration *generation, void *userdata)
-{
-    post_of(userdata, HF_EVENT_GONE, generation);
-}
-
-static void on_retired(HfGeneration *generation, void *userdata)
-{
-    post_of(userdata, HF_EVENT_RETIRED, generation);
+    if (event == HF_EVENT_SPAWN_FAILED)
+        hf_supervisor_set_failure(supervisor, generation->failure);
+    hf_supervisor_post(supervisor, &(HfEvent){.type = event,
+                                              .slot = generation->slot,
+                                              .number = generation->number,
+                                              .status = hf_generation_shell_status(generation),
+                                              .remain = event == HF_EVENT_MAIN_EXITED && workers &&
+                                                        hf_generation_serves(generation)});
 }
 
 static void on_last_words(HfGeneration *generation, void *userdata)
@@ -315,11 +281,7 @@ const HfGenerationCallbacks *hf_actions_callbacks(HfSupervisor *supervisor)
     static HfGenerationCallbacks callbacks;
 
     callbacks = (HfGenerationCallbacks){
-        .spawn_failed = on_spawn_failed,
-        .ready = on_ready,
-        .main_exited = on_main_exited,
-        .gone = on_gone,
-        .retired = on_retired,
+        .happened = on_happened,
         .last_words = on_last_words,
         .userdata = supervisor,
     };
@@ -354,36 +316,29 @@ static void perform_spawn(HfSupervisor *supervisor, const HfAction *action)
     }
 }
 
-static void perform_signal(HfSupervisor *supervisor, const HfAction *action)
+/* SIGNAL, CONTINUE and REOPEN. The slot is empty if it could not be spawned. */
+static void perform_on_generation(HfSupervisor *supervisor, const HfAction *action)
 {
     HfGeneration *generation = supervisor->generations[action->slot];
 
-    if (generation)
+    if (generation && action->type == HF_ACTION_SIGNAL)
         hf_generation_signal(generation, action->stage, supervisor->machine.limits.retire_time);
-}
-
-static void perform_continue(HfSupervisor *supervisor, const HfAction *action)
-{
-    HfGeneration *generation = supervisor->generations[action->slot];
-
-    if (generation)
+    else if (generation && action->type == HF_ACTION_CONTINUE)
         hf_generation_continue(generation);
-}
-
-static void perform_watch_side(HfSupervisor *supervisor, const HfAction *action)
-{
-    if (action->raised && !hf_parts_have(supervisor->parts, "release"))
-        hf_supervisor_post(supervisor, &(HfEvent){.type = HF_EVENT_SIDE_EMPTY,
-                                                  .slot = action->slot,
-                                                  .number = action->number});
-}
-
-static void perform_reopen(HfSupervisor *supervisor, const HfAction *action)
-{
-    HfGeneration *generation = supervisor->generations[action->slot];
-
-    if (generation)
+    else if (generation)
         hf_generation_reopen(generation);
+}
+
+/* WATCH_QUEUE and WATCH_SIDE: without the part that does so, nobody waits. */
+static void perform_watch(HfSupervisor *supervisor, const HfAction *action)
+{
+    bool side = action->type == HF_ACTION_WATCH_SIDE;
+
+    if (action->raised && !hf_parts_have(supervisor->parts, "release"))
+        hf_supervisor_post(supervisor,
+                           &(HfEvent){.type = side ? HF_EVENT_SIDE_EMPTY : HF_EVENT_QUEUE_SERVED,
+                                      .slot = action->slot,
+                                      .number = action->number});
 }
 
 static void perform_forget(HfSupervisor *supervisor, const HfAction *action)
@@ -508,12 +463,6 @@ static void perform_test_upgrade(HfSupervisor *supervisor, const HfAction *actio
     hf_supervisor_post(supervisor, &(HfEvent){.type = HF_EVENT_UPGRADE_FAILED});
 }
 
-static void perform_watch_queue(HfSupervisor *supervisor, const HfAction *action)
-{
-    if (action->raised && !hf_parts_have(supervisor->parts, "release"))
-        hf_supervisor_post(supervisor, &(HfEvent){.type = HF_EVENT_QUEUE_SERVED});
-}
-
 static void perform_end(HfSupervisor *supervisor, const HfAction *action)
 {
     if (!hf_parts_have(supervisor->parts, "final_kill"))
@@ -533,17 +482,17 @@ static void (*const executors[HF_ACTION_MAX_])(HfSupervisor *supervisor, const H
     [HF_ACTION_DISCARD] = perform_discard,
     [HF_ACTION_SWITCH] = perform_switch,
     [HF_ACTION_SPAWN] = perform_spawn,
-    [HF_ACTION_SIGNAL] = perform_signal,
-    [HF_ACTION_CONTINUE] = perform_continue,
-    [HF_ACTION_WATCH_SIDE] = perform_watch_side,
-    [HF_ACTION_REOPEN] = perform_reopen,
+    [HF_ACTION_SIGNAL] = perform_on_generation,
+    [HF_ACTION_CONTINUE] = perform_on_generation,
+    [HF_ACTION_WATCH_SIDE] = perform_watch,
+    [HF_ACTION_REOPEN] = perform_on_generation,
     [HF_ACTION_ARM] = perform_arm,
     [HF_ACTION_DISARM] = perform_disarm,
     [HF_ACTION_FORGET] = perform_forget,
     [HF_ACTION_BACKLOG] = perform_backlog,
     [HF_ACTION_REPORT] = perform_report,
     [HF_ACTION_TEST_UPGRADE] = perform_test_upgrade,
-    [HF_ACTION_WATCH_QUEUE] = perform_watch_queue,
+    [HF_ACTION_WATCH_QUEUE] = perform_watch,
     [HF_ACTION_END] = perform_end,
     [HF_ACTION_EXIT] = perform_exit,
 };

@@ -15,6 +15,11 @@
 #include "run/generation_files.h"
 #include "run/plan.h"
 
+static void report_event(HfGeneration *generation, HfEventType event)
+{
+    generation->callbacks.happened(generation, event, generation->callbacks.userdata);
+}
+
 static void leave_ready_watch(HfGeneration *generation)
 {
     generation->pid_file_watch = sd_event_source_disable_unref(generation->pid_file_watch);
@@ -101,7 +106,7 @@ void hf_generation_ready(HfGeneration *generation)
     generation->alive = hf_clock_monotonic();
     generation->plan->failures = 0;
     if (!generation->main_exited)
-        generation->callbacks.ready(generation, generation->callbacks.userdata);
+        report_event(generation, HF_EVENT_READY);
 }
 
 void hf_generation_notify_ready(HfGeneration *generation)
@@ -163,7 +168,7 @@ void hf_generation_main_exited(HfGeneration *generation, const siginfo_t *info)
     generation->plan->failures += !generation->served;
     generation->members.main = 0;
     leave_ready_watch(generation);
-    generation->callbacks.main_exited(generation, generation->callbacks.userdata);
+    report_event(generation, HF_EVENT_MAIN_EXITED);
     if (generation->members.sockets.n > 0 && generation->asked != 0 && !generation->killed)
         hf_members_pass_on(&generation->members, generation->asked);
     else if (generation->members.set)
@@ -179,8 +184,7 @@ static void on_main_exit(const siginfo_t *info, void *userdata)
         generation->status = *info;
         generation->main_exited = true;
         leave_ready_watch(generation);
-        generation->callbacks.spawn_failed(generation, generation->failure,
-                                           generation->callbacks.userdata);
+        report_event(generation, HF_EVENT_SPAWN_FAILED);
         return;
     }
     if (generation->callbacks.last_words)
@@ -261,7 +265,7 @@ static void on_members_gone(void *userdata)
     if (names.n > 0)
         hf_log(LOG_NOTICE, &fields, "generation %llu leaves in the background: %s",
                (unsigned long long)generation->number, hf_process_names_text(&names));
-    generation->callbacks.gone(generation, generation->callbacks.userdata);
+    report_event(generation, HF_EVENT_GONE);
 }
 
 int hf_generation_measure(HfGeneration *generation, uint64_t *ret_processes, uint64_t *ret_memory)
@@ -272,9 +276,7 @@ int hf_generation_measure(HfGeneration *generation, uint64_t *ret_processes, uin
 
 static void on_members_retired(void *userdata)
 {
-    HfGeneration *generation = userdata;
-
-    generation->callbacks.retired(generation, generation->callbacks.userdata);
+    report_event(userdata, HF_EVENT_RETIRED);
 }
 
 bool hf_generation_serves(const HfGeneration *generation)

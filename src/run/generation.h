@@ -18,14 +18,10 @@
 
 typedef struct HfGeneration HfGeneration;
 
-/* What a generation reports; posted as machine events. */
 typedef struct HfGenerationCallbacks {
-    /* In place of the others: its program could not be executed, and the process has ended. */
-    void (*spawn_failed)(HfGeneration *generation, const char *why, void *userdata);
-    void (*ready)(HfGeneration *generation, void *userdata);
-    void (*main_exited)(HfGeneration *generation, void *userdata);
-    void (*gone)(HfGeneration *generation, void *userdata);    /* once, after main_exited */
-    void (*retired)(HfGeneration *generation, void *userdata); /* every worker has been asked */
+    /* event: SPAWN_FAILED in place of the others: its program could not be executed (failure says
+     * why), and the process has ended; READY; MAIN_EXITED, and once after that GONE; RETIRED. */
+    void (*happened)(HfGeneration *generation, HfEventType event, void *userdata);
     /* Its main process has ended: handle the messages it has sent before. May be NULL. */
     void (*last_words)(HfGeneration *generation, void *userdata);
     void *userdata;

@@ -46,58 +46,20 @@ typedef struct Case {
 } Case;
 
 static const Case *now;
-static struct {
-    unsigned spawn_failed;
-    unsigned ready;
-    unsigned main_exited;
-    unsigned gone;
-    unsigned retired;
-} heard;
+static unsigned heard[HF_EVENT_MAX_]; /* how often */
 
-static void on_spawn_failed(HfGeneration *generation, const char *why, void *userdata)
-{
-    (void)generation;
-    (void)userdata;
-    assert_true(why[0]);
-    heard.spawn_failed++;
-}
-
-static void on_ready(HfGeneration *generation, void *userdata)
+static void on_happened(HfGeneration *generation, HfEventType event, void *userdata)
 {
     (void)userdata;
-    heard.ready++;
-    for (size_t i = 0; i < 4 && now->stages[i] != HF_STAGE_EMPTY; i++)
+    heard[event]++;
+    assert_true(event != HF_EVENT_SPAWN_FAILED || generation->failure[0]);
+    for (size_t i = 0; event == HF_EVENT_READY && i < 4 && now->stages[i] != HF_STAGE_EMPTY; i++)
         hf_generation_signal(generation, now->stages[i], 1000);
+    if (event == HF_EVENT_RETIRED)
+        hf_generation_continue(generation);
 }
 
-static void on_main_exited(HfGeneration *generation, void *userdata)
-{
-    (void)generation;
-    (void)userdata;
-    heard.main_exited++;
-}
-
-static void on_gone(HfGeneration *generation, void *userdata)
-{
-    (void)generation;
-    (void)userdata;
-    heard.gone++;
-}
-
-static void on_retired(HfGeneration *generation, void *userdata)
-{
-    (void)userdata;
-    heard.retired++;
-    hf_generation_continue(generation);
-}
-
-static const HfGenerationCallbacks callbacks = {
-    .spawn_failed = on_spawn_failed,
-    .ready = on_ready,
-    .main_exited = on_main_exited,
-    .gone = on_gone,
-    .retired = on_retired,
-};
+static const HfGenerationCallbacks callbacks = {.happened = on_happened};
 
 static int make_plan(HfPlan **ret)
 {
@@ -124,7 +86,7 @@ static int make_plan(HfPlan **ret)
 
 static bool is_over(void)
 {
-    return heard.spawn_failed > 0 || heard.gone > 0;
+    return heard[HF_EVENT_SPAWN_FAILED] > 0 || heard[HF_EVENT_GONE] > 0;
 }
 
 /* Until it has ended, at most as long as a hang would take. */
@@ -136,12 +98,12 @@ static void await_end(HfLoop *loop, HfGeneration *generation)
         assert_true(sd_event_run(loop->event, HF_USEC_PER_SEC) >= 0);
         hf_reaper_sweep(loop->reaper);
         bool executed = !generation->executed && !generation->failure;
-        if (heard.ready == 0 && now->readiness == HF_READINESS_NOTIFY && executed)
+        if (heard[HF_EVENT_READY] == 0 && now->readiness == HF_READINESS_NOTIFY && executed)
             hf_generation_notify_ready(generation);
     }
     assert_true(is_over());
-    assert_int_equal(heard.spawn_failed + heard.main_exited, 1);
-    assert_true(heard.gone <= 1);
+    assert_int_equal(heard[HF_EVENT_SPAWN_FAILED] + heard[HF_EVENT_MAIN_EXITED], 1);
+    assert_true(heard[HF_EVENT_GONE] <= 1);
 }
 
 static void run_case(HfLoop *loop, const HfRuntime *runtime)
@@ -164,8 +126,8 @@ static void run_case(HfLoop *loop, const HfRuntime *runtime)
         (void)hf_generation_measure(generation, &processes, NULL);
         hf_generation_reopen(generation);
         await_end(loop, generation);
-        assert_true(refused || (heard.spawn_failed == 0) == now->runs);
-        assert_true(refused || !now->ready || heard.ready > 0);
+        assert_true(refused || (heard[HF_EVENT_SPAWN_FAILED] == 0) == now->runs);
+        assert_true(refused || !now->ready || heard[HF_EVENT_READY] > 0);
         (void)hf_generation_serves(generation);
         hf_generation_explain_status(generation, &error);
     }

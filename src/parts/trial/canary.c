@@ -99,11 +99,8 @@ static int on_gone_at_last(sd_event_source *source, void *userdata)
 }
 
 /* A generation must not be freed from within its own callback. */
-static void on_gone(HfGeneration *generation, void *userdata)
+static void leave_later(HfCanary *canary)
 {
-    HfCanary *canary = userdata;
-
-    (void)generation;
     sd_event_source_set_enabled(canary->gone, SD_EVENT_ONESHOT);
 }
 
@@ -113,7 +110,7 @@ static void on_members_ended(void *userdata)
     HfCanary *canary = userdata;
 
     if (hf_process_set_left_some(canary->members))
-        on_gone(canary->generation, canary);
+        leave_later(canary);
 }
 
 static int is_of_canary(pid_t pid, const void *wanted)
@@ -170,24 +167,21 @@ static void end_badly(HfCanary *canary)
     end_canary(canary, SIGTERM);
 }
 
-static void on_spawn_failed(HfGeneration *generation, const char *why, void *userdata)
+static void on_spawn_failed(HfCanary *canary)
 {
-    HfCanary *canary = userdata;
-
     if (!canary->ends)
-        hf_text_addf(&canary->error, "the canary cannot be started: %s", why);
+        hf_text_addf(&canary->error, "the canary cannot be started: %s",
+                     canary->generation->failure);
     canary->result = -EBADMSG;
-    on_gone(generation, canary);
+    leave_later(canary);
 }
 
-static void on_main_exited(HfGeneration *generation, void *userdata)
+static void on_main_exited(HfCanary *canary)
 {
-    HfCanary *canary = userdata;
-
     if (canary->ends)
         return;
     hf_text_add(&canary->error, "the canary ");
-    hf_generation_explain_status(generation, &canary->error);
+    hf_generation_explain_status(canary->generation, &canary->error);
     end_badly(canary); /* ends the remaining processes */
 }
 
@@ -269,11 +263,8 @@ static int ask_standin(HfCanary *canary)
                                     length, on_canary_reply, canary, &canary->request);
 }
 
-static void on_ready(HfGeneration *generation, void *userdata)
+static void on_ready(HfCanary *canary)
 {
-    HfCanary *canary = userdata;
-
-    (void)generation;
     if (canary->ready || canary->ends)
         return;
     canary->ready = true;
@@ -282,6 +273,19 @@ static void on_ready(HfGeneration *generation, void *userdata)
         hf_text_addf(&canary->error, "the canary cannot be asked: %s", strerror(-r));
         end_badly(canary);
     }
+}
+
+static void on_happened(HfGeneration *generation, HfEventType event, void *userdata)
+{
+    (void)generation;
+    if (event == HF_EVENT_SPAWN_FAILED)
+        on_spawn_failed(userdata);
+    else if (event == HF_EVENT_READY)
+        on_ready(userdata);
+    else if (event == HF_EVENT_MAIN_EXITED)
+        on_main_exited(userdata);
+    else
+        leave_later(userdata);
 }
 
 static int on_notify(sd_event_source *source, int fd, uint32_t revents, void *userdata)
@@ -361,10 +365,7 @@ static int spawn(HfCanary *canary, HfText *error)
 {
     HF_CLEANUP_FD int writing = -1;
     const HfGenerationCallbacks callbacks = {
-        .spawn_failed = on_spawn_failed,
-        .ready = on_ready,
-        .main_exited = on_main_exited,
-        .gone = on_gone,
+        .happened = on_happened,
         .last_words = on_last_words,
         .userdata = canary,
     };
