@@ -62,8 +62,8 @@ static int bind_plan(HfPlan *plan, HfText *error, void *userdata)
                               hf_reconfigure_settings(supervisor), plan, error);
     if (r >= 0)
         r = offer_held(supervisor, &offer);
-    HF_EACH_PART (supervisor, i, lend)
-        r = r < 0 ? r : supervisor->parts[i]->lend(supervisor->states[i], plan, &offer, error);
+    HF_EACH_PART (supervisor, i, offer)
+        r = r < 0 ? r : supervisor->parts[i]->offer(supervisor->states[i], plan, &offer, error);
     if (r >= 0)
         r = hf_plan_bind(plan, offer.list, offer.n, supervisor->raised, find_elsewhere, supervisor,
                          error);

@@ -100,7 +100,7 @@ int hf_activated_take(HfListener ***ret, size_t *ret_n, HfNotes *notes, HfText *
     return 0;
 }
 
-int hf_activated_want(HfListener *const *received, size_t n, const HfSettings *settings,
+int hf_activated_want(HfListener *const *activated, size_t n, const HfSettings *settings,
                       HfPlan *plan, HfText *error)
 {
     int r = 0;
@@ -108,7 +108,7 @@ int hf_activated_want(HfListener *const *received, size_t n, const HfSettings *s
     if (plan->n_wanted > 0 || plan->adapter->finds_listeners || settings->listens_nowhere)
         return 0;
     for (size_t i = 0; i < n && r >= 0; i++)
-        r = hf_plan_want(plan, &received[i]->spec, NULL);
+        r = hf_plan_want(plan, &activated[i]->spec, NULL);
     if (r < 0 || plan->n_wanted > 0)
         return r;
     hf_text_addf(
@@ -127,74 +127,17 @@ static bool uses(const HfPlan *plan, const HfListener *listener)
     return false;
 }
 
-int hf_activated_check(HfListener *const *received, size_t n, const HfPlan *plan, HfText *error)
+int hf_activated_check(HfListener *const *activated, size_t n, const HfPlan *plan, HfText *error)
 {
     for (size_t i = 0; i < n; i++) {
-        if (uses(plan, received[i]))
+        if (uses(plan, activated[i]))
             continue;
         hf_text_addf(
             error,
             "the socket %s (%s) from systemd matches nothing that the service listens at; correct "
             "ListenStream= or FileDescriptorName= in the .socket unit",
-            received[i]->label, received[i]->spec.name);
+            activated[i]->label, activated[i]->spec.name);
         return -EADDRNOTAVAIL;
     }
     return 0;
-}
-
-/* ---- notes ---- */
-
-int hf_notes_add(HfNotes *notes, const char *key, const char *text, int fd)
-{
-    HfNote *grown = reallocarray(notes->list, notes->n + 1, sizeof(*grown));
-
-    if (!grown)
-        return -ENOMEM;
-    notes->list = grown;
-    HfNote *note = &grown[notes->n];
-    *note = (HfNote){.fd = fd};
-    int r = hf_string_set(&note->key, key);
-    if (r >= 0)
-        r = hf_string_set(&note->text, text);
-    if (r < 0)
-        free(note->key);
-    else
-        notes->n++;
-    return r;
-}
-
-const char *hf_notes_text(const HfNotes *notes, const char *key)
-{
-    for (size_t i = 0; i < notes->n; i++)
-        if (strcmp(notes->list[i].key, key) == 0)
-            return notes->list[i].text;
-    return NULL;
-}
-
-bool hf_note_is(const HfNote *note, const char *kind)
-{
-    size_t length = strlen(kind);
-
-    return note->fd >= 0 && strncmp(note->key, kind, length) == 0 &&
-           (note->key[length] == '\0' || note->key[length] == '-');
-}
-
-int hf_notes_take(HfNotes *notes, const char *key)
-{
-    for (size_t i = 0; i < notes->n; i++)
-        if (notes->list[i].fd >= 0 && strcmp(notes->list[i].key, key) == 0)
-            return hf_fd_steal(&notes->list[i].fd);
-    return -1;
-}
-
-void hf_notes_clear(HfNotes *notes, bool close)
-{
-    for (size_t i = 0; i < notes->n; i++) {
-        free(notes->list[i].key);
-        free(notes->list[i].text);
-        if (close)
-            hf_fd_close(notes->list[i].fd);
-    }
-    free(notes->list);
-    *notes = (HfNotes){0};
 }

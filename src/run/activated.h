@@ -6,19 +6,12 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "base/notes.h"
 #include "base/text.h"
 #include "run/listener.h"
 #include "run/plan.h"
 
 /* ---- notes ---- */
-
-/* What a holdfast hands to the next one besides machine, plans and generations: named texts and
- * descriptors. A zeroed one is empty. */
-typedef struct HfNote {
-    char *key;
-    char *text; /* NULL: none */
-    int fd;     /* owned, CLOEXEC; -1: none */
-} HfNote;
 
 /* Notes with a descriptor have its name in systemd's fd store as key; all other names in
  * LISTEN_FDNAMES belong to a .socket unit. */
@@ -31,22 +24,6 @@ typedef struct HfNote {
 #define HF_NOTES_PROCESS  "hf-p"        /* -GENERATION: a pidfd */
 #define HF_NOTES_SNAPSHOT "hf-s"        /* -0 and -1 */
 
-typedef struct HfNotes {
-    HfNote *list;
-    size_t n;
-} HfNotes;
-
-/* Copies key and text. A key may occur several times. Returns 0 or -ENOMEM. */
-int hf_notes_add(HfNotes *notes, const char *key, const char *text, int fd);
-/* The first text with that key, or NULL. */
-const char *hf_notes_text(const HfNotes *notes, const char *key);
-/* Does it have a descriptor, and is its key kind, optionally followed by a number? */
-bool hf_note_is(const HfNote *note, const char *kind);
-/* Removes and returns the first descriptor with that key; -1: there is none. */
-int hf_notes_take(HfNotes *notes, const char *key);
-/* close: also closes the descriptors that were not taken. */
-void hf_notes_clear(HfNotes *notes, bool close);
-
 /* ---- sockets ---- */
 
 /* Were they passed to another process? If so adds one line about it. */
@@ -58,9 +35,9 @@ int hf_activated_take(HfListener ***ret, size_t *ret_n, HfNotes *notes, HfText *
 
 /* A service that does not name its listeners gets every socket that was passed. Returns 0, -E2BIG
  * or -ENOMEM, or -EDESTADDRREQ with one line in error: nothing was passed or named. */
-int hf_activated_want(HfListener *const *received, size_t n, const HfSettings *settings,
+int hf_activated_want(HfListener *const *activated, size_t n, const HfSettings *settings,
                       HfPlan *plan, HfText *error);
 
-/* Checks that plan uses every received listener. Returns 0, or -EADDRNOTAVAIL with one line in
+/* Checks that plan uses every activated listener. Returns 0, or -EADDRNOTAVAIL with one line in
  * error that names the first unused one. */
-int hf_activated_check(HfListener *const *received, size_t n, const HfPlan *plan, HfText *error);
+int hf_activated_check(HfListener *const *activated, size_t n, const HfPlan *plan, HfText *error);

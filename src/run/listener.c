@@ -164,7 +164,7 @@ int hf_listener_receive(int fd, const char *name, HfListener **ret)
     r = hold(fd, &spec, &(HfSocketInode){0}, ret);
     if (r < 0)
         return r;
-    (*ret)->received = true;
+    (*ret)->activated = true;
     return 0;
 }
 
@@ -348,7 +348,7 @@ void hf_listener_pair(HfListener *listener, unsigned side)
     int r = 0;
     if (hf_listener_is_anothers(listener))
         why = "another instance of holdfast has taken it over";
-    if (!why && listener->received && !is_tcp(listener))
+    if (!why && listener->activated && !is_tcp(listener))
         why = "systemd has bound its path";
     if (!why) {
         hf_listener_renumber(listener, side);
@@ -470,7 +470,7 @@ HfListener *hf_listener_unref(HfListener *listener)
 {
     if (!listener || --listener->references > 0)
         return NULL;
-    bool stays = listener->received || listener->stays || hf_listener_is_anothers(listener);
+    bool stays = listener->activated || listener->stays || hf_listener_is_anothers(listener);
     HF_EACH_SIDE (listener) {
         if (listener->claimed && listener->taken) /* the take-over failed */
             hf_steer_claim(listener->fds[side], false);
@@ -486,7 +486,7 @@ HfListener *hf_listener_unref(HfListener *listener)
 
 void hf_listener_raise_backlog(HfListener *listener, bool raised)
 {
-    if (listener->received || listener->bound.type == SOCK_DGRAM)
+    if (listener->activated || listener->bound.type == SOCK_DGRAM)
         return;
     bool maximum = raised || listener->spec.backlog == HF_BACKLOG_MAXIMUM;
     HF_EACH_SIDE (listener) {
@@ -537,7 +537,7 @@ int hf_listener_respecify(HfListener *listener, const HfListenerSpec *spec, bool
 {
     HfListenerSpec copy;
 
-    if (listener->received || hf_listener_is_anothers(listener))
+    if (listener->activated || hf_listener_is_anothers(listener))
         return spec->name ? hf_string_set(&listener->spec.name, spec->name) : 0;
     int r = hf_listener_spec_copy(spec, &copy);
     if (r < 0)
@@ -585,7 +585,7 @@ bool hf_listener_is_lost(const HfListener *listener)
 {
     const HfSocketInode *inode = &listener->inodes[listener->side];
 
-    if (listener->received || hf_listener_is_anothers(listener))
+    if (listener->activated || hf_listener_is_anothers(listener))
         return false;
     if (inode->inode == 0)
         return is_tcp(listener) && hf_socket_verify(listener->fds[listener->side]) == -EINVAL;

@@ -30,7 +30,7 @@ typedef struct HfListener {
     unsigned standby;               /* reached by holdfast alone; equals side if it has one side */
     const char *one_side;           /* why it can only have one; NULL: no reason known */
     HfQueueAlarm alarms[HF_SIDES];  /* for their queues */
-    bool received;                  /* from systemd, which owns its path */
+    bool activated;                 /* from systemd, which owns its path */
     bool stays;                     /* its path must stay for other users of it */
     uint32_t highest;               /* deepest queue ever seen */
     bool taken;                     /* copied out of another server, which still owns its path */
@@ -64,7 +64,7 @@ static inline bool hf_listener_is_anothers(const HfListener *listener)
 }
 
 /* Makes a listener without a socket, for a snapshot to fill in: spec, inodes, sockets, places,
- * received, taken, side and standby. NULL without memory. */
+ * activated, taken, side and standby. NULL without memory. */
 HfListener *hf_listener_new(void);
 /* Gives it the socket of a side. Consumes fd on failure as well. Returns 0 or negative errno. */
 int hf_listener_revive(HfListener *listener, unsigned side, int fd);

@@ -60,16 +60,16 @@ struct HfPart {
 
     /* Adds listeners that plan may use to offer, or refuses the plan. Returns 0, or negative errno
      * with one line in error; -EINPROGRESS: not known yet, see unprepared. */
-    int (*lend)(void *state, HfPlan *plan, HfOffer *offer, HfText *error);
+    int (*offer)(void *state, HfPlan *plan, HfOffer *offer, HfText *error);
     /* An address for the plan is in use: finds its listener elsewhere. Returns 0 and one reference,
      * or negative errno. */
     int (*find)(void *state, const HfListenerSpec *spec, HfListener **ret);
-    /* The plan is bound and has passed everything: the last chance to refuse it. Returns as lend.
+    /* The plan is bound and has passed everything: the last chance to refuse it. Returns as offer.
      */
     int (*bound)(void *state, const HfPlan *plan, HfText *error);
     /* What a bound plan must pass before it counts; at most one part has it. */
     const HfTrialStep *trial;
-    /* The plan's address is in use: will the part post UNBLOCKED when it is free, or when lend
+    /* The plan's address is in use: will the part post UNBLOCKED when it is free, or when offer
      * knows more? */
     bool (*unprepared)(void *state);
 

@@ -242,7 +242,7 @@ HfListener *hf_listener_find(HfListener *const *list, size_t n, const HfListener
             hf_address_equal(&list[i]->bound, &spec->address))
             return list[i];
     for (size_t i = 0; i < n; i++)
-        if (list[i]->received && spec->name && strcmp(list[i]->spec.name, spec->name) == 0)
+        if (list[i]->activated && spec->name && strcmp(list[i]->spec.name, spec->name) == 0)
             return list[i];
     for (size_t i = 0; i < n; i++)
         if (is_alias(list[i], spec))

@@ -59,7 +59,7 @@ int hf_plan_of_settings(const HfSettings *settings, HfNames *names, HfPlan **ret
 
 /* ---- lists of listeners ---- */
 
-/* The listener in list that spec asks for: with the same address, or received under spec's name.
+/* The listener in list that spec asks for: with the same address, or activated under spec's name.
  * NULL: none. Borrowed. */
 HfListener *hf_listener_find(HfListener *const *list, size_t n, const HfListenerSpec *spec);
 

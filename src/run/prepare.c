@@ -76,7 +76,7 @@ HfPrepare *hf_prepare_abort(HfPrepare *prepare)
     if (prepare->step < N_STEPS && steps[prepare->step].abort)
         steps[prepare->step].abort(prepare);
     hf_names_free(prepare->names);
-    hf_text_clear(&prepare->discovery.kept);
+    hf_text_clear(&prepare->discovery.earlier);
     free(prepare->base);
     hf_plan_unref(prepare->plan);
     free(prepare);

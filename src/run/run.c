@@ -232,7 +232,7 @@ static void tear_down(HfSupervisor *supervisor)
 #define DELAY_MAX      (30 * HF_USEC_PER_SEC)
 
 /* Does the runtime directory belong to systemd, which keeps it until it starts us again? */
-static bool is_kept(const char *directory)
+static bool is_preserved(const char *directory)
 {
     const char *list = getenv("RUNTIME_DIRECTORY");
     size_t length = strlen(directory);
@@ -252,7 +252,7 @@ static unsigned count_failures(const HfSupervisor *supervisor)
     HF_CLEANUP_FREE char *before = NULL;
     uint64_t n = 0;
 
-    if (!directory || !is_kept(directory))
+    if (!directory || !is_preserved(directory))
         return 0;
     hf_text_addf(&path, "%s/" HF_RUNTIME_FAILURES, directory);
     if (hf_file_read(hf_text_peek(&path), FAILURES_BYTES, &before, NULL) >= 0 &&

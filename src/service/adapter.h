@@ -138,7 +138,7 @@ typedef struct HfDiscovery {
     unsigned step;    /* the adapter's own; 0 at first */
     unsigned attempt; /* the adapter's own; 0 at first */
     const char *note; /* for the log; NULL: none */
-    HfText kept;      /* owned: an answer kept until another one has come */
+    HfText earlier;   /* owned: an answer, until another one has come */
 } HfDiscovery;
 
 /* How busy a pool is; counters run since its start. */

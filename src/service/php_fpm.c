@@ -326,10 +326,10 @@ static int take_dump(HfDiscovery *discovery, const HfPhpfpmArguments *arguments,
     if (r < 0)
         return ask_pools(discovery, arguments, true, question);
     discovery->step = STEP_VARIABLES;
-    hf_text_add_bytes(&discovery->kept, answer->output, answer->length);
+    hf_text_add_bytes(&discovery->earlier, answer->output, answer->length);
     r = ask_variables(discovery, arguments, &config, question);
     hf_phpfpm_config_clear(&config);
-    return discovery->kept.failed ? -ENOMEM : r;
+    return discovery->earlier.failed ? -ENOMEM : r;
 }
 
 /* A configuration that cannot be restated can only be started from the user's files. */
@@ -369,7 +369,7 @@ static int plan_pools(HfDiscovery *discovery, const HfPhpfpmArguments *arguments
 static int take_variables(HfDiscovery *discovery, const HfPhpfpmArguments *arguments,
                           const HfAnswer *answer, HfQuestion *question, HfText *error)
 {
-    const HfText *dump = &discovery->kept;
+    const HfText *dump = &discovery->earlier;
 
     if (!succeeded(answer) || answer->truncated ||
         hf_phpfpm_needs_ini(answer->output, discovery->plan->environment, environ)) {

@@ -171,13 +171,13 @@ static void one_is_received_and_taken(void)
         if (hf_listener_bind(&specs[i], true, &bound, &error) < 0)
             continue;
         hf_listener_pair(bound, 0);
-        HfListener *received = NULL;
+        HfListener *activated = NULL;
         int copy = dup(bound->fds[0]);
-        if (hf_listener_receive(copy, i ? "name" : NULL, &received) < 0)
+        if (hf_listener_receive(copy, i ? "name" : NULL, &activated) < 0)
             close(copy);
         else
-            hf_listener_raise_backlog(received, true);
-        hf_listener_unref(received);
+            hf_listener_raise_backlog(activated, true);
+        hf_listener_unref(activated);
 
         HfListener *taken = NULL;
         if (hf_listener_take(dup(bound->fds[0]), &specs[i], &taken) == 0) {

@@ -48,7 +48,7 @@ static int inherit_begun(void *state, HfText *error)
     return 0;
 }
 
-static int lend_listeners(HfListener *const *list, size_t n, HfOffer *offer)
+static int offer_listeners(HfListener *const *list, size_t n, HfOffer *offer)
 {
     int r = 0;
 
@@ -79,7 +79,7 @@ static void retake_listeners(const HfPlan *plan, HfOffer *offer)
     offer->n = n;
 }
 
-static int inherit_lend(void *state, HfPlan *plan, HfOffer *offer, HfText *error)
+static int inherit_offer(void *state, HfPlan *plan, HfOffer *offer, HfText *error)
 {
     HfInherit *inherit = state;
     HfSupervisor *supervisor = inherit->supervisor;
@@ -95,11 +95,11 @@ static int inherit_lend(void *state, HfPlan *plan, HfOffer *offer, HfText *error
     }
     supervisor->taking_over = inherit->takeover != NULL;
     if (r >= 0 && inherit->takeover)
-        r = lend_listeners(inherit->takeover->held, inherit->takeover->n_held, offer);
+        r = offer_listeners(inherit->takeover->held, inherit->takeover->n_held, offer);
     if (r >= 0)
-        r = hf_orphans_lend(inherit->orphans, plan, offer->list, offer->n, error);
+        r = hf_orphans_offer(inherit->orphans, plan, offer->list, offer->n, error);
     if (r >= 0 && inherit->orphans)
-        r = lend_listeners(inherit->orphans->held, inherit->orphans->n_held, offer);
+        r = offer_listeners(inherit->orphans->held, inherit->orphans->n_held, offer);
     return r;
 }
 
@@ -187,7 +187,7 @@ const HfPart hf_part_inherit = {
     .verb = inherit_verb,
     .begin = inherit_begin,
     .begun = inherit_begun,
-    .lend = inherit_lend,
+    .offer = inherit_offer,
     .unprepared = inherit_unprepared,
     .find = inherit_find,
     .committed = inherit_committed,

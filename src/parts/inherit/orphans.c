@@ -303,8 +303,8 @@ static int copy(HfOrphans *orphans, const HfPlan *plan, const HfListenerSpec *sp
     return r;
 }
 
-static int lend_one(HfOrphans *orphans, const HfPlan *plan, const HfListenerSpec *spec,
-                    HfText *error)
+static int offer_one(HfOrphans *orphans, const HfPlan *plan, const HfListenerSpec *spec,
+                     HfText *error)
 {
     HF_CLEANUP_RESOLVED HfResolvedListener resolved = {0};
     int found = hf_resolved_listener_find(spec, &resolved, error);
@@ -341,8 +341,8 @@ static int lend_one(HfOrphans *orphans, const HfPlan *plan, const HfListenerSpec
     return found;
 }
 
-int hf_orphans_lend(HfOrphans *orphans, const HfPlan *plan, HfListener *const *held, size_t n,
-                    HfText *error)
+int hf_orphans_offer(HfOrphans *orphans, const HfPlan *plan, HfListener *const *held, size_t n,
+                     HfText *error)
 {
     HfOrphans **place = orphans ? orphans->place : NULL;
     int r = 0;
@@ -351,7 +351,7 @@ int hf_orphans_lend(HfOrphans *orphans, const HfPlan *plan, HfListener *const *h
         const HfListenerSpec *spec = &plan->wanted[i].spec;
         if (!hf_listener_find(held, n, spec) &&
             !hf_listener_find(orphans->held, orphans->n_held, spec))
-            r = lend_one(orphans, plan, spec, error);
+            r = offer_one(orphans, plan, spec, error);
     }
     if (r != -EADDRINUSE)
         return r;

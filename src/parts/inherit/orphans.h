@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Processes that an earlier holdfast left in our unit's cgroup and that belong to no known
- * generation: they go on serving until there is a generation, lend their sockets to the first plan,
- * and are then ended. */
+ * generation: they go on serving until there is a generation, offer their sockets to the first
+ * plan, and are then ended. */
 #pragma once
 
 #include "loop/process_set.h"
@@ -30,8 +30,8 @@ HfOrphans *hf_orphans_free(HfOrphans *orphans);
 /* Copies the sockets that plan wants and held lacks from those of them that listen there to
  * orphans->held. Where that is impossible they are asked to leave at once, and hf_orphans_await
  * returns true. Returns 0, or negative errno with one line in error. */
-int hf_orphans_lend(HfOrphans *orphans, const HfPlan *plan, HfListener *const *held, size_t n,
-                    HfText *error);
+int hf_orphans_offer(HfOrphans *orphans, const HfPlan *plan, HfListener *const *held, size_t n,
+                     HfText *error);
 
 /* A generation of plan serves now: those that run its program or hold one of its listeners (with
  * kill mode all: all of them) get its stop signal, after its drain timeout TERM, then KILL.

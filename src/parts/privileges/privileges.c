@@ -43,16 +43,16 @@ static bool has_port(const HfAddress *address)
 static void look_at_listener(const HfListenerSpec *spec, const HfListener *held,
                              unsigned first_port, HfCapabilityNeedFacts *facts)
 {
-    bool received = held && held->received;
+    bool activated = held && held->activated;
 
     if (has_port(&spec->address) && spec->address.port > 0 && spec->address.port < first_port)
-        facts->low_port |= !received;
+        facts->low_port |= !activated;
     if (!hf_address_is_path(&spec->address))
         return;
-    if (!received && (spec->owner || spec->group || spec->acl_users || spec->acl_groups))
+    if (!activated && (spec->owner || spec->group || spec->acl_users || spec->acl_groups))
         facts->path_rights = true;
     if (!hf_privilege_is_open(spec->address.name, W_OK) ||
-        (!received && !is_beside_open(spec->address.name)))
+        (!activated && !is_beside_open(spec->address.name)))
         facts->foreign_directory = true;
 }
 
@@ -159,7 +159,7 @@ static int privileges_begun(void *state, HfText *error)
 }
 
 /* Are the remaining capabilities enough to bind and serve the plan? */
-static int privileges_lend(void *state, HfPlan *plan, HfOffer *offer, HfText *error)
+static int privileges_offer(void *state, HfPlan *plan, HfOffer *offer, HfText *error)
 {
     const HfPrivileges *privileges = state;
 
@@ -218,7 +218,7 @@ const HfPart hf_part_privileges = {
     .name = "privileges",
     .begin = privileges_begin,
     .begun = privileges_begun,
-    .lend = privileges_lend,
+    .offer = privileges_offer,
     .bound = privileges_bound,
     .describe = privileges_describe,
     .free = free,

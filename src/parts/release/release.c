@@ -49,7 +49,7 @@ static bool slot_has(const HfSupervisor *supervisor, unsigned slot, const HfList
 /* Do only leaving generations have it, and may we release it? */
 static bool has_left(const HfSupervisor *supervisor, const HfListener *listener)
 {
-    if (listener->received || listener->taken || plan_has(supervisor->current, listener) ||
+    if (listener->activated || listener->taken || plan_has(supervisor->current, listener) ||
         plan_has(supervisor->prepared, listener))
         return false;
     for (unsigned i = 0; i < HF_MACHINE_SLOTS; i++)

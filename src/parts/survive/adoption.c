@@ -183,7 +183,7 @@ static int find_snapshot(const HfNotes *notes, HfSnapshot *ret)
 /* ---- its descriptors ---- */
 
 /* Takes a socket that a .socket unit passed again from its own object, for the snapshot's. */
-static int take_received(HfSupervisor *supervisor, uint64_t socket)
+static int take_activated(HfSupervisor *supervisor, uint64_t socket)
 {
     for (size_t i = 0; supervisor && i < supervisor->n_activated; i++) {
         if (supervisor->activated[i]->sockets[0] != socket)
@@ -198,7 +198,7 @@ static int take_received(HfSupervisor *supervisor, uint64_t socket)
     return -EBADF;
 }
 
-static int find_socket(HfSupervisor *supervisor, HfNotes *notes, bool received, uint64_t socket)
+static int find_socket(HfSupervisor *supervisor, HfNotes *notes, bool activated, uint64_t socket)
 {
     struct stat status;
 
@@ -210,7 +210,7 @@ static int find_socket(HfSupervisor *supervisor, HfNotes *notes, bool received, 
         if (status.st_ino == socket)
             return hf_fd_steal(&notes->list[i].fd);
     }
-    return received ? take_received(supervisor, socket) : -EBADF;
+    return activated ? take_activated(supervisor, socket) : -EBADF;
 }
 
 static bool is_whole(const HfListener *listener)
@@ -229,7 +229,7 @@ static int fill_listener(HfSupervisor *supervisor, HfNotes *notes, HfListener *l
     for (unsigned side = 0; r >= 0 && side < HF_SIDES; side++) {
         if (listener->sockets[side] == 0)
             continue;
-        int fd = find_socket(supervisor, notes, listener->received, listener->sockets[side]);
+        int fd = find_socket(supervisor, notes, listener->activated, listener->sockets[side]);
         r = fd < 0 ? fd : hf_listener_revive(listener, side, fd);
     }
     if (r < 0)
@@ -302,11 +302,11 @@ static int fill(HfSupervisor *supervisor, HfNotes *notes, HfSnapshot *snapshot, 
 }
 
 /* Sockets from a .socket unit remain the default for a service that names none. */
-static int restore_received(HfSupervisor *supervisor, const HfSnapshot *snapshot)
+static int restore_activated(HfSupervisor *supervisor, const HfSnapshot *snapshot)
 {
     for (size_t i = 0; i < snapshot->listeners.n; i++) {
         HfListener *listener = snapshot->listeners.items[i];
-        if (!listener->received || listener->fds[listener->side] < 0)
+        if (!listener->activated || listener->fds[listener->side] < 0)
             continue;
         HfListener **grown =
             reallocarray(supervisor->activated, supervisor->n_activated + 1, sizeof(HfListener *));
@@ -337,22 +337,22 @@ static void steer_all(const HfSnapshot *snapshot, unsigned side, bool holds)
 }
 
 /* For the first plan to choose from, with what is known about their paths. */
-static int keep_listeners(HfSupervisor *supervisor, HfPredecessor *before)
+static int restore_listeners(HfSupervisor *supervisor, HfPredecessor *before)
 {
     HfSnapshot *snapshot = &before->snapshot;
 
-    before->kept = calloc(snapshot->listeners.n + 1, sizeof(HfListener *));
-    if (!before->kept)
+    before->restored = calloc(snapshot->listeners.n + 1, sizeof(HfListener *));
+    if (!before->restored)
         return -ENOMEM;
     for (size_t i = 0; i < snapshot->listeners.n; i++) {
         HfListener *listener = snapshot->listeners.items[i];
-        if (!is_whole(listener) || listener->received)
+        if (!is_whole(listener) || listener->activated)
             continue;
         listener->stays = false;
-        before->kept[before->n_kept++] = hf_listener_ref(listener);
+        before->restored[before->n_restored++] = hf_listener_ref(listener);
     }
     steer_all(snapshot, supervisor->machine.side, false);
-    int r = restore_received(supervisor, snapshot);
+    int r = restore_activated(supervisor, snapshot);
     hf_snapshot_clear(snapshot);
     return r;
 }
@@ -387,7 +387,7 @@ int hf_adoption_find(HfSupervisor *supervisor, HfPredecessor *before, HfText *er
                "what a dead holdfast left cannot be adopted, a new generation is started: %s",
                hf_text_peek(&why));
     if (supervisor->first == HF_EVENT_START)
-        r = keep_listeners(supervisor, before);
+        r = restore_listeners(supervisor, before);
     else
         r = resumed ? 0 : take_notes(snapshot, false, notes);
     HF_CRASH_POINT("adopt-taken");
@@ -493,7 +493,7 @@ int hf_adoption_restore(HfSupervisor *supervisor, HfSnapshot *snapshot,
 
     int r = restore_plans(snapshot, error);
     if (r >= 0)
-        r = restore_received(supervisor, snapshot);
+        r = restore_activated(supervisor, snapshot);
     if (r < 0)
         return r;
     for (size_t i = 0; i < snapshot->listeners.n; i++)

@@ -255,7 +255,7 @@ static int want_listeners(HfFdStore *store, HfListener *const *listeners, size_t
     for (size_t i = 0; r >= 0 && i < n; i++)
         for (unsigned side = 0; r >= 0 && side < HF_SIDES; side++)
             if (listeners[i]->fds[side] >= 0 &&
-                !(listeners[i]->received && listeners[i]->places[side] == 0))
+                !(listeners[i]->activated && listeners[i]->places[side] == 0))
                 r = want_stored(store, KIND_LISTENER, listeners[i]->sockets[side],
                                 listeners[i]->fds[side]);
     return r;
@@ -267,7 +267,7 @@ static int want_plan(HfFdStore *store, const HfPlan *plan)
 }
 
 /* Snapshots first: they describe the others, however many of those fit. */
-static int want_all(HfFdStore *store, HfListener *const *kept, size_t n)
+static int want_all(HfFdStore *store, HfListener *const *restored, size_t n)
 {
     const HfSupervisor *supervisor = store->supervisor;
     int r = 0;
@@ -279,7 +279,7 @@ static int want_all(HfFdStore *store, HfListener *const *kept, size_t n)
     if (r >= 0)
         r = want_plan(store, supervisor->prepared);
     if (r >= 0)
-        r = want_listeners(store, kept, n);
+        r = want_listeners(store, restored, n);
     for (unsigned i = 0; r >= 0 && i < HF_MACHINE_SLOTS; i++) {
         const HfGeneration *generation = supervisor->generations[i];
         if (!generation)
@@ -326,13 +326,13 @@ static int write_snapshot(HfFdStore *store)
     return 0;
 }
 
-void hf_fdstore_sync(HfFdStore *store, HfListener *const *kept, size_t n)
+void hf_fdstore_sync(HfFdStore *store, HfListener *const *restored, size_t n)
 {
     if (!store || store->left)
         return;
     for (size_t i = 0; i < store->n; i++)
         store->list[i].wanted = false;
-    int r = want_all(store, kept, n);
+    int r = want_all(store, restored, n);
     HF_CRASH_POINT("store-pushed");
     int written = store->slots[0] >= 0 && store->slots[1] >= 0 ? write_snapshot(store) : 0;
     bool complete = r >= 0;
@@ -357,7 +357,7 @@ static void leave_paths(const HfFdStore *store, HfListener *const *listeners, si
                 store->list[j].kind == KIND_LISTENER;
 }
 
-void hf_fdstore_leave(HfFdStore *store, HfListener *const *kept, size_t n)
+void hf_fdstore_leave(HfFdStore *store, HfListener *const *restored, size_t n)
 {
     if (!store)
         return;
@@ -370,5 +370,5 @@ void hf_fdstore_leave(HfFdStore *store, HfListener *const *kept, size_t n)
     for (size_t i = 0; i < 2 + HF_MACHINE_SLOTS; i++)
         if (plans[i])
             leave_paths(store, plans[i]->listeners, plans[i]->n_listeners);
-    leave_paths(store, kept, n);
+    leave_paths(store, restored, n);
 }

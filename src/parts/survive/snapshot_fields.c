@@ -225,7 +225,7 @@ static const HfField listener_fields[] = {
     M("acl-users", TEXT, spec.acl_users),
     M("acl-groups", TEXT, spec.acl_groups),
     OLD("fd", FD, LISTENER),
-    M("received", BOOL, received),
+    M("received", BOOL, activated), /* its name in earlier versions */
     M("taken", BOOL, taken),
     M("claimed", BOOL, claimed),
     M("side", UNSIGNED, side),

@@ -96,31 +96,31 @@ static int survive_begun(void *state, HfText *error)
     return r;
 }
 
-static int survive_lend(void *state, HfPlan *plan, HfOffer *offer, HfText *error)
+static int survive_offer(void *state, HfPlan *plan, HfOffer *offer, HfText *error)
 {
     const HfPredecessor *before = &((const HfSurvive *)state)->before;
     int r = 0;
 
     (void)plan;
     (void)error;
-    for (size_t i = 0; r >= 0 && i < before->n_kept; i++)
-        r = hf_offer_add(offer, before->kept[i]);
+    for (size_t i = 0; r >= 0 && i < before->n_restored; i++)
+        r = hf_offer_add(offer, before->restored[i]);
     return r;
 }
 
-static void drop_kept(HfSurvive *survive)
+static void drop_restored(HfSurvive *survive)
 {
-    hf_listener_array_clear(&survive->before.kept, &survive->before.n_kept);
+    hf_listener_array_clear(&survive->before.restored, &survive->before.n_restored);
 }
 
 static void sync_store(HfSurvive *survive)
 {
-    hf_fdstore_sync(survive->store, survive->before.kept, survive->before.n_kept);
+    hf_fdstore_sync(survive->store, survive->before.restored, survive->before.n_restored);
 }
 
 static void leave_store(HfSurvive *survive)
 {
-    hf_fdstore_leave(survive->store, survive->before.kept, survive->before.n_kept);
+    hf_fdstore_leave(survive->store, survive->before.restored, survive->before.n_restored);
 }
 
 static void survive_performed(void *state, const HfAction *action)
@@ -128,7 +128,7 @@ static void survive_performed(void *state, const HfAction *action)
     HfSurvive *survive = state;
 
     if (action->type == HF_ACTION_COMMIT)
-        drop_kept(survive);
+        drop_restored(survive);
     else if (action->type == HF_ACTION_SPAWN || action->type == HF_ACTION_SAVE)
         sync_store(survive); /* whoever continues after our death must know every process */
     else if (action->type == HF_ACTION_TEST_UPGRADE)
@@ -149,7 +149,7 @@ static void survive_stepped(void *state)
 static void survive_detach(void *state)
 {
     leave_store(state);
-    drop_kept(state);
+    drop_restored(state);
 }
 
 const HfPart hf_part_survive = {
@@ -159,7 +159,7 @@ const HfPart hf_part_survive = {
     .begin = survive_begin,
     .claimed = survive_claimed,
     .begun = survive_begun,
-    .lend = survive_lend,
+    .offer = survive_offer,
     .performed = survive_performed,
     .stepped = survive_stepped,
     .detach = survive_detach,

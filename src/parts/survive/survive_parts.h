@@ -25,20 +25,20 @@ void hf_fdstore_continue(HfFdStore *store, uint64_t sequence);
  * -ENOMEM. */
 int hf_fdstore_pass(const HfFdStore *store, HfSnapshot *snapshot);
 
-/* After each step: brings the store in line with what there is, including n kept listeners: adds,
- * writes the snapshot, removes. */
-void hf_fdstore_sync(HfFdStore *store, HfListener *const *kept, size_t n);
+/* After each step: brings the store in line with what there is, including n restored listeners:
+ * adds, writes the snapshot, removes. */
+void hf_fdstore_sync(HfFdStore *store, HfListener *const *restored, size_t n);
 
 /* From now on nothing is removed from the store, and no path of a listener in it is unlinked: the
  * next holdfast continues with them. */
-void hf_fdstore_leave(HfFdStore *store, HfListener *const *kept, size_t n);
+void hf_fdstore_leave(HfFdStore *store, HfListener *const *restored, size_t n);
 
 /* What an earlier holdfast left when it died or was upgraded. */
 typedef struct HfPredecessor {
     HfSnapshot snapshot;
-    uint64_t sequence; /* of the last snapshot in the store */
-    HfListener **kept; /* if it cannot be continued, until the first plan has chosen */
-    size_t n_kept;
+    uint64_t sequence;     /* of the last snapshot in the store */
+    HfListener **restored; /* if it cannot be continued, until the first plan has chosen */
+    size_t n_restored;
 } HfPredecessor;
 
 /* Reads the snapshot passed by the program that an upgrade replaced. Returns 0, or negative errno

@@ -166,11 +166,11 @@ static int explain_nothing(HfText *error)
 }
 
 /* Nothing is bound here, which is left to the .socket unit. */
-static int check_complete(const HfPlan *plan, HfListener *const *received, size_t n, HfText *error)
+static int check_complete(const HfPlan *plan, HfListener *const *activated, size_t n, HfText *error)
 {
     for (size_t i = 0; i < plan->n_wanted; i++) {
         char label[HF_ADDRESS_TEXT_MAX];
-        if (hf_listener_find(received, n, &plan->wanted[i].spec))
+        if (hf_listener_find(activated, n, &plan->wanted[i].spec))
             continue;
         hf_address_format(&plan->wanted[i].spec.address, label);
         hf_text_addf(
@@ -184,7 +184,7 @@ static int check_complete(const HfPlan *plan, HfListener *const *received, size_
 }
 
 static int translate(const HfSettings *settings, const HfRuntime *runtime,
-                     HfListener *const *received, size_t n, HfText *error)
+                     HfListener *const *activated, size_t n, HfText *error)
 {
     HfPlan *plan = NULL;
 
@@ -192,13 +192,13 @@ static int translate(const HfSettings *settings, const HfRuntime *runtime,
     if (r >= 0 && n == 0 && !settings->listens_nowhere)
         r = explain_nothing(error);
     if (r >= 0)
-        r = hf_activated_want(received, n, settings, plan, error);
+        r = hf_activated_want(activated, n, settings, plan, error);
     if (r >= 0)
-        r = check_complete(plan, received, n, error);
+        r = check_complete(plan, activated, n, error);
     if (r >= 0)
-        r = hf_plan_bind(plan, received, n, false, NULL, NULL, error);
+        r = hf_plan_bind(plan, activated, n, false, NULL, NULL, error);
     if (r >= 0)
-        r = hf_activated_check(received, n, plan, error);
+        r = hf_activated_check(activated, n, plan, error);
     if (r >= 0)
         r = become(plan, error);
     hf_plan_unref(plan);
@@ -211,7 +211,7 @@ int hf_exec(const HfCommandLine *line)
     HF_CLEANUP_TEXT HfText error = {0};
     HF_CLEANUP_FREE char *name = NULL;
     HfRuntime runtime = {.lock = -1};
-    HfListener **received = NULL;
+    HfListener **activated = NULL;
     size_t n = 0;
     HfNotes notes = {0}; /* from a holdfast's fd store, of no use here */
 
@@ -219,10 +219,10 @@ int hf_exec(const HfCommandLine *line)
     if (r >= 0)
         r = hf_runtime_name(name, &runtime);
     if (r >= 0)
-        r = hf_activated_take(&received, &n, &notes, &error);
+        r = hf_activated_take(&activated, &n, &notes, &error);
     if (r >= 0)
-        r = translate(settings, &runtime, received, n, &error);
-    hf_listener_array_clear(&received, &n);
+        r = translate(settings, &runtime, activated, n, &error);
+    hf_listener_array_clear(&activated, &n);
     hf_notes_clear(&notes, true);
     hf_runtime_release(&runtime);
     if (error.length == 0)
