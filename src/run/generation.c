@@ -268,12 +268,6 @@ static void on_members_gone(void *userdata)
     report_event(generation, HF_EVENT_GONE);
 }
 
-int hf_generation_measure(HfGeneration *generation, uint64_t *ret_processes, uint64_t *ret_memory)
-{
-    hf_generation_learn_program(generation);
-    return hf_members_measure(&generation->members, ret_processes, ret_memory);
-}
-
 static void on_members_retired(void *userdata)
 {
     report_event(userdata, HF_EVENT_RETIRED);

@@ -125,8 +125,6 @@ void hf_generation_main_exited(HfGeneration *generation, const siginfo_t *info);
 bool hf_generation_serves(const HfGeneration *generation);
 /* Records which program its main process runs now. */
 void hf_generation_learn_program(HfGeneration *generation);
-/* hf_members_measure for its members, once they are known. */
-int hf_generation_measure(HfGeneration *generation, uint64_t *ret_processes, uint64_t *ret_memory);
 /* The sockets on which it was started, one for each of the plan's listeners. Owned; NULL without
  * memory. */
 int *hf_generation_sockets(const HfGeneration *generation);

@@ -199,36 +199,6 @@ void hf_members_retire(HfMembers *members, int signal, uint64_t time)
     hf_process_set_ask(members->set, signal, HF_PROCESS_PACE, time, on_set_asked);
 }
 
-typedef struct Measure {
-    uint64_t processes;
-    uint64_t memory;
-    bool look;
-} Measure;
-
-static int measure_one(HfProcess *process, void *userdata)
-{
-    Measure *measure = userdata;
-    uint64_t memory;
-
-    measure->processes++;
-    if (measure->look && hf_process_memory(process->pid, &memory) == 0)
-        measure->memory += memory;
-    return 0;
-}
-
-int hf_members_measure(const HfMembers *members, uint64_t *ret_processes, uint64_t *ret_memory)
-{
-    Measure measure = {.look = ret_memory != NULL};
-
-    int r = hf_process_visit(hf_members_counts, members, measure_one, &measure);
-    if (r < 0)
-        return r;
-    *ret_processes = measure.processes;
-    if (ret_memory)
-        *ret_memory = measure.memory;
-    return 0;
-}
-
 typedef struct Serving {
     const HfMembers *members;
     const HfHeldSockets *sockets; /* NULL: not checked */

@@ -43,9 +43,6 @@ void hf_members_pass_on(HfMembers *members, int signal);
 /* Sends signal to each worker of a stopped main process, one by one within time (usec). */
 void hf_members_retire(HfMembers *members, int signal, uint64_t time);
 
-/* Counts those alive, and their memory in bytes (hf_process_memory; NULL: not wanted). Returns 0 or
- * negative errno. */
-int hf_members_measure(const HfMembers *members, uint64_t *ret_processes, uint64_t *ret_memory);
 /* Does any of them go on serving without its main process: a holder of sockets, or one of the
  * service's program that, if the program alone does not identify workers (fds not NULL), has one of
  * these sockets open? If in doubt, no. */

@@ -313,7 +313,8 @@ static int ask_for_verdict(HfPrepare *prepare, HfText *error)
     if (prepare->found == FOUND_ALL)
         return 1;
     /* On the standby side a start does no harm, so it serves as the verdict. */
-    plan->unproven = prepare->question.standby && plan->switches && plan->adapter->verdict;
+    plan->unproven = prepare->question.beside && !prepare->question.in_place && plan->switches &&
+                     plan->adapter->verdict;
     return plan->unproven ? 1 : discover(prepare, NULL, error);
 }
 

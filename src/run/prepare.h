@@ -24,7 +24,6 @@ typedef struct HfPrepareQuestion {
     const char *aliases;        /* see HfDiscovery; borrowed likewise */
     const HfPlan *current;      /* its listeners are held; borrowed likewise; NULL: none */
     bool beside;                /* a generation serves meanwhile, and must not be slowed down */
-    bool standby;               /* that one goes on until the next, on its side, has started */
     const HfRuntime *runtime;   /* for a canary, if the settings have one; NULL: none */
     bool in_place;              /* the old generation is stopped first: there is no standby side */
     const HfTrialStep *trial;   /* NULL: none */

@@ -34,27 +34,6 @@ void hf_supervisor_post(HfSupervisor *supervisor, const HfEvent *event)
     sd_event_source_set_enabled(supervisor->step, SD_EVENT_ON);
 }
 
-void hf_supervisor_probed(HfSupervisor *supervisor, unsigned slot, HfVerdict verdict,
-                          const char *text)
-{
-    if (hf_string_set(&supervisor->unhealthy, text) < 0)
-        hf_string_set(&supervisor->unhealthy, NULL);
-    hf_supervisor_post(supervisor,
-                       &(HfEvent){.type = HF_EVENT_PROBED,
-                                  .slot = slot,
-                                  .number = supervisor->machine.generations[slot].number,
-                                  .verdict = verdict});
-}
-
-void hf_supervisor_tried(HfSupervisor *supervisor, unsigned slot, bool passed)
-{
-    hf_supervisor_post(supervisor,
-                       &(HfEvent){.type = HF_EVENT_TRIED,
-                                  .slot = slot,
-                                  .number = supervisor->machine.generations[slot].number,
-                                  .passed = passed});
-}
-
 bool hf_supervisor_waits_longer(const HfSupervisor *supervisor, HfTimer timer, unsigned slot,
                                 uint64_t usec)
 {

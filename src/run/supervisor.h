@@ -79,13 +79,6 @@ void *hf_supervisor_state(const HfSupervisor *supervisor, const HfPart *part);
  * steps come before the next. */
 void hf_supervisor_post(HfSupervisor *supervisor, const HfEvent *event);
 
-/* The probe of the generation in slot has ended. text: what is wrong, "" if nothing. */
-void hf_supervisor_probed(HfSupervisor *supervisor, unsigned slot, HfVerdict verdict,
-                          const char *text);
-
-/* The trial of the generation in slot has ended. */
-void hf_supervisor_tried(HfSupervisor *supervisor, unsigned slot, bool passed);
-
 /* Is the timer armed to elapse later than usec from now? */
 bool hf_supervisor_waits_longer(const HfSupervisor *supervisor, HfTimer timer, unsigned slot,
                                 uint64_t usec);

@@ -16,6 +16,7 @@
 #include "base/memory.h"
 #include "kernel/members.h"
 #include "loop/reaper.h"
+#include "parts/events/events.h"
 #include "refusal_helpers.h"
 #include "run/generation.h"
 
@@ -111,6 +112,7 @@ static void run_case(HfLoop *loop, const HfRuntime *runtime)
     HF_CLEANUP_TEXT HfText error = {0};
     HfGeneration *generation = NULL;
     HfPlan *plan = NULL;
+    HfEvents events = {0};
     uint64_t processes;
     uint64_t memory;
 
@@ -122,8 +124,8 @@ static void run_case(HfLoop *loop, const HfRuntime *runtime)
         assert_true(r == 0 || error.length > 0 || error.failed || !generation);
     }
     if (r >= 0) {
-        (void)hf_generation_measure(generation, &processes, &memory);
-        (void)hf_generation_measure(generation, &processes, NULL);
+        (void)hf_events_measure(&events, generation, &processes, &memory);
+        (void)hf_events_measure(&events, generation, &processes, NULL);
         hf_generation_reopen(generation);
         await_end(loop, generation);
         assert_true(refused || (heard[HF_EVENT_SPAWN_FAILED] == 0) == now->runs);

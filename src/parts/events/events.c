@@ -123,14 +123,42 @@ void hf_history_end(HfHistory *history, uint64_t number, const char *how)
     entry->end = strdup(end);
 }
 
+typedef struct Measure {
+    uint64_t processes;
+    uint64_t memory;
+    bool look;
+} Measure;
+
+static int measure_one(HfProcess *process, void *userdata)
+{
+    Measure *measure = userdata;
+    uint64_t memory;
+
+    measure->processes++;
+    if (measure->look && hf_process_memory(process->pid, &memory) == 0)
+        measure->memory += memory;
+    return 0;
+}
+
+static int measure_members(HfGeneration *generation, Measure *ret)
+{
+    hf_generation_learn_program(generation);
+    return hf_process_visit(hf_members_counts, &generation->members, measure_one, ret);
+}
+
 int hf_events_measure(HfEvents *events, HfGeneration *generation, uint64_t *ret_processes,
                       uint64_t *ret_memory)
 {
-    int r = hf_generation_measure(generation, ret_processes, ret_memory);
+    Measure measure = {.look = ret_memory != NULL};
 
-    if (r >= 0)
-        hf_history_count(&events->history, generation->number, *ret_processes);
-    return r;
+    int r = measure_members(generation, &measure);
+    if (r < 0)
+        return r;
+    hf_history_count(&events->history, generation->number, measure.processes);
+    *ret_processes = measure.processes;
+    if (ret_memory)
+        *ret_memory = measure.memory;
+    return 0;
 }
 
 static void record_end(HfEvents *events, const HfGeneration *generation)
@@ -154,6 +182,7 @@ static void record_report(HfEvents *events, const HfAction *action)
 {
     HfGeneration *generation = events->supervisor->generations[action->slot];
     HfHistory *history = &events->history;
+    Measure measure = {0};
     uint64_t processes;
 
     if (hf_report_is_failure(action->report))
@@ -169,8 +198,8 @@ static void record_report(HfEvents *events, const HfAction *action)
     else if (action->report == HF_REPORT_DRAINING)
         hf_events_measure(events, generation, &processes, NULL);
     else if (action->report == HF_REPORT_CRASHED &&
-             hf_generation_measure(generation, &processes, NULL) >= 0)
-        hf_history_count(history, generation->number, 1 + processes); /* plus its main one */
+             measure_members(generation, &measure) >= 0) /* and its main one */
+        hf_history_count(history, generation->number, 1 + measure.processes);
     else if (action->report == HF_REPORT_GONE)
         record_end(events, generation);
 }

@@ -82,7 +82,7 @@ typedef struct HfEvents {
 /* The state of this part, for others. */
 HfEvents *hf_events_of(const HfSupervisor *supervisor);
 
-/* Counts the processes of a generation and records the number in the history. memory: bytes, may be
- * NULL. Returns 0 or negative errno. */
+/* Counts the processes of a generation that its kill mode includes, and records the number in the
+ * history. memory: bytes (hf_process_memory), may be NULL. Returns 0 or negative errno. */
 int hf_events_measure(HfEvents *events, HfGeneration *generation, uint64_t *ret_processes,
                       uint64_t *ret_memory);

@@ -68,10 +68,17 @@ static void prober_stop(Prober *prober)
 
 static void prober_end(Prober *prober)
 {
+    HfSupervisor *supervisor = prober->supervisor;
     unsigned slot = prober->generation->slot;
 
     prober_stop(prober);
-    hf_supervisor_probed(prober->supervisor, slot, prober->verdict, hf_text_peek(&prober->text));
+    if (hf_string_set(&supervisor->unhealthy, hf_text_peek(&prober->text)) < 0)
+        hf_string_set(&supervisor->unhealthy, NULL);
+    hf_supervisor_post(supervisor,
+                       &(HfEvent){.type = HF_EVENT_PROBED,
+                                  .slot = slot,
+                                  .number = supervisor->machine.generations[slot].number,
+                                  .verdict = prober->verdict});
 }
 
 /* Running short ourselves is not the service's fault. */

@@ -91,7 +91,11 @@ static void end_trial(Trial *trial, bool passed)
     unsigned slot = trial->generation->slot;
 
     stop_trial(trial);
-    hf_supervisor_tried(trial->supervisor, slot, passed);
+    hf_supervisor_post(trial->supervisor,
+                       &(HfEvent){.type = HF_EVENT_TRIED,
+                                  .slot = slot,
+                                  .number = trial->supervisor->machine.generations[slot].number,
+                                  .passed = passed});
 }
 
 static void on_warmed(const HfWarmed *warmed, void *userdata)

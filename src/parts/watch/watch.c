@@ -119,7 +119,7 @@ static void check_memory(HfWatch *watch)
 
     if (!active || supervisor->machine.phase != HF_PHASE_IDLE)
         return;
-    int r = hf_generation_measure(active, &processes, &bytes);
+    int r = hf_events_measure(hf_events_of(supervisor), active, &processes, &bytes);
     if (r < 0) {
         const HfLogFields fields = {.generation = active->number, .error = r};
         hf_log(LOG_WARNING, &fields, "the memory of generation %llu cannot be measured",
