@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/memory.h"
 #include "base/parse.h"
 
 void hf_text_clear(HfText *text)
@@ -100,6 +101,24 @@ int hf_text_take(HfText *text, char **ret)
     *ret = text->data;
     *text = (HfText){0};
     return 0;
+}
+
+int hf_strv_take(char ***strv, HfText *text)
+{
+    char *taken;
+
+    return hf_text_take(text, &taken) < 0 ? -ENOMEM : hf_strv_consume(strv, taken);
+}
+
+int hf_strv_addf(char ***strv, const char *format, ...)
+{
+    HF_CLEANUP_TEXT HfText text = {0};
+    va_list arguments;
+
+    va_start(arguments, format);
+    hf_text_addv(&text, format, arguments);
+    va_end(arguments);
+    return hf_strv_take(strv, &text);
 }
 
 const char *hf_text_peek(const HfText *text)

@@ -31,6 +31,11 @@ void hf_text_fail(HfText *text, bool failed);
  * failed. Either way text is empty and usable again. */
 int hf_text_take(HfText *text, char **ret);
 
+/* Appends to a vector of owned strings (base/memory.h) what hf_text_take would give, or what format
+ * says. Return 0 or -ENOMEM. */
+int hf_strv_take(char ***strv, HfText *text);
+int hf_strv_addf(char ***strv, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
 /* The text so far, "" when empty or failed; owned by text. */
 const char *hf_text_peek(const HfText *text);
 

@@ -111,10 +111,7 @@ void hf_table_clear(HfTable *table)
 
 void hf_table_add_text(HfTable *table, HfText *cell)
 {
-    char *taken = NULL;
-
-    if (hf_text_take(cell, &taken) < 0 || hf_strv_consume(&table->cells, taken) < 0)
-        table->failed = true;
+    table->failed |= hf_strv_take(&table->cells, cell) < 0;
 }
 
 void hf_table_add(HfTable *table, const char *format, ...)

@@ -52,17 +52,9 @@ static int make_environment(const HfAccount *account, char ***ret)
     } entries[] = {{"USER", account->name}, {"LOGNAME", account->name}, {"HOME", account->home}};
     HF_CLEANUP_STRV char **environment = NULL;
 
-    for (size_t i = 0; i < sizeof(entries) / sizeof(*entries); i++) {
-        HF_CLEANUP_TEXT HfText text = {0};
-        char *entry = NULL;
-
-        hf_text_addf(&text, "%s=%s", entries[i].name, entries[i].value);
-        int r = hf_text_take(&text, &entry);
-        if (r >= 0)
-            r = hf_strv_consume(&environment, entry);
-        if (r < 0)
-            return r;
-    }
+    for (size_t i = 0; i < sizeof(entries) / sizeof(*entries); i++)
+        if (hf_strv_addf(&environment, "%s=%s", entries[i].name, entries[i].value) < 0)
+            return -ENOMEM;
     *ret = HF_STEAL(environment);
     return 0;
 }

@@ -105,6 +105,11 @@ int hf_process_outcome(int outcome, HfSpawnStage *ret_stage);
  * reaped. */
 int hf_process_spawn(const HfSpawn *spawn, HfProcess *ret, HfSpawnStage *ret_stage);
 
+/* Executes this program again, as a helper: with fds from descriptor 3 on, in a session of its own,
+ * without our environment and directory. output: its stdout and stderr; -1: ours. Returns 0 or
+ * negative errno (-ENOENT without /proc). */
+int hf_process_spawn_helper(char **argv, int output, const int *fds, size_t n, HfProcess *ret);
+
 /* Forks a child in its own session that calls function and ends, at the latest when this process
  * does. It inherits only the standard descriptors and fd. function may block and take any lock, so
  * this process must have one thread. Returns 0 or negative errno. */

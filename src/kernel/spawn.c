@@ -472,6 +472,26 @@ int hf_process_spawn(const HfSpawn *spawn, HfProcess *ret, HfSpawnStage *ret_sta
     return 0;
 }
 
+int hf_process_spawn_helper(char **argv, int output, const int *fds, size_t n, HfProcess *ret)
+{
+    static char *const no_environment[] = {NULL};
+    HfSpawnStage stage;
+    const HfSpawn spawn = {
+        .program = "/proc/self/exe", /* works even if an update has replaced the file */
+        .argv = argv,
+        .envp = no_environment,
+        .directory = "/",
+        .stdin_fd = -1,
+        .stdout_fd = output,
+        .stderr_fd = output,
+        .fds = fds,
+        .n_fds = n,
+        .session = true, /* Ctrl-C on a terminal is meant for holdfast */
+    };
+
+    return hf_process_spawn(&spawn, ret, &stage);
+}
+
 int hf_process_become(const HfSpawn *spawn, HfSpawnStage *ret_stage)
 {
     CLEANUP_PREPARED Prepared prepared = {0};

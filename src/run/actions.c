@@ -45,12 +45,10 @@ static int offer_held(const HfSupervisor *supervisor, HfOffer *offer)
     for (size_t i = 0; i < HF_MACHINE_SLOTS; i++)
         if (supervisor->generations[i])
             plans[1 + i] = supervisor->generations[i]->plan;
-    for (size_t i = 0; i < 1 + HF_MACHINE_SLOTS; i++)
-        for (size_t j = 0; r >= 0 && plans[i] && j < plans[i]->n_listeners; j++)
-            r = hf_offer_add(offer, plans[i]->listeners[j]);
-    for (size_t i = 0; r >= 0 && i < supervisor->n_activated; i++)
-        r = hf_offer_add(offer, supervisor->activated[i]);
-    return r;
+    for (size_t i = 0; r >= 0 && i < 1 + HF_MACHINE_SLOTS; i++)
+        if (plans[i])
+            r = hf_offer_add(offer, plans[i]->listeners, plans[i]->n_listeners);
+    return r < 0 ? r : hf_offer_add(offer, supervisor->activated, supervisor->n_activated);
 }
 
 static int bind_plan(HfPlan *plan, HfText *error, void *userdata)

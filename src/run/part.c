@@ -6,11 +6,12 @@
 
 #include "base/memory.h"
 
-int hf_offer_add(HfOffer *offer, HfListener *listener)
+int hf_offer_add(HfOffer *offer, HfListener *const *listeners, size_t n)
 {
-    int r = hf_array_reserve(&offer->list, &offer->size, offer->n + 1, sizeof(HfListener *));
-    if (r >= 0)
-        offer->list[offer->n++] = listener;
+    int r = hf_array_reserve(&offer->list, &offer->size, offer->n + n, sizeof(HfListener *));
+
+    for (size_t i = 0; r >= 0 && i < n; i++)
+        offer->list[offer->n++] = listeners[i];
     return r;
 }
 

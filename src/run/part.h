@@ -25,8 +25,8 @@ typedef struct HfOffer {
     size_t size;
 } HfOffer;
 
-/* Returns 0 or -ENOMEM. */
-int hf_offer_add(HfOffer *offer, HfListener *listener);
+/* Adds n of them. Returns 0 or -ENOMEM. */
+int hf_offer_add(HfOffer *offer, HfListener *const *listeners, size_t n);
 
 typedef struct HfPart HfPart;
 struct HfPart {
@@ -43,13 +43,17 @@ struct HfPart {
     /* For `holdfast check`: appends lines about plan to report. */
     void (*describe)(const HfPlan *plan, const HfSettings *settings, HfText *report);
 
+    /* The part's state: run makes it, zeroed, and frees it. Its first member is a pointer to the
+     * supervisor, which is set. 0: there is none. */
+    size_t state_size;
+
     /* Sets the machine's limits that depend on the part. */
     void (*limit)(const HfSettings *settings, HfMachineLimits *limits);
 
     /* ---- the beginning; each returns 0, or negative errno with one line in error ---- */
 
-    /* The loop exists, nothing has been claimed. *ret: the part's state, NULL for none. */
-    int (*begin)(HfSupervisor *supervisor, void **ret, HfText *error);
+    /* The loop exists, nothing has been claimed. */
+    int (*begin)(void *state, HfText *error);
     /* The runtime directory is ours; supervisor->first is the first event, and supervisor->notes
      * are those of the previous holdfast. */
     int (*claimed)(void *state, HfText *error);
@@ -114,7 +118,8 @@ struct HfPart {
     bool (*end)(void *state);
     /* Releases everything that concerns the service. Harmless when repeated. */
     void (*detach)(void *state);
-    void (*free)(void *state);
+    /* Frees what the state owns, also after a failed begin. */
+    void (*clear)(void *state);
 };
 
 /* Is the part of that name in this build? */

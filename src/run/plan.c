@@ -108,14 +108,10 @@ int hf_plan_overlay_arguments(const HfPlan *plan, const char *overlay, char ***a
 
 int hf_plan_number_environment(const HfPlan *plan, uint64_t number, char ***environment)
 {
-    HF_CLEANUP_TEXT HfText entry = {0};
-    char *string;
-
-    if (!plan->handoff->generation)
-        return 0;
-    hf_text_addf(&entry, "%s=%llu", plan->handoff->generation, (unsigned long long)number);
-    int r = hf_text_take(&entry, &string);
-    return r < 0 ? r : hf_strv_consume(environment, string);
+    return plan->handoff->generation
+               ? hf_strv_addf(environment, "%s=%llu", plan->handoff->generation,
+                              (unsigned long long)number)
+               : 0;
 }
 
 static int refuse_twin(const HfListener *first, const HfListenerSpec *spec, HfText *error)

@@ -101,9 +101,16 @@ static int begin_parts(HfSupervisor *supervisor, HfText *error)
 {
     int r = 0;
 
-    for (size_t i = 0; r >= 0 && supervisor->parts[i]; i++)
-        if (supervisor->parts[i]->begin)
-            r = supervisor->parts[i]->begin(supervisor, &supervisor->states[i], error);
+    for (size_t i = 0; r >= 0 && supervisor->parts[i]; i++) {
+        const HfPart *part = supervisor->parts[i];
+        if (part->state_size == 0)
+            continue;
+        supervisor->states[i] = hf_allocate(1, part->state_size);
+        if (!supervisor->states[i])
+            return -ENOMEM;
+        *(HfSupervisor **)supervisor->states[i] = supervisor;
+        r = part->begin ? part->begin(supervisor->states[i], error) : 0;
+    }
     return r;
 }
 
@@ -215,8 +222,11 @@ static void tear_down(HfSupervisor *supervisor)
     detach_service(supervisor);
     hf_inputs_free(supervisor->inputs);
     hf_runtime_release(&supervisor->runtime);
-    HF_EACH_PART (supervisor, i, free)
-        supervisor->parts[i]->free(supervisor->states[i]);
+    for (size_t i = 0; supervisor->parts[i]; i++) {
+        if (supervisor->states[i] && supervisor->parts[i]->clear)
+            supervisor->parts[i]->clear(supervisor->states[i]);
+        hf_freep(&supervisor->states[i]);
+    }
     hf_reaper_free(supervisor->reaper);
     sd_event_source_disable_unref(supervisor->step);
     sd_event_source_disable_unref(supervisor->ending);

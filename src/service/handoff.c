@@ -39,18 +39,11 @@ static int check_listener(const HfHandoffListener *listener)
     return 0;
 }
 
-static int append_text(char ***environment, HfText *text)
-{
-    char *entry;
-    int r = hf_text_take(text, &entry);
-    return r < 0 ? r : hf_strv_consume(environment, entry);
-}
-
 static int add_listen_fds(const HfHandoffListener *listeners, size_t n, HfPlacement *placement)
 {
     HF_CLEANUP_TEXT HfText text = {0};
     hf_text_addf(&text, "LISTEN_FDS=%zu", n);
-    int r = append_text(&placement->environment, &text);
+    int r = hf_strv_take(&placement->environment, &text);
     if (r < 0)
         return r;
     hf_text_add(&text, "LISTEN_FDNAMES=");
@@ -61,7 +54,7 @@ static int add_listen_fds(const HfHandoffListener *listeners, size_t n, HfPlacem
     /* Names are optional, whereas a variable that is too long would make every exec fail. */
     if (text.length >= VARIABLE_MAX)
         return 0;
-    return append_text(&placement->environment, &text);
+    return hf_strv_take(&placement->environment, &text);
 }
 
 static int add_server_starter(const HfHandoffListener *listeners, size_t n, HfPlacement *placement)
@@ -77,7 +70,7 @@ static int add_server_starter(const HfHandoffListener *listeners, size_t n, HfPl
     }
     if (text.length >= VARIABLE_MAX)
         return -E2BIG;
-    return append_text(&placement->environment, &text);
+    return hf_strv_take(&placement->environment, &text);
 }
 
 /* FPM_SOCKETS, then FPM_SOCKETS_1 and so on as they fill up. */
@@ -93,7 +86,7 @@ static int finish_variable(Variables *variables)
     if (variables->n_entries == 0)
         return 0;
     variables->n_entries = 0;
-    return append_text(&variables->environment, &variables->text);
+    return hf_strv_take(&variables->environment, &variables->text);
 }
 
 static int add_key(Variables *variables, const char *key, size_t fd)

@@ -130,7 +130,7 @@ def test_a_wrong_include_is_seen(path, name):
 
 
 def test_a_right_include_is_not_seen():
-    assert not wrong_directions("parts/control/control.c", '#include "parts/events/notices.h"\n#include "run/plan.h"\n')
+    assert not wrong_directions("parts/control/control.c", '#include "parts/events/events.h"\n#include "run/plan.h"\n')
     assert not wrong_directions("run/plan.c", '#include "service/adapter.h"\n')
     assert impure_includes("#include <time.h>\n#include <string.h>\n") == ["time.h"]
 

@@ -7,7 +7,7 @@
 #include <sys/socket.h>
 
 #include "base/parse.h"
-#include "parts/fallback/fallback.h"
+#include "parts/fallback/fallback_parts.h"
 
 static const unsigned char REQUEST[] = {1, 1, 0, 1, 0, 8, 0, 0, 0, 1, 0, 0,
                                         0, 0, 0, 0, 1, 4, 0, 1, 0, 0, 0, 0};

@@ -9,7 +9,7 @@
 #include <cmocka.h>
 
 #include "base/log.h"
-#include "parts/events/notices.h"
+#include "parts/events/events.h"
 
 static void publish(HfNotices *notices, uint64_t generation, const char *text)
 {

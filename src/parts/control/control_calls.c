@@ -179,8 +179,7 @@ void hf_control_answer(HfControl *control, uint64_t id, HfOutcome outcome, const
     }
     int r = reply((*link)->message, outcome, text);
     if (r < 0) {
-        const HfLogFields fields = {.error = r};
-        hf_log(LOG_WARNING, &fields,
+        hf_log(LOG_WARNING, &(HfLogFields){.error = r},
                "an answer could not be sent, its caller sees the connection end");
         hf_control_hang_up((*link)->message);
     }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include <errno.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -7,6 +8,256 @@
 #include "config/settings.h"
 #include "parts/control/control_parts.h"
 #include "parts/control/names.h"
+
+typedef int (*AppendRows)(HfControl *control, sd_bus_message *reply);
+
+static int reply_list(sd_bus_message *message, HfControl *control, const char *row,
+                      AppendRows append)
+{
+    __attribute__((cleanup(sd_bus_message_unrefp))) sd_bus_message *reply = NULL;
+
+    int r = sd_bus_message_new_method_return(message, &reply);
+    if (r >= 0)
+        r = sd_bus_message_open_container(reply, 'a', row);
+    if (r >= 0)
+        r = append(control, reply);
+    if (r >= 0)
+        r = sd_bus_message_close_container(reply);
+    return r < 0 ? r : sd_bus_message_send(reply);
+}
+
+/* A method that answers with a list. */
+#define LIST(name, row, append)                                                                    \
+    static int method_##name(sd_bus_message *message, void *userdata, sd_bus_error *unused)        \
+    {                                                                                              \
+        (void)unused;                                                                              \
+        return reply_list(message, userdata, row, append);                                         \
+    }
+
+/* ---- generations ---- */
+
+static int append_generation(HfControl *control, sd_bus_message *reply, unsigned slot)
+{
+    HfSupervisor *supervisor = control->supervisor;
+    HfStage stage = supervisor->machine.generations[slot].stage;
+    bool leaves = hf_stage_leaves(stage);
+    HfGeneration *generation = supervisor->generations[slot];
+    const HfHistoryEntry *entry = hf_history_find(&control->events->history, generation->number);
+    uint64_t processes = 0;
+    uint64_t memory = 0;
+
+    hf_events_measure(control->events, generation, &processes, &memory); /* 0: it failed */
+    return sd_bus_message_append(
+        reply, HF_CONTROL_GENERATION, generation->number,
+        leaves ? "draining" : hf_stage_name(stage), leaves ? hf_stage_name(stage) : "none",
+        hf_cause_name(generation->cause),
+        (uint32_t)(generation->main_exited ? 0 : generation->main.pid), entry ? entry->started : 0,
+        entry ? entry->ready : 0, hf_clock_monotonic() - generation->spawned, (uint32_t)processes,
+        memory, generation->status_text ? generation->status_text : "");
+}
+
+/* Oldest first. */
+static int append_generations(HfControl *control, sd_bus_message *reply)
+{
+    const HfSupervisor *supervisor = control->supervisor;
+    uint64_t last = 0;
+
+    for (;;) {
+        int next = -1;
+        for (unsigned i = 0; i < HF_MACHINE_SLOTS; i++) {
+            const HfGeneration *generation = supervisor->generations[i];
+            if (generation && generation->number > last &&
+                (next < 0 || generation->number < supervisor->generations[next]->number))
+                next = (int)i;
+        }
+        if (next < 0)
+            return 0;
+        last = supervisor->generations[next]->number;
+        int r = append_generation(control, reply, (unsigned)next);
+        if (r < 0)
+            return r;
+    }
+}
+
+LIST(list_generations, HF_CONTROL_GENERATION, append_generations)
+
+/* ---- listeners ---- */
+
+static int append_listener(sd_bus_message *reply, HfListener *listener)
+{
+    char address[HF_ADDRESS_TEXT_MAX];
+    char printable[HF_ADDRESS_TEXT_MAX]; /* D-Bus takes only UTF-8 */
+    bool local = hf_address_is_unix(&listener->bound);
+    const char *kind = listener->bound.type == SOCK_SEQPACKET ? "seqpacket"
+                       : listener->bound.type == SOCK_DGRAM   ? local ? "dgram" : "udp"
+                       : local                                ? "unix"
+                                                              : "tcp";
+    HfQueue queue = {0};
+    HfQueue standby = {0};
+    uint32_t drops;
+    int64_t told = -1; /* the kernel has no counter */
+
+    hf_listener_queue(listener, listener->side, &queue); /* a limit of 0 means that it failed */
+    if (hf_listener_has_sides(listener))
+        hf_listener_queue(listener, listener->standby, &standby);
+    for (unsigned side = 0; !local && side < HF_SIDES; side++)
+        if (listener->fds[side] >= 0 && hf_queue_drops(listener->fds[side], &drops) == 0)
+            told = (told < 0 ? 0 : told) + drops;
+    hf_address_format(&listener->bound, address);
+    hf_text_printable(address, strlen(address), printable, sizeof(printable));
+    return sd_bus_message_append(reply, HF_CONTROL_LISTENER, listener->spec.name, printable,
+                                 hf_listener_is_lost(listener) ? "lost" : kind, queue.depth,
+                                 queue.limit, listener->highest, told, standby.depth, standby.limit,
+                                 listener->one_side ? listener->one_side : "");
+}
+
+static bool has(const HfPlan *plan, const HfListener *listener)
+{
+    for (size_t i = 0; plan && i < plan->n_listeners; i++)
+        if (plan->listeners[i] == listener)
+            return true;
+    return false;
+}
+
+/* The current plan's listeners, then those that only older generations still have. */
+static int append_listeners(HfControl *control, sd_bus_message *reply)
+{
+    const HfSupervisor *supervisor = control->supervisor;
+    const HfPlan *plans[1 + HF_MACHINE_SLOTS] = {supervisor->current};
+    int r = 0;
+
+    for (unsigned i = 0; i < HF_MACHINE_SLOTS; i++)
+        plans[1 + i] = supervisor->generations[i] ? supervisor->generations[i]->plan : NULL;
+    for (size_t i = 0; i < 1 + HF_MACHINE_SLOTS; i++)
+        for (size_t j = 0; plans[i] && j < plans[i]->n_listeners && r >= 0; j++) {
+            bool told = false;
+            for (size_t k = 0; k < i; k++)
+                told |= has(plans[k], plans[i]->listeners[j]);
+            if (!told)
+                r = append_listener(reply, plans[i]->listeners[j]);
+        }
+    return r;
+}
+
+LIST(list_listeners, HF_CONTROL_LISTENER, append_listeners)
+
+/* ---- the service's own figures ---- */
+
+/* Ids for calls that wait for figures, out of the way of requests, which count from 1. */
+#define FIGURES_ID(cache) (UINT64_MAX - (cache))
+
+/* Numbers below 0 are unknown. */
+static int append_pools(HfControl *control, sd_bus_message *reply)
+{
+    const HfFigures *figures = control->figures[false];
+    int r = 0;
+
+    for (size_t i = 0; figures && i < figures->n && r >= 0; i++) {
+        const HfPoolFigures *pool = &figures->pools[i];
+        const HfScoreboard *counts = &pool->counts;
+        int64_t none = pool->error ? -1 : 0; /* all bits set, or none */
+        int64_t peak = counts->memory_peak > 0 ? (int64_t)counts->memory_peak : -1;
+        r = sd_bus_message_append(
+            reply, HF_CONTROL_POOL, pool->name, (int64_t)counts->active | none,
+            (int64_t)counts->idle | none, (int64_t)(counts->active + counts->idle) | none,
+            (int64_t)pool->limit, (int64_t)pool->queued, (int64_t)counts->accepted | none,
+            (int64_t)counts->max_children | none, (int64_t)counts->slow | none, peak | none,
+            pool->error ? pool->error : "");
+    }
+    return r;
+}
+
+static int append_caches(HfControl *control, sd_bus_message *reply)
+{
+    const HfFigures *figures = control->figures[true];
+    int r = 0;
+
+    for (size_t i = 0; figures && i < figures->n && r >= 0; i++) {
+        const HfCacheFigures *cache = &figures->cache;
+        const char *error = figures->pools[i].error;
+        int64_t none = error ? -1 : 0;
+        r = sd_bus_message_append(reply, HF_CONTROL_CACHE, (int64_t)cache->scripts | none,
+                                  (int64_t)cache->keys | none, (int64_t)cache->keys_limit | none,
+                                  (int64_t)cache->hits | none, (int64_t)cache->misses | none,
+                                  (int64_t)cache->used | none, (int64_t)cache->free | none,
+                                  (int64_t)cache->wasted | none,
+                                  (int64_t)cache->full_restarts | none, error ? error : "");
+    }
+    return r;
+}
+
+static void answer_figures(bool cache, void *userdata)
+{
+    HfControl *control = userdata;
+    sd_bus_message *message;
+
+    while ((message = hf_control_take(control, FIGURES_ID(cache)))) {
+        if (reply_list(message, control, cache ? HF_CONTROL_CACHE : HF_CONTROL_POOL,
+                       cache ? append_caches : append_pools) < 0)
+            hf_control_hang_up(message);
+        sd_bus_message_unref(message);
+    }
+    control->figures[cache] = hf_figures_free(control->figures[cache]);
+}
+
+/* Callers that come while figures are being asked for get the same answer. */
+static int ask_figures(HfControl *control, bool cache, sd_bus_message *message)
+{
+    if (hf_control_keep(control, FIGURES_ID(cache), message) >= 0 && !control->figures[cache] &&
+        hf_figures_ask(control->supervisor, cache, answer_figures, control,
+                       &control->figures[cache]) < 0)
+        answer_figures(cache, control);
+    return 1;
+}
+
+static int method_list_pools(sd_bus_message *message, void *userdata, sd_bus_error *unused)
+{
+    (void)unused;
+    return ask_figures(userdata, false, message);
+}
+
+static int method_list_caches(sd_bus_message *message, void *userdata, sd_bus_error *unused)
+{
+    (void)unused;
+    return ask_figures(userdata, true, message);
+}
+
+/* ---- the past ---- */
+
+static int append_events(HfControl *control, sd_bus_message *reply)
+{
+    const HfNotices *notices = &control->events->notices;
+    int r = 0;
+
+    for (size_t i = 0; i < notices->n && r >= 0; i++) {
+        const HfNotice *notice = hf_notices_get(notices, i);
+        r = sd_bus_message_append(reply, HF_CONTROL_EVENT, notice->name, notice->generation,
+                                  notice->cause, notice->text, notice->realtime);
+    }
+    return r;
+}
+
+LIST(list_events, HF_CONTROL_EVENT, append_events)
+
+static int append_history(HfControl *control, sd_bus_message *reply)
+{
+    const HfHistory *history = &control->events->history;
+    int r = 0;
+
+    for (size_t i = 0; i < history->n && r >= 0; i++) {
+        const HfHistoryEntry *entry = hf_history_get(history, i);
+        uint64_t lifetime =
+            entry->ended > 0 ? entry->lifetime : hf_clock_monotonic() - entry->since;
+        r = sd_bus_message_append(
+            reply, HF_CONTROL_PAST, entry->number, hf_cause_name(entry->cause), entry->started,
+            entry->ready, entry->ended, entry->ready_after, lifetime, (uint32_t)entry->processes,
+            entry->end ? entry->end : "", entry->warmed.listed, entry->warmed.scripts,
+            entry->warmed.requests, entry->warmed.failures, entry->warmed.time);
+    }
+    return r;
+}
+
+LIST(get_history, HF_CONTROL_PAST, append_history)
 
 const char *hf_control_state(const HfMachine *machine)
 {
@@ -30,35 +281,23 @@ uint64_t hf_control_generation(const HfMachine *machine)
     return active >= 0 ? machine->generations[active].number : 0;
 }
 
-static int method_reload(sd_bus_message *message, void *userdata, sd_bus_error *unused)
-{
-    (void)unused;
-    return hf_control_request(userdata, HF_REQUEST_RELOAD, message);
-}
+#define REQUEST(name, kind)                                                                        \
+    static int method_##name(sd_bus_message *message, void *userdata, sd_bus_error *unused)        \
+    {                                                                                              \
+        (void)unused;                                                                              \
+        return hf_control_request(userdata, kind, message);                                        \
+    }
+
+REQUEST(reload, HF_REQUEST_RELOAD)
+REQUEST(restart, HF_REQUEST_RESTART)
+REQUEST(rollback, HF_REQUEST_ROLLBACK)
+REQUEST(stop, HF_REQUEST_STOP)
 
 /* Like Reload, but may take addresses over from another holdfast. */
 static int method_take_over(sd_bus_message *message, void *userdata, sd_bus_error *unused)
 {
     ((HfControl *)userdata)->supervisor->shares = true;
     return method_reload(message, userdata, unused);
-}
-
-static int method_restart(sd_bus_message *message, void *userdata, sd_bus_error *unused)
-{
-    (void)unused;
-    return hf_control_request(userdata, HF_REQUEST_RESTART, message);
-}
-
-static int method_rollback(sd_bus_message *message, void *userdata, sd_bus_error *unused)
-{
-    (void)unused;
-    return hf_control_request(userdata, HF_REQUEST_ROLLBACK, message);
-}
-
-static int method_stop(sd_bus_message *message, void *userdata, sd_bus_error *unused)
-{
-    (void)unused;
-    return hf_control_request(userdata, HF_REQUEST_STOP, message);
 }
 
 /* Is answered at once: what there is to decide about it is not the machine's. */
@@ -119,7 +358,6 @@ static int method_upgrade_result(sd_bus_message *message, void *userdata, sd_bus
     return r < 0 ? r : hf_control_await(userdata, id, message);
 }
 
-/* A getter of sd-bus(3) that appends one property's value. */
 /* For the next reload, with unchanged settings. */
 static const char *find_handover(const HfSupervisor *supervisor)
 {
@@ -140,7 +378,35 @@ static uint64_t find_end_of_hold(const HfSupervisor *supervisor)
                : hf_clock_realtime() - hf_clock_monotonic() + supervisor->held_until;
 }
 
-#define PROPERTY(name, ...)                                                                        \
+#define CONSTANT SD_BUS_VTABLE_PROPERTY_CONST
+#define CHANGES  SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE
+#define OPEN     SD_BUS_VTABLE_UNPRIVILEGED /* whoever may connect may call */
+
+/* name, type, flags, value */
+#define PROPERTIES(X)                                                                              \
+    X(Name, "s", CONSTANT, supervisor->name)                                                       \
+    X(Version, "s", CONSTANT, HF_VERSION)                                                          \
+    X(Pid, "u", CONSTANT, (uint32_t)getpid())                                                      \
+    X(Started, "t", CONSTANT, control->started)                                                    \
+    X(State, "s", CHANGES, hf_control_state(&supervisor->machine))                                 \
+    X(Generation, "t", CHANGES, hf_control_generation(&supervisor->machine))                       \
+    X(Draining, "u", CHANGES, hf_machine_count_leaving(&supervisor->machine))                      \
+    X(Failures, "t", 0, control->events->history.failures)                                         \
+    X(Replaced, "t", 0, control->events->history.replaced_at)                                      \
+    X(ReadyAfter, "t", 0, control->events->history.ready_after)                                    \
+    X(SwitchedAfter, "t", 0, control->events->history.switched_after)                              \
+    X(GoneAfter, "t", 0, control->events->history.gone_after)                                      \
+    X(Handover, "s", 0, find_handover(supervisor))                                                 \
+    X(LateConnections, "t", 0, supervisor->late_connections)                                       \
+    X(HeldUntil, "t", 0, find_end_of_hold(supervisor))                                             \
+    X(WarmListed, "t", 0, control->events->history.warmed.listed)                                  \
+    X(WarmScripts, "t", 0, control->events->history.warmed.scripts)                                \
+    X(WarmRequests, "t", 0, control->events->history.warmed.requests)                              \
+    X(WarmFailures, "t", 0, control->events->history.warmed.failures)                              \
+    X(WarmTime, "t", 0, control->events->history.warmed.time)
+
+/* A getter of sd-bus(3) that appends one property's value. */
+#define GETTER(name, type, flags, value)                                                           \
     static int get_##name(sd_bus *bus, const char *path, const char *interface,                    \
                           const char *property, sd_bus_message *reply, void *userdata,             \
                           sd_bus_error *unused)                                                    \
@@ -149,29 +415,11 @@ static uint64_t find_end_of_hold(const HfSupervisor *supervisor)
         const HfSupervisor *supervisor = control->supervisor;                                      \
                                                                                                    \
         (void)bus, (void)path, (void)interface, (void)property, (void)supervisor, (void)unused;    \
-        return sd_bus_message_append(reply, __VA_ARGS__);                                          \
+        return sd_bus_message_append(reply, type, value);                                          \
     }
+#define ROW(name, type, flags, value) SD_BUS_PROPERTY(#name, type, get_##name, 0, flags),
 
-PROPERTY(name, "s", supervisor->name)
-PROPERTY(version, "s", HF_VERSION)
-PROPERTY(pid, "u", (uint32_t)getpid())
-PROPERTY(started, "t", control->started)
-PROPERTY(state, "s", hf_control_state(&supervisor->machine))
-PROPERTY(generation, "t", hf_control_generation(&supervisor->machine))
-PROPERTY(draining, "u", hf_machine_count_leaving(&supervisor->machine))
-PROPERTY(failures, "t", control->events->history.failures)
-PROPERTY(replaced, "t", control->events->history.replaced_at)
-PROPERTY(handover, "s", find_handover(supervisor))
-PROPERTY(late_connections, "t", supervisor->late_connections)
-PROPERTY(held_until, "t", find_end_of_hold(supervisor))
-PROPERTY(ready_after, "t", control->events->history.ready_after)
-PROPERTY(switched_after, "t", control->events->history.switched_after)
-PROPERTY(gone_after, "t", control->events->history.gone_after)
-PROPERTY(warm_listed, "t", control->events->history.warmed.listed)
-PROPERTY(warm_scripts, "t", control->events->history.warmed.scripts)
-PROPERTY(warm_requests, "t", control->events->history.warmed.requests)
-PROPERTY(warm_failures, "t", control->events->history.warmed.failures)
-PROPERTY(warm_time, "t", control->events->history.warmed.time)
+PROPERTIES(GETTER)
 
 /* {cause: count}; the first start replaces nothing. */
 static int get_replacements(sd_bus *bus, const char *path, const char *interface,
@@ -189,34 +437,11 @@ static int get_replacements(sd_bus *bus, const char *path, const char *interface
     return r < 0 ? r : sd_bus_message_close_container(reply);
 }
 
-#define CONSTANT SD_BUS_VTABLE_PROPERTY_CONST
-#define CHANGES  SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE
-#define OPEN     SD_BUS_VTABLE_UNPRIVILEGED /* whoever may connect may call */
-
 /* Lists never get new members: a longer structure needs a new method, and the old one stays. */
 const sd_bus_vtable hf_control_object[] = {
     SD_BUS_VTABLE_START(0),
-    SD_BUS_PROPERTY("Name", "s", get_name, 0, CONSTANT),
-    SD_BUS_PROPERTY("Version", "s", get_version, 0, CONSTANT),
-    SD_BUS_PROPERTY("Pid", "u", get_pid, 0, CONSTANT),
-    SD_BUS_PROPERTY("Started", "t", get_started, 0, CONSTANT),
-    SD_BUS_PROPERTY("State", "s", get_state, 0, CHANGES),
-    SD_BUS_PROPERTY("Generation", "t", get_generation, 0, CHANGES),
-    SD_BUS_PROPERTY("Draining", "u", get_draining, 0, CHANGES),
+    PROPERTIES(ROW) /* and one that is computed */
     SD_BUS_PROPERTY("Replacements", "a{st}", get_replacements, 0, 0),
-    SD_BUS_PROPERTY("Failures", "t", get_failures, 0, 0),
-    SD_BUS_PROPERTY("Replaced", "t", get_replaced, 0, 0),
-    SD_BUS_PROPERTY("ReadyAfter", "t", get_ready_after, 0, 0),
-    SD_BUS_PROPERTY("SwitchedAfter", "t", get_switched_after, 0, 0),
-    SD_BUS_PROPERTY("GoneAfter", "t", get_gone_after, 0, 0),
-    SD_BUS_PROPERTY("Handover", "s", get_handover, 0, 0),
-    SD_BUS_PROPERTY("LateConnections", "t", get_late_connections, 0, 0),
-    SD_BUS_PROPERTY("HeldUntil", "t", get_held_until, 0, 0),
-    SD_BUS_PROPERTY("WarmListed", "t", get_warm_listed, 0, 0),
-    SD_BUS_PROPERTY("WarmScripts", "t", get_warm_scripts, 0, 0),
-    SD_BUS_PROPERTY("WarmRequests", "t", get_warm_requests, 0, 0),
-    SD_BUS_PROPERTY("WarmFailures", "t", get_warm_failures, 0, 0),
-    SD_BUS_PROPERTY("WarmTime", "t", get_warm_time, 0, 0),
     SD_BUS_METHOD("Reload", NULL, NULL, method_reload, OPEN),
     SD_BUS_METHOD("TakeOver", NULL, NULL, method_take_over, OPEN),
     SD_BUS_METHOD("Restart", NULL, NULL, method_restart, OPEN),
@@ -230,18 +455,18 @@ const sd_bus_vtable hf_control_object[] = {
                             method_upgrade_result, OPEN),
     SD_BUS_METHOD_WITH_ARGS("ListGenerations", SD_BUS_NO_ARGS,
                             SD_BUS_RESULT(HF_CONTROL_GENERATIONS, generations),
-                            hf_control_list_generations, OPEN),
+                            method_list_generations, OPEN),
     SD_BUS_METHOD_WITH_ARGS("ListListeners", SD_BUS_NO_ARGS,
-                            SD_BUS_RESULT(HF_CONTROL_LISTENERS, listeners),
-                            hf_control_list_listeners, OPEN),
+                            SD_BUS_RESULT(HF_CONTROL_LISTENERS, listeners), method_list_listeners,
+                            OPEN),
     SD_BUS_METHOD_WITH_ARGS("ListPools", SD_BUS_NO_ARGS, SD_BUS_RESULT(HF_CONTROL_POOLS, pools),
-                            hf_control_list_pools, OPEN),
+                            method_list_pools, OPEN),
     SD_BUS_METHOD_WITH_ARGS("ListCaches", SD_BUS_NO_ARGS, SD_BUS_RESULT(HF_CONTROL_CACHES, caches),
-                            hf_control_list_caches, OPEN),
+                            method_list_caches, OPEN),
     SD_BUS_METHOD_WITH_ARGS("ListEvents", SD_BUS_NO_ARGS, SD_BUS_RESULT(HF_CONTROL_EVENTS, events),
-                            hf_control_list_events, OPEN),
+                            method_list_events, OPEN),
     SD_BUS_METHOD_WITH_ARGS("GetHistory", SD_BUS_NO_ARGS,
-                            SD_BUS_RESULT(HF_CONTROL_HISTORY, generations), hf_control_get_history,
+                            SD_BUS_RESULT(HF_CONTROL_HISTORY, generations), method_get_history,
                             OPEN),
     SD_BUS_SIGNAL_WITH_ARGS(
         "Event", SD_BUS_ARGS("s", name, "t", generation, "s", cause, "s", text, "t", usec), 0),

@@ -71,14 +71,6 @@ extern const sd_bus_vtable hf_control_object[];
  * each connection has one peer, and signals are sent without subscription. */
 extern const sd_bus_vtable hf_control_driver[];
 
-/* Method handlers that answer with a list. */
-int hf_control_list_generations(sd_bus_message *message, void *userdata, sd_bus_error *unused);
-int hf_control_list_listeners(sd_bus_message *message, void *userdata, sd_bus_error *unused);
-int hf_control_list_events(sd_bus_message *message, void *userdata, sd_bus_error *unused);
-int hf_control_list_pools(sd_bus_message *message, void *userdata, sd_bus_error *unused);
-int hf_control_list_caches(sd_bus_message *message, void *userdata, sd_bus_error *unused);
-int hf_control_get_history(sd_bus_message *message, void *userdata, sd_bus_error *unused);
-
 /* Posts the request, and keeps message for the answer. Returns as a method handler. */
 int hf_control_request(HfControl *control, HfRequestKind kind, sd_bus_message *message);
 /* Keeps message for hf_control_take with that id. Returns 0 or -EBUSY, with the call answered. */
@@ -97,19 +89,7 @@ void hf_control_hang_up(sd_bus_message *message);
 /* The peer of bus has gone: drops its calls. */
 void hf_control_forget_calls(HfControl *control, const sd_bus *bus);
 
-/* Sends a notice to each client as the signal Event; userdata is the HfControl. */
-void hf_control_signal(const HfNotice *notice, void *userdata);
-/* After each step: tells clients about changed properties. */
-void hf_control_update(HfControl *control);
-
 /* A word for people and programs: starting, running, replacing, retrying, outage, stopping. */
 const char *hf_control_state(const HfMachine *machine);
 /* The active generation's number, or 0. */
 uint64_t hf_control_generation(const HfMachine *machine);
-
-/* Serves the connection fd, and takes ownership of it. Returns 0 or negative errno. */
-int hf_control_add(HfControl *control, int *fd);
-/* Ends the connection. */
-void hf_control_drop(HfControlClient *client);
-/* Does it read what we send? */
-bool hf_control_keeps_up(const HfControlClient *client);

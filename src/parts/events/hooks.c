@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "parts/events/hooks.h"
+#include "parts/events/events.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -53,31 +53,27 @@ static int make_environment(const HfHooks *hooks, const Waiting *waiting, char *
     const struct {
         const char *key;
         const char *text;
-        unsigned long long number;
-    } entries[] = {
-        {"HOLDFAST_EVENT", notice->name, 0},
-        {"HOLDFAST_NAME", hooks->supervisor->name, 0},
-        {"HOLDFAST_GENERATION", NULL, notice->generation},
-        {"HOLDFAST_CAUSE", notice->cause, 0},
-        {"HOLDFAST_TEXT", notice->text, 0},
-        {"HOLDFAST_TIME", NULL, notice->realtime / HF_USEC_PER_SEC},
-        {"HOLDFAST_REPEATS", NULL, waiting->times - 1},
+    } texts[] = {
+        {"EVENT", notice->name},
+        {"NAME", hooks->supervisor->name},
+        {"CAUSE", notice->cause},
+        {"TEXT", notice->text},
     };
+    const struct {
+        const char *key;
+        unsigned long long number;
+    } numbers[] = {
+        {"GENERATION", notice->generation},
+        {"TIME", notice->realtime / HF_USEC_PER_SEC},
+        {"REPEATS", waiting->times - 1},
+    };
+    int r = 0;
 
-    for (size_t i = 0; i < sizeof(entries) / sizeof(*entries); i++) {
-        HF_CLEANUP_TEXT HfText text = {0};
-        char *entry = NULL;
-        if (entries[i].text)
-            hf_text_addf(&text, "%s=%s", entries[i].key, entries[i].text);
-        else
-            hf_text_addf(&text, "%s=%llu", entries[i].key, entries[i].number);
-        int r = hf_text_take(&text, &entry);
-        if (r >= 0)
-            r = hf_strv_consume(&list, entry);
-        if (r < 0)
-            return r;
-    }
-    return hf_environment_make(NULL, (const char *const *)list, ret);
+    for (size_t i = 0; r >= 0 && i < sizeof(texts) / sizeof(*texts); i++)
+        r = hf_strv_addf(&list, "HOLDFAST_%s=%s", texts[i].key, texts[i].text);
+    for (size_t i = 0; r >= 0 && i < sizeof(numbers) / sizeof(*numbers); i++)
+        r = hf_strv_addf(&list, "HOLDFAST_%s=%llu", numbers[i].key, numbers[i].number);
+    return r < 0 ? r : hf_environment_make(NULL, (const char *const *)list, ret);
 }
 
 static void run_next(HfHooks *hooks)
@@ -118,9 +114,8 @@ static void start(HfHooks *hooks, const Waiting *waiting)
         r = hf_command_start(hooks->supervisor->loop, hooks->supervisor->reaper, settings->on_event,
                              NULL, environment, hooks->timeout, on_done, hooks, &hooks->running);
     if (r < 0) {
-        const HfLogFields fields = {.error = r};
-        hf_log(LOG_WARNING, &fields, "the command for the event %s cannot be run",
-               waiting->notice.name);
+        hf_log(LOG_WARNING, &(HfLogFields){.error = r},
+               "the command for the event %s cannot be run", waiting->notice.name);
         run_next(hooks);
     }
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "parts/events/notices.h"
+#include "parts/events/events.h"
 
 #include <assert.h>
 #include <stdio.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "parts/events/sd_notify.h"
+#include "parts/events/events.h"
 
 #include <errno.h>
 #include <fcntl.h>

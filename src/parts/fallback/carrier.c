@@ -1,27 +1,20 @@
 /* SPDX-License-Identifier: MIT */
-#include "parts/fallback/carrier.h"
+#include "parts/fallback/fallback_parts.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/capability.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "base/clock.h"
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/memory.h"
-#include "base/parse.h"
 #include "base/text.h"
-#include "kernel/privilege.h"
 #include "loop/reaper.h"
 #include "parts/events/events.h"
-#include "parts/fallback/carrier_loop.h"
-#include "parts/fallback/fallback_loop.h"
 
-#define FIRST_LISTENER  3 /* HfSpawn's first */
 #define REPORT_INTERVAL HF_USEC_PER_SEC
+#define CARRIED_AT_ONCE 128 /* that are counted by one read(2) */
 
 static const HfNoticeKind late = {"late-connections", LOG_NOTICE,
                                   "7b1f0a3c5d7e4c5c9a0d5be1f2c84e61"};
@@ -50,56 +43,6 @@ static void look_for_connections(const HfCarrier *carrier, bool on)
         sd_event_source_set_enabled(carrier->left[i].source, on ? SD_EVENT_ON : SD_EVENT_OFF);
 }
 
-/* ---- inside the helper ---- */
-
-static int parse_task(int argc, char **argv, HfCarrierTask *task, pid_t *ret_parent)
-{
-    const size_t n = (size_t)argc - HF_CARRIER_TARGETS;
-    uint64_t parent;
-
-    if (n == 0 || n > HF_CARRIER_LISTENERS ||
-        hf_parse_uint(argv[HF_CARRIER_TARGETS - 1], INT32_MAX, &parent) < 0)
-        return -EINVAL;
-    for (; task->n < n; task->n++) {
-        task->fds[task->n] = FIRST_LISTENER + (int)task->n;
-        if (hf_address_parse(argv[HF_CARRIER_TARGETS + task->n], &task->targets[task->n]) < 0 ||
-            hf_socket_verify(task->fds[task->n]) < 0)
-            return -EINVAL;
-    }
-    task->counting = FIRST_LISTENER + (int)n;
-    *ret_parent = (pid_t)parent;
-    return 0;
-}
-
-int hf_carrier_main(int argc, char **argv)
-{
-    HF_CLEANUP_FD int stop_fd = -1;
-    HfCarrierTask task = {0};
-    uint64_t capabilities = 0;
-    pid_t parent;
-
-    int r = parse_task(argc, argv, &task, &parent);
-    for (size_t i = 0; r >= 0 && i < task.n; i++)
-        if (hf_address_is_path(&task.targets[i])) /* to connect to a path of another user */
-            capabilities = UINT64_C(1) << CAP_DAC_OVERRIDE;
-    if (r >= 0)
-        r = hf_helper_begin(parent, capabilities, &stop_fd);
-    if (r == -ESRCH)
-        return EXIT_SUCCESS;
-    if (r >= 0)
-        r = hf_fallback_alarm();
-    hf_privilege_confine(true);
-    if (r >= 0)
-        r = hf_carrier_serve(&task, stop_fd);
-    if (r < 0) {
-        const HfLogFields fields = {.error = r};
-        hf_log(LOG_ERR, &fields, "connections that came late cannot be carried over");
-    }
-    _exit(r < 0 ? EXIT_FAILURE : EXIT_SUCCESS);
-}
-
-/* ---- starting and ending the helper ---- */
-
 static void helper_gone(HfCarrier *carrier)
 {
     hf_process_clear(&carrier->process);
@@ -127,7 +70,7 @@ static void report_carried(HfSupervisor *supervisor, size_t n)
 /* Returns false when the helper has ended. */
 static bool count_carried(const HfCarrier *carrier)
 {
-    char bytes[HF_CARRIER_CONNECTIONS];
+    char bytes[CARRIED_AT_ONCE];
     size_t sum = 0;
     ssize_t n;
 
@@ -185,14 +128,14 @@ static int add_target(const HfListener *listener, unsigned side, char ***argv)
 static int spawn_helper(HfCarrier *carrier, int counting)
 {
     HF_CLEANUP_STRV char **argv = NULL;
+    const char *const words[] = {"holdfast", HF_ANSWERER_OPTION, HF_CARRIER_WORD};
     int fds[HF_CARRIER_LISTENERS + 1];
-    char parent[32];
-
-    snprintf(parent, sizeof(parent), "%d", (int)getpid());
-    const char *const words[] = {"holdfast", HF_ANSWERER_OPTION, HF_CARRIER_WORD, parent};
     int r = 0;
+
     for (size_t i = 0; r >= 0 && i < sizeof(words) / sizeof(*words); i++)
         r = hf_strv_append(&argv, words[i]);
+    if (r >= 0)
+        r = hf_strv_addf(&argv, "%d", (int)getpid());
     for (size_t i = 0; r >= 0 && i < carrier->n; i++) {
         const HfListener *listener = carrier->left[i].listener;
         fds[i] = carrier->left[i].fd;
@@ -201,7 +144,7 @@ static int spawn_helper(HfCarrier *carrier, int counting)
     if (r < 0)
         return r;
     fds[carrier->n] = counting;
-    return hf_helper_spawn(argv, fds, carrier->n + 1, &carrier->process);
+    return hf_process_spawn_helper(argv, -1, fds, carrier->n + 1, &carrier->process);
 }
 
 static int start_helper(HfCarrier *carrier)
@@ -255,10 +198,9 @@ static int on_late(sd_event_source *source, int fd, uint32_t revents, void *user
         if (!hf_listener_is_held(carrier->left[i].listener))
             (void)hf_listener_steer(carrier->left[i].listener, carrier->supervisor->machine.side);
     int r = start_helper(carrier);
-    if (r < 0) {
-        const HfLogFields fields = {.error = r};
-        hf_log(LOG_ERR, &fields, "connections that came late wait until the next reload");
-    }
+    if (r < 0)
+        hf_log(LOG_ERR, &(HfLogFields){.error = r},
+               "connections that came late wait until the next reload");
     return 0;
 }
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "parts/fallback/fallback.h"
+#include "parts/fallback/fallback_parts.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -17,7 +17,6 @@
 #include "base/text.h"
 #include "kernel/privilege.h"
 #include "kernel/socket.h"
-#include "parts/fallback/carrier.h"
 #include "run/supervisor.h"
 
 #define RETRY_AFTER_SECONDS 10
@@ -38,46 +37,22 @@ typedef enum Word {
     WORD_MAX_,
 } Word;
 
-static int add_number(char ***argv, uint64_t number)
-{
-    HF_CLEANUP_TEXT HfText text = {0};
-    char *word = NULL;
-
-    hf_text_addf(&text, "%llu", (unsigned long long)number);
-    if (hf_text_take(&text, &word) < 0)
-        return -ENOMEM;
-    return hf_strv_consume(argv, word);
-}
-
-static int add_kinds(char ***argv, const HfFallbackRequest *request)
-{
-    HF_CLEANUP_TEXT HfText text = {0};
-    char *word = NULL;
-
-    for (size_t i = 0; i < request->n; i++)
-        hf_text_addf(&text, "%c", request->fastcgi[i] ? FASTCGI : OTHER);
-    if (hf_text_take(&text, &word) < 0)
-        return -ENOMEM;
-    return hf_strv_consume(argv, word);
-}
-
 static int make_arguments(const HfFallbackRequest *request, char ***ret)
 {
     HF_CLEANUP_STRV char **argv = NULL;
+    HF_CLEANUP_TEXT HfText kinds = {0};
+    const uint64_t numbers[] = {(uint64_t)getpid(), request->retry_after_seconds,
+                                request->limits.connection, request->limits.grace};
 
+    for (size_t i = 0; i < request->n; i++)
+        hf_text_addf(&kinds, "%c", request->fastcgi[i] ? FASTCGI : OTHER);
     int r = hf_strv_append(&argv, "holdfast");
     if (r >= 0)
         r = hf_strv_append(&argv, HF_ANSWERER_OPTION);
+    for (size_t i = 0; r >= 0 && i < sizeof(numbers) / sizeof(*numbers); i++)
+        r = hf_strv_addf(&argv, "%llu", (unsigned long long)numbers[i]);
     if (r >= 0)
-        r = add_number(&argv, (uint64_t)getpid());
-    if (r >= 0)
-        r = add_number(&argv, request->retry_after_seconds);
-    if (r >= 0)
-        r = add_number(&argv, request->limits.connection);
-    if (r >= 0)
-        r = add_number(&argv, request->limits.grace);
-    if (r >= 0)
-        r = add_kinds(&argv, request);
+        r = hf_strv_take(&argv, &kinds);
     if (r < 0)
         return r;
     assert(hf_strv_length(argv) == WORD_MAX_);
@@ -98,7 +73,7 @@ int hf_fallback_start(const HfFallbackRequest *request, HfProcess *ret)
         return r;
     memcpy(fds, request->fds, request->n * sizeof(*fds));
     fds[request->n] = request->released_fd;
-    return hf_helper_spawn(argv, fds, request->n + (request->released_fd >= 0), ret);
+    return hf_process_spawn_helper(argv, -1, fds, request->n + (request->released_fd >= 0), ret);
 }
 
 typedef struct Task {
@@ -163,10 +138,9 @@ int hf_fallback_main(int argc, char **argv)
     hf_privilege_confine(false);
     if (r >= 0)
         r = hf_fallback_serve(&task.request, stop_fd);
-    if (r < 0) {
-        const HfLogFields fields = {.error = r};
-        hf_log(LOG_ERR, &fields, "no answer can be given in the outage, so clients wait");
-    }
+    if (r < 0)
+        hf_log(LOG_ERR, &(HfLogFields){.error = r},
+               "no answer can be given in the outage, so clients wait");
     _exit(r < 0 ? EXIT_FAILURE : EXIT_SUCCESS);
 }
 
@@ -244,8 +218,8 @@ void hf_answerer_begin(HfAnswerer *answerer)
 {
     int r = start_answerer(answerer);
     if (r < 0) {
-        const HfLogFields fields = {.error = r};
-        hf_log(LOG_ERR, &fields, "the answerer cannot be started; connections wait in the queue");
+        hf_log(LOG_ERR, &(HfLogFields){.error = r},
+               "the answerer cannot be started; connections wait in the queue");
         answerer_gone(answerer);
     }
 }

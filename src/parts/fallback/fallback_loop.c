@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "parts/fallback/fallback_loop.h"
+#include "parts/fallback/fallback_parts.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -13,6 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/fd.h"
 #include "base/memory.h"
 #include "base/parse.h"
@@ -146,14 +147,6 @@ typedef struct Answerer {
     bool stopping;
 } Answerer;
 
-static uint64_t now_usec(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * HF_USEC_PER_SEC + (uint64_t)now.tv_nsec / 1000;
-}
-
 static uint64_t earlier(uint64_t a, uint64_t b)
 {
     return a < b ? a : b;
@@ -186,13 +179,6 @@ int hf_fallback_accept(int listener)
     return fd < 0 ? -error : fd;
 }
 
-static bool is_readable(int fd)
-{
-    struct pollfd one = {.fd = fd, .events = POLLIN};
-
-    return poll(&one, 1, 0) > 0;
-}
-
 static HfFallbackConnection *free_slot(Answerer *answerer)
 {
     for (size_t i = 0; i < HF_ANSWERER_CONNECTIONS; i++)
@@ -208,7 +194,7 @@ static bool accept_one(Answerer *answerer, size_t index)
     uint64_t limit = answerer->request->limits.connection;
 
     HfFallbackConnection *slot = free_slot(answerer);
-    if (!slot || !is_readable(answerer->listeners[index]))
+    if (!slot || !hf_fallback_wait(answerer->listeners[index], POLLIN, 0))
         return false;
     int fd = hf_fallback_accept(answerer->listeners[index]);
     switch (fd < 0 ? -fd : 0) {
@@ -314,7 +300,7 @@ static int loop(Answerer *answerer, int stop_fd)
 {
     for (;;) {
         size_t open;
-        answerer->now = now_usec();
+        answerer->now = hf_clock_monotonic();
         uint64_t until = prepare_poll(answerer, stop_fd, &open);
         if (answerer->stopping && open == 0)
             return 0;
@@ -322,7 +308,7 @@ static int loop(Answerer *answerer, int stop_fd)
         if (r < 0)
             return r;
         if (r > 0) {
-            answerer->now = now_usec();
+            answerer->now = hf_clock_monotonic();
             serve_events(answerer);
         }
     }
@@ -390,26 +376,6 @@ void hf_helper_await(HfProcess *process)
     if (process->pidfd >= 0)
         hf_fallback_wait(process->pidfd, POLLIN, END_MSEC);
     hf_process_clear(process);
-}
-
-int hf_helper_spawn(char **argv, const int *fds, size_t n, HfProcess *ret)
-{
-    static char *const no_environment[] = {NULL};
-    HfSpawnStage stage;
-    const HfSpawn spawn = {
-        .program = "/proc/self/exe", /* works even if an update has replaced the file */
-        .argv = argv,
-        .envp = no_environment,
-        .directory = "/",
-        .stdin_fd = -1,
-        .stdout_fd = -1,
-        .stderr_fd = -1,
-        .fds = fds,
-        .n_fds = n,
-        .session = true, /* Ctrl-C on a terminal is meant for holdfast */
-    };
-
-    return hf_process_spawn(&spawn, ret, &stage);
 }
 
 int hf_helper_begin(pid_t parent, uint64_t capabilities, int *ret_stop_fd)

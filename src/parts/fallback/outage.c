@@ -13,9 +13,7 @@
 #include "loop/reaper.h"
 #include "parts.h"
 #include "parts/events/events.h"
-#include "parts/fallback/carrier.h"
-#include "parts/fallback/carrier_loop.h"
-#include "parts/fallback/fallback.h"
+#include "parts/fallback/fallback_parts.h"
 #include "parts/fallback/hold.h"
 #include "run/supervisor.h"
 
@@ -331,24 +329,22 @@ static void on_answerer_gone(void *userdata)
     hf_supervisor_post(userdata, &(HfEvent){.type = HF_EVENT_FALLBACK_GONE});
 }
 
-static int outage_begin(HfSupervisor *supervisor, void **ret, HfText *error)
+static int outage_begin(void *state, HfText *error)
 {
+    HfOutage *outage = state;
+    HfSupervisor *supervisor = outage->supervisor;
     const HfAnswerer none = {.supervisor = supervisor,
                              .gone = on_answerer_gone,
                              .userdata = supervisor,
                              .process = HF_PROCESS_NONE,
                              .dismissed = HF_PROCESS_NONE,
                              .released = -1};
-    HfOutage *outage = malloc(sizeof(*outage));
 
     (void)error;
-    if (!outage)
-        return -ENOMEM;
-    *outage = (HfOutage){.supervisor = supervisor, .answerer = none, .hold_answerer = none};
+    outage->answerer = outage->hold_answerer = none;
     outage->hold_answerer.held = true;
     outage->hold_answerer.gone = on_hold_answerer_gone;
     outage->hold_answerer.userdata = outage;
-    *ret = outage;
     int r = hf_carrier_new(supervisor, false, &outage->carrier);
     return r < 0 ? r : hf_carrier_new(supervisor, true, &outage->hold_carrier);
 }
@@ -411,7 +407,7 @@ static void outage_detach(void *state)
     outage->timer = sd_event_source_disable_unref(outage->timer);
 }
 
-static void outage_free(void *state)
+static void outage_clear(void *state)
 {
     HfOutage *outage = state;
 
@@ -419,7 +415,6 @@ static void outage_free(void *state)
     hf_answerer_free(&outage->hold_answerer);
     hf_carrier_free(outage->carrier);
     hf_carrier_free(outage->hold_carrier);
-    free(outage);
 }
 
 const HfPart hf_part_fallback = {
@@ -427,6 +422,7 @@ const HfPart hf_part_fallback = {
     .mode = HF_ANSWERER_OPTION,
     .mode_main = hf_fallback_main,
     .limit = outage_limit,
+    .state_size = sizeof(HfOutage),
     .begin = outage_begin,
     .begun = outage_begun,
     .committed = outage_committed,
@@ -436,5 +432,5 @@ const HfPart hf_part_fallback = {
     .captured = outage_captured,
     .replacing = outage_replacing,
     .detach = outage_detach,
-    .free = outage_free,
+    .clear = outage_clear,
 };

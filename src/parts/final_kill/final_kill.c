@@ -105,18 +105,6 @@ static void end_remains(HfFinalKill *left, int status)
     hf_supervisor_end(left->supervisor, status);
 }
 
-static int final_kill_begin(HfSupervisor *supervisor, void **ret, HfText *error)
-{
-    HfFinalKill *left = calloc(1, sizeof(*left));
-
-    (void)error;
-    if (!left)
-        return -ENOMEM;
-    left->supervisor = supervisor;
-    *ret = left;
-    return 0;
-}
-
 static void final_kill_performed(void *state, const HfAction *action)
 {
     HfFinalKill *left = state;
@@ -138,8 +126,7 @@ static void final_kill_detach(void *state)
 
 const HfPart hf_part_final_kill = {
     .name = "final_kill",
-    .begin = final_kill_begin,
+    .state_size = sizeof(HfFinalKill),
     .performed = final_kill_performed,
     .detach = final_kill_detach,
-    .free = free,
 };

@@ -5,10 +5,8 @@
 #include <stdlib.h>
 
 #include "base/log.h"
-#include "parts/inherit/orphans.h"
+#include "parts/inherit/inherit_parts.h"
 #include "parts/inherit/shared_listener.h"
-#include "parts/inherit/takeover.h"
-#include "parts/inherit/unit.h"
 #include "run/supervisor.h"
 
 typedef struct HfInherit {
@@ -27,18 +25,6 @@ static int inherit_verb(const HfCommandLine *line, const HfPart *const *parts)
                                                                               : EXIT_SUCCESS;
 }
 
-static int inherit_begin(HfSupervisor *supervisor, void **ret, HfText *error)
-{
-    HfInherit *inherit = calloc(1, sizeof(*inherit));
-
-    (void)error;
-    if (!inherit)
-        return -ENOMEM;
-    inherit->supervisor = supervisor;
-    *ret = inherit;
-    return 0;
-}
-
 static int inherit_begun(void *state, HfText *error)
 {
     HfInherit *inherit = state;
@@ -46,15 +32,6 @@ static int inherit_begun(void *state, HfText *error)
     (void)error;
     hf_orphans_find(inherit->supervisor, &inherit->orphans);
     return 0;
-}
-
-static int offer_listeners(HfListener *const *list, size_t n, HfOffer *offer)
-{
-    int r = 0;
-
-    for (size_t i = 0; r >= 0 && i < n; i++)
-        r = hf_offer_add(offer, list[i]);
-    return r;
 }
 
 /* A listener of ours that another holdfast has taken over may be shared as before or, if the user
@@ -95,11 +72,11 @@ static int inherit_offer(void *state, HfPlan *plan, HfOffer *offer, HfText *erro
     }
     supervisor->taking_over = inherit->takeover != NULL;
     if (r >= 0 && inherit->takeover)
-        r = offer_listeners(inherit->takeover->held, inherit->takeover->n_held, offer);
+        r = hf_offer_add(offer, inherit->takeover->held, inherit->takeover->n_held);
     if (r >= 0)
         r = hf_orphans_offer(inherit->orphans, plan, offer->list, offer->n, error);
     if (r >= 0 && inherit->orphans)
-        r = offer_listeners(inherit->orphans->held, inherit->orphans->n_held, offer);
+        r = hf_offer_add(offer, inherit->orphans->held, inherit->orphans->n_held);
     return r;
 }
 
@@ -185,7 +162,7 @@ static void inherit_committed(void *state)
 const HfPart hf_part_inherit = {
     .name = "inherit",
     .verb = inherit_verb,
-    .begin = inherit_begin,
+    .state_size = sizeof(HfInherit),
     .begun = inherit_begun,
     .offer = inherit_offer,
     .unprepared = inherit_unprepared,
@@ -195,5 +172,4 @@ const HfPart hf_part_inherit = {
     .stepped = inherit_stepped,
     .objects = inherit_objects,
     .detach = inherit_detach,
-    .free = free,
 };

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "parts/inherit/orphans.h"
+#include "parts/inherit/inherit_parts.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -17,7 +17,6 @@
 #include "loop/cgroups.h"
 #include "loop/resolved_listener.h"
 #include "parts/inherit/shared_listener.h"
-#include "parts/inherit/takeover.h"
 
 HfOrphans *hf_orphans_free(HfOrphans *orphans)
 {
@@ -123,11 +122,9 @@ void hf_orphans_find(HfSupervisor *supervisor, HfOrphans **place)
         orphans->place = place;
         r = find_all(orphans, &supervisor->notes);
     }
-    if (r < 0) {
-        const HfLogFields fields = {.error = r};
-        hf_log(LOG_WARNING, &fields,
+    if (r < 0)
+        hf_log(LOG_WARNING, &(HfLogFields){.error = r},
                "what a dead holdfast left in this unit cannot be examined, and is left alone");
-    }
     if (r < 0 || orphans->found.n == 0) {
         hf_orphans_free(orphans);
         return;
@@ -441,11 +438,9 @@ void hf_orphans_begin(HfOrphans *orphans, const HfPlan *plan)
     int r = choose(orphans, plan);
     if (r >= 0 && orphans->leaving.n > 0)
         r = hf_process_set_new(&spec, &orphans->set);
-    if (r < 0) {
-        const HfLogFields fields = {.error = r};
-        hf_log(LOG_ERR, &fields,
+    if (r < 0)
+        hf_log(LOG_ERR, &(HfLogFields){.error = r},
                "the processes that a dead holdfast left cannot be waited for, and are left alone");
-    }
     if (!orphans->set) {
         *orphans->place = NULL;
         hf_orphans_free(orphans);

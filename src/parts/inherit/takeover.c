@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "parts/inherit/takeover.h"
+#include "parts/inherit/inherit_parts.h"
 #include "parts/inherit/shared_listener.h"
 
 #include <errno.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "parts/inherit/takeover.h"
+#include "parts/inherit/inherit_parts.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -44,9 +44,9 @@ static void rebind_lost(const HfTakeover *takeover)
     for (size_t i = 0; i < takeover->n_held; i++) {
         if (!hf_listener_is_lost(takeover->held[i]))
             continue;
-        const HfLogFields fields = {.listener = takeover->held[i]->label};
-        hf_log(LOG_WARNING, &fields, "%s removed %s as it left; it is bound anew by a reload",
-               takeover->name, takeover->held[i]->label);
+        hf_log(LOG_WARNING, &(HfLogFields){.listener = takeover->held[i]->label},
+               "%s removed %s as it left; it is bound anew by a reload", takeover->name,
+               takeover->held[i]->label);
         lost = true;
     }
     if (lost)
@@ -152,9 +152,9 @@ static void ask_workers(HfTakeover *takeover)
         hf_process_set_end(takeover->set, &escalation);
         return;
     }
-    const HfLogFields fields = {.error = r};
-    hf_log(LOG_ERR, &fields, "the processes of %s (pid %d) cannot be watched, and are left alone",
-           takeover->name, (int)takeover->holder.pid);
+    hf_log(LOG_ERR, &(HfLogFields){.error = r},
+           "the processes of %s (pid %d) cannot be watched, and are left alone", takeover->name,
+           (int)takeover->holder.pid);
     step_takeover(takeover, HF_TAKEOVER_FAILED);
 }
 

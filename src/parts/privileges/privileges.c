@@ -137,18 +137,6 @@ static int drop_capabilities(HfPrivileges *privileges, const HfPlan *plan, HfTex
 
 /* ---- the part ---- */
 
-static int privileges_begin(HfSupervisor *supervisor, void **ret, HfText *error)
-{
-    HfPrivileges *privileges = calloc(1, sizeof(*privileges));
-
-    (void)error;
-    if (!privileges)
-        return -ENOMEM;
-    privileges->supervisor = supervisor;
-    *ret = privileges;
-    return 0;
-}
-
 /* execve(2) has given everything back. */
 static int privileges_begun(void *state, HfText *error)
 {
@@ -216,10 +204,9 @@ static void privileges_describe(const HfPlan *plan, const HfSettings *settings, 
 
 const HfPart hf_part_privileges = {
     .name = "privileges",
-    .begin = privileges_begin,
+    .state_size = sizeof(HfPrivileges),
     .begun = privileges_begun,
     .offer = privileges_offer,
     .bound = privileges_bound,
     .describe = privileges_describe,
-    .free = free,
 };

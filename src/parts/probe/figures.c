@@ -139,7 +139,7 @@ static void end_question(HfPoolFigures *pool, const char *error)
     figures->running--;
     ask_pools(figures);
     if (figures->running == 0)
-        figures->callback(figures->userdata);
+        figures->callback(figures->script != NULL, figures->userdata);
 }
 
 static void on_counts(const HfReply *reply, void *userdata)
@@ -257,8 +257,8 @@ static int find_pools(HfFigures *figures)
     return r < 0 ? r : figures->n == 0 ? -ENOENT : 0;
 }
 
-int hf_figures_ask(HfSupervisor *supervisor, bool cache, void (*callback)(void *userdata),
-                   void *userdata, HfFigures **ret)
+int hf_figures_ask(HfSupervisor *supervisor, bool cache,
+                   void (*callback)(bool cache, void *userdata), void *userdata, HfFigures **ret)
 {
     const HfGeneration *generation = hf_supervisor_active(supervisor);
 

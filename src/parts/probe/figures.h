@@ -31,7 +31,7 @@ struct HfFigures {
     char *script; /* path of the script that reports the cache; removed in the end */
     size_t next;
     size_t running;
-    void (*callback)(void *userdata);
+    void (*callback)(bool cache, void *userdata);
     void *userdata;
 };
 
@@ -44,8 +44,8 @@ int hf_figures_find_page(const HfPlan *plan, const char *statuses, size_t pool, 
 /* Asks the active generation for its pools' or its opcode cache's figures. The callback comes from
  * the loop. ret must be given to hf_figures_free in any case. Returns 0, -ENOENT when nobody can be
  * asked, or negative errno. */
-int hf_figures_ask(HfSupervisor *supervisor, bool cache, void (*callback)(void *userdata),
-                   void *userdata, HfFigures **ret);
+int hf_figures_ask(HfSupervisor *supervisor, bool cache,
+                   void (*callback)(bool cache, void *userdata), void *userdata, HfFigures **ret);
 /* Cancels the questions. Accepts and returns NULL. */
 HfFigures *hf_figures_free(HfFigures *figures);
 

@@ -1,6 +1,4 @@
 /* SPDX-License-Identifier: MIT */
-#include "parts.h"
-
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,11 +7,100 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "kernel/socket.h"
+#include "loop/reaper.h"
+#include "loop/resolved_listener.h"
+#include "parts.h"
 #include "parts/probe/figures.h"
-#include "parts/probe/probe_verb.h"
 #include "parts/probe/request.h"
 #include "run/inputs.h"
 #include "run/supervisor.h"
+
+/* ---- holdfast probe ---- */
+
+typedef struct Asked {
+    sd_event *loop;
+    int result;
+    HfText *why;
+} Asked;
+
+static void on_reply_once(const HfReply *reply, void *userdata)
+{
+    Asked *asked = userdata;
+
+    asked->result = reply->result;
+    hf_text_add(asked->why, reply->error);
+    sd_event_exit(asked->loop, 0);
+}
+
+static int ask_one(const HfCommandLine *line, const HfResolvedListener *resolved, int i,
+                   HfText *why)
+{
+    HF_CLEANUP_LOOP HfLoop loop = {0};
+    HfRequest *request;
+
+    int r = hf_loop_open(&loop);
+    if (r < 0)
+        return r;
+    Asked asked = {.loop = loop.event, .why = why};
+    const HfRequestSpec question = {
+        .kind = line->settings.probe.kind,
+        .what = line->settings.probe.what,
+        .root = line->probing.root,
+        .headers = (const char *const *)line->settings.http_headers,
+        .reaper = loop.reaper,
+        .timeout = line->probing.timeout,
+    };
+    r = hf_request_start(loop.event, &question, (const struct sockaddr *)&resolved->addresses[i],
+                         resolved->lengths[i], on_reply_once, &asked, &request);
+    if (r >= 0)
+        r = sd_event_loop(loop.event);
+    return r < 0 ? r : asked.result;
+}
+
+static bool try_next(int r)
+{
+    return r == -ECONNREFUSED || r == -EADDRNOTAVAIL || r == -EAFNOSUPPORT || r == -ENETUNREACH ||
+           r == -EHOSTUNREACH;
+}
+
+/* Returns 0, or negative errno with one line in why. */
+static int ask_each(const HfCommandLine *line, HfText *why)
+{
+    HF_CLEANUP_RESOLVED HfResolvedListener resolved = {0};
+    HfListenerSpec spec;
+    HF_CLEANUP_TEXT HfText reason = {0};
+
+    hf_listener_spec_init(&spec);
+    spec.address = line->probing.address;
+    int r = hf_resolved_listener_find(&spec, &resolved, why);
+    if (r < 0)
+        return r;
+    for (int i = 0; i < resolved.n; i++) {
+        hf_text_clear(&reason);
+        r = ask_one(line, &resolved, i, &reason);
+        if (r >= 0)
+            return 0;
+        if (!try_next(r))
+            break;
+    }
+    hf_text_addf(why, "%s is unhealthy: %s", resolved.label,
+                 reason.length > 0 ? hf_text_peek(&reason) : strerror(-r));
+    return r;
+}
+
+/* Returns the exit status; the reason why the address is unhealthy has been logged. If a host has
+ * several addresses, or only a port is given, it tries the next one when nobody can be reached. */
+static int probe_once(const HfCommandLine *line)
+{
+    HF_CLEANUP_TEXT HfText why = {0};
+
+    if (ask_each(line, &why) >= 0)
+        return HF_EXIT_DONE;
+    hf_log(LOG_ERR, NULL, "%s", hf_text_peek(&why));
+    return HF_EXIT_FAILED;
+}
+
+/* ---- the prober ---- */
 
 #define AT_ONCE_MAX 64      /* listeners asked at the same time */
 #define HUNG_MAX    1000000 /* probes */
@@ -336,18 +423,6 @@ static void begin_probe(Prober *prober, const HfGeneration *generation)
         prober_end(prober);
 }
 
-static int prober_begin(HfSupervisor *supervisor, void **ret, HfText *error)
-{
-    Prober *prober = calloc(1, sizeof(*prober));
-
-    (void)error;
-    if (!prober)
-        return -ENOMEM;
-    prober->supervisor = supervisor;
-    *ret = prober;
-    return 0;
-}
-
 static void prober_performed(void *state, const HfAction *action)
 {
     Prober *prober = state;
@@ -364,7 +439,7 @@ static void prober_detach(void *state)
     prober_stop(state);
 }
 
-static void prober_free(void *state)
+static void prober_clear(void *state)
 {
     Prober *prober = state;
 
@@ -373,7 +448,6 @@ static void prober_free(void *state)
     free(prober->probe.what);
     hf_strv_free(prober->headers);
     free(prober->readings);
-    free(prober);
 }
 
 /* How many probes in a row make up --probe-hung-after; 0: no number does. */
@@ -401,15 +475,15 @@ static void prober_limit(const HfSettings *settings, HfMachineLimits *limits)
 static int probe_verb(const HfCommandLine *line, const HfPart *const *parts)
 {
     (void)parts;
-    return line->verb == HF_VERB_PROBE ? hf_probe(line) : -1;
+    return line->verb == HF_VERB_PROBE ? probe_once(line) : -1;
 }
 
 const HfPart hf_part_probe = {
     .name = "probe",
     .verb = probe_verb,
     .limit = prober_limit,
-    .begin = prober_begin,
+    .state_size = sizeof(Prober),
     .performed = prober_performed,
     .detach = prober_detach,
-    .free = prober_free,
+    .clear = prober_clear,
 };

@@ -74,37 +74,8 @@ static int open_pipe(int *ret_read, int *ret_write)
     return fchmod(ends[1], OTHERS_MAY_WRITE) < 0 ? -errno : 0;
 }
 
-/* ends: the relay's descriptors 3, 4, ...: where it reports, and the reading ends of one or two
- * streams. */
-static int spawn_relay(const char *text, int output, const int *ends, size_t n, HfProcess *ret)
-{
-    static char *const no_environment[] = {NULL};
-    char *copy = strdup(text);
-    char option[] = RELAY_OPTION;
-    char name[] = "holdfast";
-    HfSpawnStage stage;
-
-    if (!copy)
-        return -ENOMEM;
-    char *const argv[] = {name, option, copy, NULL};
-    const HfSpawn spawn = {
-        .program = "/proc/self/exe", /* works even if an update has replaced the file */
-        .argv = argv,
-        .envp = no_environment,
-        .directory = "/",
-        .stdin_fd = -1,
-        .stdout_fd = output,
-        .stderr_fd = output,
-        .fds = ends,
-        .n_fds = n,
-        .session = true, /* Ctrl-C on a terminal is meant for holdfast */
-    };
-    int r = hf_process_spawn(&spawn, ret, &stage);
-    free(copy);
-    return r;
-}
-
-/* Executes this program again, in its own session. text: 1 to HF_MATCHER_MAX bytes. output: where
+/* Executes this program again as the relay, with descriptors 3, 4, ...: where it reports, and the
+ * reading ends of one or two streams. text: 1 to HF_MATCHER_MAX bytes. output: where
  * both streams go, borrowed; -1: our stdout and stderr. Returns 0 or negative errno. */
 static int relay_start(const char *text, int output, Relay *ret)
 {
@@ -112,6 +83,8 @@ static int relay_start(const char *text, int output, Relay *ret)
     HF_CLEANUP_FD int out = -1;
     HF_CLEANUP_FD int err = -1;
     HF_CLEANUP_FD int tell = -1;
+    char name[] = "holdfast";
+    char option[] = RELAY_OPTION;
     bool one = output >= 0 || same_place(STDOUT_FILENO, STDERR_FILENO);
 
     int r = open_pipe(&err, &relay.err);
@@ -123,7 +96,11 @@ static int relay_start(const char *text, int output, Relay *ret)
         r = open_pipe(&relay.seen, &tell);
     if (r >= 0) {
         const int ends[] = {tell, err, out};
-        r = spawn_relay(text, output, ends, one ? 2 : 3, &relay.process);
+        char *const copy = strdup(text);
+        char *argv[] = {name, option, copy, NULL};
+        r = copy ? hf_process_spawn_helper(argv, output, ends, one ? 2 : 3, &relay.process)
+                 : -ENOMEM;
+        free(copy);
     }
     if (r < 0) {
         relay_clear(&relay);
@@ -246,8 +223,8 @@ static int relay_main(int argc, char **argv)
 #define LEFT_MAX   64 /* relays to wait for at the end */
 
 typedef struct HfReadyLog {
-    HfRelayKind kind; /* for generations to use */
     HfSupervisor *supervisor;
+    HfRelayKind kind;         /* for generations to use */
     HfProcess left[LEFT_MAX]; /* relays of forgotten generations */
     size_t n_left;
 } HfReadyLog;
@@ -353,23 +330,20 @@ static void relay_spawned(void *relay)
 
 /* ---- the part ---- */
 
-static int ready_log_begin(HfSupervisor *supervisor, void **ret, HfText *error)
+static int ready_log_begin(void *state, HfText *error)
 {
-    HfReadyLog *log = calloc(1, sizeof(*log));
+    HfReadyLog *log = state;
+    HfSupervisor *supervisor = log->supervisor;
 
     (void)error;
-    if (!log)
-        return -ENOMEM;
     log->kind = (HfRelayKind){log, relay_begin, relay_spawned, relay_ignore, relay_forget};
-    log->supervisor = supervisor;
     supervisor->runtime.relays = &log->kind;
-    *ret = log;
     return 0;
 }
 
 /* Waits at most a second until they have forwarded their input; a relay without a reader, or with
  * writers that are spared, goes on by itself. */
-static void ready_log_free(void *state)
+static void ready_log_clear(void *state)
 {
     HfReadyLog *log = state;
     uint64_t end = hf_clock_monotonic() + AWAIT_TIME;
@@ -380,13 +354,13 @@ static void ready_log_free(void *state)
                   now < end ? (int)((end - now) / HF_USEC_PER_MSEC) : 0);
         drop_left(log, log->n_left - 1);
     }
-    free(log);
 }
 
 const HfPart hf_part_ready_log = {
     .name = "ready_log",
     .mode = RELAY_OPTION,
     .mode_main = relay_main,
+    .state_size = sizeof(HfReadyLog),
     .begin = ready_log_begin,
-    .free = ready_log_free,
+    .clear = ready_log_clear,
 };

@@ -339,12 +339,10 @@ void hf_fdstore_sync(HfFdStore *store, HfListener *const *restored, size_t n)
     r = r < 0 ? r : written;
     if (complete)
         remove_unwanted(store);
-    if (r < 0 && !store->failed) {
-        const HfLogFields fields = {.error = r};
-        hf_log(LOG_WARNING, &fields,
+    if (r < 0 && !store->failed)
+        hf_log(LOG_WARNING, &(HfLogFields){.error = r},
                "systemd's fd store cannot be kept up to date: a crash of holdfast itself would "
                "close the sockets");
-    }
     store->failed = r < 0;
 }
 

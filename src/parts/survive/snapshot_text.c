@@ -439,6 +439,75 @@ static int read_lines(char *text, HfSnapshot *snapshot)
     return r;
 }
 
+/* ---- is it sound? ---- */
+
+static bool check_plan(const HfPlan *plan)
+{
+    bool ok =
+        plan->adapter && plan->handoff && plan->program && plan->arguments && plan->stop_signal > 0;
+
+    for (size_t i = 0; ok && i < plan->n_pools; i++) {
+        const HfPlanPool *pool = &plan->pools[i];
+        ok = pool->name && pool->memory_limit && pool->workers > 0 &&
+             (pool->status_path != NULL) == (pool->probe != 0) &&
+             (pool->status_path != NULL) == hf_plan_is_probed(plan);
+    }
+    return ok;
+}
+
+static bool check_wanted(const HfSnapshotWanted *wanted)
+{
+    return wanted->plan && wanted->listener && wanted->planned.spec.name &&
+           wanted->planned.spec.address.kind != HF_ADDRESS_NONE &&
+           (wanted->plan->n_pools == 0 || wanted->planned.pool < wanted->plan->n_pools);
+}
+
+static bool check_generation(const HfSnapshot *snapshot, size_t i)
+{
+    const HfGeneration *generation = snapshot->generations.items[i];
+    bool ok = generation->plan && generation->slot < HF_MACHINE_SLOTS && generation->main.pid > 0 &&
+              generation->side == snapshot->machine.generations[generation->slot].side &&
+              generation->session >= 0 &&
+              generation->number == snapshot->machine.generations[generation->slot].number;
+
+    for (size_t j = 0; ok && j < i; j++)
+        ok = ((HfGeneration *)snapshot->generations.items[j])->slot != generation->slot;
+    return ok;
+}
+
+static bool check_sides(const HfSnapshot *snapshot)
+{
+    bool ok = snapshot->machine.side < HF_MACHINE_SIDES;
+
+    for (size_t i = 0; ok && i < HF_MACHINE_SLOTS; i++)
+        ok = snapshot->machine.generations[i].side < HF_MACHINE_SIDES;
+    return ok;
+}
+
+/* Is every index valid, and can each plan be used? Returns 0 or -EBADMSG. */
+static int check_snapshot(const HfSnapshot *snapshot)
+{
+    bool ok = snapshot->current < (int)snapshot->plans.n && snapshot->current >= -1 &&
+              snapshot->machine.planned == (snapshot->current >= 0) && check_sides(snapshot) &&
+              hf_machine_is_sound(&snapshot->machine);
+
+    for (size_t i = 0; ok && i < snapshot->plans.n; i++)
+        ok = check_plan(snapshot->plans.items[i]);
+    for (size_t i = 0; ok && i < snapshot->listeners.n; i++) {
+        const HfListener *listener = snapshot->listeners.items[i];
+        ok = listener->spec.address.kind != HF_ADDRESS_NONE && listener->spec.name != NULL;
+    }
+    for (size_t i = 0; ok && i < snapshot->wanted.n; i++)
+        ok = check_wanted(snapshot->wanted.items[i]);
+    for (size_t i = 0; ok && i < snapshot->generations.n; i++)
+        ok = check_generation(snapshot, i);
+    for (size_t i = 0; ok && i < snapshot->notes.n; i++)
+        ok = ((HfNote *)snapshot->notes.items[i])->key != NULL;
+    return ok ? 0 : -EBADMSG;
+}
+
+/* ---- the whole ---- */
+
 int hf_snapshot_read(const char *text, size_t length, HfSnapshot *ret)
 {
     HF_CLEANUP_SNAPSHOT HfSnapshot snapshot;
@@ -455,7 +524,7 @@ int hf_snapshot_read(const char *text, size_t length, HfSnapshot *ret)
         return -ENOMEM;
     r = read_lines(copy.data, &snapshot);
     if (r >= 0)
-        r = hf_snapshot_check(&snapshot);
+        r = check_snapshot(&snapshot);
     if (r < 0)
         return r;
     *ret = snapshot;

@@ -28,25 +28,21 @@ static int survive_verb(const HfCommandLine *line, const HfPart *const *parts)
     return hf_adoption_test(&line->settings, fd);
 }
 
-static void survive_free(void *state)
+static void survive_clear(void *state)
 {
     HfSurvive *survive = state;
 
     hf_upgrading_free(survive->upgrading);
     hf_fdstore_free(survive->store);
     hf_snapshot_clear(&survive->before.snapshot);
-    free(survive);
 }
 
-static int survive_begin(HfSupervisor *supervisor, void **ret, HfText *error)
+static int survive_begin(void *state, HfText *error)
 {
-    HfSurvive *survive = calloc(1, sizeof(*survive));
+    HfSurvive *survive = state;
+    HfSupervisor *supervisor = survive->supervisor;
 
-    if (!survive)
-        return -ENOMEM;
-    survive->supervisor = supervisor;
     hf_snapshot_init(&survive->before.snapshot);
-    *ret = survive;
     int r = hf_upgrading_new(supervisor, &survive->upgrading);
     if (r < 0 || hf_reexec_mode() != HF_SELF_RESUMED)
         return r;
@@ -99,13 +95,10 @@ static int survive_begun(void *state, HfText *error)
 static int survive_offer(void *state, HfPlan *plan, HfOffer *offer, HfText *error)
 {
     const HfPredecessor *before = &((const HfSurvive *)state)->before;
-    int r = 0;
 
     (void)plan;
     (void)error;
-    for (size_t i = 0; r >= 0 && i < before->n_restored; i++)
-        r = hf_offer_add(offer, before->restored[i]);
-    return r;
+    return hf_offer_add(offer, before->restored, before->n_restored);
 }
 
 static void drop_restored(HfSurvive *survive)
@@ -156,6 +149,7 @@ const HfPart hf_part_survive = {
     .name = "survive",
     .strip_words = hf_reexec_init,
     .verb = survive_verb,
+    .state_size = sizeof(HfSurvive),
     .begin = survive_begin,
     .claimed = survive_claimed,
     .begun = survive_begun,
@@ -163,5 +157,5 @@ const HfPart hf_part_survive = {
     .performed = survive_performed,
     .stepped = survive_stepped,
     .detach = survive_detach,
-    .free = survive_free,
+    .clear = survive_clear,
 };

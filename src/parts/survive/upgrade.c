@@ -110,15 +110,10 @@ int hf_reexec_path(char **ret)
 int hf_reexec_arguments(const char *path, const char *word, int fd, char ***ret)
 {
     HF_CLEANUP_STRV char **argv = NULL;
-    HF_CLEANUP_TEXT HfText text = {0};
-    char *first = NULL;
 
-    hf_text_addf(&text, "%s%d", word, fd);
     int r = hf_strv_append(&argv, path);
     if (r >= 0)
-        r = hf_text_take(&text, &first);
-    if (r >= 0)
-        r = hf_strv_consume(&argv, first);
+        r = hf_strv_addf(&argv, "%s%d", word, fd);
     for (char **more = self.argv + 1; r >= 0 && *more; more++)
         r = hf_strv_append(&argv, *more);
     if (r >= 0)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "parts/trial/canary.h"
+#include "parts/trial/trial_parts.h"
 
 #include <errno.h>
 #include <stdlib.h>

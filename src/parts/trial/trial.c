@@ -1,8 +1,4 @@
 /* SPDX-License-Identifier: MIT */
-/* Tries a ready generation on the standby side: the canary's question decides, then its caches are
- * warmed. */
-#include "parts.h"
-
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,14 +6,152 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/text.h"
+#include "loop/capture.h"
+#include "parts.h"
 #include "parts/events/events.h"
 #include "parts/probe/request.h"
-#include "parts/trial/preflight.h"
-#include "parts/trial/warm.h"
+#include "parts/trial/trial_parts.h"
 #include "run/generation_files.h"
 #include "run/listener.h"
+#include "run/plan.h"
 #include "run/reconfigure.h"
 #include "run/supervisor.h"
+
+/* ---- before a plan counts: the user's own test, then a canary unless one is asked below ---- */
+
+typedef struct HfPreflight {
+    sd_event *loop;
+    HfReaper *reaper;
+    const HfSettings *settings;
+    const HfRuntime *runtime;
+    bool in_place;
+    HfPlan *plan; /* reference */
+    HfCapture *command;
+    HfCanary *canary;
+    HfTrialCallback callback;
+    void *userdata;
+} HfPreflight;
+
+static void preflight_free(void *trial)
+{
+    HfPreflight *preflight = trial;
+
+    hf_capture_abort(preflight->command);
+    hf_canary_abort(preflight->canary);
+    hf_plan_unref(preflight->plan);
+    free(preflight);
+}
+
+static void preflight_done(HfPreflight *preflight, int r, const char *error)
+{
+    HfTrialCallback callback = preflight->callback;
+    void *userdata = preflight->userdata;
+
+    preflight_free(preflight);
+    callback(r, error, userdata);
+}
+
+static void on_private_canary(int r, const char *error, void *userdata)
+{
+    HfPreflight *preflight = userdata;
+
+    preflight->canary = NULL;
+    preflight_done(preflight, r, error);
+}
+
+static int start_canary(HfPreflight *preflight, HfText *error)
+{
+    HF_CLEANUP_TEXT HfText why = {0};
+
+    bool later = preflight->plan->switches && !preflight->in_place; /* on the standby side */
+    if (preflight->settings->canary.kind == HF_PROBE_NONE || !preflight->runtime || later)
+        return 1;
+    int r =
+        hf_canary_start(preflight->loop, preflight->reaper, preflight->runtime, preflight->settings,
+                        preflight->plan, on_private_canary, preflight, &preflight->canary, &why);
+    if (r < 0)
+        hf_text_addf(error, "the canary cannot be started: %s",
+                     why.length > 0 ? hf_text_peek(&why) : strerror(-r));
+    return r;
+}
+
+static void on_command(const HfCaptured *captured, void *userdata)
+{
+    HfPreflight *preflight = userdata;
+    HF_CLEANUP_TEXT HfText error = {0};
+    int r = -EBADMSG;
+
+    preflight->command = NULL;
+    if (hf_command_succeeded(captured))
+        r = start_canary(preflight, &error);
+    else
+        hf_command_explain("the preflight", captured, preflight->settings->ready_timeout, &error);
+    if (r != 0)
+        preflight_done(preflight, r, hf_text_peek(&error));
+}
+
+static int start_command(HfPreflight *preflight, HfText *error)
+{
+    const HfSettings *settings = preflight->settings;
+
+    if (!settings->preflight)
+        return start_canary(preflight, error);
+    HF_CLEANUP_STRV char **environment = NULL;
+    int r = hf_environment_make(NULL, (const char *const *)settings->environment, &environment);
+    if (r >= 0)
+        r = hf_command_start(preflight->loop, preflight->reaper, settings->preflight,
+                             preflight->plan->directory, environment, settings->ready_timeout,
+                             on_command, preflight, &preflight->command);
+    if (r < 0)
+        hf_text_addf(error, "the preflight cannot be run: %s", strerror(-r));
+    return r;
+}
+
+/* The command gets the plan's directory, but no listener. */
+static int preflight_start(const HfPrepareQuestion *question, HfPlan *plan,
+                           HfTrialCallback callback, void *userdata, void **ret, HfText *error)
+{
+    HfPreflight *preflight = hf_allocate(1, sizeof(*preflight));
+    if (!preflight)
+        return -ENOMEM;
+    *preflight = (HfPreflight){
+        .loop = question->loop,
+        .reaper = question->reaper,
+        .settings = question->settings,
+        .runtime = question->runtime,
+        .in_place = question->in_place,
+        .plan = hf_plan_ref(plan),
+        .callback = callback,
+        .userdata = userdata,
+    };
+    int r = start_command(preflight, error);
+    if (r == 0)
+        *ret = preflight;
+    else
+        preflight_free(preflight);
+    return r;
+}
+
+/* For `check`: tells whether there is a canary, and a warm-up. */
+static void preflight_describe(const HfPlan *plan, const HfSettings *settings, HfText *report)
+{
+    if (settings->canary.kind != HF_PROBE_NONE)
+        hf_text_addf(report,
+                     "Canary: before each reload and restart the next generation is started on %s "
+                     "and %s %s%s\n",
+                     plan->switches ? "the standby side (a restart: on private sockets)"
+                                    : "private sockets",
+                     settings->canary.kind == HF_PROBE_EXEC ? "tested by" : "asked for",
+                     settings->document_root ? settings->document_root : "", settings->canary.what);
+    if (hf_warm_has_work(settings))
+        hf_text_addf(report, "Warm-up: %s\n",
+                     plan->switches ? "before each reload, on the standby side"
+                                    : "none, as a reload does not switch");
+}
+
+static const HfTrialStep preflight_step = {preflight_start, preflight_free};
+
+/* ---- a ready generation on the standby side: a canary decides, then it is warmed ---- */
 
 #define MARGIN       (5 * HF_USEC_PER_SEC) /* before the machine would end a trial by itself */
 #define SETTLE_TRIES 600U                  /* for a minute */
@@ -216,15 +350,12 @@ static void begin_trial(Trial *trial, HfGeneration *generation)
 
 /* ---- the part ---- */
 
-static int trial_begin(HfSupervisor *supervisor, void **ret, HfText *error)
+static int trial_begin(void *state, HfText *error)
 {
-    Trial *trial = hf_allocate(1, sizeof(*trial));
+    Trial *trial = state;
+    HfSupervisor *supervisor = trial->supervisor;
 
     (void)error;
-    if (!trial)
-        return -ENOMEM;
-    trial->supervisor = supervisor;
-    *ret = trial;
     int r = sd_event_add_time_relative(supervisor->loop, &trial->again, CLOCK_MONOTONIC,
                                        HF_PRIORITY_PAUSE, HF_USEC_PER_MSEC, on_again, trial);
     return r < 0 ? r : sd_event_source_set_enabled(trial->again, SD_EVENT_OFF);
@@ -289,13 +420,12 @@ static void trial_detach(void *state)
     clear_priorities(state);
 }
 
-static void trial_free(void *state)
+static void trial_clear(void *state)
 {
     Trial *trial = state;
 
     trial_detach(trial);
     sd_event_source_disable_unref(trial->again);
-    free(trial);
 }
 
 static void trial_limit(const HfSettings *settings, HfMachineLimits *limits)
@@ -308,13 +438,14 @@ static void trial_limit(const HfSettings *settings, HfMachineLimits *limits)
 
 const HfPart hf_part_trial = {
     .name = "trial",
-    .describe = hf_preflight_describe,
-    .trial = &hf_preflight_step,
+    .describe = preflight_describe,
+    .trial = &preflight_step,
     .limit = trial_limit,
+    .state_size = sizeof(Trial),
     .begin = trial_begin,
     .begun = trial_begun,
     .committed = trial_committed,
     .performed = trial_performed,
     .detach = trial_detach,
-    .free = trial_free,
+    .clear = trial_clear,
 };

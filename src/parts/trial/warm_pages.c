@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Requests: each page once per worker, since each has its own caches. */
+#include "parts/trial/trial_parts.h"
+
 #include <errno.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -10,8 +11,36 @@
 #include "format/pages.h"
 #include "kernel/file.h"
 #include "parts/probe/figures.h"
-#include "parts/trial/warm_parts.h"
 #include "run/listener.h"
+
+/* ---- for both kinds of warm-up ---- */
+
+void hf_warm_excuse(HfWarmUp *warm, const char *format, ...)
+{
+    va_list arguments;
+
+    if (warm->why.length > 0)
+        return;
+    va_start(arguments, format);
+    hf_text_addv(&warm->why, format, arguments);
+    va_end(arguments);
+}
+
+void hf_warm_next(HfWarmSlot *slot)
+{
+    slot->warm->running--;
+    sd_event_source_set_enabled(slot->warm->pump, SD_EVENT_ONESHOT);
+}
+
+void hf_warm_pause(HfWarmUp *warm, uint64_t usec)
+{
+    warm->paused = sd_event_source_set_time_relative(warm->pause, usec) >= 0 &&
+                   sd_event_source_set_enabled(warm->pause, SD_EVENT_ONESHOT) >= 0;
+    if (!warm->paused)
+        sd_event_source_set_enabled(warm->pump, SD_EVENT_ONESHOT);
+}
+
+/* ---- requests: each page once per worker, since each has its own caches ---- */
 
 #define FILE_MAX     (1024U * 1024) /* bytes of a list */
 #define PAGES_MAX    10000U
@@ -24,8 +53,6 @@
 #define OWN_HEADER   "X-Holdfast: warm-up"
 #define ORIGINAL     "X-Forwarded-Proto: https"
 #define HEADERS_MOST (HF_HEADERS_MAX + 5)
-
-/* ---- the pages ---- */
 
 static int add_page(HfWarmUp *warm, const char *uri, const char *script, const char *host,
                     size_t pool, HfWarmPage **ret)

@@ -68,10 +68,8 @@ static void arm_queues(HfWatch *watch)
         r = sd_event_source_set_time_accuracy(watch->queues, HF_LOOP_ACCURACY(every));
     if (r >= 0)
         r = sd_event_source_set_enabled(watch->queues, SD_EVENT_ONESHOT);
-    if (r < 0) {
-        const HfLogFields fields = {.error = r};
-        hf_log(LOG_ERR, &fields, "the queues are no longer watched");
-    }
+    if (r < 0)
+        hf_log(LOG_ERR, &(HfLogFields){.error = r}, "the queues are no longer watched");
 }
 
 static int on_queues_time(sd_event_source *source, uint64_t usec, void *userdata)
@@ -121,8 +119,8 @@ static void check_memory(HfWatch *watch)
         return;
     int r = hf_events_measure(hf_events_of(supervisor), active, &processes, &bytes);
     if (r < 0) {
-        const HfLogFields fields = {.generation = active->number, .error = r};
-        hf_log(LOG_WARNING, &fields, "the memory of generation %llu cannot be measured",
+        hf_log(LOG_WARNING, &(HfLogFields){.generation = active->number, .error = r},
+               "the memory of generation %llu cannot be measured",
                (unsigned long long)active->number);
     } else if (bytes > supervisor->settings->recycle_memory) {
         post_oversize(watch, active, bytes);
@@ -145,10 +143,8 @@ static void arm_memory(HfWatch *watch)
         r = sd_event_source_set_time_accuracy(watch->memory, HF_LOOP_ACCURACY(period));
     if (r >= 0)
         r = sd_event_source_set_enabled(watch->memory, SD_EVENT_ONESHOT);
-    if (r < 0) {
-        const HfLogFields fields = {.error = r};
-        hf_log(LOG_ERR, &fields, "the memory is no longer watched");
-    }
+    if (r < 0)
+        hf_log(LOG_ERR, &(HfLogFields){.error = r}, "the memory is no longer watched");
 }
 
 static int on_memory_time(sd_event_source *source, uint64_t usec, void *userdata)
@@ -164,13 +160,12 @@ static int on_memory_time(sd_event_source *source, uint64_t usec, void *userdata
 
 /* ---- the part ---- */
 
-static void watch_free(void *state)
+static void watch_clear(void *state)
 {
     HfWatch *watch = state;
 
     sd_event_source_disable_unref(watch->queues);
     sd_event_source_disable_unref(watch->memory);
-    free(watch);
 }
 
 static int add_timer(HfWatch *watch, sd_event_source **timer, sd_event_time_handler_t callback)
@@ -180,15 +175,11 @@ static int add_timer(HfWatch *watch, sd_event_source **timer, sd_event_time_hand
     return r < 0 ? r : sd_event_source_set_enabled(*timer, SD_EVENT_OFF);
 }
 
-static int watch_begin(HfSupervisor *supervisor, void **ret, HfText *error)
+static int watch_begin(void *state, HfText *error)
 {
-    HfWatch *watch = calloc(1, sizeof(*watch));
+    HfWatch *watch = state;
 
     (void)error;
-    if (!watch)
-        return -ENOMEM;
-    watch->supervisor = supervisor;
-    *ret = watch;
     int r = add_timer(watch, &watch->queues, on_queues_time);
     return r < 0 ? r : add_timer(watch, &watch->memory, on_memory_time);
 }
@@ -225,9 +216,10 @@ static void watch_detach(void *state)
 
 const HfPart hf_part_watch = {
     .name = "watch",
+    .state_size = sizeof(HfWatch),
     .begin = watch_begin,
     .begun = watch_begun,
     .performed = watch_performed,
     .detach = watch_detach,
-    .free = watch_free,
+    .clear = watch_clear,
 };

@@ -1,11 +1,19 @@
 /* SPDX-License-Identifier: MIT */
-/* Shared by the files of the warm-up. */
+/* Shared by the files of this part: the canary on private sockets, and the warm-up. */
 #pragma once
 
+#include <systemd/sd-event.h>
+
+#include "config/settings.h"
 #include "kernel/priority.h"
+#include "loop/reaper.h"
 #include "parts/events/events.h"
 #include "parts/probe/request.h"
+#include "run/plan.h"
+#include "run/runtime.h"
 #include "run/supervisor.h"
+
+/* Shared by the files of the warm-up. */
 
 typedef struct HfWarmUp HfWarmUp;
 
@@ -104,19 +112,15 @@ struct HfWarmUp {
 };
 
 /* Begins the phase's next request in an idle slot. Returns whether there was one. */
-bool hf_warm_begin_list(HfWarmSlot *slot);
-bool hf_warm_begin_batch(HfWarmSlot *slot);
 bool hf_warm_begin_recent(HfWarmSlot *slot);
 bool hf_warm_begin_page(HfWarmSlot *slot);
 bool hf_warm_begin_command(HfWarmSlot *slot);
 
 /* Returns 0 or negative errno. */
-int hf_warm_make_targets(HfWarmUp *warm);
 int hf_warm_make_pages(HfWarmUp *warm);
 /* Removes the scripts left by a holdfast that died while it warmed generation. */
 void hf_warm_remove_scripts(const HfSupervisor *supervisor, const HfGeneration *generation);
 /* Harmless when repeated. */
-void hf_warm_clear_targets(HfWarmUp *warm);
 void hf_warm_clear_pages(HfWarmUp *warm);
 
 /* Nothing is started before usec have passed; without a timer, at once. */
@@ -125,3 +129,41 @@ void hf_warm_pause(HfWarmUp *warm, uint64_t usec);
 void hf_warm_next(HfWarmSlot *slot);
 /* Keeps the first reason. */
 void hf_warm_excuse(HfWarmUp *warm, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* ---- the warm-up ---- */
+
+/* Fills the caches of a ready generation that no client has reached yet. It never fails.
+ */
+
+/* Is there anything to do? */
+bool hf_warm_has_work(const HfSettings *settings);
+
+/* settings: those of the generation to warm; borrowed, like both generations. before: whose cache
+ * is read; NULL: none. priority: the generation's, lowered here and restored at the end as far as
+ * the kernel allows; otherwise the caller must restore it. Returns 0 or negative errno. */
+int hf_warm_start(HfSupervisor *supervisor, const HfSettings *settings, const HfGeneration *before,
+                  const HfGeneration *generation, HfPriority *priority, HfWarmCallback callback,
+                  void *userdata, HfWarmUp **ret);
+/* generation is about to be freed. */
+void hf_warm_lose(HfWarmUp *warm, const HfGeneration *generation);
+/* No callback; leaves the priority as it is. Accepts and returns NULL. */
+HfWarmUp *hf_warm_abort(HfWarmUp *warm);
+
+/* ---- the canary ---- */
+
+/* Tests the next plan with a real generation on private sockets, which is asked and then ended
+ * before it can replace another (--canary). */
+
+typedef struct HfCanary HfCanary;
+
+/* result 0: every listener gave a good answer. Otherwise negative errno, and error says what was
+ * wrong and what the service printed. All processes have gone, and the canary has been freed. */
+typedef void (*HfCanaryCallback)(int result, const char *error, void *userdata);
+
+/* plan: bound; its listeners are not touched. settings->ready_timeout limits start and answers
+ * together. Returns 0, or negative errno with one or more lines in error. */
+int hf_canary_start(sd_event *loop, HfReaper *reaper, const HfRuntime *runtime,
+                    const HfSettings *settings, HfPlan *plan, HfCanaryCallback callback,
+                    void *userdata, HfCanary **ret, HfText *error);
+/* Kills it, without a callback. Accepts and returns NULL. */
+HfCanary *hf_canary_abort(HfCanary *canary);

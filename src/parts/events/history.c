@@ -219,7 +219,7 @@ static void record_action(HfEvents *events, const HfAction *action)
 
 /* ---- the part ---- */
 
-static void events_free(void *state)
+static void events_clear(void *state)
 {
     HfEvents *events = state;
 
@@ -227,18 +227,14 @@ static void events_free(void *state)
     hf_sd_notify_free(events->notify);
     hf_history_clear(&events->history);
     hf_notices_clear(&events->notices);
-    free(events);
 }
 
-static int events_begin(HfSupervisor *supervisor, void **ret, HfText *error)
+static int events_begin(void *state, HfText *error)
 {
-    HfEvents *events = calloc(1, sizeof(*events));
+    HfEvents *events = state;
+    HfSupervisor *supervisor = events->supervisor;
 
     (void)error;
-    if (!events)
-        return -ENOMEM;
-    events->supervisor = supervisor;
-    *ret = events;
     int r = hf_hooks_new(supervisor, &events->notices, &events->hooks);
     return r < 0 ? r : hf_sd_notify_new(supervisor, &events->notify);
 }
@@ -325,6 +321,7 @@ static bool events_end(void *state)
 
 const HfPart hf_part_events = {
     .name = "events",
+    .state_size = sizeof(HfEvents),
     .begin = events_begin,
     .claimed = events_claimed,
     .performed = events_performed,
@@ -334,5 +331,5 @@ const HfPart hf_part_events = {
     .replacing = events_replacing,
     .owns = events_owns,
     .end = events_end,
-    .free = events_free,
+    .clear = events_clear,
 };

@@ -1,25 +1,37 @@
 /* SPDX-License-Identifier: MIT */
-#include "parts/fallback/carrier_loop.h"
+#include "parts/fallback/fallback_parts.h"
 
 #include <errno.h>
+#include <linux/capability.h>
 #include <poll.h>
-#include <stdbool.h>
-#include <stdint.h>
+#include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "base/fd.h"
+#include "base/log.h"
 #include "base/memory.h"
 #include "base/parse.h"
-#include "parts/fallback/fallback_loop.h"
+#include "kernel/privilege.h"
+#include "kernel/socket.h"
 
+/* The process that carries connections over. */
+
+#define CONNECTIONS   128 /* at once; more wait in the queue */
 #define BUFFER_SIZE   16384
 #define ENDS          2
 #define IDLE_MSEC     1000                    /* without any connection, before it ends */
 #define LIFE_TIME     (300 * HF_USEC_PER_SEC) /* of a connection */
 #define CLOSE_TIME    HF_USEC_PER_SEC         /* for the client to close as well */
 #define CLEANUP_CARRY __attribute__((cleanup(carry_clear)))
+
+typedef struct Task {
+    int fds[HF_CARRIER_LISTENERS];           /* listeners; closed once let go */
+    HfAddress targets[HF_CARRIER_LISTENERS]; /* where to relay their connections */
+    size_t n;
+    int counting; /* gets a byte for each connection */
+} Task;
 
 /* One direction of a connection. */
 typedef struct Way {
@@ -38,9 +50,9 @@ typedef struct Carried {
 } Carried;
 
 typedef struct Carry {
-    HfCarrierTask *task;
+    Task *task;
     Carried *carried;
-    struct pollfd polled[1 + HF_CARRIER_LISTENERS + HF_CARRIER_CONNECTIONS * ENDS];
+    struct pollfd polled[1 + HF_CARRIER_LISTENERS + CONNECTIONS * ENDS];
     bool stopping;
 } Carry;
 
@@ -111,7 +123,7 @@ static int connect_to(const HfAddress *target)
 
 static Carried *free_place(const Carry *carry)
 {
-    for (size_t i = 0; i < HF_CARRIER_CONNECTIONS; i++)
+    for (size_t i = 0; i < CONNECTIONS; i++)
         if (carry->carried[i].fds[0] < 0)
             return &carry->carried[i];
     return NULL;
@@ -164,7 +176,7 @@ static size_t prepare(Carry *carry, int stop_fd)
     for (size_t i = 0; i < carry->task->n; i++)
         *polled++ =
             (struct pollfd){.fd = free_place(carry) ? carry->task->fds[i] : -1, .events = POLLIN};
-    for (size_t i = 0; i < HF_CARRIER_CONNECTIONS; i++) {
+    for (size_t i = 0; i < CONNECTIONS; i++) {
         Carried *carried = &carry->carried[i];
         if (carried->fds[0] >= 0 && carried->deadline <= hf_clock_monotonic())
             close_carried(carried);
@@ -182,10 +194,10 @@ static int turn(Carry *carry, int stop_fd)
 
     if (carry->stopping && open == 0)
         return 0;
-    int r = poll(carry->polled, n + HF_CARRIER_CONNECTIONS * ENDS, IDLE_MSEC);
+    int r = poll(carry->polled, n + CONNECTIONS * ENDS, IDLE_MSEC);
     if (r <= 0)
         return r < 0 && errno != EINTR ? -errno : r < 0 || open > 0;
-    for (size_t i = 0; i < HF_CARRIER_CONNECTIONS; i++) {
+    for (size_t i = 0; i < CONNECTIONS; i++) {
         const struct pollfd *ends = &carry->polled[n + i * ENDS];
         if (carry->carried[i].fds[0] >= 0 && (ends[0].revents != 0 || ends[1].revents != 0))
             move_on(&carry->carried[i]);
@@ -200,23 +212,74 @@ static int turn(Carry *carry, int stop_fd)
 
 static void carry_clear(Carry *carry)
 {
-    for (size_t i = 0; carry->carried && i < HF_CARRIER_CONNECTIONS; i++)
+    for (size_t i = 0; carry->carried && i < CONNECTIONS; i++)
         close_carried(&carry->carried[i]);
     hf_freep(&carry->carried);
 }
 
-int hf_carrier_serve(HfCarrierTask *task, int stop_fd)
+/* Serves until nobody has connected for a while and no connection is open or, once stop_fd is
+ * readable, until none is open. Returns 0 or negative errno. */
+static int serve_task(Task *task, int stop_fd)
 {
     CLEANUP_CARRY Carry carry = {.task = task};
     int r;
 
-    carry.carried = hf_allocate(HF_CARRIER_CONNECTIONS, sizeof(*carry.carried));
+    carry.carried = hf_allocate(CONNECTIONS, sizeof(*carry.carried));
     if (!carry.carried)
         return -ENOMEM;
-    for (size_t i = 0; i < HF_CARRIER_CONNECTIONS; i++)
+    for (size_t i = 0; i < CONNECTIONS; i++)
         carry.carried[i].fds[0] = carry.carried[i].fds[1] = -1;
     do
         r = turn(&carry, stop_fd);
     while (r > 0);
     return r;
 }
+
+#define FIRST_LISTENER 3 /* HfSpawn's first */
+
+static int parse_task(int argc, char **argv, Task *task, pid_t *ret_parent)
+{
+    const size_t n = (size_t)argc - HF_CARRIER_TARGETS;
+    uint64_t parent;
+
+    if (n == 0 || n > HF_CARRIER_LISTENERS ||
+        hf_parse_uint(argv[HF_CARRIER_TARGETS - 1], INT32_MAX, &parent) < 0)
+        return -EINVAL;
+    for (; task->n < n; task->n++) {
+        task->fds[task->n] = FIRST_LISTENER + (int)task->n;
+        if (hf_address_parse(argv[HF_CARRIER_TARGETS + task->n], &task->targets[task->n]) < 0 ||
+            hf_socket_verify(task->fds[task->n]) < 0)
+            return -EINVAL;
+    }
+    task->counting = FIRST_LISTENER + (int)n;
+    *ret_parent = (pid_t)parent;
+    return 0;
+}
+
+int hf_carrier_main(int argc, char **argv)
+{
+    HF_CLEANUP_FD int stop_fd = -1;
+    Task task = {0};
+    uint64_t capabilities = 0;
+    pid_t parent;
+
+    int r = parse_task(argc, argv, &task, &parent);
+    for (size_t i = 0; r >= 0 && i < task.n; i++)
+        if (hf_address_is_path(&task.targets[i])) /* to connect to a path of another user */
+            capabilities = UINT64_C(1) << CAP_DAC_OVERRIDE;
+    if (r >= 0)
+        r = hf_helper_begin(parent, capabilities, &stop_fd);
+    if (r == -ESRCH)
+        return EXIT_SUCCESS;
+    if (r >= 0)
+        r = hf_fallback_alarm();
+    hf_privilege_confine(true);
+    if (r >= 0)
+        r = serve_task(&task, stop_fd);
+    if (r < 0)
+        hf_log(LOG_ERR, &(HfLogFields){.error = r},
+               "connections that came late cannot be carried over");
+    _exit(r < 0 ? EXIT_FAILURE : EXIT_SUCCESS);
+}
+
+/* ---- starting and ending the helper ---- */
