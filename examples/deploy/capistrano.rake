@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-# Capistrano 3: lib/capistrano/tasks/holdfast.rake. A deploy, and a rollback, fail before the link moves if the canary does.
+# Capistrano 3: lib/capistrano/tasks/holdfast.rake. If the canary fails, a deploy or rollback fails before the link moves.
 namespace :holdfast do
   desc "Start php-fpm in the release, behind the open sockets"
   task :release do

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-// A server of several sockets on sd_listen_fds(3): tells each caller who answers, and at which
-// socket. /slow takes its time. A child for each connection; at TERM it takes no more and waits for
-// them.
+// A server with several sockets, by sd_listen_fds(3): tells each client who answers, and at which
+// socket. /slow takes its time. It forks a child for each connection; on TERM it accepts no more
+// and waits for them.
 //
 //     cc -O2 -o hello hello.c $(pkg-config --cflags --libs libsystemd)
 
@@ -47,7 +47,7 @@ static _Noreturn void answer(int connection, const char *name)
 
 static void take(int listener, const char *name)
 {
-    // Another generation may have been faster: then there is nobody.
+    // The other generation may have been faster: then there is no connection.
     int connection = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
     if (connection < 0)
         return;
@@ -70,7 +70,7 @@ int main(void)
         fcntl(polled[i].fd, F_SETFL, O_NONBLOCK);
     }
 
-    // TERM comes only while it waits: no connection is half taken then.
+    // TERM arrives only while it waits, so no connection is half accepted then.
     sigset_t term, before;
     sigemptyset(&term);
     sigaddset(&term, SIGTERM);

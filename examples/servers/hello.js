@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The same as a server of its own: it listens on descriptor 3, and at TERM it finishes what it has.
+// The same for Node.js: it listens on descriptor 3, and on TERM it finishes its requests.
 "use strict";
 const http = require("http");
 
@@ -8,7 +8,7 @@ let leaving = false;
 const server = http.createServer((request, response) => {
     const delay = request.url === "/slow" ? 300 : 0;
     setTimeout(() => {
-        // Else a client that keeps its connection would keep the process, too.
+        // Otherwise a client that keeps its connection open would keep the process alive, too.
         if (leaving) response.setHeader("Connection", "close");
         response.end(`hello ${process.pid}\n`);
     }, delay);

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-# The same for any PSGI server. Starlet says nothing when it is ready, so this does.
+# The same for any PSGI server. Starlet does not say when it is ready, so this does.
 use strict;
 use warnings;
 use Time::HiRes qw(sleep);

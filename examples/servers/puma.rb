@@ -1,3 +1,3 @@
 # SPDX-License-Identifier: MIT
-# Else puma closes a connection at the end whose request has not arrived yet.
+# Otherwise, as it ends, puma closes connections whose request has not arrived yet.
 queue_requests false

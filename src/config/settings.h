@@ -25,7 +25,7 @@ HF_STRTAB_DECLARE(hf_handover, HfHandover); /* auto, switch, gentle, at-once */
 typedef enum HfKillMode {
     HF_KILL_MODE_SERVICE, /* processes that run its program; in the end also holders of a listener
                            */
-    HF_KILL_MODE_ALL,     /* every process; in the end every descendant of ours, too */
+    HF_KILL_MODE_ALL,     /* every process; in the end every one of our descendants, too */
     HF_KILL_MODE_MAX_,
 } HfKillMode;
 HF_STRTAB_DECLARE(hf_kill_mode, HfKillMode); /* service, all */

@@ -129,7 +129,7 @@ static int inherited_unless_set(int fd, int own)
 }
 
 /* Logs are often set to /proc/self/fd/2, which a service may open anew as another user; a pipe of
- * our own would be open to its maker alone. */
+ * our own would be open to its creator only. */
 static void share_pipe(int fd)
 {
     struct stat found;

@@ -32,7 +32,7 @@ typedef void (*HfCaptureCallback)(const HfCaptured *captured, void *userdata);
 int hf_capture_start(sd_event *loop, HfReaper *reaper, const HfSpawn *spawn, size_t maximum,
                      uint64_t timeout, HfCaptureCallback callback, void *userdata, HfCapture **ret);
 
-/* The same for a function of ours in a child, see hf_process_call; what it writes to fd is
+/* The same for one of our functions in a child, see hf_process_call; what it writes to fd is
  * captured. */
 int hf_capture_call(sd_event *loop, HfReaper *reaper, void (*function)(int fd, void *userdata),
                     void *argument, size_t maximum, uint64_t timeout, HfCaptureCallback callback,

@@ -21,7 +21,7 @@ int hf_reaper_new(sd_event *loop, HfReaper **ret);
 /* Restores the subreaper attribute. Accepts and returns NULL. */
 HfReaper *hf_reaper_free(HfReaper *reaper);
 
-/* Calls back once when pid, a child of ours, has been reaped. Returns 0 or -ENOMEM. */
+/* Calls back once when pid, one of our children, has been reaped. Returns 0 or -ENOMEM. */
 int hf_reaper_watch(HfReaper *reaper, pid_t pid, HfReaperCallback callback, void *userdata);
 /* Reaps all ended children without waiting for a SIGCHLD. */
 void hf_reaper_sweep(HfReaper *reaper);

@@ -17,7 +17,7 @@ typedef long double
 #endif
 #define WIDE_MAX ((Wide)UINT64_MAX * UINT64_MAX)
 
-/* The digits at text, up to WIDE_MAX; their number is told in ret. */
+/* The digits at text, up to WIDE_MAX; ret gets their number. */
 static Wide read_wide(const char *text, const char *digits, size_t *ret)
 {
     unsigned base = (unsigned)strlen(digits);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What a warm-up's script answers: the list of the old cache, and marks for a list of ours. The
+/* What a warm-up's script answers: the list of the old cache, and marks for our list. The
  * answer, the list and two document roots, each up to a NUL. */
 #include <errno.h>
 #include <stdlib.h>

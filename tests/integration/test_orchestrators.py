@@ -130,7 +130,7 @@ def test_the_containerfile_that_copies(tmp_path):
     needed = subprocess.run(["readelf", "--dynamic", HOLDFAST], env=environment(), check=True, capture_output=True,
                             text=True).stdout
     libraries = {name for name in re.findall(r"\(NEEDED\).*\[(lib[a-z]+)", needed) if name not in ("libasan", "libubsan")}
-    assert libraries - {"libc"} == set(re.findall(r"(lib[a-z]+)\d", re.search(r"It loads .*", COPYING).group()))
+    assert libraries - {"libc"} == set(re.findall(r"(lib[a-z]+)\d", re.search(r"holdfast loads .*", COPYING).group()))
 
 
 @pytest.mark.parametrize("text", [CONTAINERFILE, COPYING], ids=["package", "copy"])

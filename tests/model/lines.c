@@ -35,7 +35,7 @@ bool lines_equal(const Lines *a, const Lines *b)
     return equal;
 }
 
-/* Whether the line stands in lines at or after from; where is told in ret. */
+/* Whether the line stands in lines at or after from; ret gets its place. */
 static bool find_line(const Lines *lines, size_t from, const char *line, size_t *ret)
 {
     for (size_t i = from; i < lines->n; i++) {

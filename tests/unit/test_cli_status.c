@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What the verbs print of what an instance says, which is told here. */
+/* What the verbs print of what an instance says, which is given here. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -55,7 +55,7 @@ static uint64_t boottime(void)
     return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
 }
 
-/* A child that holds what it inherits until it is told to leave. */
+/* A child that holds what it inherits until it is asked to leave. */
 typedef struct Child {
     pid_t pid;
     int leave;

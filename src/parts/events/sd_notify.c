@@ -302,7 +302,7 @@ void hf_sd_notify_state(HfSdNotify *notify)
     hf_text_addf(&status, "%d ", (int)notify->supervisor->machine.phase);
     add_status(notify->supervisor, &status);
     bool same = notify->told && strcmp(notify->told, hf_text_peek(&status)) == 0;
-    if (status.failed || same) /* without memory it is told after the next step */
+    if (status.failed || same) /* without memory it is reported after the next step */
         return;
     Kind kind = add_state(notify, &text);
     hf_text_add(&text, strchr(hf_text_peek(&status), ' ') + 1);

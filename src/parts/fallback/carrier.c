@@ -33,7 +33,7 @@ struct HfCarrier {
     size_t n;
     size_t capacity;
     HfProcess process;   /* the helper; it has copies of the sides */
-    HfProcess dismissed; /* the last one that was told to stop: it ends what it has begun */
+    HfProcess dismissed; /* the last one that was asked to stop: it ends what it has begun */
     sd_event_source *counted;
 };
 

@@ -24,7 +24,7 @@ typedef struct HfFinalKill {
     HfProcessSet *set; /* NULL until the end */
 } HfFinalKill;
 
-/* Helpers of ours, such as the answerer or the user's command for an event, end by themselves. */
+/* Our helpers, such as the answerer or the user's command for an event, end by themselves. */
 static bool is_helper(const HfSupervisor *supervisor, pid_t pid)
 {
     HfProgram own;

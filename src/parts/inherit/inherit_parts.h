@@ -95,9 +95,9 @@ int hf_shared_listener_copy(const HfListenerSpec *spec, HfListener **ret);
  * the oldest of its holders if that matches. Returns 0 or negative errno. */
 int hf_takeover_add_hidden(HfListener *listener, HfProcessMatch match, const void *wanted);
 
-/* ---- bound by a generation of ours ---- */
+/* ---- bound by one of our generations ---- */
 
-/* A socket that a generation of ours has bound by itself. php-fpm does so for an address that its
+/* A socket that one of our generations has bound by itself. php-fpm does so for an address that its
  * overlay does not contain: a pool was added, and php-fpm has restarted itself. */
 
 /* Copies the socket for spec out of such a generation instead of competing for its address. The

@@ -308,7 +308,7 @@ HfTakeover *hf_takeover_free(HfTakeover *takeover)
     return NULL;
 }
 
-/* ---- bound by a generation of ours ---- */
+/* ---- bound by one of our generations ---- */
 
 /* Returns 1 when pid belongs to that generation. */
 static int open_member(const HfGeneration *generation, pid_t pid, HfProcess *ret)
@@ -508,7 +508,7 @@ int hf_shared_listener_copy(const HfListenerSpec *spec, HfListener **ret)
     return r;
 }
 
-/* ---- bound by a generation of ours, once more ---- */
+/* ---- bound by one of our generations, once more ---- */
 
 int hf_own_listener_copy(const HfSupervisor *supervisor, const HfListenerSpec *spec,
                          HfListener **ret)
