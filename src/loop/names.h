@@ -51,3 +51,7 @@ const char *hf_names_silent(const HfNames *names);
 bool hf_names_open(const HfNames *names, const char *path, int mode);
 /* May be called once. */
 int hf_names_service_user(HfNames *names, HfCredentials *credentials, const char *user);
+/* What the service runs as. Returns 0, or negative errno, mostly with one line in error: no such
+ * user or group, or no permission to switch to it. May be called once. */
+int hf_names_credentials(HfNames *names, const HfSettings *settings, HfCredentials *ret,
+                         HfText *error);
