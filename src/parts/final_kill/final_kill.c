@@ -10,7 +10,6 @@
 #include <unistd.h>
 
 #include "base/log.h"
-#include "base/memory.h"
 #include "kernel/cgroup.h"
 #include "loop/cgroups.h"
 #include "loop/process_set.h"
@@ -121,7 +120,8 @@ static void final_kill_detach(void *state)
 
     left->set = hf_process_set_free(left->set);
     hf_held_sockets_clear(&left->sockets);
-    hf_freep(&left->unit);
+    free(left->unit);
+    left->unit = NULL;
 }
 
 const HfPart hf_part_final_kill = {
