@@ -181,6 +181,12 @@ int hf_file_make_directory(const char *path, mode_t mode)
     return r < 0 ? r : check_trusted(whole);
 }
 
+void hf_file_close_directory(DIR **directory)
+{
+    if (*directory)
+        closedir(*directory);
+}
+
 static int remove_files(const char *path, DIR *directory, HfFileStays stays, const void *userdata)
 {
     int outcome = 0;
@@ -201,14 +207,11 @@ int hf_file_remove_entries(const char *path, HfFileStays stays, const void *user
     HF_CLEANUP_FD int fd = open(path, OPEN_ITSELF);
     if (fd < 0)
         return errno == ENOENT ? 0 : -errno;
-    DIR *directory = fdopendir(fd);
+    HF_CLEANUP_DIRECTORY DIR *directory = fdopendir(fd);
     if (!directory)
         return -errno;
     (void)hf_fd_steal(&fd);
-
-    int r = remove_files(path, directory, stays, userdata);
-    closedir(directory);
-    return r;
+    return remove_files(path, directory, stays, userdata);
 }
 
 int hf_file_remove_directory(const char *path, HfFileStays stays, const void *userdata)

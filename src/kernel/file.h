@@ -2,6 +2,7 @@
 /* Small files: written all or nothing, read up to a limit. */
 #pragma once
 
+#include <dirent.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
@@ -24,6 +25,10 @@ bool hf_file_is_near(const char *path);
  * also if path is a directory already; -EPERM if that is owned by neither us nor root, or is
  * writable by others and not sticky; -ENOTDIR if a link or anything else is there. */
 int hf_file_make_directory(const char *path, mode_t mode);
+
+/* For HF_CLEANUP_DIRECTORY; accepts NULL. */
+void hf_file_close_directory(DIR **directory);
+#define HF_CLEANUP_DIRECTORY __attribute__((cleanup(hf_file_close_directory)))
 
 /* Must this file, in the directory at path, be left for its owner to remove? */
 typedef bool (*HfFileStays)(const char *path, const char *name, const void *userdata);

@@ -16,16 +16,10 @@
 #include "base/memory.h"
 #include "base/parse.h"
 #include "kernel/cgroup.h"
+#include "kernel/file.h"
 
 #define ANCESTORS_MAX 64
 #define STRANGERS     2048 /* remembered */
-
-static void close_directory(DIR **directory)
-{
-    if (*directory)
-        closedir(*directory);
-}
-#define CLEANUP_DIRECTORY __attribute__((cleanup(close_directory)))
 
 /* A process that has gone or may not be examined is no match (0), but running short of descriptors
  * must not hide one. */
@@ -79,7 +73,7 @@ int hf_process_open_match(pid_t pid, HfProcessMatch match, const void *wanted, H
 
 int hf_process_visit(HfProcessMatch match, const void *wanted, HfProcessVisit visit, void *userdata)
 {
-    CLEANUP_DIRECTORY DIR *proc = opendir("/proc");
+    HF_CLEANUP_DIRECTORY DIR *proc = opendir("/proc");
     int r = 0;
 
     if (!proc)
@@ -290,7 +284,7 @@ int hf_process_holds(pid_t pid, const HfHeldSockets *sockets, size_t *ret_which)
     if (pid == getpid())
         return 0;
     snprintf(path, sizeof(path), "/proc/%d/fdinfo", (int)pid);
-    CLEANUP_DIRECTORY DIR *descriptors = opendir(path);
+    HF_CLEANUP_DIRECTORY DIR *descriptors = opendir(path);
     if (!descriptors)
         return no_match_unless_short(-errno);
     while ((entry = readdir(descriptors))) {

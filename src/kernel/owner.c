@@ -21,6 +21,7 @@
 #include "base/fd.h"
 #include "base/parse.h"
 #include "base/text.h"
+#include "kernel/file.h"
 #include "kernel/process.h"
 #include "kernel/sock_diag.h"
 
@@ -220,13 +221,6 @@ typedef struct Candidate {
     uint64_t started;
 } Candidate;
 
-static void close_directory(DIR **directory)
-{
-    if (*directory)
-        closedir(*directory);
-}
-#define CLEANUP_DIRECTORY __attribute__((cleanup(close_directory)))
-
 static bool is_wanted(const char *link, const ino_t *inodes, size_t n)
 {
     char wanted[64];
@@ -247,7 +241,7 @@ static bool holds(pid_t pid, const ino_t *inodes, size_t n)
     int fd = open(name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0)
         return false;
-    CLEANUP_DIRECTORY DIR *fds = fdopendir(fd);
+    HF_CLEANUP_DIRECTORY DIR *fds = fdopendir(fd);
     if (!fds) {
         hf_fd_close(fd);
         return false;
@@ -274,7 +268,7 @@ static bool is_older(const Candidate *a, const Candidate *b)
 
 static int find_oldest(const ino_t *inodes, size_t n, Candidate *ret)
 {
-    CLEANUP_DIRECTORY DIR *proc = opendir("/proc");
+    HF_CLEANUP_DIRECTORY DIR *proc = opendir("/proc");
     Candidate oldest = {0};
 
     if (!proc)

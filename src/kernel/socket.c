@@ -15,6 +15,7 @@
 
 #include "base/fd.h"
 #include "base/parse.h"
+#include "kernel/file.h"
 #include "kernel/owner.h"
 
 #define SOMAXCONN_FILE    "/proc/sys/net/core/somaxconn"
@@ -288,13 +289,6 @@ int hf_socket_reach(int fd, struct sockaddr_storage *ret, socklen_t *ret_length)
 
 #define INODES_MAX 64
 
-static void close_directory(DIR **directory)
-{
-    if (*directory)
-        closedir(*directory);
-}
-#define CLEANUP_DIRECTORY __attribute__((cleanup(close_directory)))
-
 /* Returns the index in inodes of the file behind this descriptor, or -1. */
 static int find_inode(DIR *directory, const char *name, const ino_t *inodes, int n)
 {
@@ -318,7 +312,7 @@ static int copy_sockets(const HfProcess *holder, ino_t *inodes, int n, int *ret,
     int r = -ENOTCONN;
 
     snprintf(path, sizeof(path), "/proc/%d/fd", (int)holder->pid);
-    CLEANUP_DIRECTORY DIR *directory = opendir(path);
+    HF_CLEANUP_DIRECTORY DIR *directory = opendir(path);
     if (!directory)
         return errno == ENOENT ? -ESRCH : -errno;
     while (copied < maximum && (entry = readdir(directory))) {

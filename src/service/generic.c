@@ -118,3 +118,13 @@ const HfAdapter hf_adapter_generic = {
     .reopen_signal = SIGUSR1,
     .discover = hf_adapter_discover_settings,
 };
+
+const HfAdapter hf_adapter_php_cgi = {
+    .name = "php-cgi",
+    .program = "php-cgi",
+    .handoff = &hf_handoff_stdin,
+    .stop_signal = SIGTERM,
+    .fastcgi = true,
+    .leaks = true,
+    .discover = hf_adapter_discover_settings,
+};
