@@ -14,7 +14,7 @@ from harness.phpfpm import Pool
 from harness.wait import Appearance, Ended
 
 # Only where something hangs: on a busy machine the test of a configuration, at the lowest priority, takes as long.
-HANGS = "--ready-timeout=10s"
+HANGS = "--ready-timeout=20s"
 GOOD = '<?php echo "well";'
 FATAL = '<?php throw new Exception("out of cheese");'
 BUSY = "<?php $_GET = ['ms' => 60000, 'mark' => 'busy']; require __DIR__ . '/busy.php';"
@@ -136,12 +136,12 @@ def test_a_script_that_is_missing(healthy):
 def test_a_script_that_hangs(healthy):
     holdfast = guard(healthy, HANGS)
     write(healthy, BUSY)
-    assert_refused(holdfast, "reload", "the canary did not answer in 10 s")
+    assert_refused(holdfast, "reload", "the canary did not answer in 20 s")
     holdfast.stop()
 
 
 @pytest.mark.parametrize("how, options, reasons", [
-    ("stuck", [HANGS], ["the canary was not ready in 10 s", "stuck in a bog"]),
+    ("stuck", [HANGS], ["the canary was not ready in 20 s", "stuck in a bog"]),
     ("leaving", [], ["the canary exited with status 7", "I am off"])])
 def test_a_master_that_does_not_come_up(healthy, how, options, reasons):
     program = healthy.directory / "php-fpm-frail"
