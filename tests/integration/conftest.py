@@ -87,9 +87,11 @@ def built(request):
 def make_site(request):
     """Sites that are closed with the test, the newest first."""
     sites = request.node.stash[SITES] = []
+    # Each worker that is forked and ends costs as much as a request; a load alone needs many.
+    workers = {} if request.node.get_closest_marker("load") else {"children": 6}
 
     def make(*arguments, **options):
-        site = Site(*arguments, **options)
+        site = Site(*arguments, **{**workers, **options})
         sites.append(site)
         return site
 

@@ -37,7 +37,7 @@ class Asking:
 
     def run(self, path):
         try:
-            while not self.enough.is_set():
+            while not self.enough.wait(0.005):
                 self.numbers.append(ask(path)[0])
         except Exception as problem:  # pylint: disable=broad-exception-caught
             self.problem = problem

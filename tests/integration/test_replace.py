@@ -163,9 +163,10 @@ def test_reload_adds_and_removes_a_pool(make_site):
 
 
 @pytest.mark.long(15)
-def test_nothing_piles_up(site):
+def test_nothing_piles_up(make_site):
     """Descriptors, of holdfast and of a generation, are as many after many replacements as after one. Each is over before
     the next begins: a side is bound for each generation that is not gone."""
+    site = make_site(children=1)
     holdfast = site.holdfast()
 
     def count(number):

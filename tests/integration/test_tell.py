@@ -7,6 +7,7 @@ import signal
 import pytest
 
 from harness.holdfast import Holdfast
+from harness.sleeper import sleeper
 from harness.wait import fill
 
 SECOND = "STATUS=generation 2 active"
@@ -54,10 +55,9 @@ def test_a_failed_reload_is_ready_again(site):
     assert statuses(site)[-1].startswith("STATUS=generation 1 active")
 
 
-@pytest.mark.long(25)
-def test_nobody_reads(make_site):
+def test_nobody_reads(site):
     """A supervisor that does not read its queue does not stop the holdfast below it."""
-    instance = make_site(children=1).holdfast("--handover=at-once")
+    instance = sleeper(site, "--handover=at-once")
     for number in range(2, 42):
         instance.reload(number)
     instance.stop()
