@@ -166,7 +166,7 @@ def compiled(server):
     flags = subprocess.run(["pkg-config", "--cflags", "--libs", "libsystemd"], capture_output=True, text=True, check=True)
     subprocess.run(["gcc", "-Wall", "-Wextra", "-Werror", "-O2", "-o", "hello", "hello.c", *flags.stdout.split()],
                    cwd=server.directory, check=True)
-    options, server.command = command_of("C, and whatever else uses libsystemd")
+    options, server.command = command_of("C, and other programs that use libsystemd")
     port = server.address.rpartition(":")[2]
     text = " ".join(options).replace(":8000", f":{port}").replace("@hello", f"@{server.site.name}")
     assert text.endswith(" --ready=notify")
