@@ -2,6 +2,7 @@
 /* reload, restart, rollback, stop, hold and release: one request, with progress until it is
  * answered. And upgrade. */
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,6 +10,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/memory.h"
 #include "base/parse.h"
 #include "base/text.h"
 #include "cli/client.h"
@@ -25,6 +27,7 @@ typedef struct Progress {
     bool terminal;
     uint64_t begun; /* usec, CLOCK_MONOTONIC */
     char *last;     /* the event shown; owned */
+    bool drained;   /* an event has said what is left alone */
 } Progress;
 
 /* Does the event's text name the verb itself? */
@@ -144,8 +147,10 @@ static int on_event(sd_bus_message *message, void *userdata, sd_bus_error *unuse
 
     (void)unused;
     if (sd_bus_message_read(message, "stss", &name, &generation, &cause, &text) > 0 &&
-        !is_failure(name))
+        !is_failure(name)) {
         show_event(&waiting->progress, text);
+        waiting->progress.drained |= strcmp(name, "draining") == 0;
+    }
     return 0;
 }
 
@@ -191,6 +196,21 @@ static int send_request(sd_bus *bus, const HfCommandLine *line, Waiting *waiting
     return r;
 }
 
+/* A rewritten line does not last, and the old generation may not have been asked to leave yet. */
+static void show_spared(sd_bus *bus, const char *verb)
+{
+    HF_CLEANUP_FREE char *spared = NULL;
+    char printable[LINE_MAX];
+
+    if (sd_bus_set_method_call_timeout(bus, HF_CLIENT_TIMEOUT) < 0 ||
+        sd_bus_get_property_string(bus, NULL, HF_CONTROL_PATH, HF_CONTROL_INTERFACE, "Spared", NULL,
+                                   &spared) < 0 ||
+        !*spared)
+        return;
+    hf_text_printable(spared, strlen(spared), printable, sizeof(printable));
+    hf_log(LOG_INFO, NULL, "%s: left alone: %s", verb, printable);
+}
+
 /* The instance ended while the request was on its way. */
 static bool stopped_already(int r, const sd_bus_error *failure)
 {
@@ -214,7 +234,12 @@ static int wait_for_answer(sd_bus *bus, const HfCommandLine *line)
         wait_until_answered(bus, &waiting, true);
         done = true;
     }
+    bool named = waiting.progress.drained && !waiting.progress.terminal;
     end_progress(&waiting.progress, done);
+    if (done && !named && !line->call.quiet &&
+        (line->verb == HF_VERB_RELOAD || line->verb == HF_VERB_RESTART ||
+         line->verb == HF_VERB_ROLLBACK))
+        show_spared(bus, verb);
     if (!done && sd_bus_error_has_name(failure, SD_BUS_ERROR_NO_REPLY)) /* by libsystemd */
         hf_text_addf(&error, "%s: holdfast ended before it answered; see its log", verb);
     else if (!done && failure)

@@ -236,6 +236,8 @@ static void add_tables(const HfView *view, bool colors, HfText *text)
     add_summary(view, colors, text);
     add_holdfast(view, text);
     add_hold(view, text);
+    if (view->spared[0])
+        hf_text_addf(text, "Left alone: %s\n", view->spared);
     add_generation_table(view, colors, text);
     add_listener_table(view, colors, text);
     add_pool_table(view, colors, text);

@@ -179,6 +179,7 @@ const HfViewField hf_view_properties[] = {
     {"held_until", 't', HF_SHOWN_SECONDS, offsetof(HfView, held_until), "HeldUntil",
      "held_until_timestamp_seconds",
      "Until when new connections wait, and are answered afterwards, in seconds since 1970."},
+    {"spared", 's', HF_SHOWN_WORDS, offsetof(HfView, spared), "Spared", NULL, NULL},
     {"ready_after", 't', HF_SHOWN_SECONDS, offsetof(HfView, ready_after), "ReadyAfter",
      "ready_seconds", "How long the last start took until it was ready."},
     {"switched_after", 't', HF_SHOWN_SECONDS, offsetof(HfView, switched_after), "SwitchedAfter",
@@ -431,8 +432,10 @@ static int read_properties(sd_bus_message *answer, HfView *view)
     }
     if (r < 0)
         return r;
-    if (!view->handover) /* 0.1.0 lacks it */
+    if (!view->handover) /* 0.1.0 lacks these */
         view->handover = "";
+    if (!view->spared)
+        view->spared = "";
     return view->name && view->version && view->state ? 0 : -EBADMSG;
 }
 

@@ -111,6 +111,7 @@ typedef struct HfView {
     const char *handover;
     uint64_t late_connections;
     uint64_t held_until;     /* 0: new connections do not wait */
+    const char *spared;      /* processes that generations have left alone, and that live */
     uint64_t ready_after;    /* of the last generation that became ready, 0: none */
     uint64_t switched_after; /* from request to switch of the last replacement, 0: none */
     uint64_t gone_after;     /* and from the switch until the old one was gone; 0: not yet */

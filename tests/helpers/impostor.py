@@ -13,7 +13,7 @@ RETURN, ERROR, SIGNAL = 2, 3, 4
 LISTS = {"ListGenerations": "a(tsssutttuts)", "ListListeners": "a(sssuuuxuus)", "ListPools": "a(sxxxxxxxxxs)",
          "ListCaches": "a(xxxxxxxxxs)", "ListEvents": "a(stsst)", "GetHistory": "a(tstttttusttttt)"}
 PROPERTIES = {"Name": "s", "Version": "s", "Pid": "u", "Started": "t", "State": "s", "Generation": "t", "Draining": "u",
-              "Replaced": "t", "Handover": "s"}
+              "Replaced": "t", "Handover": "s", "Spared": "s"}
 
 
 class Body(bytearray):

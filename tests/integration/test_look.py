@@ -51,7 +51,7 @@ def test_status_as_json(site):
     instance = sleeper(site)
     facts = status(instance)
     assert set(facts) == {"name", "version", "pid", "started", "state", "generation", "draining", "replacements",
-                          "failures", "replaced", "handover", "late_connections", "held_until", "ready_after", "switched_after", "gone_after",
+                          "failures", "replaced", "handover", "late_connections", "held_until", "spared", "ready_after", "switched_after", "gone_after",
                           "warm_listed", "warm_scripts", "warm_requests", "warm_failures", "warm_time",
                           "generations", "listeners", "pools", "caches", "events"}
     assert facts["pools"] == facts["caches"] == []

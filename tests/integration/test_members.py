@@ -11,8 +11,10 @@ import socket
 import pytest
 
 from harness import dbus, net, process, words
+from harness.manager import ManagedHoldfast
 from harness.paths import HELPERS, HOLDFAST, PHP_FPM, PYTHON
 from harness.service import answer
+from harness.terminal import on_terminal
 from harness.wait import Ended
 
 NOBODY = pwd.getpwnam("nobody").pw_uid
@@ -279,15 +281,66 @@ def test_workers_of_a_master_that_was_executed_late_leave(site, entrypoint):
 
 @pytest.mark.parametrize("verb", ["reload", "restart"])
 def test_a_caller_hears_what_is_left_alone(site, verb):
-    """And the socket that it holds; status lists it among the last events."""
+    """And the socket that it holds."""
     holdfast = site.holdfast()
     pid = int(site.get("/leak.php")[1].split()[1])
     result = holdfast.call(verb)
     assert result.returncode == 0
-    told = rf"generation 1 is draining; it leaves alone: sleep \({pid}\)"
+    told = rf"generation 1 is draining; it leaves alone: sleep \({pid}\), which holds {site.address}$"
     for text in (result.stderr, holdfast.call("status").stdout):
-        assert re.search(told, text), text
+        assert re.search(told, text, re.MULTILINE), text
+    assert "left alone: sleep" not in result.stderr
     holdfast.wait(rf"generation 1 leaves in the background: sleep \({pid}\)")
+    assert stop_and_end_strays(holdfast) in ([], [pid])
+
+
+def test_status_has_what_is_left_alone_for_as_long_as_it_lives(site):
+    """With what it holds; also after an upgrade and the death of holdfast."""
+    holdfast = ManagedHoldfast(site)
+    site.at_close(holdfast.close)
+    holdfast.start()
+    with Ended(int(site.get("/leak.php")[1].split()[1])) as first, Ended(int(site.get("/leak.php")[1].split()[1])) as second:
+        def line(pid):
+            return f"sleep ({pid}), which holds {site.address} (of generation 1)"
+
+        def status():
+            text, facts = holdfast.call("status").stdout, json.loads(holdfast.call("status", "--json").stdout)
+            told = re.search("^Left alone: (.*)$", text, re.MULTILINE)
+            assert (told and told.group(1)) == facts["spared"]
+            return facts["spared"]
+
+        assert status() is None
+        holdfast.replace(2)
+        both = "; ".join(line(pid) for pid in sorted((first.pid, second.pid)))
+        assert status() == both
+        assert holdfast.call("upgrade").returncode == 0
+        assert status() == both
+        os.kill(second.pid, signal.SIGKILL)
+        second.wait()
+        assert status() == line(first.pid)
+        holdfast.process.stop(signal.SIGKILL)
+        holdfast.start()
+        assert status() == line(first.pid)
+        holdfast.replace(3)
+        assert status() == line(first.pid)
+        os.kill(first.pid, signal.SIGKILL)
+        first.wait()
+        assert status() is None
+    holdfast.stop()
+
+
+@pytest.mark.parametrize("handover", ["switch", "gentle"])
+def test_a_terminal_keeps_what_is_left_alone(site, handover):
+    """Below the line that is written over; also where the old generation is asked to leave after the answer."""
+    holdfast = site.holdfast(f"--handover={handover}")
+    pid = int(site.get("/leak.php")[1].split()[1])
+    name = f"--name={site.name}"
+    left = f"reload: left alone: sleep \\({pid}\\), which holds {site.address} \\(of generation 1\\)"
+    code, text = on_terminal("reload", name)
+    assert code == 0 and re.search(rf"reload: done after [^\r]*\r\n(holdfast: )?{left}\r\n$", text), text
+    assert on_terminal("reload", "--quiet", name) == (0, "")
+    result = holdfast.call("restart")
+    assert result.returncode == 0 and f"sleep ({pid})" in holdfast.call("status").stdout
     assert stop_and_end_strays(holdfast) in ([], [pid])
 
 

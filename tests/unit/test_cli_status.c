@@ -173,8 +173,12 @@ static void assert_shows(const char *text)
         fail_msg("\"%s\" is not in:\n%s", text, shown());
 }
 
-static const HfView bare = {
-    .name = "web", .version = "1", .state = "starting", .handover = "", .started = UINT64_MAX};
+static const HfView bare = {.name = "web",
+                            .version = "1",
+                            .state = "starting",
+                            .handover = "",
+                            .spared = "",
+                            .started = UINT64_MAX};
 
 static int ask(int (*verb)(const HfCommandLine *), HfCall call)
 {

@@ -17,6 +17,7 @@ static HfView view_of(HfViewListener *listener, HfViewEvent *event, HfViewPast *
         .version = "1",
         .state = "running",
         .handover = "switch",
+        .spared = "sleep (7)",
         .listeners = listener,
         .n_listeners = 1,
         .events = event,
@@ -48,6 +49,7 @@ static void words_are_escaped_in_json(void **state)
     assert_non_null(strstr(hf_text_peek(&text), "\"standby_limit\":null"));
     assert_non_null(strstr(hf_text_peek(&text), "\"one_side\":\"its path is too long\""));
     assert_non_null(strstr(hf_text_peek(&text), "\"handover\":\"switch\""));
+    assert_non_null(strstr(hf_text_peek(&text), "\"spared\":\"sleep (7)\""));
     hf_text_clear(&text);
 
     past.end = "said \"\\\"";

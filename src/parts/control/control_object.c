@@ -421,6 +421,17 @@ static uint64_t find_end_of_hold(const HfSupervisor *supervisor)
 
 PROPERTIES(GETTER)
 
+static int get_spared(sd_bus *bus, const char *path, const char *interface, const char *property,
+                      sd_bus_message *reply, void *userdata, sd_bus_error *unused)
+{
+    const HfControl *control = userdata;
+    HF_CLEANUP_TEXT HfText text = {0};
+
+    (void)bus, (void)path, (void)interface, (void)property, (void)unused;
+    hf_events_name_spared(control->events, &text);
+    return sd_bus_message_append(reply, "s", hf_text_peek(&text));
+}
+
 /* {cause: count}; the first start replaces nothing. */
 static int get_replacements(sd_bus *bus, const char *path, const char *interface,
                             const char *property, sd_bus_message *reply, void *userdata,
@@ -440,8 +451,9 @@ static int get_replacements(sd_bus *bus, const char *path, const char *interface
 /* Lists never get new members: a longer structure needs a new method, and the old one stays. */
 const sd_bus_vtable hf_control_object[] = {
     SD_BUS_VTABLE_START(0),
-    PROPERTIES(ROW) /* and one that is computed */
+    PROPERTIES(ROW) /* and those that are computed */
     SD_BUS_PROPERTY("Replacements", "a{st}", get_replacements, 0, 0),
+    SD_BUS_PROPERTY("Spared", "s", get_spared, 0, 0),
     SD_BUS_METHOD("Reload", NULL, NULL, method_reload, OPEN),
     SD_BUS_METHOD("TakeOver", NULL, NULL, method_take_over, OPEN),
     SD_BUS_METHOD("Restart", NULL, NULL, method_restart, OPEN),

@@ -187,10 +187,25 @@ void hf_history_count(HfHistory *history, uint64_t number, uint64_t processes);
 /* how: one line. Only the first end counts. */
 void hf_history_end(HfHistory *history, uint64_t number, const char *how);
 
+/* Calls visit for each process that is spared when the generation leaves; text: its name, its pid,
+ * and what it holds. */
+typedef void (*HfSparedVisit)(pid_t pid, const char *text, void *userdata);
+void hf_notices_visit_spared(const HfGeneration *generation, HfSparedVisit visit, void *userdata);
+
+/* A process that a generation has left alone. */
+typedef struct HfSpared {
+    pid_t pid;
+    uint64_t started; /* see hf_process_started */
+    char *text;       /* owned */
+} HfSpared;
+
 typedef struct HfEvents {
     HfSupervisor *supervisor;
     HfNotices notices;
     HfHistory history;
+    HfSpared *spared; /* by generations that are gone */
+    size_t n_spared;
+    size_t spared_capacity;
     HfHooks *hooks;
     HfSdNotify *notify; /* NULL: there is no manager */
 } HfEvents;
@@ -202,3 +217,7 @@ HfEvents *hf_events_of(const HfSupervisor *supervisor);
  * history. memory: bytes (hf_process_memory), may be NULL. Returns 0 or negative errno. */
 int hf_events_measure(HfEvents *events, HfGeneration *generation, uint64_t *ret_processes,
                       uint64_t *ret_memory);
+
+/* Appends one line: which processes, of those that generations have left alone, still live, and
+ * what each held. */
+void hf_events_name_spared(HfEvents *events, HfText *text);

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/memory.h"
 #include "parts.h"
 #include "run/members.h"
 
@@ -217,6 +218,121 @@ static void record_action(HfEvents *events, const HfAction *action)
         events->history.asked = 0;
 }
 
+/* ---- what is left alone ---- */
+
+#define SPARED_KEPT     64
+#define SPARED_SHOWN    8
+#define SPARED_NOTE     "spared"
+#define SPARED_TEXT_MAX 200
+
+static bool lives(const HfSpared *spared)
+{
+    uint64_t started;
+    uint64_t memory; /* a zombie has none */
+
+    return hf_process_started(spared->pid, &started) == 0 && started == spared->started &&
+           hf_process_memory(spared->pid, &memory) != -ENODATA;
+}
+
+static void forget_dead(HfEvents *events, bool all)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < events->n_spared; i++)
+        if (!all && lives(&events->spared[i]))
+            events->spared[n++] = events->spared[i];
+        else
+            free(events->spared[i].text);
+    events->n_spared = n;
+}
+
+static void keep_spared(HfEvents *events, pid_t pid, uint64_t started, const char *text)
+{
+    HfSpared spared = {.pid = pid, .started = started};
+    char printable[SPARED_TEXT_MAX + 1];
+
+    for (size_t i = 0; i < events->n_spared; i++)
+        if (events->spared[i].pid == pid)
+            return;
+    hf_text_printable(text, strlen(text), printable, sizeof(printable));
+    if (events->n_spared == SPARED_KEPT || !lives(&spared) ||
+        hf_array_reserve(&events->spared, &events->spared_capacity, events->n_spared + 1,
+                         sizeof(spared)) < 0 ||
+        !(spared.text = strdup(printable)))
+        return;
+    events->spared[events->n_spared++] = spared;
+}
+
+typedef struct Sparing {
+    HfEvents *events;
+    uint64_t generation;
+} Sparing;
+
+static void remember_spared(pid_t pid, const char *text, void *userdata)
+{
+    const Sparing *sparing = userdata;
+    HF_CLEANUP_TEXT HfText whole = {0};
+    uint64_t started;
+
+    hf_text_addf(&whole, "%s (of generation %llu)", text, (unsigned long long)sparing->generation);
+    if (hf_process_started(pid, &started) == 0)
+        keep_spared(sparing->events, pid, started, hf_text_peek(&whole));
+}
+
+static void find_spared(HfEvents *events, const HfGeneration *generation)
+{
+    Sparing sparing = {events, generation->number};
+
+    forget_dead(events, false);
+    hf_notices_visit_spared(generation, remember_spared, &sparing);
+}
+
+void hf_events_name_spared(HfEvents *events, HfText *text)
+{
+    const HfSupervisor *supervisor = events->supervisor;
+
+    for (unsigned i = 0; i < HF_MACHINE_SLOTS; i++)
+        if (supervisor->generations[i] && hf_stage_leaves(supervisor->machine.generations[i].stage))
+            find_spared(events, supervisor->generations[i]);
+    forget_dead(events, false);
+    for (size_t i = 0; i < events->n_spared && i < SPARED_SHOWN; i++)
+        hf_text_addf(text, "%s%s", i > 0 ? "; " : "", events->spared[i].text);
+    if (events->n_spared > SPARED_SHOWN)
+        hf_text_addf(text, "; and %zu more", events->n_spared - SPARED_SHOWN);
+}
+
+/* A note is its pid, its start, and what to say. */
+static void restore_spared(HfEvents *events)
+{
+    const HfNotes *notes = &events->supervisor->notes;
+
+    for (size_t i = 0; i < notes->n; i++) {
+        const char *text = notes->list[i].text;
+        char *end;
+        if (strcmp(notes->list[i].key, SPARED_NOTE) != 0 || !text)
+            continue;
+        unsigned long pid = strtoul(text, &end, 10);
+        unsigned long long started = strtoull(end, &end, 10);
+        if (pid > 0 && pid <= INT32_MAX && *end == ' ')
+            keep_spared(events, (pid_t)pid, started, end + 1);
+    }
+}
+
+static int capture_spared(const HfEvents *events, HfNotes *notes)
+{
+    int r = 0;
+
+    for (size_t i = 0; r >= 0 && i < events->n_spared; i++) {
+        HF_CLEANUP_TEXT HfText text = {0};
+        if (!lives(&events->spared[i]))
+            continue;
+        hf_text_addf(&text, "%d %llu %s", (int)events->spared[i].pid,
+                     (unsigned long long)events->spared[i].started, events->spared[i].text);
+        r = hf_notes_add(notes, SPARED_NOTE, hf_text_peek(&text), -1);
+    }
+    return r;
+}
+
 /* ---- the part ---- */
 
 static void events_clear(void *state)
@@ -225,6 +341,8 @@ static void events_clear(void *state)
 
     hf_hooks_free(events->hooks);
     hf_sd_notify_free(events->notify);
+    forget_dead(events, true);
+    free(events->spared);
     hf_history_clear(&events->history);
     hf_notices_clear(&events->notices);
 }
@@ -241,9 +359,10 @@ static int events_begin(void *state, HfText *error)
 
 static int events_claimed(void *state, HfText *error)
 {
-    const HfEvents *events = state;
+    HfEvents *events = state;
 
     (void)error;
+    restore_spared(events);
     hf_sd_notify_claimed(events->notify);
     return hf_hooks_claimed(events->hooks);
 }
@@ -253,6 +372,8 @@ static void events_performed(void *state, const HfAction *action)
     HfEvents *events = state;
 
     record_action(events, action);
+    if (action->type == HF_ACTION_FORGET && events->supervisor->generations[action->slot])
+        find_spared(events, events->supervisor->generations[action->slot]);
     if (action->type == HF_ACTION_REPORT && action->report == HF_REPORT_UPGRADE_FAILED)
         hf_hooks_release(events->hooks);
     if (action->type == HF_ACTION_REPORT)
@@ -272,6 +393,7 @@ static int events_captured(void *state, HfNotes *notes)
 
     int r = hf_sd_notify_captured(events->notify, notes);
 
+    r = r < 0 ? r : capture_spared(events, notes);
     return r < 0 ? r : hf_hooks_captured(events->hooks, notes);
 }
 

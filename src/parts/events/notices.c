@@ -228,40 +228,59 @@ static void add_end(const HfGeneration *generation, HfText *text)
 typedef struct Sparing {
     const HfGeneration *generation;
     HfHeldSockets sockets;
-    HfText *text;
-    size_t n;
+    HfSparedVisit visit;
+    void *userdata;
 } Sparing;
 
-static int name_spared(HfProcess *process, void *userdata)
+static int describe_spared(HfProcess *process, void *userdata)
 {
-    Sparing *sparing = userdata;
+    const Sparing *sparing = userdata;
     HF_CLEANUP_NAMES HfProcessNames names = {0};
+    HF_CLEANUP_TEXT HfText text = {0};
     size_t which;
 
-    if (sparing->n++ >= SPARED_MOST)
-        return 0;
     hf_process_names_add(&names, process->pid);
-    hf_text_addf(sparing->text, "%s%s",
-                 sparing->n > 1 ? ", " : "; it leaves alone: ", hf_process_names_text(&names));
+    hf_text_add(&text, hf_process_names_text(&names));
     if (hf_process_holds(process->pid, &sparing->sockets, &which) > 0)
-        hf_text_addf(sparing->text, ", which holds %s",
-                     sparing->generation->listeners[which]->label);
+        hf_text_addf(&text, ", which holds %s", sparing->generation->listeners[which]->label);
+    sparing->visit(process->pid, hf_text_peek(&text), sparing->userdata);
     return 0;
+}
+
+void hf_notices_visit_spared(const HfGeneration *generation, HfSparedVisit visit, void *userdata)
+{
+    Sparing sparing = {.generation = generation, .visit = visit, .userdata = userdata};
+    HF_CLEANUP_FREE int *fds = hf_generation_sockets(generation);
+
+    if (fds)
+        (void)hf_held_sockets_identify(fds, generation->plan->n_listeners, &sparing.sockets);
+    (void)hf_members_visit_spared(&generation->members, describe_spared, &sparing);
+    hf_held_sockets_clear(&sparing.sockets);
+}
+
+typedef struct Naming {
+    HfText *text;
+    size_t n;
+} Naming;
+
+static void name_spared(pid_t pid, const char *text, void *userdata)
+{
+    Naming *naming = userdata;
+
+    (void)pid;
+    if (naming->n++ < SPARED_MOST)
+        hf_text_addf(naming->text, "%s%s", naming->n > 1 ? ", " : "; it leaves alone: ", text);
 }
 
 /* Appends to a sentence which processes are spared when it leaves, and what they hold; nothing if
  * there are none. */
 static void add_spared(const HfGeneration *generation, HfText *text)
 {
-    Sparing sparing = {.generation = generation, .text = text};
-    HF_CLEANUP_FREE int *fds = hf_generation_sockets(generation);
+    Naming naming = {.text = text};
 
-    if (fds)
-        (void)hf_held_sockets_identify(fds, generation->plan->n_listeners, &sparing.sockets);
-    (void)hf_members_visit_spared(&generation->members, name_spared, &sparing);
-    if (sparing.n > SPARED_MOST)
-        hf_text_addf(text, " and %zu more", sparing.n - SPARED_MOST);
-    hf_held_sockets_clear(&sparing.sockets);
+    hf_notices_visit_spared(generation, name_spared, &naming);
+    if (naming.n > SPARED_MOST)
+        hf_text_addf(text, " and %zu more", naming.n - SPARED_MOST);
 }
 
 static void add_letter(const HfSupervisor *supervisor, const HfAction *action, char letter,
