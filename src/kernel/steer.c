@@ -276,12 +276,15 @@ bool hf_steer_settle(unsigned *indices, unsigned n)
     return true;
 }
 
-void hf_steer_claim(int fd, bool on)
+bool hf_steer_claim(int fd, bool on)
 {
+    bool ours = on || fcntl(fd, F_GETOWN) == getpid();
+
     if (read_note(fd) < 0)
         (void)fcntl(fd, F_SETSIG, NOTE + NOTE_LONE);
-    if (on || fcntl(fd, F_GETOWN) == getpid())
+    if (ours)
         (void)fcntl(fd, F_SETOWN, on ? getpid() : 0);
+    return ours;
 }
 
 bool hf_steer_is_anothers(int fd)

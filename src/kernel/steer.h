@@ -56,8 +56,9 @@ bool hf_steer_noted(int fd, bool *ret_current, unsigned *ret_index);
  * they have now. false when that cannot be told. */
 bool hf_steer_settle(unsigned *indices, unsigned n);
 /* on: from now on only this process may switch, shut down and unlink it; off: its former owner
- * again. The claim of a process that is gone no longer counts. */
-void hf_steer_claim(int fd, bool on);
+ * again. The claim of a process that is gone no longer counts. Returns whether it was ours, or is.
+ */
+bool hf_steer_claim(int fd, bool on);
 /* Does another living holdfast claim it? */
 bool hf_steer_is_anothers(int fd);
 

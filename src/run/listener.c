@@ -472,9 +472,9 @@ HfListener *hf_listener_unref(HfListener *listener)
         return NULL;
     bool stays = listener->activated || listener->stays || hf_listener_is_anothers(listener);
     HF_EACH_SIDE (listener) {
-        if (listener->claimed && listener->taken) /* the take-over failed */
-            hf_steer_claim(listener->fds[side], false);
-        if (!stays && !(listener->taken && side == listener->side))
+        bool copied = listener->claimed && listener->taken && /* and the take-over failed */
+                      hf_steer_claim(listener->fds[side], false);
+        if (!stays && !copied && !(listener->taken && side == listener->side))
             unlink_side(listener, side);
         hf_fd_close(listener->fds[side]);
     }

@@ -7,12 +7,16 @@ import re
 import signal
 import socket
 import time
+from subprocess import Popen
 
 import pytest
 
-from harness import words
+from harness import net, words
+from harness.holdfast import call
 from harness.manager import ManagedHoldfast
-from harness.paths import HELPERS, PYTHON
+from harness.paths import HELPERS, HOLDFAST, PYTHON
+from harness.phpfpm import Pool
+from harness.process import environment
 from harness.wait import DEADLINE
 
 SERVER = [PYTHON, HELPERS / "listen_fds_server.py"]
@@ -292,3 +296,139 @@ def test_one_side_by_its_handover(site):
     holdfast = site.holdfast("--handover=gentle")
     refused(holdfast.call("hold"), "cannot be made to wait: --handover leaves it one socket")
     assert site.get()[0] == 200
+
+
+# ---- together with another instance ----
+
+
+def add_pool_of(site, make_site):
+    """Another site with a pool of its own, and what gives it the one of site as well."""
+    unix = site.address.startswith("/")  # what a path needs is kept from the start
+    own = str(site.directory / "own.sock") if unix else f"127.0.0.1:{net.free_port()}"
+    second = make_site(pools=[Pool(own, name="own", children=1)])
+
+    def add():
+        second.pools.append(site.pools[0])
+        second.configure()
+
+    return second, add
+
+
+def leave(holdfast):
+    """Stops one of two that have an address, which goes on."""
+    done(holdfast.call("stop"))
+    assert holdfast.process.wait() == 0
+
+
+def asks(site, times=1):
+    """Who answers, as a set of masters."""
+    return {int(site.get()[1].split()[1]) for _ in range(times)}
+
+
+def test_a_new_instance_takes_what_is_held(held, make_site):
+    """It serves who waits as soon as it is ready, and the hold of the other is of no account there."""
+    site, holdfast = held
+    waiting = wait_later(site, holdfast)
+    second = make_site(pools=site.pools)
+    taker = second.holdfast("--take-over")
+    assert waiting.get()[0] == 200
+    masters = {generation["pid"] for generation in status(taker)["generations"]}
+    assert asks(site, 5) == masters
+    hold(taker)
+    waiting = site.get_later("/hello.php")
+    wait_for_queue(taker, 1)
+    release(holdfast)  # of what it has left: nothing
+    assert not waiting.done()
+    release(taker)
+    assert waiting.get()[0] == 200
+    leave(holdfast)
+    assert asks(site, 3) == masters
+    taker.replace(2)
+    assert asks(site).isdisjoint(masters)
+    leave(taker)
+
+
+def test_a_reload_takes_what_is_held(held, make_site):
+    """Who waits is served by who has taken it, and so is everybody after that, though the other one still runs."""
+    site, holdfast = held
+    holdfast.replace(2)
+    waiting = wait_later(site, holdfast)
+    second, add = add_pool_of(site, make_site)
+    taker = second.holdfast()
+    add()
+    done(taker.call("reload", "--take-over"))
+    master = second.main_pid()
+    assert int(waiting.get()[1].split()[1]) == master
+    assert asks(site, 20) == {master}
+    refused(holdfast.call("hold"), "cannot be made to wait: another instance of holdfast has taken it over")
+    release(holdfast)
+    assert asks(site, 20) == {master}
+    leave(holdfast)
+    assert asks(site, 20) == {master}
+    taker.replace(3)
+    assert asks(site, 5) == {second.main_pid()}
+    leave(taker)
+
+
+@pytest.mark.parametrize("when, end", [("before", "release"), ("before", "timeout"), ("after", "release")])
+def test_a_take_over_that_fails_while_connections_are_held(held, make_site, end, when):
+    """They are as before: whatever is asked while it is tried, or afterwards, comes true."""
+    site, holdfast = held
+    waiting = wait_later(site, holdfast)
+    if end == "timeout":
+        hold(holdfast, "3s")
+    second, add = add_pool_of(site, make_site)
+    fifo = second.directory / "trial"
+    os.mkfifo(fifo)
+    taker = second.holdfast(f"--canary=exec:read word <{fifo}; exit 1")
+    add()
+    with Popen([HOLDFAST, "reload", f"--name={second.name}", "--take-over"], env=environment()) as reload:
+        with open(fifo, "w") as trial:  # it has begun
+            if end == "timeout":
+                holdfast.wait("connections are not held any longer")
+            elif when == "before":
+                release(holdfast)
+                assert not waiting.done()
+            trial.write("failed\n")
+        assert reload.wait() == words.EXIT_FAILURE
+    if when == "after":
+        assert not waiting.done()
+        release(holdfast)
+    code, body = waiting.get()
+    assert code == (503 if end == "timeout" else 200), body
+    if end == "timeout":
+        release(holdfast)
+    assert asks(site, 5) == {site.main_pid()}
+    leave(taker)
+    assert asks(site, 5) == {site.main_pid()}
+
+
+def test_a_new_instance_that_fails_while_connections_are_held(held):
+    site, holdfast = held
+    waiting = wait_later(site, holdfast)
+    result = call("run", f"--name={site.name}-new", "--take-over", "--exit-with-service", f"--listen={site.address}",
+                  "--ready=delay:1h", "--", "sh", "-c", "exit 3")
+    assert result.returncode == 3 and "is taken over from another holdfast" in result.stderr, result.stderr
+    assert not waiting.done()
+    release(holdfast)
+    assert waiting.get()[0] == 200
+    assert asks(site, 5) == {site.main_pid()}
+    holdfast.stop()
+
+
+def test_who_holds_takes_from_another_instance(make_site, kind):
+    """What it takes waits as well, until its own release."""
+    site = make_site(kind)
+    holdfast = site.holdfast("--warm=none")
+    second, add = add_pool_of(site, make_site)
+    taker = second.holdfast()
+    hold(taker)
+    add()
+    done(taker.call("reload", "--take-over"))
+    waiting = site.get_later("/hello.php")
+    wait_for_queue(taker, 0)
+    leave(holdfast)
+    assert not waiting.done()
+    release(taker)
+    assert int(waiting.get()[1].split()[1]) in {generation["pid"] for generation in status(taker)["generations"]}
+    leave(taker)

@@ -33,6 +33,7 @@ typedef struct HfOutage {
     HfCarrier *carrier;
     HfHoldLife hold;
     HfAnswerer hold_answerer;
+    size_t lent; /* listeners that another instance had when it began */
     HfCarrier *hold_carrier;
     sd_event_source *timer; /* of the hold */
 } HfOutage;
@@ -112,26 +113,68 @@ static void hold_all(const HfOutage *outage, HfText *error)
 
 static void arm_hold(HfOutage *outage, uint64_t usec);
 
+/* How many of those held here another instance has taken. Whether it serves them is known when its
+ * start has succeeded or failed; in that case they are ours again. ret_held: how many are held. */
+static size_t count_lent(const HfOutage *outage, size_t *ret_held)
+{
+    const HfPlan *plan = outage->supervisor->current;
+    size_t n = 0;
+
+    *ret_held = 0;
+    for (size_t i = 0; plan && i < plan->n_listeners; i++) {
+        bool is_held = hf_listener_is_held(plan->listeners[i]);
+        *ret_held += is_held;
+        n += is_held && hf_listener_is_anothers(plan->listeners[i]);
+    }
+    return n;
+}
+
+/* Another instance has it: once that one has switched it, side counts as the current one here
+ * again. Returns false until then. */
+static bool let_go(HfListener *listener, unsigned side)
+{
+    bool current = false;
+    unsigned place;
+
+    if (hf_address_is_path(&listener->spec.address))
+        current =
+            hf_socket_path_is(listener->spec.address.name, &listener->inodes[HF_SIDE_HELD]) > 0;
+    else
+        (void)hf_steer_noted(listener->fds[HF_SIDE_HELD], &current, &place);
+    if (!current && listener->fds[side] >= 0) {
+        listener->side = side;
+        listener->standby = HF_SIDE_HELD;
+    }
+    return !current;
+}
+
+static int let_one_through(const HfSupervisor *supervisor, HfListener *listener, unsigned *n)
+{
+    unsigned side = supervisor->machine.side;
+    HfQueue queue = {0};
+
+    if (hf_listener_is_anothers(listener))
+        return let_go(listener, side) ? 0 : -EBUSY;
+    (void)hf_listener_queue(listener, HF_SIDE_HELD, &queue);
+    *n += queue.depth;
+    return hf_listener_let_through(listener, side, side_on_trial(supervisor, HF_SIDE_HELD));
+}
+
 /* Where that fails it is tried again. Returns how many waited. */
 static unsigned let_all_through(HfOutage *outage)
 {
     const HfSupervisor *supervisor = outage->supervisor;
     const HfPlan *plan = supervisor->current;
-    unsigned side = supervisor->machine.side;
     bool failed = false;
     unsigned n = 0;
 
     for (size_t i = 0; plan && i < plan->n_listeners; i++) {
         HfListener *listener = plan->listeners[i];
-        HfQueue queue = {0};
         if (!hf_listener_is_held(listener))
             continue;
-        (void)hf_listener_queue(listener, HF_SIDE_HELD, &queue);
-        n += queue.depth;
         const HfLogFields fields = {.listener = listener->label,
-                                    .error = hf_listener_let_through(
-                                        listener, side, side_on_trial(supervisor, HF_SIDE_HELD))};
-        if (fields.error < 0)
+                                    .error = let_one_through(supervisor, listener, &n)};
+        if (fields.error < 0 && fields.error != -EBUSY)
             hf_log(LOG_ERR, &fields, "new connections to %s still wait, trying again",
                    listener->label);
         failed = failed || fields.error < 0;
@@ -144,6 +187,28 @@ static unsigned let_all_through(HfOutage *outage)
 
 static unsigned step_hold(HfOutage *outage, HfHoldEvent event, HfText *error);
 
+/* What another instance has is left to it for as long as it has it. */
+static void answer_all(HfOutage *outage)
+{
+    size_t n;
+
+    hf_answerer_end(&outage->hold_answerer);
+    outage->lent = count_lent(outage, &n);
+    hf_answerer_begin(&outage->hold_answerer);
+    if (outage->lent > 0)
+        arm_hold(outage, RETRY_TIME);
+}
+
+static void look_at_lent(HfOutage *outage)
+{
+    size_t n;
+
+    if (count_lent(outage, &n) != outage->lent)
+        answer_all(outage);
+    else if (outage->lent > 0)
+        arm_hold(outage, RETRY_TIME);
+}
+
 static int on_hold_time(sd_event_source *source, uint64_t usec, void *userdata)
 {
     HfOutage *outage = userdata;
@@ -152,6 +217,8 @@ static int on_hold_time(sd_event_source *source, uint64_t usec, void *userdata)
     (void)usec;
     if (outage->hold.state == HF_HOLD_NONE)
         let_all_through(outage);
+    else if (outage->hold.state == HF_HOLD_ANSWERED)
+        look_at_lent(outage);
     else
         step_hold(outage, HF_HOLD_ELAPSED, NULL);
     return 0;
@@ -187,11 +254,16 @@ static void begin_hold(HfOutage *outage)
 static void end_hold(HfOutage *outage)
 {
     HF_CLEANUP_TEXT HfText text = {0};
+    size_t all;
+    size_t lent = count_lent(outage, &all);
     unsigned n = let_all_through(outage);
 
     outage->supervisor->held_until = 0;
     hf_text_addf(&text, "new connections are served again, and %u that waited %s passed on", n,
                  n == 1 ? "is" : "are");
+    if (lent > 0)
+        hf_text_addf(&text, "; %zu of %zu addresses another instance of holdfast has taken over",
+                     lent, all);
     publish(outage, &released, &text);
 }
 
@@ -200,14 +272,21 @@ static void answer_held(HfOutage *outage)
     const HfPlan *plan = outage->supervisor->current;
     uint64_t now = hf_clock_monotonic();
     HF_CLEANUP_TEXT HfText text = {0};
+    size_t all;
+    size_t lent = count_lent(outage, &all);
 
     if (outage->supervisor->held_until > now)
         outage->supervisor->held_until = now;
-    hf_text_addf(&text, "connections are not held any longer: they are %s until `holdfast release`",
-                 plan && (plan->adapter->fastcgi || plan->handoff->fastcgi) ? "answered with 503"
-                                                                            : "closed");
+    hf_text_add(&text, "connections are not held any longer: ");
+    if (lent > 0 && lent == all)
+        hf_text_add(&text, "another instance of holdfast has taken their addresses over");
+    else
+        hf_text_addf(&text, "they are %s until `holdfast release`",
+                     plan && (plan->adapter->fastcgi || plan->handoff->fastcgi)
+                         ? "answered with 503"
+                         : "closed");
     publish(outage, &hold_over, &text);
-    hf_answerer_begin(&outage->hold_answerer);
+    answer_all(outage);
 }
 
 /* Returns what was done; error: needed for what may be refused or fail, ASKED and RELEASED. */
@@ -307,8 +386,7 @@ static void outage_committed(void *state)
     hf_log_lines(LOG_ERR, NULL, hf_text_peek(&error));
     if (outage->hold.state != HF_HOLD_ANSWERED)
         return;
-    hf_answerer_end(&outage->hold_answerer);
-    hf_answerer_begin(&outage->hold_answerer);
+    answer_all(outage);
 }
 
 static int outage_captured(void *state, HfNotes *notes)

@@ -41,8 +41,11 @@ static bool may_be_used(const HfPlan *plan, HfListener *listener)
     if (!hf_listener_is_anothers(listener))
         return true;
     for (size_t i = 0; i < plan->n_wanted; i++)
-        if (hf_listener_find(&listener, 1, &plan->wanted[i].spec))
-            return hf_shared_listener_retake(listener);
+        if (hf_listener_find(&listener, 1, &plan->wanted[i].spec)) {
+            bool retaken = hf_shared_listener_retake(listener);
+            listener->stays |= !retaken; /* it is copied as a whole, with the sides added there */
+            return retaken;
+        }
     return true;
 }
 
@@ -130,6 +133,7 @@ static void inherit_stepped(void *state)
 {
     HfSupervisor *supervisor = ((HfInherit *)state)->supervisor;
 
+    hf_shared_listener_settle(supervisor);
     if (supervisor->machine.phase == HF_PHASE_IDLE &&
         supervisor->machine.pending == HF_REQUEST_NONE)
         supervisor->shares = false;

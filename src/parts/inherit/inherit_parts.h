@@ -90,6 +90,9 @@ HfTakeover *hf_takeover_free(HfTakeover *takeover);
  * them from then on, and only we switch, until the other lets go of its copies. Returns 0 and one
  * reference, -ENOENT when no other holdfast listens there, or negative errno. */
 int hf_shared_listener_copy(const HfListenerSpec *spec, HfListener **ret);
+/* Once a generation serves with them they are ours, including their paths: until then a failure
+ * leaves everything to the other. */
+void hf_shared_listener_settle(const HfSupervisor *supervisor);
 
 /* Adds the other sides of one for a unix path that was taken (hf_listener_take), each copied out of
  * the oldest of its holders if that matches. Returns 0 or negative errno. */

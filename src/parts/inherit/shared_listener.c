@@ -26,6 +26,33 @@ int hf_shared_listener_add_side(HfListener *listener, int fd, unsigned place,
     return 0;
 }
 
+static void move_side(HfListener *listener, unsigned from, unsigned to)
+{
+    listener->fds[to] = listener->fds[from];
+    listener->inodes[to] = listener->inodes[from];
+    listener->sockets[to] = listener->sockets[from];
+    listener->places[to] = listener->places[from];
+    listener->fds[from] = -1;
+    listener->inodes[from] = (HfSocketInode){0};
+    if (listener->standby == from)
+        listener->standby = to;
+}
+
+void hf_shared_listener_make_room(HfListener *listener)
+{
+    unsigned n = 0;
+    unsigned top = HF_SIDE_HELD - 1;
+
+    HF_EACH_SIDE (listener)
+        n += listener->fds[side] >= 0;
+    for (unsigned side = 1; n > 2 && side < top; side++) {
+        while (top > side && listener->fds[top] >= 0)
+            top--;
+        if (listener->fds[side] >= 0 && top > side)
+            move_side(listener, side, top);
+    }
+}
+
 /* Finds the side that gets connections now; returns whether we have all sides. */
 static bool find_current(const HfListener *listener, unsigned *ret)
 {

@@ -396,9 +396,10 @@ static int copy_sides(const HfProcess *holder, const HfResolvedListener *resolve
     return n;
 }
 
+/* Or we ourselves: a listener that was taken from us before may still be in use here. */
 static int is_process(pid_t pid, const void *wanted)
 {
-    return pid == ((const HfProcess *)wanted)->pid;
+    return pid == ((const HfProcess *)wanted)->pid || pid == getpid();
 }
 
 /* For a unix path they are bound under hidden names. */
@@ -463,6 +464,8 @@ static int share(const HfProcess *holder, const HfListenerSpec *spec,
     close_all(fds + taken, n - taken);
     if (r >= 0 && hf_address_is_path(&spec->address))
         r = hf_takeover_add_hidden(listener, is_process, holder);
+    if (r >= 0)
+        hf_shared_listener_make_room(listener);
     if (r >= 0 && !own_is_at(listener, resolved, i))
         r = -EADDRINUSE;
     if (r < 0) {
@@ -508,6 +511,16 @@ int hf_shared_listener_copy(const HfListenerSpec *spec, HfListener **ret)
     return r;
 }
 
+void hf_shared_listener_settle(const HfSupervisor *supervisor)
+{
+    const HfPlan *plan = supervisor->current;
+    bool serves = plan && hf_machine_find(&supervisor->machine, HF_STAGE_ACTIVE) >= 0;
+
+    for (size_t i = 0; serves && i < plan->n_listeners; i++)
+        if (plan->listeners[i]->claimed)
+            plan->listeners[i]->taken = false;
+}
+
 /* ---- bound by one of our generations, once more ---- */
 
 int hf_own_listener_copy(const HfSupervisor *supervisor, const HfListenerSpec *spec,
@@ -543,8 +556,6 @@ void hf_own_listener_commit(const HfSupervisor *supervisor, const HfPlan *plan)
 {
     for (size_t i = 0; i < plan->n_listeners; i++) {
         HfListener *listener = plan->listeners[i];
-        if (listener->claimed)
-            listener->taken = false;
         if (listener->own == 0)
             continue;
         for (size_t slot = 0; slot < HF_MACHINE_SLOTS; slot++) {
