@@ -90,6 +90,23 @@ static void failure_is_remembered_until_taken(void **state)
     assert_string_equal(hf_text_peek(&text), "again");
 }
 
+static void texts_are_added_to_a_vector(void **state)
+{
+    HF_CLEANUP_STRV char **words = NULL;
+    HfText text = {0};
+
+    (void)state;
+    assert_int_equal(hf_strv_addf(&words, "%s=%d", "A", 1), 0);
+    hf_text_add(&text, "taken");
+    assert_int_equal(hf_strv_take(&words, &text), 0);
+    hf_text_fail(&text, true);
+    assert_int_equal(hf_strv_take(&words, &text), -ENOMEM);
+    assert_int_equal(hf_strv_length(words), 2);
+    assert_string_equal(words[0], "A=1");
+    assert_string_equal(words[1], "taken");
+    assert_false(text.failed);
+}
+
 static void a_failed_part_makes_the_whole_fail(void **state)
 {
     (void)state;
@@ -187,6 +204,7 @@ int main(void)
         cmocka_unit_test(take_hands_over_and_empties),
         cmocka_unit_test(empty_text_is_an_empty_string),
         cmocka_unit_test(failure_is_remembered_until_taken),
+        cmocka_unit_test(texts_are_added_to_a_vector),
         cmocka_unit_test(a_failed_part_makes_the_whole_fail),
         cmocka_unit_test(growth_does_not_wrap),
         cmocka_unit_test(printable_table),
