@@ -4,6 +4,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -41,6 +42,15 @@ int hf_process_check_kernel(const char **ret_call)
 int hf_process_signal(int pidfd, int signal)
 {
     return pidfd_send_signal(pidfd, signal, NULL, 0) < 0 ? -errno : 0;
+}
+
+int hf_process_ask(int pidfd, int signal)
+{
+    int r = hf_process_signal(pidfd, signal);
+
+    if (r >= 0 && signal != SIGKILL)
+        (void)hf_process_signal(pidfd, SIGCONT);
+    return r;
 }
 
 static int check_executable(const char *path)

@@ -133,6 +133,8 @@ int hf_process_of_pidfd(int pidfd, pid_t *ret);
 
 /* pidfd_send_signal(2). -ESRCH when it is gone. */
 int hf_process_signal(int pidfd, int signal);
+/* The same, and continues a stopped process, which would not act on it. systemd.kill(5). */
+int hf_process_ask(int pidfd, int signal);
 
 /* Identifies the program that a process runs: by the inode of /proc/PID/exe or, where that is not
  * readable, by its comm. */

@@ -196,7 +196,7 @@ static int signal_one(HfProcessSet *set, const HfProcess *process, int signal)
 {
     if (set->spec.signal_for)
         signal = set->spec.signal_for(process->pid, signal, set->spec.userdata);
-    int r = signal == 0 ? 0 : hf_process_signal(process->pidfd, signal);
+    int r = signal == 0 ? 0 : hf_process_ask(process->pidfd, signal);
     if (r == -EPERM)
         hf_process_set_refused(set, process->pid, signal);
     return r;

@@ -55,7 +55,7 @@ static void leave_path(HfGeneration *generation, int signal)
 
 static void signal_main(HfGeneration *generation, int signal)
 {
-    if (hf_process_signal(generation->main.pidfd, signal) != -EPERM)
+    if (hf_process_ask(generation->main.pidfd, signal) != -EPERM)
         return;
     hf_process_set_refused(generation->members.set, generation->main.pid, signal);
     if (signal == SIGKILL)

@@ -182,3 +182,18 @@ def test_nothing_piles_up(make_site):
         holdfast.wait(words.gone(number - 1))
     assert count(12) == first
     assert len(os.listdir(holdfast.runtime)) <= 8
+
+
+@pytest.mark.parametrize("verb", ["reload", "restart"])
+def test_a_master_that_is_stopped(make_site, verb):
+    """By a debugger or a shell: it is continued, as systemd does, and leaves like any other."""
+    site = make_site(children=2)
+    holdfast = site.holdfast()
+    with Ended(site.main_pid()) as master:
+        signal.pidfd_send_signal(master.fd, signal.SIGSTOP)
+        result = holdfast.call(verb)
+        assert result.returncode == 0, result.stderr
+        master.wait()
+    holdfast.wait(words.gone(1))
+    assert "is still there" not in holdfast.lines.text() and site.get()[0] == 200
+    holdfast.stop()

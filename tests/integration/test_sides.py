@@ -96,6 +96,14 @@ def count_sockets(address):
     return len(re.findall(rf"{os.path.dirname(address)}\S*{os.path.basename(address)}", shown))
 
 
+def freeze(site, pid):
+    """It acts on no signal until the standard input of what is returned is closed."""
+    held = Process([PYTHON, HELPERS / "freeze.py", pid], env=environment(), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=None)
+    site.at_close(held.stop)
+    assert held.popen.stdout.readline() == b"frozen\n"
+    return held
+
+
 @pytest.mark.load
 @pytest.mark.parametrize("kind", ["tcp", "unix"])
 def test_who_does_not_hear_that_it_is_to_leave(make_site, kind):
@@ -104,15 +112,15 @@ def test_who_does_not_hear_that_it_is_to_leave(make_site, kind):
     site = make_site(kind, children=2)
     holdfast = site.holdfast("--warm=none")
     load = site.load(slow_share=0)
-    stopped = []
+    frozen = {}
     for number in range(2, 6):
-        stopped.append(site.main_pid())
-        os.kill(stopped[-1], signal.SIGSTOP)  # it passes no signal on to its workers
+        master = site.main_pid()
+        frozen[master] = freeze(site, master)  # it passes no signal on to its workers
         holdfast.reload(number)
-        assert site.main_pid() not in stopped
+        assert site.main_pid() not in frozen
     sockets = count_sockets(site.address)
-    for pid in stopped:
-        os.kill(pid, signal.SIGCONT)
+    for held in frozen.values():
+        held.popen.stdin.close()
     for number in range(1, 5):
         holdfast.wait(words.gone(number))
     assert sockets == 5
