@@ -118,7 +118,7 @@ static int lower_one(HfProcess *process, void *userdata)
     HfPriority *priority = userdata;
     int nice = nice_of(process->pid);
 
-    if (nice == NICE_OF_NONE || priority->n == MEMBERS_MAX)
+    if (process->pid == priority->main || nice == NICE_OF_NONE || priority->n == MEMBERS_MAX)
         return 0;
     int r = hf_array_reserve(&priority->saved, &priority->capacity, priority->n + 1,
                              sizeof(*priority->saved));
@@ -170,6 +170,8 @@ int hf_priority_lower(pid_t main, const HfMembership *who, HfPriority *priority)
     if (priority->main_nice != NICE_OF_NONE && hf_privilege_has(CAP_SYS_NICE)) {
         priority->niced = true;
         hf_process_visit(hf_process_is_member, who, lower_one, priority);
+        /* last: what it forks from now on inherits that, and is not taken to have chosen it */
+        setpriority(PRIO_PROCESS, (id_t)main, LOWEST);
     }
     return priority->niced && r != -EAGAIN ? 0 : r;
 }
