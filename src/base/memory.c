@@ -46,9 +46,11 @@ int hf_array_reserve(void *array, size_t *capacity, size_t needed, size_t size)
 
 void hf_freep(void *p)
 {
+    void *none = NULL;
     void *pointer;
     memcpy(&pointer, p, sizeof(pointer));
     free(pointer);
+    memcpy(p, &none, sizeof(none));
 }
 
 int hf_string_set(char **field, const char *text)

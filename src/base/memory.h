@@ -14,7 +14,7 @@ void *hf_allocate(size_t n, size_t size) __attribute__((warn_unused_result));
 int hf_array_reserve(void *array, size_t *capacity, size_t needed, size_t size)
     __attribute__((warn_unused_result));
 
-/* For HF_CLEANUP_FREE: frees what the pointer variable at p points to. */
+/* For HF_CLEANUP_FREE: frees what the pointer variable at p points to, and sets it to NULL. */
 void hf_freep(void *p);
 #define HF_CLEANUP_FREE __attribute__((cleanup(hf_freep)))
 

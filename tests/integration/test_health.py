@@ -40,7 +40,7 @@ def timers(pid):
 
 
 def end_the_stopped(holdfast):
-    """A stopped process reacts only to KILL, which comes with the third signal."""
+    """The master is continued, but its workers react only to KILL, which comes with the third signal."""
     holdfast.send(signal.SIGTERM)
     holdfast.wait("stopping: ")
     holdfast.send(signal.SIGTERM)
@@ -268,7 +268,7 @@ def test_tcp_with_a_server_that_stops(make_site):
         holdfast.wait(words.healed(2))
         assert waiting.recv(1)
     assert holdfast.lines.find(r"failed its probe \(3 in a row\): no connection was taken within 200 ms")
-    end_the_stopped(holdfast)
+    holdfast.stop()
 
 
 @pytest.mark.parametrize("listen", ["tcp", "unix"])

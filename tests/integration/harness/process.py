@@ -122,9 +122,22 @@ def command_line(pid):
         return ""
 
 
+def is_killed(pid):
+    """Has it been sent SIGKILL, or ended? It has not necessarily been scheduled since."""
+    try:
+        status = pathlib.Path(f"/proc/{pid}/status").read_text(encoding="latin-1")
+    except (FileNotFoundError, ProcessLookupError):
+        return True
+    return any(int(line.split()[1], 16) >> signal.SIGKILL - 1 & 1 for line in status.splitlines() if line[3:7] == "Pnd:")
+
+
 def strays():
     """Live children that we did not start: they outlived the processes that started them."""
-    return [pid for pid in children(os.getpid()) if pid not in _ours]
+    found = [pid for pid in children(os.getpid()) if pid not in _ours]
+    for pid in filter(is_killed, found):
+        with contextlib.suppress(ProcessLookupError), Ended(pid) as killed:
+            killed.wait()
+    return [pid for pid in children(os.getpid()) if pid in found]
 
 
 def reap_strays():
