@@ -7,6 +7,7 @@ import os
 import re
 import signal
 import subprocess
+import time
 
 import pytest
 
@@ -55,11 +56,17 @@ class Scene:
         script = str(self.site.root / "hello.php")
         return {int((fastcgi.request(listen, script)[1] if self.php else asked(listen)).split()[1]) for listen in self.listens}
 
-    def active(self):
+    def generations(self):
         result = self.holdfast.call("status", "--json")
         assert result.returncode == 0, result.stderr
-        active, = [one for one in json.loads(result.stdout)["generations"] if one["state"] == "active"]
-        return active
+        return json.loads(result.stdout)["generations"]
+
+    def alone(self):
+        """The active generation, once no other is left that could serve again."""
+        end = time.monotonic() + DEADLINE
+        while len(found := self.generations()) > 1:
+            assert time.monotonic() < end, found
+        return found[0]
 
     def start(self):
         ready = self.holdfast.store.ready
@@ -89,7 +96,7 @@ def crash(scene):
     """Nobody asked for this, so it has to end well whatever fails."""
     since = scene.holdfast.mark()
     with scene.failing.paused():
-        master = scene.active()["pid"]
+        master = scene.alone()["pid"]
     os.kill(master, signal.SIGKILL)
     scene.holdfast.wait(words.ready(r"\d+"), since)
 
