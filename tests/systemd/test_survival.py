@@ -7,6 +7,7 @@ import subprocess
 import pytest
 
 from conftest import DEBIANS_SOCKET, DEBIANS_UNIT, masters, wait_until_drained
+from harness import systemd
 from harness.process import environment
 from harness.tools import Load
 from harness.wait import Ended
@@ -16,14 +17,8 @@ class Journal:
     """What the unit logs from now on."""
 
     def __init__(self):
-        """From here on, also when journald is late with what came before and journalctl with its start."""
-        subprocess.run(["journalctl", "--sync"], env=environment(), check=True)
-        shown = subprocess.run(["journalctl", "--lines=1", "--show-cursor", "--output=cat"], env=environment(), check=True,
-                               stdin=subprocess.DEVNULL, capture_output=True, text=True).stdout
-        cursor = shown.rpartition("-- cursor: ")[2].strip()
-        self.process = subprocess.Popen(
-            ["journalctl", "--follow", "--no-tail", f"--after-cursor={cursor}", "--output=cat", f"--unit={DEBIANS_UNIT}"],
-            text=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, env=environment())
+        self.process = subprocess.Popen(systemd.following(f"--unit={DEBIANS_UNIT}"), text=True, stdin=subprocess.DEVNULL,
+                                        stdout=subprocess.PIPE, env=environment())
 
     def wait(self, text):
         assert any(text in line for line in self.process.stdout), text

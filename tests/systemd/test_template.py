@@ -95,8 +95,8 @@ def test_the_recycle_timer_reloads(app, units):
     units.drop_in(f"holdfast-recycle@{NAME}.timer",
                   "[Timer]\nOnActiveSec=\nOnActiveSec=100ms\nRandomizedDelaySec=0\nAccuracySec=1ms\n")
     recycle = units.get(f"holdfast-recycle@{NAME}.service")
-    with subprocess.Popen(["journalctl", "--follow", "--lines=0", "--output=cat", f"--unit=holdfast@{NAME}.service"],
-                          stdout=subprocess.PIPE, text=True, env=environment()) as journal:
+    with subprocess.Popen(systemd.following(f"--unit=holdfast@{NAME}.service"), stdout=subprocess.PIPE, text=True,
+                          env=environment()) as journal:
         timer = units.get(f"holdfast-recycle@{NAME}.timer")
         timer.start()
         assert any("reload: generation 2 is active" in line for line in journal.stdout)
@@ -111,8 +111,8 @@ def test_a_start_that_fails_is_tried_later_and_later(app, units):
     DIRECTORY.mkdir(exist_ok=True)
     configuration = DIRECTORY / f"{NAME}.conf"
     configuration.write_text("command = php-fpm8.2 -y /etc/holdfast/missing.conf\n")
-    follow = Process(["journalctl", "--follow", "--output=cat", "--lines=0", "SYSLOG_IDENTIFIER=holdfast"],
-                     env=environment(), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
+    follow = Process(systemd.following("SYSLOG_IDENTIFIER=holdfast"), env=environment(), stdin=subprocess.DEVNULL,
+                     stdout=subprocess.PIPE)
     try:
         lines = Lines(follow.popen.stdout)
         systemd.systemctl("start", "--no-block", unit.name)

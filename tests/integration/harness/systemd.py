@@ -24,6 +24,16 @@ def journal(unit):
                           env=environment(), capture_output=True, text=True, timeout=DEADLINE, check=False).stdout
 
 
+def following(*matches):
+    """The command that prints what is logged from here on, also when journald is late with what came before and journalctl
+    with its start."""
+    subprocess.run(["journalctl", "--sync"], env=environment(), check=True, timeout=DEADLINE)
+    last = subprocess.run(["journalctl", "--lines=1", "--show-cursor", "--output=cat"], env=environment(), check=True,
+                          stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=DEADLINE).stdout
+    cursor = last.rpartition("-- cursor: ")[2].strip()
+    return ["journalctl", "--follow", "--no-tail", f"--after-cursor={cursor}", "--output=cat", *matches]
+
+
 class Unit:
     def __init__(self, name):
         self.name = name
