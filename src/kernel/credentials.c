@@ -95,18 +95,6 @@ int hf_credentials_set_user(HfCredentials *credentials, const char *user)
     return r;
 }
 
-int hf_credentials_set_group(HfCredentials *credentials, const char *group)
-{
-    gid_t gid;
-
-    int r = hf_account_group(group, &gid);
-    if (r < 0)
-        return r;
-    credentials->has_group = true;
-    credentials->gid = gid;
-    return 0;
-}
-
 bool hf_credentials_are_own(const HfCredentials *credentials)
 {
     uid_t uids[3];

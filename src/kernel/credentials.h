@@ -27,8 +27,6 @@ void hf_credentials_clear(HfCredentials *credentials);
 /* Sets user (name or number), its own group and its supplementary groups; a number without an entry
  * has none. Returns 0, -ENOENT, or negative errno with credentials unchanged. */
 int hf_credentials_set_user(HfCredentials *credentials, const char *user);
-/* Sets group (name or number) instead of the user's own. */
-int hf_credentials_set_group(HfCredentials *credentials, const char *group);
 
 /* Are the calling process's real, effective and saved ids all this user and group? */
 bool hf_credentials_are_own(const HfCredentials *credentials);

@@ -87,11 +87,6 @@ int hf_notifysocket_connect(const char *path)
     return hf_fd_steal(&fd);
 }
 
-int hf_notifysocket_send(const char *path, const char *text)
-{
-    return hf_notifysocket_send_fd(path, text, -1);
-}
-
 int hf_notifysocket_open(const char *path)
 {
     const int on = 1;

@@ -21,10 +21,9 @@ bool hf_notifysocket_stands(const char *path);
  * closed. */
 ssize_t hf_notifysocket_receive(int fd, void *buffer, size_t size, pid_t *ret_pid, uid_t *ret_uid);
 
-/* Sends one datagram to path (or '@' and an abstract name), without ever waiting for the reader.
- * Returns 0, -EAGAIN when the queue there is full, or another negative errno. */
-int hf_notifysocket_send(const char *path, const char *text);
-/* The same with one descriptor, as sd_pid_notify_with_fds(3) does; passed -1: none. */
+/* Sends one datagram to path (or '@' and an abstract name), without ever waiting for the reader,
+ * with one descriptor, as sd_pid_notify_with_fds(3) does; passed -1: none. Returns 0, -EAGAIN when
+ * the queue there is full, or another negative errno. */
 int hf_notifysocket_send_fd(const char *path, const char *text, int passed);
 /* A descriptor (owned) that polls as writable once there is room for a datagram to path, or
  * negative errno. CLOEXEC. */

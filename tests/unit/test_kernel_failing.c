@@ -428,8 +428,6 @@ static int set_credentials(Fixture *fixture)
 
     (void)fixture;
     int r = hf_credentials_set_user(&credentials, "daemon");
-    if (r >= 0)
-        r = hf_credentials_set_group(&credentials, "daemon");
     (void)hf_credentials_are_own(&credentials);
     hf_credentials_clear(&credentials);
     return r;

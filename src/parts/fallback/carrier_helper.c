@@ -18,13 +18,14 @@
 
 /* The process that carries connections over. */
 
-#define CONNECTIONS   128 /* at once; more wait in the queue */
-#define BUFFER_SIZE   16384
-#define ENDS          2
-#define IDLE_MSEC     1000                    /* without any connection, before it ends */
-#define LIFE_TIME     (300 * HF_USEC_PER_SEC) /* of a connection */
-#define CLOSE_TIME    HF_USEC_PER_SEC         /* for the client to close as well */
-#define CLEANUP_CARRY __attribute__((cleanup(carry_clear)))
+#define FIRST_LISTENER 3   /* HfSpawn's first */
+#define CONNECTIONS    128 /* at once; more wait in the queue */
+#define BUFFER_SIZE    16384
+#define ENDS           2
+#define IDLE_MSEC      1000                    /* without any connection, before it ends */
+#define LIFE_TIME      (300 * HF_USEC_PER_SEC) /* of a connection */
+#define CLOSE_TIME     HF_USEC_PER_SEC         /* for the client to close as well */
+#define CLEANUP_CARRY  __attribute__((cleanup(carry_clear)))
 
 typedef struct Task {
     int fds[HF_CARRIER_LISTENERS];           /* listeners; closed once let go */
@@ -235,8 +236,6 @@ static int serve_task(Task *task, int stop_fd)
     return r;
 }
 
-#define FIRST_LISTENER 3 /* HfSpawn's first */
-
 static int parse_task(int argc, char **argv, Task *task, pid_t *ret_parent)
 {
     const size_t n = (size_t)argc - HF_CARRIER_TARGETS;
@@ -281,5 +280,3 @@ int hf_carrier_main(int argc, char **argv)
                "connections that came late cannot be carried over");
     _exit(r < 0 ? EXIT_FAILURE : EXIT_SUCCESS);
 }
-
-/* ---- starting and ending the helper ---- */

@@ -303,19 +303,6 @@ static int on_request_io(sd_event_source *source, int fd, uint32_t revents, void
     return 0;
 }
 
-/* Binds the source address that leads to the standby side. */
-static int bind_source(int fd, const HfReach *reach)
-{
-    const int *class = &reach->traffic_class;
-
-    if (*class != 0 && setsockopt(fd, IPPROTO_IPV6, IPV6_TCLASS, class, sizeof(*class)) < 0)
-        return -errno;
-    return reach->source_length > 0 &&
-                   bind(fd, (const struct sockaddr *)&reach->source, reach->source_length) < 0
-               ? -errno
-               : 0;
-}
-
 static int on_request_begin(sd_event_source *source, void *userdata)
 {
     HfRequest *request = userdata;
@@ -325,7 +312,7 @@ static int on_request_begin(sd_event_source *source, void *userdata)
         socket(request->address.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     int r = fd < 0 ? -errno : 0;
     if (r >= 0)
-        r = bind_source(fd, &request->reach);
+        r = hf_steer_bind(fd, &request->reach);
     if (r >= 0 && connect(fd, (const struct sockaddr *)&request->address, request->length) < 0 &&
         errno != EINPROGRESS && errno != EINTR)
         r = -errno;
